@@ -1,0 +1,55 @@
+// What can go wrong, without HTTP. `error-response.ts` puts it on the wire.
+
+/** The codes of the OCI distribution spec, and those that only v1 has. */
+export type ErrorCode =
+  | 'BLOB_UNKNOWN'
+  | 'BLOB_UPLOAD_INVALID'
+  | 'BLOB_UPLOAD_UNKNOWN'
+  | 'DENIED'
+  | 'DIGEST_INVALID'
+  | 'MANIFEST_BLOB_UNKNOWN'
+  | 'MANIFEST_INVALID'
+  | 'MANIFEST_UNKNOWN'
+  | 'NAME_INVALID'
+  | 'NAME_UNKNOWN'
+  | 'PAGINATION_NUMBER_INVALID'
+  | 'RANGE_INVALID'
+  | 'SIZE_INVALID'
+  | 'TAG_INVALID'
+  | 'TOOMANYREQUESTS'
+  | 'UNAUTHORIZED'
+  | 'UNAVAILABLE'
+  | 'UNKNOWN'
+  | 'UNSUPPORTED'
+  | 'CHECKSUM_MISSING'
+  | 'IMAGE_CHECKSUM_INVALID'
+  | 'IMAGE_EXISTS'
+  | 'IMAGE_ID_INVALID'
+  | 'IMAGE_INCOMPLETE'
+  | 'IMAGE_INVALID'
+  | 'IMAGE_UNKNOWN'
+  | 'INDEX_INVALID'
+  | 'INDEX_UNKNOWN'
+  | 'REPOSITORY_UNKNOWN'
+  | 'TAG_UNKNOWN';
+
+/** What a client did wrong or asked for in vain. Anything else that is thrown is our fault and becomes a bare 500. */
+export class RegistryError extends Error {
+  override readonly name = 'RegistryError';
+  readonly code: ErrorCode;
+  /** Anything that JSON can hold; v2 clients get it as `detail`. */
+  readonly detail: unknown;
+  /** Headers that the answer must carry, such as the `Range` of an upload that is elsewhere. */
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: ErrorOptions & { detail?: unknown; headers?: Record<string, string> } = {},
+  ) {
+    super(message, options);
+    this.code = code;
+    this.detail = options.detail;
+    this.headers = options.headers ?? {};
+  }
+}

@@ -1,0 +1,86 @@
+// The only module that knows object keys. Everything lies below `storage_path`, which the drivers put in front.
+//
+//  images/<id>/{json,layer,ancestry,_checksum,_inprogress}      as docker-registry 0.x wrote them
+//  repositories/<ns>/<repo>/tag_<tag>                           64 hex: a manifest's sha256 or an image id
+//  repositories/<ns>/<repo>/{tag<tag>_json,json,_index_images,_private,_images_list}
+//
+//  oci/layout.json                                              {"layout": 1, "minWriter": 1}
+//  oci/repositories/<ns>/<repo>/manifests/<algorithm>/<hex>     manifest bytes
+//  oci/repositories/<ns>/<repo>/blobs/<algorithm>/<hex>         link {size, key}: this repository holds that blob
+//  oci/blobs/<algorithm>/<hex>                                  bytes whose digest was known before they were stored
+//  oci/data/<uuid>                                              bytes whose digest was not
+//  oci/digests/<algorithm>/<hex>/<uuid>                         empty: data/<uuid> has this digest
+//  oci/uploads/<uuid>                                           scraps of unfinished uploads; a lifecycle rule expires them
+//  oci/images/<id>/{layer,manifest}.json                        what a v1 image is for v2
+import type { Digest, ImageId, RepositoryName, Tag } from './names.ts';
+import { algorithmOf, hexOf, quotedRepositoryPart } from './names.ts';
+
+declare const key: unique symbol;
+/** An object's key below `storage_path`. Made here and by drivers that list; a plain string is not one. */
+export type Key = string & { readonly [key]: true };
+/** The beginning of keys; always ends in `/` where it stands for a folder. */
+export type KeyPrefix = string & { readonly [key]: true };
+
+const at = (...parts: string[]) => parts.join('/') as Key;
+const folder = (...parts: string[]) => `${parts.join('/')}/` as KeyPrefix;
+
+const TAG_PREFIX = 'tag_';
+
+export const layout = {
+  imageJson: (id: ImageId) => at('images', id, 'json'),
+  imageLayer: (id: ImageId) => at('images', id, 'layer'),
+  imageAncestry: (id: ImageId) => at('images', id, 'ancestry'),
+  imageChecksum: (id: ImageId) => at('images', id, '_checksum'),
+  imageInProgress: (id: ImageId) => at('images', id, '_inprogress'),
+
+  repositories: () => folder('repositories'),
+  namespace: (namespace: string) => folder('repositories', namespace),
+  repository: (repository: RepositoryName) => folder('repositories', partsOf(repository)),
+  tags: (repository: RepositoryName) => at('repositories', partsOf(repository), TAG_PREFIX) as KeyPrefix,
+  tag: (repository: RepositoryName, tag: Tag) => at('repositories', partsOf(repository), `${TAG_PREFIX}${tag}`),
+  /** A tag that starts with `_` has none: its key would be another tag's. */
+  tagJson: (repository: RepositoryName, tag: Tag) =>
+    tag.startsWith('_') ? undefined : at('repositories', partsOf(repository), `tag${tag}_json`),
+  repositoryJson: (repository: RepositoryName) => at('repositories', partsOf(repository), 'json'),
+  indexImages: (repository: RepositoryName) => at('repositories', partsOf(repository), '_index_images'),
+
+  layoutVersion: () => at('oci', 'layout.json'),
+  ociRepository: (repository: RepositoryName) => folder('oci/repositories', partsOf(repository)),
+  manifests: (repository: RepositoryName) => folder('oci/repositories', partsOf(repository), 'manifests'),
+  manifest: (repository: RepositoryName, digest: Digest) =>
+    at('oci/repositories', partsOf(repository), 'manifests', algorithmOf(digest), hexOf(digest)),
+  blobLink: (repository: RepositoryName, digest: Digest) =>
+    at('oci/repositories', partsOf(repository), 'blobs', algorithmOf(digest), hexOf(digest)),
+  blob: (digest: Digest) => at('oci/blobs', algorithmOf(digest), hexOf(digest)),
+  data: (uuid: string) => at('oci/data', uuid),
+  digestMarkers: (digest: Digest) => folder('oci/digests', algorithmOf(digest), hexOf(digest)),
+  digestMarker: (digest: Digest, uuid: string) => at('oci/digests', algorithmOf(digest), hexOf(digest), uuid),
+  uploadScrap: (uuid: string) => at('oci/uploads', uuid),
+  imageLayerDescriptor: (id: ImageId) => at('oci/images', id, 'layer.json'),
+  imageManifest: (id: ImageId) => at('oci/images', id, 'manifest.json'),
+};
+
+/** `library/centos`, `a/b%2Fc`: repositories never nest, so none can collide with another's objects. */
+function partsOf(repository: RepositoryName): string {
+  return `${namespaceOf(repository)}/${quotedRepositoryPart(repository)}`;
+}
+
+export function namespaceOf(repository: RepositoryName): string {
+  return repository.slice(0, repository.indexOf('/'));
+}
+
+/** The last part of a key or folder: `tag_6.4`, or `centos` of `repositories/library/centos/`. */
+export function lastPartOf(key: Key | KeyPrefix): string {
+  const end = key.endsWith('/') ? key.length - 1 : key.length;
+  return key.slice(key.lastIndexOf('/', end - 1) + 1, end);
+}
+
+/** The tag that an object below `layout.tags` stands for. */
+export function tagOf(key: Key): Tag {
+  return lastPartOf(key).slice(TAG_PREFIX.length) as Tag;
+}
+
+/** The name of the repository whose folder this is; the inverse of `layout.repository`. */
+export function repositoryOf(namespace: string, folderKey: KeyPrefix): RepositoryName {
+  return `${namespace}/${lastPartOf(folderKey).replaceAll('%2F', '/')}` as RepositoryName;
+}

@@ -1,0 +1,84 @@
+import type { Key, KeyPrefix } from '../layout.ts';
+
+declare const etag: unique symbol;
+/** Names the exact content of a stored object; opaque, compared for equality only. */
+export type ETag = string & { readonly [etag]: true };
+
+export type ObjectInfo = { key: Key; sizeBytes: number; etag: ETag; lastModified: Date };
+export type StoredObject = { info: ObjectInfo; body: ReadableStream<Uint8Array> };
+
+/** Offsets of the first and the last byte, both included, as in a `Range` header. */
+export type ByteRange = { start: number; end: number };
+
+/** At most one of the two conditions. */
+export type PutOptions = {
+  contentType?: string;
+  /** Write only if there is no object at this key. */
+  ifAbsent?: boolean;
+  /** Write only if the object at this key is still this one. */
+  ifMatch?: ETag;
+  /** The SHA-256 of the body in hex: storage refuses other bytes. */
+  sha256?: string;
+};
+
+export type PutStreamOptions = Omit<PutOptions, 'sha256'> & { signal?: AbortSignal };
+
+export type MultipartUpload = { key: Key; uploadId: string };
+export type UploadedPart = { partNumber: number; etag: ETag; sizeBytes: number };
+
+export type PresignOptions = { expiresSeconds: number; contentType?: string };
+
+/** Storage cannot answer now (throttled, timed out, unreachable), after all retries. Asking again later may help. */
+export class StorageUnavailableError extends Error {
+  override readonly name = 'StorageUnavailableError';
+}
+
+/**
+ * An object store with the promises S3 makes and no others: a put is atomic and read back at once.
+ * Absence is an answer (`undefined`), not an error; every other failure is thrown with its `cause`.
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html#ConsistencyModel
+ */
+export interface StorageDriver {
+  head(key: Key): Promise<ObjectInfo | undefined>;
+
+  /** `range` must lie within the object. `info.sizeBytes` is the size of the whole object all the same. */
+  get(key: Key, options?: { range?: ByteRange; signal?: AbortSignal }): Promise<StoredObject | undefined>;
+
+  /** Small objects only. `undefined` if the condition did not hold; then nothing was written. */
+  put(key: Key, body: Uint8Array, options?: PutOptions): Promise<ETag | undefined>;
+
+  /**
+   * Objects of any size, with back-pressure and bounded memory. The object appears whole when `body` has ended well, and
+   * never if `body` throws or `signal` aborts: then nothing is left behind and the error is thrown on.
+   * `undefined` if the condition did not hold at the end; then nothing was written.
+   */
+  putStream(key: Key, body: AsyncIterable<Uint8Array>, options?: PutStreamOptions): Promise<ETag | undefined>;
+
+  /** All objects whose key starts with `prefix`, in byte order of their keys, a page of 1,000 per request, never all in memory. */
+  list(prefix: KeyPrefix, options?: { after?: Key }): AsyncIterable<ObjectInfo>;
+
+  /** The folders directly below `prefix` (a folder itself), in byte order, each with its final `/`; objects are left out. */
+  listFolders(prefix: KeyPrefix, options?: { after?: string }): AsyncIterable<KeyPrefix>;
+
+  /** A key that does not exist counts as deleted. With `ifMatch`, false if the object has changed since. */
+  delete(key: Key, options?: { ifMatch?: ETag }): Promise<boolean>;
+
+  createMultipart(key: Key): Promise<MultipartUpload>;
+  /**
+   * Every part but the last holds at least 5 MiB. `undefined` if the upload is unknown, completed or aborted.
+   * https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+   */
+  uploadPart(upload: MultipartUpload, partNumber: number, body: Uint8Array): Promise<UploadedPart | undefined>;
+  /** In order of part number; `undefined` if the upload is unknown, completed or aborted. */
+  listParts(upload: MultipartUpload): Promise<UploadedPart[] | undefined>;
+  /** False if the upload is unknown, completed or aborted, or a part is no longer what it was. */
+  completeMultipart(upload: MultipartUpload, parts: readonly UploadedPart[]): Promise<boolean>;
+  /** An upload that does not exist counts as aborted. */
+  abortMultipart(upload: MultipartUpload): Promise<void>;
+
+  /** Missing where there is no URL to give (files on disk): the caller streams instead. */
+  presign?(method: 'GET' | 'HEAD', key: Key, options: PresignOptions): Promise<URL>;
+
+  /** Ends connections; the driver is not used afterwards. */
+  close(): Promise<void>;
+}
