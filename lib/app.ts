@@ -1,0 +1,65 @@
+import { type Context, Hono, type Next } from 'hono';
+import { requestId } from 'hono/request-id';
+import { errorResponse, isOurFault, type Protocol } from './error-response.ts';
+import { RegistryError } from './errors.ts';
+import type { JsonValue } from './json.ts';
+import type { Log } from './log.ts';
+import type { Registry } from './registry/registry.ts';
+import type { SessionSigner } from './registry/upload-session.ts';
+import { answer } from './v1/answers.ts';
+import { createV1 } from './v1/app.ts';
+import { createV2 } from './v2/app.ts';
+
+export type AppOptions = {
+  registry: Registry;
+  signer: SessionSigner;
+  log: Log;
+  /** Whether requests should come here: false while storage does not answer, or the process is about to end. */
+  isReady: () => Promise<boolean>;
+  settings: AppSettings;
+};
+
+export type AppSettings = {
+  /** Refuse whatever would write. */
+  isReadOnly: boolean;
+  isStandalone: boolean;
+  isMirror: boolean;
+  storageRedirect: boolean;
+  registryEndpoints?: string | string[];
+  debug?: { version: string; flavor: string };
+  /** The answer to `GET /`. */
+  issue: JsonValue;
+};
+
+/** Both protocols, and what whoever runs the registry asks it. Knows neither Lambda nor Node's server. */
+export function createApp({ registry, signer, log, isReady, settings }: AppOptions): Hono {
+  const v1Options = { registry, ...settings };
+  const v2Options = { registry, signer, storageRedirect: settings.storageRedirect };
+  const app = new Hono()
+    .use(requestId())
+    .notFound((c) => c.json({ error: `there is no ${c.req.method} ${c.req.path}` }, 404))
+    .get('/', (c) => answer(c, settings.issue))
+    .get('/healthz', (c) => c.json({ status: 'ok' }))
+    .get('/readyz', async (c) => ((await isReady()) ? c.json({ status: 'ok' }) : c.json({ status: 'not ready' }, 503)));
+  if (settings.isReadOnly) app.use(refuseWrites);
+  return app
+    .onError(onError('v1', log))
+    .route('/', createV1(v1Options).onError(onError('v1', log)))
+    .route('/', createV2(v2Options).onError(onError('v2', log)));
+}
+
+async function refuseWrites(c: Context, next: Next): Promise<void> {
+  if (!['GET', 'HEAD'].includes(c.req.method)) throw new RegistryError('UNSUPPORTED', 'this registry is read-only');
+  await next();
+}
+
+function onError(protocol: Protocol, log: Log) {
+  return (error: Error, c: Context): Response => {
+    const fields = { requestId: c.get('requestId'), method: c.req.method, path: c.req.path };
+    if (c.req.raw.signal.aborted) log.info('client went away', { ...fields, reason: error.message });
+    else if (isOurFault(error)) log.error('request failed', { ...fields, error });
+    const response = errorResponse(protocol, error);
+    response.headers.set('X-Request-Id', c.get('requestId'));
+    return response;
+  };
+}

@@ -1,0 +1,118 @@
+#!/usr/bin/env node
+// The command `stowage`.
+import { readFileSync } from 'node:fs';
+import { Command, InvalidArgumentError } from 'commander';
+import { ConfigError } from './config/config-error.ts';
+import { describeConfig } from './config/describe.ts';
+import { type LoadedConfig, loadConfig } from './config/load.ts';
+import { createLog } from './log.ts';
+import type { NodeServer } from './node-server.ts';
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+/** How long transfers may go on after the first signal, as docker-registry's launcher had it. */
+const DEFAULT_GRACE_SECONDS = 3600;
+
+type ServeOptions = { config?: string; host?: string; port?: number; grace: number };
+
+const program = new Command('stowage')
+  .description('A container registry that keeps everything in one bucket.')
+  .version(version)
+  .showHelpAfterError();
+
+const CONFIG_HELP = 'configuration file (default: $DOCKER_REGISTRY_CONFIG, else config.yml)';
+
+program
+  .command('serve')
+  .description('serve the registry until it gets SIGTERM or SIGINT')
+  .option('-c, --config <file>', CONFIG_HELP)
+  .option('--host <address>', 'address to listen on (default: $REGISTRY_HOST, else 127.0.0.1)')
+  .option(
+    '-p, --port <number>',
+    'port to listen on, 0 for any free one (default: $REGISTRY_PORT, else 5000)',
+    parsePort,
+  )
+  .option('--grace <seconds>', 'how long transfers may go on after the signal', parseSeconds, DEFAULT_GRACE_SECONDS)
+  .addHelpText('after', '\nThe flavor of the configuration is $SETTINGS_FLAVOR (default: dev).')
+  .action(run(serveCommand));
+
+program
+  .command('config')
+  .description('print the configuration in effect, secrets masked')
+  .option('-c, --config <file>', CONFIG_HELP)
+  .action(run(configCommand));
+
+await program.parseAsync();
+
+async function serveCommand({ config: file, host, port, grace }: ServeOptions): Promise<void> {
+  const { config, warnings } = load(file);
+  const log = createLog(config.logLevel);
+  for (const warning of warnings) log.warning(warning);
+  const { serve } = await import('./serve.ts');
+  const server = await serve({ ...config, ...(host && { host }), port: port ?? config.port }, { log, version });
+  log.info('listening', { url: server.url.origin, version });
+  greet(server, config);
+  stopOnSignals(server, grace);
+}
+
+function configCommand({ config: file }: { config?: string }): void {
+  const loaded = load(file);
+  for (const warning of loaded.warnings) console.error(warning);
+  process.stdout.write(describeConfig(loaded));
+}
+
+function load(file: string | undefined): LoadedConfig {
+  return loadConfig({ env: process.env, ...(file !== undefined && { file }) });
+}
+
+function greet({ url }: NodeServer, { storage }: LoadedConfig['config']): void {
+  const place = storage.driver === 's3' ? `bucket ${storage.options.bucket}` : storage.path;
+  // Docker speaks plain HTTP to localhost; elsewhere it wants TLS, or to be told that the registry is insecure.
+  const name = ['127.0.0.1', '0.0.0.0', '[::]', '[::1]'].includes(url.hostname) ? `localhost:${url.port}` : url.host;
+  console.error(`Stowage ${version} listens on ${url.origin} and keeps everything in ${place}.
+
+  docker tag alpine ${name}/alpine
+  docker push ${name}/alpine
+  docker pull ${name}/alpine
+`);
+}
+
+/** The first signal waits for transfers, the second does not. */
+function stopOnSignals(server: NodeServer, graceSeconds: number): void {
+  let isStopping = false;
+  const stop = () => {
+    if (isStopping) return server.kill();
+    isStopping = true;
+    setTimeout(() => server.kill(), graceSeconds * 1000).unref();
+    void server.stop().then(() => process.exit());
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+}
+
+/** What the operator did wrong gets one line; a stack would hide it. */
+function run<O>(command: (options: O) => void | Promise<void>): (options: O) => Promise<void> {
+  return async (options) => {
+    try {
+      await command(options);
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      const cause = !(error instanceof ConfigError) && error.cause instanceof Error ? `: ${error.cause.message}` : '';
+      console.error(`stowage: ${error.message}${cause}`);
+      process.exitCode = 1;
+    }
+  };
+}
+
+function parsePort(text: string): number {
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port > 65_535) throw new InvalidArgumentError('allowed: 0 to 65535');
+  return port;
+}
+
+function parseSeconds(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('allowed: a whole number of seconds');
+  return Number(text);
+}

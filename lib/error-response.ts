@@ -1,0 +1,66 @@
+import { type ErrorCode, RegistryError } from './errors.ts';
+import type { JsonObject } from './json.ts';
+import { StorageUnavailableError } from './storage/driver.ts';
+
+export type Protocol = 'v1' | 'v2';
+
+const STATUS: Record<ErrorCode, number> = {
+  BLOB_UNKNOWN: 404,
+  BLOB_UPLOAD_INVALID: 400,
+  BLOB_UPLOAD_UNKNOWN: 404,
+  DENIED: 403,
+  DIGEST_INVALID: 400,
+  MANIFEST_BLOB_UNKNOWN: 400,
+  MANIFEST_INVALID: 400,
+  MANIFEST_UNKNOWN: 404,
+  NAME_INVALID: 400,
+  NAME_UNKNOWN: 404,
+  PAGINATION_NUMBER_INVALID: 400,
+  RANGE_INVALID: 416,
+  SIZE_INVALID: 413,
+  TAG_INVALID: 400,
+  TOOMANYREQUESTS: 429,
+  UNAUTHORIZED: 401,
+  UNAVAILABLE: 503,
+  UNKNOWN: 500,
+  UNSUPPORTED: 405,
+  CHECKSUM_MISSING: 412,
+  IMAGE_CHECKSUM_INVALID: 400,
+  IMAGE_EXISTS: 409,
+  IMAGE_ID_INVALID: 404,
+  IMAGE_INCOMPLETE: 400,
+  IMAGE_INVALID: 400,
+  IMAGE_UNKNOWN: 404,
+  INDEX_INVALID: 400,
+  INDEX_UNKNOWN: 404,
+  REPOSITORY_UNKNOWN: 404,
+  TAG_UNKNOWN: 404,
+};
+
+/**
+ * The only writer of error bodies: `{"error"}` for v1, `{"errors": [{code, message, detail}]}` for v2.
+ * What is not a `RegistryError` is our fault: the client learns no more than that, the log (by the caller) all of it.
+ */
+export function errorResponse(protocol: Protocol, thrown: Error): Response {
+  const { code, message, detail, headers } = toRegistryError(thrown);
+  const body: JsonObject =
+    protocol === 'v1'
+      ? { error: message }
+      : { errors: [{ code, message, ...(detail !== undefined && { detail: detail as JsonObject }) }] };
+  return Response.json(body, { status: STATUS[code], headers });
+}
+
+/** Whether the operator should know: the client did nothing wrong. */
+export function isOurFault(thrown: Error): boolean {
+  return STATUS[toRegistryError(thrown).code] >= 500;
+}
+
+function toRegistryError(thrown: Error): RegistryError {
+  if (thrown instanceof RegistryError) return thrown;
+  if (thrown instanceof StorageUnavailableError) {
+    return new RegistryError('UNAVAILABLE', 'storage is not available now, try again', {
+      headers: { 'Retry-After': '5' },
+    });
+  }
+  return new RegistryError('UNKNOWN', 'internal error');
+}

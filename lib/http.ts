@@ -1,0 +1,29 @@
+// What the routes of both protocols need of a request.
+import type { Context } from 'hono';
+import { RegistryError } from './errors.ts';
+
+const NO_BODY = new Uint8Array();
+
+/** The request's body; empty if there is none. */
+export function bodyOf(c: Context): AsyncIterable<Uint8Array> {
+  return c.req.raw.body ?? new Blob([NO_BODY]).stream();
+}
+
+/** The origin under which this client reaches the registry, for URLs that it gets back. */
+export function originOf(c: Context): string {
+  const url = new URL(c.req.url);
+  const forwarded = c.req.header('X-Forwarded-Proto')?.split(',')[0]?.trim();
+  // A proxy that ends TLS says so. Whoever lies here spoils only the URLs in their own answer.
+  return forwarded === 'https' || forwarded === 'http' ? `${forwarded}://${url.host}` : url.origin;
+}
+
+/** `Content-Length` as a number, if the client sent one. */
+export function contentLengthOf(c: Context): number | undefined {
+  const header = c.req.header('Content-Length');
+  return header === undefined ? undefined : Number(header);
+}
+
+/** The last handler of an app: nothing before it took the request. */
+export function noSuchEndpoint(c: Context): never {
+  throw new RegistryError('NAME_UNKNOWN', `there is no ${c.req.method} ${c.req.path}`);
+}

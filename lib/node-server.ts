@@ -1,0 +1,89 @@
+// The registry as one Node process. Everything about connections is here: limits, access log, and an end that waits
+// for transfers.
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { getRequestListener, type HttpBindings } from '@hono/node-server';
+import { Hono, type MiddlewareHandler } from 'hono';
+import type { RequestIdVariables } from 'hono/request-id';
+import type { Log } from './log.ts';
+
+/** How long a client may take to send its headers. */
+const HEADERS_MS = 60_000;
+/** How long a connection may rest between two requests; longer than the 60 s of the usual load balancers. */
+const KEEP_ALIVE_MS = 75_000;
+/** How long a transfer may stand still. A slow one may take for ever, so there is no limit on a whole request. */
+const IDLE_MS = 5 * 60_000;
+const MAX_HEADER_BYTES = 32 * 1024;
+
+export type NodeServer = {
+  /** Where it listens: `http://127.0.0.1:5000`. */
+  url: URL;
+  /** Takes no new connections, and resolves when the requests under way have ended. */
+  stop(): Promise<void>;
+  /** Ends connections at once. */
+  kill(): void;
+};
+
+export async function startNodeServer(
+  app: Hono,
+  { host, port, log }: { host: string; port: number; log: Log },
+): Promise<NodeServer> {
+  const logged = new Hono<{ Bindings: HttpBindings }>().use(logAccess(log)).route('/', app);
+  const server = createServer(
+    {
+      headersTimeout: HEADERS_MS,
+      requestTimeout: 0,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      maxHeaderSize: MAX_HEADER_BYTES,
+      noDelay: true,
+    },
+    getRequestListener(logged.fetch, { overrideGlobalObjects: false }),
+  );
+  server.setTimeout(IDLE_MS);
+  await listen(server, host, port);
+  const { address, port: actualPort, family } = server.address() as AddressInfo;
+  return {
+    url: new URL(`http://${family === 'IPv6' ? `[${address}]` : address}:${actualPort}`),
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeIdleConnections();
+      }),
+    kill: () => server.closeAllConnections(),
+  };
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+/** One line when the last byte has gone, or the connection has broken. Never the query: it may hold a session. */
+function logAccess(log: Log): MiddlewareHandler<{ Bindings: HttpBindings; Variables: RequestIdVariables }> {
+  return async (c, next) => {
+    const { incoming, outgoing } = c.env;
+    const { socket } = incoming;
+    const { bytesRead, bytesWritten } = socket;
+    const started = performance.now();
+    outgoing.on('close', () => {
+      log.info('request', {
+        requestId: c.get('requestId'),
+        method: incoming.method,
+        path: c.req.path,
+        status: outgoing.statusCode,
+        ...(outgoing.writableFinished ? {} : { broken: true }),
+        durationMs: Math.round(performance.now() - started),
+        bytesIn: socket.bytesRead - bytesRead,
+        bytesOut: socket.bytesWritten - bytesWritten,
+        client: socket.remoteAddress,
+        userAgent: incoming.headers['user-agent'],
+      });
+    });
+    await next();
+  };
+}

@@ -1,0 +1,93 @@
+import { encodeText, readAll } from '../bytes.ts';
+import { RegistryError } from '../errors.ts';
+import { isJsonObject, parseJson } from '../json.ts';
+import { type Key, layout } from '../layout.ts';
+import type { Digest, RepositoryName } from '../names.ts';
+import type { ByteRange, StorageDriver } from '../storage/driver.ts';
+
+/** A repository's right to a blob: how large it is and where its bytes lie. */
+export type BlobLink = { sizeBytes: number; key: Key };
+
+/** How long a client may take to begin a download after it was sent to storage. docker-registry gave as long. */
+export const PRESIGNED_SECONDS = 20 * 60;
+
+/** The blobs of repositories. A repository's own link decides who may read what, never the bytes. */
+export class Blobs {
+  readonly #storage: StorageDriver;
+
+  constructor(storage: StorageDriver) {
+    this.#storage = storage;
+  }
+
+  /** One storage request. `undefined` if this repository does not hold the blob, whoever else may. */
+  async find(repository: RepositoryName, digest: Digest): Promise<BlobLink | undefined> {
+    const object = await this.#storage.get(layout.blobLink(repository, digest));
+    return object && decodeBlobLink(await readAll(object.body), object.info.key);
+  }
+
+  /**
+   * As `find`, where absence is the client's mistake.
+   * @throws RegistryError BLOB_UNKNOWN
+   */
+  async stat(repository: RepositoryName, digest: Digest): Promise<BlobLink> {
+    const link = await this.find(repository, digest);
+    if (!link) {
+      throw new RegistryError('BLOB_UNKNOWN', `blob ${digest} is unknown to ${repository}`, { detail: { digest } });
+    }
+    return link;
+  }
+
+  /** The bytes behind a link, or a range of them. One storage request. */
+  async read(link: BlobLink, range?: ByteRange): Promise<ReadableStream<Uint8Array>> {
+    const object = await this.#storage.get(link.key, range ? { range } : {});
+    if (!object) throw new Error(`a link points to ${link.key}, which is gone`); // ours to repair: a 500
+    return object.body;
+  }
+
+  /** A URL under which storage itself serves the bytes; `undefined` where it cannot. No storage request. */
+  async presign(link: BlobLink): Promise<URL | undefined> {
+    return await this.#storage.presign?.('GET', link.key, {
+      expiresSeconds: PRESIGNED_SECONDS,
+      contentType: 'application/octet-stream',
+    });
+  }
+
+  /** Gives a repository the right to a blob. The bytes must be stored, and their digest checked, before. */
+  async link(repository: RepositoryName, digest: Digest, link: BlobLink): Promise<void> {
+    await this.#storage.put(layout.blobLink(repository, digest), encodeBlobLink(link), {
+      contentType: 'application/json',
+    });
+  }
+
+  /**
+   * Links a blob of one repository into another. Two storage requests; no bytes move.
+   * @returns false if `from` does not hold it
+   * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#mounting-a-blob-from-another-repository
+   */
+  async mount(digest: Digest, from: RepositoryName, to: RepositoryName): Promise<boolean> {
+    const link = await this.find(from, digest);
+    if (link) await this.link(to, digest, link);
+    return link !== undefined;
+  }
+
+  /**
+   * Takes the blob from this repository. The bytes stay: another repository may hold them too.
+   * @throws RegistryError BLOB_UNKNOWN
+   */
+  async unlink(repository: RepositoryName, digest: Digest): Promise<void> {
+    await this.stat(repository, digest);
+    await this.#storage.delete(layout.blobLink(repository, digest));
+  }
+}
+
+function encodeBlobLink({ sizeBytes, key }: BlobLink): Uint8Array {
+  return encodeText(JSON.stringify({ size: sizeBytes, key }));
+}
+
+function decodeBlobLink(bytes: Uint8Array, at: Key): BlobLink {
+  const value = parseJson(bytes);
+  if (!isJsonObject(value) || typeof value.size !== 'number' || typeof value.key !== 'string') {
+    throw new Error(`${at} is not a blob link`);
+  }
+  return { sizeBytes: value.size, key: value.key as Key };
+}

@@ -1,0 +1,168 @@
+// A blob that comes in several requests, each of which may reach another process.
+//
+// What is carried from one to the next: the unfinished hash, the multipart upload with the parts that are full, and a
+// scrap, the bytes that are too few for a part. Nothing that is written is ever overwritten by a later request (scraps
+// have fresh names), so a session that is replayed spoils at most its own upload.
+import { createHash, randomUUID } from 'node:crypto';
+import { createSHA256, type IHasher } from 'hash-wasm';
+import { concatBytes, MiB, readAll } from '../bytes.ts';
+import { layout } from '../layout.ts';
+import { type Digest, sha256Digest } from '../names.ts';
+import {
+  type MultipartUpload,
+  type StorageDriver,
+  StorageUnavailableError,
+  type UploadedPart,
+} from '../storage/driver.ts';
+import { checkDigest, type StoredBlob, storeSmallBlob } from './stored-blobs.ts';
+import { type ChunkedState, unknownUpload } from './upload-session.ts';
+
+/** S3 takes no smaller part but the last. https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
+const MIN_PART_BYTES = 5 * MiB;
+const PART_BYTES = 12 * MiB;
+
+const NO_PARTS = '';
+
+/** The state of an upload of which nothing has come yet. */
+export async function emptyChunkedState(): Promise<ChunkedState> {
+  const hash = await createSHA256();
+  return { kind: 'chunked', sizeBytes: 0, hashState: exportHash(hash.init()) };
+}
+
+/**
+ * Adds the bytes of one request. What came before a failure counts for nothing: the session that the client holds is
+ * still the one to go on from.
+ * @throws RegistryError BLOB_UPLOAD_UNKNOWN if storage no longer knows the parts
+ */
+export async function appendChunk(
+  storage: StorageDriver,
+  uuid: string,
+  state: ChunkedState,
+  body: AsyncIterable<Uint8Array>,
+): Promise<ChunkedState> {
+  const { rest, ...next } = await uploadParts(storage, uuid, state, body);
+  if (rest.length === 0) return next;
+  if (rest.length >= MIN_PART_BYTES) {
+    return { ...next, multipart: await addPart(storage, uuid, next.multipart, rest) };
+  }
+  const scrap = { uuid: randomUUID(), sizeBytes: rest.length };
+  await storage.put(layout.uploadScrap(scrap.uuid), rest);
+  return { ...next, scrap };
+}
+
+/**
+ * Adds the last bytes and makes the object whole, if it has the digest `expected`.
+ * @throws RegistryError DIGEST_INVALID, and then the upload is gone; BLOB_UPLOAD_UNKNOWN
+ */
+export async function finishChunks(
+  storage: StorageDriver,
+  uuid: string,
+  state: ChunkedState,
+  body: AsyncIterable<Uint8Array>,
+  expected: Digest,
+): Promise<StoredBlob> {
+  const { rest, ...last } = await uploadParts(storage, uuid, state, body);
+  const { sizeBytes } = last;
+  const digest = sha256Digest((await importHash(last.hashState)).digest('hex'));
+  if (!last.multipart) return await storeSmallBlob(storage, rest, expected);
+
+  try {
+    checkDigest(digest, expected);
+  } catch (error) {
+    await storage.abortMultipart(last.multipart);
+    throw error;
+  }
+  const multipart = rest.length > 0 ? await addPart(storage, uuid, last.multipart, rest) : last.multipart;
+  const { key } = multipart;
+  const parts = (await storage.listParts(multipart))?.slice(0, multipart.partCount);
+  if (!parts) {
+    // The answer to an earlier commit may have been lost. Only its marker proves that these bytes became the object.
+    const marker = await storage.head(layout.digestMarker(digest, key.slice(key.lastIndexOf('/') + 1)));
+    if (!marker) throw unknownUpload(uuid);
+    return { digest, sizeBytes, key };
+  }
+  if (parts.reduce(chainOf, NO_PARTS) !== multipart.chain) throw unknownUpload(uuid);
+  if (!(await storage.completeMultipart(multipart, parts))) throw unknownUpload(uuid);
+  return { digest, sizeBytes, key };
+}
+
+/** Frees what the upload holds in storage. */
+export async function discardChunks(storage: StorageDriver, state: ChunkedState): Promise<void> {
+  await Promise.all([
+    state.multipart && storage.abortMultipart(state.multipart),
+    state.scrap && storage.delete(layout.uploadScrap(state.scrap.uuid)),
+  ]);
+}
+
+/** Uploads every full part of scrap and body; what is left over is the `rest`, less than a part. */
+async function uploadParts(
+  storage: StorageDriver,
+  uuid: string,
+  state: ChunkedState,
+  body: AsyncIterable<Uint8Array>,
+): Promise<ChunkedState & { rest: Uint8Array }> {
+  const hash = await importHash(state.hashState);
+  let { sizeBytes, multipart } = state;
+  let pending = state.scrap ? [await readScrap(storage, uuid, state.scrap.uuid)] : [];
+  let pendingBytes = state.scrap?.sizeBytes ?? 0;
+  for await (const chunk of body) {
+    hash.update(chunk);
+    sizeBytes += chunk.length;
+    pending.push(chunk);
+    pendingBytes += chunk.length;
+    if (pendingBytes >= PART_BYTES) {
+      multipart = await addPart(storage, uuid, multipart, concatBytes(pending));
+      pending = [];
+      pendingBytes = 0;
+    }
+  }
+  return {
+    kind: 'chunked',
+    sizeBytes,
+    hashState: exportHash(hash),
+    ...(multipart && { multipart }),
+    rest: concatBytes(pending),
+  };
+}
+
+async function readScrap(storage: StorageDriver, uuid: string, scrapUuid: string): Promise<Uint8Array> {
+  const object = await storage.get(layout.uploadScrap(scrapUuid));
+  if (!object) throw unknownUpload(uuid);
+  return await readAll(object.body);
+}
+
+type Multipart = NonNullable<ChunkedState['multipart']>;
+
+async function addPart(
+  storage: StorageDriver,
+  uuid: string,
+  before: Multipart | undefined,
+  bytes: Uint8Array,
+): Promise<Multipart> {
+  const upload: MultipartUpload = before ?? (await storage.createMultipart(layout.data(randomUUID())));
+  const partNumber = (before?.partCount ?? 0) + 1;
+  const part = await storage.uploadPart(upload, partNumber, bytes);
+  if (!part) throw unknownUpload(uuid);
+  const { key, uploadId } = upload;
+  return { key, uploadId, partCount: partNumber, chain: chainOf(before?.chain ?? NO_PARTS, part) };
+}
+
+/** A hash over this part and all before it. */
+function chainOf(before: string, part: UploadedPart): string {
+  return createHash('sha256').update(`${before} ${part.partNumber} ${part.etag}`).digest('base64url');
+}
+
+function exportHash(hash: IHasher): string {
+  return Buffer.from(hash.save()).toString('base64url');
+}
+
+/** Node's own hash cannot be taken from one process to another; this one can, and is slower. */
+async function importHash(state: string): Promise<IHasher> {
+  const hash = await createSHA256();
+  try {
+    return hash.load(Buffer.from(state, 'base64url'));
+  } catch (cause) {
+    // A signed session of another version of this program. Nothing is lost: the client uploads again.
+    throw new StorageUnavailableError('the upload was begun by another version', { cause });
+  }
+}

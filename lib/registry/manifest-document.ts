@@ -1,0 +1,106 @@
+// What a manifest says, read from its bytes alone: nothing is kept beside them.
+import { RegistryError } from '../errors.ts';
+import { isJsonObject, type JsonObject, type JsonValue, parseJson } from '../json.ts';
+import { type Digest, parseDigest } from '../names.ts';
+
+export const MEDIA_TYPES = {
+  ociManifest: 'application/vnd.oci.image.manifest.v1+json',
+  ociIndex: 'application/vnd.oci.image.index.v1+json',
+  dockerManifest: 'application/vnd.docker.distribution.manifest.v2+json',
+  dockerList: 'application/vnd.docker.distribution.manifest.list.v2+json',
+  dockerConfig: 'application/vnd.docker.container.image.v1+json',
+  dockerLayerGzip: 'application/vnd.docker.image.rootfs.diff.tar.gzip',
+  dockerLayerTar: 'application/vnd.docker.image.rootfs.diff.tar',
+} as const;
+
+type ManifestMediaType = (typeof MEDIA_TYPES)['ociManifest' | 'ociIndex' | 'dockerManifest' | 'dockerList'];
+
+/** https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md#properties */
+export type Descriptor = { mediaType: string; digest: Digest; sizeBytes: number };
+
+export type ManifestDocument = {
+  mediaType: ManifestMediaType;
+  /** Config and layers that the repository must hold. */
+  blobs: Descriptor[];
+  /** Children of an index that the repository must hold. */
+  manifests: Descriptor[];
+};
+
+const IMAGE_TYPES: readonly string[] = [MEDIA_TYPES.ociManifest, MEDIA_TYPES.dockerManifest];
+const INDEX_TYPES: readonly string[] = [MEDIA_TYPES.ociIndex, MEDIA_TYPES.dockerList];
+
+/** Layers whose bytes lie elsewhere by right, so that a registry need not hold them. */
+const NONDISTRIBUTABLE = /^application\/vnd\.(?:docker\.image\.rootfs\.foreign|oci\.image\.layer\.nondistributable)\./;
+
+/**
+ * Reads a manifest. Its media type is the field `mediaType`, else the OCI type of its shape.
+ * @param contentType what the client called it; must agree
+ * @throws RegistryError MANIFEST_INVALID that says what is wrong where
+ * @see https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md
+ * @see https://distribution.github.io/distribution/spec/manifest-v2-2/
+ */
+export function parseManifest(bytes: Uint8Array, contentType?: string): ManifestDocument {
+  const json = parseJson(bytes);
+  if (!isJsonObject(json)) throw invalid('is not a JSON object');
+  if (json.schemaVersion === 1) {
+    throw invalid('has schema version 1, which no current client makes: push the image with Docker 1.10 or newer');
+  }
+  if (json.schemaVersion !== 2) throw invalid('has no schemaVersion 2');
+  const mediaType = mediaTypeOf(json);
+  if (contentType !== undefined && contentType !== mediaType) {
+    throw invalid(`is ${mediaType}, but was sent as ${contentType}`);
+  }
+  if (INDEX_TYPES.includes(mediaType)) {
+    return { mediaType, blobs: [], manifests: descriptors(json, 'manifests') };
+  }
+  const config = descriptor(json.config, 'config');
+  const layers = json.layers === undefined ? [] : descriptors(json, 'layers');
+  return {
+    mediaType,
+    blobs: [config, ...layers.filter((layer) => !NONDISTRIBUTABLE.test(layer.mediaType))],
+    manifests: [],
+  };
+}
+
+/** The media type of a manifest that was accepted before. */
+export function mediaTypeOfStored(bytes: Uint8Array): string {
+  const json = parseJson(bytes);
+  if (!isJsonObject(json)) throw new Error('a stored manifest is not a JSON object');
+  return mediaTypeOf(json);
+}
+
+function mediaTypeOf(json: JsonObject): ManifestMediaType {
+  const isImage = json.config !== undefined || json.layers !== undefined;
+  const isIndex = json.manifests !== undefined;
+  if (isImage === isIndex)
+    throw invalid(isImage ? 'has both layers and manifests' : 'has neither layers nor manifests');
+  const mediaType = json.mediaType ?? (isIndex ? MEDIA_TYPES.ociIndex : MEDIA_TYPES.ociManifest);
+  const allowed = isIndex ? INDEX_TYPES : IMAGE_TYPES;
+  if (typeof mediaType !== 'string' || !allowed.includes(mediaType)) {
+    throw invalid(`has the mediaType ${JSON.stringify(mediaType)}; its shape allows ${allowed.join(', ')}`);
+  }
+  return mediaType as ManifestMediaType;
+}
+
+function descriptors(json: JsonObject, field: string): Descriptor[] {
+  const list = json[field];
+  if (!Array.isArray(list)) throw invalid(`has no array in ${field}`);
+  return list.map((item, index) => descriptor(item, `${field}[${index}]`));
+}
+
+function descriptor(value: JsonValue | undefined, field: string): Descriptor {
+  if (!isJsonObject(value)) throw invalid(`has no descriptor in ${field}`);
+  const { mediaType, digest, size } = value;
+  if (typeof mediaType !== 'string' || mediaType === '') throw invalid(`has no mediaType in ${field}`);
+  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) throw invalid(`has no size in ${field}`);
+  if (typeof digest !== 'string') throw invalid(`has no digest in ${field}`);
+  try {
+    return { mediaType, digest: parseDigest(digest), sizeBytes: size };
+  } catch (cause) {
+    throw invalid(`has a wrong digest in ${field}`, cause);
+  }
+}
+
+function invalid(what: string, cause?: unknown): RegistryError {
+  return new RegistryError('MANIFEST_INVALID', `the manifest ${what}`, { cause });
+}

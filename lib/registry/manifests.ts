@@ -1,0 +1,153 @@
+import { type Bytes, readAll } from '../bytes.ts';
+import { mapConcurrently } from '../concurrency.ts';
+import { RegistryError } from '../errors.ts';
+import { layout } from '../layout.ts';
+import { algorithmOf, type Digest, type RepositoryName, type Tag } from '../names.ts';
+import type { StorageDriver } from '../storage/driver.ts';
+import type { Blobs } from './blobs.ts';
+import type { ImageManifests } from './image-manifests.ts';
+import { type Descriptor, mediaTypeOfStored, parseManifest } from './manifest-document.ts';
+import { checkDigest, digestOf } from './stored-blobs.ts';
+import type { ResolvedTag, Tags } from './tags.ts';
+
+export type Reference = { digest: Digest } | { tag: Tag };
+export type Manifest = { digest: Digest; mediaType: string; bytes: Bytes };
+
+/**
+ * The manifests of repositories.
+ * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests
+ */
+export class Manifests {
+  readonly #storage: StorageDriver;
+  readonly #blobs: Blobs;
+  readonly #tags: Tags;
+  readonly #imageManifests: ImageManifests;
+
+  constructor(storage: StorageDriver, blobs: Blobs, tags: Tags, imageManifests: ImageManifests) {
+    this.#storage = storage;
+    this.#blobs = blobs;
+    this.#tags = tags;
+    this.#imageManifests = imageManifests;
+  }
+
+  /**
+   * By digest one storage request, by tag two. A tag of a v1 image gives the manifest made from that image.
+   * @throws RegistryError MANIFEST_UNKNOWN
+   */
+  async get(repository: RepositoryName, reference: Reference): Promise<Manifest> {
+    const manifest =
+      'digest' in reference
+        ? await this.#find(repository, reference.digest)
+        : await this.#findTagged(repository, reference.tag);
+    if (!manifest) throw unknownManifest(repository, reference);
+    return manifest;
+  }
+
+  async #findTagged(repository: RepositoryName, tag: Tag): Promise<Manifest | undefined> {
+    const resolved = await this.#tags.find(repository, tag);
+    if (!resolved) return undefined;
+    const { digest, imageId } = resolved.target;
+    const manifest = await this.#find(repository, digest);
+    if (manifest || !imageId) return manifest;
+    const made = await this.#imageManifests.provide(repository, imageId);
+    return made && { ...made, mediaType: mediaTypeOfStored(made.bytes) };
+  }
+
+  async #find(repository: RepositoryName, digest: Digest): Promise<Manifest | undefined> {
+    const object = await this.#storage.get(layout.manifest(repository, digest));
+    if (!object) return undefined;
+    const bytes = await readAll(object.body);
+    return { digest, mediaType: mediaTypeOfStored(bytes), bytes };
+  }
+
+  /**
+   * Takes a manifest whose blobs and children this repository holds. For N of them N + 1 storage requests, the N side
+   * by side, and one for the tag.
+   * @throws RegistryError MANIFEST_INVALID, MANIFEST_BLOB_UNKNOWN, DIGEST_INVALID
+   */
+  async put(repository: RepositoryName, reference: Reference, bytes: Bytes, contentType?: string): Promise<Manifest> {
+    const { mediaType, blobs, manifests } = parseManifest(bytes, contentType);
+    const digest = digestOf(bytes, 'digest' in reference ? algorithmOf(reference.digest) : 'sha256');
+    if ('digest' in reference) checkDigest(digest, reference.digest);
+    const checks = [
+      ...distinct(blobs).map((blob) => () => this.#checkBlob(repository, blob)),
+      ...distinct(manifests).map((child) => () => this.#checkChild(repository, child)),
+    ];
+    await mapConcurrently(checks, (check) => check());
+
+    // The manifest, then the tag that names it: a tag never leads nowhere.
+    await this.#storage.put(layout.manifest(repository, digest), bytes, { contentType: mediaType });
+    if ('tag' in reference) await this.#tags.setManifest(repository, reference.tag, digest);
+    return { digest, mediaType, bytes };
+  }
+
+  async #checkBlob(repository: RepositoryName, { digest, sizeBytes }: Descriptor): Promise<void> {
+    const link = await this.#blobs.find(repository, digest);
+    if (!link) throw missing(repository, digest);
+    checkSize(digest, sizeBytes, link.sizeBytes);
+  }
+
+  async #checkChild(repository: RepositoryName, { digest, sizeBytes }: Descriptor): Promise<void> {
+    const child = await this.#storage.head(layout.manifest(repository, digest));
+    if (!child) throw missing(repository, digest);
+    checkSize(digest, sizeBytes, child.sizeBytes);
+  }
+
+  /**
+   * Deletes a tag, or a manifest and every tag that names it. Blobs stay.
+   * @throws RegistryError MANIFEST_UNKNOWN
+   */
+  async delete(repository: RepositoryName, reference: Reference): Promise<void> {
+    if ('tag' in reference) {
+      const resolved = await this.#tags.find(repository, reference.tag);
+      if (!resolved) throw unknownManifest(repository, reference);
+      await this.#tags.deleteIfUnchanged(repository, resolved);
+      return;
+    }
+    const { digest } = reference;
+    const [manifest, tags] = await Promise.all([
+      this.#storage.head(layout.manifest(repository, digest)),
+      this.#tags.resolveAll(repository),
+    ]);
+    if (!manifest) throw unknownManifest(repository, reference);
+    // Tags first: a crash in between leaves a manifest that no tag names, not a tag that leads nowhere.
+    await mapConcurrently(await this.#naming(digest, tags), (tag) => this.#tags.deleteIfUnchanged(repository, tag));
+    await this.#storage.delete(layout.manifest(repository, digest));
+  }
+
+  /** The tags that lead to this manifest, also by way of the v1 image from which it was made. */
+  async #naming(digest: Digest, tags: ResolvedTag[]): Promise<ResolvedTag[]> {
+    const direct = tags.filter(({ target }) => target.digest === digest);
+    const others = tags.filter(({ target }) => target.digest !== digest);
+    const made = await mapConcurrently(others, async (tag) => {
+      const { imageId } = tag.target;
+      return imageId && (await this.#imageManifests.madeFrom(imageId))?.digest === digest ? [tag] : [];
+    });
+    return [...direct, ...made.flat()];
+  }
+}
+
+function distinct(descriptors: Descriptor[]): Descriptor[] {
+  return [...new Map(descriptors.map((item) => [`${item.digest} ${item.sizeBytes}`, item])).values()];
+}
+
+function checkSize(digest: Digest, said: number, actual: number): void {
+  if (said !== actual) {
+    throw new RegistryError('MANIFEST_INVALID', `${digest} has ${actual} bytes, the manifest says ${said}`, {
+      detail: { digest, size: actual },
+    });
+  }
+}
+
+function missing(repository: RepositoryName, digest: Digest): RegistryError {
+  return new RegistryError('MANIFEST_BLOB_UNKNOWN', `${digest} is unknown to ${repository}: push it first`, {
+    detail: { digest },
+  });
+}
+
+function unknownManifest(repository: RepositoryName, reference: Reference): RegistryError {
+  const name = 'digest' in reference ? reference.digest : reference.tag;
+  return new RegistryError('MANIFEST_UNKNOWN', `manifest ${name} is unknown to ${repository}`, {
+    detail: reference,
+  });
+}

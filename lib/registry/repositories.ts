@@ -1,0 +1,75 @@
+import { mapConcurrently } from '../concurrency.ts';
+import { RegistryError } from '../errors.ts';
+import { type KeyPrefix, layout } from '../layout.ts';
+import type { ImageId, RepositoryName, Tag } from '../names.ts';
+import type { StorageDriver } from '../storage/driver.ts';
+import type { Images } from './images.ts';
+import { deleteTagMetadata, putTagMetadata, tagMetadata } from './tag-metadata.ts';
+import { type Tags, unknownTag } from './tags.ts';
+
+/** What v1 does to a repository as a whole and to its tags. */
+export class Repositories {
+  readonly #storage: StorageDriver;
+  readonly #tags: Tags;
+  readonly #images: Images;
+
+  constructor(storage: StorageDriver, tags: Tags, images: Images) {
+    this.#storage = storage;
+    this.#tags = tags;
+    this.#images = images;
+  }
+
+  /** Whether anything is kept under this name, in either view. Two storage requests, side by side. */
+  async exists(repository: RepositoryName): Promise<boolean> {
+    const found = await Promise.all(foldersOf(repository).map((prefix) => this.#holdsAnything(prefix)));
+    return found.includes(true);
+  }
+
+  async #holdsAnything(prefix: KeyPrefix): Promise<boolean> {
+    for await (const _ of this.#storage.list(prefix)) return true;
+    return false;
+  }
+
+  /** @throws RegistryError REPOSITORY_UNKNOWN */
+  async checkExists(repository: RepositoryName): Promise<void> {
+    if (!(await this.exists(repository))) throw new RegistryError('REPOSITORY_UNKNOWN', 'Repository not found');
+  }
+
+  /**
+   * Makes a tag name a v1 image, and notes what pushed it. The image need not be complete.
+   * @throws RegistryError IMAGE_UNKNOWN
+   */
+  async tagImage(repository: RepositoryName, tag: Tag, id: ImageId, userAgent: string): Promise<void> {
+    if (!(await this.#images.exists(id))) throw new RegistryError('IMAGE_UNKNOWN', 'Image not found');
+    await this.#tags.setImage(repository, tag, id);
+    await putTagMetadata(this.#storage, repository, tag, tagMetadata(userAgent, new Date()));
+  }
+
+  /** @throws RegistryError TAG_UNKNOWN */
+  async deleteTag(repository: RepositoryName, tag: Tag): Promise<void> {
+    const resolved = await this.#tags.find(repository, tag);
+    if (!resolved) throw unknownTag(tag);
+    if (await this.#tags.deleteIfUnchanged(repository, resolved)) {
+      await deleteTagMetadata(this.#storage, repository, tag);
+    }
+  }
+
+  /**
+   * Deletes everything that is the repository's, in both views. Images and blobs stay: others may use them.
+   * @throws RegistryError REPOSITORY_UNKNOWN
+   */
+  async delete(repository: RepositoryName): Promise<void> {
+    await this.checkExists(repository);
+    for (const prefix of foldersOf(repository)) await this.#deleteAll(prefix);
+  }
+
+  async #deleteAll(prefix: KeyPrefix): Promise<void> {
+    const objects = await Array.fromAsync(this.#storage.list(prefix));
+    await mapConcurrently(objects, ({ key }) => this.#storage.delete(key));
+  }
+}
+
+/** Tags first, then what they lead to. */
+function foldersOf(repository: RepositoryName): KeyPrefix[] {
+  return [layout.repository(repository), layout.ociRepository(repository)];
+}

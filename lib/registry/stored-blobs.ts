@@ -1,0 +1,108 @@
+// How the bytes of a blob get into storage, once and whole, before any repository links to them.
+//
+// Bytes whose digest is known before they are stored lie under that digest (`oci/blobs/`); others under a fresh uuid
+// (`oci/data/`), with a marker that says which digest they turned out to have. Neither is ever written twice.
+import { createHash, randomUUID } from 'node:crypto';
+import { concatBytes, MiB } from '../bytes.ts';
+import { RegistryError } from '../errors.ts';
+import { type Key, lastPartOf, layout } from '../layout.ts';
+import { algorithmOf, type Digest, type DigestAlgorithm } from '../names.ts';
+import type { StorageDriver } from '../storage/driver.ts';
+import type { BlobLink } from './blobs.ts';
+
+/** Bodies up to this size are held in memory, so that their digest is known before they are stored. */
+const SMALL_BYTES = 4 * MiB;
+
+/** Bytes that lie in storage and have this digest. */
+export type StoredBlob = BlobLink & { digest: Digest };
+
+/**
+ * Stores a blob in one pass. Small: one storage request; large: as many as `StorageDriver.putStream` needs.
+ * If `body` fails, or has another digest than `expected`, nothing is stored.
+ * @throws RegistryError DIGEST_INVALID
+ */
+export async function storeBlob(
+  storage: StorageDriver,
+  body: AsyncIterable<Uint8Array>,
+  options: { expected?: Digest; signal?: AbortSignal },
+): Promise<StoredBlob> {
+  const { expected, signal } = options;
+  const source = body[Symbol.asyncIterator]();
+  const beginning: Uint8Array[] = [];
+  let sizeBytes = 0;
+  while (sizeBytes <= SMALL_BYTES) {
+    const next = await source.next();
+    if (next.done) return await storeSmallBlob(storage, concatBytes(beginning), expected);
+    beginning.push(next.value);
+    sizeBytes += next.value.length;
+  }
+
+  const hash = createHash(expected ? algorithmOf(expected) : 'sha256');
+  let digest: Digest | undefined;
+  async function* hashed() {
+    for (const chunk of beginning.splice(0)) {
+      hash.update(chunk);
+      yield chunk;
+    }
+    for await (const chunk of { [Symbol.asyncIterator]: () => source }) {
+      sizeBytes += chunk.length;
+      hash.update(chunk);
+      yield chunk;
+    }
+    digest = `${expected ? algorithmOf(expected) : 'sha256'}:${hash.digest('hex')}` as Digest;
+    if (expected) checkDigest(digest, expected); // thrown here it keeps the object from appearing
+  }
+  const key = expected ? layout.blob(expected) : layout.data(randomUUID());
+  // Absent or not, the bytes under this key are now the right ones.
+  await storage.putStream(key, hashed(), { ifAbsent: true, ...(signal && { signal }) });
+  if (!digest) throw new Error(`${key} was stored before its body had ended`);
+  return { digest, sizeBytes, key };
+}
+
+/** As `storeBlob`, for bytes in memory. One storage request. */
+export async function storeSmallBlob(
+  storage: StorageDriver,
+  bytes: Uint8Array,
+  expected?: Digest,
+): Promise<StoredBlob> {
+  const digest = digestOf(bytes, expected ? algorithmOf(expected) : 'sha256');
+  if (expected) checkDigest(digest, expected);
+  const key = layout.blob(digest);
+  await storage.put(key, bytes, {
+    ifAbsent: true,
+    ...(algorithmOf(digest) === 'sha256' && { sha256: digest.slice('sha256:'.length) }),
+  });
+  return { digest, sizeBytes: bytes.length, key };
+}
+
+/**
+ * Settles where the bytes of this digest lie for good: where some already lay, else where these do. Three storage
+ * requests for bytes that lie under a uuid (two of them side by side), none for others.
+ */
+export async function settleBlob(storage: StorageDriver, stored: StoredBlob): Promise<StoredBlob> {
+  const { digest, sizeBytes, key } = stored;
+  if (key === layout.blob(digest)) return stored;
+  const [known, marked] = await Promise.all([storage.head(layout.blob(digest)), firstMarkedData(storage, digest)]);
+  if (known) return { digest, sizeBytes, key: known.key };
+  if (marked) return { digest, sizeBytes, key: marked };
+  await storage.put(layout.digestMarker(digest, lastPartOf(key)), new Uint8Array());
+  return stored;
+}
+
+async function firstMarkedData(storage: StorageDriver, digest: Digest): Promise<Key | undefined> {
+  for await (const marker of storage.list(layout.digestMarkers(digest))) return layout.data(lastPartOf(marker.key));
+  return undefined;
+}
+
+export function digestOf(bytes: Uint8Array, algorithm: DigestAlgorithm = 'sha256'): Digest {
+  return `${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}` as Digest;
+}
+
+/** @throws RegistryError DIGEST_INVALID */
+export function checkDigest(actual: Digest, expected: Digest): void {
+  if (actual !== expected) {
+    throw new RegistryError('DIGEST_INVALID', `the content has the digest ${actual}, not ${expected}`, {
+      detail: { expected, actual },
+    });
+  }
+}

@@ -1,0 +1,89 @@
+import { decodeText, encodeText, readAll } from '../bytes.ts';
+import { mapConcurrently } from '../concurrency.ts';
+import { RegistryError } from '../errors.ts';
+import { layout, tagOf } from '../layout.ts';
+import { type Digest, hexOf, type ImageId, isImageId, type RepositoryName, sha256Digest, type Tag } from '../names.ts';
+import type { ETag, ObjectInfo, StorageDriver } from '../storage/driver.ts';
+
+/**
+ * What a tag names. 64 hex digits may be the SHA-256 of a manifest or the id of a v1 image: whoever follows the tag
+ * looks for the manifest first.
+ */
+export type TagTarget = { digest: Digest; imageId?: ImageId };
+
+/** A tag as it was read; `etag` guards against moving or deleting another one. */
+export type ResolvedTag = { tag: Tag; target: TagTarget; etag: ETag };
+
+const SHA512_TARGET = /^sha512:[a-f0-9]{128}$/;
+
+/** The sizes that a tag's object can have: an image id of 64 or 16 digits, or a digest by SHA-512. */
+const TARGET_SIZES = [64, 16, 'sha512:'.length + 128];
+
+/** The tags of repositories: one object each, so that one atomic put moves a tag for v1 and v2 alike. */
+export class Tags {
+  readonly #storage: StorageDriver;
+
+  constructor(storage: StorageDriver) {
+    this.#storage = storage;
+  }
+
+  /** One storage request. `undefined` if there is no such tag. */
+  async find(repository: RepositoryName, tag: Tag): Promise<ResolvedTag | undefined> {
+    const object = await this.#storage.get(layout.tag(repository, tag));
+    if (!object) return undefined;
+    const target = decodeTarget(decodeText(await readAll(object.body)));
+    return target && { tag, target, etag: object.info.etag };
+  }
+
+  /** Makes the tag name a manifest. One storage request. */
+  async setManifest(repository: RepositoryName, tag: Tag, digest: Digest): Promise<void> {
+    await this.#put(repository, tag, digest.startsWith('sha512:') ? digest : hexOf(digest));
+  }
+
+  /** Makes the tag name a v1 image. One storage request. */
+  async setImage(repository: RepositoryName, tag: Tag, id: ImageId): Promise<void> {
+    await this.#put(repository, tag, id);
+  }
+
+  async #put(repository: RepositoryName, tag: Tag, target: string): Promise<void> {
+    await this.#storage.put(layout.tag(repository, tag), encodeText(target), { contentType: 'text/plain' });
+  }
+
+  /** In ASCII order, after `after` if given. One storage request per 1,000 tags. */
+  async *list(repository: RepositoryName, options: { after?: Tag } = {}): AsyncGenerator<Tag> {
+    const after = options.after ? { after: layout.tag(repository, options.after) } : {};
+    for await (const object of this.#storage.list(layout.tags(repository), after)) {
+      if (await this.#isTag(object)) yield tagOf(object.key);
+    }
+  }
+
+  /** Each tag with its target. As `list`, and one storage request for each tag, side by side. */
+  async resolveAll(repository: RepositoryName): Promise<ResolvedTag[]> {
+    const tags = await Array.fromAsync(this.list(repository));
+    const resolved = await mapConcurrently(tags, (tag) => this.find(repository, tag));
+    return resolved.filter((tag) => tag !== undefined); // a tag that went away meanwhile is none
+  }
+
+  /** False if the tag is no longer the one that was resolved; then it stays. One storage request. */
+  async deleteIfUnchanged(repository: RepositoryName, { tag, etag }: ResolvedTag): Promise<boolean> {
+    return await this.#storage.delete(layout.tag(repository, tag), { ifMatch: etag });
+  }
+
+  /** docker-registry wrote the metadata of tag `_x` to `tag_x_json`, which looks like a tag `x_json`. */
+  async #isTag(object: ObjectInfo): Promise<boolean> {
+    if (!TARGET_SIZES.includes(object.sizeBytes)) return false;
+    if (!object.key.endsWith('_json')) return true;
+    const stored = await this.#storage.get(object.key);
+    return stored !== undefined && decodeTarget(decodeText(await readAll(stored.body))) !== undefined;
+  }
+}
+
+function decodeTarget(text: string): TagTarget | undefined {
+  if (isImageId(text)) return { digest: sha256Digest(text), imageId: text };
+  return SHA512_TARGET.test(text) ? { digest: text as Digest } : undefined;
+}
+
+/** The client asked for a tag that is not there. */
+export function unknownTag(tag: Tag): RegistryError {
+  return new RegistryError('TAG_UNKNOWN', 'Tag not found', { detail: { tag } });
+}

@@ -1,0 +1,81 @@
+// An upload session has no object of its own: all that is known about it travels, signed, with the client, so any
+// instance that has the secret can go on with any upload. It is a permission for one upload into one repository.
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { RegistryError } from '../errors.ts';
+import type { Key } from '../layout.ts';
+import type { Digest, RepositoryName } from '../names.ts';
+
+/** How long a session may rest between two requests. Each answer renews it. */
+export const SESSION_SECONDS = 60 * 60;
+
+/** Chunks of an upload that have come so far. */
+export type ChunkedState = {
+  kind: 'chunked';
+  sizeBytes: number;
+  /** The SHA-256 of those bytes, not yet finished; base64url of what `hash-wasm` exports. */
+  hashState: string;
+  /** Bytes that are too few for a part; the object is written once and named here only. */
+  scrap?: { uuid: string; sizeBytes: number };
+  /** `chain` is a hash over the ETags of the parts, in order: commit takes exactly these parts or none. */
+  multipart?: { key: Key; uploadId: string; partCount: number; chain: string };
+};
+
+export type UploadState =
+  | { kind: 'started' }
+  /** The whole blob came in one request and is stored; only its link is missing. */
+  | { kind: 'stored'; sizeBytes: number; digest: Digest; key: Key }
+  | ChunkedState;
+
+export type UploadSession = {
+  uuid: string;
+  repository: RepositoryName;
+  /** Origin under which clients reach the registry, which may not be the host that takes the bytes. */
+  registryUrl: string;
+  state: UploadState;
+};
+
+export function sizeOf(state: UploadState): number {
+  return state.kind === 'started' ? 0 : state.sizeBytes;
+}
+
+/** Signs and reads sessions. Every process that serves the same uploads needs the same secret. */
+export class SessionSigner {
+  readonly #key: Buffer;
+
+  constructor(secret: string) {
+    // A key of its own, so that no signature made elsewhere with this secret passes for a session.
+    this.#key = createHmac('sha256', secret).update('stowage upload session').digest();
+  }
+
+  /** A string of `[A-Za-z0-9_.-]`, which survives whatever clients do to a query. */
+  sign(session: UploadSession, nowMs = Date.now()): string {
+    const payload = { ...session, expires: Math.floor(nowMs / 1000) + SESSION_SECONDS };
+    const text = Buffer.from(JSON.stringify(payload)).toString('base64url');
+    return `${text}.${this.#signature(text).toString('base64url')}`;
+  }
+
+  /**
+   * @throws RegistryError BLOB_UPLOAD_UNKNOWN if it was not signed here, is another upload's, or has expired
+   */
+  verify(token: string, repository: RepositoryName, uuid: string, nowMs = Date.now()): UploadSession {
+    const [text = '', signature = ''] = token.split('.');
+    const expected = this.#signature(text);
+    const actual = Buffer.from(signature, 'base64url');
+    if (actual.length !== expected.length || !timingSafeEqual(actual, expected)) throw unknownUpload(uuid);
+    const { expires, ...session } = JSON.parse(Buffer.from(text, 'base64url').toString()) as UploadSession & {
+      expires: number;
+    };
+    if (session.repository !== repository || session.uuid !== uuid || expires * 1000 < nowMs) throw unknownUpload(uuid);
+    return session;
+  }
+
+  #signature(text: string): Buffer {
+    return createHmac('sha256', this.#key).update(text).digest();
+  }
+}
+
+export function unknownUpload(uuid: string): RegistryError {
+  return new RegistryError('BLOB_UPLOAD_UNKNOWN', 'this upload is unknown, has ended, or has expired', {
+    detail: { uuid },
+  });
+}

@@ -1,0 +1,142 @@
+import { randomUUID } from 'node:crypto';
+import { RegistryError } from '../errors.ts';
+import type { Digest, RepositoryName } from '../names.ts';
+import { algorithmOf } from '../names.ts';
+import type { ByteRange, StorageDriver } from '../storage/driver.ts';
+import type { Blobs } from './blobs.ts';
+import { appendChunk, discardChunks, emptyChunkedState, finishChunks } from './chunked-upload.ts';
+import { checkDigest, type StoredBlob, settleBlob, storeBlob } from './stored-blobs.ts';
+import { sizeOf, type UploadSession } from './upload-session.ts';
+
+export type UploadBody = {
+  bytes: AsyncIterable<Uint8Array>;
+  /** From `Content-Range`; without one the body is the whole blob. */
+  range?: ByteRange;
+  /** From `Content-Length`, if the client said so. */
+  sizeBytes?: number;
+  signal?: AbortSignal;
+};
+
+const NOTHING: UploadBody = {
+  bytes: {
+    async *[Symbol.asyncIterator]() {
+      // no bytes
+    },
+  },
+  sizeBytes: 0,
+};
+
+/**
+ * Uploads of blobs, from POST to the PUT that ends them.
+ * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-blobs
+ */
+export class Uploads {
+  readonly #storage: StorageDriver;
+  readonly #blobs: Blobs;
+
+  constructor(storage: StorageDriver, blobs: Blobs) {
+    this.#storage = storage;
+    this.#blobs = blobs;
+  }
+
+  /** No storage request: until bytes come there is nothing to keep. */
+  start(repository: RepositoryName, registryUrl: string): UploadSession {
+    return { uuid: randomUUID(), repository, registryUrl, state: { kind: 'started' } };
+  }
+
+  /**
+   * Takes a PATCH: with a range the next chunk, without one the whole blob, which is then stored but not yet linked.
+   * @throws RegistryError RANGE_INVALID if the chunk does not begin where the last one ended; BLOB_UPLOAD_INVALID
+   */
+  async append(session: UploadSession, body: UploadBody): Promise<UploadSession> {
+    const { state } = session;
+    if (!body.range && state.kind === 'started') {
+      const stored = await storeBlob(this.#storage, body.bytes, body.signal ? { signal: body.signal } : {});
+      return { ...session, state: { kind: 'stored', ...stored } };
+    }
+    if (state.kind === 'stored') throw outOfOrder(session);
+    checkOrder(session, body);
+    const chunked = state.kind === 'chunked' ? state : await emptyChunkedState();
+    return { ...session, state: await appendChunk(this.#storage, session.uuid, chunked, exactly(body)) };
+  }
+
+  /**
+   * Takes the last bytes, if any, checks the digest, and links the blob into the session's repository.
+   * @throws RegistryError DIGEST_INVALID, RANGE_INVALID, BLOB_UPLOAD_INVALID, BLOB_UPLOAD_UNKNOWN
+   */
+  async commit(session: UploadSession, digest: Digest, body: UploadBody = NOTHING): Promise<StoredBlob> {
+    const stored = await settleBlob(this.#storage, await this.#complete(session, digest, body));
+    // Bytes, then the right to read them: a crash in between leaves only what nobody refers to.
+    await this.#blobs.link(session.repository, digest, stored);
+    return stored;
+  }
+
+  async #complete(session: UploadSession, digest: Digest, body: UploadBody): Promise<StoredBlob> {
+    const { state } = session;
+    switch (state.kind) {
+      case 'started':
+        checkOrder(session, body);
+        return await storeBlob(this.#storage, exactly(body), {
+          expected: digest,
+          ...(body.signal && { signal: body.signal }),
+        });
+      case 'stored':
+        // The blob is complete; bytes that follow it are a mistake, or a replay.
+        for await (const chunk of body.bytes) if (chunk.length > 0) throw outOfOrder(session);
+        if (algorithmOf(digest) !== algorithmOf(state.digest)) throw sha256Only(digest);
+        checkDigest(state.digest, digest);
+        return state;
+      case 'chunked':
+        checkOrder(session, body);
+        if (algorithmOf(digest) !== 'sha256') throw sha256Only(digest);
+        return await finishChunks(this.#storage, session.uuid, state, exactly(body), digest);
+    }
+  }
+
+  /** Ends an upload without a blob. */
+  async cancel(session: UploadSession): Promise<void> {
+    if (session.state.kind === 'chunked') await discardChunks(this.#storage, session.state);
+  }
+}
+
+function checkOrder(session: UploadSession, { range, sizeBytes }: UploadBody): void {
+  if (!range) return;
+  if (range.start !== sizeOf(session.state)) throw outOfOrder(session);
+  if (sizeBytes !== undefined && sizeBytes !== range.end - range.start + 1) throw notAsLong(sizeBytes, range);
+}
+
+/** Passes the body on, and fails at its end if it was not as long as its range says. */
+async function* exactly({ bytes, range }: UploadBody): AsyncGenerator<Uint8Array> {
+  let sizeBytes = 0;
+  for await (const chunk of bytes) {
+    sizeBytes += chunk.length;
+    yield chunk;
+  }
+  if (range && sizeBytes !== range.end - range.start + 1) throw notAsLong(sizeBytes, range);
+}
+
+function notAsLong(sizeBytes: number, { start, end }: ByteRange): RegistryError {
+  return new RegistryError(
+    'BLOB_UPLOAD_INVALID',
+    `the body has ${sizeBytes} bytes, its Content-Range says ${start}-${end}`,
+  );
+}
+
+/** 416 with a `Range` of what has come: the client goes on from there. */
+function outOfOrder(session: UploadSession): RegistryError {
+  return new RegistryError('RANGE_INVALID', `the upload has ${sizeOf(session.state)} bytes; go on from there`, {
+    detail: { sizeBytes: sizeOf(session.state) },
+    headers: { Range: receivedRange(session) },
+  });
+}
+
+/** What has come so far, as the `Range` header says it: `0-0` also for nothing. */
+export function receivedRange(session: UploadSession): string {
+  return `0-${Math.max(0, sizeOf(session.state) - 1)}`;
+}
+
+function sha256Only(digest: Digest): RegistryError {
+  return new RegistryError('DIGEST_INVALID', `send a blob with the digest ${digest} in one PUT`, {
+    detail: { digest },
+  });
+}

@@ -1,0 +1,62 @@
+import { randomBytes } from 'node:crypto';
+import { createApp } from './app.ts';
+import type { Config } from './config/config.ts';
+import type { JsonValue } from './json.ts';
+import { layout } from './layout.ts';
+import { mayWrite } from './layout-version.ts';
+import type { Log } from './log.ts';
+import { type NodeServer, startNodeServer } from './node-server.ts';
+import { createRegistry } from './registry/registry.ts';
+import { SessionSigner } from './registry/upload-session.ts';
+import type { StorageDriver } from './storage/driver.ts';
+import { openStorage } from './storage/open.ts';
+
+/** How long `readyz` waits for storage. */
+const READY_MS = 2000;
+
+/**
+ * Opens storage and serves the registry.
+ * @throws Error if storage cannot be used or the port is taken
+ */
+export async function serve(config: Config, { log, version }: { log: Log; version: string }): Promise<NodeServer> {
+  const storage = await openStorage(config.storage);
+  const isReadOnly = !(await mayWrite(storage));
+  if (isReadOnly) log.warning('a newer Stowage writes to this storage; this one is too old to, and serves reads only');
+  if (!config.secretKey && config.storage.driver === 's3') {
+    log.warning('secret_key is not set: an upload can only be continued by this process, and not after a restart');
+  }
+
+  let isStopping = false;
+  const app = createApp({
+    registry: createRegistry(storage),
+    signer: new SessionSigner(config.secretKey ?? randomBytes(32).toString('hex')),
+    log,
+    isReady: async () => !isStopping && (await answers(storage)),
+    settings: {
+      isReadOnly,
+      isStandalone: config.standalone,
+      isMirror: config.mirroring !== undefined,
+      storageRedirect: config.storageRedirect,
+      issue: (config.issue ?? true) as JsonValue,
+      ...(config.registryEndpoints && { registryEndpoints: config.registryEndpoints }),
+      ...(config.debug && { debug: { version, flavor: config.flavor ?? '' } }),
+    },
+  });
+  const server = await startNodeServer(app, { host: config.host, port: config.port, log });
+  return {
+    ...server,
+    async stop() {
+      isStopping = true;
+      await server.stop();
+      await storage.close();
+    },
+  };
+}
+
+async function answers(storage: StorageDriver): Promise<boolean> {
+  const head = storage.head(layout.layoutVersion()).then(
+    () => true,
+    () => false,
+  );
+  return await Promise.race([head, new Promise<false>((resolve) => setTimeout(resolve, READY_MS, false).unref())]);
+}

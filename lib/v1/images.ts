@@ -1,0 +1,80 @@
+import { type Context, Hono } from 'hono';
+import { MiB, readAtMost } from '../bytes.ts';
+import { RegistryError } from '../errors.ts';
+import { bodyOf } from '../http.ts';
+import { parseImageId } from '../names.ts';
+import { parseRange } from '../range.ts';
+import { answer, cachedForAYear } from './answers.ts';
+import type { V1Options } from './app.ts';
+
+const MAX_IMAGE_JSON_BYTES = 4 * MiB;
+
+const TOO_OLD =
+  'X-Docker-Checksum-Payload not set.  If you are using the Docker daemon, you should upgrade to version 0.10 or later';
+
+export const imageRoutes = ({ registry: { images }, storageRedirect }: V1Options) =>
+  new Hono()
+    .get('/images/:id/json', async (c) => {
+      const { bytes, layerSizeBytes, checksums } = await images.json(parseImageId(c.req.param('id')));
+      if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear());
+      for (const checksum of checksums) c.header('X-Docker-Checksum-Payload', checksum, { append: true });
+      if (layerSizeBytes !== undefined) c.header('X-Docker-Size', String(layerSizeBytes));
+      return c.body(bytes, 200, { 'Content-Type': 'application/json', ...cachedForAYear() });
+    })
+    .put('/images/:id/json', async (c) => {
+      const id = parseImageId(c.req.param('id'));
+      await images.putJson(id, await readAtMost(bodyOf(c), MAX_IMAGE_JSON_BYTES, 'the image JSON'));
+      return answer(c, true);
+    })
+
+    .get('/images/:id/ancestry', async (c) => {
+      const ancestry = await images.ancestry(parseImageId(c.req.param('id')));
+      if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear());
+      return answer(c, ancestry, { headers: cachedForAYear() });
+    })
+
+    .get('/images/:id/layer', async (c) => {
+      const layer = await images.layer(parseImageId(c.req.param('id')));
+      if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear());
+      const range = parseRange(c.req.header('Range'), layer.sizeBytes);
+      // Docker that resumes at the very end wants just this: 416, and a length of nothing.
+      if (range === 'unsatisfiable') {
+        return c.body(null, 416, { 'Content-Length': '0', 'Content-Range': `bytes */${layer.sizeBytes}` });
+      }
+      const lengthBytes = range ? range.end - range.start + 1 : layer.sizeBytes;
+      const headers = {
+        'Content-Type': 'application/octet-stream',
+        'Content-Length': String(lengthBytes),
+        'Accept-Ranges': 'bytes',
+        ...(range && { 'Content-Range': `bytes ${range.start}-${range.end}/${layer.sizeBytes}` }),
+        ...cachedForAYear(),
+      };
+      const status = range ? 206 : 200;
+      if (c.req.method === 'HEAD') return c.body(null, status, headers);
+      const content = await images.openLayer(layer, { redirect: storageRedirect, ...(range && { range }) });
+      return 'url' in content ? c.redirect(content.url.href, 302) : c.body(content.body, status, headers);
+    })
+    .put('/images/:id/layer', async (c) => {
+      await images.putLayer(parseImageId(c.req.param('id')), bodyOf(c), c.req.raw.signal);
+      return answer(c, true);
+    })
+
+    .put('/images/:id/checksum', async (c) => {
+      const id = parseImageId(c.req.param('id'));
+      await images.confirmChecksum(id, claimedChecksums(c));
+      return answer(c, true);
+    });
+
+/** Docker 0.10 and newer sends both headers; a match in either is as good. */
+function claimedChecksums(c: Context): string[] {
+  const claimed = [c.req.header('X-Docker-Checksum-Payload'), c.req.header('X-Docker-Checksum')];
+  if (claimed.every((sum) => sum === undefined)) throw new RegistryError('CHECKSUM_MISSING', TOO_OLD);
+  const sums = claimed.filter((sum) => sum !== undefined).filter((sum) => sum !== '');
+  if (sums.length === 0) throw new RegistryError('IMAGE_CHECKSUM_INVALID', "Missing Image's checksum");
+  return sums;
+}
+
+/** Whatever date the client names: an image that it has is the image that there is. */
+function isKnownToClient(c: Context): boolean {
+  return c.req.header('If-Modified-Since') !== undefined;
+}

@@ -1,0 +1,45 @@
+import { Hono } from 'hono';
+import { RegistryError } from '../errors.ts';
+import { parseDigest, parseRepositoryName } from '../names.ts';
+import { parseRange } from '../range.ts';
+import type { V2Options } from './app.ts';
+
+const NAMED_BY_CONTENT = 'max-age=31536000, immutable';
+
+/** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-blobs */
+export const blobRoutes = ({ registry: { blobs }, storageRedirect }: V2Options) =>
+  new Hono()
+    .get('/:name{.+}/blobs/:digest{[^/]+}', async (c) => {
+      const repository = parseRepositoryName(c.req.param('name'));
+      const digest = parseDigest(c.req.param('digest'));
+      const link = await blobs.stat(repository, digest);
+      c.header('Docker-Content-Digest', digest);
+      c.header('Content-Type', 'application/octet-stream');
+      c.header('Accept-Ranges', 'bytes');
+      c.header('ETag', `"${digest}"`);
+      if (c.req.method === 'HEAD') return c.body(null, 200, { 'Content-Length': String(link.sizeBytes) });
+
+      const url = storageRedirect ? await blobs.presign(link) : undefined;
+      if (url) return c.body(null, 307, { Location: url.href, 'Cache-Control': 'no-store' });
+
+      c.header('Cache-Control', NAMED_BY_CONTENT);
+      const range = parseRange(c.req.header('Range'), link.sizeBytes);
+      if (range === 'unsatisfiable') {
+        throw new RegistryError('RANGE_INVALID', `the blob has ${link.sizeBytes} bytes`, {
+          headers: { 'Content-Range': `bytes */${link.sizeBytes}` },
+        });
+      }
+      const body = await blobs.read(link, range);
+      if (!range) return c.body(body, 200, { 'Content-Length': String(link.sizeBytes) });
+      return c.body(body, 206, {
+        'Content-Length': String(range.end - range.start + 1),
+        'Content-Range': `bytes ${range.start}-${range.end}/${link.sizeBytes}`,
+      });
+    })
+
+    .delete('/:name{.+}/blobs/:digest{[^/]+}', async (c) => {
+      const repository = parseRepositoryName(c.req.param('name'));
+      const digest = parseDigest(c.req.param('digest'));
+      await blobs.unlink(repository, digest);
+      return c.body(null, 202, { 'Docker-Content-Digest': digest });
+    });

@@ -1,0 +1,43 @@
+import { Hono } from 'hono';
+import { MiB, readAtMost } from '../bytes.ts';
+import { bodyOf, originOf } from '../http.ts';
+import { parseReference, parseRepositoryName } from '../names.ts';
+import type { V2Options } from './app.ts';
+
+/** The least that the spec wants registries to take, and what others take. */
+const MAX_MANIFEST_BYTES = 4 * MiB;
+
+const PATH = '/:name{.+}/manifests/:reference{[^/]+}';
+
+/** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests */
+export const manifestRoutes = ({ registry: { manifests } }: V2Options) =>
+  new Hono()
+    .get(PATH, async (c) => {
+      const repository = parseRepositoryName(c.req.param('name'));
+      const reference = parseReference(c.req.param('reference'));
+      const { digest, mediaType, bytes } = await manifests.get(repository, reference);
+      c.header('Content-Type', mediaType);
+      c.header('Content-Length', String(bytes.length));
+      c.header('Docker-Content-Digest', digest);
+      c.header('ETag', `"${digest}"`);
+      return c.req.method === 'HEAD' ? c.body(null) : c.body(bytes);
+    })
+
+    .put(PATH, async (c) => {
+      const name = c.req.param('name');
+      const repository = parseRepositoryName(name);
+      const reference = parseReference(c.req.param('reference'));
+      const bytes = await readAtMost(bodyOf(c), MAX_MANIFEST_BYTES, 'the manifest');
+      const contentType = c.req.header('Content-Type')?.split(';')[0]?.trim();
+      const { digest } = await manifests.put(repository, reference, bytes, contentType);
+      return c.body(null, 201, {
+        Location: `${originOf(c)}/v2/${name}/manifests/${digest}`,
+        'Docker-Content-Digest': digest,
+      });
+    })
+
+    .delete(PATH, async (c) => {
+      const repository = parseRepositoryName(c.req.param('name'));
+      await manifests.delete(repository, parseReference(c.req.param('reference')));
+      return c.body(null, 202);
+    });

@@ -1,0 +1,36 @@
+import type { Context } from 'hono';
+import { RegistryError } from '../errors.ts';
+
+export type Page<T> = { items: T[]; isLast: boolean };
+
+/** `n` of the query. @throws RegistryError PAGINATION_NUMBER_INVALID */
+export function pageSizeOf(c: Context): number | undefined {
+  const text = c.req.query('n');
+  if (text === undefined || text === '') return undefined;
+  const n = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(n)) {
+    throw new RegistryError('PAGINATION_NUMBER_INVALID', `n is ${JSON.stringify(text)}, not a number of items`, {
+      detail: { n: text },
+    });
+  }
+  return n;
+}
+
+/** The first `size` items, and whether there are more; reads one item further to know. */
+export async function firstPage<T>(items: AsyncIterable<T>, size: number | undefined): Promise<Page<T>> {
+  const page: T[] = [];
+  if (size === 0) return { items: page, isLast: true };
+  for await (const item of items) {
+    if (page.length === size) return { items: page, isLast: false };
+    page.push(item);
+  }
+  return { items: page, isLast: true };
+}
+
+/**
+ * The `Link` to what follows `last`.
+ * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags
+ */
+export function nextLink(path: string, last: string, size: number): string {
+  return `<${path}?${new URLSearchParams({ n: String(size), last })}>; rel="next"`;
+}

@@ -1,0 +1,21 @@
+import { Hono } from 'hono';
+import { RegistryError } from '../errors.ts';
+import { parseRepositoryName, parseTag } from '../names.ts';
+import type { V2Options } from './app.ts';
+import { firstPage, nextLink, pageSizeOf } from './paging.ts';
+
+/** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags */
+export const tagRoutes = ({ registry: { repositories, tags } }: V2Options) =>
+  new Hono().get('/:name{.+}/tags/list', async (c) => {
+    const name = c.req.param('name');
+    const repository = parseRepositoryName(name);
+    const size = pageSizeOf(c);
+    const last = c.req.query('last');
+    const page = await firstPage(tags.list(repository, last ? { after: parseTag(last) } : {}), size);
+    if (page.items.length === 0 && !(await repositories.exists(repository))) {
+      throw new RegistryError('NAME_UNKNOWN', `repository ${name} is unknown`, { detail: { name } });
+    }
+    const lastTag = page.items.at(-1);
+    if (!page.isLast && lastTag && size) c.header('Link', nextLink(`/v2/${name}/tags/list`, lastTag, size));
+    return c.json({ name, tags: page.items });
+  });

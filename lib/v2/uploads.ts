@@ -1,0 +1,89 @@
+import { type Context, Hono } from 'hono';
+import { RegistryError } from '../errors.ts';
+import { bodyOf, contentLengthOf, originOf } from '../http.ts';
+import { type Digest, parseDigest, parseRepositoryName } from '../names.ts';
+import { parseContentRange } from '../range.ts';
+import type { UploadSession } from '../registry/upload-session.ts';
+import { receivedRange, type UploadBody } from '../registry/uploads.ts';
+import type { V2Options } from './app.ts';
+
+/** The parameter that carries the signed session: in the query, since gateways limit the length of paths. */
+const STATE = '_state';
+
+const SESSION_PATH = '/:name{.+}/blobs/uploads/:uuid{[^/]+}';
+
+/** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-blobs */
+export const uploadRoutes = ({ registry: { blobs, uploads }, signer }: V2Options) => {
+  const sessionOf = (c: Context<object, typeof SESSION_PATH>): UploadSession =>
+    signer.verify(c.req.query(STATE) ?? '', parseRepositoryName(c.req.param('name')), c.req.param('uuid'));
+
+  /** Where the upload goes on. `Range` and `Location` are all that a client needs to know of it. */
+  const goOn = (c: Context, name: string, session: UploadSession, status: 202 | 204) => {
+    const path = `/v2/${name}/blobs/uploads/${session.uuid}`;
+    return c.body(null, status, {
+      Location: `${path}?${STATE}=${signer.sign(session)}`,
+      Range: receivedRange(session),
+      'Docker-Upload-UUID': session.uuid,
+    });
+  };
+
+  return new Hono()
+    .post('/:name{.+}/blobs/uploads/', async (c) => {
+      const name = c.req.param('name');
+      const repository = parseRepositoryName(name);
+      const { mount, from, digest } = c.req.query();
+      if (mount !== undefined && from !== undefined) {
+        const mounted = parseDigest(mount);
+        if (await blobs.mount(mounted, parseRepositoryName(from), repository)) {
+          return created(c, originOf(c), name, mounted);
+        }
+      }
+      const session = uploads.start(repository, originOf(c));
+      if (digest === undefined) return goOn(c, name, session, 202);
+      const expected = parseDigest(digest);
+      await uploads.commit(session, expected, uploadBody(c));
+      return created(c, session.registryUrl, name, expected);
+    })
+
+    .get(SESSION_PATH, (c) => goOn(c, c.req.param('name'), sessionOf(c), 204))
+
+    .patch(SESSION_PATH, async (c) => {
+      const session = await uploads.append(sessionOf(c), uploadBody(c));
+      return goOn(c, c.req.param('name'), session, 202);
+    })
+
+    .put(SESSION_PATH, async (c) => {
+      const session = sessionOf(c);
+      const digest = parseDigest(c.req.query('digest') ?? '');
+      await uploads.commit(session, digest, uploadBody(c));
+      return created(c, session.registryUrl, c.req.param('name'), digest);
+    })
+
+    .delete(SESSION_PATH, async (c) => {
+      await uploads.cancel(sessionOf(c));
+      return c.body(null, 204);
+    });
+};
+
+/** Absolute, since the host that took the bytes need not be the registry's. */
+function created(c: Context, registryUrl: string, name: string, digest: Digest): Response {
+  return c.body(null, 201, {
+    Location: `${registryUrl}/v2/${name}/blobs/${digest}`,
+    'Docker-Content-Digest': digest,
+  });
+}
+
+function uploadBody(c: Context): UploadBody {
+  const contentRange = c.req.header('Content-Range');
+  const range = contentRange === undefined ? undefined : parseContentRange(contentRange);
+  if (contentRange !== undefined && !range) {
+    throw new RegistryError('BLOB_UPLOAD_INVALID', `Content-Range ${contentRange} is not of the form 0-999`);
+  }
+  const sizeBytes = contentLengthOf(c);
+  return {
+    bytes: bodyOf(c),
+    signal: c.req.raw.signal,
+    ...(range && { range }),
+    ...(sizeBytes !== undefined && { sizeBytes }),
+  };
+}
