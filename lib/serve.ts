@@ -22,6 +22,7 @@ export async function serve(config: Config, { log, version }: { log: Log; versio
   const storage = await openStorage(config.storage);
   const isReadOnly = !(await mayWrite(storage));
   if (isReadOnly) log.warning('a newer Stowage writes to this storage; this one is too old to, and serves reads only');
+  for (const key of withoutEffect(config)) log.warning(`${key} is set, but has no effect in this version`);
   if (!config.secretKey && config.storage.driver === 's3') {
     log.warning('secret_key is not set: an upload can only be continued by this process, and not after a restart');
   }
@@ -51,6 +52,13 @@ export async function serve(config: Config, { log, version }: { log: Log; versio
       await storage.close();
     },
   };
+}
+
+/** Keys that are understood, and whose features are not there yet. */
+function withoutEffect(config: Config): string[] {
+  const { mirroring, cors, privilegedKey, nginxXAccelRedirect, searchBackend } = config;
+  const keys = { mirroring, cors, privileged_key: privilegedKey, nginx_x_accel_redirect: nginxXAccelRedirect };
+  return Object.entries({ ...keys, search_backend: searchBackend }).flatMap(([key, value]) => (value ? [key] : []));
 }
 
 async function answers(storage: StorageDriver): Promise<boolean> {

@@ -1,0 +1,138 @@
+import type { S3DriverOptions } from '../storage/s3.ts';
+import { HOST, type LogLevel, PORT } from './keys.ts';
+import { readS3Options } from './s3-options.ts';
+import type { Settings } from './settings.ts';
+
+export type StorageConfig = { driver: 'local'; path: string } | { driver: 's3'; options: S3DriverOptions };
+
+/** A registry whose content is served here as well. URLs have no final slash. */
+export type MirroringConfig = { source: string; sourceIndex: string; tagsCacheTtlSeconds: number };
+
+/** As Flask-Cors names them; what is undefined was not set. */
+export type CorsConfig = {
+  origins: string[];
+  methods: string[] | undefined;
+  headers: string[] | undefined;
+  exposeHeaders: string[] | undefined;
+  supportsCredentials: boolean | undefined;
+  maxAgeSeconds: number | undefined;
+  sendWildcard: boolean | undefined;
+  alwaysSend: boolean | undefined;
+  automaticOptions: boolean | undefined;
+  varyHeader: boolean | undefined;
+  resources: unknown;
+};
+
+export type Config = {
+  /** The file that was read, absolute. */
+  file: string;
+  /** Undefined if the top level of the file is the configuration. */
+  flavor: string | undefined;
+  host: string;
+  /** 0 for any free one. */
+  port: number;
+  storage: StorageConfig;
+  storageRedirect: boolean;
+  /** Only with local storage. */
+  nginxXAccelRedirect: string | undefined;
+  logLevel: LogLevel;
+  debug: boolean;
+  /** What `GET /` answers as JSON. */
+  issue: unknown;
+  standalone: boolean;
+  disableTokenAuth: boolean;
+  /** Without a final slash. */
+  indexEndpoint: string | undefined;
+  /** Sent as it is; a list gives one header line each. */
+  registryEndpoints: string | string[] | undefined;
+  /** Path of a PEM file. */
+  privilegedKey: string | undefined;
+  secretKey: string | undefined;
+  /** Search is on if there is one; which is all the same. */
+  searchBackend: string | undefined;
+  mirroring: MirroringConfig | undefined;
+  cors: CorsConfig | undefined;
+};
+
+/** @throws ConfigError */
+export function readConfig(settings: Settings, file: string, flavor: string | undefined): Config {
+  const storage = readStorage(settings);
+  return {
+    file,
+    flavor,
+    host: settings.variable('host', HOST, ['REGISTRY_HOST']),
+    port: settings.variable('port', PORT, ['REGISTRY_PORT', 'PORT_WWW']),
+    storage,
+    storageRedirect: settings.get('storage_redirect'),
+    nginxXAccelRedirect: readNginxRedirect(settings, storage),
+    logLevel: settings.get('loglevel'),
+    debug: settings.get('debug'),
+    issue: settings.get('issue'),
+    standalone: settings.get('standalone'),
+    disableTokenAuth: settings.get('disable_token_auth'),
+    indexEndpoint: settings.get('index_endpoint'),
+    registryEndpoints: settings.get('registry_endpoints'),
+    privilegedKey: settings.get('privileged_key'),
+    secretKey: settings.get('secret_key'),
+    searchBackend: readSearchBackend(settings),
+    mirroring: readMirroring(settings),
+    cors: readCors(settings),
+  };
+}
+
+function readStorage(settings: Settings): StorageConfig {
+  const driver = settings.get('storage');
+  if (driver === undefined) settings.fail('storage', 'is missing; allowed: local (or file) and s3');
+  const storage: StorageConfig =
+    driver === 's3'
+      ? { driver, options: readS3Options(settings) }
+      : { driver, path: settings.get('storage_path', './tmp') };
+  if (settings.isDefault('storage_path')) {
+    const place = storage.driver === 's3' ? storage.options.keyPrefix : storage.path;
+    settings.warn('storage_path', `is missing: everything is kept in ${place}, as docker-registry did`);
+  }
+  return storage;
+}
+
+function readNginxRedirect(settings: Settings, storage: StorageConfig): string | undefined {
+  const prefix = settings.get('nginx_x_accel_redirect');
+  if (prefix === undefined || storage.driver === 'local') return prefix;
+  settings.warn('nginx_x_accel_redirect', 'is ignored: it needs local storage');
+  return undefined;
+}
+
+function readSearchBackend(settings: Settings): string | undefined {
+  const backend = settings.get('search_backend')?.toLowerCase();
+  if (backend !== undefined && backend !== 'sqlalchemy') {
+    settings.warn('search_backend', "names a Python module; Stowage's own search is used instead");
+  }
+  return backend;
+}
+
+function readMirroring(settings: Settings): MirroringConfig | undefined {
+  const source = settings.get('mirroring.source');
+  if (source === undefined) return undefined;
+  return {
+    source,
+    sourceIndex: settings.get('mirroring.source_index', source),
+    tagsCacheTtlSeconds: settings.get('mirroring.tags_cache_ttl'),
+  };
+}
+
+function readCors(settings: Settings): CorsConfig | undefined {
+  const origins = settings.get('cors.origins');
+  if (!origins?.length) return undefined;
+  return {
+    origins,
+    methods: settings.get('cors.methods'),
+    headers: settings.get('cors.headers'),
+    exposeHeaders: settings.get('cors.expose_headers'),
+    supportsCredentials: settings.get('cors.supports_credentials'),
+    maxAgeSeconds: settings.get('cors.max_age'),
+    sendWildcard: settings.get('cors.send_wildcard'),
+    alwaysSend: settings.get('cors.always_send'),
+    automaticOptions: settings.get('cors.automatic_options'),
+    varyHeader: settings.get('cors.vary_header'),
+    resources: settings.get('cors.resources'),
+  };
+}

@@ -1,0 +1,21 @@
+import { isMap, isScalar, type Scalar, type YamlNode } from './yaml.ts';
+
+/** `_env:`, the name, and after a second colon the default with whatever colons it has itself. */
+const REFERENCE = /^_env:([^:]*)(?::(.*))?$/s;
+
+/**
+ * Replaces `_env:NAME` and `_env:NAME:default` at any depth, in lists too; keys and results are left alone.
+ * A variable that is set counts, even if it is empty (then the value is null, not the default).
+ */
+export function expandEnv(node: YamlNode, env: NodeJS.ProcessEnv): YamlNode {
+  if (isScalar(node)) return expandScalar(node, env);
+  if (isMap(node)) return new Map([...node].map(([key, item]) => [key, expandEnv(item, env)]));
+  return node.map((item) => expandEnv(item, env));
+}
+
+function expandScalar(scalar: Scalar, env: NodeJS.ProcessEnv): Scalar {
+  const [, name, fallback = ''] = REFERENCE.exec(scalar.text) ?? [];
+  if (name === undefined) return scalar;
+  const set = Object.hasOwn(env, name) ? env[name] : undefined;
+  return { text: set ?? fallback, isPlain: true, variable: { name, isDefault: set === undefined } };
+}

@@ -1,0 +1,194 @@
+// Every key that docker-registry 0.6.5 to 0.9.1 knew, in any of its drivers and samples. A dot stands for a nested map.
+// docs/configuration.md explains them.
+import {
+  anything,
+  boolean,
+  choice,
+  integer,
+  list,
+  matching,
+  orOff,
+  text,
+  textOrList,
+  url,
+  type ValueType,
+} from './value-types.ts';
+
+export type UsedKey<V> = {
+  readonly type: ValueType<NonNullable<V>>;
+  /** What counts where the key is missing or null. */
+  readonly fallback: V;
+  readonly isSecret: boolean;
+};
+
+export type UnusedKey = {
+  /** Follows the key in the warning: "… is ignored: <why>". */
+  readonly why: string;
+  /** The nested key without which docker-registry ignored the map too. */
+  readonly switchedOnBy?: string;
+  /** The default beside a variable is the sample's, not the operator's. */
+  readonly ignoreDefault?: true;
+};
+
+const optional = <T>(type: ValueType<T>): UsedKey<T | undefined> => ({
+  type: type as ValueType<NonNullable<T>>,
+  fallback: undefined,
+  isSecret: false,
+});
+const withDefault = <T>(type: ValueType<T>, fallback: NonNullable<T>): UsedKey<NonNullable<T>> => ({
+  type: type as ValueType<NonNullable<T>>,
+  fallback,
+  isSecret: false,
+});
+const secret = (type: ValueType<string>): UsedKey<string | undefined> => ({ ...optional(type), isSecret: true });
+
+export type LogLevel = 'debug' | 'info' | 'warning' | 'error' | 'critical';
+
+/** Python's names, older and newer. */
+const logLevel = choice<LogLevel>('debug, info, warning, error or critical, in any case', {
+  notset: 'debug',
+  debug: 'debug',
+  info: 'info',
+  warn: 'warning',
+  warning: 'warning',
+  error: 'error',
+  fatal: 'critical',
+  critical: 'critical',
+});
+
+/** How a bucket is named in requests: in the host, in the path, or by a host that is the bucket's own. */
+export type CallingFormat = 'SubdomainCallingFormat' | 'OrdinaryCallingFormat' | 'VHostCallingFormat';
+
+const callingFormat = choice<CallingFormat>(
+  'boto.s3.connection.SubdomainCallingFormat, …OrdinaryCallingFormat or …VHostCallingFormat',
+  Object.fromEntries(
+    (['SubdomainCallingFormat', 'OrdinaryCallingFormat', 'VHostCallingFormat'] as const).flatMap((name) => [
+      [name.toLowerCase(), name],
+      [`boto.s3.connection.${name.toLowerCase()}`, name],
+    ]),
+  ),
+);
+
+const bucket = matching(/^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$/, 'the name of a bucket');
+
+export const USED_KEYS = {
+  storage: optional(choice<'local' | 's3'>('local (or file) and s3', { local: 'local', file: 'local', s3: 's3' })),
+  storage_path: optional(text),
+  storage_redirect: withDefault(boolean, false),
+  nginx_x_accel_redirect: optional(orOff(text)),
+  loglevel: withDefault<LogLevel>(logLevel, 'info'),
+  debug: withDefault(boolean, false),
+  issue: withDefault(anything, true),
+  standalone: withDefault(boolean, true),
+  disable_token_auth: withDefault(boolean, false),
+  index_endpoint: optional(orOff(url)),
+  registry_endpoints: optional(orOff(textOrList)),
+  privileged_key: optional(orOff(text)),
+  secret_key: secret(text),
+  search_backend: optional(orOff(text)),
+
+  'mirroring.source': optional(orOff(url)),
+  'mirroring.source_index': optional(orOff(url)),
+  'mirroring.tags_cache_ttl': withDefault(integer(0), 172_800),
+
+  'cors.origins': optional(orOff(list)),
+  'cors.methods': optional(list),
+  'cors.headers': optional(list),
+  'cors.expose_headers': optional(list),
+  'cors.supports_credentials': optional(boolean),
+  'cors.max_age': optional(integer(0)),
+  'cors.send_wildcard': optional(boolean),
+  'cors.always_send': optional(boolean),
+  'cors.automatic_options': optional(boolean),
+  'cors.vary_header': optional(boolean),
+  'cors.resources': optional(anything),
+
+  boto_bucket: optional(bucket),
+  s3_bucket: optional(bucket),
+  s3_access_key: secret(text),
+  s3_secret_key: secret(text),
+  s3_region: optional(matching(/^[A-Za-z0-9-]+$/, 'a region such as eu-central-1')),
+  s3_encrypt: withDefault(boolean, false),
+  s3_secure: withDefault(boolean, true),
+  boto_host: optional(
+    matching(
+      /^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])$/,
+      'a host name or address alone (the port goes to boto_port, http:// to s3_secure: false)',
+    ),
+  ),
+  boto_port: optional(integer(1, 65_535)),
+  boto_calling_format: withDefault<CallingFormat>(callingFormat, 'SubdomainCallingFormat'),
+} satisfies Record<string, UsedKey<unknown>>;
+
+export type KeyName = keyof typeof USED_KEYS;
+export type ValueOf<K extends KeyName> = (typeof USED_KEYS)[K]['fallback'];
+
+/** Two variables of the launcher rather than keys, but read and shown like these. */
+export const HOST = withDefault(
+  matching(/^[A-Za-z0-9._:-]+$/, 'a host name or an address to listen on, such as 127.0.0.1, 0.0.0.0 or ::'),
+  '127.0.0.1',
+);
+export const PORT = withDefault(integer(0, 65_535), 5000);
+
+const NO_CACHE = 'Stowage keeps no cache and needs no Redis';
+const NO_GCS = 'Google Cloud Storage is not supported';
+const NO_SWIFT = 'Swift is not supported';
+const NO_GLANCE = 'Glance is not supported';
+const NO_ELLIPTICS = 'Elliptics is not supported';
+const NO_AZURE = 'Azure is not supported';
+const NO_OSS = 'Aliyun OSS is not supported';
+const NO_PROXY = 'requests to S3 go straight to it';
+
+export const UNUSED_KEYS: Readonly<Record<string, UnusedKey>> = {
+  cache: { why: NO_CACHE, switchedOnBy: 'host' },
+  cache_lru: { why: NO_CACHE, switchedOnBy: 'host' },
+  email_exceptions: { why: 'errors go to the log, not into mail', switchedOnBy: 'smtp_host' },
+  bugsnag: { why: 'errors go to the log' },
+  sqlalchemy_index_database: { why: 'the search index needs no database', ignoreDefault: true },
+  s3_use_sigv4: { why: 'all requests to S3 are signed with version 4' },
+  boto_debug: { why: 'set loglevel to debug instead' },
+  boto_proxy: { why: NO_PROXY },
+  boto_proxy_port: { why: NO_PROXY },
+  boto_proxy_user: { why: NO_PROXY },
+  boto_proxy_pass: { why: NO_PROXY },
+  cloudfront: { why: 'redirects lead to S3 itself' },
+  gs_access_key: { why: NO_GCS },
+  gs_secret_key: { why: NO_GCS },
+  gs_secure: { why: NO_GCS },
+  oauth2: { why: NO_GCS },
+  swift_authurl: { why: NO_SWIFT },
+  swift_container: { why: NO_SWIFT },
+  swift_user: { why: NO_SWIFT },
+  swift_password: { why: NO_SWIFT },
+  swift_tenant_name: { why: NO_SWIFT },
+  swift_region_name: { why: NO_SWIFT },
+  swift_auth_version: { why: NO_SWIFT },
+  storage_alternate: { why: NO_GLANCE },
+  nodes: { why: NO_ELLIPTICS },
+  groups: { why: NO_ELLIPTICS },
+  'wait-timeout': { why: NO_ELLIPTICS },
+  check_timeout: { why: NO_ELLIPTICS },
+  'io-thread-num': { why: NO_ELLIPTICS },
+  'net-thread-num': { why: NO_ELLIPTICS },
+  nonblocking_io_thread_num: { why: NO_ELLIPTICS },
+  verbosity: { why: NO_ELLIPTICS },
+  logfile: { why: NO_ELLIPTICS },
+  elliptics_nodes: { why: NO_ELLIPTICS },
+  elliptics_groups: { why: NO_ELLIPTICS },
+  elliptics_wait_timeout: { why: NO_ELLIPTICS },
+  elliptics_check_timeout: { why: NO_ELLIPTICS },
+  elliptics_io_thread_num: { why: NO_ELLIPTICS },
+  elliptics_net_thread_num: { why: NO_ELLIPTICS },
+  elliptics_nonblocking_io_thread_num: { why: NO_ELLIPTICS },
+  elliptics_addr_family: { why: NO_ELLIPTICS },
+  elliptics_verbosity: { why: NO_ELLIPTICS },
+  elliptics_logfile: { why: NO_ELLIPTICS },
+  azure_storage_account_name: { why: NO_AZURE },
+  azure_storage_account_key: { why: NO_AZURE },
+  azure_storage_container: { why: NO_AZURE },
+  azure_use_https: { why: NO_AZURE },
+  oss_host: { why: NO_OSS },
+  oss_bucket: { why: NO_OSS },
+  oss_accessid: { why: NO_OSS },
+  oss_accesskey: { why: NO_OSS },
+};

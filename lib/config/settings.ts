@@ -1,0 +1,121 @@
+import { closestName } from './closest-name.ts';
+import { ConfigError } from './config-error.ts';
+import { expandEnv } from './expand-env.ts';
+import { type KeyName, UNUSED_KEYS, USED_KEYS, type UsedKey, type ValueOf } from './keys.ts';
+import { fromWhere, MASK, maskPasswords, originOf, show } from './shown-values.ts';
+import { isOff, isPlaceholder, PLACEHOLDER } from './value-types.ts';
+import { isMap, isScalar, parsed, YamlError, type YamlMap, type YamlNode } from './yaml.ts';
+
+/** A value in effect and where it came from, as `stowage config` shows it. Secrets are masked already. */
+export type Setting = { name: string; value: unknown; origin: string };
+
+/** The keys of one flavor. Reading a key checks it, once; what was read is kept for `stowage config`. */
+export class Settings {
+  /** One line each, with file and key. */
+  readonly warnings: string[] = [];
+  readonly read: Setting[] = [];
+  readonly #file: string;
+  readonly #root: YamlMap;
+  readonly #env: NodeJS.ProcessEnv;
+
+  constructor(file: string, root: YamlMap, env: NodeJS.ProcessEnv) {
+    this.#file = file;
+    this.#root = new Map([...root].map(([name, node]) => [name, expandEnv(node, env)]));
+    this.#env = env;
+  }
+
+  /** @throws ConfigError if the value is not allowed */
+  get<K extends KeyName>(name: K): ValueOf<K>;
+  /** With another default than the table's. */
+  get<K extends KeyName>(name: K, fallback: NonNullable<ValueOf<K>>): NonNullable<ValueOf<K>>;
+  get(name: KeyName, fallback?: unknown): unknown {
+    const key: UsedKey<unknown> = USED_KEYS[name];
+    let node = this.#find(name);
+    if (isPlaceholder(node)) {
+      this.warn(name, `still holds the sample's ${PLACEHOLDER} and counts as not set`);
+      node = undefined;
+    }
+    return this.#read(name, node, fallback === undefined ? key : { ...key, fallback }, `${this.#file}: ${name}`);
+  }
+
+  /** The first of these environment variables that is set; parsed and shown like a key. @throws ConfigError */
+  variable<V>(name: string, key: UsedKey<V>, variables: readonly string[]): V {
+    const variable = variables.find((candidate) => this.#env[candidate]) ?? '';
+    const node = expandEnv({ text: `_env:${variable}`, isPlain: true }, this.#env);
+    return this.#read(name, node, key, name);
+  }
+
+  /** True if the key was read and its default counts. */
+  isDefault(name: KeyName): boolean {
+    return this.read.some((setting) => setting.name === name && setting.origin === 'default');
+  }
+
+  /** True if the key holds nothing but the samples' placeholder. */
+  isPlaceholder(name: KeyName): boolean {
+    return isPlaceholder(this.#find(name));
+  }
+
+  warn(name: string, problem: string): void {
+    this.warnings.push(`${this.#file}: ${name} ${problem}`);
+  }
+
+  /** @throws ConfigError */
+  fail(name: string, problem: string): never {
+    throw new ConfigError(`${this.#file}: ${name} ${problem}`);
+  }
+
+  /** Warns of keys that are set but mean nothing here, and of those that nobody knows. */
+  checkNames(): void {
+    for (const [name, node] of this.#root) {
+      const unused = Object.hasOwn(UNUSED_KEYS, name) ? UNUSED_KEYS[name] : undefined;
+      if (unused) {
+        const chosen = unused.switchedOnBy && isMap(node) ? node.get(unused.switchedOnBy) : node;
+        const isDefault = isScalar(chosen) && chosen.variable?.isDefault === true;
+        if (!isOff(chosen) && !(isDefault && unused.ignoreDefault)) this.warn(name, `is ignored: ${unused.why}`);
+      } else if (isMap(node) && USED_NAMES.some((used) => used.startsWith(`${name}.`))) {
+        for (const inner of node.keys()) this.#checkName(`${name}.${inner}`);
+      } else {
+        this.#checkName(name);
+      }
+    }
+  }
+
+  #checkName(name: string): void {
+    if (USED_NAMES.some((used) => used === name || used.startsWith(`${name}.`))) return;
+    const closest = closestName(name, ALL_NAMES);
+    this.warn(name, `is not a known key and is ignored${closest ? `; did you mean ${closest}?` : ''}`);
+  }
+
+  #find(name: KeyName): YamlNode | undefined {
+    const [outer = '', inner] = name.split('.');
+    const node = this.#root.get(outer);
+    if (inner === undefined || node === undefined) return node;
+    const map = this.#parsing(`${this.#file}: ${outer}`, node, parsed);
+    if (isMap(map)) return map.get(inner);
+    return isOff(map) ? undefined : this.fail(outer, 'must be a map of keys, or null');
+  }
+
+  #read<V>(name: string, node: YamlNode | undefined, key: UsedKey<V>, where: string): V {
+    const value = node === undefined ? null : this.#parsing(where, node, (given) => key.type.parse(given));
+    if (value === undefined) {
+      const shown = key.isSecret ? MASK : show(node);
+      throw new ConfigError(`${where} ${shown}${fromWhere(node)} is not allowed; allowed: ${key.type.allowed}`);
+    }
+    const effective = value ?? key.fallback;
+    const masked = key.isSecret && effective !== undefined ? MASK : maskPasswords(effective);
+    this.read.push({ name, value: masked ?? null, origin: value === null ? 'default' : originOf(node) });
+    return effective;
+  }
+
+  #parsing<T>(where: string, node: YamlNode, parse: (node: YamlNode) => T): T {
+    try {
+      return parse(node);
+    } catch (error) {
+      if (!(error instanceof YamlError)) throw error;
+      throw new ConfigError(`${where}${fromWhere(node)} is not valid YAML: ${error.message}`, { cause: error });
+    }
+  }
+}
+
+const USED_NAMES = Object.keys(USED_KEYS);
+const ALL_NAMES = [...USED_NAMES, ...Object.keys(UNUSED_KEYS)];

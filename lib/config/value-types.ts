@@ -1,0 +1,149 @@
+// What a key's value may be. Each type reads a node of the file and says what it allows; nothing is parsed twice.
+import { isMap, isScalar, parsed, parseYaml, plainValue, type Scalar, toData, type YamlNode } from './yaml.ts';
+
+/** The text that the old samples hold where a value of one's own belongs. */
+export const PLACEHOLDER = 'REPLACEME';
+
+export type ValueType<T> = {
+  /** For the error message: `true or false`. */
+  readonly allowed: string;
+  /** `null` where nothing is set, `undefined` for what is not allowed. @throws YamlError */
+  parse(node: YamlNode): T | null | undefined;
+};
+
+/** Any text. That of a variable is taken as it is, whatever YAML would make of it. */
+export const text: ValueType<string> = {
+  allowed: 'a text',
+  parse: (node) => whereText(node, (value) => value),
+};
+
+export const anything: ValueType<unknown> = { allowed: 'anything', parse: toData };
+
+const BOOLEANS = new Map([
+  ...['true', 'yes', 'on', '1'].map((word) => [word, true] as const),
+  ...['false', 'no', 'off', '0'].map((word) => [word, false] as const),
+]);
+
+export const boolean: ValueType<boolean> = {
+  allowed: 'true or false (yes, no, on, off, 1, 0)',
+  parse(node) {
+    const value = parsed(node);
+    if (isNull(value)) return null;
+    return isScalar(value) ? BOOLEANS.get(value.text.toLowerCase()) : undefined;
+  },
+};
+
+export function integer(least: number, most = Number.MAX_SAFE_INTEGER): ValueType<number> {
+  return {
+    allowed:
+      most === Number.MAX_SAFE_INTEGER
+        ? `a whole number from ${least} on`
+        : `a whole number between ${least} and ${most}`,
+    parse(node) {
+      const value = parsed(node);
+      if (isNull(value)) return null;
+      const number = isScalar(value) ? plainValue(value.text) : undefined;
+      if (typeof number !== 'number' || !Number.isSafeInteger(number)) return undefined;
+      return number >= least && number <= most ? number : undefined;
+    },
+  };
+}
+
+/** One of some words, in any case; the values are what they stand for. */
+export function choice<T extends string>(allowed: string, words: Readonly<Record<string, T>>): ValueType<T> {
+  return {
+    allowed,
+    parse: (node) =>
+      whereText(node, (word) => (Object.hasOwn(words, word.toLowerCase()) ? words[word.toLowerCase()] : undefined)),
+  };
+}
+
+export function matching(pattern: RegExp, allowed: string): ValueType<string> {
+  return {
+    allowed,
+    parse: (node) => whereText(node, (value) => (pattern.test(value) ? value : undefined)),
+  };
+}
+
+/** An absolute http or https URL; slashes at its end are cut off, as docker-registry did. */
+export const url: ValueType<string> = {
+  allowed: 'a URL that begins with http:// or https://',
+  parse: (node) =>
+    whereText(node, (value) => {
+      const address = value.replace(/^\/+|\/+$/g, '');
+      return /^https?:\/\/[^/\s]+/i.test(address) && URL.canParse(address) ? address : undefined;
+    }),
+};
+
+/** A text, or a list of texts. */
+export const textOrList: ValueType<string | string[]> = {
+  allowed: 'a text or a list of texts',
+  parse(node) {
+    const isListInVariable = isScalar(node) && node.variable && /^\s*(?:\[|- )/.test(node.text);
+    const value = isListInVariable ? parsed(node) : node;
+    if (!Array.isArray(value)) return text.parse(value);
+    const texts = value.map((item: YamlNode) => text.parse(item));
+    return texts.includes(undefined) ? undefined : texts.filter((item) => typeof item === 'string');
+  },
+};
+
+/** As `textOrList`, but one text may hold several between commas. */
+export const list: ValueType<string[]> = {
+  allowed: 'a list of texts, or one text with commas',
+  parse(node) {
+    const value = textOrList.parse(node);
+    if (typeof value !== 'string') return value;
+    return value
+      .split(',')
+      .map((item) => item.trim())
+      .filter((item) => item !== '');
+  },
+};
+
+/** A type for keys that old files switch off with `false` where null is meant. */
+export function orOff<T>(type: ValueType<T>): ValueType<T> {
+  return { ...type, parse: (node) => (isOff(node) ? null : type.parse(node)) };
+}
+
+/** Docker-registry's "truthy", the other way round; the placeholder counts as off. Never throws. */
+export function isOff(node: YamlNode | undefined): boolean {
+  if (node === undefined) return true;
+  if (isMap(node)) return [...node.values()].every(isOff);
+  if (!isScalar(node)) return node.length === 0;
+  const value = textOf(node);
+  if (value === null || value === PLACEHOLDER) return true;
+  return node.isPlain && BOOLEANS.get(value.toLowerCase()) === false;
+}
+
+export function isPlaceholder(node: YamlNode | undefined): boolean {
+  return isScalar(node) && textOf(node) === PLACEHOLDER;
+}
+
+export function isNull(node: YamlNode): boolean {
+  return isScalar(node) && textOf(node) === null;
+}
+
+function whereText<T>(node: YamlNode, read: (value: string) => T | undefined): T | null | undefined {
+  if (!isScalar(node)) return undefined;
+  const value = textOf(node);
+  return value === null ? null : read(value);
+}
+
+/** The scalar's text; null if it is empty or spelt as null. */
+function textOf(scalar: Scalar): string | null {
+  const { text: value, isPlain } = scalar.variable ? unquoted(scalar.text.trim()) : scalar;
+  return value === '' || (isPlain && plainValue(value) === null) ? null : value;
+}
+
+/** `"0123"` and `'0123'` without the quotes; anything else as it is, also what only looks quoted. */
+function unquoted(value: string): Scalar {
+  if (/^(?:"[\s\S]*"|'[\s\S]*')$/.test(value)) {
+    try {
+      const node = parseYaml(value);
+      if (isScalar(node)) return node;
+    } catch {
+      // A secret may well begin and end with a quote.
+    }
+  }
+  return { text: value, isPlain: true };
+}

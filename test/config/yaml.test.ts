@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { expandEnv } from '../../lib/config/expand-env.ts';
+import { parseYaml, toData, YamlError } from '../../lib/config/yaml.ts';
+
+const data = (text: string) => toData(parseYaml(text));
+
+const VALUES: [text: string, value: unknown][] = [
+  ['', null],
+  ['# only a comment', null],
+  ['~', null],
+  ['Null', null],
+  ['true', true],
+  ['Yes', true],
+  ['ON', true],
+  ['no', false],
+  ['off', false],
+  ['y', 'y'],
+  ['N', 'N'],
+  ['5000', 5000],
+  ['0123', 83],
+  ['0x1f', 31],
+  ['0b11', 3],
+  ['1_000', 1000],
+  ['1:30', 90],
+  ['1.5', 1.5],
+  ['"0123"', '0123'],
+  ["'yes'", 'yes'],
+  ['! 12', '12'],
+  ['!!str 12', '12'],
+  ['!!int "12"', 12],
+  ['2014-01-01', '2014-01-01'],
+  ['text # comment', 'text'],
+  ['[a, 1, [true]]', ['a', 1, [true]]],
+  ['[! 1]', ['1']],
+  ['{a: b, "c": ~}', { a: 'b', c: null }],
+  ['a: b', { a: 'b' }],
+  ['a: 1\nb: &b {c: 2}\nd: {<<: *b, c: 3}\ne: {c: 4, <<: *b}', { a: 1, b: { c: 2 }, d: { c: 3 }, e: { c: 4 } }],
+  ['a: &a {x: 1}\nb: &b {x: 2, y: 2}\nc: {<<: [*a, *b]}', { a: { x: 1 }, b: { x: 2, y: 2 }, c: { x: 1, y: 2 } }],
+];
+
+for (const [text, value] of VALUES) {
+  test(`YAML 1.1: ${JSON.stringify(text)} is ${JSON.stringify(value)}`, () => {
+    assert.deepEqual(data(text), value);
+  });
+}
+
+const REFUSED: { text: string; says: RegExp }[] = [
+  { text: 'a: 1\nb: !!python/object/apply:os.system [id]', says: /!!python\/object\/apply:os\.system.*line 2/ },
+  { text: 'a: 1\nb: !!js/function "x"', says: /!!js\/function.*line 2/ },
+  { text: 'a: 1\na: 2', says: /written twice in line 2/ },
+  { text: 'a: [1', says: /flow collection/ },
+  { text: 'a: "b', says: /double quoted/ },
+  { text: 'a: 1\n---\nb: 2', says: /more than one YAML document/ },
+  { text: '? [a]\n: b', says: /key must be a text/ },
+  { text: 'a: &a {b: *a}', says: /cannot hold itself/ },
+  { text: 'a: &a [*a]', says: /cannot hold itself/ },
+  { text: `a: ${'['.repeat(200)}`, says: /nesting/ },
+];
+
+for (const { text, says } of REFUSED) {
+  test(`YAML that is refused, with the line: ${JSON.stringify(text.slice(0, 40))}`, () => {
+    assert.throws(() => parseYaml(text), { name: 'YamlError', message: says });
+  });
+}
+
+for (const text of [
+  '*hunter2',
+  '!hunter2',
+  '!!hunter2',
+  '!<hunter2>',
+  '%hunter2',
+  '@hunter2',
+  '"hunter2',
+  '{hunter2',
+]) {
+  test(`a secret that YAML stumbles on is not in the message: ${text}`, () => {
+    for (const yaml of [text, `secret_key: ${text}\n`]) {
+      try {
+        parseYaml(yaml);
+      } catch (error) {
+        assert.ok(error instanceof YamlError);
+        assert.doesNotMatch(error.message, /hunter2/);
+      }
+    }
+  });
+}
+
+test('a map from YAML has no prototype to fall through to', () => {
+  assert.deepEqual(Object.keys(data('__proto__: 1\nconstructor: 2') as object), ['__proto__', 'constructor']);
+});
+
+test('_env: is expanded in values only, at any depth, once, and only at the beginning of a text', () => {
+  const env = { A: 'a', LIST: '[1, two]', MAP: '{k: v}', AGAIN: '_env:A', EMPTY: '' };
+  const text = `
+_env:A : key
+map: {deep: {deeper: "_env:A"}}
+list: ["_env:A", [_env:LIST], x_env:A]
+from: _env:MAP
+again: _env:AGAIN
+unset: [_env:B, "_env:B:", "_env:B:b:c:d", "_env:EMPTY:default", _env:toString]
+url: _env:B:sqlite:////tmp/x
+`;
+  assert.deepEqual(toData(expandEnv(parseYaml(text), env)), {
+    '_env:A': 'key',
+    map: { deep: { deeper: 'a' } },
+    list: ['a', [[1, 'two']], 'x_env:A'],
+    from: { k: 'v' },
+    again: '_env:A',
+    unset: [null, null, 'b:c:d', null, null],
+    url: 'sqlite:////tmp/x',
+  });
+});
