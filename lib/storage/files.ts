@@ -1,0 +1,282 @@
+import { createHash, randomUUID } from 'node:crypto';
+import type { BigIntStats } from 'node:fs';
+import { access, type FileHandle, mkdir, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { Key, KeyPrefix } from '../layout.ts';
+import { offsetsWithin, watchBody } from './byte-streams.ts';
+import type {
+  ByteRange,
+  ETag,
+  MultipartUpload,
+  ObjectInfo,
+  PutOptions,
+  PutStreamOptions,
+  StorageDriver,
+  StoredObject,
+  UploadedPart,
+} from './driver.ts';
+import { etagOf, placeFile, removeFile, type WrittenFile, writeAside } from './durable-files.ts';
+import { hasCode, isAbsence } from './file-errors.ts';
+import { fold, partsOfKey, spellingOnDisk, TEMPORARY_FOLDER } from './file-keys.ts';
+import { type Folder, walkFiles, walkFolders } from './file-listing.ts';
+import { createUpload, folderOfUpload, joinParts, readParts, writePart } from './file-multipart.ts';
+import { streamFile } from './file-stream.ts';
+import { KeyLocks } from './key-locks.ts';
+
+const DAY_MILLISECONDS = 24 * 60 * 60 * 1000;
+
+/** How many files of a listing are looked at together. */
+const STATS_AT_ONCE = 64;
+
+export type FilesDriverOptions = {
+  /** Whether `a` and `A` are the same file; found out by trying unless given. */
+  ignoresCase?: boolean;
+};
+
+/**
+ * Objects as files below one directory, a key's parts as folders. Content types are not kept: nobody reads them.
+ *
+ * Safe for any number of writers in one process. Conditions on ETags (`ifMatch`) hold within that process alone, as their
+ * lock is in memory; everything else, `ifAbsent` included, also holds when processes share the directory.
+ * Needs hard links and times finer than a millisecond, as ext4, XFS, Btrfs, ZFS, APFS and NTFS have them.
+ */
+export class FilesDriver implements StorageDriver {
+  readonly #root: string;
+  readonly #temporaryFolder: string;
+  readonly #ignoresCase: boolean;
+  readonly #locks = new KeyLocks();
+
+  /** Makes the directory if need be, and clears away what a crash left more than a day ago. */
+  static async open(root: string, options: FilesDriverOptions = {}): Promise<FilesDriver> {
+    const temporaryFolder = join(resolve(root), TEMPORARY_FOLDER);
+    try {
+      await mkdir(temporaryFolder, { recursive: true });
+      await removeStale(temporaryFolder);
+      return new FilesDriver(resolve(root), options.ignoresCase ?? (await ignoresCase(temporaryFolder)));
+    } catch (error) {
+      throw new Error(`cannot store files in ${resolve(root)}: it must be a directory that this user may write to`, {
+        cause: error,
+      });
+    }
+  }
+
+  private constructor(root: string, ignoresCase: boolean) {
+    this.#root = root;
+    this.#temporaryFolder = join(root, TEMPORARY_FOLDER);
+    this.#ignoresCase = ignoresCase;
+  }
+
+  async head(key: Key): Promise<ObjectInfo | undefined> {
+    const path = await this.#pathToRead(key);
+    return path === undefined ? undefined : await infoAt(path, key);
+  }
+
+  async get(key: Key, options: { range?: ByteRange; signal?: AbortSignal } = {}): Promise<StoredObject | undefined> {
+    options.signal?.throwIfAborted();
+    const path = await this.#pathToRead(key);
+    const handle = path === undefined ? undefined : await openIfPresent(path);
+    if (!handle) return undefined;
+    try {
+      const info = infoOf(key, await handle.stat({ bigint: true }));
+      const offsets = info && offsetsWithin(options.range, info.sizeBytes);
+      if (offsets) return { info, body: streamFile(handle, offsets, options.signal) };
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+    await handle.close();
+    return undefined;
+  }
+
+  async put(key: Key, body: Uint8Array, options: PutOptions = {}): Promise<ETag | undefined> {
+    if (options.sha256 !== undefined) assertSha256(key, body, options.sha256);
+    return await this.#write(key, body, options);
+  }
+
+  async putStream(
+    key: Key,
+    body: AsyncIterable<Uint8Array>,
+    options: PutStreamOptions = {},
+  ): Promise<ETag | undefined> {
+    const watched = watchBody(body, options.signal);
+    try {
+      return await this.#write(key, watched.chunks, options);
+    } catch (error) {
+      throw watched.failure ? watched.failure.thrown : error;
+    }
+  }
+
+  async *list(prefix: KeyPrefix, options: { after?: Key } = {}): AsyncGenerator<ObjectInfo> {
+    const { folder, namePrefix } = await this.#startOf(prefix);
+    if (!folder) return;
+    let keys: Key[] = [];
+    for await (const key of walkFiles(folder, namePrefix, options.after)) {
+      keys.push(key as Key);
+      if (keys.length < STATS_AT_ONCE) continue;
+      yield* await this.#infosOf(keys);
+      keys = [];
+    }
+    yield* await this.#infosOf(keys);
+  }
+
+  async *listFolders(prefix: KeyPrefix, options: { after?: string } = {}): AsyncGenerator<KeyPrefix> {
+    const { folder } = await this.#startOf(prefix);
+    if (!folder) return;
+    for await (const key of walkFolders(folder, options.after)) yield key as KeyPrefix;
+  }
+
+  async delete(key: Key, options: { ifMatch?: ETag } = {}): Promise<boolean> {
+    return await this.#locks.run(this.#lockOf(key), async () => {
+      const path = await this.#pathToRead(key);
+      const info = path === undefined ? undefined : await infoAt(path, key);
+      if (path === undefined || !info) return true;
+      if (options.ifMatch !== undefined && info.etag !== options.ifMatch) return false;
+      try {
+        await removeFile(path, this.#root);
+      } catch (error) {
+        if (!isAbsence(error)) throw error; // another process was faster
+      }
+      return true;
+    });
+  }
+
+  async createMultipart(key: Key): Promise<MultipartUpload> {
+    partsOfKey(key);
+    return { key, uploadId: await createUpload(this.#temporaryFolder, key) };
+  }
+
+  async uploadPart(upload: MultipartUpload, partNumber: number, body: Uint8Array): Promise<UploadedPart | undefined> {
+    return await this.#inUpload(upload, (folder) => writePart(folder, partNumber, body));
+  }
+
+  async listParts(upload: MultipartUpload): Promise<UploadedPart[] | undefined> {
+    return await this.#inUpload(upload, readParts);
+  }
+
+  async completeMultipart(upload: MultipartUpload, parts: readonly UploadedPart[]): Promise<boolean> {
+    const completed = await this.#inUpload(upload, async (folder) => {
+      const written = await joinParts(folder, parts);
+      if (!written) return false;
+      await this.#place(upload.key, written);
+      await rm(folder, { recursive: true, force: true });
+      return true;
+    });
+    return completed ?? false;
+  }
+
+  async abortMultipart(upload: MultipartUpload): Promise<void> {
+    await this.#inUpload(upload, (folder) => rm(folder, { recursive: true, force: true }));
+  }
+
+  async close(): Promise<void> {}
+
+  async #write(key: Key, body: Uint8Array | AsyncIterable<Uint8Array>, options: PutOptions): Promise<ETag | undefined> {
+    partsOfKey(key); // before anything is written
+    const file = await writeAside(this.#temporaryFolder, body).catch((cause: unknown) => {
+      throw new Error(`cannot write the object ${key}`, { cause }); // the disk is full, say
+    });
+    return await this.#place(key, file, options);
+  }
+
+  /** Makes a written file the object of this key, or removes it. */
+  async #place(key: Key, file: WrittenFile, { ifAbsent = false, ifMatch }: PutOptions = {}): Promise<ETag | undefined> {
+    const parts = partsOfKey(key);
+    const path = join(this.#root, ...parts);
+    try {
+      return await this.#locks.run(this.#lockOf(key), async () => {
+        if (this.#ignoresCase && (await spellingOnDisk(this.#root, parts)) === 'other') {
+          throw new Error(
+            `the key ${key} differs only in case from one that exists, and this file system ignores case`,
+          );
+        }
+        if (ifMatch !== undefined && (await infoAt(path, key))?.etag !== ifMatch) return undefined;
+        return (await placeFile(file.path, path, { ifAbsent })) ? file.etag : undefined;
+      });
+    } finally {
+      await rm(file.path, { force: true });
+    }
+  }
+
+  /** `undefined` where the path would lead to another key's file. */
+  async #pathToRead(key: string): Promise<string | undefined> {
+    const parts = partsOfKey(key);
+    if (this.#ignoresCase && (await spellingOnDisk(this.#root, parts)) !== 'same') return undefined;
+    return join(this.#root, ...parts);
+  }
+
+  async #startOf(prefix: KeyPrefix): Promise<{ folder: Folder | undefined; namePrefix: string }> {
+    const end = prefix.lastIndexOf('/') + 1;
+    const namePrefix = prefix.slice(end);
+    if (end === 0) return { folder: { path: this.#root, key: '' }, namePrefix };
+    const path = await this.#pathToRead(prefix.slice(0, end - 1));
+    return { folder: path === undefined ? undefined : { path, key: prefix.slice(0, end) }, namePrefix };
+  }
+
+  async #infosOf(keys: readonly Key[]): Promise<ObjectInfo[]> {
+    const infos = await Promise.all(keys.map((key) => infoAt(join(this.#root, key), key)));
+    return infos.filter((info) => info !== undefined); // what was deleted since
+  }
+
+  /** One after the other for each upload, so that no part changes while they are joined. */
+  async #inUpload<T>(upload: MultipartUpload, task: (folder: string) => Promise<T>): Promise<T | undefined> {
+    return await this.#locks.run(`${TEMPORARY_FOLDER}/${upload.uploadId}`, async () => {
+      const folder = await folderOfUpload(this.#temporaryFolder, upload);
+      return folder === undefined ? undefined : await task(folder);
+    });
+  }
+
+  #lockOf(key: Key): string {
+    return this.#ignoresCase ? fold(key) : key;
+  }
+}
+
+async function infoAt(path: string, key: Key): Promise<ObjectInfo | undefined> {
+  try {
+    return infoOf(key, await stat(path, { bigint: true }));
+  } catch (error) {
+    if (isAbsence(error)) return undefined;
+    throw error;
+  }
+}
+
+function infoOf(key: Key, stats: BigIntStats): ObjectInfo | undefined {
+  if (!stats.isFile()) return undefined;
+  return { key, sizeBytes: Number(stats.size), etag: etagOf(stats), lastModified: stats.mtime };
+}
+
+async function openIfPresent(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, 'r');
+  } catch (error) {
+    if (isAbsence(error) || hasCode(error, 'EISDIR')) return undefined;
+    throw error;
+  }
+}
+
+function assertSha256(key: Key, body: Uint8Array, expected: string): void {
+  const actual = createHash('sha256').update(body).digest('hex');
+  if (actual !== expected) throw new Error(`the bytes for ${key} have SHA-256 ${actual}, not ${expected}`);
+}
+
+async function removeStale(temporaryFolder: string): Promise<void> {
+  const oldest = Date.now() - DAY_MILLISECONDS;
+  for (const name of await readdir(temporaryFolder)) {
+    const path = join(temporaryFolder, name);
+    const stats = await stat(path).catch(() => undefined); // gone: another process cleans as well
+    if (stats && stats.mtimeMs < oldest) await rm(path, { recursive: true, force: true });
+  }
+}
+
+async function ignoresCase(temporaryFolder: string): Promise<boolean> {
+  const name = `case-${randomUUID()}`;
+  await writeFile(join(temporaryFolder, name), '');
+  try {
+    await access(join(temporaryFolder, name.toUpperCase()));
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return false;
+    throw error;
+  } finally {
+    await rm(join(temporaryFolder, name));
+  }
+}

@@ -1,0 +1,363 @@
+import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  type GetObjectCommandOutput,
+  HeadBucketCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  type ListObjectsV2CommandOutput,
+  ListPartsCommand,
+  PutObjectCommand,
+  type S3Client,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3';
+import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
+import { readAll } from '../bytes.ts';
+import type { Key, KeyPrefix } from '../layout.ts';
+import { compareByteOrder } from './byte-order.ts';
+import { assertRange, streamReadable, watchBody } from './byte-streams.ts';
+import type {
+  ByteRange,
+  ETag,
+  MultipartUpload,
+  ObjectInfo,
+  PresignOptions,
+  PutOptions,
+  PutStreamOptions,
+  StorageDriver,
+  StoredObject,
+  UploadedPart,
+} from './driver.ts';
+import { createS3Client, regionOfEnvironment, type S3DriverOptions } from './s3-client.ts';
+import {
+  answerOf,
+  answerUnless,
+  asStorageError,
+  isAbsent,
+  isConditionFailed,
+  isConflict,
+  isRefusal,
+  statusOf,
+  wasRetried,
+} from './s3-errors.ts';
+import { uploadStream } from './s3-upload.ts';
+
+export type { S3DriverOptions } from './s3-client.ts';
+
+/** How often a PUT is sent again whose condition S3 could not judge, as another write was under way. */
+const CONFLICT_ATTEMPTS = 5;
+const CONFLICT_PAUSE_MILLISECONDS = 50;
+
+/** Objects in a bucket of S3, or of a server that speaks its language. One request per call unless a method says otherwise. */
+export class S3Driver implements StorageDriver {
+  readonly #options: S3DriverOptions;
+  readonly #client: S3Client;
+  #region: Promise<string> | undefined;
+
+  constructor(options: S3DriverOptions) {
+    if (options.keyPrefix !== '' && !options.keyPrefix.endsWith('/')) {
+      throw new Error(`the key prefix ${JSON.stringify(options.keyPrefix)} must be empty or end in "/"`);
+    }
+    this.#options = options;
+    if (options.region !== undefined) this.#region = Promise.resolve(options.region);
+    this.#client = createS3Client(options, () => (this.#region ??= regionOfEnvironment()));
+  }
+
+  /**
+   * To be asked at start, so that an operator reads what is wrong instead of every client. Where no region is configured it
+   * also learns the bucket's own: S3 redirects requests, but nobody could redirect a presigned URL.
+   */
+  async verifyBucket(): Promise<void> {
+    const { bucket, region, endpoint } = this.#options;
+    const currentRegion = await this.#client.config.region();
+    const where = endpoint ?? `S3 in ${currentRegion}`;
+    try {
+      const { BucketRegion } = await this.#client.send(new HeadBucketCommand({ Bucket: bucket }));
+      if (region === undefined && BucketRegion !== undefined) this.#region = Promise.resolve(BucketRegion);
+    } catch (cause) {
+      const status = statusOf(cause);
+      if (status === 404)
+        throw new Error(`there is no bucket ${bucket} at ${where}: create it, or correct its name`, { cause });
+      if (status === 403) {
+        throw new Error(
+          `access to the bucket ${bucket} at ${where} is denied: check the access key, or give the role s3:ListBucket on it`,
+          { cause },
+        );
+      }
+      if (status === 301 || status === 400) {
+        throw new Error(
+          `the bucket ${bucket} cannot be used at ${where}: it is probably in another region than ${currentRegion}`,
+          { cause },
+        );
+      }
+      throw asStorageError(`looking for the bucket ${bucket} at ${where}`, cause);
+    }
+  }
+
+  async head(key: Key): Promise<ObjectInfo | undefined> {
+    const request = this.#client.send(new HeadObjectCommand(this.#at(key)));
+    const output = await answerUnless(isAbsent, `HEAD ${key}`, request);
+    return output && { key, sizeBytes: output.ContentLength ?? 0, etag: etagOf(output), lastModified: dateOf(output) };
+  }
+
+  async get(key: Key, options: { range?: ByteRange; signal?: AbortSignal } = {}): Promise<StoredObject | undefined> {
+    const { range, signal } = options;
+    signal?.throwIfAborted();
+    if (range) assertRange(range);
+    const command = new GetObjectCommand({ ...this.#at(key), Range: range && `bytes=${range.start}-${range.end}` });
+    try {
+      const output = await this.#client.send(command, signal ? { abortSignal: signal } : {});
+      const info = { key, sizeBytes: wholeSizeOf(output), etag: etagOf(output), lastModified: dateOf(output) };
+      if (!(output.Body instanceof Readable)) throw new Error('the SDK gave no Node stream');
+      const brokeOff = (error: unknown) => (signal?.aborted ? signal.reason : asStorageError(`reading ${key}`, error));
+      return { info, body: streamReadable(output.Body, brokeOff) };
+    } catch (error) {
+      if (isAbsent(error)) return undefined;
+      signal?.throwIfAborted();
+      if (range && statusOf(error) === 416) {
+        throw new RangeError(`bytes ${range.start}-${range.end} do not lie within ${key}`, { cause: error });
+      }
+      throw asStorageError(`GET ${key}`, error);
+    }
+  }
+
+  async put(key: Key, body: Uint8Array, options: PutOptions = {}): Promise<ETag | undefined> {
+    const command = new PutObjectCommand({
+      ...this.#writing(key, options),
+      Body: body,
+      ChecksumSHA256: options.sha256 && Buffer.from(options.sha256, 'hex').toString('base64'),
+    });
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return etagOf(await this.#client.send(command));
+      } catch (error) {
+        if (isConditional(options) && isConflict(error) && attempt < CONFLICT_ATTEMPTS) {
+          await sleep(Math.random() * CONFLICT_PAUSE_MILLISECONDS * 2 ** attempt);
+          continue;
+        }
+        if (!isConditional(options) || !isConditionFailed(error)) throw asStorageError(`PUT ${key}`, error);
+        return wasRetried(error) ? await this.#etagIfHolding(key, body) : undefined;
+      }
+    }
+  }
+
+  /**
+   * One PUT up to 12 MiB, else n + 2 requests for n parts. A condition that fails after the answer to a first attempt was
+   * lost is reported as failed, although it may have been our own object that stood in the way.
+   */
+  async putStream(
+    key: Key,
+    body: AsyncIterable<Uint8Array>,
+    options: PutStreamOptions = {},
+  ): Promise<ETag | undefined> {
+    const { signal } = options;
+    const watched = watchBody(body, signal);
+    try {
+      return etagOf(await uploadStream(this.#client, this.#writing(key, options), watched.chunks, signal));
+    } catch (error) {
+      if (watched.failure) throw watched.failure.thrown;
+      signal?.throwIfAborted();
+      if (isConditional(options)) {
+        if (isConditionFailed(error)) return undefined;
+        // S3 wants the whole upload again then, which only the client can give.
+        // https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+        if (isConflict(error) && !(await this.#conditionHolds(key, options))) return undefined;
+      }
+      throw asStorageError(`storing a stream as ${key}`, error);
+    }
+  }
+
+  async *list(prefix: KeyPrefix, options: { after?: Key } = {}): AsyncGenerator<ObjectInfo> {
+    for await (const { Contents } of this.#pages(prefix, { after: options.after })) {
+      for (const object of Contents ?? []) {
+        const { Key: key = '', Size: sizeBytes = 0 } = object;
+        yield { key: this.#without(key) as Key, sizeBytes, etag: etagOf(object), lastModified: dateOf(object) };
+      }
+    }
+  }
+
+  async *listFolders(prefix: KeyPrefix, options: { after?: string } = {}): AsyncGenerator<KeyPrefix> {
+    for await (const { CommonPrefixes } of this.#pages(prefix, { after: options.after, delimiter: '/' })) {
+      for (const { Prefix: folder = '' } of CommonPrefixes ?? []) {
+        const key = this.#without(folder) as KeyPrefix;
+        // The folder `after` itself comes again: what is in it comes after its name.
+        if (options.after === undefined || compareByteOrder(key, options.after) > 0) yield key;
+      }
+    }
+  }
+  /** Where the server is not AWS itself one request more with `ifMatch`, as that may not be understood. */
+  async delete(key: Key, { ifMatch }: { ifMatch?: ETag } = {}): Promise<boolean> {
+    // MinIO ignores If-Match here and deletes whatever there is (https://github.com/minio/minio/issues/21677). Asking
+    // beforehand leaves a moment in which another write gets lost, which is the best that can be had there.
+    const { endpoint } = this.#options;
+    if (ifMatch !== undefined && endpoint !== undefined) {
+      const info = await this.head(key);
+      if (!info) return true;
+      if (info.etag !== ifMatch) return false;
+    }
+    try {
+      await this.#client.send(new DeleteObjectCommand({ ...this.#at(key), IfMatch: ifMatch }));
+      return true;
+    } catch (error) {
+      if (isAbsent(error)) return true; // what S3 says when there is a condition, but no object
+      if (ifMatch !== undefined) {
+        if (statusOf(error) === 412 || isConflict(error)) return false;
+        if (statusOf(error) === 501 && endpoint !== undefined) return await this.delete(key); // it knows no condition here
+      }
+      throw asStorageError(`DELETE ${key}`, error);
+    }
+  }
+
+  async createMultipart(key: Key): Promise<MultipartUpload> {
+    const request = this.#client.send(new CreateMultipartUploadCommand(this.#writing(key, {})));
+    const { UploadId: uploadId } = await answerOf(`starting a multipart upload of ${key}`, request);
+    if (uploadId === undefined) throw new Error('the server gave no upload id');
+    return { key, uploadId };
+  }
+
+  async uploadPart(upload: MultipartUpload, partNumber: number, body: Uint8Array): Promise<UploadedPart | undefined> {
+    const command = new UploadPartCommand({ ...this.#in(upload), PartNumber: partNumber, Body: body });
+    const request = this.#client.send(command);
+    const output = await answerUnless(isUnknownUpload, `uploading part ${partNumber} of ${upload.key}`, request);
+    return output && { partNumber, etag: etagOf(output), sizeBytes: body.byteLength };
+  }
+
+  /** A request for each 1,000 parts. */
+  async listParts(upload: MultipartUpload): Promise<UploadedPart[] | undefined> {
+    const parts: UploadedPart[] = [];
+    for (let marker: string | undefined; ; ) {
+      const request = this.#client.send(new ListPartsCommand({ ...this.#in(upload), PartNumberMarker: marker }));
+      const page = await answerUnless(isUnknownUpload, `listing the parts of ${upload.key}`, request);
+      if (!page) return undefined;
+      for (const part of page.Parts ?? []) {
+        parts.push({ partNumber: part.PartNumber ?? 0, etag: etagOf(part), sizeBytes: part.Size ?? 0 });
+      }
+      if (page.IsTruncated !== true) return parts;
+      marker = page.NextPartNumberMarker;
+    }
+  }
+
+  async completeMultipart(upload: MultipartUpload, parts: readonly UploadedPart[]): Promise<boolean> {
+    const Parts = parts.map(({ partNumber, etag }) => ({ PartNumber: partNumber, ETag: etag }));
+    const command = new CompleteMultipartUploadCommand({ ...this.#in(upload), MultipartUpload: { Parts } });
+    try {
+      await this.#client.send(command);
+      return true;
+    } catch (error) {
+      if (isRefusal(error, 'InvalidPart')) return false;
+      if (isUnknownUpload(error)) return wasRetried(error) && (await this.#isMadeOf(upload.key, parts));
+      throw asStorageError(`completing ${upload.key} of ${parts.length} parts`, error);
+    }
+  }
+
+  async abortMultipart(upload: MultipartUpload): Promise<void> {
+    const request = this.#client.send(new AbortMultipartUploadCommand(this.#in(upload)));
+    await answerUnless(isUnknownUpload, `aborting the multipart upload of ${upload.key}`, request);
+  }
+
+  /** No request: the URL is made here. The method is part of the signature, so a URL for GET is not one for HEAD. */
+  async presign(method: 'GET' | 'HEAD', key: Key, { expiresSeconds, contentType }: PresignOptions): Promise<URL> {
+    const command =
+      method === 'GET'
+        ? new GetObjectCommand({ ...this.#at(key), ResponseContentType: contentType })
+        : new HeadObjectCommand(this.#at(key));
+    return new URL(await getSignedUrl(this.#client, command, { expiresIn: expiresSeconds }));
+  }
+
+  async close(): Promise<void> {
+    this.#client.destroy();
+  }
+
+  #at(key: Key): { Bucket: string; Key: string } {
+    return { Bucket: this.#options.bucket, Key: this.#options.keyPrefix + key };
+  }
+
+  #in({ key, uploadId }: MultipartUpload): { Bucket: string; Key: string; UploadId: string } {
+    return { ...this.#at(key), UploadId: uploadId };
+  }
+
+  #writing(key: Key, { contentType, ifAbsent, ifMatch }: PutOptions) {
+    return {
+      ...this.#at(key),
+      ContentType: contentType,
+      IfNoneMatch: ifAbsent ? '*' : undefined,
+      IfMatch: ifMatch,
+      ServerSideEncryption: this.#options.encrypt ? ('AES256' as const) : undefined,
+    };
+  }
+
+  #without(fullKey: string): string {
+    return fullKey.slice(this.#options.keyPrefix.length);
+  }
+
+  async *#pages(
+    prefix: KeyPrefix,
+    { after, delimiter }: { after: string | undefined; delimiter?: string },
+  ): AsyncGenerator<ListObjectsV2CommandOutput> {
+    const { bucket, keyPrefix } = this.#options;
+    for (let token: string | undefined; ; ) {
+      const command = new ListObjectsV2Command({
+        Bucket: bucket,
+        Prefix: keyPrefix + prefix,
+        Delimiter: delimiter,
+        StartAfter: after === undefined ? undefined : keyPrefix + after,
+        ContinuationToken: token,
+      });
+      const page = await answerOf(`listing ${prefix}`, this.#client.send(command));
+      yield page;
+      token = page.NextContinuationToken;
+      if (token === undefined) return;
+    }
+  }
+
+  async #conditionHolds(key: Key, { ifAbsent, ifMatch }: PutOptions): Promise<boolean> {
+    const info = await this.head(key);
+    return ifAbsent ? info === undefined : info?.etag === ifMatch;
+  }
+
+  /** After a lost answer: was it our own PUT that changed the object? Then these bytes are there, whoever put them. */
+  async #etagIfHolding(key: Key, body: Uint8Array): Promise<ETag | undefined> {
+    const object = await this.get(key);
+    if (object?.info.sizeBytes === body.byteLength && Buffer.compare(await readAll(object.body), body) === 0) {
+      return object.info.etag;
+    }
+    await object?.body.cancel();
+    return undefined;
+  }
+
+  /** After a lost answer: was it our own request that completed the upload? Its ETag ends in the number of parts. */
+  async #isMadeOf(key: Key, parts: readonly UploadedPart[]): Promise<boolean> {
+    const info = await this.head(key);
+    const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
+    return info?.sizeBytes === sizeBytes && info.etag.endsWith(`-${parts.length}"`);
+  }
+}
+
+function isConditional({ ifAbsent, ifMatch }: PutOptions): boolean {
+  return ifAbsent === true || ifMatch !== undefined;
+}
+
+function isUnknownUpload(error: unknown): boolean {
+  return isRefusal(error, 'NoSuchUpload');
+}
+
+/** What S3 has promised to send with every object; without it nothing here could be relied on. */
+function etagOf({ ETag: etag }: { ETag?: string | undefined }): ETag {
+  if (etag === undefined) throw new Error('the server gave no ETag');
+  return etag as ETag;
+}
+
+function dateOf({ LastModified: date }: { LastModified?: Date | undefined }): Date {
+  if (date === undefined) throw new Error('the server gave no Last-Modified');
+  return date;
+}
+
+/** Of a range only a part comes: `bytes 0-99/1234`. */
+function wholeSizeOf({ ContentRange: range, ContentLength: length }: GetObjectCommandOutput): number {
+  return range === undefined ? (length ?? 0) : Number(range.slice(range.indexOf('/') + 1));
+}

@@ -1,0 +1,40 @@
+import { createApp } from '../lib/app.ts';
+import { createLog } from '../lib/log.ts';
+import { startNodeServer } from '../lib/node-server.ts';
+import { createRegistry } from '../lib/registry/registry.ts';
+import { SessionSigner } from '../lib/registry/upload-session.ts';
+import type { StorageDriver } from '../lib/storage/driver.ts';
+
+export type RegistryServer = { url: URL; stop(): Promise<void> };
+
+export const SIGNER = new SessionSigner('a secret of the tests');
+
+/** The whole registry over some storage, in this process, on a free port. */
+export async function startRegistry(
+  storage: StorageDriver,
+  settings: { storageRedirect?: boolean } = {},
+): Promise<RegistryServer> {
+  const log = createLog('error', (line) => process.stderr.write(line));
+  const app = createApp({
+    registry: createRegistry(storage),
+    signer: SIGNER,
+    log,
+    isReady: async () => true,
+    settings: {
+      isReadOnly: false,
+      isStandalone: true,
+      isMirror: false,
+      storageRedirect: false,
+      issue: true,
+      ...settings,
+    },
+  });
+  const server = await startNodeServer(app, { host: '127.0.0.1', port: 0, log });
+  return {
+    url: server.url,
+    async stop() {
+      server.kill();
+      await server.stop();
+    },
+  };
+}

@@ -1,0 +1,4 @@
+import { openFiles } from '../storage/open.ts';
+import { v1PushPullSuite } from './push-pull.ts';
+
+v1PushPullSuite('files', openFiles);

@@ -1,0 +1,68 @@
+import { createHash } from 'node:crypto';
+
+/** A v2 client that does one request at a time, with every answer in the hands of the test. */
+export class V2Client {
+  readonly #registry: URL;
+
+  constructor(registry: URL) {
+    this.#registry = registry;
+  }
+
+  async send(method: string, path: string, init: RequestInit = {}): Promise<Response> {
+    return await fetch(new URL(path, this.#registry), {
+      method,
+      redirect: 'manual',
+      ...init,
+      ...(init.body instanceof ReadableStream && { duplex: 'half' }),
+    });
+  }
+
+  /** Begins an upload; where it goes on. */
+  async start(repository: string): Promise<string> {
+    return locationOf(await this.send('POST', `/v2/${repository}/blobs/uploads/`));
+  }
+
+  /** POST and PUT. */
+  async pushBlob(repository: string, bytes: Uint8Array): Promise<{ digest: string; response: Response }> {
+    const digest = digestOf(bytes);
+    const response = await this.send('PUT', withDigest(await this.start(repository), digest), {
+      body: new Uint8Array(bytes),
+    });
+    return { digest, response };
+  }
+
+  async pushManifest(repository: string, reference: string, manifest: object): Promise<Response> {
+    // Bytes: of a string, fetch would say that it is text/plain.
+    const body = Buffer.from(JSON.stringify(manifest));
+    const { mediaType } = manifest as { mediaType?: string };
+    return await this.send('PUT', `/v2/${repository}/manifests/${reference}`, {
+      body,
+      ...(mediaType && { headers: { 'Content-Type': mediaType } }),
+    });
+  }
+}
+
+export function locationOf(response: Response): string {
+  const location = response.headers.get('Location');
+  if (!location) throw new Error(`${response.status} without a Location`);
+  return location;
+}
+
+export function withDigest(location: string, digest: string): string {
+  return `${location}${location.includes('?') ? '&' : '?'}digest=${encodeURIComponent(digest)}`;
+}
+
+export function digestOf(bytes: Uint8Array | string, algorithm: 'sha256' | 'sha512' = 'sha256'): string {
+  return `${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}`;
+}
+
+/** A body whose length the client does not say. */
+export function chunked(bytes: Uint8Array): ReadableStream<Uint8Array> {
+  return new Blob([new Uint8Array(bytes)]).stream();
+}
+
+/** The codes of an error body. */
+export async function codesOf(response: Response): Promise<string[]> {
+  const { errors } = (await response.json()) as { errors: { code: string }[] };
+  return errors.map(({ code }) => code);
+}
