@@ -55,6 +55,7 @@ export const layout = {
   data: (uuid: string) => at('oci/data', uuid),
   digestMarkers: (digest: Digest) => folder('oci/digests', algorithmOf(digest), hexOf(digest)),
   digestMarker: (digest: Digest, uuid: string) => at('oci/digests', algorithmOf(digest), hexOf(digest), uuid),
+  uploadScraps: () => folder('oci/uploads'),
   uploadScrap: (uuid: string) => at('oci/uploads', uuid),
   imageLayerDescriptor: (id: ImageId) => at('oci/images', id, 'layer.json'),
   imageManifest: (id: ImageId) => at('oci/images', id, 'manifest.json'),

@@ -6,6 +6,7 @@ import { layout } from './layout.ts';
 import { mayWrite } from './layout-version.ts';
 import type { Log } from './log.ts';
 import { type NodeServer, startNodeServer } from './node-server.ts';
+import { removeExpiredScraps } from './registry/chunked-upload.ts';
 import { createRegistry } from './registry/registry.ts';
 import { SessionSigner } from './registry/upload-session.ts';
 import type { StorageDriver } from './storage/driver.ts';
@@ -13,6 +14,7 @@ import { openStorage } from './storage/open.ts';
 
 /** How long `readyz` waits for storage. */
 const READY_MS = 2000;
+const SWEEP_MS = 6 * 60 * 60 * 1000;
 
 /**
  * Opens storage and serves the registry.
@@ -26,6 +28,8 @@ export async function serve(config: Config, { log, version }: { log: Log; versio
   if (!config.secretKey && config.storage.driver === 's3') {
     log.warning('secret_key is not set: an upload can only be continued by this process, and not after a restart');
   }
+
+  if (config.storage.driver === 'local') sweep(storage, log);
 
   let isStopping = false;
   const app = createApp({
@@ -52,6 +56,13 @@ export async function serve(config: Config, { log, version }: { log: Log; versio
       await storage.close();
     },
   };
+}
+
+/** What a bucket's lifecycle rule does, done by the process itself: now, and every few hours. */
+function sweep(storage: StorageDriver, log: Log): void {
+  const run = () => void removeExpiredScraps(storage).catch((error) => log.warning('could not sweep', { error }));
+  run();
+  setInterval(run, SWEEP_MS).unref();
 }
 
 /** Keys that are understood, and whose features are not there yet. */

@@ -94,6 +94,17 @@ export async function discardChunks(storage: StorageDriver, state: ChunkedState)
   ]);
 }
 
+/** How long a scrap is kept: longer than any session rests, with room for clocks that differ. */
+const SCRAP_SECONDS = 24 * 60 * 60;
+
+/** Removes what uploads left that nobody went on with; for storage that has no lifecycle rules to do it. */
+export async function removeExpiredScraps(storage: StorageDriver, now = new Date()): Promise<void> {
+  const expired = now.getTime() - SCRAP_SECONDS * 1000;
+  for await (const { key, lastModified } of storage.list(layout.uploadScraps())) {
+    if (lastModified.getTime() < expired) await storage.delete(key);
+  }
+}
+
 /** Uploads every full part of scrap and body; what is left over is the `rest`, less than a part. */
 async function uploadParts(
   storage: StorageDriver,

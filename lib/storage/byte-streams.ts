@@ -1,55 +1,46 @@
 import type { Readable } from 'node:stream';
 import type { ByteRange } from './driver.ts';
 
-/**
- * Passes `body` on and throws the signal's reason as soon as it aborts, even while `body` keeps us waiting for a chunk
- * (a client that stalls). `body` is told to stop, but not waited for: a generator answers only after its next chunk.
- */
-async function* untilAborted<T>(body: AsyncIterable<T>, signal?: AbortSignal): AsyncGenerator<T, void, undefined> {
-  signal?.throwIfAborted();
-  const iterator = body[Symbol.asyncIterator]();
-  // Not Promise.race with one promise for the whole stream: that would hold on to every chunk until the end.
-  let rejectPending: (reason: unknown) => void = () => {};
-  const onAbort = () => rejectPending(signal?.reason);
-  signal?.addEventListener('abort', onAbort, { once: true });
-  let isEnded = false;
-  try {
-    for (;;) {
-      const result = await new Promise<IteratorResult<T, unknown>>((resolve, reject) => {
-        rejectPending = reject;
-        iterator.next().then(resolve, reject);
-      });
-      if (result.done === true) {
-        isEnded = true;
-        return;
-      }
-      yield result.value;
-      signal?.throwIfAborted();
-    }
-  } finally {
-    signal?.removeEventListener('abort', onAbort);
-    if (!isEnded) iterator.return?.().catch(() => {}); // whatever it says now, the upload has failed already
-  }
-}
-
 /** A body on its way into storage, which tells afterwards whether it was the body that failed, and how. */
 export type WatchedBody = { chunks: AsyncGenerator<Uint8Array, void, undefined>; failure?: { thrown: unknown } };
 
 /**
- * So that a driver can throw on what the body threw (or why the signal aborted), whatever became of it on its way through an
- * SDK. `chunks` always throws an Error, as Node's streams take anything falsy for a good end.
+ * Passes `body` on, and fails as soon as `signal` aborts, even while `body` keeps us waiting for a chunk (a client that
+ * stalls). A driver can then throw on what the body threw, or why it was aborted, whatever became of it on its way through
+ * an SDK. `chunks` itself always throws an Error, as Node's streams take anything falsy for a good end.
  */
 export function watchBody(body: AsyncIterable<Uint8Array>, signal?: AbortSignal): WatchedBody {
   const watched: WatchedBody = { chunks: chunks() };
   async function* chunks() {
+    const iterator = body[Symbol.asyncIterator]();
     try {
-      yield* untilAborted(body, signal);
-    } catch (thrown) {
-      watched.failure = { thrown };
-      throw new Error('the body failed', { cause: thrown });
+      for (;;) {
+        // Only what comes out of the body is its failure: at `yield` a reader that has failed itself may throw in an error.
+        const result = await nextUnlessAborted(iterator, signal).catch((thrown: unknown) => {
+          watched.failure = { thrown };
+          throw new Error('the body failed', { cause: thrown });
+        });
+        if (result.done === true) return;
+        yield result.value;
+      }
+    } finally {
+      // Told to stop, but not waited for: a generator hears of it only after its next chunk, which may never come.
+      iterator.return?.().catch(() => {});
     }
   }
   return watched;
+}
+
+/** A listener for each chunk, and no Promise.race with one promise for all: that would hold every chunk until the end. */
+function nextUnlessAborted<T>(iterator: AsyncIterator<T>, signal?: AbortSignal): Promise<IteratorResult<T, unknown>> {
+  if (!signal) return iterator.next();
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    if (signal.aborted) return onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    const settle = () => signal.removeEventListener('abort', onAbort);
+    iterator.next().then(resolve, reject).finally(settle);
+  });
 }
 
 /** `asError` says what the reader gets when the source breaks off. */
