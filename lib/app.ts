@@ -1,6 +1,6 @@
 import { type Context, Hono, type Next } from 'hono';
 import { requestId } from 'hono/request-id';
-import { errorResponse, isOurFault, type Protocol } from './error-response.ts';
+import { errorResponse, isOurFault } from './error-response.ts';
 import { RegistryError } from './errors.ts';
 import type { JsonValue } from './json.ts';
 import type { Log } from './log.ts';
@@ -8,6 +8,7 @@ import type { Registry } from './registry/registry.ts';
 import type { SessionSigner } from './registry/upload-session.ts';
 import { answer } from './v1/answers.ts';
 import { createV1 } from './v1/app.ts';
+import { type AuthenticationOptions, authentication } from './v1/authentication.ts';
 import { createV2 } from './v2/app.ts';
 
 export type AppOptions = {
@@ -24,6 +25,9 @@ export type AppSettings = {
   isReadOnly: boolean;
   isStandalone: boolean;
   isMirror: boolean;
+  hasSearch: boolean;
+  /** Present if the registry is not standalone: whom it asks who may do what. */
+  authentication?: AuthenticationOptions;
   storageRedirect: boolean;
   registryEndpoints?: string | string[];
   debug?: { version: string; flavor: string };
@@ -33,7 +37,7 @@ export type AppSettings = {
 
 /** Both protocols, and what whoever runs the registry asks it. Knows neither Lambda nor Node's server. */
 export function createApp({ registry, signer, log, isReady, settings }: AppOptions): Hono {
-  const v1Options = { registry, ...settings };
+  const v1Options = { registry, ...settings, allow: authentication(settings.authentication, registry) };
   const v2Options = { registry, signer, storageRedirect: settings.storageRedirect };
   const app = new Hono()
     .use(requestId())
@@ -42,10 +46,13 @@ export function createApp({ registry, signer, log, isReady, settings }: AppOptio
     .get('/healthz', (c) => c.json({ status: 'ok' }))
     .get('/readyz', async (c) => ((await isReady()) ? c.json({ status: 'ok' }) : c.json({ status: 'not ready' }, 503)));
   if (settings.isReadOnly) app.use(refuseWrites);
-  return app
-    .onError(onError('v1', log))
-    .route('/', createV1(v1Options).onError(onError('v1', log)))
-    .route('/', createV2(v2Options).onError(onError('v2', log)));
+  if (settings.authentication) app.use('/v2/*', refuseV2);
+  return app.onError(onError(log)).route('/', createV1(v1Options)).route('/', createV2(v2Options));
+}
+
+/** The index knows v1's tokens only, so there is nobody to ask whether a v2 client may come in. */
+async function refuseV2(): Promise<never> {
+  throw new RegistryError('UNAUTHORIZED', 'this registry is not standalone, and its index knows no v2 clients');
 }
 
 async function refuseWrites(c: Context, next: Next): Promise<void> {
@@ -53,12 +60,12 @@ async function refuseWrites(c: Context, next: Next): Promise<void> {
   await next();
 }
 
-function onError(protocol: Protocol, log: Log) {
+function onError(log: Log) {
   return (error: Error, c: Context): Response => {
     const fields = { requestId: c.get('requestId'), method: c.req.method, path: c.req.path };
     if (c.req.raw.signal.aborted) log.info('client went away', { ...fields, reason: error.message });
     else if (isOurFault(error)) log.error('request failed', { ...fields, error });
-    const response = errorResponse(protocol, error);
+    const response = errorResponse(c.req.path.startsWith('/v2') ? 'v2' : 'v1', error);
     response.headers.set('X-Request-Id', c.get('requestId'));
     return response;
   };

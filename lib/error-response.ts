@@ -2,7 +2,7 @@ import { type ErrorCode, RegistryError } from './errors.ts';
 import type { JsonObject } from './json.ts';
 import { StorageUnavailableError } from './storage/driver.ts';
 
-export type Protocol = 'v1' | 'v2';
+type Protocol = 'v1' | 'v2';
 
 const STATUS: Record<ErrorCode, number> = {
   BLOB_UNKNOWN: 404,

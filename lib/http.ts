@@ -1,5 +1,5 @@
 // What the routes of both protocols need of a request.
-import type { Context } from 'hono';
+import type { Context, Hono } from 'hono';
 import { RegistryError } from './errors.ts';
 
 const NO_BODY = new Uint8Array();
@@ -23,7 +23,20 @@ export function contentLengthOf(c: Context): number | undefined {
   return header === undefined ? undefined : Number(header);
 }
 
-/** The last handler of an app: nothing before it took the request. */
-export function noSuchEndpoint(c: Context): never {
-  throw new RegistryError('NAME_UNKNOWN', `there is no ${c.req.method} ${c.req.path}`);
+const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
+
+/**
+ * Answers what none of an app's routes took: 405 if another method would have been right, else 404. To be added last.
+ * @param prefix where the app is mounted
+ */
+export function refuseTheRest(routes: Hono, prefix: string): Hono {
+  return routes.all('*', (c) => {
+    const { method, path } = c.req;
+    // This handler matches always; a route is there where another one does too.
+    const allowed = METHODS.filter((other) => routes.router.match(other, path.slice(prefix.length))[0].length > 1);
+    if (allowed.length === 0) throw new RegistryError('NAME_UNKNOWN', `there is no ${path}`);
+    throw new RegistryError('UNSUPPORTED', `${path} does not take ${method}`, {
+      headers: { Allow: allowed.join(', ') },
+    });
+  });
 }

@@ -13,7 +13,7 @@
 //  oci/uploads/<uuid>                                           scraps of unfinished uploads; a lifecycle rule expires them
 //  oci/images/<id>/{layer,manifest}.json                        what a v1 image is for v2
 import type { Digest, ImageId, RepositoryName, Tag } from './names.ts';
-import { algorithmOf, hexOf, quotedRepositoryPart } from './names.ts';
+import { algorithmOf, hexOf, namespaceOf, quotePlus, repositoryPartOf, unquotePlus } from './names.ts';
 
 declare const key: unique symbol;
 /** An object's key below `storage_path`. Made here and by drivers that list; a plain string is not one. */
@@ -31,6 +31,8 @@ export const layout = {
   imageLayer: (id: ImageId) => at('images', id, 'layer'),
   imageAncestry: (id: ImageId) => at('images', id, 'ancestry'),
   imageChecksum: (id: ImageId) => at('images', id, '_checksum'),
+  imageFiles: (id: ImageId) => at('images', id, '_files'),
+  imageDiff: (id: ImageId) => at('images', id, '_diff'),
   imageInProgress: (id: ImageId) => at('images', id, '_inprogress'),
 
   repositories: () => folder('repositories'),
@@ -42,6 +44,8 @@ export const layout = {
   tagJson: (repository: RepositoryName, tag: Tag) =>
     tag.startsWith('_') ? undefined : at('repositories', partsOf(repository), `tag${tag}_json`),
   repositoryJson: (repository: RepositoryName) => at('repositories', partsOf(repository), 'json'),
+  repositoryPrivate: (repository: RepositoryName) => at('repositories', partsOf(repository), '_private'),
+  repositoryImagesList: (repository: RepositoryName) => at('repositories', partsOf(repository), '_images_list'),
   indexImages: (repository: RepositoryName) => at('repositories', partsOf(repository), '_index_images'),
 
   layoutVersion: () => at('oci', 'layout.json'),
@@ -61,13 +65,12 @@ export const layout = {
   imageManifest: (id: ImageId) => at('oci/images', id, 'manifest.json'),
 };
 
-/** `library/centos`, `a/b%2Fc`: repositories never nest, so none can collide with another's objects. */
+/**
+ * `library/centos`, `a/b%2Fc`: repositories never nest, so none can collide with another's objects. As docker-registry
+ * 0.6 wrote it; 0.9 quoted once more, and `adopt` brings those over.
+ */
 function partsOf(repository: RepositoryName): string {
-  return `${namespaceOf(repository)}/${quotedRepositoryPart(repository)}`;
-}
-
-export function namespaceOf(repository: RepositoryName): string {
-  return repository.slice(0, repository.indexOf('/'));
+  return `${namespaceOf(repository)}/${quotePlus(repositoryPartOf(repository))}`;
 }
 
 /** The last part of a key or folder: `tag_6.4`, or `centos` of `repositories/library/centos/`. */
@@ -81,7 +84,8 @@ export function tagOf(key: Key): Tag {
   return lastPartOf(key).slice(TAG_PREFIX.length) as Tag;
 }
 
-/** The name of the repository whose folder this is; the inverse of `layout.repository`. */
-export function repositoryOf(namespace: string, folderKey: KeyPrefix): RepositoryName {
-  return `${namespace}/${lastPartOf(folderKey).replaceAll('%2F', '/')}` as RepositoryName;
+/** The name of the repository whose folder this is, the inverse of `layout.repository`; `undefined` if it is no such. */
+export function repositoryOf(namespace: string, folderKey: KeyPrefix): RepositoryName | undefined {
+  const part = unquotePlus(lastPartOf(folderKey));
+  return part === undefined ? undefined : (`${namespace}/${part}` as RepositoryName);
 }

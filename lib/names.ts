@@ -4,9 +4,9 @@ import { RegistryError } from './errors.ts';
 declare const brand: unique symbol;
 type Brand<B extends string> = string & { readonly [brand]: B };
 
-/** As the bucket spells it, always with a namespace: `library/centos`, `a/b/c`. */
+/** Always with a namespace: `library/centos`, `a/b/c`. v1 takes names that v2 does not: `library/Foo~`. */
 export type RepositoryName = Brand<'RepositoryName'>;
-/** A tag by the OCI grammar: a word character, then at most 127 of `[A-Za-z0-9_.-]`. */
+/** By the OCI grammar a word character, then at most 127 of `[A-Za-z0-9_.-]`; v1 takes more: `1.0+b`. */
 export type Tag = Brand<'Tag'>;
 /** `sha256:` and 64, or `sha512:` and 128, lower-case hex digits. */
 export type Digest = Brand<'Digest'>;
@@ -20,12 +20,16 @@ const HEX_LENGTH: Record<DigestAlgorithm, number> = { sha256: 64, sha512: 128 };
 const COMPONENT = '[a-z0-9]+(?:(?:[.]|__?|-+)[a-z0-9]+)*';
 const NAME = new RegExp(`^${COMPONENT}(?:/${COMPONENT})*$`);
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is for
+const CONTROL = /[\u0000-\u001f\u007f]/;
 const DIGEST_FORM = /^[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[A-Za-z0-9=_-]+$/;
 const HEX = /^[a-f0-9]+$/;
 const IMAGE_ID = /^(?:[a-f0-9]{64}|[a-f0-9]{16})$/;
 
 /** The longest key part that every file system takes. */
 const MAX_KEY_PART_BYTES = 255;
+/** So that `tag<tag>_json` is no longer than that. */
+const MAX_TAG_BYTES = MAX_KEY_PART_BYTES - 'tag_json'.length;
 
 /**
  * Reads a repository name; one component means the namespace `library`.
@@ -38,28 +42,92 @@ export function parseRepositoryName(input: string): RepositoryName {
       detail: { name: input.slice(0, 300) },
     });
   }
-  const name = input.includes('/') ? input : `library/${input}`;
-  if (quotedRepositoryPart(name).length > MAX_KEY_PART_BYTES) {
-    throw new RegistryError('NAME_INVALID', `repository name ${JSON.stringify(input)} is too long`, {
-      detail: { name: input },
-    });
-  }
-  return name as RepositoryName;
+  return withNamespace(input);
 }
 
-/** What follows the namespace, as a key spells it: `b%2Fc` of `a/b/c`. */
-export function quotedRepositoryPart(name: string): string {
-  return name.slice(name.indexOf('/') + 1).replaceAll('/', '%2F');
+/**
+ * Reads the name of a repository as docker-registry did, which enforced no rule; refused is only what no key can hold.
+ * Final slashes do not count.
+ * @throws RegistryError NAME_INVALID
+ */
+export function parseV1RepositoryName(input: string): RepositoryName {
+  const name = withNamespace(input.replace(/\/+$/, ''));
+  const parts = [namespaceOf(name), repositoryPartOf(name)];
+  if (
+    parts.some((part) => part === '' || part === '.' || part === '..' || CONTROL.test(part) || !part.isWellFormed())
+  ) {
+    throw new RegistryError('NAME_INVALID', `invalid repository name ${JSON.stringify(input.slice(0, 300))}`);
+  }
+  return name;
+}
+
+function withNamespace(input: string): RepositoryName {
+  const name = (input.includes('/') ? input : `library/${input}`) as RepositoryName;
+  const tooLong = [namespaceOf(name), quotePlus(repositoryPartOf(name))].some(
+    (part) => Buffer.byteLength(part) > MAX_KEY_PART_BYTES,
+  );
+  if (tooLong) {
+    const detail = { name: input.slice(0, 300) };
+    throw new RegistryError('NAME_INVALID', `repository name ${JSON.stringify(detail.name)} is too long`, { detail });
+  }
+  return name;
+}
+
+/** Whether v2 clients can ask for it too. */
+export function isV2Name(name: RepositoryName): boolean {
+  return name.length <= 255 && NAME.test(name);
+}
+
+export function namespaceOf(repository: RepositoryName): string {
+  return repository.slice(0, repository.indexOf('/'));
+}
+
+/** What follows the namespace: `b/c` of `a/b/c`. */
+export function repositoryPartOf(repository: RepositoryName): string {
+  return repository.slice(repository.indexOf('/') + 1);
+}
+
+/** Python 2's `quote_plus`, by which docker-registry made a key's part of a name: `b/c~ d` is `b%2Fc%7E+d`. */
+export function quotePlus(text: string): string {
+  if (!text.isWellFormed()) return text; // never a name: `parseV1RepositoryName` refuses it
+  return encodeURIComponent(text)
+    .replace(/[!'()*~]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
+    .replaceAll('%20', '+');
+}
+
+/** The inverse; `undefined` if `quotePlus` would not have written this. */
+export function unquotePlus(quoted: string): string | undefined {
+  try {
+    return decodeURIComponent(quoted.replaceAll('+', '%20'));
+  } catch {
+    return undefined;
+  }
 }
 
 /** @throws RegistryError TAG_INVALID */
 export function parseTag(input: string): Tag {
-  if (!TAG.test(input)) {
-    throw new RegistryError('TAG_INVALID', `invalid tag ${JSON.stringify(input.slice(0, 200))}`, {
-      detail: { tag: input.slice(0, 200) },
-    });
-  }
+  if (!isV2Tag(input)) throw invalidTag(input);
   return input as Tag;
+}
+
+/** Whether v2 clients can ask for it too. */
+export function isV2Tag(tag: string): boolean {
+  return TAG.test(tag);
+}
+
+/**
+ * Reads a tag as docker-registry did, which took anything that is one part of a path.
+ * @throws RegistryError TAG_INVALID
+ */
+export function parseV1Tag(input: string): Tag {
+  const isOnePart = input !== '' && !input.includes('/') && !CONTROL.test(input) && input.isWellFormed();
+  if (!isOnePart || Buffer.byteLength(input) > MAX_TAG_BYTES) throw invalidTag(input);
+  return input as Tag;
+}
+
+function invalidTag(input: string): RegistryError {
+  const detail = { tag: input.slice(0, 200) };
+  return new RegistryError('TAG_INVALID', `invalid tag ${JSON.stringify(detail.tag)}`, { detail });
 }
 
 /**

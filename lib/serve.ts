@@ -1,4 +1,5 @@
-import { randomBytes } from 'node:crypto';
+import { type KeyObject, randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { createApp } from './app.ts';
 import type { Config } from './config/config.ts';
 import type { JsonValue } from './json.ts';
@@ -11,6 +12,8 @@ import { createRegistry } from './registry/registry.ts';
 import { SessionSigner } from './registry/upload-session.ts';
 import type { StorageDriver } from './storage/driver.ts';
 import { openStorage } from './storage/open.ts';
+import type { AuthenticationOptions } from './v1/authentication.ts';
+import { parsePrivilegedKey } from './v1/signature.ts';
 
 /** How long `readyz` waits for storage. */
 const READY_MS = 2000;
@@ -41,8 +44,10 @@ export async function serve(config: Config, { log, version }: { log: Log; versio
       isReadOnly,
       isStandalone: config.standalone,
       isMirror: config.mirroring !== undefined,
+      hasSearch: config.searchBackend !== undefined,
       storageRedirect: config.storageRedirect,
       issue: (config.issue ?? true) as JsonValue,
+      ...(!config.standalone && !config.disableTokenAuth && { authentication: await authenticationOf(config) }),
       ...(config.registryEndpoints && { registryEndpoints: config.registryEndpoints }),
       ...(config.debug && { debug: { version, flavor: config.flavor ?? '' } }),
     },
@@ -58,6 +63,21 @@ export async function serve(config: Config, { log, version }: { log: Log; versio
   };
 }
 
+async function authenticationOf({ indexEndpoint, privilegedKey: path }: Config): Promise<AuthenticationOptions> {
+  return {
+    ...(indexEndpoint && { indexEndpoint }),
+    ...(path && { privilegedKey: await readPrivilegedKey(path) }),
+  };
+}
+
+async function readPrivilegedKey(path: string): Promise<KeyObject> {
+  try {
+    return parsePrivilegedKey(await readFile(path, 'utf8'));
+  } catch (cause) {
+    throw new Error(`privileged_key ${path} must be an RSA public key in PEM`, { cause });
+  }
+}
+
 /** What a bucket's lifecycle rule does, done by the process itself: now, and every few hours. */
 function sweep(storage: StorageDriver, log: Log): void {
   const run = () => void removeExpiredScraps(storage).catch((error) => log.warning('could not sweep', { error }));
@@ -67,9 +87,9 @@ function sweep(storage: StorageDriver, log: Log): void {
 
 /** Keys that are understood, and whose features are not there yet. */
 function withoutEffect(config: Config): string[] {
-  const { mirroring, cors, privilegedKey, nginxXAccelRedirect, searchBackend } = config;
-  const keys = { mirroring, cors, privileged_key: privilegedKey, nginx_x_accel_redirect: nginxXAccelRedirect };
-  return Object.entries({ ...keys, search_backend: searchBackend }).flatMap(([key, value]) => (value ? [key] : []));
+  const { mirroring, cors, nginxXAccelRedirect } = config;
+  const keys = { mirroring, cors, nginx_x_accel_redirect: nginxXAccelRedirect };
+  return Object.entries(keys).flatMap(([key, value]) => (value ? [key] : []));
 }
 
 async function answers(storage: StorageDriver): Promise<boolean> {

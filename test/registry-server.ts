@@ -1,4 +1,4 @@
-import { createApp } from '../lib/app.ts';
+import { type AppSettings, createApp } from '../lib/app.ts';
 import { createLog } from '../lib/log.ts';
 import { startNodeServer } from '../lib/node-server.ts';
 import { createRegistry } from '../lib/registry/registry.ts';
@@ -12,7 +12,7 @@ export const SIGNER = new SessionSigner('a secret of the tests');
 /** The whole registry over some storage, in this process, on a free port. */
 export async function startRegistry(
   storage: StorageDriver,
-  settings: { storageRedirect?: boolean } = {},
+  settings: Partial<AppSettings> = {},
 ): Promise<RegistryServer> {
   const log = createLog('error', (line) => process.stderr.write(line));
   const app = createApp({
@@ -24,6 +24,7 @@ export async function startRegistry(
       isReadOnly: false,
       isStandalone: true,
       isMirror: false,
+      hasSearch: false,
       storageRedirect: false,
       issue: true,
       ...settings,

@@ -1,5 +1,6 @@
-import { lastPartOf, layout, namespaceOf, repositoryOf } from '../layout.ts';
-import type { RepositoryName } from '../names.ts';
+import { mapConcurrently } from '../concurrency.ts';
+import { lastPartOf, layout, repositoryOf } from '../layout.ts';
+import { namespaceOf, type RepositoryName } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 
 /** Which repositories there are. No list of them is kept: the folders of the bucket are the list. */
@@ -25,11 +26,18 @@ export class Catalog {
     }
   }
 
+  /** As `list`, with the namespaces read side by side. */
+  async all(): Promise<RepositoryName[]> {
+    const namespaces = await Array.fromAsync(this.#storage.listFolders(layout.repositories()));
+    return (await mapConcurrently(namespaces, (namespace) => this.#inNamespace(lastPartOf(namespace)))).flat();
+  }
+
   async #inNamespace(namespace: string): Promise<RepositoryName[]> {
     const names: RepositoryName[] = [];
     for await (const folder of this.#storage.listFolders(layout.namespace(namespace))) {
-      names.push(repositoryOf(namespace, folder));
+      const name = repositoryOf(namespace, folder);
+      if (name) names.push(name);
     }
-    return names.sort((a, b) => (a < b ? -1 : 1)); // by code unit: names are ASCII
+    return names.sort(); // by code unit, as `after` compares
   }
 }

@@ -3,11 +3,12 @@
 import { createHash } from 'node:crypto';
 import { type Bytes, decodeText, encodeText, readAll } from '../bytes.ts';
 import { RegistryError } from '../errors.ts';
-import { isJsonObject, type JsonObject, parseJson } from '../json.ts';
+import { parseJson } from '../json.ts';
 import { layout } from '../layout.ts';
 import { type ImageId, isImageId } from '../names.ts';
 import type { ByteRange, ObjectInfo, StorageDriver } from '../storage/driver.ts';
 import { PRESIGNED_SECONDS } from './blobs.ts';
+import { noSuchParent, type ParsedImageJson } from './image-json.ts';
 import type { ImageLayers } from './image-layers.ts';
 import { LayerScan } from './layer-scan.ts';
 import { pythonJson } from './python-json.ts';
@@ -95,14 +96,13 @@ export class Images {
 
   /**
    * Takes the JSON of an image, which begins its push: the mark, then everything else.
-   * @throws RegistryError IMAGE_INVALID that says what is wrong, IMAGE_EXISTS
+   * @throws RegistryError IMAGE_INVALID if there is no such parent; IMAGE_EXISTS
    */
-  async putJson(id: ImageId, bytes: Uint8Array): Promise<void> {
-    const json = parseImageJson(id, bytes);
+  async putJson({ id, parent, bytes }: ParsedImageJson): Promise<void> {
     const [stored, isComplete, ancestry] = await Promise.all([
       this.exists(id),
       this.isComplete(id),
-      this.#ancestryOf(id, json),
+      this.#ancestryOf(id, parent),
     ]);
     if (stored && isComplete) throw imageExists();
     await this.#storage.put(layout.imageInProgress(id), encodeText('true'));
@@ -113,12 +113,10 @@ export class Images {
     ]);
   }
 
-  async #ancestryOf(id: ImageId, { parent }: JsonObject): Promise<ImageId[]> {
+  async #ancestryOf(id: ImageId, parent: ImageId | undefined): Promise<ImageId[]> {
     if (!parent) return [id];
-    const ancestry = isImageId(parent) && parent !== id ? await this.findAncestry(parent) : undefined;
-    if (!ancestry || ancestry.includes(id)) {
-      throw new RegistryError('IMAGE_INVALID', 'Image depends on a non existing parent');
-    }
+    const ancestry = await this.findAncestry(parent);
+    if (!ancestry || ancestry.includes(id)) throw noSuchParent();
     return [id, ...ancestry];
   }
 
@@ -190,14 +188,6 @@ export class Images {
     const text = decodeText(bytes).trim();
     return text === '' ? [] : [text];
   }
-}
-
-function parseImageJson(id: ImageId, bytes: Uint8Array): JsonObject {
-  const json = parseJson(bytes);
-  if (!isJsonObject(json) || Object.keys(json).length === 0) throw new RegistryError('IMAGE_INVALID', 'Invalid JSON');
-  if (!('id' in json)) throw new RegistryError('IMAGE_INVALID', "Missing key `id' in JSON");
-  if (json.id !== id) throw new RegistryError('IMAGE_INVALID', 'JSON data contains invalid id');
-  return json;
 }
 
 function imageExists(): RegistryError {

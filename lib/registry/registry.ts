@@ -7,6 +7,8 @@ import { ImageManifests } from './image-manifests.ts';
 import { Images } from './images.ts';
 import { Manifests } from './manifests.ts';
 import { Repositories } from './repositories.ts';
+import { Search } from './search.ts';
+import { TagMetadata } from './tag-metadata.ts';
 import { Tags } from './tags.ts';
 import { Uploads } from './uploads.ts';
 
@@ -18,6 +20,8 @@ export type Registry = {
   images: Images;
   manifests: Manifests;
   repositories: Repositories;
+  search: Search;
+  tagMetadata: TagMetadata;
   tags: Tags;
   uploads: Uploads;
 };
@@ -28,13 +32,16 @@ export function createRegistry(storage: StorageDriver): Registry {
   const catalog = new Catalog(storage);
   const layers = new ImageLayers(storage);
   const images = new Images(storage, layers);
+  const tagMetadata = new TagMetadata(storage);
   return {
     blobs,
     catalog,
     imageIndex: new ImageIndex(storage),
     images,
     manifests: new Manifests(storage, blobs, tags, new ImageManifests(storage, blobs, images, layers)),
-    repositories: new Repositories(storage, tags, images),
+    repositories: new Repositories(storage, tags, images, tagMetadata),
+    search: new Search(catalog),
+    tagMetadata,
     tags,
     uploads: new Uploads(storage, blobs),
   };

@@ -1,10 +1,12 @@
+import { encodeText } from '../bytes.ts';
 import { mapConcurrently } from '../concurrency.ts';
 import { RegistryError } from '../errors.ts';
 import { type KeyPrefix, layout } from '../layout.ts';
 import type { ImageId, RepositoryName, Tag } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import type { Images } from './images.ts';
-import { deleteTagMetadata, putTagMetadata, tagMetadata } from './tag-metadata.ts';
+import { pythonJson } from './python-json.ts';
+import { type TagMetadata, tagMetadata } from './tag-metadata.ts';
 import { type Tags, unknownTag } from './tags.ts';
 
 /** What v1 does to a repository as a whole and to its tags. */
@@ -12,11 +14,13 @@ export class Repositories {
   readonly #storage: StorageDriver;
   readonly #tags: Tags;
   readonly #images: Images;
+  readonly #metadata: TagMetadata;
 
-  constructor(storage: StorageDriver, tags: Tags, images: Images) {
+  constructor(storage: StorageDriver, tags: Tags, images: Images, metadata: TagMetadata) {
     this.#storage = storage;
     this.#tags = tags;
     this.#images = images;
+    this.#metadata = metadata;
   }
 
   /** Whether anything is kept under this name, in either view. Two storage requests, side by side. */
@@ -42,7 +46,7 @@ export class Repositories {
   async tagImage(repository: RepositoryName, tag: Tag, id: ImageId, userAgent: string): Promise<void> {
     if (!(await this.#images.exists(id))) throw new RegistryError('IMAGE_UNKNOWN', 'Image not found');
     await this.#tags.setImage(repository, tag, id);
-    await putTagMetadata(this.#storage, repository, tag, tagMetadata(userAgent, new Date()));
+    await this.#metadata.put(repository, tag, tagMetadata(userAgent, new Date()));
   }
 
   /** @throws RegistryError TAG_UNKNOWN */
@@ -50,8 +54,24 @@ export class Repositories {
     const resolved = await this.#tags.find(repository, tag);
     if (!resolved) throw unknownTag(tag);
     if (await this.#tags.deleteIfUnchanged(repository, resolved)) {
-      await deleteTagMetadata(this.#storage, repository, tag);
+      await this.#metadata.delete(repository, tag);
     }
+  }
+
+  /** Whether the repository is marked as private; who may read it is decided elsewhere. One storage request. */
+  async isPrivate(repository: RepositoryName): Promise<boolean> {
+    return (await this.#storage.head(layout.repositoryPrivate(repository))) !== undefined;
+  }
+
+  async setPrivate(repository: RepositoryName, isPrivate: boolean): Promise<void> {
+    const key = layout.repositoryPrivate(repository);
+    if (isPrivate) await this.#storage.put(key, new Uint8Array());
+    else await this.#storage.delete(key);
+  }
+
+  /** Keeps which images the index named for this repository, as docker-registry did. One storage request. */
+  async keepImagesList(repository: RepositoryName, images: ImageId[]): Promise<void> {
+    await this.#storage.put(layout.repositoryImagesList(repository), encodeText(pythonJson(images)));
   }
 
   /**

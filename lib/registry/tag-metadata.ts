@@ -1,6 +1,7 @@
-import { encodeText } from '../bytes.ts';
+// What pushed a tag: `tag<tag>_json`, and for `latest` also the repository's `json`.
+import { type Bytes, encodeText, readAll } from '../bytes.ts';
 import type { JsonObject } from '../json.ts';
-import { layout } from '../layout.ts';
+import { type Key, layout } from '../layout.ts';
 import type { RepositoryName, Tag } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { pythonJson } from './python-json.ts';
@@ -17,9 +18,19 @@ const FIELDS: Record<string, string> = {
 };
 const LOWER_CASE_FIELDS = ['arch', 'kernel', 'os'];
 
+/** Where nothing is stored: all of it or nothing, a stored object is given out as it is. */
+export const UNKNOWN_METADATA: JsonObject = {
+  arch: 'amd64',
+  docker_go_version: null,
+  docker_version: null,
+  kernel: null,
+  last_update: null,
+  os: 'linux',
+};
+
 /**
- * What pushed a tag, from docker's `docker/1.4.1 go/go1.3.3 kernel/3.18.1 os/linux arch/amd64`. Of a name that occurs
- * twice the last counts; what the header does not name is left out.
+ * What docker's `docker/1.4.1 go/go1.3.3 kernel/3.18.1 os/linux arch/amd64` says. Of a name that occurs twice the last
+ * counts; what the header does not name is left out.
  */
 export function tagMetadata(userAgent: string, now: Date): JsonObject {
   const metadata: JsonObject = { last_update: Math.floor(now.getTime() / 1000) };
@@ -30,23 +41,34 @@ export function tagMetadata(userAgent: string, now: Date): JsonObject {
   return metadata;
 }
 
-/** Writes it beside the tag, and for `latest` as the repository's own. One or two storage requests, side by side. */
-export async function putTagMetadata(
-  storage: StorageDriver,
-  repository: RepositoryName,
-  tag: Tag,
-  metadata: JsonObject,
-): Promise<void> {
-  const bytes = encodeText(pythonJson(metadata));
-  const options = { contentType: 'application/json' };
-  await Promise.all(metadataKeys(repository, tag).map((key) => storage.put(key, bytes, options)));
+export class TagMetadata {
+  readonly #storage: StorageDriver;
+
+  constructor(storage: StorageDriver) {
+    this.#storage = storage;
+  }
+
+  /** The stored bytes of a tag's metadata, or of the repository's, which are those of `latest`. One storage request. */
+  async find(repository: RepositoryName, tag?: Tag): Promise<Bytes | undefined> {
+    const key = tag === undefined ? layout.repositoryJson(repository) : layout.tagJson(repository, tag);
+    const object = key && (await this.#storage.get(key));
+    return object && (await readAll(object.body));
+  }
+
+  /** One or two storage requests, side by side. */
+  async put(repository: RepositoryName, tag: Tag, metadata: JsonObject): Promise<void> {
+    const bytes = encodeText(pythonJson(metadata));
+    const options = { contentType: 'application/json' };
+    await Promise.all(keysOf(repository, tag).map((key) => this.#storage.put(key, bytes, options)));
+  }
+
+  /** One or two storage requests, side by side. */
+  async delete(repository: RepositoryName, tag: Tag): Promise<void> {
+    await Promise.all(keysOf(repository, tag).map((key) => this.#storage.delete(key)));
+  }
 }
 
-export async function deleteTagMetadata(storage: StorageDriver, repository: RepositoryName, tag: Tag): Promise<void> {
-  await Promise.all(metadataKeys(repository, tag).map((key) => storage.delete(key)));
-}
-
-function metadataKeys(repository: RepositoryName, tag: Tag) {
+function keysOf(repository: RepositoryName, tag: Tag): Key[] {
   const own = layout.tagJson(repository, tag);
   return [...(own ? [own] : []), ...(tag === 'latest' ? [layout.repositoryJson(repository)] : [])];
 }

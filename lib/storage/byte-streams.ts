@@ -32,9 +32,12 @@ export function watchBody(body: AsyncIterable<Uint8Array>, signal?: AbortSignal)
 }
 
 /** A listener for each chunk, and no Promise.race with one promise for all: that would hold every chunk until the end. */
-function nextUnlessAborted<T>(iterator: AsyncIterator<T>, signal?: AbortSignal): Promise<IteratorResult<T, unknown>> {
-  if (!signal) return iterator.next();
-  return new Promise((resolve, reject) => {
+async function nextUnlessAborted<T>(
+  iterator: AsyncIterator<T>,
+  signal?: AbortSignal,
+): Promise<IteratorResult<T, unknown>> {
+  if (!signal) return await iterator.next();
+  return await new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason);
     if (signal.aborted) return onAbort();
     signal.addEventListener('abort', onAbort, { once: true });

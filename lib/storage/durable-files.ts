@@ -69,12 +69,14 @@ export async function placeFile(from: string, to: string, { ifAbsent }: { ifAbse
       // A delete has removed the folder, which was empty, between the two steps.
       if (hasCode(error, 'ENOENT') && attempt < PLACING_ATTEMPTS) continue;
       if (hasCode(error, 'EEXIST') && ifAbsent && !(await isDirectory(to))) return false;
-      if (hasCode(error, 'EEXIST', 'ENOTDIR', 'EISDIR', 'ENOTEMPTY')) {
-        throw new Error(`${to}: on disk nothing can be both an object and a folder`, { cause: error });
-      }
+      if (hasCode(error, 'EEXIST', 'EISDIR', 'ENOTEMPTY')) throw nameTaken(to, error);
       throw error;
     }
   }
+}
+
+function nameTaken(path: string, cause: unknown): Error {
+  return new Error(`${path}: on disk nothing can be both an object and a folder`, { cause });
 }
 
 /** Removes a file, and the folders up to `root` that are empty then: a folder is there only as long as objects are in it. */
@@ -106,7 +108,9 @@ async function isDirectory(path: string): Promise<boolean> {
 }
 
 async function makeDirectory(directory: string): Promise<void> {
-  const firstMade = await mkdir(directory, { recursive: true });
+  const firstMade = await mkdir(directory, { recursive: true }).catch((error: unknown) => {
+    throw hasCode(error, 'EEXIST', 'ENOTDIR') ? nameTaken(directory, error) : error;
+  });
   if (firstMade === undefined) return;
   // Each new folder is a name in the one above, which has to reach the disk too.
   const top = dirname(firstMade);

@@ -1,17 +1,23 @@
-import { Hono } from 'hono';
-import { noSuchEndpoint } from '../http.ts';
+import { Hono, type MiddlewareHandler } from 'hono';
+import { refuseTheRest } from '../http.ts';
 import type { Registry } from '../registry/registry.ts';
 import { imageIndexRoutes } from './image-index.ts';
 import { imageRoutes } from './images.ts';
+import { propertyRoutes } from './properties.ts';
 import { repositoryRoutes } from './repositories.ts';
+import { searchRoutes } from './search.ts';
 import { statusRoutes } from './status.ts';
-import { tagRoutes } from './tags.ts';
+import { tagMetadataRoutes, tagRoutes } from './tags.ts';
 import { userRoutes } from './users.ts';
 
 export type V1Options = {
   registry: Registry;
   /** Whether this registry is its own index. */
   isStandalone: boolean;
+  /** Lets a request through or refuses it. */
+  allow: MiddlewareHandler;
+  /** Whether `search` is there. */
+  hasSearch: boolean;
   isMirror: boolean;
   /** Whether clients fetch layers from storage itself, where storage has URLs. */
   storageRedirect: boolean;
@@ -27,11 +33,12 @@ export function createV1(options: V1Options): Hono {
   const status = statusRoutes(options);
   const routes = new Hono().route('/', status);
   if (options.isStandalone) routes.route('/', userRoutes());
-  routes.route('/', imageRoutes(options)).route('/', tagRoutes(options));
+  if (options.hasSearch) routes.route('/', searchRoutes(options.registry));
+  routes.route('/', imageRoutes(options)).route('/', tagRoutes(options)).route('/', tagMetadataRoutes(options));
+  routes.route('/', propertyRoutes(options));
   if (index) routes.route('/', index.images);
   // Whole repositories come last: their names would take in what the routes above put behind a name.
   routes.route('/', repositoryRoutes(options));
   if (index) routes.route('/', index.repository);
-  routes.all('*', noSuchEndpoint);
-  return new Hono().route('/', status).route('/v1', routes);
+  return new Hono().route('/', status).route('/v1', refuseTheRest(routes, '/v1'));
 }

@@ -2,7 +2,7 @@ import { type Context, Hono } from 'hono';
 import { MiB, readAtMost } from '../bytes.ts';
 import { RegistryError } from '../errors.ts';
 import { bodyOf } from '../http.ts';
-import { parseRepositoryName } from '../names.ts';
+import { parseV1RepositoryName } from '../names.ts';
 import { answer, NOT_CACHED } from './answers.ts';
 import type { V1Options } from './app.ts';
 import { tokenHeaders } from './token.ts';
@@ -11,18 +11,19 @@ const MAX_INDEX_BYTES = 16 * MiB;
 
 /** What an index, Docker Hub of old, does for a registry; a standalone registry is its own. */
 export const imageIndexRoutes = (options: V1Options) => {
+  const { allow } = options;
   const { imageIndex } = options.registry;
 
   const announce = async (c: Context, name: string) => {
-    const repository = parseRepositoryName(name);
+    const repository = parseV1RepositoryName(name);
     await imageIndex.add(repository, await readAtMost(bodyOf(c), MAX_INDEX_BYTES, 'the list of images'));
     return tokenHeaders(c, options, repository, 'write');
   };
 
   return {
     images: new Hono()
-      .get('/repositories/:name{.+}/images', async (c) => {
-        const repository = parseRepositoryName(c.req.param('name'));
+      .get('/repositories/:name{.+}/images', allow, async (c) => {
+        const repository = parseV1RepositoryName(c.req.param('name'));
         const bytes = await imageIndex.find(repository);
         if (!bytes) throw new RegistryError('INDEX_UNKNOWN', 'images not found');
         return c.body(bytes, 200, {
@@ -31,16 +32,18 @@ export const imageIndexRoutes = (options: V1Options) => {
           ...tokenHeaders(c, options, repository, 'read'),
         });
       })
-      .put('/repositories/:name{.+}/images', async (c) => c.body(null, 204, await announce(c, c.req.param('name'))))
-      .delete('/repositories/:name{.+}/images', (c) => {
-        const repository = parseRepositoryName(c.req.param('name'));
+      .put('/repositories/:name{.+}/images', allow, async (c) =>
+        c.body(null, 204, await announce(c, c.req.param('name'))),
+      )
+      .delete('/repositories/:name{.+}/images', allow, (c) => {
+        const repository = parseV1RepositoryName(c.req.param('name'));
         return c.body(null, 204, tokenHeaders(c, options, repository, 'delete'));
       })
       .put('/repositories/:name{.+}/auth', (c) => answer(c, 'OK')),
 
     /** The name alone, with or without a final slash; after all routes that put something behind it. */
-    repository: new Hono().put('/repositories/:name{.+}', async (c) => {
-      const headers = await announce(c, c.req.param('name').replace(/\/+$/, ''));
+    repository: new Hono().put('/repositories/:name{.+}', allow, async (c) => {
+      const headers = await announce(c, c.req.param('name'));
       return answer(c, '', { headers });
     }),
   };

@@ -4,37 +4,44 @@ import { RegistryError } from '../errors.ts';
 import { bodyOf } from '../http.ts';
 import { parseImageId } from '../names.ts';
 import { parseRange } from '../range.ts';
+import { parseImageJson } from '../registry/image-json.ts';
 import { answer, cachedForAYear } from './answers.ts';
 import type { V1Options } from './app.ts';
+import { accessOf } from './authentication.ts';
 
 const MAX_IMAGE_JSON_BYTES = 4 * MiB;
 
 const TOO_OLD =
   'X-Docker-Checksum-Payload not set.  If you are using the Docker daemon, you should upgrade to version 0.10 or later';
 
-export const imageRoutes = ({ registry: { images }, storageRedirect }: V1Options) =>
+export const imageRoutes = ({ registry: { images }, allow, storageRedirect }: V1Options) =>
   new Hono()
-    .get('/images/:id/json', async (c) => {
-      const { bytes, layerSizeBytes, checksums } = await images.json(parseImageId(c.req.param('id')));
+    .get('/images/:id/json', allow, async (c) => {
+      const id = parseImageId(c.req.param('id'));
+      const [{ bytes, layerSizeBytes, checksums }] = await Promise.all([images.json(id), accessOf(c).checkRead(id)]);
       if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear());
       for (const checksum of checksums) c.header('X-Docker-Checksum-Payload', checksum, { append: true });
       if (layerSizeBytes !== undefined) c.header('X-Docker-Size', String(layerSizeBytes));
       return c.body(bytes, 200, { 'Content-Type': 'application/json', ...cachedForAYear() });
     })
-    .put('/images/:id/json', async (c) => {
+    .put('/images/:id/json', allow, async (c) => {
       const id = parseImageId(c.req.param('id'));
-      await images.putJson(id, await readAtMost(bodyOf(c), MAX_IMAGE_JSON_BYTES, 'the image JSON'));
+      const bytes = await readAtMost(bodyOf(c), MAX_IMAGE_JSON_BYTES, 'the image JSON');
+      const json = parseImageJson(id, bytes);
+      await accessOf(c).checkPush(id, json.parent);
+      await images.putJson(json);
       return answer(c, true);
     })
 
-    .get('/images/:id/ancestry', async (c) => {
+    .get('/images/:id/ancestry', allow, async (c) => {
       const ancestry = await images.ancestry(parseImageId(c.req.param('id')));
       if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear());
       return answer(c, ancestry, { headers: cachedForAYear() });
     })
 
-    .get('/images/:id/layer', async (c) => {
-      const layer = await images.layer(parseImageId(c.req.param('id')));
+    .get('/images/:id/layer', allow, async (c) => {
+      const id = parseImageId(c.req.param('id'));
+      const [layer] = await Promise.all([images.layer(id), accessOf(c).checkRead(id)]);
       if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear());
       const range = parseRange(c.req.header('Range'), layer.sizeBytes);
       // Docker that resumes at the very end wants just this: 416, and a length of nothing.
@@ -54,12 +61,12 @@ export const imageRoutes = ({ registry: { images }, storageRedirect }: V1Options
       const content = await images.openLayer(layer, { redirect: storageRedirect, ...(range && { range }) });
       return 'url' in content ? c.redirect(content.url.href, 302) : c.body(content.body, status, headers);
     })
-    .put('/images/:id/layer', async (c) => {
+    .put('/images/:id/layer', allow, async (c) => {
       await images.putLayer(parseImageId(c.req.param('id')), bodyOf(c), c.req.raw.signal);
       return answer(c, true);
     })
 
-    .put('/images/:id/checksum', async (c) => {
+    .put('/images/:id/checksum', allow, async (c) => {
       const id = parseImageId(c.req.param('id'));
       await images.confirmChecksum(id, claimedChecksums(c));
       return answer(c, true);

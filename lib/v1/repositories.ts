@@ -1,10 +1,10 @@
 import { Hono } from 'hono';
-import { parseRepositoryName } from '../names.ts';
+import { parseV1RepositoryName } from '../names.ts';
 import { answer } from './answers.ts';
 import type { V1Options } from './app.ts';
 
-export const repositoryRoutes = ({ registry: { repositories } }: V1Options) =>
-  new Hono().delete('/repositories/:name{.+}', async (c) => {
-    await repositories.delete(parseRepositoryName(c.req.param('name').replace(/\/+$/, '')));
+export const repositoryRoutes = ({ registry: { repositories }, allow }: V1Options) =>
+  new Hono().delete('/repositories/:name{.+}', allow, async (c) => {
+    await repositories.delete(parseV1RepositoryName(c.req.param('name')));
     return answer(c, true);
   });

@@ -1,47 +1,64 @@
-import { Hono } from 'hono';
-import { KiB, readAtMost } from '../bytes.ts';
+import { type Context, Hono } from 'hono';
+import { type Bytes, KiB, readAtMost } from '../bytes.ts';
 import { RegistryError } from '../errors.ts';
 import { bodyOf } from '../http.ts';
 import { parseJson } from '../json.ts';
-import { hexOf, type ImageId, isImageId, parseRepositoryName, parseTag } from '../names.ts';
+import { hexOf, type ImageId, isImageId, parseV1RepositoryName, parseV1Tag } from '../names.ts';
+import { UNKNOWN_METADATA } from '../registry/tag-metadata.ts';
 import { type TagTarget, unknownTag } from '../registry/tags.ts';
-import { answer } from './answers.ts';
+import { answer, NOT_CACHED } from './answers.ts';
 import type { V1Options } from './app.ts';
 
 const MAX_TAG_BYTES = 4 * KiB;
 
 const TAG_PATH = '/repositories/:name{.+}/tags/:tag{[^/]+}';
 
-export const tagRoutes = ({ registry: { repositories, tags } }: V1Options) =>
+export const tagRoutes = ({ registry: { repositories, tags }, allow }: V1Options) =>
   new Hono()
-    .get('/repositories/:name{.+}/tags', async (c) => {
-      const repository = parseRepositoryName(c.req.param('name'));
+    .get('/repositories/:name{.+}/tags', allow, async (c) => {
+      const repository = parseV1RepositoryName(c.req.param('name'));
       const resolved = await tags.resolveAll(repository);
       if (resolved.length === 0) await repositories.checkExists(repository);
       return answer(c, Object.fromEntries(resolved.map(({ tag, target }) => [tag, idOf(target)])));
     })
-    .delete('/repositories/:name{.+}/tags', async (c) => {
-      await repositories.delete(parseRepositoryName(c.req.param('name')));
+    .delete('/repositories/:name{.+}/tags', allow, async (c) => {
+      await repositories.delete(parseV1RepositoryName(c.req.param('name')));
       return answer(c, true);
     })
 
-    .get(TAG_PATH, async (c) => {
-      const tag = parseTag(c.req.param('tag'));
-      const resolved = await tags.find(parseRepositoryName(c.req.param('name')), tag);
+    .get(TAG_PATH, allow, async (c) => {
+      const tag = parseV1Tag(c.req.param('tag'));
+      const resolved = await tags.find(parseV1RepositoryName(c.req.param('name')), tag);
       if (!resolved) throw unknownTag(tag);
       return answer(c, idOf(resolved.target));
     })
-    .put(TAG_PATH, async (c) => {
-      const repository = parseRepositoryName(c.req.param('name'));
-      const tag = parseTag(c.req.param('tag'));
+    .put(TAG_PATH, allow, async (c) => {
+      const repository = parseV1RepositoryName(c.req.param('name'));
+      const tag = parseV1Tag(c.req.param('tag'));
       const id = parseTagBody(await readAtMost(bodyOf(c), MAX_TAG_BYTES, 'the tag'));
       await repositories.tagImage(repository, tag, id, c.req.header('User-Agent') ?? '');
       return answer(c, true);
     })
-    .delete(TAG_PATH, async (c) => {
-      await repositories.deleteTag(parseRepositoryName(c.req.param('name')), parseTag(c.req.param('tag')));
+    .delete(TAG_PATH, allow, async (c) => {
+      await repositories.deleteTag(parseV1RepositoryName(c.req.param('name')), parseV1Tag(c.req.param('tag')));
       return answer(c, true);
     });
+
+/** What pushed a tag. Never 404: nobody knows what pushed a tag that is not there. */
+export const tagMetadataRoutes = ({ registry: { tagMetadata }, allow }: V1Options) =>
+  new Hono()
+    .get(`${TAG_PATH}/json`, allow, async (c) => {
+      const repository = parseV1RepositoryName(c.req.param('name'));
+      return metadataAnswer(c, await tagMetadata.find(repository, parseV1Tag(c.req.param('tag'))));
+    })
+    .get('/repositories/:name{.+}/json', allow, async (c) =>
+      metadataAnswer(c, await tagMetadata.find(parseV1RepositoryName(c.req.param('name')))),
+    );
+
+function metadataAnswer(c: Context, stored: Bytes | undefined): Response {
+  if (!stored) return answer(c, UNKNOWN_METADATA);
+  return c.body(stored, 200, { 'Content-Type': 'application/json', ...NOT_CACHED });
+}
 
 /** A manifest's hex digits are the id of its image for v1. */
 function idOf({ imageId, digest }: TagTarget): string {

@@ -1,5 +1,5 @@
 import { Hono } from 'hono';
-import { noSuchEndpoint } from '../http.ts';
+import { refuseTheRest } from '../http.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { SessionSigner } from '../registry/upload-session.ts';
 import { blobRoutes } from './blobs.ts';
@@ -26,7 +26,6 @@ export function createV2(options: V2Options): Hono {
     .route('/', tagRoutes(options))
     .route('/', manifestRoutes(options))
     .route('/', uploadRoutes(options))
-    .route('/', blobRoutes(options))
-    .all('*', noSuchEndpoint);
-  return new Hono().on('GET', ['/v2', '/v2/'], (c) => c.json({})).route('/v2', routes);
+    .route('/', blobRoutes(options));
+  return new Hono().on('GET', ['/v2', '/v2/'], (c) => c.json({})).route('/v2', refuseTheRest(routes, '/v2'));
 }

@@ -16,11 +16,16 @@ export function pageSizeOf(c: Context): number | undefined {
   return n;
 }
 
-/** The first `size` items, and whether there are more; reads one item further to know. */
-export async function firstPage<T>(items: AsyncIterable<T>, size: number | undefined): Promise<Page<T>> {
+/** The first `size` of the items that v2 has a name for, and whether there are more; reads one item further to know. */
+export async function firstPage<T>(
+  items: AsyncIterable<T>,
+  isNamed: (item: T) => boolean,
+  size: number | undefined,
+): Promise<Page<T>> {
   const page: T[] = [];
   if (size === 0) return { items: page, isLast: true };
   for await (const item of items) {
+    if (!isNamed(item)) continue;
     if (page.length === size) return { items: page, isLast: false };
     page.push(item);
   }

@@ -1,6 +1,6 @@
 import { Hono } from 'hono';
 import { RegistryError } from '../errors.ts';
-import { parseRepositoryName, parseTag } from '../names.ts';
+import { isV2Tag, parseRepositoryName, parseTag } from '../names.ts';
 import type { V2Options } from './app.ts';
 import { firstPage, nextLink, pageSizeOf } from './paging.ts';
 
@@ -11,7 +11,7 @@ export const tagRoutes = ({ registry: { repositories, tags } }: V2Options) =>
     const repository = parseRepositoryName(name);
     const size = pageSizeOf(c);
     const last = c.req.query('last');
-    const page = await firstPage(tags.list(repository, last ? { after: parseTag(last) } : {}), size);
+    const page = await firstPage(tags.list(repository, last ? { after: parseTag(last) } : {}), isV2Tag, size);
     if (page.items.length === 0 && !(await repositories.exists(repository))) {
       throw new RegistryError('NAME_UNKNOWN', `repository ${name} is unknown`, { detail: { name } });
     }

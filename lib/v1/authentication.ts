@@ -1,0 +1,114 @@
+// Who may call a registry that is not its own index: whoever has a token that the index accepts. A standalone registry,
+// or one with `disable_token_auth`, asks nobody.
+import type { KeyObject } from 'node:crypto';
+import type { Context, MiddlewareHandler } from 'hono';
+import { RegistryError } from '../errors.ts';
+import { type ImageId, parseV1RepositoryName, type RepositoryName } from '../names.ts';
+import type { Registry } from '../registry/registry.ts';
+import { IndexClient } from './index-client.ts';
+import { isSigned } from './signature.ts';
+
+export type AuthenticationOptions = {
+  /** The index that knows the tokens; without one none is accepted. */
+  indexEndpoint?: string;
+  /** Signs the requests of the operator's own tools. */
+  privilegedKey?: KeyObject;
+};
+
+/** What a request may do beyond what its route says. */
+export type Access = {
+  /** @throws RegistryError IMAGE_INVALID if the token's repository may not take this image or build on that parent */
+  checkPush(id: ImageId, parent: ImageId | undefined): Promise<void>;
+  /** @throws RegistryError IMAGE_UNKNOWN if the token's repository is private and the index does not allow this image */
+  checkRead(id: ImageId): Promise<void>;
+};
+
+/** A registry that asks nobody. */
+const EVERYTHING: Access = { checkPush: async () => undefined, checkRead: async () => undefined };
+
+type Token = { authorization: string; repository: RepositoryName };
+
+const METHODS: Record<string, string[]> = {
+  read: ['GET', 'HEAD'],
+  write: ['POST', 'PUT'],
+  delete: ['DELETE'],
+};
+
+/** `signature=…,repository="a/b",access=write`, with or without quotes. */
+const PARAMETER = /(\w+)[:=][\s"]?([^",]+)"?/g;
+
+const ACCESS = 'access';
+
+/** Lets every request through, or those that the index knows. `accessOf` tells the handlers more. */
+export function authentication(options: AuthenticationOptions | undefined, registry: Registry): MiddlewareHandler {
+  if (!options) {
+    return async (c, next) => {
+      c.set(ACCESS, EVERYTHING);
+      await next();
+    };
+  }
+  const index = options.indexEndpoint ? new IndexClient(options.indexEndpoint) : undefined;
+  return async (c, next) => {
+    if (options.privilegedKey && isSigned(c, options.privilegedKey)) {
+      c.set(ACCESS, EVERYTHING);
+      return await next();
+    }
+    const token = tokenOf(c);
+    const images = token && (await index?.images(token.repository, token.authorization));
+    if (!index || !token || !images) throw unauthorized();
+    await registry.repositories.keepImagesList(token.repository, images);
+    c.set(ACCESS, accessByToken(token, images, index, registry));
+    await next();
+  };
+}
+
+export function accessOf(c: Context): Access {
+  return c.get(ACCESS) as Access;
+}
+
+function accessByToken(token: Token, images: ImageId[], index: IndexClient, { repositories }: Registry): Access {
+  const { repository, authorization } = token;
+  return {
+    async checkPush(id, parent) {
+      if (!images.includes(id)) throw refused('This image does not belong to the repository');
+      if (parent && !(await index.mayRead(repository, parent, authorization))) {
+        throw refused('Image depends on an unauthorized parent');
+      }
+    },
+    async checkRead(id) {
+      const isPrivate = await repositories.isPrivate(repository);
+      if (isPrivate && !(await index.mayRead(repository, id, authorization))) {
+        throw new RegistryError('IMAGE_UNKNOWN', 'Image not found');
+      }
+    },
+  };
+}
+
+/** The token, if it is one for this method and for the repository of the URL. */
+function tokenOf(c: Context): Token | undefined {
+  const authorization = c.req.header('Authorization') ?? '';
+  if (!/^token\s/i.test(authorization)) return undefined;
+  const parameters = new Map(
+    Array.from(authorization.matchAll(PARAMETER), ([, name = '', value = '']) => [name, value]),
+  );
+  const access = parameters.get('access');
+  const name = parameters.get('repository');
+  const allowed = access === undefined ? undefined : METHODS[access];
+  if (name === undefined || (allowed && !allowed.includes(c.req.method))) return undefined;
+  try {
+    const repository = parseV1RepositoryName(name);
+    const inUrl = c.req.param('name');
+    if (inUrl !== undefined && parseV1RepositoryName(inUrl) !== repository) return undefined;
+    return { authorization, repository };
+  } catch {
+    return undefined;
+  }
+}
+
+function unauthorized(): RegistryError {
+  return new RegistryError('UNAUTHORIZED', 'Requires authorization', { headers: { 'WWW-Authenticate': 'Token' } });
+}
+
+function refused(message: string): RegistryError {
+  return new RegistryError('IMAGE_INVALID', message);
+}

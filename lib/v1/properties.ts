@@ -1,0 +1,30 @@
+import { Hono } from 'hono';
+import { KiB, readAtMost } from '../bytes.ts';
+import { RegistryError } from '../errors.ts';
+import { bodyOf } from '../http.ts';
+import { isJsonObject, parseJson } from '../json.ts';
+import { parseV1RepositoryName } from '../names.ts';
+import { answer } from './answers.ts';
+import type { V1Options } from './app.ts';
+
+const MAX_PROPERTIES_BYTES = 64 * KiB;
+const PATH = '/repositories/:name{.+}/properties';
+
+/** The one property a repository has: whether it is private. */
+export const propertyRoutes = ({ registry: { repositories }, allow }: V1Options) =>
+  new Hono()
+    .get(PATH, allow, async (c) => {
+      const isPrivate = await repositories.isPrivate(parseV1RepositoryName(c.req.param('name')));
+      return answer(c, { access: isPrivate ? 'private' : 'public' });
+    })
+    .put(PATH, allow, async (c) => {
+      const repository = parseV1RepositoryName(c.req.param('name'));
+      const properties = parseJson(await readAtMost(bodyOf(c), MAX_PROPERTIES_BYTES, 'the properties'));
+      if (!isJsonObject(properties) || !('access' in properties)) {
+        throw new RegistryError('INDEX_INVALID', 'Invalid data');
+      }
+      const { access } = properties;
+      // Another value changes nothing, as it always did.
+      if (access === 'private' || access === 'public') await repositories.setPrivate(repository, access === 'private');
+      return answer(c, true);
+    });

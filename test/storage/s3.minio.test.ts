@@ -1,0 +1,458 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  HeadObjectCommand,
+  type HeadObjectCommandOutput,
+  ListMultipartUploadsCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
+import { MiB, readAll } from '../../lib/bytes.ts';
+import type { Key, KeyPrefix } from '../../lib/layout.ts';
+import { StorageUnavailableError } from '../../lib/storage/driver.ts';
+import { S3Driver, type S3DriverOptions } from '../../lib/storage/s3.ts';
+import { PART_SIZE_BYTES, PARTS_IN_FLIGHT } from '../../lib/storage/s3-upload.ts';
+import { type Minio, startMinio } from '../minio.ts';
+import { storageContract } from './contract.ts';
+import { type FaultyProxy, type SeenRequest, startFaultyProxy } from './faulty-proxy.ts';
+
+const key = (text: string) => text as Key;
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+storageContract('the S3 driver', async () => {
+  const minio = await startMinio();
+  const driver = new S3Driver({ ...minio.driverOptions, keyPrefix: 'registry/v 1/' });
+  return {
+    driver,
+    leftovers: () => unfinishedUploads(minio),
+    async close() {
+      await driver.close();
+      await minio.stop();
+    },
+  };
+});
+
+describe('the S3 driver', () => {
+  let minio: Minio;
+  let proxy: FaultyProxy;
+  /** Straight to MinIO. */
+  let driver: S3Driver;
+  /** By way of the proxy. */
+  let shaky: S3Driver;
+  before(async () => {
+    minio = await startMinio();
+    proxy = await startFaultyProxy(minio.endpoint);
+    driver = new S3Driver(minio.driverOptions);
+    shaky = new S3Driver({ ...minio.driverOptions, endpoint: proxy.endpoint });
+  });
+  after(async () => {
+    await driver.close();
+    await shaky.close();
+    await proxy.close();
+    await minio.stop();
+  });
+
+  const freshKey = () => key(`t/${randomUUID()}`);
+  const textAt = async (at: Key) => {
+    const object = await driver.get(at);
+    return object && new TextDecoder().decode(await readAll(object.body));
+  };
+
+  describe('presigned URLs', () => {
+    test('let anyone read the object, under the content type that was asked for', async () => {
+      const at = key('presigned/b%2Fc d+e~');
+      await driver.put(at, bytes('hello'));
+      const url = await driver.presign('GET', at, { expiresSeconds: 60, contentType: 'application/x-layer' });
+      const response = await fetch(url);
+      assert.equal(response.status, 200);
+      assert.equal(response.headers.get('content-type'), 'application/x-layer');
+      assert.equal(await response.text(), 'hello');
+      const part = await fetch(url, { headers: { range: 'bytes=1-2' } });
+      assert.equal(part.status, 206);
+      assert.equal(await part.text(), 'el');
+    });
+
+    test('for HEAD tell the size, and are not URLs for GET', async () => {
+      const at = key('presigned/head');
+      await driver.put(at, bytes('hello'));
+      const url = await driver.presign('HEAD', at, { expiresSeconds: 60, contentType: 'application/x-layer' });
+      const response = await fetch(url, { method: 'HEAD' });
+      assert.equal(response.status, 200);
+      assert.equal(response.headers.get('content-length'), '5');
+      assert.equal((await fetch(url)).status, 403);
+    });
+
+    test('expire', async () => {
+      const url = await driver.presign('GET', freshKey(), { expiresSeconds: 1 });
+      assert.equal(url.searchParams.get('X-Amz-Expires'), '1');
+      await sleep(2100);
+      assert.equal((await fetch(url)).status, 403);
+    });
+  });
+
+  test('with `encrypt` every way to write asks for encryption, and none without', async () => {
+    const encrypting = new S3Driver({ ...minio.driverOptions, encrypt: true });
+    const writes: Record<string, (to: S3Driver, at: Key) => Promise<unknown>> = {
+      put: (to, at) => to.put(at, bytes('x')),
+      'small stream': (to, at) => to.putStream(at, zeros(1)),
+      'large stream': (to, at) => to.putStream(at, zeros(13 * MiB)),
+      multipart: async (to, at) => {
+        const upload = await to.createMultipart(at);
+        const part = await to.uploadPart(upload, 1, bytes('x'));
+        assert.ok(part && (await to.completeMultipart(upload, [part])));
+      },
+    };
+    for (const [name, write] of Object.entries(writes)) {
+      for (const [to, expected] of [
+        [encrypting, 'AES256'],
+        [driver, undefined],
+      ] as const) {
+        const at = freshKey();
+        await write(to, at);
+        assert.equal((await headOf(minio, at)).ServerSideEncryption, expected, name);
+      }
+    }
+    await encrypting.close();
+  });
+
+  test('keys lie below the key prefix, and nothing else is seen', async () => {
+    const below = new S3Driver({ ...minio.driverOptions, keyPrefix: 'below/' });
+    await below.put(key('a/b'), bytes('x'));
+    assert.ok(await driver.head(key('below/a/b')));
+    await driver.put(key('below-not/a/c'), bytes('x'));
+    await driver.put(key('a/d'), bytes('x'));
+    const infos = await Array.fromAsync(below.list('' as KeyPrefix));
+    assert.deepEqual(
+      infos.map((info) => info.key),
+      ['a/b'],
+    );
+    assert.deepEqual(await Array.fromAsync(below.listFolders('' as KeyPrefix)), ['a/']);
+    assert.equal((await fetch(await below.presign('GET', key('a/b'), { expiresSeconds: 60 }))).status, 200);
+    await below.close();
+  });
+
+  test('a key prefix that is not empty ends in a slash', () => {
+    assert.throws(() => new S3Driver({ ...minio.driverOptions, keyPrefix: 'registry' }), /"registry" must be empty or/);
+  });
+
+  test('more than 1,000 parts are all listed', async () => {
+    const upload = await driver.createMultipart(freshKey());
+    const numbers = Array.from({ length: 1003 }, (_, index) => index + 1);
+    for (let start = 0; start < numbers.length; start += 50) {
+      await Promise.all(
+        numbers.slice(start, start + 50).map((number) => driver.uploadPart(upload, number, bytes('x'))),
+      );
+    }
+    const parts = await driver.listParts(upload);
+    assert.deepEqual(
+      parts?.map((part) => part.partNumber),
+      numbers,
+    );
+    await driver.abortMultipart(upload);
+  });
+
+  test('100 MiB are nine parts and eleven requests', async () => {
+    proxy.fail(() => false, { kind: 'drop' });
+    await shaky.putStream(freshKey(), zeros(100 * MiB), { ifAbsent: true });
+    assert.equal(proxy.requests.filter(isPartUpload).length, 9);
+    assert.equal(proxy.requests.length, 11);
+  });
+
+  describe('verifyBucket', () => {
+    const verify = async (options: Partial<S3DriverOptions>) => {
+      const wrong = new S3Driver({ ...minio.driverOptions, ...options });
+      try {
+        await wrong.verifyBucket();
+      } finally {
+        await wrong.close();
+      }
+    };
+
+    test('is content with a bucket that is there', async () => {
+      await verify({});
+    });
+
+    test('says that there is no such bucket, and where it looked', async () => {
+      await assert.rejects(verify({ bucket: 'no-such-bucket' }), {
+        message: `there is no bucket no-such-bucket at ${minio.endpoint}: create it, or correct its name`,
+      });
+    });
+
+    test('says that access is denied', async () => {
+      const credentials = { ...minio.credentials, secretAccessKey: 'not the right one' };
+      await assert.rejects(
+        verify({ credentials }),
+        /access to the bucket stowage-\S+ at \S+ is denied: check the access/,
+      );
+    });
+
+    test('says that the region is wrong', async () => {
+      await assert.rejects(verify({ region: 'eu-west-3' }), /probably in another region than eu-west-3/);
+    });
+
+    test('says that nobody answers', async () => {
+      const endpoint = 'http://127.0.0.1:9';
+      await assert.rejects(verify({ endpoint }), (error) => {
+        assert.ok(error instanceof StorageUnavailableError);
+        assert.match(error.message, /looking for the bucket stowage-\S+ at http:\/\/127.0.0.1:9/);
+        assert.ok(error.cause instanceof Error);
+        return true;
+      });
+    });
+
+    test('learns the region of the bucket where none is configured, so that presigned URLs are right', async () => {
+      const elsewhere = await startMinio({ region: 'eu-central-1' });
+      const { region: _, ...options } = elsewhere.driverOptions;
+      const unaware = new S3Driver(options);
+      await unaware.verifyBucket();
+      const at = key('a');
+      await unaware.put(at, bytes('hello'));
+      const url = await unaware.presign('GET', at, { expiresSeconds: 60 });
+      assert.match(url.searchParams.get('X-Amz-Credential') ?? '', /eu-central-1/);
+      assert.equal(await (await fetch(url)).text(), 'hello');
+      await unaware.close();
+      await elsewhere.stop();
+    });
+  });
+
+  test('a bucket that is gone is an error, not an absence', async () => {
+    const wrong = new S3Driver({ ...minio.driverOptions, bucket: 'no-such-bucket' });
+    await assert.rejects(wrong.get(key('a')), /NoSuchBucket/);
+    await assert.rejects(Array.fromAsync(wrong.list('' as KeyPrefix)), /NoSuchBucket/);
+    await wrong.close();
+  });
+
+  test('AWS is spoken to over TLS unless that is turned off', async () => {
+    const { endpoint: _, forcePathStyle: __, ...aws } = minio.driverOptions;
+    for (const [useTls, protocol] of [
+      [true, 'https:'],
+      [false, 'http:'],
+    ] as const) {
+      const far = new S3Driver({ ...aws, bucket: 'some-bucket', region: 'eu-west-1', useTls });
+      const url = await far.presign('GET', key('a/b'), { expiresSeconds: 60 });
+      assert.equal(
+        `${url.protocol}//${url.host}${url.pathname}`,
+        `${protocol}//some-bucket.s3.eu-west-1.amazonaws.com/a/b`,
+      );
+      await far.close();
+    }
+  });
+
+  describe('on a bad day', () => {
+    test('a request that was throttled is sent again', async () => {
+      const at = freshKey();
+      proxy.fail(isPut, { kind: 'refuse', status: 503, code: 'SlowDown' }, 1);
+      assert.ok(await shaky.put(at, bytes('x')));
+      assert.equal(proxy.requests.length, 2);
+    });
+
+    test('a request that is throttled for good ends as StorageUnavailableError, with its cause', async () => {
+      proxy.fail(isPut, { kind: 'refuse', status: 429, code: 'TooManyRequests' }, Number.POSITIVE_INFINITY);
+      await assert.rejects(shaky.put(freshKey(), bytes('x')), (error) => {
+        assert.ok(error instanceof StorageUnavailableError);
+        assert.ok(error.cause instanceof Error);
+        return true;
+      });
+      assert.ok(proxy.requests.length > 1);
+    });
+
+    test('what is refused for good is asked once, and thrown with its cause', async () => {
+      proxy.fail(isPut, { kind: 'refuse', status: 400, code: 'InvalidRequest' }, Number.POSITIVE_INFINITY);
+      await assert.rejects(shaky.put(freshKey(), bytes('x')), (error) => {
+        assert.ok(error instanceof Error && !(error instanceof StorageUnavailableError));
+        assert.match(error.message, /^PUT t\/\S+ failed \(InvalidRequest/);
+        return error.cause instanceof Error;
+      });
+      assert.equal(proxy.requests.length, 1);
+    });
+
+    test('a connection that breaks is opened again', async () => {
+      const at = freshKey();
+      await driver.put(at, bytes('x'));
+      proxy.fail(() => true, { kind: 'drop' }, 2);
+      assert.ok(await shaky.head(at));
+    });
+
+    test('a put with ifAbsent knows its own object when the answer was lost', async () => {
+      const at = freshKey();
+      proxy.fail(isPut, { kind: 'lose-answer' });
+      const etag = await shaky.put(at, bytes('mine'), { ifAbsent: true });
+      assert.equal(etag, (await driver.head(at))?.etag);
+    });
+
+    test('and another’s object from its own', async () => {
+      const at = freshKey();
+      await driver.put(at, bytes('mine?'));
+      proxy.fail(isPut, { kind: 'lose-answer' });
+      assert.equal(await shaky.put(at, bytes('mine!'), { ifAbsent: true }), undefined);
+    });
+
+    test('a multipart upload is complete even if the answer was lost', async () => {
+      const upload = await driver.createMultipart(freshKey());
+      const part = await driver.uploadPart(upload, 1, bytes('x'));
+      assert.ok(part);
+      proxy.fail((request) => request.method === 'POST', { kind: 'lose-answer' });
+      assert.equal(await shaky.completeMultipart(upload, [part]), true);
+    });
+
+    test('a put that met another write is sent again', async () => {
+      const at = freshKey();
+      proxy.fail(isPut, { kind: 'refuse', status: 409, code: 'ConditionalRequestConflict' }, 2);
+      assert.ok(await shaky.put(at, bytes('x'), { ifAbsent: true }));
+      assert.equal(proxy.requests.length, 3);
+    });
+
+    for (const { title, isThere } of [
+      { title: 'is undefined if the other write won', isThere: true },
+      { title: 'has to be sent again if it did not', isThere: false },
+    ]) {
+      test(`a large stream that met another write ${title}`, async () => {
+        const at = freshKey();
+        if (isThere) await driver.put(at, bytes('other'));
+        proxy.fail(isCompletion, { kind: 'refuse', status: 409, code: 'ConditionalRequestConflict' }, 10);
+        const put = shaky.putStream(at, zeros(13 * MiB), { ifAbsent: true });
+        if (isThere) assert.equal(await put, undefined);
+        else await assert.rejects(put, StorageUnavailableError);
+        assert.deepEqual(await unfinishedUploads(minio), []);
+      });
+    }
+
+    test('a server that knows no conditional delete still deletes only what was seen', async () => {
+      const at = freshKey();
+      const [first, second] = [await driver.put(at, bytes('first')), await driver.put(at, bytes('second'))];
+      assert.ok(first && second);
+      const refuse = { kind: 'refuse', status: 501, code: 'NotImplemented' } as const;
+      const isConditionalDelete = (request: SeenRequest) => request.method === 'DELETE' && request.conditional;
+      proxy.fail(isConditionalDelete, refuse, 10);
+      assert.equal(await shaky.delete(at, { ifMatch: first }), false);
+      assert.equal(await textAt(at), 'second');
+      assert.equal(await shaky.delete(at, { ifMatch: second }), true);
+      assert.equal(await textAt(at), undefined);
+    });
+
+    test('a download that breaks off is an error, not an end', async () => {
+      const at = freshKey();
+      await driver.putStream(at, zeros(8 * MiB));
+      proxy.fail(() => true, { kind: 'cut', afterBytes: MiB });
+      const object = await shaky.get(at);
+      assert.ok(object);
+      await assert.rejects(readAll(object.body), StorageUnavailableError);
+    });
+
+    test('a download that is cancelled ends its connection', async () => {
+      const at = freshKey();
+      await driver.putStream(at, zeros(64 * MiB));
+      proxy.fail(() => false, { kind: 'drop' });
+      const object = await shaky.get(at);
+      assert.ok(object);
+      await object.body.cancel();
+      await until(() => proxy.brokenOff() === 1);
+    });
+
+    test('storage that is slow holds back the body: no more is read than the parts in flight and the next', async () => {
+      const release = Promise.withResolvers<void>();
+      proxy.fail(isPartUpload, { kind: 'hold', until: release.promise }, 3);
+      let readBytes = 0;
+      const put = shaky.putStream(
+        freshKey(),
+        zeros(120 * MiB, (sizeBytes) => (readBytes += sizeBytes)),
+      );
+      await until(() => proxy.requests.filter(isPartUpload).length === PARTS_IN_FLIGHT);
+      await sleep(300);
+      assert.ok(readBytes <= (PARTS_IN_FLIGHT + 1) * PART_SIZE_BYTES, `${readBytes} bytes were read`);
+      release.resolve();
+      await put;
+      assert.equal(readBytes, 120 * MiB);
+    });
+
+    for (const { title, held } of [
+      { title: 'the upload is being created', held: isCreation },
+      { title: 'parts are in flight', held: isPartUpload },
+    ]) {
+      test(`an abort while ${title} leaves nothing behind`, async () => {
+        const at = freshKey();
+        const release = Promise.withResolvers<void>();
+        const stop = new AbortController();
+        const reason = new Error('the client went away');
+        proxy.fail(held, { kind: 'hold', until: release.promise }, 3);
+        // The body has ended by then: without care the upload would be completed.
+        const put = shaky.putStream(at, zeros(30 * MiB), { signal: stop.signal });
+        await until(() => proxy.requests.some(held));
+        await sleep(100);
+        stop.abort(reason);
+        setTimeout(() => release.resolve(), 50);
+        await assert.rejects(put, (error) => error === reason);
+        assert.equal(await driver.head(at), undefined);
+        assert.deepEqual(await unfinishedUploads(minio), []);
+      });
+    }
+
+    for (const { title, failing } of [
+      { title: 'creation', failing: isCreation },
+      { title: 'part', failing: isPartUpload },
+      { title: 'completion', failing: isCompletion },
+    ]) {
+      test(`a ${title} that fails leaves nothing behind`, async () => {
+        const at = freshKey();
+        proxy.fail(failing, { kind: 'refuse', status: 400, code: 'InvalidRequest' });
+        await assert.rejects(
+          shaky.putStream(at, zeros(60 * MiB)),
+          /storing a stream as t\/\S+ failed \(InvalidRequest/,
+        );
+        assert.equal(await driver.head(at), undefined);
+        assert.deepEqual(await unfinishedUploads(minio), []);
+      });
+    }
+  });
+});
+
+function isPut({ method }: SeenRequest): boolean {
+  return method === 'PUT';
+}
+
+function isPartUpload({ method, url }: SeenRequest): boolean {
+  return method === 'PUT' && url.includes('partNumber=');
+}
+
+function isCreation({ method, url }: SeenRequest): boolean {
+  return method === 'POST' && url.includes('uploads');
+}
+
+function isCompletion({ method, url }: SeenRequest): boolean {
+  return method === 'POST' && url.includes('uploadId=');
+}
+
+async function* zeros(sizeBytes: number, onRead: (sizeBytes: number) => void = () => {}): AsyncGenerator<Uint8Array> {
+  for (let left = sizeBytes; left > 0; left -= MiB) {
+    const chunk = new Uint8Array(Math.min(MiB, left));
+    onRead(chunk.byteLength);
+    yield chunk;
+  }
+}
+
+async function until(isTrue: () => boolean): Promise<void> {
+  for (let round = 0; round < 500; round++) {
+    if (isTrue()) return;
+    await sleep(10);
+  }
+  assert.fail(`waited five seconds for ${isTrue}`);
+}
+
+async function unfinishedUploads(minio: Minio): Promise<string[]> {
+  const client = clientOf(minio);
+  const { Uploads } = await client.send(new ListMultipartUploadsCommand({ Bucket: minio.bucket }));
+  client.destroy();
+  return (Uploads ?? []).map((upload) => `${upload.Key} ${upload.UploadId}`);
+}
+
+async function headOf(minio: Minio, at: Key): Promise<HeadObjectCommandOutput> {
+  const client = clientOf(minio);
+  const output = await client.send(new HeadObjectCommand({ Bucket: minio.bucket, Key: at }));
+  client.destroy();
+  return output;
+}
+
+function clientOf({ endpoint, credentials }: Minio): S3Client {
+  return new S3Client({ endpoint, credentials, region: 'us-east-1', forcePathStyle: true });
+}
