@@ -15,6 +15,9 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
 /** How long transfers may go on after the first signal, as docker-registry's launcher had it. */
 const DEFAULT_GRACE_SECONDS = 3600;
 
+const DEFAULT_LAYERS_AT_ONCE = 4;
+
+type AdoptOptions = { config?: string; dryRun: boolean; layersAtOnce: number };
 type ServeOptions = { config?: string; host?: string; port?: number; grace: number };
 
 const program = new Command('stowage')
@@ -44,6 +47,19 @@ program
   .option('-c, --config <file>', CONFIG_HELP)
   .action(run(configCommand));
 
+program
+  .command('adopt')
+  .description('make the images of an old bucket ready for v2 clients, without changing any of its objects')
+  .argument('[repository...]', 'repositories to adopt (default: all)')
+  .option('-c, --config <file>', CONFIG_HELP)
+  .option('-n, --dry-run', 'only say what there is to do', false)
+  .option('--layers-at-once <number>', 'how many layers are read side by side', parseCount, DEFAULT_LAYERS_AT_ONCE)
+  .addHelpText(
+    'after',
+    '\nMay be broken off and run again, and run beside a serving registry. Exit code 1 if something could not be adopted.',
+  )
+  .action((repositories: string[], options: AdoptOptions) => run(adoptCommand)({ repositories, ...options }));
+
 await program.parseAsync();
 
 async function serveCommand({ config: file, host, port, grace }: ServeOptions): Promise<void> {
@@ -61,6 +77,14 @@ function configCommand({ config: file }: { config?: string }): void {
   const loaded = load(file);
   for (const warning of loaded.warnings) console.error(warning);
   process.stdout.write(describeConfig(loaded));
+}
+
+async function adoptCommand({ config: file, ...options }: AdoptOptions & { repositories: string[] }): Promise<void> {
+  const { config, warnings } = load(file);
+  for (const warning of warnings) console.error(warning);
+  const { adopt } = await import('./adopt.ts');
+  const failed = await adopt(config, options);
+  if (failed > 0) process.exitCode = 1;
 }
 
 function load(file: string | undefined): LoadedConfig {
@@ -114,5 +138,10 @@ function parsePort(text: string): number {
 
 function parseSeconds(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('allowed: a whole number of seconds');
+  return Number(text);
+}
+
+function parseCount(text: string): number {
+  if (!/^[1-9]\d{0,2}$/.test(text)) throw new InvalidArgumentError('allowed: 1 to 999');
   return Number(text);
 }

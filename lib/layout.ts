@@ -12,6 +12,8 @@
 //  oci/digests/<algorithm>/<hex>/<uuid>                         empty: data/<uuid> has this digest
 //  oci/uploads/<uuid>                                           scraps of unfinished uploads; a lifecycle rule expires them
 //  oci/images/<id>/{layer,manifest}.json                        what a v1 image is for v2
+//  oci/images/<id>/view.json                                    this v1 image was made from a v2 manifest
+//  oci/images/<id>/repositories/<ns>%2F<repo>                   empty: this repository uses the image
 import type { Digest, ImageId, RepositoryName, Tag } from './names.ts';
 import { algorithmOf, hexOf, namespaceOf, quotePlus, repositoryPartOf, unquotePlus } from './names.ts';
 
@@ -62,6 +64,8 @@ export const layout = {
   uploadScraps: () => folder('oci/uploads'),
   uploadScrap: (uuid: string) => at('oci/uploads', uuid),
   imageLayerDescriptor: (id: ImageId) => at('oci/images', id, 'layer.json'),
+  imageView: (id: ImageId) => at('oci/images', id, 'view.json'),
+  imageOwner: (id: ImageId, repository: RepositoryName) => at('oci/images', id, 'repositories', quotePlus(repository)),
   imageManifest: (id: ImageId) => at('oci/images', id, 'manifest.json'),
 };
 

@@ -63,10 +63,8 @@ export function parseV1RepositoryName(input: string): RepositoryName {
 
 function withNamespace(input: string): RepositoryName {
   const name = (input.includes('/') ? input : `library/${input}`) as RepositoryName;
-  const tooLong = [namespaceOf(name), quotePlus(repositoryPartOf(name))].some(
-    (part) => Buffer.byteLength(part) > MAX_KEY_PART_BYTES,
-  );
-  if (tooLong) {
+  // `oci/images/<id>/repositories/` has the whole name in one part; that part is the longest that it is found in.
+  if (quotePlus(name).length > MAX_KEY_PART_BYTES || Buffer.byteLength(name) > MAX_KEY_PART_BYTES) {
     const detail = { name: input.slice(0, 300) };
     throw new RegistryError('NAME_INVALID', `repository name ${JSON.stringify(detail.name)} is too long`, { detail });
   }

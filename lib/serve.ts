@@ -7,6 +7,7 @@ import { layout } from './layout.ts';
 import { mayWrite } from './layout-version.ts';
 import type { Log } from './log.ts';
 import { type NodeServer, startNodeServer } from './node-server.ts';
+import { Background } from './registry/background.ts';
 import { removeExpiredScraps } from './registry/chunked-upload.ts';
 import { createRegistry } from './registry/registry.ts';
 import { SessionSigner } from './registry/upload-session.ts';
@@ -34,9 +35,10 @@ export async function serve(config: Config, { log, version }: { log: Log; versio
 
   if (config.storage.driver === 'local') sweep(storage, log);
 
+  const background = new Background(log);
   let isStopping = false;
   const app = createApp({
-    registry: createRegistry(storage),
+    registry: createRegistry(storage, { copiesLayers: config.v1Layers === 'copy', background }),
     signer: new SessionSigner(config.secretKey ?? randomBytes(32).toString('hex')),
     log,
     isReady: async () => !isStopping && (await answers(storage)),
@@ -58,6 +60,7 @@ export async function serve(config: Config, { log, version }: { log: Log; versio
     async stop() {
       isStopping = true;
       await server.stop();
+      await background.idle();
       await storage.close();
     },
   };

@@ -1,22 +1,29 @@
 import { type AppSettings, createApp } from '../lib/app.ts';
 import { createLog } from '../lib/log.ts';
 import { startNodeServer } from '../lib/node-server.ts';
+import { Background } from '../lib/registry/background.ts';
 import { createRegistry } from '../lib/registry/registry.ts';
 import { SessionSigner } from '../lib/registry/upload-session.ts';
 import type { StorageDriver } from '../lib/storage/driver.ts';
 
-export type RegistryServer = { url: URL; stop(): Promise<void> };
+export type RegistryServer = {
+  url: URL;
+  /** When nothing is left to be done behind the requests. */
+  idle(): Promise<void>;
+  stop(): Promise<void>;
+};
 
 export const SIGNER = new SessionSigner('a secret of the tests');
 
 /** The whole registry over some storage, in this process, on a free port. */
 export async function startRegistry(
   storage: StorageDriver,
-  settings: Partial<AppSettings> = {},
+  { v1Layers = 'copy', ...settings }: Partial<AppSettings> & { v1Layers?: 'copy' | 'link' } = {},
 ): Promise<RegistryServer> {
   const log = createLog('error', (line) => process.stderr.write(line));
+  const background = new Background(log);
   const app = createApp({
-    registry: createRegistry(storage),
+    registry: createRegistry(storage, { copiesLayers: v1Layers === 'copy', background }),
     signer: SIGNER,
     log,
     isReady: async () => true,
@@ -33,9 +40,11 @@ export async function startRegistry(
   const server = await startNodeServer(app, { host: '127.0.0.1', port: 0, log });
   return {
     url: server.url,
+    idle: () => background.idle(),
     async stop() {
       server.kill();
       await server.stop();
+      await background.idle();
     },
   };
 }

@@ -33,6 +33,8 @@ export type Config = {
   port: number;
   storage: StorageConfig;
   storageRedirect: boolean;
+  /** Whether images that v2 pushed get layers of their own for v1, or v1 is served from the blobs. */
+  v1Layers: 'copy' | 'link';
   /** Only with local storage. */
   nginxXAccelRedirect: string | undefined;
   logLevel: LogLevel;
@@ -64,6 +66,8 @@ export function readConfig(settings: Settings, file: string, flavor: string | un
     port: settings.variable('port', PORT, ['REGISTRY_PORT', 'PORT_WWW']),
     storage,
     storageRedirect: settings.get('storage_redirect'),
+    // On disk a copy is a hard link, which costs nothing.
+    v1Layers: settings.get('v1_layers', storage.driver === 'local' ? 'copy' : 'link'),
     nginxXAccelRedirect: readNginxRedirect(settings, storage),
     logLevel: settings.get('loglevel'),
     debug: settings.get('debug'),

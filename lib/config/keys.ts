@@ -75,6 +75,7 @@ export const USED_KEYS = {
   storage: optional(choice<'local' | 's3'>('local (or file) and s3', { local: 'local', file: 'local', s3: 's3' })),
   storage_path: optional(text),
   storage_redirect: withDefault(boolean, false),
+  v1_layers: optional(choice<'copy' | 'link'>('copy or link', { copy: 'copy', link: 'link' })),
   nginx_x_accel_redirect: optional(orOff(text)),
   loglevel: withDefault<LogLevel>(logLevel, 'info'),
   debug: withDefault(boolean, false),

@@ -1,15 +1,16 @@
 import { type Bytes, encodeText, readAll } from '../bytes.ts';
+import { mapConcurrently } from '../concurrency.ts';
 import { RegistryError } from '../errors.ts';
 import { isJsonObject, type JsonObject, parseJson } from '../json.ts';
 import { layout } from '../layout.ts';
-import type { RepositoryName } from '../names.ts';
+import { type ImageId, isImageId, type RepositoryName } from '../names.ts';
 import { type StorageDriver, StorageUnavailableError } from '../storage/driver.ts';
 import { pythonJson } from './python-json.ts';
 
 /** How often two pushes may get in each other's way before one of them is asked to come again. */
 const MAX_TRIES = 20;
 
-/** The list of a repository's images that v1 clients announce and ask for: `_index_images`. It only grows. */
+/** The list of a repository's images that v1 clients announce and ask for: `_index_images`. */
 export class ImageIndex {
   readonly #storage: StorageDriver;
 
@@ -29,16 +30,48 @@ export class ImageIndex {
    */
   async add(repository: RepositoryName, bytes: Uint8Array): Promise<void> {
     const announced = parseEntries(bytes);
+    await this.#change(repository, async (stored) => (stored ? encode(merge(announced, stored)) : bytes));
+  }
+
+  /** Makes the list name these images, and of those that it names already the ones that `keeps` allows. */
+  async replace(
+    repository: RepositoryName,
+    images: readonly ImageId[],
+    keeps: (id: ImageId) => Promise<boolean>,
+  ): Promise<void> {
+    await this.#change(repository, async (stored = []) => {
+      const current = new Set<unknown>(images);
+      const kept = await mapConcurrently(stored, async (entry) =>
+        current.has(entry.id) || (isImageId(entry.id) && (await keeps(entry.id))) ? [entry] : [],
+      );
+      const entries = merge(
+        images.map((id) => ({ id })),
+        kept.flat(),
+      );
+      return entries.length > 0 || stored.length > 0 ? encode(entries) : undefined;
+    });
+  }
+
+  /** Reads, changes and writes, again if somebody else wrote in between. One read and one write, if anything changes. */
+  async #change(
+    repository: RepositoryName,
+    change: (stored: JsonObject[] | undefined) => Promise<Uint8Array | undefined>,
+  ): Promise<void> {
     const key = layout.indexImages(repository);
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const object = await this.#storage.get(key);
-      const stored = object && (await readAll(object.body));
-      const merged = stored ? encodeText(pythonJson(merge(announced, parseEntries(stored)))) : bytes;
+      const before = object && (await readAll(object.body));
+      const after = await change(before && parseEntries(before));
+      if (!after || (before && Buffer.from(before).equals(after))) return;
       const condition = object ? { ifMatch: object.info.etag } : { ifAbsent: true };
-      if (await this.#storage.put(key, merged, condition)) return;
+      if (await this.#storage.put(key, after, { contentType: 'application/json', ...condition })) return;
     }
     throw new StorageUnavailableError(`too many pushes write ${key} at once`);
   }
+}
+
+function encode(entries: Entry[]): Uint8Array {
+  return encodeText(pythonJson(entries));
 }
 
 type Entry = { id: string; checksum?: string };

@@ -1,51 +1,118 @@
 import { encodeText, readAll } from '../bytes.ts';
+import { CorruptLayerError } from '../compression/corrupt-layer-error.ts';
+import { decompress } from '../compression/decompress.ts';
 import { isJsonObject, parseJson } from '../json.ts';
 import { type Key, layout } from '../layout.ts';
 import { type Digest, type ImageId, parseDigest } from '../names.ts';
 import type { ETag, StorageDriver } from '../storage/driver.ts';
 import { type LayerFacts, type LayerFormat, LayerScan } from './layer-scan.ts';
+import { settleBlob, storeBlob } from './stored-blobs.ts';
 
-/** What the layer of a v1 image is for v2; kept in `oci/images/<id>/layer.json`. */
-export type LayerDescriptor = LayerFacts & { key: Key; etag: ETag };
+/** The layer of a v1 image, as `oci/images/<id>/layer.json` describes it for v2. */
+export type LayerDescriptor = LayerFacts & {
+  /** Where the bytes lie that have this digest. */
+  key: Key;
+  /** Of the object `images/<id>/layer` that it was made from; absent in the view of a v2 image, which has no need of one. */
+  etag?: ETag;
+};
+
+/** A layer that has to be read; `etag` if it is the image's own object. */
+type Unread = { key: Key; sizeBytes: number; etag?: ETag };
 
 /** The layers of v1 images, described for v2. */
 export class ImageLayers {
   readonly #storage: StorageDriver;
+  readonly #scanning = new Map<ImageId, Promise<LayerDescriptor | undefined>>();
 
   constructor(storage: StorageDriver) {
     this.#storage = storage;
   }
 
-  /** Keeps what a scan of the layer found. One storage request. */
+  /** Keeps what is known of a layer. One storage request. */
   async keep(id: ImageId, descriptor: LayerDescriptor): Promise<void> {
     await this.#storage.put(layout.imageLayerDescriptor(id), encode(descriptor), { contentType: 'application/json' });
   }
 
-  /**
-   * What is known of the layer that lies there now: two storage requests, side by side. A layer that nobody has
-   * described (docker-registry wrote it) is read once, whole. `undefined` if the image has no layer.
-   */
-  async describe(id: ImageId): Promise<LayerDescriptor | undefined> {
-    const [layer, kept] = await Promise.all([
-      this.#storage.head(layout.imageLayer(id)),
-      this.#storage.get(layout.imageLayerDescriptor(id)),
-    ]);
-    if (!layer) return undefined;
-    const descriptor = kept && decode(await readAll(kept.body));
-    return descriptor?.etag === layer.etag ? descriptor : await this.#scan(id);
+  /** What v1 clients get: of a view the blob, else the object that a v1 client pushed. Two storage requests, side by side. */
+  async find(id: ImageId): Promise<{ key: Key; sizeBytes: number } | undefined> {
+    const [layer, descriptor] = await Promise.all([this.#storage.head(layout.imageLayer(id)), this.#kept(id)]);
+    return descriptor && !descriptor.etag ? descriptor : layer;
   }
 
-  async #scan(id: ImageId): Promise<LayerDescriptor | undefined> {
-    const object = await this.#storage.get(layout.imageLayer(id));
+  /**
+   * What is known of the layer that lies there now: two storage requests, side by side. A layer that nobody has
+   * described (docker-registry wrote it) is read once, whole, and one that v2 has no form for is also stored as a plain
+   * tar. `undefined` if the image has no layer.
+   * @param onBytes is told of each piece that is read
+   */
+  async describe(id: ImageId, onBytes?: (sizeBytes: number) => void): Promise<LayerDescriptor | undefined> {
+    const state = await this.#state(id);
+    if (!state || 'known' in state) return state?.known;
+    return await this.#once(id, () => this.#scan(id, state.unread, onBytes));
+  }
+
+  /** How much `describe` would have to read; `undefined` for nothing. Two storage requests, side by side. */
+  async unreadBytes(id: ImageId): Promise<number | undefined> {
+    const state = await this.#state(id);
+    return state && 'unread' in state ? state.unread.sizeBytes : undefined;
+  }
+
+  async #state(id: ImageId): Promise<{ known: LayerDescriptor } | { unread: Unread } | undefined> {
+    const [layer, kept] = await Promise.all([this.#storage.head(layout.imageLayer(id)), this.#kept(id)]);
+    if (kept && !kept.etag) return kept.diffId ? { known: kept } : { unread: kept };
+    if (!layer) return undefined;
+    return kept && kept.etag === layer.etag && !isUnpackable(kept) ? { known: kept } : { unread: layer };
+  }
+
+  async #kept(id: ImageId): Promise<LayerDescriptor | undefined> {
+    const object = await this.#storage.get(layout.imageLayerDescriptor(id));
+    return object && decode(await readAll(object.body));
+  }
+
+  /** Two requests for one image must not read its layer twice. */
+  #once(id: ImageId, scan: () => Promise<LayerDescriptor | undefined>): Promise<LayerDescriptor | undefined> {
+    let running = this.#scanning.get(id);
+    if (running === undefined) {
+      running = scan().finally(() => this.#scanning.delete(id));
+      this.#scanning.set(id, running);
+    }
+    return running;
+  }
+
+  /** Reads a layer, and a second time if v2 needs it in another form. What is found is kept. */
+  async #scan(
+    id: ImageId,
+    { key, etag }: Unread,
+    onBytes?: (sizeBytes: number) => void,
+  ): Promise<LayerDescriptor | undefined> {
+    const object = await this.#storage.get(key);
     if (!object) return undefined;
     const scan = new LayerScan();
-    for await (const _ of scan.through(object.body)) {
-      // the bytes are only measured
-    }
-    const descriptor = { ...scan.facts, key: object.info.key, etag: object.info.etag };
+    for await (const chunk of scan.through(object.body)) onBytes?.(chunk.length);
+    const found: LayerDescriptor = { ...scan.facts, key, ...(etag && { etag: object.info.etag }) };
+    const descriptor = isUnpackable(found) ? await this.#unpack(found) : found;
     await this.keep(id, descriptor);
     return descriptor;
   }
+
+  /** Stores a layer as plain tar: its digest is the diff id, which no compressor's version can change. */
+  async #unpack(layer: LayerDescriptor): Promise<LayerDescriptor> {
+    const object = await this.#storage.get(layer.key);
+    if (!object) throw new Error(`${layer.key} is gone`);
+    try {
+      const tar = await storeBlob(this.#storage, decompress(object.body, layer.format), {});
+      const { digest, sizeBytes, key } = await settleBlob(this.#storage, tar);
+      return { ...layer, format: 'tar', sizeBytes, digest, diffId: digest, key };
+    } catch (error) {
+      if (error instanceof CorruptLayerError) return { ...layer, format: 'unknown' };
+      throw error;
+    }
+  }
+}
+
+/** v2 has media types for tar, gzip and zstd alone. */
+function isUnpackable({ format }: LayerDescriptor): boolean {
+  return format === 'bzip2' || format === 'xz';
 }
 
 function encode({ sizeBytes, digest, diffId, format, etag, key }: LayerDescriptor): Uint8Array {
@@ -57,14 +124,14 @@ function decode(bytes: Uint8Array): LayerDescriptor | undefined {
   const value = parseJson(bytes);
   if (!isJsonObject(value)) return undefined;
   const { size, digest, diffId, format, etag, key } = value;
-  if (typeof size !== 'number' || typeof digest !== 'string' || typeof format !== 'string') return undefined;
-  if (typeof etag !== 'string' || typeof key !== 'string') return undefined;
+  if (typeof size !== 'number' || typeof digest !== 'string') return undefined;
+  if (typeof format !== 'string' || typeof key !== 'string') return undefined;
   return {
     sizeBytes: size,
     digest: parseDigest(digest),
     format: format as LayerFormat,
-    etag: etag as ETag,
     key: key as Key,
+    ...(typeof etag === 'string' && { etag: etag as ETag }),
     ...(typeof diffId === 'string' && { diffId: diffId as Digest }),
   };
 }

@@ -4,9 +4,9 @@ import { createHash } from 'node:crypto';
 import { type Bytes, decodeText, encodeText, readAll } from '../bytes.ts';
 import { RegistryError } from '../errors.ts';
 import { parseJson } from '../json.ts';
-import { layout } from '../layout.ts';
+import { type Key, layout } from '../layout.ts';
 import { type ImageId, isImageId } from '../names.ts';
-import type { ByteRange, ObjectInfo, StorageDriver } from '../storage/driver.ts';
+import type { ByteRange, StorageDriver } from '../storage/driver.ts';
 import { PRESIGNED_SECONDS } from './blobs.ts';
 import { noSuchParent, type ParsedImageJson } from './image-json.ts';
 import type { ImageLayers } from './image-layers.ts';
@@ -20,6 +20,8 @@ export type ImageJson = {
   layerSizeBytes?: number;
   checksums: string[];
 };
+
+export type ImageLayer = { key: Key; sizeBytes: number };
 
 export type LayerContent = { url: URL } | { body: ReadableStream<Uint8Array> };
 
@@ -56,14 +58,14 @@ export class Images {
   }
 
   /**
-   * Four storage requests, side by side.
+   * Five storage requests, side by side.
    * @throws RegistryError IMAGE_UNKNOWN, IMAGE_INCOMPLETE
    */
   async json(id: ImageId): Promise<ImageJson> {
     const [bytes, isComplete, layer, checksums] = await Promise.all([
       this.findJson(id),
       this.isComplete(id),
-      this.#storage.head(layout.imageLayer(id)),
+      this.#layers.find(id),
       this.#checksums(id),
     ]);
     checkReadable(bytes, isComplete);
@@ -78,14 +80,14 @@ export class Images {
   }
 
   /** @throws RegistryError IMAGE_UNKNOWN, IMAGE_INCOMPLETE */
-  async layer(id: ImageId): Promise<ObjectInfo> {
-    const [layer, isComplete] = await Promise.all([this.#storage.head(layout.imageLayer(id)), this.isComplete(id)]);
+  async layer(id: ImageId): Promise<ImageLayer> {
+    const [layer, isComplete] = await Promise.all([this.#layers.find(id), this.isComplete(id)]);
     checkReadable(layer, isComplete);
     return layer;
   }
 
   /** A URL if it is wanted and storage can give one, else the bytes or a range of them. */
-  async openLayer(layer: ObjectInfo, options: { redirect: boolean; range?: ByteRange }): Promise<LayerContent> {
+  async openLayer(layer: ImageLayer, options: { redirect: boolean; range?: ByteRange }): Promise<LayerContent> {
     const { redirect, range } = options;
     const url = redirect && (await this.#storage.presign?.('GET', layer.key, { expiresSeconds: PRESIGNED_SECONDS }));
     if (url) return { url };
@@ -99,12 +101,14 @@ export class Images {
    * @throws RegistryError IMAGE_INVALID if there is no such parent; IMAGE_EXISTS
    */
   async putJson({ id, parent, bytes }: ParsedImageJson): Promise<void> {
-    const [stored, isComplete, ancestry] = await Promise.all([
+    const [stored, isComplete, isView, ancestry] = await Promise.all([
       this.exists(id),
       this.isComplete(id),
+      this.#storage.head(layout.imageView(id)),
       this.#ancestryOf(id, parent),
     ]);
-    if (stored && isComplete) throw imageExists();
+    // The id of a view belongs to the manifest of which it is the digest.
+    if (isView || (stored && isComplete)) throw imageExists();
     await this.#storage.put(layout.imageInProgress(id), encodeText('true'));
     await this.#storage.delete(layout.imageChecksum(id));
     await Promise.all([

@@ -9,6 +9,7 @@ export const MEDIA_TYPES = {
   dockerManifest: 'application/vnd.docker.distribution.manifest.v2+json',
   dockerList: 'application/vnd.docker.distribution.manifest.list.v2+json',
   dockerConfig: 'application/vnd.docker.container.image.v1+json',
+  ociConfig: 'application/vnd.oci.image.config.v1+json',
   dockerLayerGzip: 'application/vnd.docker.image.rootfs.diff.tar.gzip',
   dockerLayerTar: 'application/vnd.docker.image.rootfs.diff.tar',
 } as const;
@@ -18,12 +19,19 @@ type ManifestMediaType = (typeof MEDIA_TYPES)['ociManifest' | 'ociIndex' | 'dock
 /** https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md#properties */
 export type Descriptor = { mediaType: string; digest: Digest; sizeBytes: number };
 
+/** `platform` is `os/architecture`, if the index says so. */
+export type IndexChild = Descriptor & { platform?: string };
+
 export type ManifestDocument = {
   mediaType: ManifestMediaType;
-  /** Config and layers that the repository must hold. */
+  /** Absent in an index. */
+  config?: Descriptor;
+  /** Base first; none in an index. */
+  layers: Descriptor[];
+  /** Config and layers, without those that lie elsewhere by right: what the repository must hold. */
   blobs: Descriptor[];
-  /** Children of an index that the repository must hold. */
-  manifests: Descriptor[];
+  /** Children of an index, which the repository must hold as well. */
+  manifests: IndexChild[];
 };
 
 const IMAGE_TYPES: readonly string[] = [MEDIA_TYPES.ociManifest, MEDIA_TYPES.dockerManifest];
@@ -51,15 +59,12 @@ export function parseManifest(bytes: Uint8Array, contentType?: string): Manifest
     throw invalid(`is ${mediaType}, but was sent as ${contentType}`);
   }
   if (INDEX_TYPES.includes(mediaType)) {
-    return { mediaType, blobs: [], manifests: descriptors(json, 'manifests') };
+    return { mediaType, layers: [], blobs: [], manifests: children(json) };
   }
   const config = descriptor(json.config, 'config');
   const layers = json.layers === undefined ? [] : descriptors(json, 'layers');
-  return {
-    mediaType,
-    blobs: [config, ...layers.filter((layer) => !NONDISTRIBUTABLE.test(layer.mediaType))],
-    manifests: [],
-  };
+  const held = layers.filter((layer) => !NONDISTRIBUTABLE.test(layer.mediaType));
+  return { mediaType, config, layers, blobs: [config, ...held], manifests: [] };
 }
 
 /** The media type of a manifest that was accepted before. */
@@ -80,6 +85,15 @@ function mediaTypeOf(json: JsonObject): ManifestMediaType {
     throw invalid(`has the mediaType ${JSON.stringify(mediaType)}; its shape allows ${allowed.join(', ')}`);
   }
   return mediaType as ManifestMediaType;
+}
+
+function children(json: JsonObject): IndexChild[] {
+  const list = Array.isArray(json.manifests) ? json.manifests : [];
+  return descriptors(json, 'manifests').map((child, index) => {
+    const item = list[index];
+    const platform = isJsonObject(item) && isJsonObject(item.platform) ? item.platform : undefined;
+    return platform ? { ...child, platform: `${platform.os}/${platform.architecture}` } : child;
+  });
 }
 
 function descriptors(json: JsonObject, field: string): Descriptor[] {

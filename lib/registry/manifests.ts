@@ -11,6 +11,8 @@ import { checkDigest, digestOf } from './stored-blobs.ts';
 import type { ResolvedTag, Tags } from './tags.ts';
 
 export type Reference = { digest: Digest } | { tag: Tag };
+/** Is told, after the fact, of each tag that was moved or deleted; nobody waits for what it does. */
+export type OnTagChange = (repository: RepositoryName, tag: Tag) => void;
 export type Manifest = { digest: Digest; mediaType: string; bytes: Bytes };
 
 /**
@@ -22,12 +24,17 @@ export class Manifests {
   readonly #blobs: Blobs;
   readonly #tags: Tags;
   readonly #imageManifests: ImageManifests;
+  readonly #onTagChange: OnTagChange;
 
-  constructor(storage: StorageDriver, blobs: Blobs, tags: Tags, imageManifests: ImageManifests) {
+  constructor(
+    storage: StorageDriver,
+    dependencies: { blobs: Blobs; tags: Tags; imageManifests: ImageManifests; onTagChange: OnTagChange },
+  ) {
     this.#storage = storage;
-    this.#blobs = blobs;
-    this.#tags = tags;
-    this.#imageManifests = imageManifests;
+    this.#blobs = dependencies.blobs;
+    this.#tags = dependencies.tags;
+    this.#imageManifests = dependencies.imageManifests;
+    this.#onTagChange = dependencies.onTagChange;
   }
 
   /**
@@ -77,7 +84,10 @@ export class Manifests {
 
     // The manifest, then the tag that names it: a tag never leads nowhere.
     await this.#storage.put(layout.manifest(repository, digest), bytes, { contentType: mediaType });
-    if ('tag' in reference) await this.#tags.setManifest(repository, reference.tag, digest);
+    if ('tag' in reference) {
+      await this.#tags.setManifest(repository, reference.tag, digest);
+      this.#onTagChange(repository, reference.tag);
+    }
     return { digest, mediaType, bytes };
   }
 
@@ -101,7 +111,7 @@ export class Manifests {
     if ('tag' in reference) {
       const resolved = await this.#tags.find(repository, reference.tag);
       if (!resolved) throw unknownManifest(repository, reference);
-      await this.#tags.deleteIfUnchanged(repository, resolved);
+      await this.#deleteTag(repository, resolved);
       return;
     }
     const { digest } = reference;
@@ -111,8 +121,13 @@ export class Manifests {
     ]);
     if (!manifest) throw unknownManifest(repository, reference);
     // Tags first: a crash in between leaves a manifest that no tag names, not a tag that leads nowhere.
-    await mapConcurrently(await this.#naming(digest, tags), (tag) => this.#tags.deleteIfUnchanged(repository, tag));
+    await mapConcurrently(await this.#naming(digest, tags), (tag) => this.#deleteTag(repository, tag));
     await this.#storage.delete(layout.manifest(repository, digest));
+  }
+
+  async #deleteTag(repository: RepositoryName, resolved: ResolvedTag): Promise<void> {
+    await this.#tags.deleteIfUnchanged(repository, resolved);
+    this.#onTagChange(repository, resolved.tag);
   }
 
   /** The tags that lead to this manifest, also by way of the v1 image from which it was made. */

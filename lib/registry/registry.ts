@@ -1,19 +1,25 @@
 import type { StorageDriver } from '../storage/driver.ts';
+import { Adoption } from './adoption.ts';
+import type { Background } from './background.ts';
 import { Blobs } from './blobs.ts';
 import { Catalog } from './catalog.ts';
 import { ImageIndex } from './image-index.ts';
 import { ImageLayers } from './image-layers.ts';
 import { ImageManifests } from './image-manifests.ts';
+import { ImageOwners } from './image-owners.ts';
+import { ImageViews } from './image-views.ts';
 import { Images } from './images.ts';
-import { Manifests } from './manifests.ts';
+import { Manifests, type OnTagChange } from './manifests.ts';
 import { Repositories } from './repositories.ts';
 import { Search } from './search.ts';
 import { TagMetadata } from './tag-metadata.ts';
+import { TagViews } from './tag-views.ts';
 import { Tags } from './tags.ts';
 import { Uploads } from './uploads.ts';
 
 /** What both protocols act on: one bucket, seen by its nouns. */
 export type Registry = {
+  adoption: Adoption;
   blobs: Blobs;
   catalog: Catalog;
   imageIndex: ImageIndex;
@@ -23,26 +29,46 @@ export type Registry = {
   search: Search;
   tagMetadata: TagMetadata;
   tags: Tags;
+  tagViews: TagViews;
   uploads: Uploads;
 };
 
-export function createRegistry(storage: StorageDriver): Registry {
+export type RegistryOptions = {
+  /** Whether v1's view of a v2 image has real layers: where copies cost nothing, or docker-registry shall read them. */
+  copiesLayers: boolean;
+  /** Does what no request waits for; without it somebody else keeps v1's view in step, or the first v1 request does. */
+  background?: Background;
+};
+
+export function createRegistry(storage: StorageDriver, { copiesLayers, background }: RegistryOptions): Registry {
   const blobs = new Blobs(storage);
   const tags = new Tags(storage);
   const catalog = new Catalog(storage);
+  const search = new Search(catalog);
   const layers = new ImageLayers(storage);
   const images = new Images(storage, layers);
+  const owners = new ImageOwners(storage);
+  const imageIndex = new ImageIndex(storage);
   const tagMetadata = new TagMetadata(storage);
+  const imageManifests = new ImageManifests(storage, blobs, images, layers);
+  const views = new ImageViews(storage, { blobs, layers, owners }, { copiesLayers });
+  const tagViews = new TagViews(storage, { tags, views, metadata: tagMetadata, index: imageIndex });
+  const onTagChange: OnTagChange = (repository, tag) => {
+    search.forget();
+    background?.run(`v1 view of ${repository}:${tag}`, () => tagViews.update(repository, tag));
+  };
   return {
+    adoption: new Adoption(storage, { catalog, tags, images, layers, manifests: imageManifests }),
     blobs,
     catalog,
-    imageIndex: new ImageIndex(storage),
+    imageIndex,
     images,
-    manifests: new Manifests(storage, blobs, tags, new ImageManifests(storage, blobs, images, layers)),
-    repositories: new Repositories(storage, tags, images, tagMetadata),
-    search: new Search(catalog),
+    manifests: new Manifests(storage, { blobs, tags, imageManifests, onTagChange }),
+    repositories: new Repositories(storage, { tags, images, metadata: tagMetadata, owners }),
+    search,
     tagMetadata,
     tags,
+    tagViews,
     uploads: new Uploads(storage, blobs),
   };
 }

@@ -4,6 +4,7 @@ import { RegistryError } from '../errors.ts';
 import { type KeyPrefix, layout } from '../layout.ts';
 import type { ImageId, RepositoryName, Tag } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
+import type { ImageOwners } from './image-owners.ts';
 import type { Images } from './images.ts';
 import { pythonJson } from './python-json.ts';
 import { type TagMetadata, tagMetadata } from './tag-metadata.ts';
@@ -15,12 +16,17 @@ export class Repositories {
   readonly #tags: Tags;
   readonly #images: Images;
   readonly #metadata: TagMetadata;
+  readonly #owners: ImageOwners;
 
-  constructor(storage: StorageDriver, tags: Tags, images: Images, metadata: TagMetadata) {
+  constructor(
+    storage: StorageDriver,
+    dependencies: { tags: Tags; images: Images; metadata: TagMetadata; owners: ImageOwners },
+  ) {
     this.#storage = storage;
-    this.#tags = tags;
-    this.#images = images;
-    this.#metadata = metadata;
+    this.#tags = dependencies.tags;
+    this.#images = dependencies.images;
+    this.#metadata = dependencies.metadata;
+    this.#owners = dependencies.owners;
   }
 
   /** Whether anything is kept under this name, in either view. Two storage requests, side by side. */
@@ -40,11 +46,14 @@ export class Repositories {
   }
 
   /**
-   * Makes a tag name a v1 image, and notes what pushed it. The image need not be complete.
+   * Makes a tag name a v1 image, and notes what pushed it and that the repository uses the image and its ancestors. The
+   * image need not be complete. Four storage requests, five for `latest`, and one for each image of the ancestry.
    * @throws RegistryError IMAGE_UNKNOWN
    */
   async tagImage(repository: RepositoryName, tag: Tag, id: ImageId, userAgent: string): Promise<void> {
-    if (!(await this.#images.exists(id))) throw new RegistryError('IMAGE_UNKNOWN', 'Image not found');
+    const [exists, ancestry] = await Promise.all([this.#images.exists(id), this.#images.findAncestry(id)]);
+    if (!exists) throw new RegistryError('IMAGE_UNKNOWN', 'Image not found');
+    await this.#owners.add(repository, ancestry ?? [id]);
     await this.#tags.setImage(repository, tag, id);
     await this.#metadata.put(repository, tag, tagMetadata(userAgent, new Date()));
   }

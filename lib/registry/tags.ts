@@ -12,7 +12,7 @@ import type { ETag, ObjectInfo, StorageDriver } from '../storage/driver.ts';
 export type TagTarget = { digest: Digest; imageId?: ImageId };
 
 /** A tag as it was read; `etag` guards against moving or deleting another one. */
-export type ResolvedTag = { tag: Tag; target: TagTarget; etag: ETag };
+export type ResolvedTag = { tag: Tag; target: TagTarget; etag: ETag; lastModified: Date };
 
 const SHA512_TARGET = /^sha512:[a-f0-9]{128}$/;
 
@@ -32,7 +32,8 @@ export class Tags {
     const object = await this.#storage.get(layout.tag(repository, tag));
     if (!object) return undefined;
     const target = decodeTarget(decodeText(await readAll(object.body)));
-    return target && { tag, target, etag: object.info.etag };
+    const { etag, lastModified } = object.info;
+    return target && { tag, target, etag, lastModified };
   }
 
   /** Makes the tag name a manifest. One storage request. */

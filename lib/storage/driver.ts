@@ -54,6 +54,12 @@ export interface StorageDriver {
    */
   putStream(key: Key, body: AsyncIterable<Uint8Array>, options?: PutStreamOptions): Promise<ETag | undefined>;
 
+  /**
+   * Makes an object of the bytes of another; they do not pass through this process, and on disk are not even copied.
+   * False if `from` is not there, or `to` is already: nothing is overwritten.
+   */
+  copyIfAbsent(from: Key, to: Key): Promise<boolean>;
+
   /** All objects whose key starts with `prefix`, in byte order of their keys, a page of 1,000 per request, never all in memory. */
   list(prefix: KeyPrefix, options?: { after?: Key }): AsyncIterable<ObjectInfo>;
 

@@ -106,6 +106,15 @@ export class FilesDriver implements StorageDriver {
     }
   }
 
+  /** A second name of the same file: a file is never changed once it has a name. */
+  async copyIfAbsent(from: Key, to: Key): Promise<boolean> {
+    const source = await this.#pathToRead(from);
+    const info = source === undefined ? undefined : await infoAt(source, from);
+    if (source === undefined || !info) return false;
+    const path = join(this.#root, ...partsOfKey(to));
+    return await this.#locks.run(this.#lockOf(to), () => placeFile(source, path, { ifAbsent: true }));
+  }
+
   async *list(prefix: KeyPrefix, options: { after?: Key } = {}): AsyncGenerator<ObjectInfo> {
     const { folder, namePrefix } = await this.#startOf(prefix);
     if (!folder) return;

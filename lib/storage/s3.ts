@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
+  CopyObjectCommand,
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
   GetObjectCommand,
@@ -15,9 +16,11 @@ import {
   PutObjectCommand,
   type S3Client,
   UploadPartCommand,
+  UploadPartCopyCommand,
 } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { readAll } from '../bytes.ts';
+import { mapConcurrently } from '../concurrency.ts';
 import type { Key, KeyPrefix } from '../layout.ts';
 import { compareByteOrder } from './byte-order.ts';
 import { assertRange, streamReadable, watchBody } from './byte-streams.ts';
@@ -46,6 +49,10 @@ import {
   wasRetried,
 } from './s3-errors.ts';
 import { uploadStream } from './s3-upload.ts';
+
+/** The most that one CopyObject takes. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html */
+const MAX_COPY_BYTES = 5 * 1024 ** 3;
+const COPIED_PART_BYTES = 1024 ** 3;
 
 export type { S3DriverOptions } from './s3-client.ts';
 
@@ -170,6 +177,42 @@ export class S3Driver implements StorageDriver {
       }
       throw asStorageError(`storing a stream as ${key}`, error);
     }
+  }
+
+  /** Three requests up to 5 GiB, else n + 4 for n GiB. */
+  async copyIfAbsent(from: Key, to: Key): Promise<boolean> {
+    const [source, target] = await Promise.all([this.head(from), this.head(to)]);
+    if (!source || target) return false;
+    const CopySource = copySourceOf(this.#at(from));
+    if (source.sizeBytes <= MAX_COPY_BYTES) {
+      const request = this.#client.send(new CopyObjectCommand({ ...this.#writing(to, {}), CopySource }));
+      await answerOf(`copying ${from} to ${to}`, request);
+      return true;
+    }
+    const upload = await this.createMultipart(to);
+    try {
+      return await this.completeMultipart(upload, await this.#copyParts(CopySource, upload, source.sizeBytes));
+    } catch (error) {
+      await this.abortMultipart(upload);
+      throw error;
+    }
+  }
+
+  async #copyParts(CopySource: string, upload: MultipartUpload, sizeBytes: number): Promise<UploadedPart[]> {
+    const partNumbers = Array.from({ length: Math.ceil(sizeBytes / COPIED_PART_BYTES) }, (_, index) => index + 1);
+    return await mapConcurrently(partNumbers, async (partNumber) => {
+      const start = (partNumber - 1) * COPIED_PART_BYTES;
+      const end = Math.min(start + COPIED_PART_BYTES, sizeBytes) - 1;
+      const CopySourceRange = `bytes=${start}-${end}`;
+      const command = new UploadPartCopyCommand({
+        ...this.#in(upload),
+        PartNumber: partNumber,
+        CopySource,
+        CopySourceRange,
+      });
+      const { CopyPartResult } = await answerOf(`copying a part of ${upload.key}`, this.#client.send(command));
+      return { partNumber, etag: etagOf(CopyPartResult ?? {}), sizeBytes: end - start + 1 };
+    });
   }
 
   async *list(prefix: KeyPrefix, options: { after?: Key } = {}): AsyncGenerator<ObjectInfo> {
@@ -340,6 +383,11 @@ export class S3Driver implements StorageDriver {
 
 function isConditional({ ifAbsent, ifMatch }: PutOptions): boolean {
   return ifAbsent === true || ifMatch !== undefined;
+}
+
+/** Bucket and key, each part of the key percent-encoded. */
+function copySourceOf({ Bucket, Key: key }: { Bucket: string; Key: string }): string {
+  return `${Bucket}/${key.split('/').map(encodeURIComponent).join('/')}`;
 }
 
 function isUnknownUpload(error: unknown): boolean {

@@ -12,7 +12,7 @@ const MAX_INDEX_BYTES = 16 * MiB;
 /** What an index, Docker Hub of old, does for a registry; a standalone registry is its own. */
 export const imageIndexRoutes = (options: V1Options) => {
   const { allow } = options;
-  const { imageIndex } = options.registry;
+  const { imageIndex, tagViews } = options.registry;
 
   const announce = async (c: Context, name: string) => {
     const repository = parseV1RepositoryName(name);
@@ -24,7 +24,8 @@ export const imageIndexRoutes = (options: V1Options) => {
     images: new Hono()
       .get('/repositories/:name{.+}/images', allow, async (c) => {
         const repository = parseV1RepositoryName(c.req.param('name'));
-        const bytes = await imageIndex.find(repository);
+        // A repository that v2 has just made may have none yet.
+        const bytes = (await imageIndex.find(repository)) ?? (await tagViews.makeIndex(repository));
         if (!bytes) throw new RegistryError('INDEX_UNKNOWN', 'images not found');
         return c.body(bytes, 200, {
           'Content-Type': 'application/json',

@@ -3,9 +3,9 @@ import { type Bytes, KiB, readAtMost } from '../bytes.ts';
 import { RegistryError } from '../errors.ts';
 import { bodyOf } from '../http.ts';
 import { parseJson } from '../json.ts';
-import { hexOf, type ImageId, isImageId, parseV1RepositoryName, parseV1Tag } from '../names.ts';
+import { type ImageId, isImageId, parseV1RepositoryName, parseV1Tag } from '../names.ts';
 import { UNKNOWN_METADATA } from '../registry/tag-metadata.ts';
-import { type TagTarget, unknownTag } from '../registry/tags.ts';
+import { unknownTag } from '../registry/tags.ts';
 import { answer, NOT_CACHED } from './answers.ts';
 import type { V1Options } from './app.ts';
 
@@ -13,13 +13,13 @@ const MAX_TAG_BYTES = 4 * KiB;
 
 const TAG_PATH = '/repositories/:name{.+}/tags/:tag{[^/]+}';
 
-export const tagRoutes = ({ registry: { repositories, tags }, allow }: V1Options) =>
+export const tagRoutes = ({ registry: { repositories, tags, tagViews }, allow }: V1Options) =>
   new Hono()
     .get('/repositories/:name{.+}/tags', allow, async (c) => {
       const repository = parseV1RepositoryName(c.req.param('name'));
-      const resolved = await tags.resolveAll(repository);
-      if (resolved.length === 0) await repositories.checkExists(repository);
-      return answer(c, Object.fromEntries(resolved.map(({ tag, target }) => [tag, idOf(target)])));
+      const shown = await tagViews.resolve(repository, await tags.resolveAll(repository));
+      if (shown.length === 0) await repositories.checkExists(repository);
+      return answer(c, Object.fromEntries(shown.map(({ tag, id }) => [tag, id])));
     })
     .delete('/repositories/:name{.+}/tags', allow, async (c) => {
       await repositories.delete(parseV1RepositoryName(c.req.param('name')));
@@ -27,10 +27,12 @@ export const tagRoutes = ({ registry: { repositories, tags }, allow }: V1Options
     })
 
     .get(TAG_PATH, allow, async (c) => {
+      const repository = parseV1RepositoryName(c.req.param('name'));
       const tag = parseV1Tag(c.req.param('tag'));
-      const resolved = await tags.find(parseV1RepositoryName(c.req.param('name')), tag);
-      if (!resolved) throw unknownTag(tag);
-      return answer(c, idOf(resolved.target));
+      const resolved = await tags.find(repository, tag);
+      const [shown] = await tagViews.resolve(repository, resolved ? [resolved] : []);
+      if (!shown) throw unknownTag(tag);
+      return answer(c, shown.id);
     })
     .put(TAG_PATH, allow, async (c) => {
       const repository = parseV1RepositoryName(c.req.param('name'));
@@ -58,11 +60,6 @@ export const tagMetadataRoutes = ({ registry: { tagMetadata }, allow }: V1Option
 function metadataAnswer(c: Context, stored: Bytes | undefined): Response {
   if (!stored) return answer(c, UNKNOWN_METADATA);
   return c.body(stored, 200, { 'Content-Type': 'application/json', ...NOT_CACHED });
-}
-
-/** A manifest's hex digits are the id of its image for v1. */
-function idOf({ imageId, digest }: TagTarget): string {
-  return imageId ?? hexOf(digest);
 }
 
 /** @throws RegistryError IMAGE_INVALID if it is no JSON string; IMAGE_UNKNOWN if that can be no image's id */

@@ -19,6 +19,7 @@ test('the configuration in effect is YAML, with where each value came from', () 
     host: '127.0.0.1',
     port: 5001,
     storage_redirect: false,
+    v1_layers: 'copy',
     nginx_x_accel_redirect: null,
     loglevel: 'warning',
     debug: false,

@@ -317,6 +317,7 @@ describe('57: each key has one type', () => {
       port: 5000,
       storage: { driver: 'local', path: './data' },
       storageRedirect: false,
+      v1Layers: 'copy',
       nginxXAccelRedirect: undefined,
       logLevel: 'info',
       debug: false,

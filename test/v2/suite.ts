@@ -269,7 +269,7 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
         const layer = Buffer.from(content);
         const descriptors = await Promise.all(
           [config, layer].map(async (bytes) => ({
-            mediaType: 'application/octet-stream',
+            mediaType: `application/vnd.oci.image.${bytes === config ? 'config.v1+json' : 'layer.v1.tar'}`,
             digest: (await client.pushBlob(repository, bytes)).digest,
             size: bytes.length,
           })),

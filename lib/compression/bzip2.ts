@@ -1,0 +1,67 @@
+// bzip2: streams one after another, each of blocks that begin at any bit, and a sum over the blocks' sums. Our own, as
+// no library serves: unbzip2-stream and seek-bzip hold all that a chunk unpacks to (2 KB of zeros: over 1 GB) and loop
+// nearly without end over a forged run; the wasm builds want the whole file in memory.
+import { setImmediate } from 'node:timers/promises';
+import { ByteReader } from '../byte-reader.ts';
+import { MiB } from '../bytes.ts';
+import { BitReader } from './bit-reader.ts';
+import { readBlock, unpackBlock } from './bzip2-block.ts';
+import { CorruptLayerError } from './corrupt-layer-error.ts';
+
+const BLOCK_MAGIC = 0x314159265359;
+const END_MAGIC = 0x177245385090;
+const PIECE_BYTES = MiB;
+
+/**
+ * Unpacks bzip2; what follows the last stream is ignored, as `bzip2 -d` does. Memory: 12 MiB.
+ * @throws CorruptLayerError
+ */
+export async function* unpackBzip2(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const reader = new ByteReader(body);
+  try {
+    let level = levelOf(await reader.read(4));
+    if (level === undefined) throw new CorruptLayerError('the bzip2 stream does not begin as it should');
+    while (level !== undefined) {
+      yield* unpackStream(reader, level);
+      level = levelOf(await reader.read(4));
+    }
+    while (await reader.readSome(MiB)) {
+      // not ours to judge
+    }
+  } finally {
+    await reader.close();
+  }
+}
+
+/** How many hundred thousand bytes a block holds at most; `undefined` if no stream begins like this. */
+function levelOf(header: Uint8Array): number | undefined {
+  const text = Buffer.from(header).toString('latin1');
+  return /^BZh[1-9]$/.test(text) ? Number(text[3]) : undefined;
+}
+
+async function* unpackStream(reader: ByteReader, level: number): AsyncGenerator<Uint8Array> {
+  const room = new Uint32Array(level * 100_000);
+  // Twenty bits for each symbol, and the tables: no block is larger, so no block has to be begun twice.
+  const packedBytes = level * 250_000 + 40_000;
+  let sum = 0;
+  let startBit = 0;
+  for (;;) {
+    const bits = new BitReader(await reader.peek(packedBytes), startBit);
+    const magic = bits.read(24) * 2 ** 24 + bits.read(24);
+    if (magic === END_MAGIC) {
+      const expected = ((bits.read(16) << 16) | bits.read(16)) >>> 0;
+      if (bits.isPastEnd || expected !== sum) throw new CorruptLayerError('the bzip2 stream has a wrong sum');
+      await reader.skip(Math.ceil(bits.positionBits / 8));
+      return;
+    }
+    if (magic !== BLOCK_MAGIC) throw new CorruptLayerError('the bzip2 stream is cut off or broken');
+    const block = readBlock(bits, room);
+    sum = (((sum << 1) | (sum >>> 31)) ^ block.sum) >>> 0;
+    for (const piece of unpackBlock(block, PIECE_BYTES)) {
+      yield piece;
+      await setImmediate(); // a few bytes unpack to millions: others must get their turn
+    }
+    await reader.skip(bits.positionBits >>> 3);
+    startBit = bits.positionBits & 7;
+  }
+}

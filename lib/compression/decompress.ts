@@ -1,0 +1,69 @@
+import { pipeline, Readable, type Transform } from 'node:stream';
+import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { ByteReader } from '../byte-reader.ts';
+import { KiB } from '../bytes.ts';
+import { formatOf, HEAD_BYTES, type LayerFormat } from '../tar/layer-format.ts';
+import { CorruptLayerError } from './corrupt-layer-error.ts';
+
+const CHUNK_BYTES = 64 * KiB;
+
+/**
+ * Unpacks a layer as it is read, no faster than the result is taken. Memory: 1 MiB for gzip, 12 MiB for bzip2, the
+ * dictionary for xz and zstd (8 MiB by default, more than 64 MiB and 128 MiB are refused). Whatever the source throws
+ * is thrown on as it is.
+ * @throws CorruptLayerError if the bytes are not of that format, broken or cut off
+ */
+export async function* decompress(body: AsyncIterable<Uint8Array>, format: LayerFormat): AsyncGenerator<Uint8Array> {
+  switch (format) {
+    case 'empty':
+    case 'tar':
+      yield* body;
+      return;
+    case 'gzip':
+      yield* throughZlib(body, createGunzip({ chunkSize: CHUNK_BYTES }));
+      return;
+    case 'zstd':
+      yield* throughZlib(body, createZstdDecompress({ chunkSize: CHUNK_BYTES }));
+      return;
+    // Nearly no layer is compressed like this, so a start does not wait for their code.
+    case 'bzip2': {
+      const { unpackBzip2 } = await import('./bzip2.ts');
+      yield* unpackBzip2(body);
+      return;
+    }
+    case 'xz': {
+      const { unpackXz } = await import('./xz.ts');
+      yield* unpackXz(body);
+      return;
+    }
+    case 'unknown':
+      throw new CorruptLayerError('the layer is in no format that is known');
+  }
+}
+
+/** As `decompress`, for a layer whose format its first bytes say. */
+export async function* decompressLayer(layer: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const reader = new ByteReader(layer);
+  try {
+    const format = formatOf(await reader.peek(HEAD_BYTES));
+    yield* decompress(reader.rest(), format);
+  } finally {
+    await reader.close();
+  }
+}
+
+/** zlib works on threads of its own; with streams that end early or whole, multi-member gzip and all. */
+async function* throughZlib(body: AsyncIterable<Uint8Array>, unzip: Transform): AsyncGenerator<Uint8Array> {
+  let isSourceToBlame = false;
+  const source = Readable.from(body, { objectMode: false });
+  source.on('error', () => {
+    isSourceToBlame = true;
+  });
+  pipeline(source, unzip, () => undefined); // what fails comes out of the iteration below
+  try {
+    yield* unzip as AsyncIterable<Uint8Array>;
+  } catch (error) {
+    if (isSourceToBlame) throw error;
+    throw new CorruptLayerError('the layer is not well compressed', { cause: error });
+  }
+}

@@ -1,0 +1,121 @@
+// Makes an old bucket ready for v2 ahead of time: all that a v2 client's first request would do, for every image.
+// Each result is kept as it comes, so a run that broke off goes on where it was, and a run beside a serving registry does
+// no more than that would have done. No object below `images/` or `repositories/` is changed.
+import { readAll } from '../bytes.ts';
+import { mapConcurrently } from '../concurrency.ts';
+import { layout } from '../layout.ts';
+import type { ImageId, RepositoryName, Tag } from '../names.ts';
+import type { StorageDriver } from '../storage/driver.ts';
+import type { Catalog } from './catalog.ts';
+import type { ImageLayers } from './image-layers.ts';
+import type { ImageManifests } from './image-manifests.ts';
+import type { Images } from './images.ts';
+import { type Requoting, requotings } from './requoting.ts';
+import type { ResolvedTag, Tags } from './tags.ts';
+
+/** A tag that names a v1 image. */
+type ImageTag = { repository: RepositoryName; tag: Tag; id: ImageId };
+
+export type AdoptionPlan = {
+  repositories: RepositoryName[];
+  tags: ImageTag[];
+  /** Every image of every chain, once. */
+  images: ImageId[];
+  /** Those of the images whose layer nobody has read yet, and how much that is. */
+  unread: { id: ImageId; sizeBytes: number }[];
+};
+
+export type AdoptionFailure = { what: string; error: Error };
+
+export type AdoptionOptions = {
+  /** How many layers are read side by side. */
+  layersAtOnce: number;
+  /** Is told of each piece that was read. */
+  onBytes?: (sizeBytes: number) => void;
+};
+
+export class Adoption {
+  readonly #storage: StorageDriver;
+  readonly #catalog: Catalog;
+  readonly #tags: Tags;
+  readonly #images: Images;
+  readonly #layers: ImageLayers;
+  readonly #manifests: ImageManifests;
+
+  constructor(
+    storage: StorageDriver,
+    dependencies: { catalog: Catalog; tags: Tags; images: Images; layers: ImageLayers; manifests: ImageManifests },
+  ) {
+    this.#storage = storage;
+    this.#catalog = dependencies.catalog;
+    this.#tags = dependencies.tags;
+    this.#images = dependencies.images;
+    this.#layers = dependencies.layers;
+    this.#manifests = dependencies.manifests;
+  }
+
+  /** What docker-registry 0.9 quoted twice and is not yet there under its one name. */
+  async requotings(): Promise<Requoting[]> {
+    const found: Requoting[] = [];
+    for await (const requoting of requotings(this.#storage)) {
+      if (!(await this.#storage.head(requoting.to))) found.push(requoting);
+    }
+    return found;
+  }
+
+  /** Copies those objects to the names under which they are looked for; what is there already stays. */
+  async requote(requoted: readonly Requoting[]): Promise<void> {
+    await mapConcurrently(requoted, async ({ from, to }) => {
+      const object = await this.#storage.get(from);
+      if (object) await this.#storage.put(to, await readAll(object.body), { ifAbsent: true });
+    });
+  }
+
+  /** Looks at the given repositories, or at all. Reads no layer. */
+  async plan(only: readonly RepositoryName[] = []): Promise<AdoptionPlan> {
+    const repositories = only.length > 0 ? [...only] : await this.#catalog.all();
+    const tags = (await mapConcurrently(repositories, (repository) => this.#imageTags(repository))).flat();
+    const tops = [...new Set(tags.map(({ id }) => id))];
+    const chains = await mapConcurrently(tops, async (id) => (await this.#images.findAncestry(id)) ?? []);
+    const images = [...new Set(chains.flat())];
+    const unread = await mapConcurrently(images, async (id) => {
+      const sizeBytes = await this.#layers.unreadBytes(id);
+      return sizeBytes === undefined ? [] : [{ id, sizeBytes }];
+    });
+    return { repositories, tags, images, unread: unread.flat() };
+  }
+
+  async #imageTags(repository: RepositoryName): Promise<ImageTag[]> {
+    const tags = await this.#tags.resolveAll(repository);
+    return (await mapConcurrently(tags, (tag) => this.#asImageTag(repository, tag))).flat();
+  }
+
+  async #asImageTag(repository: RepositoryName, { tag, target }: ResolvedTag): Promise<ImageTag[]> {
+    const isManifest = await this.#storage.head(layout.manifest(repository, target.digest));
+    return isManifest || !target.imageId ? [] : [{ repository, tag, id: target.imageId }];
+  }
+
+  /** Does it all, whatever fails in between. */
+  async run({ unread, tags }: AdoptionPlan, options: AdoptionOptions): Promise<AdoptionFailure[]> {
+    const { layersAtOnce, onBytes } = options;
+    const failures: AdoptionFailure[] = [];
+    const attempt = async (what: string, task: () => Promise<void>) => {
+      try {
+        await task();
+      } catch (error) {
+        failures.push({ what, error: error instanceof Error ? error : new Error(String(error)) });
+      }
+    };
+    const readLayer = ({ id }: { id: ImageId }) =>
+      attempt(`layer of image ${id}`, async () => void (await this.#layers.describe(id, onBytes)));
+    await mapConcurrently(unread, readLayer, layersAtOnce);
+    await mapConcurrently(tags, (tag) => attempt(`${tag.repository}:${tag.tag}`, () => this.#provide(tag)));
+    return failures;
+  }
+
+  async #provide({ repository, id }: ImageTag): Promise<void> {
+    const manifest = await this.#manifests.provide(repository, id);
+    if (!manifest)
+      throw new Error(`image ${id} is not complete: it, a layer or an ancestor is missing or being pushed`);
+  }
+}

@@ -1,0 +1,140 @@
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { createGzip } from 'node:zlib';
+import { encodeText, MiB, readAll, readAtMost } from '../bytes.ts';
+import { decompress } from '../compression/decompress.ts';
+import { mapConcurrently } from '../concurrency.ts';
+import { isJsonObject, type JsonObject, parseJson } from '../json.ts';
+import { layout } from '../layout.ts';
+import type { Digest, ImageId, RepositoryName } from '../names.ts';
+import type { StorageDriver } from '../storage/driver.ts';
+import type { BlobLink, Blobs } from './blobs.ts';
+import type { ImageLayers, LayerDescriptor } from './image-layers.ts';
+import type { ImageOwners } from './image-owners.ts';
+import { shownChild, type ViewedImage, viewOf } from './image-view.ts';
+import type { LayerFormat } from '../tar/layer-format.ts';
+import { type Descriptor, MEDIA_TYPES, parseManifest } from './manifest-document.ts';
+import { pythonJson } from './python-json.ts';
+import { settleBlob, storeBlob } from './stored-blobs.ts';
+import type { TagTarget } from './tags.ts';
+
+const MAX_CONFIG_BYTES = 4 * MiB;
+
+/** Of images that are run, as opposed to artifacts; v1 knows nothing else. */
+const IMAGE_CONFIGS: readonly string[] = [MEDIA_TYPES.dockerConfig, MEDIA_TYPES.ociConfig];
+
+/** An index may name an index; nobody nests them deeper than this. */
+const MAX_INDEX_DEPTH = 4;
+
+/** A v2 image with what its view needs. */
+type SourceImage = { config: JsonObject; layers: Descriptor[]; links: Map<Digest, BlobLink> };
+
+/** The v1 images that stand for v2 images. */
+export class ImageViews {
+  readonly #storage: StorageDriver;
+  readonly #blobs: Blobs;
+  readonly #layers: ImageLayers;
+  readonly #owners: ImageOwners;
+  readonly #copiesLayers: boolean;
+
+  /** @param copiesLayers whether each image gets a real `layer` and `_checksum`, so that docker-registry could serve it */
+  constructor(
+    storage: StorageDriver,
+    dependencies: { blobs: Blobs; layers: ImageLayers; owners: ImageOwners },
+    { copiesLayers }: { copiesLayers: boolean },
+  ) {
+    this.#storage = storage;
+    this.#blobs = dependencies.blobs;
+    this.#layers = dependencies.layers;
+    this.#owners = dependencies.owners;
+    this.#copiesLayers = copiesLayers;
+  }
+
+  /** Whether this id is that of a view, which no v1 client may push. One storage request. */
+  async has(id: ImageId): Promise<boolean> {
+    return (await this.#storage.head(layout.imageView(id))) !== undefined;
+  }
+
+  /**
+   * The config of the v2 image that a tag names, with its view made if need be; `undefined` if v1 has nothing to show for
+   * it: an artifact, or a v1 image, which needs no view.
+   */
+  async provide(repository: RepositoryName, { digest, imageId }: TagTarget): Promise<JsonObject | undefined> {
+    const source = imageId && (await this.#source(repository, digest));
+    if (!source) return undefined;
+    const images = viewOf(digest, source.config, source.layers);
+    await mapConcurrently(images, (image) => this.#provideImage(image, digest, source.links));
+    await this.#owners.add(
+      repository,
+      images.map(({ id }) => id),
+    );
+    return source.config;
+  }
+
+  async #source(repository: RepositoryName, digest: Digest, depth = 0): Promise<SourceImage | undefined> {
+    const object = await this.#storage.get(layout.manifest(repository, digest));
+    if (!object || depth > MAX_INDEX_DEPTH) return undefined;
+    const bytes = await readAll(object.body);
+    const { manifests, config, layers } = parseManifest(bytes);
+    const child = shownChild(manifests);
+    if (child) return await this.#source(repository, child.digest, depth + 1);
+    if (!config || !IMAGE_CONFIGS.includes(config.mediaType) || layers.length === 0) return undefined;
+
+    const wanted = [config, ...layers];
+    const found = await mapConcurrently(wanted, (blob) => this.#blobs.find(repository, blob.digest));
+    const links = new Map(
+      found.flatMap((link, index) => (link && wanted[index] ? [[wanted[index].digest, link]] : [])),
+    );
+    const configLink = links.get(config.digest);
+    if (!configLink || layers.some((layer) => !links.has(layer.digest))) return undefined; // bytes that lie elsewhere
+    const json = parseJson(await readAtMost(await this.#blobs.read(configLink), MAX_CONFIG_BYTES, 'the config'));
+    return isJsonObject(json) ? { config: json, layers, links } : undefined;
+  }
+
+  /** The layer before the JSON, so that a v1 client finds all of the image or nothing; the view's own mark last. */
+  async #provideImage(image: ViewedImage, manifest: Digest, links: Map<Digest, BlobLink>): Promise<void> {
+    const { id, ancestry } = image;
+    if (await this.has(id)) return;
+    const link = links.get(image.layer.digest);
+    if (!link) throw new Error(`no link for ${image.layer.digest}`);
+    const layer = await this.#servedLayer(image.layer, link);
+    const json = encodeText(image.json);
+    await this.#layers.keep(id, layer);
+    if (this.#copiesLayers) await this.#copyLayer(id, json, layer);
+    await this.#storage.put(layout.imageAncestry(id), encodeText(pythonJson(ancestry)));
+    await this.#storage.put(layout.imageJson(id), json);
+    // Whoever began to push an image under this id must not hide it. What they stored is no longer looked at.
+    await this.#storage.delete(layout.imageInProgress(id));
+    await this.#storage.put(layout.imageView(id), encodeText(JSON.stringify({ manifest })), {
+      contentType: 'application/json',
+    });
+  }
+
+  /** v1 clients cannot read zstd: they get the same tar as gzip, made once and kept. */
+  async #servedLayer({ mediaType, digest }: Descriptor, link: BlobLink): Promise<LayerDescriptor> {
+    const format = formatOfMediaType(mediaType);
+    if (format !== 'zstd') return { ...link, digest, format };
+    const body = await this.#blobs.read(link);
+    const stored = await settleBlob(this.#storage, await storeBlob(this.#storage, gzip(decompress(body, 'zstd')), {}));
+    return { ...stored, format: 'gzip' };
+  }
+
+  async #copyLayer(id: ImageId, json: Uint8Array, { key }: LayerDescriptor): Promise<void> {
+    const target = layout.imageLayer(id);
+    await this.#storage.copyIfAbsent(key, target);
+    const object = await this.#storage.get(target);
+    if (!object) throw new Error(`${target} is gone`);
+    const sum = createHash('sha256').update(json).update('\n');
+    for await (const chunk of object.body) sum.update(chunk);
+    await this.#storage.put(layout.imageChecksum(id), encodeText(pythonJson([`sha256:${sum.digest('hex')}`])));
+  }
+}
+
+function formatOfMediaType(mediaType: string): LayerFormat {
+  if (mediaType.endsWith('zstd')) return 'zstd';
+  return mediaType.endsWith('gzip') ? 'gzip' : 'tar';
+}
+
+function gzip(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  return Readable.from(body, { objectMode: false }).compose(createGzip());
+}

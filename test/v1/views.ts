@@ -1,0 +1,207 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { gunzipSync } from 'node:zlib';
+import { readAll } from '../../lib/bytes.ts';
+import type { Key, KeyPrefix } from '../../lib/layout.ts';
+import { type RegistryServer, startRegistry } from '../registry-server.ts';
+import type { OpenedStorage } from '../storage/open.ts';
+import { payloadSum, V1Client } from '../v1-client.ts';
+import { V2Client } from '../v2/client.ts';
+import { pushImage } from '../v2/image.ts';
+import { TOP_ID, ubuntuChain } from './chain.ts';
+
+/** What a v1 client sees of images that v2 clients push. */
+export function viewSuite(name: string, open: () => Promise<OpenedStorage>): void {
+  for (const v1Layers of ['copy', 'link'] as const) {
+    describe(`v1 view of v2 images on ${name}, v1_layers: ${v1Layers}`, () => {
+      let storage: OpenedStorage;
+      let server: RegistryServer;
+      let v1: V1Client;
+      let v2: V2Client;
+
+      before(async () => {
+        storage = await open();
+        server = await startRegistry(storage.driver, { v1Layers });
+        v1 = new V1Client(server.url);
+        v2 = new V2Client(server.url);
+      });
+      after(async () => {
+        await server.stop();
+        await storage.close();
+      });
+
+      const keysBelow = async (prefix: string) =>
+        (await Array.fromAsync(storage.driver.list(prefix as KeyPrefix))).map(({ key }) => key as string);
+      const contentOf = async (key: string) => {
+        const object = await storage.driver.get(key as Key);
+        assert.ok(object, `${key} is missing`);
+        return Buffer.from(await readAll(object.body));
+      };
+      const idsIn = async (repository: string) => {
+        const index = JSON.parse(String(await contentOf(`repositories/${repository}/_index_images`))) as {
+          id: string;
+        }[];
+        return index.map(({ id }) => id).toSorted();
+      };
+
+      it('is pulled by a v1 client right after the push', async () => {
+        const { digest, tars } = await pushImage(v2, 'views/app', 'v1', { contents: ['base', 'middle', 'top'] });
+        const images = await v1.pull('views/app', 'v1');
+        assert.equal(images.length, 3);
+        assert.deepEqual(
+          images.map(({ layer }) => gunzipSync(layer)),
+          tars,
+        );
+        const top = images.at(-1);
+        assert.equal(top?.id, digest.slice('sha256:'.length));
+        assert.partialDeepStrictEqual(JSON.parse(String(Buffer.from(top?.json ?? []))), {
+          id: top?.id,
+          parent: images[1]?.id,
+          created: '2026-01-02T03:04:05Z',
+          architecture: 'amd64',
+          config: { Cmd: ['/bin/app'], Env: ['A=b'] },
+        });
+      });
+
+      it('has the objects of docker-registry, whoever pushed', async () => {
+        await pushImage(v2, 'views/objects', 'v1', { contents: ['o-base', 'o-top'] });
+        await server.idle();
+        const images = await v1.pull('views/objects', 'v1');
+        const parts = v1Layers === 'copy' ? ['_checksum', 'ancestry', 'json', 'layer'] : ['ancestry', 'json'];
+        for (const { id, json, layer } of images) {
+          assert.deepEqual(
+            await keysBelow(`images/${id}/`),
+            parts.map((part) => `images/${id}/${part}`),
+          );
+          if (v1Layers === 'link') continue;
+          assert.ok((await contentOf(`images/${id}/layer`)).equals(layer));
+          assert.equal(String(await contentOf(`images/${id}/_checksum`)), `["${payloadSum(json, layer)}"]`);
+        }
+        assert.deepEqual(await keysBelow('repositories/views/objects/'), [
+          'repositories/views/objects/_index_images',
+          'repositories/views/objects/tag_v1',
+          'repositories/views/objects/tagv1_json',
+        ]);
+        const metadata = JSON.parse(String(await contentOf('repositories/views/objects/tagv1_json')));
+        assert.partialDeepStrictEqual(metadata, { arch: 'amd64', os: 'linux' });
+      });
+
+      it('shares the images of equal bases', async () => {
+        await pushImage(v2, 'views/one', 'latest', { contents: ['same', 'base', 'one'] });
+        await pushImage(v2, 'views/two', 'latest', { contents: ['same', 'base', 'two'], config: { author: 'else' } });
+        const [one, two] = [await v1.pull('views/one', 'latest'), await v1.pull('views/two', 'latest')];
+        assert.deepEqual(one.slice(0, 2), two.slice(0, 2));
+        assert.notEqual(one[2]?.id, two[2]?.id);
+      });
+
+      it('gives zstd layers as gzip, of the very length that it says', async () => {
+        const { tars } = await pushImage(v2, 'views/zstd', 'latest', {
+          contents: ['z-base', 'z-top'],
+          compression: 'zstd',
+        });
+        const images = await v1.pull('views/zstd', 'latest');
+        assert.deepEqual(
+          images.map(({ layer }) => gunzipSync(layer)),
+          tars,
+        );
+        for (const { layer, layerSizeBytes } of images) assert.equal(layerSizeBytes, layer.length);
+      });
+
+      it('shows the linux/amd64 child of an index, else the first', async () => {
+        const arm = await pushImage(v2, 'views/multi', undefined, { contents: ['arm'] });
+        const amd = await pushImage(v2, 'views/multi', undefined, { contents: ['amd'] });
+        const child = ({ digest, sizeBytes }: typeof arm, architecture: string) => ({
+          mediaType: 'application/vnd.oci.image.manifest.v1+json',
+          digest,
+          size: sizeBytes,
+          platform: { os: 'linux', architecture },
+        });
+        const index = (manifests: object[]) => ({
+          schemaVersion: 2,
+          mediaType: 'application/vnd.oci.image.index.v1+json',
+          manifests,
+        });
+        await v2.pushManifest('views/multi', 'both', index([child(arm, 'arm64'), child(amd, 'amd64')]));
+        await v2.pushManifest('views/multi', 'arm', index([child(arm, 'arm64')]));
+        const fileOf = (layer: Uint8Array | undefined) =>
+          gunzipSync(layer ?? Buffer.alloc(0)).toString('latin1', 512, 515);
+        assert.equal(fileOf((await v1.pull('views/multi', 'both'))[0]?.layer), 'amd');
+        assert.equal(fileOf((await v1.pull('views/multi', 'arm'))[0]?.layer), 'arm');
+      });
+
+      it('leaves out artifacts, which do not break the list of tags', async () => {
+        const { digest } = await pushImage(v2, 'views/mixed', 'image', { contents: ['image'] });
+        const blob = await v2.pushBlob('views/mixed', Buffer.from('{}'));
+        const descriptor = { mediaType: 'application/vnd.example+json', digest: blob.digest, size: 2 };
+        const artifact = { schemaVersion: 2, config: descriptor, layers: [descriptor] };
+        assert.equal((await v2.pushManifest('views/mixed', 'artifact', artifact)).status, 201);
+        const tags = await v2.send('GET', '/v1/repositories/views/mixed/tags');
+        assert.deepEqual(await tags.json(), { image: digest.slice('sha256:'.length) });
+        assert.equal((await v2.send('GET', '/v1/repositories/views/mixed/tags/artifact')).status, 404);
+      });
+
+      it('names in _index_images what current tags name, and keeps what v1 clients announced', async () => {
+        const images = ubuntuChain();
+        await v1.push('views/both', images, { old: TOP_ID });
+        const first = await pushImage(v2, 'views/both', 'latest', { contents: ['first'] });
+        await server.idle();
+        const second = await pushImage(v2, 'views/both', 'latest', { contents: ['second'] });
+        await server.idle();
+        const announced = images.map(({ id }) => id);
+        assert.deepEqual(await idsIn('views/both'), [...announced, second.digest.slice(7)].toSorted());
+        assert.ok(!announced.includes(first.digest.slice(7)));
+      });
+
+      it('is deleted when v2 deletes the tag, and the other way round', async () => {
+        const { digest } = await pushImage(v2, 'views/gone', 'latest', { contents: ['gone'] });
+        await pushImage(v2, 'views/gone', 'other', { contents: ['stays'] });
+        await server.idle();
+        assert.equal((await v2.send('DELETE', `/v2/views/gone/manifests/${digest}`)).status, 202);
+        await server.idle();
+        const left = ['_index_images', 'tag_other', 'tagother_json'].map((part) => `repositories/views/gone/${part}`);
+        assert.deepEqual(await keysBelow('repositories/views/gone/'), left);
+        assert.equal((await v2.send('DELETE', '/v1/repositories/views/gone/tags/other')).status, 200);
+        assert.equal((await v2.send('GET', '/v2/views/gone/manifests/other')).status, 404);
+      });
+
+      it('takes no push by v1 under the id of a view', async () => {
+        const { digest } = await pushImage(v2, 'views/mine', 'latest', { contents: ['mine'] });
+        await server.idle();
+        const id = digest.slice('sha256:'.length);
+        const response = await v2.send('PUT', `/v1/images/${id}/json`, { body: JSON.stringify({ id }) });
+        assert.equal(response.status, 409);
+        assert.deepEqual(await response.json(), { error: 'Image already exists' });
+      });
+
+      it('replaces an image that somebody pushed under its id beforehand', async () => {
+        const image = { contents: ['to be squatted'] };
+        const { digest, tars } = await pushImage(v2, 'views/tried', undefined, image);
+        const id = digest.slice('sha256:'.length);
+        const squatter = {
+          id,
+          json: Buffer.from(JSON.stringify({ id, author: 'squatter' })),
+          layer: tars[0] ?? Buffer.alloc(0),
+        };
+        await v1.push('squatter/app', [squatter], { latest: id });
+        await pushImage(v2, 'views/squatted', 'latest', image);
+        const [pulled] = await v1.pull('views/squatted', 'latest');
+        assert.ok(pulled);
+        assert.equal(JSON.parse(String(Buffer.from(pulled.json))).author, undefined);
+        assert.deepEqual(gunzipSync(pulled.layer), tars[0]);
+      });
+
+      it('is tagged by a v1 client in another repository, and pulled from there by v2', async () => {
+        const { digest, tars } = await pushImage(v2, 'views/source', 'latest', { contents: ['s-base', 's-top'] });
+        const images = await v1.pull('views/source', 'latest');
+        await v1.push('views/target', images, { copied: digest.slice('sha256:'.length) });
+        const manifest = await v2.send('GET', '/v2/views/target/manifests/copied');
+        assert.equal(manifest.status, 200);
+        const { layers } = (await manifest.json()) as { layers: { digest: string }[] };
+        for (const [index, layer] of layers.entries()) {
+          const blob = await v2.send('GET', `/v2/views/target/blobs/${layer.digest}`);
+          assert.deepEqual(gunzipSync(await blob.bytes()), tars[index]);
+        }
+      });
+    });
+  }
+}
