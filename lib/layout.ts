@@ -7,6 +7,7 @@
 //  oci/layout.json                                              {"layout": 1, "minWriter": 1}
 //  oci/repositories/<ns>/<repo>/manifests/<algorithm>/<hex>     manifest bytes
 //  oci/repositories/<ns>/<repo>/blobs/<algorithm>/<hex>         link {size, key}: this repository holds that blob
+//  oci/repositories/<ns>/<repo>/referrers/<algorithm>/<subject hex>/<hex>   descriptor of a manifest with this subject
 //  oci/blobs/<algorithm>/<hex>                                  bytes whose digest was known before they were stored
 //  oci/data/<uuid>                                              bytes whose digest was not
 //  oci/digests/<algorithm>/<hex>/<uuid>                         empty: data/<uuid> has this digest
@@ -57,6 +58,11 @@ export const layout = {
     at('oci/repositories', partsOf(repository), 'manifests', algorithmOf(digest), hexOf(digest)),
   blobLink: (repository: RepositoryName, digest: Digest) =>
     at('oci/repositories', partsOf(repository), 'blobs', algorithmOf(digest), hexOf(digest)),
+  /** What refers to `subject`; named by the hex digits of the referrer, whose number tells its algorithm. */
+  referrers: (repository: RepositoryName, subject: Digest) =>
+    folder('oci/repositories', partsOf(repository), 'referrers', algorithmOf(subject), hexOf(subject)),
+  referrer: (repository: RepositoryName, subject: Digest, digest: Digest) =>
+    at('oci/repositories', partsOf(repository), 'referrers', algorithmOf(subject), hexOf(subject), hexOf(digest)),
   blob: (digest: Digest) => at('oci/blobs', algorithmOf(digest), hexOf(digest)),
   data: (uuid: string) => at('oci/data', uuid),
   digestMarkers: (digest: Digest) => folder('oci/digests', algorithmOf(digest), hexOf(digest)),

@@ -137,10 +137,8 @@ export function parseDigest(input: string): Digest {
   if (!DIGEST_FORM.test(input)) {
     throw new RegistryError('DIGEST_INVALID', `invalid digest ${JSON.stringify(detail.digest)}`, { detail });
   }
-  const [algorithm = '', hex = ''] = input.split(':');
-  if (algorithm !== 'sha256' && algorithm !== 'sha512') {
-    throw new RegistryError('DIGEST_INVALID', `digest algorithm ${algorithm} is not one of sha256, sha512`, { detail });
-  }
+  const [name = '', hex = ''] = input.split(':');
+  const algorithm = parseDigestAlgorithm(name);
   if (hex.length !== HEX_LENGTH[algorithm] || !HEX.test(hex)) {
     throw new RegistryError(
       'DIGEST_INVALID',
@@ -151,6 +149,14 @@ export function parseDigest(input: string): Digest {
     );
   }
   return input as Digest;
+}
+
+/** @throws RegistryError DIGEST_INVALID */
+export function parseDigestAlgorithm(input: string): DigestAlgorithm {
+  if (input === 'sha256' || input === 'sha512') return input;
+  throw new RegistryError('DIGEST_INVALID', `the digest algorithm is ${JSON.stringify(input)}, not sha256 or sha512`, {
+    detail: { algorithm: input.slice(0, 200) },
+  });
 }
 
 /** A reference in a manifest URL: a digest if it holds a colon, else a tag. */

@@ -27,7 +27,8 @@ export class BitReader {
   peek(count: number): number {
     const at = this.#position >>> 3;
     const bytes = this.#bytes;
-    const word = ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
+    const word =
+      ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
     return (word << (this.#position & 7)) >>> (32 - count);
   }
 

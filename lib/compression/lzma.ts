@@ -78,7 +78,9 @@ export class LzmaDecoder {
         position += 1;
         continue;
       }
-      const length = this.#range.bit(this.#isRepeat, this.#state) ? this.#repeat(positionState) : this.#match(positionState);
+      const length = this.#range.bit(this.#isRepeat, this.#state)
+        ? this.#repeat(positionState)
+        : this.#match(positionState);
       const from = position - (this.#distances[0] >>> 0) - 1;
       if (from < 0 || length > end - position) throw new CorruptLayerError('an LZMA copy leaves its window');
       for (let index = 0; index < length; index += 1) window[position + index] = window[from + index] as number;

@@ -64,7 +64,10 @@ async function* unpackStream(reader: ByteReader): AsyncGenerator<Uint8Array> {
 /** How large the dictionary is. `bytes` is the header without its first byte, which says how long it is. */
 function parseBlockHeader(headerSize: number, bytes: Buffer): number {
   const sumAt = bytes.length - 4;
-  must(crc32(bytes.subarray(0, sumAt), crc32(Buffer.of(headerSize))) === bytes.readUInt32LE(sumAt), 'has a wrong block');
+  must(
+    crc32(bytes.subarray(0, sumAt), crc32(Buffer.of(headerSize))) === bytes.readUInt32LE(sumAt),
+    'has a wrong block',
+  );
   const fields = new Fields(bytes.subarray(0, sumAt));
   const flags = fields.byte();
   must((flags & 0x3f) === 0, 'uses another filter than LZMA2');

@@ -4,6 +4,7 @@ import { isJsonObject, parseJson } from '../json.ts';
 import { type Key, layout } from '../layout.ts';
 import type { Digest, RepositoryName } from '../names.ts';
 import type { ByteRange, StorageDriver } from '../storage/driver.ts';
+import { findStored } from './stored-blobs.ts';
 
 /** A repository's right to a blob: how large it is and where its bytes lie. */
 export type BlobLink = { sizeBytes: number; key: Key };
@@ -68,6 +69,17 @@ export class Blobs {
     const link = await this.find(from, digest);
     if (link) await this.link(to, digest, link);
     return link !== undefined;
+  }
+
+  /**
+   * Links a blob that any repository holds, for registries where everybody may read everything: whoever knows the digest
+   * gets the bytes. Two storage requests, one more if the digest was not known before the bytes came.
+   * @returns false if no repository holds it
+   */
+  async mountFromAnywhere(digest: Digest, to: RepositoryName): Promise<boolean> {
+    const stored = await findStored(this.#storage, digest);
+    if (stored) await this.link(to, digest, stored);
+    return stored !== undefined;
   }
 
   /**

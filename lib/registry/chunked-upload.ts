@@ -4,17 +4,17 @@
 // scrap, the bytes that are too few for a part. Nothing that is written is ever overwritten by a later request (scraps
 // have fresh names), so a session that is replayed spoils at most its own upload.
 import { createHash, randomUUID } from 'node:crypto';
-import { createSHA256, type IHasher } from 'hash-wasm';
+import { createSHA256, createSHA512, type IHasher } from 'hash-wasm';
 import { concatBytes, MiB, readAll } from '../bytes.ts';
 import { layout } from '../layout.ts';
-import { type Digest, sha256Digest } from '../names.ts';
+import { algorithmOf, type Digest, type DigestAlgorithm } from '../names.ts';
 import {
   type MultipartUpload,
   type StorageDriver,
   StorageUnavailableError,
   type UploadedPart,
 } from '../storage/driver.ts';
-import { checkDigest, type StoredBlob, storeSmallBlob } from './stored-blobs.ts';
+import { checkDigest, rehashBlob, type StoredBlob, storeSmallBlob } from './stored-blobs.ts';
 import { type ChunkedState, unknownUpload } from './upload-session.ts';
 
 /** S3 takes no smaller part but the last. https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
@@ -23,10 +23,12 @@ const PART_BYTES = 12 * MiB;
 
 const NO_PARTS = '';
 
+const CREATE_HASH: Record<DigestAlgorithm, () => Promise<IHasher>> = { sha256: createSHA256, sha512: createSHA512 };
+
 /** The state of an upload of which nothing has come yet. */
-export async function emptyChunkedState(): Promise<ChunkedState> {
-  const hash = await createSHA256();
-  return { kind: 'chunked', sizeBytes: 0, hashState: exportHash(hash.init()) };
+export async function emptyChunkedState(algorithm: DigestAlgorithm): Promise<ChunkedState> {
+  const hash = await CREATE_HASH[algorithm]();
+  return { kind: 'chunked', sizeBytes: 0, algorithm, hashState: exportHash(hash.init()) };
 }
 
 /**
@@ -63,27 +65,24 @@ export async function finishChunks(
 ): Promise<StoredBlob> {
   const { rest, ...last } = await uploadParts(storage, uuid, state, body);
   const { sizeBytes } = last;
-  const digest = sha256Digest((await importHash(last.hashState)).digest('hex'));
-  if (!last.multipart) return await storeSmallBlob(storage, rest, expected);
+  if (!last.multipart) return await storeSmallBlob(storage, rest, { expected });
 
-  try {
-    checkDigest(digest, expected);
-  } catch (error) {
-    await storage.abortMultipart(last.multipart);
-    throw error;
-  }
+  const digest = `${state.algorithm}:${(await importHash(last)).digest('hex')}` as Digest;
+  const isSameAlgorithm = algorithmOf(expected) === state.algorithm;
+  if (isSameAlgorithm && digest !== expected) await storage.abortMultipart(last.multipart);
+  if (isSameAlgorithm) checkDigest(digest, expected);
   const multipart = rest.length > 0 ? await addPart(storage, uuid, last.multipart, rest) : last.multipart;
   const { key } = multipart;
   const parts = (await storage.listParts(multipart))?.slice(0, multipart.partCount);
   if (!parts) {
     // The answer to an earlier commit may have been lost. Only its marker proves that these bytes became the object.
-    const marker = await storage.head(layout.digestMarker(digest, key.slice(key.lastIndexOf('/') + 1)));
+    const marker = await storage.head(layout.digestMarker(expected, key.slice(key.lastIndexOf('/') + 1)));
     if (!marker) throw unknownUpload(uuid);
-    return { digest, sizeBytes, key };
+    return { digest: expected, sizeBytes, key };
   }
   if (parts.reduce(chainOf, NO_PARTS) !== multipart.chain) throw unknownUpload(uuid);
   if (!(await storage.completeMultipart(multipart, parts))) throw unknownUpload(uuid);
-  return { digest, sizeBytes, key };
+  return isSameAlgorithm ? { digest, sizeBytes, key } : await rehashBlob(storage, { sizeBytes, key }, expected);
 }
 
 /** Frees what the upload holds in storage. */
@@ -112,7 +111,7 @@ async function uploadParts(
   state: ChunkedState,
   body: AsyncIterable<Uint8Array>,
 ): Promise<ChunkedState & { rest: Uint8Array }> {
-  const hash = await importHash(state.hashState);
+  const hash = await importHash(state);
   let { sizeBytes, multipart } = state;
   let pending = state.scrap ? [await readScrap(storage, uuid, state.scrap.uuid)] : [];
   let pendingBytes = state.scrap?.sizeBytes ?? 0;
@@ -130,6 +129,7 @@ async function uploadParts(
   return {
     kind: 'chunked',
     sizeBytes,
+    algorithm: state.algorithm,
     hashState: exportHash(hash),
     ...(multipart && { multipart }),
     rest: concatBytes(pending),
@@ -168,10 +168,10 @@ function exportHash(hash: IHasher): string {
 }
 
 /** Node's own hash cannot be taken from one process to another; this one can, and is slower. */
-async function importHash(state: string): Promise<IHasher> {
-  const hash = await createSHA256();
+async function importHash({ algorithm, hashState }: ChunkedState): Promise<IHasher> {
+  const hash = await CREATE_HASH[algorithm]();
   try {
-    return hash.load(Buffer.from(state, 'base64url'));
+    return hash.load(Buffer.from(hashState, 'base64url'));
   } catch (cause) {
     // A signed session of another version of this program. Nothing is lost: the client uploads again.
     throw new StorageUnavailableError('the upload was begun by another version', { cause });

@@ -3,9 +3,9 @@ import { createHash, type Hash } from 'node:crypto';
 import { once } from 'node:events';
 import { createGunzip, type Gunzip } from 'node:zlib';
 import { type Digest, sha256Digest } from '../names.ts';
+import { formatOf, HEAD_BYTES, type LayerFormat } from '../tar/layer-format.ts';
 
-/** What the first bytes say; docker sent gzip, older tools anything. */
-export type LayerFormat = 'empty' | 'tar' | 'gzip' | 'bzip2' | 'xz' | 'unknown';
+export type { LayerFormat } from '../tar/layer-format.ts';
 
 export type LayerFacts = {
   sizeBytes: number;
@@ -15,9 +15,6 @@ export type LayerFacts = {
   /** Of the uncompressed tar; absent if it cannot be told: another format, or broken gzip. */
   diffId?: Digest;
 };
-
-/** Enough for the magic of a tar, `ustar` at 257. */
-const HEAD_BYTES = 262;
 
 /** Passes a layer on while it measures it; `facts` is there once the layer has ended. */
 export class LayerScan {
@@ -31,7 +28,7 @@ export class LayerScan {
     try {
       for await (const chunk of body) {
         if (head.length < HEAD_BYTES) head = Buffer.concat([head, chunk.subarray(0, HEAD_BYTES - head.length)]);
-        if (sizeBytes === 0 && chunk.length > 0 && startsWith(chunk, GZIP_MAGIC)) gunzip = new GunzipHash();
+        if (sizeBytes === 0 && formatOf(chunk) === 'gzip') gunzip = new GunzipHash();
         hash.update(chunk);
         sizeBytes += chunk.length;
         await gunzip?.write(chunk);
@@ -50,23 +47,6 @@ export class LayerScan {
     if (!this.#facts) throw new Error('the layer has not ended yet');
     return this.#facts;
   }
-}
-
-const GZIP_MAGIC = [0x1f, 0x8b];
-const BZIP2_MAGIC = [0x42, 0x5a, 0x68];
-const XZ_MAGIC = [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00];
-
-function startsWith(bytes: Uint8Array, magic: number[]): boolean {
-  return magic.every((byte, index) => bytes[index] === byte);
-}
-
-function formatOf(head: Uint8Array): LayerFormat {
-  if (head.length === 0) return 'empty';
-  if (startsWith(head, GZIP_MAGIC)) return 'gzip';
-  if (startsWith(head, BZIP2_MAGIC)) return 'bzip2';
-  if (startsWith(head, XZ_MAGIC)) return 'xz';
-  const isTar = Buffer.from(head.subarray(257, 262)).toString('latin1') === 'ustar' || head.every((byte) => byte === 0);
-  return isTar ? 'tar' : 'unknown';
 }
 
 /** The SHA-256 of what a gzip stream unpacks to; nothing of it is kept. */

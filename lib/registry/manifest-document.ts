@@ -32,6 +32,11 @@ export type ManifestDocument = {
   blobs: Descriptor[];
   /** Children of an index, which the repository must hold as well. */
   manifests: IndexChild[];
+  /** What the manifest refers to; it need not be there. */
+  subject?: Descriptor;
+  /** What referrers are filtered by: the field, else the type of the config. */
+  artifactType?: string;
+  annotations?: JsonObject;
 };
 
 const IMAGE_TYPES: readonly string[] = [MEDIA_TYPES.ociManifest, MEDIA_TYPES.dockerManifest];
@@ -58,13 +63,17 @@ export function parseManifest(bytes: Uint8Array, contentType?: string): Manifest
   if (contentType !== undefined && contentType !== mediaType) {
     throw invalid(`is ${mediaType}, but was sent as ${contentType}`);
   }
-  if (INDEX_TYPES.includes(mediaType)) {
-    return { mediaType, layers: [], blobs: [], manifests: children(json) };
-  }
+  const common = {
+    mediaType,
+    ...(json.subject !== undefined && { subject: descriptor(json.subject, 'subject') }),
+    ...(typeof json.artifactType === 'string' && json.artifactType !== '' && { artifactType: json.artifactType }),
+    ...(isJsonObject(json.annotations) && { annotations: json.annotations }),
+  };
+  if (INDEX_TYPES.includes(mediaType)) return { ...common, layers: [], blobs: [], manifests: children(json) };
   const config = descriptor(json.config, 'config');
   const layers = json.layers === undefined ? [] : descriptors(json, 'layers');
   const held = layers.filter((layer) => !NONDISTRIBUTABLE.test(layer.mediaType));
-  return { mediaType, config, layers, blobs: [config, ...held], manifests: [] };
+  return { artifactType: config.mediaType, ...common, config, layers, blobs: [config, ...held], manifests: [] };
 }
 
 /** The media type of a manifest that was accepted before. */

@@ -7,12 +7,15 @@ import type { StorageDriver } from '../storage/driver.ts';
 import type { Blobs } from './blobs.ts';
 import type { ImageManifests } from './image-manifests.ts';
 import { type Descriptor, mediaTypeOfStored, parseManifest } from './manifest-document.ts';
+import type { Referrers } from './referrers.ts';
 import { checkDigest, digestOf } from './stored-blobs.ts';
 import type { ResolvedTag, Tags } from './tags.ts';
 
 export type Reference = { digest: Digest } | { tag: Tag };
 /** Is told, after the fact, of each tag that was moved or deleted; nobody waits for what it does. */
 export type OnTagChange = (repository: RepositoryName, tag: Tag) => void;
+/** `subject` is what it refers to, if anything. */
+export type PutManifest = Manifest & { subject?: Digest };
 export type Manifest = { digest: Digest; mediaType: string; bytes: Bytes };
 
 /**
@@ -24,16 +27,24 @@ export class Manifests {
   readonly #blobs: Blobs;
   readonly #tags: Tags;
   readonly #imageManifests: ImageManifests;
+  readonly #referrers: Referrers;
   readonly #onTagChange: OnTagChange;
 
   constructor(
     storage: StorageDriver,
-    dependencies: { blobs: Blobs; tags: Tags; imageManifests: ImageManifests; onTagChange: OnTagChange },
+    dependencies: {
+      blobs: Blobs;
+      tags: Tags;
+      imageManifests: ImageManifests;
+      referrers: Referrers;
+      onTagChange: OnTagChange;
+    },
   ) {
     this.#storage = storage;
     this.#blobs = dependencies.blobs;
     this.#tags = dependencies.tags;
     this.#imageManifests = dependencies.imageManifests;
+    this.#referrers = dependencies.referrers;
     this.#onTagChange = dependencies.onTagChange;
   }
 
@@ -69,11 +80,19 @@ export class Manifests {
 
   /**
    * Takes a manifest whose blobs and children this repository holds. For N of them N + 1 storage requests, the N side
-   * by side, and one for the tag.
+   * by side, and one for each tag and for a subject.
+   * @param reference where the client put it: a tag, or the digest it must have
+   * @param tags further tags that shall name it
    * @throws RegistryError MANIFEST_INVALID, MANIFEST_BLOB_UNKNOWN, DIGEST_INVALID
    */
-  async put(repository: RepositoryName, reference: Reference, bytes: Bytes, contentType?: string): Promise<Manifest> {
-    const { mediaType, blobs, manifests } = parseManifest(bytes, contentType);
+  async put(
+    repository: RepositoryName,
+    reference: Reference,
+    bytes: Bytes,
+    { contentType, tags = [] }: { contentType?: string; tags?: Tag[] } = {},
+  ): Promise<PutManifest> {
+    const document = parseManifest(bytes, contentType);
+    const { mediaType, blobs, manifests, subject } = document;
     const digest = digestOf(bytes, 'digest' in reference ? algorithmOf(reference.digest) : 'sha256');
     if ('digest' in reference) checkDigest(digest, reference.digest);
     const checks = [
@@ -82,13 +101,15 @@ export class Manifests {
     ];
     await mapConcurrently(checks, (check) => check());
 
-    // The manifest, then the tag that names it: a tag never leads nowhere.
+    // The manifest, then what leads to it: nothing ever leads nowhere.
     await this.#storage.put(layout.manifest(repository, digest), bytes, { contentType: mediaType });
-    if ('tag' in reference) {
-      await this.#tags.setManifest(repository, reference.tag, digest);
-      this.#onTagChange(repository, reference.tag);
-    }
-    return { digest, mediaType, bytes };
+    if (subject)
+      await this.#referrers.add(repository, subject.digest, { ...document, digest, sizeBytes: bytes.length });
+    await mapConcurrently('tag' in reference ? [reference.tag, ...tags] : tags, async (tag) => {
+      await this.#tags.setManifest(repository, tag, digest);
+      this.#onTagChange(repository, tag);
+    });
+    return { digest, mediaType, bytes, ...(subject && { subject: subject.digest }) };
   }
 
   async #checkBlob(repository: RepositoryName, { digest, sizeBytes }: Descriptor): Promise<void> {
@@ -115,13 +136,12 @@ export class Manifests {
       return;
     }
     const { digest } = reference;
-    const [manifest, tags] = await Promise.all([
-      this.#storage.head(layout.manifest(repository, digest)),
-      this.#tags.resolveAll(repository),
-    ]);
+    const [manifest, tags] = await Promise.all([this.#find(repository, digest), this.#tags.resolveAll(repository)]);
     if (!manifest) throw unknownManifest(repository, reference);
     // Tags first: a crash in between leaves a manifest that no tag names, not a tag that leads nowhere.
     await mapConcurrently(await this.#naming(digest, tags), (tag) => this.#deleteTag(repository, tag));
+    const { subject } = parseManifest(manifest.bytes);
+    if (subject) await this.#referrers.remove(repository, subject.digest, digest);
     await this.#storage.delete(layout.manifest(repository, digest));
   }
 

@@ -10,6 +10,7 @@ import { ImageOwners } from './image-owners.ts';
 import { ImageViews } from './image-views.ts';
 import { Images } from './images.ts';
 import { Manifests, type OnTagChange } from './manifests.ts';
+import { Referrers } from './referrers.ts';
 import { Repositories } from './repositories.ts';
 import { Search } from './search.ts';
 import { TagMetadata } from './tag-metadata.ts';
@@ -25,6 +26,7 @@ export type Registry = {
   imageIndex: ImageIndex;
   images: Images;
   manifests: Manifests;
+  referrers: Referrers;
   repositories: Repositories;
   search: Search;
   tagMetadata: TagMetadata;
@@ -49,6 +51,7 @@ export function createRegistry(storage: StorageDriver, { copiesLayers, backgroun
   const images = new Images(storage, layers);
   const owners = new ImageOwners(storage);
   const imageIndex = new ImageIndex(storage);
+  const referrers = new Referrers(storage);
   const tagMetadata = new TagMetadata(storage);
   const imageManifests = new ImageManifests(storage, blobs, images, layers);
   const views = new ImageViews(storage, { blobs, layers, owners }, { copiesLayers });
@@ -63,7 +66,8 @@ export function createRegistry(storage: StorageDriver, { copiesLayers, backgroun
     catalog,
     imageIndex,
     images,
-    manifests: new Manifests(storage, { blobs, tags, imageManifests, onTagChange }),
+    manifests: new Manifests(storage, { blobs, tags, imageManifests, referrers, onTagChange }),
+    referrers,
     repositories: new Repositories(storage, { tags, images, metadata: tagMetadata, owners }),
     search,
     tagMetadata,

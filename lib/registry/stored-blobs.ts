@@ -24,20 +24,22 @@ export type StoredBlob = BlobLink & { digest: Digest };
 export async function storeBlob(
   storage: StorageDriver,
   body: AsyncIterable<Uint8Array>,
-  options: { expected?: Digest; signal?: AbortSignal },
+  options: { expected?: Digest; algorithm?: DigestAlgorithm; signal?: AbortSignal },
 ): Promise<StoredBlob> {
   const { expected, signal } = options;
+  const algorithm = expected ? algorithmOf(expected) : (options.algorithm ?? 'sha256');
   const source = body[Symbol.asyncIterator]();
   const beginning: Uint8Array[] = [];
   let sizeBytes = 0;
   while (sizeBytes <= SMALL_BYTES) {
     const next = await source.next();
-    if (next.done) return await storeSmallBlob(storage, concatBytes(beginning), expected);
+    if (next.done)
+      return await storeSmallBlob(storage, concatBytes(beginning), { algorithm, ...(expected && { expected }) });
     beginning.push(next.value);
     sizeBytes += next.value.length;
   }
 
-  const hash = createHash(expected ? algorithmOf(expected) : 'sha256');
+  const hash = createHash(algorithm);
   let digest: Digest | undefined;
   async function* hashed() {
     for (const chunk of beginning.splice(0)) {
@@ -49,7 +51,7 @@ export async function storeBlob(
       hash.update(chunk);
       yield chunk;
     }
-    digest = `${expected ? algorithmOf(expected) : 'sha256'}:${hash.digest('hex')}` as Digest;
+    digest = `${algorithm}:${hash.digest('hex')}` as Digest;
     if (expected) checkDigest(digest, expected); // thrown here it keeps the object from appearing
   }
   const key = expected ? layout.blob(expected) : layout.data(randomUUID());
@@ -63,9 +65,9 @@ export async function storeBlob(
 export async function storeSmallBlob(
   storage: StorageDriver,
   bytes: Uint8Array,
-  expected?: Digest,
+  { expected, algorithm = 'sha256' }: { expected?: Digest; algorithm?: DigestAlgorithm } = {},
 ): Promise<StoredBlob> {
-  const digest = digestOf(bytes, expected ? algorithmOf(expected) : 'sha256');
+  const digest = digestOf(bytes, expected ? algorithmOf(expected) : algorithm);
   if (expected) checkDigest(digest, expected);
   const key = layout.blob(digest);
   await storage.put(key, bytes, {
@@ -81,12 +83,31 @@ export async function storeSmallBlob(
  */
 export async function settleBlob(storage: StorageDriver, stored: StoredBlob): Promise<StoredBlob> {
   const { digest, sizeBytes, key } = stored;
-  if (key === layout.blob(digest)) return stored;
-  const [known, marked] = await Promise.all([storage.head(layout.blob(digest)), firstMarkedData(storage, digest)]);
-  if (known) return { digest, sizeBytes, key: known.key };
-  if (marked) return { digest, sizeBytes, key: marked };
+  if (key !== layout.data(lastPartOf(key))) return stored;
+  const old = await findStored(storage, digest);
+  if (old) return { digest, sizeBytes, key: old.key };
   await storage.put(layout.digestMarker(digest, lastPartOf(key)), new Uint8Array());
   return stored;
+}
+
+/**
+ * Checks a digest by another algorithm than the one that ran while the bytes came, which takes reading them again.
+ * @throws RegistryError DIGEST_INVALID
+ */
+export async function rehashBlob(storage: StorageDriver, stored: BlobLink, expected: Digest): Promise<StoredBlob> {
+  const object = await storage.get(stored.key);
+  if (!object) throw new Error(`${stored.key} is gone`);
+  const algorithm = algorithmOf(expected);
+  const hash = createHash(algorithm);
+  for await (const chunk of object.body) hash.update(chunk);
+  checkDigest(`${algorithm}:${hash.digest('hex')}` as Digest, expected);
+  return { ...stored, digest: expected };
+}
+
+/** Where bytes of this digest lie, whoever put them there. Two storage requests side by side, and perhaps a third. */
+export async function findStored(storage: StorageDriver, digest: Digest): Promise<BlobLink | undefined> {
+  const [named, marked] = await Promise.all([storage.head(layout.blob(digest)), firstMarkedData(storage, digest)]);
+  return named ?? (marked && (await storage.head(marked)));
 }
 
 async function firstMarkedData(storage: StorageDriver, digest: Digest): Promise<Key | undefined> {

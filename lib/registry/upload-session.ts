@@ -3,7 +3,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { RegistryError } from '../errors.ts';
 import type { Key } from '../layout.ts';
-import type { Digest, RepositoryName } from '../names.ts';
+import type { Digest, DigestAlgorithm, RepositoryName } from '../names.ts';
 
 /** How long a session may rest between two requests. Each answer renews it. */
 export const SESSION_SECONDS = 60 * 60;
@@ -12,7 +12,8 @@ export const SESSION_SECONDS = 60 * 60;
 export type ChunkedState = {
   kind: 'chunked';
   sizeBytes: number;
-  /** The SHA-256 of those bytes, not yet finished; base64url of what `hash-wasm` exports. */
+  algorithm: DigestAlgorithm;
+  /** The hash of those bytes, not yet finished; base64url of what `hash-wasm` exports. */
   hashState: string;
   /** Bytes that are too few for a part; the object is written once and named here only. */
   scrap?: { uuid: string; sizeBytes: number };
@@ -21,7 +22,7 @@ export type ChunkedState = {
 };
 
 export type UploadState =
-  | { kind: 'started' }
+  | { kind: 'started'; algorithm: DigestAlgorithm }
   /** The whole blob came in one request and is stored; only its link is missing. */
   | { kind: 'stored'; sizeBytes: number; digest: Digest; key: Key }
   | ChunkedState;

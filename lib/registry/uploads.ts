@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { RegistryError } from '../errors.ts';
-import type { Digest, RepositoryName } from '../names.ts';
-import { algorithmOf } from '../names.ts';
+import { algorithmOf, type Digest, type DigestAlgorithm, type RepositoryName } from '../names.ts';
 import type { ByteRange, StorageDriver } from '../storage/driver.ts';
 import type { Blobs } from './blobs.ts';
 import { appendChunk, discardChunks, emptyChunkedState, finishChunks } from './chunked-upload.ts';
-import { checkDigest, type StoredBlob, settleBlob, storeBlob } from './stored-blobs.ts';
+import { checkDigest, rehashBlob, type StoredBlob, settleBlob, storeBlob } from './stored-blobs.ts';
 import { sizeOf, type UploadSession } from './upload-session.ts';
 
 export type UploadBody = {
@@ -39,9 +38,12 @@ export class Uploads {
     this.#blobs = blobs;
   }
 
-  /** No storage request: until bytes come there is nothing to keep. */
-  start(repository: RepositoryName, registryUrl: string): UploadSession {
-    return { uuid: randomUUID(), repository, registryUrl, state: { kind: 'started' } };
+  /**
+   * No storage request: until bytes come there is nothing to keep.
+   * @param algorithm of the digest that the client will name; with another one its bytes are read again
+   */
+  start(repository: RepositoryName, registryUrl: string, algorithm: DigestAlgorithm = 'sha256'): UploadSession {
+    return { uuid: randomUUID(), repository, registryUrl, state: { kind: 'started', algorithm } };
   }
 
   /**
@@ -51,12 +53,16 @@ export class Uploads {
   async append(session: UploadSession, body: UploadBody): Promise<UploadSession> {
     const { state } = session;
     if (!body.range && state.kind === 'started') {
-      const stored = await storeBlob(this.#storage, body.bytes, body.signal ? { signal: body.signal } : {});
+      const { algorithm } = state;
+      const stored = await storeBlob(this.#storage, body.bytes, {
+        algorithm,
+        ...(body.signal && { signal: body.signal }),
+      });
       return { ...session, state: { kind: 'stored', ...stored } };
     }
     if (state.kind === 'stored') throw outOfOrder(session);
     checkOrder(session, body);
-    const chunked = state.kind === 'chunked' ? state : await emptyChunkedState();
+    const chunked = state.kind === 'chunked' ? state : await emptyChunkedState(state.algorithm);
     return { ...session, state: await appendChunk(this.#storage, session.uuid, chunked, exactly(body)) };
   }
 
@@ -83,12 +89,11 @@ export class Uploads {
       case 'stored':
         // The blob is complete; bytes that follow it are a mistake, or a replay.
         for await (const chunk of body.bytes) if (chunk.length > 0) throw outOfOrder(session);
-        if (algorithmOf(digest) !== algorithmOf(state.digest)) throw sha256Only(digest);
+        if (algorithmOf(digest) !== algorithmOf(state.digest)) return await rehashBlob(this.#storage, state, digest);
         checkDigest(state.digest, digest);
         return state;
       case 'chunked':
         checkOrder(session, body);
-        if (algorithmOf(digest) !== 'sha256') throw sha256Only(digest);
         return await finishChunks(this.#storage, session.uuid, state, exactly(body), digest);
     }
   }
@@ -133,10 +138,4 @@ function outOfOrder(session: UploadSession): RegistryError {
 /** What has come so far, as the `Range` header says it: `0-0` also for nothing. */
 export function receivedRange(session: UploadSession): string {
   return `0-${Math.max(0, sizeOf(session.state) - 1)}`;
-}
-
-function sha256Only(digest: Digest): RegistryError {
-  return new RegistryError('DIGEST_INVALID', `send a blob with the digest ${digest} in one PUT`, {
-    detail: { digest },
-  });
 }

@@ -34,8 +34,8 @@ export type TarHeader = {
 const DEVICE_TYPES = '34';
 /** Types of GNU tar whose headers use the place of the prefix for something else. */
 const GNU_TYPES = 'KLS';
-/** GNU tar may keep two times there: octal digits, closed by a blank or NUL. */
-const GNU_TIME = /^[0-7]{11}[ \0]/;
+/** GNU tar may keep two times there: octal digits, closed by a blank or NUL, or binary. */
+const GNU_TIME = /^(?:[0-7]{11}[ \0]|[\x80\xff])/;
 
 /** @throws CorruptLayerError */
 export function parseHeader(block: Uint8Array): TarHeader {
@@ -50,7 +50,8 @@ export function parseHeader(block: Uint8Array): TarHeader {
   const isDevice = isUstar && DEVICE_TYPES.includes(type);
   const prefix = isUstar && !GNU_TYPES.includes(type) ? text(345, 155) : '';
   // Go before 1.8, and so every docker that pushed to v1, writes prefixes into headers that call themselves GNU's.
-  const hasPrefix = prefix !== '' && (magic === 'ustar\0' || !GNU_TIME.test(Buffer.from(bytes(345, 12)).toString('latin1')));
+  const hasPrefix =
+    prefix !== '' && (magic === 'ustar\0' || !GNU_TIME.test(Buffer.from(bytes(345, 12)).toString('latin1')));
   const name = hasPrefix ? `${prefix}/${text(0, 100)}` : text(0, 100);
   return {
     name,

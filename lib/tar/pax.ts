@@ -62,7 +62,8 @@ export function applyPax(header: TarHeader, records: PaxRecords): TarHeader {
 
 function seconds(value: string | undefined): number | undefined {
   if (!value) return undefined;
-  if (!/^-?[0-9]+(\.[0-9]*)?$/.test(value)) throw new CorruptLayerError(`a pax header has the time ${JSON.stringify(value)}`);
+  if (!/^-?[0-9]+(\.[0-9]*)?$/.test(value))
+    throw new CorruptLayerError(`a pax header has the time ${JSON.stringify(value)}`);
   return Number(value);
 }
 

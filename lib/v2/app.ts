@@ -5,6 +5,7 @@ import type { SessionSigner } from '../registry/upload-session.ts';
 import { blobRoutes } from './blobs.ts';
 import { catalogRoutes } from './catalog.ts';
 import { manifestRoutes } from './manifests.ts';
+import { referrerRoutes } from './referrers.ts';
 import { tagRoutes } from './tags.ts';
 import { uploadRoutes } from './uploads.ts';
 
@@ -24,6 +25,7 @@ export function createV2(options: V2Options): Hono {
   const routes = new Hono()
     .route('/', catalogRoutes(options))
     .route('/', tagRoutes(options))
+    .route('/', referrerRoutes(options))
     .route('/', manifestRoutes(options))
     .route('/', uploadRoutes(options))
     .route('/', blobRoutes(options));

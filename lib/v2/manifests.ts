@@ -1,11 +1,15 @@
-import { Hono } from 'hono';
+import { type Context, Hono } from 'hono';
 import { MiB, readAtMost } from '../bytes.ts';
+import { RegistryError } from '../errors.ts';
 import { bodyOf, originOf } from '../http.ts';
-import { parseReference, parseRepositoryName } from '../names.ts';
+import { parseReference, parseRepositoryName, parseTag, type Tag } from '../names.ts';
 import type { V2Options } from './app.ts';
 
 /** The least that the spec wants registries to take, and what others take. */
 const MAX_MANIFEST_BYTES = 4 * MiB;
+
+/** The spec wants ten at least. */
+const MAX_TAGS = 100;
 
 const PATH = '/:name{.+}/manifests/:reference{[^/]+}';
 
@@ -29,7 +33,13 @@ export const manifestRoutes = ({ registry: { manifests } }: V2Options) =>
       const reference = parseReference(c.req.param('reference'));
       const bytes = await readAtMost(bodyOf(c), MAX_MANIFEST_BYTES, 'the manifest');
       const contentType = c.req.header('Content-Type')?.split(';')[0]?.trim();
-      const { digest } = await manifests.put(repository, reference, bytes, contentType);
+      const tags = furtherTags(c);
+      const { digest, subject } = await manifests.put(repository, reference, bytes, {
+        tags,
+        ...(contentType !== undefined && { contentType }),
+      });
+      for (const tag of tags) c.header('OCI-Tag', tag, { append: true });
+      if (subject) c.header('OCI-Subject', subject);
       return c.body(null, 201, {
         Location: `${originOf(c)}/v2/${name}/manifests/${digest}`,
         'Docker-Content-Digest': digest,
@@ -41,3 +51,10 @@ export const manifestRoutes = ({ registry: { manifests } }: V2Options) =>
       await manifests.delete(repository, parseReference(c.req.param('reference')));
       return c.body(null, 202);
     });
+
+/** Tags in the query, by which a manifest put by digest is tagged in the same request. */
+function furtherTags(c: Context): Tag[] {
+  const tags = [...new Set(c.req.queries('tag') ?? [])];
+  if (tags.length > MAX_TAGS) throw new RegistryError('TOO_MANY_TAGS', `a request takes ${MAX_TAGS} tags at most`);
+  return tags.map(parseTag);
+}

@@ -1,7 +1,7 @@
 import { type Context, Hono } from 'hono';
 import { RegistryError } from '../errors.ts';
 import { bodyOf, contentLengthOf, originOf } from '../http.ts';
-import { type Digest, parseDigest, parseRepositoryName } from '../names.ts';
+import { type Digest, parseDigest, parseDigestAlgorithm, parseRepositoryName } from '../names.ts';
 import { parseContentRange } from '../range.ts';
 import type { UploadSession } from '../registry/upload-session.ts';
 import { receivedRange, type UploadBody } from '../registry/uploads.ts';
@@ -31,14 +31,16 @@ export const uploadRoutes = ({ registry: { blobs, uploads }, signer }: V2Options
     .post('/:name{.+}/blobs/uploads/', async (c) => {
       const name = c.req.param('name');
       const repository = parseRepositoryName(name);
-      const { mount, from, digest } = c.req.query();
-      if (mount !== undefined && from !== undefined) {
+      const { mount, from, digest, 'digest-algorithm': algorithm = 'sha256' } = c.req.query();
+      if (mount !== undefined) {
         const mounted = parseDigest(mount);
-        if (await blobs.mount(mounted, parseRepositoryName(from), repository)) {
-          return created(c, originOf(c), name, mounted);
-        }
+        const isMounted =
+          from === undefined
+            ? await blobs.mountFromAnywhere(mounted, repository)
+            : await blobs.mount(mounted, parseRepositoryName(from), repository);
+        if (isMounted) return created(c, originOf(c), name, mounted);
       }
-      const session = uploads.start(repository, originOf(c));
+      const session = uploads.start(repository, originOf(c), parseDigestAlgorithm(algorithm));
       if (digest === undefined) return goOn(c, name, session, 202);
       const expected = parseDigest(digest);
       await uploads.commit(session, expected, uploadBody(c));

@@ -248,7 +248,12 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
           (location) => {
             const uuid = /uploads\/([^?]+)/.exec(location)?.[1] ?? '';
             const repository = parseRepositoryName('sessions/app');
-            const session = { uuid, repository, registryUrl: server.url.origin, state: { kind: 'started' as const } };
+            const session = {
+              uuid,
+              repository,
+              registryUrl: server.url.origin,
+              state: { kind: 'started' as const, algorithm: 'sha256' as const },
+            };
             return location.replace(/_state=.*/, `_state=${SIGNER.sign(session, Date.now() - 2 * 60 * 60 * 1000)}`);
           },
         ],
