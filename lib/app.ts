@@ -1,5 +1,7 @@
 import { type Context, Hono, type Next } from 'hono';
+import { cors } from 'hono/cors';
 import { requestId } from 'hono/request-id';
+import type { CorsConfig } from './config/config.ts';
 import { errorResponse, isOurFault } from './error-response.ts';
 import { RegistryError } from './errors.ts';
 import type { JsonValue } from './json.ts';
@@ -20,6 +22,11 @@ export type AppOptions = {
   settings: AppSettings;
 };
 
+export type CorsSettings = Pick<
+  CorsConfig,
+  'origins' | 'methods' | 'headers' | 'exposeHeaders' | 'supportsCredentials' | 'maxAgeSeconds'
+>;
+
 export type AppSettings = {
   /** Refuse whatever would write. */
   isReadOnly: boolean;
@@ -29,6 +36,9 @@ export type AppSettings = {
   /** Present if the registry is not standalone: whom it asks who may do what. */
   authentication?: AuthenticationOptions;
   storageRedirect: boolean;
+  nginxRedirect?: string;
+  /** Web pages of other origins that may call the API. */
+  cors?: CorsSettings;
   registryEndpoints?: string | string[];
   debug?: { version: string; flavor: string };
   /** The answer to `GET /`. */
@@ -37,10 +47,11 @@ export type AppSettings = {
 
 /** Both protocols, and what whoever runs the registry asks it. Knows neither Lambda nor Node's server. */
 export function createApp({ registry, signer, log, isReady, settings }: AppOptions): Hono {
-  const v1Options = { registry, ...settings, allow: authentication(settings.authentication, registry) };
+  const v1Options = { registry, isReady, ...settings, allow: authentication(settings.authentication, registry) };
   const v2Options = { registry, signer, storageRedirect: settings.storageRedirect };
-  const app = new Hono()
-    .use(requestId())
+  const app = new Hono().use(requestId());
+  if (settings.cors) app.use(corsOf(settings.cors));
+  app
     .notFound((c) => c.json({ error: `there is no ${c.req.method} ${c.req.path}` }, 404))
     .get('/', (c) => answer(c, settings.issue))
     .get('/healthz', (c) => c.json({ status: 'ok' }))
@@ -58,6 +69,17 @@ async function refuseV2(): Promise<never> {
 async function refuseWrites(c: Context, next: Next): Promise<void> {
   if (!['GET', 'HEAD'].includes(c.req.method)) throw new RegistryError('UNSUPPORTED', 'this registry is read-only');
   await next();
+}
+
+function corsOf({ origins, methods, headers, exposeHeaders, supportsCredentials, maxAgeSeconds }: CorsSettings) {
+  return cors({
+    origin: origins.includes('*') ? '*' : origins,
+    ...(methods && { allowMethods: methods }),
+    ...(headers && { allowHeaders: headers }),
+    ...(exposeHeaders && { exposeHeaders }),
+    ...(supportsCredentials && { credentials: true }),
+    ...(maxAgeSeconds !== undefined && { maxAge: maxAgeSeconds }),
+  });
 }
 
 function onError(log: Log) {

@@ -23,6 +23,15 @@ export function contentLengthOf(c: Context): number | undefined {
   return header === undefined ? undefined : Number(header);
 }
 
+/**
+ * Whether the client has this content already.
+ * @see https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2
+ */
+export function isKnown(c: Context, etag: string): boolean {
+  const known = c.req.header('If-None-Match')?.split(',') ?? [];
+  return known.some((item) => ['*', etag, `W/${etag}`].includes(item.trim()));
+}
+
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
 /**

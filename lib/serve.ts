@@ -28,7 +28,7 @@ export async function serve(config: Config, { log, version }: { log: Log; versio
   const storage = await openStorage(config.storage);
   const isReadOnly = !(await mayWrite(storage));
   if (isReadOnly) log.warning('a newer Stowage writes to this storage; this one is too old to, and serves reads only');
-  for (const key of withoutEffect(config)) log.warning(`${key} is set, but has no effect in this version`);
+  if (config.mirroring) log.warning('mirroring.source is set, but has no effect in this version');
   if (!config.secretKey && config.storage.driver === 's3') {
     log.warning('secret_key is not set: an upload can only be continued by this process, and not after a restart');
   }
@@ -50,6 +50,8 @@ export async function serve(config: Config, { log, version }: { log: Log; versio
       storageRedirect: config.storageRedirect,
       issue: (config.issue ?? true) as JsonValue,
       ...(!config.standalone && !config.disableTokenAuth && { authentication: await authenticationOf(config) }),
+      ...(config.nginxXAccelRedirect && { nginxRedirect: config.nginxXAccelRedirect }),
+      ...(config.cors && { cors: config.cors }),
       ...(config.registryEndpoints && { registryEndpoints: config.registryEndpoints }),
       ...(config.debug && { debug: { version, flavor: config.flavor ?? '' } }),
     },
@@ -86,13 +88,6 @@ function sweep(storage: StorageDriver, log: Log): void {
   const run = () => void removeExpiredScraps(storage).catch((error) => log.warning('could not sweep', { error }));
   run();
   setInterval(run, SWEEP_MS).unref();
-}
-
-/** Keys that are understood, and whose features are not there yet. */
-function withoutEffect(config: Config): string[] {
-  const { mirroring, cors, nginxXAccelRedirect } = config;
-  const keys = { mirroring, cors, nginx_x_accel_redirect: nginxXAccelRedirect };
-  return Object.entries(keys).flatMap(([key, value]) => (value ? [key] : []));
 }
 
 async function answers(storage: StorageDriver): Promise<boolean> {

@@ -21,6 +21,10 @@ export type V1Options = {
   isMirror: boolean;
   /** Whether clients fetch layers from storage itself, where storage has URLs. */
   storageRedirect: boolean;
+  /** Where nginx, in front of us, finds the files of storage; it then sends layers itself. */
+  nginxRedirect?: string;
+  /** Whether storage answers. */
+  isReady: () => Promise<boolean>;
   /** `host[:port]`, comma-separated or a list, where clients find the images; the request's `Host` if absent. */
   registryEndpoints?: string | string[];
   /** What `debug: true` tells everybody who asks. */

@@ -14,7 +14,7 @@ const MAX_IMAGE_JSON_BYTES = 4 * MiB;
 const TOO_OLD =
   'X-Docker-Checksum-Payload not set.  If you are using the Docker daemon, you should upgrade to version 0.10 or later';
 
-export const imageRoutes = ({ registry: { images }, allow, storageRedirect }: V1Options) =>
+export const imageRoutes = ({ registry: { images }, allow, storageRedirect, nginxRedirect }: V1Options) =>
   new Hono()
     .get('/images/:id/json', allow, async (c) => {
       const id = parseImageId(c.req.param('id'));
@@ -58,6 +58,7 @@ export const imageRoutes = ({ registry: { images }, allow, storageRedirect }: V1
       };
       const status = range ? 206 : 200;
       if (c.req.method === 'HEAD') return c.body(null, status, headers);
+      if (nginxRedirect) return c.body(null, 200, { 'X-Accel-Redirect': `${nginxRedirect}/${layer.key}` });
       const content = await images.openLayer(layer, { redirect: storageRedirect, ...(range && { range }) });
       return 'url' in content ? c.redirect(content.url.href, 302) : c.body(content.body, status, headers);
     })

@@ -1,18 +1,29 @@
+import { hostname } from 'node:os';
 import { Hono } from 'hono';
 import { answer } from './answers.ts';
 import type { V1Options } from './app.ts';
 
-/** `_ping`, which docker asks to find out whether there is a registry, and whether it is its own index. */
-export const statusRoutes = ({ isStandalone, isMirror, debug }: V1Options) =>
-  new Hono().get('/_ping', (c) => {
-    const standalone = isMirror ? 'mirror' : isStandalone ? 'True' : 'False'; // a Python bool, and clients know it so
-    const headers = { 'X-Docker-Registry-Standalone': standalone };
-    if (!debug) return answer(c, {}, { headers });
-    return answer(
-      c,
-      { versions: { stowage: debug.version, node: process.versions.node } },
-      {
-        headers: { ...headers, 'X-Docker-Registry-Config': debug.flavor },
-      },
-    );
-  });
+/**
+ * `_ping`, which docker asks to find out whether there is a registry, and whether it is its own index; and `_status`, which
+ * load balancers asked.
+ */
+export const statusRoutes = ({ isStandalone, isMirror, debug, isReady }: V1Options) =>
+  new Hono()
+    .get('/_status', async (c) => {
+      const isUp = await isReady();
+      const failures = isUp ? {} : { storage: 'does not answer' };
+      const status = isUp ? 200 : 503;
+      return answer(c, { failures, host: hostname(), services: ['storage'] }, { status });
+    })
+    .get('/_ping', (c) => {
+      const standalone = isMirror ? 'mirror' : isStandalone ? 'True' : 'False'; // a Python bool, and clients know it so
+      const headers = { 'X-Docker-Registry-Standalone': standalone };
+      if (!debug) return answer(c, {}, { headers });
+      return answer(
+        c,
+        { versions: { stowage: debug.version, node: process.versions.node } },
+        {
+          headers: { ...headers, 'X-Docker-Registry-Config': debug.flavor },
+        },
+      );
+    });

@@ -1,5 +1,6 @@
 import { Hono } from 'hono';
 import { RegistryError } from '../errors.ts';
+import { isKnown } from '../http.ts';
 import { parseDigest, parseRepositoryName } from '../names.ts';
 import { parseRange } from '../range.ts';
 import type { V2Options } from './app.ts';
@@ -13,10 +14,12 @@ export const blobRoutes = ({ registry: { blobs }, storageRedirect }: V2Options) 
       const repository = parseRepositoryName(c.req.param('name'));
       const digest = parseDigest(c.req.param('digest'));
       const link = await blobs.stat(repository, digest);
+      const etag = `"${digest}"`;
       c.header('Docker-Content-Digest', digest);
+      c.header('ETag', etag);
+      if (isKnown(c, etag)) return c.body(null, 304);
       c.header('Content-Type', 'application/octet-stream');
       c.header('Accept-Ranges', 'bytes');
-      c.header('ETag', `"${digest}"`);
       if (c.req.method === 'HEAD') return c.body(null, 200, { 'Content-Length': String(link.sizeBytes) });
 
       const url = storageRedirect ? await blobs.presign(link) : undefined;

@@ -1,7 +1,7 @@
 import { type Context, Hono } from 'hono';
 import { MiB, readAtMost } from '../bytes.ts';
 import { RegistryError } from '../errors.ts';
-import { bodyOf, originOf } from '../http.ts';
+import { bodyOf, isKnown, originOf } from '../http.ts';
 import { parseReference, parseRepositoryName, parseTag, type Tag } from '../names.ts';
 import type { V2Options } from './app.ts';
 
@@ -20,10 +20,14 @@ export const manifestRoutes = ({ registry: { manifests } }: V2Options) =>
       const repository = parseRepositoryName(c.req.param('name'));
       const reference = parseReference(c.req.param('reference'));
       const { digest, mediaType, bytes } = await manifests.get(repository, reference);
+      const etag = `"${digest}"`;
+      c.header('Docker-Content-Digest', digest);
+      c.header('ETag', etag);
+      // What a tag names may change; what a digest names may at most be deleted.
+      c.header('Cache-Control', 'no-cache');
+      if (isKnown(c, etag)) return c.body(null, 304);
       c.header('Content-Type', mediaType);
       c.header('Content-Length', String(bytes.length));
-      c.header('Docker-Content-Digest', digest);
-      c.header('ETag', `"${digest}"`);
       return c.req.method === 'HEAD' ? c.body(null) : c.body(bytes);
     })
 

@@ -305,6 +305,60 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
         }
       });
 
+      it('answers 304 to a client that has the manifest or the blob', async () => {
+        const { manifest, digest } = await pushImage('images/app', 'v1', 'one');
+        const headers = { 'If-None-Match': `"sha256:0", "${digest}"` };
+        const known = await client.send('GET', '/v2/images/app/manifests/v1', { headers });
+        assert.deepEqual([known.status, known.headers.get('ETag')], [304, `"${digest}"`]);
+        const config = manifest.config?.digest;
+        const blob = await client.send('GET', `/v2/images/app/blobs/${config}`, {
+          headers: { 'If-None-Match': `"${config}"` },
+        });
+        assert.equal(blob.status, 304);
+        const other = await client.send('GET', '/v2/images/app/manifests/v1', { headers: { 'If-None-Match': '"x"' } });
+        assert.equal(other.status, 200);
+      });
+
+      it('lists what refers to a manifest, also before that is there', async () => {
+        const subject = { mediaType: OCI_MANIFEST, digest: digestOf('not yet'), size: 7 };
+        const { digest: empty } = await client.pushBlob('images/refs', Buffer.from('{}'));
+        const config = { mediaType: 'application/vnd.oci.empty.v1+json', digest: empty, size: 2 };
+        const push = async (artifactType: string) => {
+          const artifact = {
+            schemaVersion: 2,
+            mediaType: OCI_MANIFEST,
+            artifactType,
+            config,
+            layers: [config],
+            subject,
+          };
+          const bytes = JSON.stringify(artifact);
+          const response = await client.pushManifest('images/refs', digestOf(bytes), artifact);
+          assert.equal(response.headers.get('OCI-Subject'), subject.digest);
+          return { mediaType: OCI_MANIFEST, digest: digestOf(bytes), size: bytes.length, artifactType };
+        };
+        const [signature, sbom] = [await push('a/signature'), await push('a/sbom')];
+        const all = await client.send('GET', `/v2/images/refs/referrers/${subject.digest}`);
+        assert.equal(all.headers.get('Content-Type'), OCI_INDEX);
+        const byDigest = (a: { digest: string }, b: { digest: string }) => (a.digest < b.digest ? -1 : 1);
+        const { manifests } = (await all.json()) as { manifests: (typeof sbom)[] };
+        assert.deepEqual(manifests, [signature, sbom].sort(byDigest));
+        const some = await client.send('GET', `/v2/images/refs/referrers/${subject.digest}?artifactType=a/sbom`);
+        assert.equal(some.headers.get('OCI-Filters-Applied'), 'artifactType');
+        assert.deepEqual(((await some.json()) as { manifests: unknown[] }).manifests, [sbom]);
+        await client.send('DELETE', `/v2/images/refs/manifests/${sbom.digest}`);
+        const left = await client.send('GET', `/v2/images/refs/referrers/${subject.digest}`);
+        assert.deepEqual(((await left.json()) as { manifests: unknown[] }).manifests, [signature]);
+      });
+
+      it('gives a manifest put by digest the tags of the query', async () => {
+        const { manifest, digest } = await pushImage('images/tagged', 'first', 'one');
+        const put = await client.pushManifest('images/tagged', `${digest}?tag=a&tag=b`, manifest);
+        assert.deepEqual([put.status, put.headers.get('OCI-Tag')], [201, 'a, b']);
+        const list = await client.send('GET', '/v2/images/tagged/tags/list');
+        assert.deepEqual(((await list.json()) as { tags: string[] }).tags, ['a', 'b', 'first']);
+      });
+
       it('never sends Docker-Distribution-Api-Version', async () => {
         for (const path of ['/v2/', '/v2/images/app/manifests/v1', '/v2/images/app/tags/list', '/v2/none']) {
           const response = await client.send('GET', path);
