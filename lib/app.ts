@@ -1,9 +1,10 @@
-import { type Context, Hono, type Next } from 'hono';
+import { type Context, Hono, type MiddlewareHandler, type Next } from 'hono';
 import { cors } from 'hono/cors';
 import { requestId } from 'hono/request-id';
 import type { CorsConfig } from './config/config.ts';
 import { errorResponse, isOurFault } from './error-response.ts';
 import { RegistryError } from './errors.ts';
+import { refuseTheRest } from './http.ts';
 import type { JsonValue } from './json.ts';
 import type { Log } from './log.ts';
 import type { Registry } from './registry/registry.ts';
@@ -20,6 +21,8 @@ export type AppOptions = {
   /** Whether requests should come here: false while storage does not answer, or the process is about to end. */
   isReady: () => Promise<boolean>;
   settings: AppSettings;
+  /** Runs around every request: an access log, say. */
+  around?: MiddlewareHandler;
 };
 
 export type CorsSettings = Pick<
@@ -46,19 +49,20 @@ export type AppSettings = {
 };
 
 /** Both protocols, and what whoever runs the registry asks it. Knows neither Lambda nor Node's server. */
-export function createApp({ registry, signer, log, isReady, settings }: AppOptions): Hono {
+export function createApp({ registry, signer, log, isReady, settings, around }: AppOptions): Hono {
   const v1Options = { registry, isReady, ...settings, allow: authentication(settings.authentication, registry) };
   const v2Options = { registry, signer, storageRedirect: settings.storageRedirect };
   const app = new Hono().use(requestId());
+  if (around) app.use(around);
   if (settings.cors) app.use(corsOf(settings.cors));
   app
-    .notFound((c) => c.json({ error: `there is no ${c.req.method} ${c.req.path}` }, 404))
     .get('/', (c) => answer(c, settings.issue))
     .get('/healthz', (c) => c.json({ status: 'ok' }))
     .get('/readyz', async (c) => ((await isReady()) ? c.json({ status: 'ok' }) : c.json({ status: 'not ready' }, 503)));
   if (settings.isReadOnly) app.use(refuseWrites);
   if (settings.authentication) app.use('/v2/*', refuseV2);
-  return app.onError(onError(log)).route('/', createV1(v1Options)).route('/', createV2(v2Options));
+  app.onError(onError(log)).route('/', createV1(v1Options)).route('/', createV2(v2Options));
+  return refuseTheRest(app, '');
 }
 
 /** The index knows v1's tokens only, so there is nobody to ask whether a v2 client may come in. */

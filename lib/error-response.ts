@@ -27,6 +27,7 @@ const STATUS: Record<ErrorCode, number> = {
   UNSUPPORTED: 405,
   CHECKSUM_MISSING: 412,
   IMAGE_CHECKSUM_INVALID: 400,
+  IMAGE_DIFF_UNKNOWN: 400,
   IMAGE_EXISTS: 409,
   IMAGE_ID_INVALID: 404,
   IMAGE_INCOMPLETE: 400,
@@ -39,6 +40,9 @@ const STATUS: Record<ErrorCode, number> = {
   TAG_UNKNOWN: 404,
 };
 
+/** For the caches of the day when v1 was new, and those of today. */
+export const NOT_CACHED = { 'Cache-Control': 'no-cache', Expires: '-1', Pragma: 'no-cache' };
+
 /**
  * The only writer of error bodies: `{"error"}` for v1, `{"errors": [{code, message, detail}]}` for v2.
  * What is not a `RegistryError` is our fault: the client learns no more than that, the log (by the caller) all of it.
@@ -49,7 +53,7 @@ export function errorResponse(protocol: Protocol, thrown: Error): Response {
     protocol === 'v1'
       ? { error: message }
       : { errors: [{ code, message, ...(detail !== undefined && { detail: detail as JsonObject }) }] };
-  return Response.json(body, { status: STATUS[code], headers });
+  return Response.json(body, { status: STATUS[code], headers: { ...NOT_CACHED, ...headers } });
 }
 
 /** Whether the operator should know: the client did nothing wrong. */

@@ -34,15 +34,18 @@ export function isKnown(c: Context, etag: string): boolean {
 
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
+/** A path that no route takes, only what takes every path. */
+const NOWHERE = '/%00';
+
 /**
  * Answers what none of an app's routes took: 405 if another method would have been right, else 404. To be added last.
  * @param prefix where the app is mounted
  */
 export function refuseTheRest(routes: Hono, prefix: string): Hono {
+  const matching = (method: string, path: string) => routes.router.match(method, path)[0].length;
   return routes.all('*', (c) => {
     const { method, path } = c.req;
-    // This handler matches always; a route is there where another one does too.
-    const allowed = METHODS.filter((other) => routes.router.match(other, path.slice(prefix.length))[0].length > 1);
+    const allowed = METHODS.filter((other) => matching(other, path.slice(prefix.length)) > matching(other, NOWHERE));
     if (allowed.length === 0) throw new RegistryError('NAME_UNKNOWN', `there is no ${path}`);
     throw new RegistryError('UNSUPPORTED', `${path} does not take ${method}`, {
       headers: { Allow: allowed.join(', ') },

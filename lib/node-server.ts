@@ -3,7 +3,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
-import { Hono, type MiddlewareHandler } from 'hono';
+import type { Hono, MiddlewareHandler } from 'hono';
 import type { RequestIdVariables } from 'hono/request-id';
 import type { Log } from './log.ts';
 
@@ -24,11 +24,7 @@ export type NodeServer = {
   kill(): void;
 };
 
-export async function startNodeServer(
-  app: Hono,
-  { host, port, log }: { host: string; port: number; log: Log },
-): Promise<NodeServer> {
-  const logged = new Hono<{ Bindings: HttpBindings }>().use(logAccess(log)).route('/', app);
+export async function startNodeServer(app: Hono, { host, port }: { host: string; port: number }): Promise<NodeServer> {
   const server = createServer(
     {
       headersTimeout: HEADERS_MS,
@@ -37,7 +33,7 @@ export async function startNodeServer(
       maxHeaderSize: MAX_HEADER_BYTES,
       noDelay: true,
     },
-    getRequestListener(logged.fetch, { overrideGlobalObjects: false }),
+    getRequestListener(app.fetch, { overrideGlobalObjects: false }),
   );
   server.setTimeout(IDLE_MS);
   await listen(server, host, port);
@@ -64,7 +60,7 @@ function listen(server: Server, host: string, port: number): Promise<void> {
 }
 
 /** One line when the last byte has gone, or the connection has broken. Never the query: it may hold a session. */
-function logAccess(log: Log): MiddlewareHandler<{ Bindings: HttpBindings; Variables: RequestIdVariables }> {
+export function accessLog(log: Log): MiddlewareHandler<{ Bindings: HttpBindings; Variables: RequestIdVariables }> {
   return async (c, next) => {
     const { incoming, outgoing } = c.env;
     const { socket } = incoming;

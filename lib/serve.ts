@@ -6,7 +6,7 @@ import type { JsonValue } from './json.ts';
 import { layout } from './layout.ts';
 import { mayWrite } from './layout-version.ts';
 import type { Log } from './log.ts';
-import { type NodeServer, startNodeServer } from './node-server.ts';
+import { accessLog, type NodeServer, startNodeServer } from './node-server.ts';
 import { Background } from './registry/background.ts';
 import { removeExpiredScraps } from './registry/chunked-upload.ts';
 import { createRegistry } from './registry/registry.ts';
@@ -41,6 +41,7 @@ export async function serve(config: Config, { log, version }: { log: Log; versio
     registry: createRegistry(storage, { copiesLayers: config.v1Layers === 'copy', background }),
     signer: new SessionSigner(config.secretKey ?? randomBytes(32).toString('hex')),
     log,
+    around: accessLog(log),
     isReady: async () => !isStopping && (await answers(storage)),
     settings: {
       isReadOnly,
@@ -56,7 +57,7 @@ export async function serve(config: Config, { log, version }: { log: Log; versio
       ...(config.debug && { debug: { version, flavor: config.flavor ?? '' } }),
     },
   });
-  const server = await startNodeServer(app, { host: config.host, port: config.port, log });
+  const server = await startNodeServer(app, { host: config.host, port: config.port });
   return {
     ...server,
     async stop() {

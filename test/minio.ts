@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { CreateBucketCommand, ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3';
 import type { S3DriverOptions } from '../lib/storage/s3-client.ts';
 
 export type Minio = {
@@ -67,6 +67,14 @@ export async function startMinio({ region = 'us-east-1' }: { region?: string } =
     await stop();
     throw new Error(`MinIO (${binary}) did not start; it said:\n${log}`, { cause });
   }
+}
+
+/** Uploads in parts that nobody has completed or aborted. */
+export async function unfinishedUploads({ endpoint, credentials, bucket }: Minio): Promise<string[]> {
+  const client = new S3Client({ endpoint, credentials, region: 'us-east-1', forcePathStyle: true });
+  const { Uploads } = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket }));
+  client.destroy();
+  return (Uploads ?? []).map((upload) => `${upload.Key} ${upload.UploadId}`);
 }
 
 async function findMinio(): Promise<string> {

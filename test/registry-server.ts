@@ -37,7 +37,7 @@ export async function startRegistry(
       ...settings,
     },
   });
-  const server = await startNodeServer(app, { host: '127.0.0.1', port: 0, log });
+  const server = await startNodeServer(app, { host: '127.0.0.1', port: 0 });
   return {
     url: server.url,
     idle: () => background.idle(),

@@ -61,7 +61,7 @@ export class ImageIndex {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const object = await this.#storage.get(key);
       const before = object && (await readAll(object.body));
-      const after = await change(before && parseEntries(before));
+      const after = await change(before && readEntries(before));
       if (!after || (before && Buffer.from(before).equals(after))) return;
       const condition = object ? { ifMatch: object.info.etag } : { ifAbsent: true };
       if (await this.#storage.put(key, after, { contentType: 'application/json', ...condition })) return;
@@ -86,6 +86,13 @@ function merge(announced: JsonObject[], stored: JsonObject[]): Entry[] {
   return [...entries.values()];
 }
 
+/** What is stored: entries that docker-registry should not have taken are passed over. */
+function readEntries(bytes: Uint8Array): JsonObject[] {
+  const value = parseJson(bytes);
+  return Array.isArray(value) ? value.filter(isJsonObject) : [];
+}
+
+/** @throws RegistryError INDEX_INVALID */
 function parseEntries(bytes: Uint8Array): JsonObject[] {
   const value = parseJson(bytes);
   if (value === undefined) throw new RegistryError('INDEX_INVALID', 'Error Decoding JSON');

@@ -7,6 +7,7 @@ import { ImageIndex } from './image-index.ts';
 import { ImageLayers } from './image-layers.ts';
 import { ImageManifests } from './image-manifests.ts';
 import { ImageOwners } from './image-owners.ts';
+import { ImagePushes } from './image-pushes.ts';
 import { ImageViews } from './image-views.ts';
 import { Images } from './images.ts';
 import { Manifests, type OnTagChange } from './manifests.ts';
@@ -24,6 +25,7 @@ export type Registry = {
   blobs: Blobs;
   catalog: Catalog;
   imageIndex: ImageIndex;
+  imagePushes: ImagePushes;
   images: Images;
   manifests: Manifests;
   referrers: Referrers;
@@ -65,10 +67,11 @@ export function createRegistry(storage: StorageDriver, { copiesLayers, backgroun
     blobs,
     catalog,
     imageIndex,
+    imagePushes: new ImagePushes(storage, images, layers),
     images,
     manifests: new Manifests(storage, { blobs, tags, imageManifests, referrers, onTagChange }),
     referrers,
-    repositories: new Repositories(storage, { tags, images, metadata: tagMetadata, owners }),
+    repositories: new Repositories(storage, { tags, images, metadata: tagMetadata, owners, search }),
     search,
     tagMetadata,
     tags,

@@ -7,6 +7,7 @@ import type { StorageDriver } from '../storage/driver.ts';
 import type { ImageOwners } from './image-owners.ts';
 import type { Images } from './images.ts';
 import { pythonJson } from './python-json.ts';
+import type { Search } from './search.ts';
 import { type TagMetadata, tagMetadata } from './tag-metadata.ts';
 import { type Tags, unknownTag } from './tags.ts';
 
@@ -17,16 +18,18 @@ export class Repositories {
   readonly #images: Images;
   readonly #metadata: TagMetadata;
   readonly #owners: ImageOwners;
+  readonly #search: Search;
 
   constructor(
     storage: StorageDriver,
-    dependencies: { tags: Tags; images: Images; metadata: TagMetadata; owners: ImageOwners },
+    dependencies: { tags: Tags; images: Images; metadata: TagMetadata; owners: ImageOwners; search: Search },
   ) {
     this.#storage = storage;
     this.#tags = dependencies.tags;
     this.#images = dependencies.images;
     this.#metadata = dependencies.metadata;
     this.#owners = dependencies.owners;
+    this.#search = dependencies.search;
   }
 
   /** Whether anything is kept under this name, in either view. Two storage requests, side by side. */
@@ -55,6 +58,7 @@ export class Repositories {
     if (!exists) throw new RegistryError('IMAGE_UNKNOWN', 'Image not found');
     await this.#owners.add(repository, ancestry ?? [id]);
     await this.#tags.setImage(repository, tag, id);
+    this.#search.forget();
     await this.#metadata.put(repository, tag, tagMetadata(userAgent, new Date()));
   }
 
@@ -90,6 +94,7 @@ export class Repositories {
   async delete(repository: RepositoryName): Promise<void> {
     await this.checkExists(repository);
     for (const prefix of foldersOf(repository)) await this.#deleteAll(prefix);
+    this.#search.forget();
   }
 
   async #deleteAll(prefix: KeyPrefix): Promise<void> {

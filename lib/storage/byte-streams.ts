@@ -68,10 +68,7 @@ export function streamReadable(source: Readable, asError: (error: unknown) => un
 export type Offsets = { start: number; endExclusive: number };
 
 /** @throws RangeError unless `range` begins within an object of this size; S3 cuts an end that lies behind it, and so do we */
-export function offsetsWithin(
-  range: ByteRange | undefined,
-  sizeBytes: number,
-): { start: number; endExclusive: number } {
+export function offsetsWithin(range: ByteRange | undefined, sizeBytes: number): Offsets {
   if (!range) return { start: 0, endExclusive: sizeBytes };
   assertRange(range);
   if (range.start >= sizeBytes) {

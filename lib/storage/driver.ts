@@ -41,7 +41,11 @@ export class StorageUnavailableError extends Error {
 export interface StorageDriver {
   head(key: Key): Promise<ObjectInfo | undefined>;
 
-  /** `range` must lie within the object. `info.sizeBytes` is the size of the whole object all the same. */
+  /**
+   * `info.sizeBytes` is the size of the whole object even with a `range`, which must begin within it. The body has to be read
+   * to its end or cancelled: until then it keeps a connection or a file open.
+   * @throws RangeError if the range begins behind the end
+   */
   get(key: Key, options?: { range?: ByteRange; signal?: AbortSignal }): Promise<StoredObject | undefined>;
 
   /** Small objects only. `undefined` if the condition did not hold; then nothing was written. */
@@ -49,7 +53,8 @@ export interface StorageDriver {
 
   /**
    * Objects of any size, with back-pressure and bounded memory. The object appears whole when `body` has ended well, and
-   * never if `body` throws or `signal` aborts: then nothing is left behind and the error is thrown on.
+   * never if `body` throws or `signal` aborts before the last request is sent: then nothing is left behind, and what was
+   * thrown (or the signal's reason) is thrown on.
    * `undefined` if the condition did not hold at the end; then nothing was written.
    */
   putStream(key: Key, body: AsyncIterable<Uint8Array>, options?: PutStreamOptions): Promise<ETag | undefined>;

@@ -93,7 +93,7 @@ async function removeIfEmpty(directory: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return true; // another delete was faster
-    if (hasCode(error, 'ENOTEMPTY', 'EEXIST', 'EBUSY', 'EPERM')) return false;
+    if (hasCode(error, 'ENOTEMPTY', 'EEXIST', 'EBUSY', 'EPERM', 'EACCES')) return false; // listings leave out empty ones anyway
     throw error;
   }
 }

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { access, type FileHandle, mkdir, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { KeyLocks } from '../key-locks.ts';
 import type { Key, KeyPrefix } from '../layout.ts';
 import { offsetsWithin, watchBody } from './byte-streams.ts';
 import type {
@@ -21,7 +22,6 @@ import { fold, partsOfKey, spellingOnDisk, TEMPORARY_FOLDER } from './file-keys.
 import { type Folder, walkFiles, walkFolders } from './file-listing.ts';
 import { createUpload, folderOfUpload, joinParts, readParts, writePart } from './file-multipart.ts';
 import { streamFile } from './file-stream.ts';
-import { KeyLocks } from './key-locks.ts';
 
 const DAY_MILLISECONDS = 24 * 60 * 60 * 1000;
 

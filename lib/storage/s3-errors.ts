@@ -22,6 +22,7 @@ const MAY_PASS = new Set([
   'RequestLimitExceeded',
   'OperationAborted',
   'ConditionalRequestConflict',
+  'NoSuchUpload', // where it is no answer: the parts are gone, but the client can send them again
 ]);
 const STATUS_MAY_PASS = new Set([429, 500, 502, 503, 504]);
 

@@ -233,6 +233,7 @@ export class S3Driver implements StorageDriver {
       }
     }
   }
+
   /** Where the server is not AWS itself one request more with `ifMatch`, as that may not be understood. */
   async delete(key: Key, { ifMatch }: { ifMatch?: ETag } = {}): Promise<boolean> {
     // MinIO ignores If-Match here and deletes whatever there is (https://github.com/minio/minio/issues/21677). Asking

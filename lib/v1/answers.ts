@@ -1,10 +1,8 @@
 import type { Context } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { NOT_CACHED } from '../error-response.ts';
 import type { JsonValue } from '../json.ts';
 import { pythonJson } from '../registry/python-json.ts';
-
-/** What every v1 answer carries unless it may be cached. */
-export const NOT_CACHED = { 'Cache-Control': 'no-cache', Expires: '-1', Pragma: 'no-cache' };
 
 const YEAR_MS = 365 * 24 * 60 * 60 * 1000;
 
@@ -23,9 +21,10 @@ export function answer(
   value: JsonValue,
   options: { status?: ContentfulStatusCode; headers?: Record<string, string | string[]> } = {},
 ): Response {
-  return c.body(pythonJson(value, { sortKeys: true }), options.status ?? 200, {
+  const { status = 200, headers = {} } = options;
+  return c.body(pythonJson(value, { sortKeys: true }), status, {
     'Content-Type': 'application/json',
-    ...NOT_CACHED,
-    ...options.headers,
+    ...('Cache-Control' in headers ? {} : NOT_CACHED),
+    ...headers,
   });
 }

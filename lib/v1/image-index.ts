@@ -1,9 +1,10 @@
 import { type Context, Hono } from 'hono';
 import { MiB, readAtMost } from '../bytes.ts';
+import { NOT_CACHED } from '../error-response.ts';
 import { RegistryError } from '../errors.ts';
 import { bodyOf } from '../http.ts';
 import { parseV1RepositoryName } from '../names.ts';
-import { answer, NOT_CACHED } from './answers.ts';
+import { answer } from './answers.ts';
 import type { V1Options } from './app.ts';
 import { tokenHeaders } from './token.ts';
 

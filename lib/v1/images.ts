@@ -1,10 +1,12 @@
 import { type Context, Hono } from 'hono';
 import { MiB, readAtMost } from '../bytes.ts';
+import { NOT_CACHED } from '../error-response.ts';
 import { RegistryError } from '../errors.ts';
 import { bodyOf } from '../http.ts';
 import { parseImageId } from '../names.ts';
 import { parseRange } from '../range.ts';
 import { parseImageJson } from '../registry/image-json.ts';
+import type { ClaimedChecksums } from '../registry/image-pushes.ts';
 import { answer, cachedForAYear } from './answers.ts';
 import type { V1Options } from './app.ts';
 import { accessOf } from './authentication.ts';
@@ -14,7 +16,7 @@ const MAX_IMAGE_JSON_BYTES = 4 * MiB;
 const TOO_OLD =
   'X-Docker-Checksum-Payload not set.  If you are using the Docker daemon, you should upgrade to version 0.10 or later';
 
-export const imageRoutes = ({ registry: { images }, allow, storageRedirect, nginxRedirect }: V1Options) =>
+export const imageRoutes = ({ registry: { images, imagePushes }, allow, storageRedirect, nginxRedirect }: V1Options) =>
   new Hono()
     .get('/images/:id/json', allow, async (c) => {
       const id = parseImageId(c.req.param('id'));
@@ -29,7 +31,8 @@ export const imageRoutes = ({ registry: { images }, allow, storageRedirect, ngin
       const bytes = await readAtMost(bodyOf(c), MAX_IMAGE_JSON_BYTES, 'the image JSON');
       const json = parseImageJson(id, bytes);
       await accessOf(c).checkPush(id, json.parent);
-      await images.putJson(json);
+      // No docker since 0.6 sends a checksum with the JSON; docker-registry allowed it all the same.
+      await imagePushes.putJson(json, c.req.header('X-Docker-Checksum'));
       return answer(c, true);
     })
 
@@ -46,7 +49,11 @@ export const imageRoutes = ({ registry: { images }, allow, storageRedirect, ngin
       const range = parseRange(c.req.header('Range'), layer.sizeBytes);
       // Docker that resumes at the very end wants just this: 416, and a length of nothing.
       if (range === 'unsatisfiable') {
-        return c.body(null, 416, { 'Content-Length': '0', 'Content-Range': `bytes */${layer.sizeBytes}` });
+        return c.body(null, 416, {
+          ...NOT_CACHED,
+          'Content-Length': '0',
+          'Content-Range': `bytes */${layer.sizeBytes}`,
+        });
       }
       const lengthBytes = range ? range.end - range.start + 1 : layer.sizeBytes;
       const headers = {
@@ -63,23 +70,35 @@ export const imageRoutes = ({ registry: { images }, allow, storageRedirect, ngin
       return 'url' in content ? c.redirect(content.url.href, 302) : c.body(content.body, status, headers);
     })
     .put('/images/:id/layer', allow, async (c) => {
-      await images.putLayer(parseImageId(c.req.param('id')), bodyOf(c), c.req.raw.signal);
+      await imagePushes.putLayer(parseImageId(c.req.param('id')), bodyOf(c), c.req.raw.signal);
       return answer(c, true);
+    })
+
+    .get('/images/:id/files', allow, async (c) => {
+      const id = parseImageId(c.req.param('id'));
+      const [files] = await Promise.all([images.files(id), accessOf(c).checkRead(id)]);
+      if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear());
+      return c.body(files, 200, { 'Content-Type': 'application/json', ...cachedForAYear() });
+    })
+    .get('/images/:id/diff', allow, async (c) => {
+      const id = parseImageId(c.req.param('id'));
+      const [diff] = await Promise.all([images.diff(id), accessOf(c).checkRead(id)]);
+      if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear());
+      return c.body(diff, 200, { 'Content-Type': 'application/json', ...cachedForAYear() });
     })
 
     .put('/images/:id/checksum', allow, async (c) => {
       const id = parseImageId(c.req.param('id'));
-      await images.confirmChecksum(id, claimedChecksums(c));
+      await imagePushes.confirmChecksum(id, claimedChecksums(c));
       return answer(c, true);
     });
 
-/** Docker 0.10 and newer sends both headers; a match in either is as good. */
-function claimedChecksums(c: Context): string[] {
-  const claimed = [c.req.header('X-Docker-Checksum-Payload'), c.req.header('X-Docker-Checksum')];
-  if (claimed.every((sum) => sum === undefined)) throw new RegistryError('CHECKSUM_MISSING', TOO_OLD);
-  const sums = claimed.filter((sum) => sum !== undefined).filter((sum) => sum !== '');
-  if (sums.length === 0) throw new RegistryError('IMAGE_CHECKSUM_INVALID', "Missing Image's checksum");
-  return sums;
+function claimedChecksums(c: Context): ClaimedChecksums {
+  const payload = c.req.header('X-Docker-Checksum-Payload');
+  const plain = c.req.header('X-Docker-Checksum');
+  if (payload === undefined && plain === undefined) throw new RegistryError('CHECKSUM_MISSING', TOO_OLD);
+  if (!payload && !plain) throw new RegistryError('IMAGE_CHECKSUM_INVALID', "Missing Image's checksum");
+  return { ...(payload && { payload }), ...(plain && { plain }) };
 }
 
 /** Whatever date the client names: an image that it has is the image that there is. */

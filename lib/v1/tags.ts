@@ -1,12 +1,13 @@
 import { type Context, Hono } from 'hono';
 import { type Bytes, KiB, readAtMost } from '../bytes.ts';
+import { NOT_CACHED } from '../error-response.ts';
 import { RegistryError } from '../errors.ts';
 import { bodyOf } from '../http.ts';
 import { parseJson } from '../json.ts';
 import { type ImageId, isImageId, parseV1RepositoryName, parseV1Tag } from '../names.ts';
 import { UNKNOWN_METADATA } from '../registry/tag-metadata.ts';
 import { unknownTag } from '../registry/tags.ts';
-import { answer, NOT_CACHED } from './answers.ts';
+import { answer } from './answers.ts';
 import type { V1Options } from './app.ts';
 
 const MAX_TAG_BYTES = 4 * KiB;

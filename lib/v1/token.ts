@@ -16,7 +16,7 @@ export function tokenHeaders(
   const signature = Array.from({ length: 16 }, () => LETTERS[randomInt(LETTERS.length)]).join('');
   const token = `Token signature=${signature},repository="${repository}",access=${access}`;
   return {
-    'X-Docker-Endpoints': registryEndpoints ?? new URL(c.req.url).host,
+    'X-Docker-Endpoints': registryEndpoints ?? c.req.header('Host') ?? new URL(c.req.url).host,
     'X-Docker-Token': token,
     'WWW-Authenticate': token,
   };

@@ -1,9 +1,10 @@
 import { Hono } from 'hono';
 import { KiB, readAtMost } from '../bytes.ts';
+import { NOT_CACHED } from '../error-response.ts';
 import { RegistryError } from '../errors.ts';
 import { bodyOf } from '../http.ts';
 import { parseJson } from '../json.ts';
-import { answer, NOT_CACHED } from './answers.ts';
+import { answer } from './answers.ts';
 
 const MAX_USER_BYTES = 64 * KiB;
 

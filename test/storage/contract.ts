@@ -24,7 +24,8 @@ const LARGE_BYTES = 30 * MiB;
 const MIN_PART_BYTES = 5 * MiB;
 
 export function storageContract(name: string, open: () => Promise<OpenedStorage>): void {
-  describe(`${name} keeps the storage contract`, () => {
+  // A driver that waits for ever fails, too.
+  describe(`${name} keeps the storage contract`, { timeout: 300_000 }, () => {
     let storage: OpenedStorage;
     let driver: StorageDriver;
     before(async () => {
@@ -242,6 +243,40 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         assert.equal(await driver.delete(at, { ifMatch: second }), true);
         assert.equal(await driver.head(at), undefined);
         assert.equal(await driver.delete(at, { ifMatch: second }), true, 'what is not there counts as deleted');
+      });
+    });
+
+    describe('copies', () => {
+      test('a copy has the same bytes, and what becomes of the original does not touch it', async () => {
+        const folder = freshFolder();
+        const [from, to] = [key(`${folder}from`), key(`${folder}deep/to`)];
+        await putText(from, 'first');
+        assert.equal(await driver.copyIfAbsent(from, to), true);
+        await putText(from, 'second');
+        assert.equal(await textAt(to), 'first');
+        await driver.delete(from);
+        assert.equal(await textAt(to), 'first');
+        assert.deepEqual(await storage.leftovers(), []);
+      });
+
+      test('a copy replaces nothing, and needs something to copy', async () => {
+        const folder = freshFolder();
+        const [from, to, missing] = [key(`${folder}from`), key(`${folder}to`), key(`${folder}missing`)];
+        await putText(from, 'from');
+        await putText(to, 'to');
+        assert.equal(await driver.copyIfAbsent(from, to), false);
+        assert.equal(await driver.copyIfAbsent(missing, key(`${folder}new`)), false);
+        assert.equal(await textAt(to), 'to');
+        assert.deepEqual(await keysOf(folder), [from, to]);
+      });
+
+      test('names that a URL would spell otherwise are copied too', async () => {
+        const folder = freshFolder();
+        for (const name of ['b%2Fc', 'a+b', 'a b', 'ä?#&']) {
+          await putText(key(folder + name), name);
+          assert.equal(await driver.copyIfAbsent(key(folder + name), key(`${folder}copy of ${name}`)), true);
+          assert.equal(await textAt(key(`${folder}copy of ${name}`)), name);
+        }
       });
     });
 

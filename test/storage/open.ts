@@ -1,13 +1,34 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { StorageDriver } from '../../lib/storage/driver.ts';
 import { FilesDriver } from '../../lib/storage/files.ts';
+import type { OpenedStorage } from './contract.ts';
 
-export type OpenedStorage = { driver: StorageDriver; close(): Promise<void> };
+export type { OpenedStorage };
 
 /** A directory of its own, gone when it is closed. */
 export async function openFiles(): Promise<OpenedStorage> {
   const root = await mkdtemp(join(tmpdir(), 'stowage-'));
-  return { driver: await FilesDriver.open(root), close: () => rm(root, { recursive: true, force: true }) };
+  return {
+    driver: await FilesDriver.open(root),
+    leftovers: () => readdir(join(root, '.tmp')),
+    close: () => rm(root, { recursive: true, force: true }),
+  };
+}
+
+/** A bucket of its own on a MinIO of its own, which ends when it is closed. */
+export async function openS3(): Promise<OpenedStorage> {
+  // Loaded only where it is used: suites on files start without the AWS SDK.
+  const { startMinio, unfinishedUploads } = await import('../minio.ts');
+  const { S3Driver } = await import('../../lib/storage/s3.ts');
+  const minio = await startMinio();
+  const driver = new S3Driver(minio.driverOptions);
+  return {
+    driver,
+    leftovers: () => unfinishedUploads(minio),
+    async close() {
+      await driver.close();
+      await minio.stop();
+    },
+  };
 }

@@ -2,18 +2,13 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  HeadObjectCommand,
-  type HeadObjectCommandOutput,
-  ListMultipartUploadsCommand,
-  S3Client,
-} from '@aws-sdk/client-s3';
+import { HeadObjectCommand, type HeadObjectCommandOutput, S3Client } from '@aws-sdk/client-s3';
 import { MiB, readAll } from '../../lib/bytes.ts';
 import type { Key, KeyPrefix } from '../../lib/layout.ts';
 import { StorageUnavailableError } from '../../lib/storage/driver.ts';
 import { S3Driver, type S3DriverOptions } from '../../lib/storage/s3.ts';
 import { PART_SIZE_BYTES, PARTS_IN_FLIGHT } from '../../lib/storage/s3-upload.ts';
-import { type Minio, startMinio } from '../minio.ts';
+import { type Minio, startMinio, unfinishedUploads } from '../minio.ts';
 import { storageContract } from './contract.ts';
 import { type FaultyProxy, type SeenRequest, startFaultyProxy } from './faulty-proxy.ts';
 
@@ -33,7 +28,7 @@ storageContract('the S3 driver', async () => {
   };
 });
 
-describe('the S3 driver', () => {
+describe('the S3 driver', { timeout: 300_000 }, () => {
   let minio: Minio;
   let proxy: FaultyProxy;
   /** Straight to MinIO. */
@@ -296,6 +291,12 @@ describe('the S3 driver', () => {
       assert.equal(await shaky.completeMultipart(upload, [part]), true);
     });
 
+    test('a large stream whose upload vanished has to be sent again', async () => {
+      proxy.fail(isCompletion, { kind: 'refuse', status: 404, code: 'NoSuchUpload' });
+      await assert.rejects(shaky.putStream(freshKey(), zeros(13 * MiB)), StorageUnavailableError);
+      assert.deepEqual(await unfinishedUploads(minio), []);
+    });
+
     test('a put that met another write is sent again', async () => {
       const at = freshKey();
       proxy.fail(isPut, { kind: 'refuse', status: 409, code: 'ConditionalRequestConflict' }, 2);
@@ -432,18 +433,11 @@ async function* zeros(sizeBytes: number, onRead: (sizeBytes: number) => void = (
 }
 
 async function until(isTrue: () => boolean): Promise<void> {
-  for (let round = 0; round < 500; round++) {
+  for (let round = 0; round < 2000; round++) {
     if (isTrue()) return;
     await sleep(10);
   }
-  assert.fail(`waited five seconds for ${isTrue}`);
-}
-
-async function unfinishedUploads(minio: Minio): Promise<string[]> {
-  const client = clientOf(minio);
-  const { Uploads } = await client.send(new ListMultipartUploadsCommand({ Bucket: minio.bucket }));
-  client.destroy();
-  return (Uploads ?? []).map((upload) => `${upload.Key} ${upload.UploadId}`);
+  assert.fail(`waited twenty seconds for ${isTrue}`);
 }
 
 async function headOf(minio: Minio, at: Key): Promise<HeadObjectCommandOutput> {

@@ -1,0 +1,199 @@
+// The push of a v1 image: its JSON, its layer, then the checksum, each in a request of its own. The mark `_inprogress` is
+// there from the first to the last of them.
+//
+// Nothing in the protocol tells two pushes of one image apart. So each step looks at what is there and changes it in one
+// go, under a lock for the image: a step of one push then fits what another has left, or is refused. The lock holds within
+// this process; between processes conditional writes leave only moments in which two pushes can mix, and what came of
+// that would be hidden or refused by its checksum.
+import { createHash, type Hash } from 'node:crypto';
+import { encodeText } from '../bytes.ts';
+import { CorruptLayerError } from '../compression/corrupt-layer-error.ts';
+import { RegistryError } from '../errors.ts';
+import { KeyLocks } from '../key-locks.ts';
+import { layout } from '../layout.ts';
+import type { ImageId } from '../names.ts';
+import type { StorageDriver } from '../storage/driver.ts';
+import { tarSum } from '../tar/tar-sum.ts';
+import { readChecksums, readClaim, tarSumVersionOf, writeChecksums } from './image-checksums.ts';
+import { noSuchParent, type ParsedImageJson } from './image-json.ts';
+import type { ImageLayers } from './image-layers.ts';
+import type { Images } from './images.ts';
+import { LayerScan } from './layer-scan.ts';
+import { pythonJson } from './python-json.ts';
+
+/** Sums that a client sent with PUT checksum. Docker 0.10 and newer sends both, older ones only the TarSum. */
+export type ClaimedChecksums = {
+  /** `X-Docker-Checksum-Payload` */
+  payload?: string;
+  /** `X-Docker-Checksum` */
+  plain?: string;
+};
+
+export class ImagePushes {
+  readonly #storage: StorageDriver;
+  readonly #images: Images;
+  readonly #layers: ImageLayers;
+  readonly #locks = new KeyLocks();
+
+  constructor(storage: StorageDriver, images: Images, layers: ImageLayers) {
+    this.#storage = storage;
+    this.#images = images;
+    this.#layers = layers;
+  }
+
+  /**
+   * Takes the JSON of an image, which begins its push: all checks, then the mark, then everything else.
+   * @param claim the checksum that the layer will have, from the few clients that send it so early
+   * @throws RegistryError IMAGE_INVALID if there is no such parent; IMAGE_EXISTS
+   */
+  async putJson(json: ParsedImageJson, claim?: string): Promise<void> {
+    await this.#locks.run(json.id, () => this.#putJson(json, claim));
+  }
+
+  async #putJson({ id, parent, bytes }: ParsedImageJson, claim: string | undefined): Promise<void> {
+    const [stored, isComplete, isView, ancestry] = await Promise.all([
+      this.#images.exists(id),
+      this.#images.isComplete(id),
+      this.#storage.head(layout.imageView(id)),
+      this.#ancestryOf(id, parent),
+    ]);
+    // The id of a view belongs to the manifest of which it is the digest.
+    if (isView || (stored && isComplete)) throw imageExists();
+    if (claim !== undefined && claim.split(':').length !== 2)
+      throw new RegistryError('IMAGE_CHECKSUM_INVALID', 'Invalid checksum format');
+    await this.#storage.put(layout.imageInProgress(id), encodeText('true'));
+    if (claim === undefined) await this.#storage.delete(layout.imageChecksum(id));
+    else await this.#storage.put(layout.imageChecksum(id), encodeText(claim));
+    await Promise.all([
+      this.#storage.put(layout.imageJson(id), bytes),
+      this.#storage.put(layout.imageAncestry(id), encodeText(pythonJson(ancestry))),
+    ]);
+  }
+
+  async #ancestryOf(id: ImageId, parent: ImageId | undefined): Promise<ImageId[]> {
+    if (!parent) return [id];
+    const ancestry = await this.#images.findAncestry(parent);
+    if (!ancestry || ancestry.includes(id)) throw noSuchParent();
+    return [id, ...ancestry];
+  }
+
+  /**
+   * Takes the layer of an image whose push is under way, in one pass. It is readable once a checksum agrees: one that came
+   * with the JSON, which is checked here, or else that of `confirmChecksum`.
+   * @throws RegistryError IMAGE_UNKNOWN, IMAGE_EXISTS, IMAGE_CHECKSUM_INVALID
+   */
+  async putLayer(id: ImageId, body: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void> {
+    const [json, before, isComplete] = await Promise.all([
+      this.#images.findJson(id),
+      this.#storage.head(layout.imageLayer(id)),
+      this.#images.isComplete(id),
+    ]);
+    if (!json) throw imageUnknown();
+    if (isComplete) throw imageExists();
+
+    const scan = new LayerScan();
+    const payload = createHash('sha256').update(json).update('\n');
+    const turn = new Turn(this.#locks, id);
+    try {
+      const key = layout.imageLayer(id);
+      const etag = await this.#storage.putStream(key, this.#untilTurn(turn, json, scan.through(body), payload), {
+        // Also where the lock does not reach: of two layers the one that ends later must not replace the other.
+        ...(before ? { ifMatch: before.etag } : { ifAbsent: true }),
+        ...(signal && { signal }),
+      });
+      if (!etag) throw imageExists();
+      const claim = await readClaim(this.#storage, id);
+      const sums = [`sha256:${payload.digest('hex')}`];
+      await Promise.all([this.#layers.keep(id, { ...scan.facts, key, etag }), writeChecksums(this.#storage, id, sums)]);
+      if (claim !== undefined) await this.#confirm(id, json, sums, { plain: claim });
+    } finally {
+      turn.end();
+    }
+  }
+
+  /**
+   * Hashes a layer as it passes. At its end it waits for the image's lock, and fails if the push is no longer the one that
+   * it began with; so the layer becomes visible under the lock.
+   */
+  async *#untilTurn(turn: Turn, json: Uint8Array, body: AsyncIterable<Uint8Array>, payload: Hash) {
+    for await (const chunk of body) {
+      payload.update(chunk);
+      yield chunk;
+    }
+    await turn.begin();
+    const [jsonNow, isComplete] = await Promise.all([this.#images.findJson(turn.id), this.#images.isComplete(turn.id)]);
+    if (isComplete) throw imageExists();
+    if (!jsonNow || !Buffer.from(json).equals(jsonNow)) throw checksumMismatch();
+  }
+
+  /**
+   * Ends the push of an image: if one of the client's sums is that of what arrived, the mark goes.
+   * @throws RegistryError IMAGE_UNKNOWN, IMAGE_EXISTS, IMAGE_CHECKSUM_INVALID
+   */
+  async confirmChecksum(id: ImageId, claimed: ClaimedChecksums): Promise<void> {
+    await this.#locks.run(id, async () => {
+      const [json, isComplete, sums] = await Promise.all([
+        this.#images.findJson(id),
+        this.#images.isComplete(id),
+        readChecksums(this.#storage, id),
+      ]);
+      if (!json) throw imageUnknown();
+      if (isComplete) throw new RegistryError('IMAGE_EXISTS', 'Cannot set this image checksum');
+      await this.#confirm(id, json, sums, claimed);
+    });
+  }
+
+  async #confirm(id: ImageId, json: Uint8Array, sums: string[], claimed: ClaimedChecksums): Promise<void> {
+    const layer = await this.#layers.describe(id);
+    const isPlainMatch = [claimed.payload, claimed.plain].some((sum) => sum !== undefined && sums.includes(sum));
+    // A TarSum costs reading the layer once more: only for clients that know no other sum.
+    const isMatch = isPlainMatch || (layer !== undefined && (await this.#isTarSum(id, json, claimed)));
+    if (!layer || !isMatch) throw checksumMismatch();
+    if (!isPlainMatch && claimed.plain) await writeChecksums(this.#storage, id, [...sums, claimed.plain]);
+    await this.#storage.delete(layout.imageInProgress(id));
+  }
+
+  async #isTarSum(id: ImageId, json: Uint8Array, { payload, plain }: ClaimedChecksums): Promise<boolean> {
+    const version = payload === undefined && plain !== undefined ? tarSumVersionOf(plain) : undefined;
+    const object = version !== undefined && (await this.#storage.get(layout.imageLayer(id)));
+    if (version === undefined || !object) return false;
+    try {
+      return (await tarSum(json, object.body, version)) === plain;
+    } catch (error) {
+      if (error instanceof CorruptLayerError) return false;
+      throw error;
+    }
+  }
+}
+
+/** The lock of an image, taken when a layer has ended, and given back when it is stored. */
+class Turn {
+  readonly id: ImageId;
+  readonly #locks: KeyLocks;
+  #release: (() => void) | undefined;
+
+  constructor(locks: KeyLocks, id: ImageId) {
+    this.#locks = locks;
+    this.id = id;
+  }
+
+  async begin(): Promise<void> {
+    this.#release = await this.#locks.acquire(this.id);
+  }
+
+  end(): void {
+    this.#release?.();
+  }
+}
+
+function checksumMismatch(): RegistryError {
+  return new RegistryError('IMAGE_CHECKSUM_INVALID', 'Checksum mismatch');
+}
+
+function imageExists(): RegistryError {
+  return new RegistryError('IMAGE_EXISTS', 'Image already exists');
+}
+
+function imageUnknown(): RegistryError {
+  return new RegistryError('IMAGE_UNKNOWN', 'Image not found');
+}
