@@ -46,9 +46,13 @@ export function refuseTheRest(routes: Hono, prefix: string): Hono {
   return routes.all('*', (c) => {
     const { method, path } = c.req;
     const allowed = METHODS.filter((other) => matching(other, path.slice(prefix.length)) > matching(other, NOWHERE));
-    if (allowed.length === 0) throw new RegistryError('NAME_UNKNOWN', `there is no ${path}`);
+    if (allowed.length === 0) return noSuchEndpoint(c);
     throw new RegistryError('UNSUPPORTED', `${path} does not take ${method}`, {
       headers: { Allow: allowed.join(', ') },
     });
   });
+}
+
+export function noSuchEndpoint(c: Context): never {
+  throw new RegistryError('NAME_UNKNOWN', `there is no ${c.req.path}`);
 }

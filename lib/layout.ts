@@ -46,6 +46,8 @@ export const layout = {
   /** A tag that starts with `_` has none: its key would be another tag's. */
   tagJson: (repository: RepositoryName, tag: Tag) =>
     tag.startsWith('_') ? undefined : at('repositories', partsOf(repository), `tag${tag}_json`),
+  /** Where docker-registry wrote the metadata of any tag. */
+  legacyTagJson: (repository: RepositoryName, tag: Tag) => at('repositories', partsOf(repository), `tag${tag}_json`),
   repositoryJson: (repository: RepositoryName) => at('repositories', partsOf(repository), 'json'),
   repositoryPrivate: (repository: RepositoryName) => at('repositories', partsOf(repository), '_private'),
   repositoryImagesList: (repository: RepositoryName) => at('repositories', partsOf(repository), '_images_list'),
@@ -71,6 +73,7 @@ export const layout = {
   uploadScrap: (uuid: string) => at('oci/uploads', uuid),
   imageLayerDescriptor: (id: ImageId) => at('oci/images', id, 'layer.json'),
   imageView: (id: ImageId) => at('oci/images', id, 'view.json'),
+  imageOwners: (id: ImageId) => folder('oci/images', id, 'repositories'),
   imageOwner: (id: ImageId, repository: RepositoryName) => at('oci/images', id, 'repositories', quotePlus(repository)),
   imageManifest: (id: ImageId) => at('oci/images', id, 'manifest.json'),
 };

@@ -1,6 +1,6 @@
 import { mapConcurrently } from '../concurrency.ts';
-import { layout } from '../layout.ts';
-import type { ImageId, RepositoryName } from '../names.ts';
+import { lastPartOf, layout } from '../layout.ts';
+import { type ImageId, type RepositoryName, unquotePlus } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 
 /** Which repositories use an image of v1: images have no repository of their own, so who may read them is asked here. */
@@ -9,6 +9,16 @@ export class ImageOwners {
 
   constructor(storage: StorageDriver) {
     this.#storage = storage;
+  }
+
+  /** One storage request. */
+  async list(id: ImageId): Promise<RepositoryName[]> {
+    const owners: RepositoryName[] = [];
+    for await (const { key } of this.#storage.list(layout.imageOwners(id))) {
+      const name = unquotePlus(lastPartOf(key));
+      if (name !== undefined) owners.push(name as RepositoryName);
+    }
+    return owners;
   }
 
   /** Notes that the repository uses these images. One storage request for each, side by side. */

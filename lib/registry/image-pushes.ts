@@ -29,6 +29,8 @@ export type ClaimedChecksums = {
   plain?: string;
 };
 
+type CheckParent = (parent: ImageId) => Promise<void>;
+
 export class ImagePushes {
   readonly #storage: StorageDriver;
   readonly #images: Images;
@@ -43,20 +45,22 @@ export class ImagePushes {
 
   /**
    * Takes the JSON of an image, which begins its push: all checks, then the mark, then everything else.
+   * @param checkParent throws if the image may not build on a parent that is there
    * @param claim the checksum that the layer will have, from the few clients that send it so early
    * @throws RegistryError IMAGE_INVALID if there is no such parent; IMAGE_EXISTS
    */
-  async putJson(json: ParsedImageJson, claim?: string): Promise<void> {
-    await this.#locks.run(json.id, () => this.#putJson(json, claim));
+  async putJson(json: ParsedImageJson, checkParent: CheckParent, claim?: string): Promise<void> {
+    await this.#locks.run(json.id, () => this.#putJson(json, checkParent, claim));
   }
 
-  async #putJson({ id, parent, bytes }: ParsedImageJson, claim: string | undefined): Promise<void> {
+  async #putJson({ id, parent, bytes }: ParsedImageJson, checkParent: CheckParent, claim?: string): Promise<void> {
     const [stored, isComplete, isView, ancestry] = await Promise.all([
       this.#images.exists(id),
       this.#images.isComplete(id),
       this.#storage.head(layout.imageView(id)),
       this.#ancestryOf(id, parent),
     ]);
+    if (parent) await checkParent(parent);
     // The id of a view belongs to the manifest of which it is the digest.
     if (isView || (stored && isComplete)) throw imageExists();
     if (claim !== undefined && claim.split(':').length !== 2)

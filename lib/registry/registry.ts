@@ -25,6 +25,7 @@ export type Registry = {
   blobs: Blobs;
   catalog: Catalog;
   imageIndex: ImageIndex;
+  imageOwners: ImageOwners;
   imagePushes: ImagePushes;
   images: Images;
   manifests: Manifests;
@@ -67,6 +68,7 @@ export function createRegistry(storage: StorageDriver, { copiesLayers, backgroun
     blobs,
     catalog,
     imageIndex,
+    imageOwners: owners,
     imagePushes: new ImagePushes(storage, images, layers),
     images,
     manifests: new Manifests(storage, { blobs, tags, imageManifests, referrers, onTagChange }),

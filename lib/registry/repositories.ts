@@ -9,7 +9,7 @@ import type { Images } from './images.ts';
 import { pythonJson } from './python-json.ts';
 import type { Search } from './search.ts';
 import { type TagMetadata, tagMetadata } from './tag-metadata.ts';
-import { type Tags, unknownTag } from './tags.ts';
+import type { Tags } from './tags.ts';
 
 /** What v1 does to a repository as a whole and to its tags. */
 export class Repositories {
@@ -65,7 +65,7 @@ export class Repositories {
   /** @throws RegistryError TAG_UNKNOWN */
   async deleteTag(repository: RepositoryName, tag: Tag): Promise<void> {
     const resolved = await this.#tags.find(repository, tag);
-    if (!resolved) throw unknownTag(tag);
+    if (!resolved) throw new RegistryError('TAG_UNKNOWN', `Tag not found: ${tag}`);
     if (await this.#tags.deleteIfUnchanged(repository, resolved)) {
       await this.#metadata.delete(repository, tag);
     }

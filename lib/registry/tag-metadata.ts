@@ -1,10 +1,11 @@
 // What pushed a tag: `tag<tag>_json`, and for `latest` also the repository's `json`.
-import { type Bytes, encodeText, readAll } from '../bytes.ts';
+import { type Bytes, decodeText, encodeText, readAll } from '../bytes.ts';
 import type { JsonObject } from '../json.ts';
 import { type Key, layout } from '../layout.ts';
 import type { RepositoryName, Tag } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { pythonJson } from './python-json.ts';
+import { decodeTarget } from './tags.ts';
 
 const PRODUCT = /([^\s/]+)\/([^\s/]+)/g;
 
@@ -65,6 +66,14 @@ export class TagMetadata {
   /** One or two storage requests, side by side. */
   async delete(repository: RepositoryName, tag: Tag): Promise<void> {
     await Promise.all(keysOf(repository, tag).map((key) => this.#storage.delete(key)));
+    if (layout.tagJson(repository, tag) === undefined) await this.#deleteLegacy(repository, tag);
+  }
+
+  /** What docker-registry wrote for `_x` lies where the tag `x_json` would: it goes unless it is that tag. */
+  async #deleteLegacy(repository: RepositoryName, tag: Tag): Promise<void> {
+    const object = await this.#storage.get(layout.legacyTagJson(repository, tag));
+    if (!object || decodeTarget(decodeText(await readAll(object.body)))) return;
+    await this.#storage.delete(object.info.key, { ifMatch: object.info.etag });
   }
 }
 

@@ -79,7 +79,8 @@ export class Tags {
   }
 }
 
-function decodeTarget(text: string): TagTarget | undefined {
+/** What the content of a tag's object names; `undefined` if it is none. */
+export function decodeTarget(text: string): TagTarget | undefined {
   if (isImageId(text)) return { digest: sha256Digest(text), imageId: text };
   return SHA512_TARGET.test(text) ? { digest: text as Digest } : undefined;
 }

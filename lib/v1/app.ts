@@ -1,5 +1,5 @@
 import { Hono, type MiddlewareHandler } from 'hono';
-import { refuseTheRest } from '../http.ts';
+import { noSuchEndpoint, refuseTheRest } from '../http.ts';
 import type { Registry } from '../registry/registry.ts';
 import { imageIndexRoutes } from './image-index.ts';
 import { imageRoutes } from './images.ts';
@@ -40,9 +40,17 @@ export function createV1(options: V1Options): Hono {
   if (options.hasSearch) routes.route('/', searchRoutes(options.registry));
   routes.route('/', imageRoutes(options)).route('/', tagRoutes(options)).route('/', tagMetadataRoutes(options));
   routes.route('/', propertyRoutes(options));
-  if (index) routes.route('/', index.images);
+  routes.route('/', index ? index.images : noIndex.images);
   // Whole repositories come last: their names would take in what the routes above put behind a name.
   routes.route('/', repositoryRoutes(options));
-  if (index) routes.route('/', index.repository);
+  routes.route('/', index ? index.repository : noIndex.repository);
   return new Hono().route('/', status).route('/v1', refuseTheRest(routes, '/v1'));
 }
+
+/** To a registry that is not its own index these do not exist, rather than that they take other methods. */
+const noIndex = {
+  images: new Hono()
+    .all('/repositories/:name{.+}/images', noSuchEndpoint)
+    .all('/repositories/:name{.+}/auth', noSuchEndpoint),
+  repository: new Hono().put('/repositories/:name{.+}', noSuchEndpoint),
+};

@@ -2,6 +2,7 @@
 // or one with `disable_token_auth`, asks nobody.
 import type { KeyObject } from 'node:crypto';
 import type { Context, MiddlewareHandler } from 'hono';
+import { mapConcurrently } from '../concurrency.ts';
 import { RegistryError } from '../errors.ts';
 import { type ImageId, parseV1RepositoryName, type RepositoryName } from '../names.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -17,14 +18,20 @@ export type AuthenticationOptions = {
 
 /** What a request may do beyond what its route says. */
 export type Access = {
-  /** @throws RegistryError IMAGE_INVALID if the token's repository may not take this image or build on that parent */
-  checkPush(id: ImageId, parent: ImageId | undefined): Promise<void>;
-  /** @throws RegistryError IMAGE_UNKNOWN if the token's repository is private and the index does not allow this image */
+  /** @throws RegistryError IMAGE_INVALID if the token's repository may not take this image */
+  checkImage(id: ImageId): void;
+  /** @throws RegistryError IMAGE_INVALID if images of the token's repository may not build on this one */
+  checkParent(parent: ImageId): Promise<void>;
+  /** @throws RegistryError IMAGE_UNKNOWN if the token does not allow to read this image */
   checkRead(id: ImageId): Promise<void>;
 };
 
 /** A registry that asks nobody. */
-const EVERYTHING: Access = { checkPush: async () => undefined, checkRead: async () => undefined };
+const EVERYTHING: Access = {
+  checkImage: () => undefined,
+  checkParent: async () => undefined,
+  checkRead: async () => undefined,
+};
 
 type Token = { authorization: string; repository: RepositoryName };
 
@@ -66,20 +73,29 @@ export function accessOf(c: Context): Access {
   return c.get(ACCESS) as Access;
 }
 
-function accessByToken(token: Token, images: ImageId[], index: IndexClient, { repositories }: Registry): Access {
+function accessByToken(token: Token, images: ImageId[], index: IndexClient, registry: Registry): Access {
   const { repository, authorization } = token;
+  const { imageOwners, repositories } = registry;
+  const mayRead = (id: ImageId) => index.mayRead(repository, id, authorization);
+
+  /** By what owns the image, not by what the token names: a public repository's token is anybody's. */
+  const isReadable = async (id: ImageId) => {
+    const owners = await imageOwners.list(id);
+    const isOwner = owners.includes(repository) || owners.length === 0;
+    if (isOwner) return !(await repositories.isPrivate(repository)) || (await mayRead(id));
+    const privacy = await mapConcurrently(owners, (owner) => repositories.isPrivate(owner));
+    return privacy.includes(false);
+  };
+
   return {
-    async checkPush(id, parent) {
+    checkImage(id) {
       if (!images.includes(id)) throw refused('This image does not belong to the repository');
-      if (parent && !(await index.mayRead(repository, parent, authorization))) {
-        throw refused('Image depends on an unauthorized parent');
-      }
+    },
+    async checkParent(parent) {
+      if (!(await mayRead(parent))) throw refused('Image depends on an unauthorized parent');
     },
     async checkRead(id) {
-      const isPrivate = await repositories.isPrivate(repository);
-      if (isPrivate && !(await index.mayRead(repository, id, authorization))) {
-        throw new RegistryError('IMAGE_UNKNOWN', 'Image not found');
-      }
+      if (!(await isReadable(id))) throw new RegistryError('IMAGE_UNKNOWN', 'Image not found');
     },
   };
 }

@@ -30,9 +30,10 @@ export const imageRoutes = ({ registry: { images, imagePushes }, allow, storageR
       const id = parseImageId(c.req.param('id'));
       const bytes = await readAtMost(bodyOf(c), MAX_IMAGE_JSON_BYTES, 'the image JSON');
       const json = parseImageJson(id, bytes);
-      await accessOf(c).checkPush(id, json.parent);
+      const access = accessOf(c);
+      access.checkImage(id);
       // No docker since 0.6 sends a checksum with the JSON; docker-registry allowed it all the same.
-      await imagePushes.putJson(json, c.req.header('X-Docker-Checksum'));
+      await imagePushes.putJson(json, access.checkParent, c.req.header('X-Docker-Checksum'));
       return answer(c, true);
     })
 

@@ -16,17 +16,6 @@ const TAG_PATH = '/repositories/:name{.+}/tags/:tag{[^/]+}';
 
 export const tagRoutes = ({ registry: { repositories, tags, tagViews }, allow }: V1Options) =>
   new Hono()
-    .get('/repositories/:name{.+}/tags', allow, async (c) => {
-      const repository = parseV1RepositoryName(c.req.param('name'));
-      const shown = await tagViews.resolve(repository, await tags.resolveAll(repository));
-      if (shown.length === 0) await repositories.checkExists(repository);
-      return answer(c, Object.fromEntries(shown.map(({ tag, id }) => [tag, id])));
-    })
-    .delete('/repositories/:name{.+}/tags', allow, async (c) => {
-      await repositories.delete(parseV1RepositoryName(c.req.param('name')));
-      return answer(c, true);
-    })
-
     .get(TAG_PATH, allow, async (c) => {
       const repository = parseV1RepositoryName(c.req.param('name'));
       const tag = parseV1Tag(c.req.param('tag'));
@@ -44,6 +33,18 @@ export const tagRoutes = ({ registry: { repositories, tags, tagViews }, allow }:
     })
     .delete(TAG_PATH, allow, async (c) => {
       await repositories.deleteTag(parseV1RepositoryName(c.req.param('name')), parseV1Tag(c.req.param('tag')));
+      return answer(c, true);
+    })
+
+    // After the routes above: there may be a tag `tags`.
+    .get('/repositories/:name{.+}/tags', allow, async (c) => {
+      const repository = parseV1RepositoryName(c.req.param('name'));
+      const shown = await tagViews.resolve(repository, await tags.resolveAll(repository));
+      if (shown.length === 0) await repositories.checkExists(repository);
+      return answer(c, Object.fromEntries(shown.map(({ tag, id }) => [tag, id])));
+    })
+    .delete('/repositories/:name{.+}/tags', allow, async (c) => {
+      await repositories.delete(parseV1RepositoryName(c.req.param('name')));
       return answer(c, true);
     });
 
