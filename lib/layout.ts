@@ -12,6 +12,8 @@
 //  oci/data/<uuid>                                              bytes whose digest was not
 //  oci/digests/<algorithm>/<hex>/<uuid>                         empty: data/<uuid> has this digest
 //  oci/uploads/<uuid>                                           scraps of unfinished uploads; a lifecycle rule expires them
+//  oci/condemned/<algorithm>/<hex>                             only while garbage is collected: these bytes may go
+//  oci/repositories/<ns>/<repo>/condemned.json                  the same: links of this repository that may go
 //  oci/images/<id>/{layer,manifest}.json                        what a v1 image is for v2
 //  oci/images/<id>/view.json                                    this v1 image was made from a v2 manifest
 //  oci/images/<id>/repositories/<ns>%2F<repo>                   empty: this repository uses the image
@@ -67,10 +69,13 @@ export const layout = {
     at('oci/repositories', partsOf(repository), 'referrers', algorithmOf(subject), hexOf(subject), hexOf(digest)),
   blob: (digest: Digest) => at('oci/blobs', algorithmOf(digest), hexOf(digest)),
   data: (uuid: string) => at('oci/data', uuid),
+  isData: (key: Key) => key.startsWith('oci/data/'),
   digestMarkers: (digest: Digest) => folder('oci/digests', algorithmOf(digest), hexOf(digest)),
   digestMarker: (digest: Digest, uuid: string) => at('oci/digests', algorithmOf(digest), hexOf(digest), uuid),
   uploadScraps: () => folder('oci/uploads'),
   uploadScrap: (uuid: string) => at('oci/uploads', uuid),
+  condemnedBlob: (digest: Digest) => at('oci/condemned', algorithmOf(digest), hexOf(digest)),
+  condemnedInRepository: (repository: RepositoryName) => at('oci/repositories', partsOf(repository), 'condemned.json'),
   imageLayerDescriptor: (id: ImageId) => at('oci/images', id, 'layer.json'),
   imageView: (id: ImageId) => at('oci/images', id, 'view.json'),
   imageOwners: (id: ImageId) => folder('oci/images', id, 'repositories'),

@@ -15,15 +15,21 @@ export type RegistryServer = {
 
 export const SIGNER = new SessionSigner('a secret of the tests');
 
+type TestSettings = Partial<AppSettings> & {
+  v1Layers?: 'copy' | 'link';
+  /** Whether the v1 view is made behind the requests that change a tag. */
+  worksBehind?: boolean;
+};
+
 /** The whole registry over some storage, in this process, on a free port. */
 export async function startRegistry(
   storage: StorageDriver,
-  { v1Layers = 'copy', ...settings }: Partial<AppSettings> & { v1Layers?: 'copy' | 'link' } = {},
+  { v1Layers = 'copy', worksBehind = true, ...settings }: TestSettings = {},
 ): Promise<RegistryServer> {
   const log = createLog('error', (line) => process.stderr.write(line));
   const background = new Background(log);
   const app = createApp({
-    registry: createRegistry(storage, { copiesLayers: v1Layers === 'copy', background }),
+    registry: createRegistry(storage, { copiesLayers: v1Layers === 'copy', ...(worksBehind && { background }) }),
     signer: SIGNER,
     log,
     isReady: async () => true,

@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import { encodeText, readAll } from '../bytes.ts';
+import { mapConcurrently } from '../concurrency.ts';
 import { RegistryError } from '../errors.ts';
 import { isJsonObject, parseJson } from '../json.ts';
 import { type Key, layout } from '../layout.ts';
@@ -53,7 +55,7 @@ export class Blobs {
     });
   }
 
-  /** Gives a repository the right to a blob. The bytes must be stored, and their digest checked, before. */
+  /** Gives a repository the right to a blob whose bytes were stored, and their digest checked, just before. */
   async link(repository: RepositoryName, digest: Digest, link: BlobLink): Promise<void> {
     await this.#storage.put(layout.blobLink(repository, digest), encodeBlobLink(link), {
       contentType: 'application/json',
@@ -61,25 +63,57 @@ export class Blobs {
   }
 
   /**
-   * Links a blob of one repository into another. Two storage requests; no bytes move.
+   * As `link`, for bytes that were there already. The collector, which marks what nobody links to before it deletes it,
+   * may not see this link in time: so it is written first, and then looked whether the bytes are marked. If they are, the
+   * repository gets a copy of its own. Two storage requests.
+   * @returns false if the bytes are gone already
+   */
+  async linkReused(repository: RepositoryName, digest: Digest, link: BlobLink): Promise<boolean> {
+    await this.link(repository, digest, link);
+    if (!(await this.#storage.head(layout.condemnedBlob(digest)))) return true;
+    const uuid = randomUUID();
+    if (await this.#storage.copyIfAbsent(link.key, layout.data(uuid))) {
+      await this.#storage.put(layout.digestMarker(digest, uuid), new Uint8Array());
+      await this.link(repository, digest, { sizeBytes: link.sizeBytes, key: layout.data(uuid) });
+      return true;
+    }
+    await this.#storage.delete(layout.blobLink(repository, digest));
+    return false;
+  }
+
+  /**
+   * Writes links again that the collector has marked because no manifest named them: one does now. One storage request,
+   * and two for each link that is marked.
+   */
+  async keepLinks(repository: RepositoryName, digests: readonly Digest[]): Promise<void> {
+    const object = await this.#storage.get(layout.condemnedInRepository(repository));
+    if (!object) return;
+    const condemned = parseJson(await readAll(object.body));
+    if (!Array.isArray(condemned)) throw new Error(`${object.info.key} is not a list`);
+    const marked = digests.filter((digest) => condemned.includes(digest));
+    await mapConcurrently(marked, async (digest) => {
+      await this.link(repository, digest, await this.stat(repository, digest));
+    });
+  }
+
+  /**
+   * Links a blob of one repository into another. Three storage requests; no bytes move.
    * @returns false if `from` does not hold it
    * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#mounting-a-blob-from-another-repository
    */
   async mount(digest: Digest, from: RepositoryName, to: RepositoryName): Promise<boolean> {
     const link = await this.find(from, digest);
-    if (link) await this.link(to, digest, link);
-    return link !== undefined;
+    return link !== undefined && (await this.linkReused(to, digest, link));
   }
 
   /**
    * Links a blob that any repository holds, for registries where everybody may read everything: whoever knows the digest
-   * gets the bytes. Two storage requests, one more if the digest was not known before the bytes came.
+   * gets the bytes. Four storage requests, one more if the digest was not known before the bytes came.
    * @returns false if no repository holds it
    */
   async mountFromAnywhere(digest: Digest, to: RepositoryName): Promise<boolean> {
     const stored = await findStored(this.#storage, digest);
-    if (stored) await this.link(to, digest, stored);
-    return stored !== undefined;
+    return stored !== undefined && (await this.linkReused(to, digest, stored));
   }
 
   /**

@@ -78,11 +78,12 @@ export async function finishChunks(
     // The answer to an earlier commit may have been lost. Only its marker proves that these bytes became the object.
     const marker = await storage.head(layout.digestMarker(expected, key.slice(key.lastIndexOf('/') + 1)));
     if (!marker) throw unknownUpload(uuid);
-    return { digest: expected, sizeBytes, key };
+    return { digest: expected, sizeBytes, key, isNew: true };
   }
   if (parts.reduce(chainOf, NO_PARTS) !== multipart.chain) throw unknownUpload(uuid);
   if (!(await storage.completeMultipart(multipart, parts))) throw unknownUpload(uuid);
-  return isSameAlgorithm ? { digest, sizeBytes, key } : await rehashBlob(storage, { sizeBytes, key }, expected);
+  const stored = { digest, sizeBytes, key, isNew: true };
+  return isSameAlgorithm ? stored : await rehashBlob(storage, stored, expected);
 }
 
 /** Frees what the upload holds in storage. */

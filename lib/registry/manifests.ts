@@ -79,7 +79,7 @@ export class Manifests {
   }
 
   /**
-   * Takes a manifest whose blobs and children this repository holds. For N of them N + 1 storage requests, the N side
+   * Takes a manifest whose blobs and children this repository holds. For N of them N + 2 storage requests, the N side
    * by side, and one for each tag and for a subject.
    * @param reference where the client put it: a tag, or the digest it must have
    * @param tags further tags that shall name it
@@ -103,6 +103,10 @@ export class Manifests {
 
     // The manifest, then what leads to it: nothing ever leads nowhere.
     await this.#storage.put(layout.manifest(repository, digest), bytes, { contentType: mediaType });
+    await this.#blobs.keepLinks(
+      repository,
+      blobs.map((blob) => blob.digest),
+    );
     if (subject)
       await this.#referrers.add(repository, subject.digest, { ...document, digest, sizeBytes: bytes.length });
     await mapConcurrently('tag' in reference ? [reference.tag, ...tags] : tags, async (tag) => {

@@ -13,8 +13,11 @@ import type { BlobLink } from './blobs.ts';
 /** Bodies up to this size are held in memory, so that their digest is known before they are stored. */
 const SMALL_BYTES = 4 * MiB;
 
-/** Bytes that lie in storage and have this digest. */
-export type StoredBlob = BlobLink & { digest: Digest };
+/**
+ * Bytes that lie in storage and have this digest. Those that are not new may have lain there for long without a link, and
+ * so be about to be collected: see `Blobs.linkReused`.
+ */
+export type StoredBlob = BlobLink & { digest: Digest; isNew: boolean };
 
 /**
  * Stores a blob in one pass. Small: one storage request; large: as many as `StorageDriver.putStream` needs.
@@ -56,9 +59,9 @@ export async function storeBlob(
   }
   const key = expected ? layout.blob(expected) : layout.data(randomUUID());
   // Absent or not, the bytes under this key are now the right ones.
-  await storage.putStream(key, hashed(), { ifAbsent: true, ...(signal && { signal }) });
+  const etag = await storage.putStream(key, hashed(), { ifAbsent: true, ...(signal && { signal }) });
   if (!digest) throw new Error(`${key} was stored before its body had ended`);
-  return { digest, sizeBytes, key };
+  return { digest, sizeBytes, key, isNew: etag !== undefined };
 }
 
 /** As `storeBlob`, for bytes in memory. One storage request. */
@@ -70,11 +73,11 @@ export async function storeSmallBlob(
   const digest = digestOf(bytes, expected ? algorithmOf(expected) : algorithm);
   if (expected) checkDigest(digest, expected);
   const key = layout.blob(digest);
-  await storage.put(key, bytes, {
+  const etag = await storage.put(key, bytes, {
     ifAbsent: true,
     ...(algorithmOf(digest) === 'sha256' && { sha256: digest.slice('sha256:'.length) }),
   });
-  return { digest, sizeBytes: bytes.length, key };
+  return { digest, sizeBytes: bytes.length, key, isNew: etag !== undefined };
 }
 
 /**
@@ -83,9 +86,9 @@ export async function storeSmallBlob(
  */
 export async function settleBlob(storage: StorageDriver, stored: StoredBlob): Promise<StoredBlob> {
   const { digest, sizeBytes, key } = stored;
-  if (key !== layout.data(lastPartOf(key))) return stored;
+  if (!layout.isData(key)) return stored;
   const old = await findStored(storage, digest);
-  if (old) return { digest, sizeBytes, key: old.key };
+  if (old) return { digest, sizeBytes, key: old.key, isNew: false };
   await storage.put(layout.digestMarker(digest, lastPartOf(key)), new Uint8Array());
   return stored;
 }
@@ -94,7 +97,7 @@ export async function settleBlob(storage: StorageDriver, stored: StoredBlob): Pr
  * Checks a digest by another algorithm than the one that ran while the bytes came, which takes reading them again.
  * @throws RegistryError DIGEST_INVALID
  */
-export async function rehashBlob(storage: StorageDriver, stored: BlobLink, expected: Digest): Promise<StoredBlob> {
+export async function rehashBlob(storage: StorageDriver, stored: StoredBlob, expected: Digest): Promise<StoredBlob> {
   const object = await storage.get(stored.key);
   if (!object) throw new Error(`${stored.key} is gone`);
   const algorithm = algorithmOf(expected);

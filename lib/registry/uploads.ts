@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { RegistryError } from '../errors.ts';
+import { layout } from '../layout.ts';
 import { algorithmOf, type Digest, type DigestAlgorithm, type RepositoryName } from '../names.ts';
-import type { ByteRange, StorageDriver } from '../storage/driver.ts';
+import { type ByteRange, type StorageDriver, StorageUnavailableError } from '../storage/driver.ts';
 import type { Blobs } from './blobs.ts';
 import { appendChunk, discardChunks, emptyChunkedState, finishChunks } from './chunked-upload.ts';
 import { checkDigest, rehashBlob, type StoredBlob, settleBlob, storeBlob } from './stored-blobs.ts';
@@ -54,7 +55,7 @@ export class Uploads {
     const { state } = session;
     if (!body.range && state.kind === 'started') {
       const { algorithm } = state;
-      const stored = await storeBlob(this.#storage, body.bytes, {
+      const { isNew: _, ...stored } = await storeBlob(this.#storage, body.bytes, {
         algorithm,
         ...(body.signal && { signal: body.signal }),
       });
@@ -73,7 +74,10 @@ export class Uploads {
   async commit(session: UploadSession, digest: Digest, body: UploadBody = NOTHING): Promise<StoredBlob> {
     const stored = await settleBlob(this.#storage, await this.#complete(session, digest, body));
     // Bytes, then the right to read them: a crash in between leaves only what nobody refers to.
-    await this.#blobs.link(session.repository, digest, stored);
+    if (stored.isNew) await this.#blobs.link(session.repository, digest, stored);
+    else if (!(await this.#blobs.linkReused(session.repository, digest, stored))) {
+      throw new StorageUnavailableError(`${stored.key} has just been collected`); // the client sends the bytes again
+    }
     return stored;
   }
 
@@ -89,13 +93,17 @@ export class Uploads {
       case 'stored':
         // The blob is complete; bytes that follow it are a mistake, or a replay.
         for await (const chunk of body.bytes) if (chunk.length > 0) throw outOfOrder(session);
-        if (algorithmOf(digest) !== algorithmOf(state.digest)) return await rehashBlob(this.#storage, state, digest);
-        checkDigest(state.digest, digest);
-        return state;
+        return await this.#checkStored({ ...state, isNew: layout.isData(state.key) }, digest);
       case 'chunked':
         checkOrder(session, body);
         return await finishChunks(this.#storage, session.uuid, state, exactly(body), digest);
     }
+  }
+
+  async #checkStored(stored: StoredBlob, digest: Digest): Promise<StoredBlob> {
+    if (algorithmOf(digest) !== algorithmOf(stored.digest)) return await rehashBlob(this.#storage, stored, digest);
+    checkDigest(stored.digest, digest);
+    return stored;
   }
 
   /** Ends an upload without a blob. */

@@ -1,0 +1,25 @@
+import type { OldBucket } from './generator.ts';
+import type { OldImage } from './images.ts';
+
+/**
+ * The files of an image as a container would see them, by path without a leading slash: what its layers add up to once
+ * whiteouts have removed what they name.
+ */
+export function filesOfImage({ images }: OldBucket, id: string): Map<string, Uint8Array> {
+  const files = new Map<string, Uint8Array>();
+  for (const ancestor of images.get(id)?.ancestry.toReversed() ?? []) {
+    for (const [path, content] of filesOfLayer(images.get(ancestor))) {
+      const slash = path.lastIndexOf('/') + 1;
+      const name = path.slice(slash);
+      if (name.startsWith('.wh.')) files.delete(path.slice(0, slash) + name.slice('.wh.'.length));
+      else files.set(path, content);
+    }
+  }
+  return files;
+}
+
+function filesOfLayer(image: OldImage | undefined): [path: string, content: Uint8Array][] {
+  return (image?.layer.entries ?? []).flatMap(({ path, content }) =>
+    content ? [[path.replace(/^\.\//, ''), content]] : [],
+  );
+}

@@ -1,0 +1,35 @@
+import { createHash } from 'node:crypto';
+import { readAll } from '../../lib/bytes.ts';
+import { mapConcurrently } from '../../lib/concurrency.ts';
+import type { Key, KeyPrefix } from '../../lib/layout.ts';
+import type { StorageDriver } from '../../lib/storage/driver.ts';
+
+/** Writes a bucket object by object, with boto's content type. */
+export async function storeBucket(
+  driver: StorageDriver,
+  { objects }: { objects: ReadonlyMap<string, Uint8Array> },
+): Promise<void> {
+  await mapConcurrently([...objects], async ([key, content]) => {
+    await driver.put(key as Key, content, { contentType: 'application/octet-stream' });
+  });
+}
+
+/** The SHA-256 of every object below `prefix`, in key order: equal before and after means that nothing changed. */
+export async function hashAll(driver: StorageDriver, prefix = ''): Promise<Map<string, string>> {
+  const infos = await Array.fromAsync(driver.list(prefix as KeyPrefix));
+  const hashes = await mapConcurrently(infos, async ({ key }) => {
+    const object = await driver.get(key);
+    if (!object) throw new Error(`${key} was listed and is not there`);
+    return [key as string, sha256Of(await readAll(object.body))] as const;
+  });
+  return new Map(hashes);
+}
+
+/** What `hashAll` gives once the bucket is stored. */
+export function hashesOf({ objects }: { objects: ReadonlyMap<string, Uint8Array> }): Map<string, string> {
+  return new Map([...objects].map(([key, content]) => [key, sha256Of(content)]));
+}
+
+function sha256Of(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}

@@ -1,0 +1,55 @@
+import { quotePlus, unquotePlus } from './python.ts';
+
+export type DockerRegistryVersion = '0.6.5' | '0.9.1';
+
+/**
+ * The keys of docker-registry below `storage_path`. A repository comes quoted from its URL; 0.8.1 and newer quote each
+ * part of a key besides, the repository thus twice.
+ */
+export class Keys {
+  readonly #quotesParts: boolean;
+
+  constructor(version: DockerRegistryVersion) {
+    this.#quotesParts = version !== '0.6.5';
+  }
+
+  image(id: string, object: string): string {
+    return `images/${id}/${object}`;
+  }
+
+  /** Of an object of a repository as URLs name it, `ubuntu`, `library/ubuntu` or `a/b/c`; of its folder without one. */
+  repository(name: string, object = ''): string {
+    const slash = name.indexOf('/');
+    const namespace = slash < 0 ? 'library' : name.slice(0, slash);
+    return `repositories/${this.#part(namespace)}/${this.#part(quotePlus(name.slice(slash + 1)))}/${object}`;
+  }
+
+  tag(name: string, tag: string): string {
+    return this.repository(name, `tag_${this.#part(tag)}`);
+  }
+
+  tagJson(name: string, tag: string): string {
+    return this.repository(name, `tag${this.#part(tag)}_json`);
+  }
+
+  /** The inverse of `repository`; `undefined` if the key does not lie within a repository. */
+  repositoryOf(key: string): string | undefined {
+    const [top, namespace, repository, ...rest] = key.split('/');
+    if (top !== 'repositories' || !namespace || !repository || rest.length === 0) return undefined;
+    return `${this.#unpart(namespace)}/${unquotePlus(this.#unpart(repository))}`;
+  }
+
+  /** The inverse of `tag`. */
+  tagOf(key: string): string | undefined {
+    const object = key.slice(key.lastIndexOf('/') + 1);
+    return object.startsWith('tag_') ? this.#unpart(object.slice('tag_'.length)) : undefined;
+  }
+
+  #part(text: string): string {
+    return this.#quotesParts ? quotePlus(text) : text;
+  }
+
+  #unpart(text: string): string {
+    return this.#quotesParts ? unquotePlus(text) : text;
+  }
+}

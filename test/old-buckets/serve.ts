@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict';
+import { before, describe, test } from 'node:test';
+import { createRegistry } from '../../lib/registry/registry.ts';
+import { startRegistry } from '../registry-server.ts';
+import { assertError, send } from '../v1/send.ts';
+import { checkV1Image, checkV1Repository } from './check-v1.ts';
+import { checkV2Tag, checkV2Tags, digestsOf, v2TagsOf } from './check-v2.ts';
+import { DockerRegistry } from './docker-registry.ts';
+import { type OldBucket, type OldRepository, oldBucket } from './generator.ts';
+import { hashAll, hashesOf, storeBucket } from './in-storage.ts';
+import type { DockerRegistryVersion } from './keys.ts';
+import { type OpenStorage, ok, type Served, useRegistryOver } from './served.ts';
+
+/** What v2 calls these images for ever: a digest that somebody pinned must not change with a later version. */
+const PINNED: Record<string, string> = {
+  'library/ubuntu:12.10': 'sha256:0e353352747973e9fc2c01c40e70ba53f712450ce6c647d5baf6427fa8aeaa73',
+  'library/ubuntu:13.04': 'sha256:9ec3988748baff5d314e6dccad81125206f7459fe5ca1545792e55cc37d5f696',
+  'library/ubuntu:13.10': 'sha256:1a5f2b504ac6e54f319751de970de1e41290154a0e7d19af1a66240715836f1e',
+  'library/ubuntu:14.04': 'sha256:9829665063a20a445cb190a6a98c6e573fd0e5fdc4873d54f37864cf32d1f6a5',
+  'library/centos:6.4': 'sha256:f1a865fa280e816b614bfaf60c33129d3b34c62313ba4a2ce3457eca3b33a229',
+  'library/centos:6.5': 'sha256:a4b6c211b6bfca075f27b1da60062db506e94e4bf01e06b2f03a074643d1c1b6',
+};
+
+/** A registry over the buckets of docker-registry 0.6.5 and 0.9.1: all of them for clients old and new, none of it changed. */
+export function serveOldBucketSuite(name: string, open: OpenStorage): void {
+  for (const version of ['0.6.5', '0.9.1'] as const) {
+    describe(`a bucket of docker-registry ${version} on ${name}`, () => serveSuite(version, open));
+  }
+  describe(`an image with 127 ancestors on ${name}`, () => deepSuite(open));
+  describe(`a bucket of docker-registry 0.9.1 on ${name}, adopted beforehand`, () => adoptedSuite(open));
+}
+
+function serveSuite(version: DockerRegistryVersion, open: OpenStorage): void {
+  const bucket = oldBucket(version);
+  const repositories = bucket.repositories.map(foundAtRunTime(version)).filter((found) => found !== undefined);
+  const served = useRegistryOver(bucket, open);
+
+  test('answers the pings of docker and the search', async () => {
+    for (const path of ['/_ping', '/v1/_ping']) {
+      const answer = await served.get(path);
+      assert.deepEqual([answer.status, answer.header('X-Docker-Registry-Standalone')], [200, 'True']);
+    }
+    const { results } = (await ok(served, '/v1/search?q=')).json() as { results: { name: string }[] };
+    // What 0.9 quoted twice may be there in its quoted form.
+    const found = results.map((result) => result.name).filter((found) => !found.includes('%'));
+    assert.deepEqual(found, repositories.map((repository) => repository.name).toSorted());
+  });
+
+  for (const repository of repositories) {
+    test(`answers v1 about ${repository.name}`, () => checkV1Repository(served, bucket, repository));
+  }
+  for (const { id, layer } of bucket.images.values()) {
+    test(`answers v1 about image ${id.slice(0, 12)}, ${layer.form}`, () => checkV1Image(served, bucket, id));
+  }
+  for (const { id } of bucket.incomplete) {
+    test('keeps the image whose push broke off to itself', async () => {
+      for (const part of ['json', 'layer', 'ancestry', 'files']) {
+        const answer = await served.get(`/v1/images/${id}/${part}`);
+        assertError(answer, 400, 'Image is being uploaded, retry later');
+      }
+    });
+  }
+
+  for (const repository of repositories) {
+    test(`lists the tags of ${repository.name} for v2`, () => checkV2Tags(served, repository));
+    for (const tag of v2TagsOf(repository)) {
+      test(`answers v2 about ${repository.name}:${tag}`, () => checkV2Tag(served, bucket, repository, tag));
+    }
+  }
+
+  test('lists its repositories for v2, and nothing that is none', async () => {
+    const { repositories: listed } = (await ok(served, '/v2/_catalog')).json() as { repositories: string[] };
+    assert.deepEqual(listed, repositories.map((repository) => repository.name).toSorted());
+  });
+
+  test('serves v2 the digests that it always did', async () => {
+    const digests = await digestsOf(served, Object.keys(PINNED));
+    assert.deepEqual(digests, PINNED);
+  });
+
+  test('gives the same digests from another copy', async () => {
+    const references = repositories.flatMap((repository) =>
+      v2TagsOf(repository).map((tag) => `${repository.name}:${tag}`),
+    );
+    const storage = await open();
+    try {
+      await storeBucket(storage.driver, bucket);
+      const server = await startRegistry(storage.driver);
+      const copy = { get: (path: string) => send(server.url, 'GET', path) };
+      // In another order, so that what is made first is another one.
+      const fromCopy = await digestsOf(copy, references.toReversed());
+      await server.stop();
+      assert.deepEqual(await digestsOf(served, references), fromCopy);
+    } finally {
+      await storage.close();
+    }
+  });
+
+  test('has changed nothing that docker-registry wrote, and added nothing to it', async () => {
+    await served.idle();
+    await checkUnchanged(served, bucket);
+    const counts = bucket.repositories.map((repository) => [repository.name, Object.keys(repository.tags).length]);
+    const registry = new DockerRegistry(served.driver, version);
+    assert.deepEqual(await registry.pullEverything(), Object.fromEntries(counts));
+  });
+}
+
+function deepSuite(open: OpenStorage): void {
+  const bucket = oldBucket('0.9.1', { longChain: 127 });
+  const served = useRegistryOver(bucket, open);
+  const repository = bucket.repositories.find(({ name }) => name === 'library/deep') ?? assert.fail();
+
+  test('is there for v1', async () => {
+    await checkV1Repository(served, bucket, repository);
+    await checkV1Image(served, bucket, repository.tags.latest ?? '');
+  });
+  test('is there for v2', () => checkV2Tag(served, bucket, repository, 'latest'));
+}
+
+function adoptedSuite(open: OpenStorage): void {
+  const bucket = oldBucket('0.9.1');
+  const served = useRegistryOver(bucket, open);
+
+  before(async () => {
+    const { adoption } = createRegistry(served.driver, { copiesLayers: false });
+    await adoption.requote(await adoption.requotings());
+    const plan = await adoption.plan();
+    assert.equal(plan.unread.length, bucket.images.size);
+    assert.deepEqual(await adoption.run(plan, { layersAtOnce: 2 }), []);
+    assert.deepEqual(await adoption.requotings(), []);
+    assert.deepEqual((await adoption.plan()).unread, []);
+  });
+
+  for (const repository of bucket.repositories) {
+    test(`answers v1 about ${repository.name}`, () => checkV1Repository(served, bucket, repository));
+    test(`lists the tags of ${repository.name} for v2`, () => checkV2Tags(served, repository));
+    for (const tag of v2TagsOf(repository)) {
+      test(`answers v2 about ${repository.name}:${tag}`, () => checkV2Tag(served, bucket, repository, tag));
+    }
+  }
+
+  test('serves v2 the digests that a registry gives without adoption', async () => {
+    assert.deepEqual(await digestsOf(served, Object.keys(PINNED)), PINNED);
+  });
+
+  test('has changed nothing that docker-registry wrote', async () => {
+    const hashes = await hashAll(served.driver);
+    for (const [key, hash] of hashesOf(bucket)) assert.equal(hashes.get(key), hash, key);
+  });
+}
+
+/** Names that 0.9 quoted twice are found after `adopt` only. */
+function foundAtRunTime(version: DockerRegistryVersion) {
+  return (repository: OldRepository): OldRepository | undefined => {
+    if (version === '0.6.5') return repository;
+    if (repository.name === 'a/b/c') return undefined;
+    const tags = Object.entries(repository.tags).filter(([tag]) => tag !== '1.0+b');
+    return { ...repository, tags: Object.fromEntries(tags) };
+  };
+}
+
+/** `_files` is a cache that docker-registry, too, would have added when it was asked for the files of an image. */
+async function checkUnchanged(served: Served, bucket: OldBucket): Promise<void> {
+  const hashes = await hashAll(served.driver);
+  const old = hashesOf(bucket);
+  const own = [...hashes].filter(([key]) => old.has(key) || !(key.startsWith('oci/') || key.endsWith('/_files')));
+  assert.deepEqual(new Map(own), old);
+}
