@@ -66,8 +66,14 @@ export class ImagePushes {
     if (claim !== undefined && claim.split(':').length !== 2)
       throw new RegistryError('IMAGE_CHECKSUM_INVALID', 'Invalid checksum format');
     await this.#storage.put(layout.imageInProgress(id), encodeText('true'));
-    if (claim === undefined) await this.#storage.delete(layout.imageChecksum(id));
-    else await this.#storage.put(layout.imageChecksum(id), encodeText(claim));
+    await Promise.all([
+      // What is left of a push that failed.
+      this.#storage.delete(layout.imageFiles(id)),
+      this.#storage.delete(layout.imageDiff(id)),
+      claim === undefined
+        ? this.#storage.delete(layout.imageChecksum(id))
+        : this.#storage.put(layout.imageChecksum(id), encodeText(claim)),
+    ]);
     await Promise.all([
       this.#storage.put(layout.imageJson(id), bytes),
       this.#storage.put(layout.imageAncestry(id), encodeText(pythonJson(ancestry))),
@@ -109,7 +115,8 @@ export class ImagePushes {
       const claim = await readClaim(this.#storage, id);
       const sums = [`sha256:${payload.digest('hex')}`];
       await Promise.all([this.#layers.keep(id, { ...scan.facts, key, etag }), writeChecksums(this.#storage, id, sums)]);
-      if (claim !== undefined) await this.#confirm(id, json, sums, { plain: claim });
+      if (claim !== undefined)
+        await this.#confirm(id, json, sums, { plain: claim }, 'Checksum mismatch, ignoring the layer');
     } finally {
       turn.end();
     }
@@ -147,12 +154,18 @@ export class ImagePushes {
     });
   }
 
-  async #confirm(id: ImageId, json: Uint8Array, sums: string[], claimed: ClaimedChecksums): Promise<void> {
+  async #confirm(
+    id: ImageId,
+    json: Uint8Array,
+    sums: string[],
+    claimed: ClaimedChecksums,
+    refusal?: string,
+  ): Promise<void> {
     const layer = await this.#layers.describe(id);
     const isPlainMatch = [claimed.payload, claimed.plain].some((sum) => sum !== undefined && sums.includes(sum));
     // A TarSum costs reading the layer once more: only for clients that know no other sum.
     const isMatch = isPlainMatch || (layer !== undefined && (await this.#isTarSum(id, json, claimed)));
-    if (!layer || !isMatch) throw checksumMismatch();
+    if (!layer || !isMatch) throw checksumMismatch(refusal);
     if (!isPlainMatch && claimed.plain) await writeChecksums(this.#storage, id, [...sums, claimed.plain]);
     await this.#storage.delete(layout.imageInProgress(id));
   }
@@ -190,8 +203,8 @@ class Turn {
   }
 }
 
-function checksumMismatch(): RegistryError {
-  return new RegistryError('IMAGE_CHECKSUM_INVALID', 'Checksum mismatch');
+function checksumMismatch(message = 'Checksum mismatch'): RegistryError {
+  return new RegistryError('IMAGE_CHECKSUM_INVALID', message);
 }
 
 function imageExists(): RegistryError {

@@ -3,8 +3,21 @@ import type { TarHeader } from './header.ts';
 import { parseDecimal } from './numbers.ts';
 
 const XATTR = 'SCHILY.xattr.';
+const KEYWORDS = new Set([
+  'path',
+  'linkpath',
+  'size',
+  'mtime',
+  'uid',
+  'gid',
+  'uname',
+  'gname',
+  'GNU.sparse.name',
+  'GNU.sparse.size',
+  'GNU.sparse.realsize',
+]);
 
-/** What a pax header says: values by keyword, a byte in each character. */
+/** What a pax header says: values by keyword, a byte in each character. Others than those above are left out. */
 export type PaxRecords = ReadonlyMap<string, string>;
 
 /**
@@ -23,10 +36,16 @@ export function parsePax(bytes: Uint8Array): PaxRecords {
     if (digits === '' || end > text.length || text[end - 1] !== '\n' || equals < 1) {
       throw new CorruptLayerError('a pax header has a broken record');
     }
-    records.set(record.slice(0, equals), record.slice(equals + 1));
+    const keyword = record.slice(0, equals);
+    if (KEYWORDS.has(keyword) || keyword.startsWith(XATTR)) records.set(keyword, record.slice(equals + 1));
     start = end;
   }
   return records;
+}
+
+/** Those that can hold for every entry that follows. Attributes never do, and there could be any number of them. */
+export function globalPax(records: PaxRecords): PaxRecords {
+  return new Map([...records].filter(([keyword]) => KEYWORDS.has(keyword)));
 }
 
 /**
@@ -62,9 +81,8 @@ export function applyPax(header: TarHeader, records: PaxRecords): TarHeader {
 
 function seconds(value: string | undefined): number | undefined {
   if (!value) return undefined;
-  if (!/^-?[0-9]+(\.[0-9]*)?$/.test(value))
-    throw new CorruptLayerError(`a pax header has the time ${JSON.stringify(value)}`);
-  return Number(value);
+  if (/^-?[0-9]+(\.[0-9]*)?$/.test(value)) return Number(value);
+  throw new CorruptLayerError(`a pax header has the time ${JSON.stringify(value)}`);
 }
 
 function xattrsOf(records: PaxRecords): ReadonlyMap<string, string> {

@@ -5,12 +5,17 @@ import { MiB } from '../bytes.ts';
 import { CorruptLayerError } from '../compression/corrupt-layer-error.ts';
 import { parseHeader, type TarHeader, untilNul } from './header.ts';
 import { BLOCK_BYTES } from './header-checksum.ts';
-import { applyPax, type PaxRecords, parsePax } from './pax.ts';
+import { applyPax, globalPax, type PaxRecords, parsePax } from './pax.ts';
 
-/** More than any name or set of attributes needs; they are held in memory. */
+/** More than any name or set of attributes needs; they are held in memory until their entry comes. */
 const LONGEST_METADATA_BYTES = MiB;
+/** Some two million entries. Who reads a tar keeps something of each, and a few kilobytes can unpack to any number. */
+const MOST_HEADER_BYTES = 256 * MiB;
+const LEAST_HEADER_BYTES = 128;
 /** Links, devices, directories and pipes: nothing follows their header, whatever size it has. */
 const TYPES_WITHOUT_DATA = '123456';
+/** Records that describe the entry behind them (`g`: all that follow): pax and Solaris' pax, GNU tar's long names. */
+const METADATA_TYPES = 'gxXLK';
 
 export type TarEntry = TarHeader & {
   /** To be read before the next entry is asked for; what is not read is skipped. Of a sparse file, only what is stored. */
@@ -18,39 +23,30 @@ export type TarEntry = TarHeader & {
 };
 
 /** What the records in front of an entry say of it. */
-type Metadata = { pax: PaxRecords; name?: string; linkName?: string };
+type Metadata = { global: PaxRecords; pax: PaxRecords; name?: string; linkName?: string; sizeBytes: number };
 
 /**
  * Reads a tar (v7, ustar, GNU, pax) to the end of the stream, one entry at a time. Records that only describe the entry
  * behind them are merged into it. A tar may end without the zero blocks, as docker before 1.3 left them out.
- * @throws CorruptLayerError if it is not a tar, broken or cut off
+ * @throws CorruptLayerError if it is not a tar, broken, cut off or of more entries than can be meant
  */
 export async function* readTar(tar: AsyncIterable<Uint8Array>): AsyncGenerator<TarEntry> {
   const reader = new ByteReader(tar);
   try {
-    let global: PaxRecords = new Map();
-    let metadata: Metadata = { pax: new Map() };
+    let metadata = noMetadata(new Map());
+    let headerBytes = 0;
     for (;;) {
       const header = await readHeader(reader);
       if (!header) break;
-      switch (header.type) {
-        case 'g':
-          global = new Map([...global, ...parsePax(await readMetadata(reader, header))]);
-          break;
-        case 'x':
-        case 'X':
-          metadata = { ...metadata, pax: new Map([...metadata.pax, ...parsePax(await readMetadata(reader, header))]) };
-          break;
-        case 'L':
-          metadata = { ...metadata, name: untilNul(await readMetadata(reader, header)) };
-          break;
-        case 'K':
-          metadata = { ...metadata, linkName: untilNul(await readMetadata(reader, header)) };
-          break;
-        default:
-          yield* readEntry(reader, describe(header, metadata, global));
-          metadata = { pax: new Map() };
+      if (METADATA_TYPES.includes(header.type)) {
+        metadata = await readMetadata(reader, header, metadata);
+        continue;
       }
+      const described = describe(header, metadata);
+      headerBytes += LEAST_HEADER_BYTES + described.name.length + metadata.sizeBytes;
+      if (headerBytes > MOST_HEADER_BYTES) throw new CorruptLayerError('the tar has too many entries');
+      yield* readEntry(reader, described);
+      metadata = noMetadata(metadata.global);
     }
     if (metadata.pax.size > 0 || metadata.name !== undefined || metadata.linkName !== undefined) {
       throw new CorruptLayerError('the tar ends where an entry should follow');
@@ -82,17 +78,32 @@ async function skipSparseMap(reader: ByteReader, header: Uint8Array): Promise<vo
   }
 }
 
-async function readMetadata(reader: ByteReader, { sizeBytes }: TarHeader): Promise<Uint8Array> {
-  if (sizeBytes > LONGEST_METADATA_BYTES) throw new CorruptLayerError(`a tar has ${sizeBytes} bytes of metadata`);
-  const bytes = await reader.read(sizeBytes);
-  if (bytes.length < sizeBytes) throw cutOff();
-  await skipPadding(reader, sizeBytes);
-  return bytes;
+function noMetadata(global: PaxRecords): Metadata {
+  return { global, pax: new Map(), sizeBytes: 0 };
 }
 
-function describe(header: TarHeader, { pax, name, linkName }: Metadata, global: PaxRecords): TarHeader {
+/** Adds a record to those before it. */
+async function readMetadata(reader: ByteReader, header: TarHeader, before: Metadata): Promise<Metadata> {
+  const sizeBytes = before.sizeBytes + header.sizeBytes;
+  if (sizeBytes > LONGEST_METADATA_BYTES) throw new CorruptLayerError(`a tar entry has ${sizeBytes} bytes of metadata`);
+  const bytes = await reader.read(header.sizeBytes);
+  if (bytes.length < header.sizeBytes) throw cutOff();
+  await skipPadding(reader, header.sizeBytes);
+  switch (header.type) {
+    case 'L':
+      return { ...before, sizeBytes, name: untilNul(bytes) };
+    case 'K':
+      return { ...before, sizeBytes, linkName: untilNul(bytes) };
+    case 'g':
+      return { ...before, sizeBytes, global: new Map([...before.global, ...globalPax(parsePax(bytes))]) };
+    default:
+      return { ...before, sizeBytes, pax: new Map([...before.pax, ...parsePax(bytes)]) };
+  }
+}
+
+function describe(header: TarHeader, { global, pax, name, linkName }: Metadata): TarHeader {
   const named = { ...header, ...(name !== undefined && { name }), ...(linkName !== undefined && { linkName }) };
-  return applyPax(named, global.size > 0 ? new Map([...global, ...pax]) : pax);
+  return applyPax(applyPax(named, global), pax);
 }
 
 async function* readEntry(reader: ByteReader, header: TarHeader): AsyncGenerator<TarEntry> {

@@ -7,7 +7,7 @@ import { propertyRoutes } from './properties.ts';
 import { repositoryRoutes } from './repositories.ts';
 import { searchRoutes } from './search.ts';
 import { statusRoutes } from './status.ts';
-import { tagMetadataRoutes, tagRoutes } from './tags.ts';
+import { tagRoutes } from './tags.ts';
 import { userRoutes } from './users.ts';
 
 export type V1Options = {
@@ -38,7 +38,7 @@ export function createV1(options: V1Options): Hono {
   const routes = new Hono().route('/', status);
   if (options.isStandalone) routes.route('/', userRoutes());
   if (options.hasSearch) routes.route('/', searchRoutes(options.registry));
-  routes.route('/', imageRoutes(options)).route('/', tagRoutes(options)).route('/', tagMetadataRoutes(options));
+  routes.route('/', imageRoutes(options)).route('/', tagRoutes(options));
   routes.route('/', propertyRoutes(options));
   routes.route('/', index ? index.images : noIndex.images);
   // Whole repositories come last: their names would take in what the routes above put behind a name.

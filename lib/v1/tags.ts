@@ -12,10 +12,18 @@ import type { V1Options } from './app.ts';
 
 const MAX_TAG_BYTES = 4 * KiB;
 
-const TAG_PATH = '/repositories/:name{.+}/tags/:tag{[^/]+}';
+// `{.+}` alone takes all it can and gives nothing back: of `a/tags/tags` it would leave no tag.
+const TAG_PATH = '/repositories/:name{.+(?=/tags/[^/]+$)}/tags/:tag{[^/]+}';
+const TAG_JSON_PATH = '/repositories/:name{.+(?=/tags/[^/]+/json$)}/tags/:tag{[^/]+}/json';
 
-export const tagRoutes = ({ registry: { repositories, tags, tagViews }, allow }: V1Options) =>
+export const tagRoutes = ({ registry: { repositories, tagMetadata, tags, tagViews }, allow }: V1Options) =>
   new Hono()
+    // What pushed a tag. Never 404: nobody knows what pushed a tag that is not there.
+    .get(TAG_JSON_PATH, allow, async (c) => {
+      const repository = parseV1RepositoryName(c.req.param('name'));
+      return metadataAnswer(c, await tagMetadata.find(repository, parseV1Tag(c.req.param('tag'))));
+    })
+
     .get(TAG_PATH, allow, async (c) => {
       const repository = parseV1RepositoryName(c.req.param('name'));
       const tag = parseV1Tag(c.req.param('tag'));
@@ -36,7 +44,10 @@ export const tagRoutes = ({ registry: { repositories, tags, tagViews }, allow }:
       return answer(c, true);
     })
 
-    // After the routes above: there may be a tag `tags`.
+    // After those of a tag, which may be called `json` or `tags`.
+    .get('/repositories/:name{.+}/json', allow, async (c) =>
+      metadataAnswer(c, await tagMetadata.find(parseV1RepositoryName(c.req.param('name')))),
+    )
     .get('/repositories/:name{.+}/tags', allow, async (c) => {
       const repository = parseV1RepositoryName(c.req.param('name'));
       const shown = await tagViews.resolve(repository, await tags.resolveAll(repository));
@@ -47,17 +58,6 @@ export const tagRoutes = ({ registry: { repositories, tags, tagViews }, allow }:
       await repositories.delete(parseV1RepositoryName(c.req.param('name')));
       return answer(c, true);
     });
-
-/** What pushed a tag. Never 404: nobody knows what pushed a tag that is not there. */
-export const tagMetadataRoutes = ({ registry: { tagMetadata }, allow }: V1Options) =>
-  new Hono()
-    .get(`${TAG_PATH}/json`, allow, async (c) => {
-      const repository = parseV1RepositoryName(c.req.param('name'));
-      return metadataAnswer(c, await tagMetadata.find(repository, parseV1Tag(c.req.param('tag'))));
-    })
-    .get('/repositories/:name{.+}/json', allow, async (c) =>
-      metadataAnswer(c, await tagMetadata.find(parseV1RepositoryName(c.req.param('name')))),
-    );
 
 function metadataAnswer(c: Context, stored: Bytes | undefined): Response {
   if (!stored) return answer(c, UNKNOWN_METADATA);

@@ -359,6 +359,17 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
         assert.deepEqual(((await list.json()) as { tags: string[] }).tags, ['a', 'b', 'first']);
       });
 
+      for (const word of ['manifests', 'blobs', 'tags', 'list', 'uploads', '_catalog', 'referrers']) {
+        it(`has tags and repositories called ${word}`, async () => {
+          const repository = word.startsWith('_') ? 'words/catalog' : `words/${word}/${word}`;
+          const { digest } = await pushImage(repository, word, 'one');
+          const manifest = await client.send('HEAD', `/v2/${repository}/manifests/${word}`);
+          assert.deepEqual([manifest.status, manifest.headers.get('Docker-Content-Digest')], [200, digest]);
+          const list = await client.send('GET', `/v2/${repository}/tags/list`);
+          assert.deepEqual(await list.json(), { name: repository, tags: [word] });
+        });
+      }
+
       it('never sends Docker-Distribution-Api-Version', async () => {
         for (const path of ['/v2/', '/v2/images/app/manifests/v1', '/v2/images/app/tags/list', '/v2/none']) {
           const response = await client.send('GET', path);
