@@ -1,4 +1,4 @@
-// A tar as a stream of entries. Our own, as tar-stream gives a file's type by name, masks its mode and knows no xattrs,
+// A tar as a stream of entries. Our own, as tar-stream gives a type by name, masks the mode and takes attributes for UTF-8,
 // while TarSum is over all fields as they are; and as it brings native code for another runtime with it (bare-fs).
 import { ByteReader } from '../byte-reader.ts';
 import { MiB } from '../bytes.ts';
