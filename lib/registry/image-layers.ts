@@ -5,7 +5,8 @@ import { isJsonObject, parseJson } from '../json.ts';
 import { type Key, layout } from '../layout.ts';
 import { type Digest, type ImageId, parseDigest } from '../names.ts';
 import type { ETag, StorageDriver } from '../storage/driver.ts';
-import { type LayerFacts, type LayerFormat, LayerScan } from './layer-scan.ts';
+import type { LayerFormat } from '../tar/layer-format.ts';
+import { type LayerFacts, LayerScan } from './layer-scan.ts';
 import { settleBlob, storeBlob } from './stored-blobs.ts';
 
 /** The layer of a v1 image, as `oci/images/<id>/layer.json` describes it for v2. */

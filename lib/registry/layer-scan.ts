@@ -1,11 +1,10 @@
 // What must be known of a v1 layer, found out while its bytes pass by on their way to storage.
-import { createHash, type Hash } from 'node:crypto';
-import { once } from 'node:events';
-import { createGunzip, type Gunzip } from 'node:zlib';
+import { createHash } from 'node:crypto';
+import { CorruptLayerError } from '../compression/corrupt-layer-error.ts';
+import { decompress } from '../compression/decompress.ts';
 import { type Digest, sha256Digest } from '../names.ts';
+import { StreamTap } from '../stream-tap.ts';
 import { formatOf, HEAD_BYTES, type LayerFormat } from '../tar/layer-format.ts';
-
-export type { LayerFormat } from '../tar/layer-format.ts';
 
 export type LayerFacts = {
   sizeBytes: number;
@@ -24,22 +23,22 @@ export class LayerScan {
     const hash = createHash('sha256');
     let head = new Uint8Array();
     let sizeBytes = 0;
-    let gunzip: GunzipHash | undefined;
+    let unpacked: StreamTap<Digest | undefined> | undefined;
     try {
       for await (const chunk of body) {
         if (head.length < HEAD_BYTES) head = Buffer.concat([head, chunk.subarray(0, HEAD_BYTES - head.length)]);
-        if (sizeBytes === 0 && formatOf(chunk) === 'gzip') gunzip = new GunzipHash();
+        if (sizeBytes === 0 && formatOf(chunk) === 'gzip') unpacked = new StreamTap(digestOfGzip);
         hash.update(chunk);
         sizeBytes += chunk.length;
-        await gunzip?.write(chunk);
+        await unpacked?.write(chunk);
         yield chunk;
       }
       const digest = sha256Digest(hash.digest('hex'));
       const format = formatOf(head);
-      const diffId = format === 'tar' ? digest : await gunzip?.end();
+      const diffId = format === 'tar' ? digest : await unpacked?.end();
       this.#facts = { sizeBytes, digest, format, ...(diffId && { diffId }) };
     } finally {
-      gunzip?.destroy();
+      unpacked?.destroy();
     }
   }
 
@@ -49,37 +48,14 @@ export class LayerScan {
   }
 }
 
-/** The SHA-256 of what a gzip stream unpacks to; nothing of it is kept. */
-class GunzipHash {
-  readonly #gunzip: Gunzip = createGunzip();
-  readonly #hash: Hash = createHash('sha256');
-  readonly #ended: Promise<boolean>;
-  #isBroken = false;
-
-  constructor() {
-    this.#gunzip.on('data', (chunk: Uint8Array) => this.#hash.update(chunk));
-    this.#ended = new Promise((resolve) => {
-      this.#gunzip.on('end', () => resolve(true));
-      this.#gunzip.on('close', () => resolve(false));
-    });
-    this.#gunzip.on('error', () => {
-      this.#isBroken = true;
-    });
-  }
-
-  /** Waits while the unpacking lags behind. */
-  async write(chunk: Uint8Array): Promise<void> {
-    if (this.#isBroken || this.#gunzip.write(chunk)) return;
-    await Promise.race([once(this.#gunzip, 'drain'), this.#ended]).catch(() => undefined);
-  }
-
-  async end(): Promise<Digest | undefined> {
-    this.#gunzip.end();
-    const isWhole = await this.#ended;
-    return isWhole && !this.#isBroken ? sha256Digest(this.#hash.digest('hex')) : undefined;
-  }
-
-  destroy(): void {
-    this.#gunzip.destroy();
+/** The digest of what a gzip stream unpacks to, of which nothing is kept; `undefined` if it is broken. */
+async function digestOfGzip(body: AsyncIterable<Uint8Array>): Promise<Digest | undefined> {
+  const hash = createHash('sha256');
+  try {
+    for await (const chunk of decompress(body, 'gzip')) hash.update(chunk);
+    return sha256Digest(hash.digest('hex'));
+  } catch (error) {
+    if (error instanceof CorruptLayerError) return undefined;
+    throw error;
   }
 }
