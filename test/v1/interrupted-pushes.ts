@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { request } from 'node:http';
+import { describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MiB } from '../../lib/bytes.ts';
+import { V1Client } from '../v1-client.ts';
+import { imageCalls } from './image-calls.ts';
+import { newImage, newRepository, type OpenStorage, useRegistry, useStorage } from './use-registry.ts';
+
+/** Pushes that break off: case 23 of the reference, and what of 62 needs no docker of old. */
+export function v1InterruptedPushesSuite(name: string, open: OpenStorage): void {
+  describe(`v1 pushes that break off on ${name}`, () => {
+    const storage = useStorage(open);
+    const registry = useRegistry(storage);
+    const { putJson, hasMark, assertHidden, assertReadable } = imageCalls(storage, registry);
+
+    for (const [size, sizeBytes] of [
+      ['small', 10_000],
+      ['large', 24 * MiB],
+    ] as const) {
+      for (const isChunked of [true, false]) {
+        const how = isChunked ? 'in chunks' : 'with its length';
+        it(`23: a ${size} layer, sent ${how}, whose connection is cut, leaves nothing (bugs 17 and 37)`, async () => {
+          const image = newImage();
+          await putJson(image.id, image.json);
+          const before = await storage.keysBelow('');
+          const cut = await beginLayer(registry.url, image.id, { sizeBytes, isChunked });
+          await until(async () => (await storage.leftovers()).length > 0 || size === 'small');
+          await sleep(50); // the registry has taken what was sent
+          assert.deepEqual(await storage.keysBelow(''), before, 'half a layer is nowhere to be seen');
+          cut();
+          await until(async () => (await storage.leftovers()).length === 0);
+          await sleep(50);
+          assert.deepEqual(await storage.keysBelow(''), before);
+          assert.ok(await hasMark(image.id));
+          await assertHidden(image.id);
+          await registry.push(image);
+          await assertReadable(image);
+        });
+      }
+    }
+
+    it('62: a push that broke off is repeated from its beginning, and succeeds', async () => {
+      const base = newImage();
+      const top = newImage({ parent: base });
+      const repository = newRepository();
+      await registry.push(base);
+      await putJson(top.id, top.json);
+      const cut = await beginLayer(registry.url, top.id, { sizeBytes: 100_000, isChunked: true });
+      cut();
+      const client = new V1Client(registry.url);
+      await client.push(repository, [base, top], { latest: top.id });
+      const pulled = await client.pull(repository, 'latest');
+      assert.deepEqual(
+        pulled.map(({ id }) => id),
+        [base.id, top.id],
+      );
+    });
+  });
+}
+
+/** Sends the better half of a layer; what it returns cuts the connection. */
+async function beginLayer(
+  { hostname, port }: URL,
+  id: string,
+  { sizeBytes, isChunked }: { sizeBytes: number; isChunked: boolean },
+): Promise<() => void> {
+  const outgoing = request({
+    hostname,
+    port,
+    method: 'PUT',
+    path: `/v1/images/${id}/layer`,
+    headers: isChunked ? { 'Transfer-Encoding': 'chunked' } : { 'Content-Length': String(sizeBytes) },
+    agent: false,
+  });
+  outgoing.on('error', () => undefined); // it is what this is for
+  await new Promise((resolve) => outgoing.write(Buffer.alloc(Math.ceil(sizeBytes * 0.7), 'layer '), resolve));
+  return () => outgoing.destroy();
+}
+
+async function until(isTrue: () => Promise<boolean>): Promise<void> {
+  for (let round = 0; round < 250; round++) {
+    if (await isTrue()) return;
+    await sleep(20);
+  }
+  assert.fail(`waited five seconds for ${isTrue}`);
+}

@@ -1,0 +1,330 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { payloadSum } from '../v1-client.ts';
+import { imageCalls } from './image-calls.ts';
+import { assertError } from './send.ts';
+import { newImage, newImageId, newRepository, type OpenStorage, useRegistry, useStorage } from './use-registry.ts';
+
+/** The push of an image: cases 15 to 22 and 25 of the reference, but for TarSum. */
+export function v1PushSuite(name: string, open: OpenStorage): void {
+  describe(`v1 push on ${name}`, () => {
+    const storage = useStorage(open);
+    const registry = useRegistry(storage);
+    const { putJson, putLayer, putChecksum, confirm, assertHidden, assertReadable } = imageCalls(storage, registry);
+    /** All objects of an image, by key. */
+    const objectsOf = async (id: string) => {
+      const keys = await storage.keysBelow(`images/${id}/`);
+      return Object.fromEntries(await Promise.all(keys.map(async (key) => [key, await storage.textOf(key)])));
+    };
+
+    it('15: an image and its child are read back as they were sent', async () => {
+      const a = newImage();
+      const b = newImage({ parent: a });
+      await registry.push(a, b);
+      await registry.tag(newRepository(), 'latest', b.id);
+      await assertReadable(a);
+      await assertReadable(b);
+      const ancestry = await registry.send('GET', `/v1/images/${b.id}/ancestry`);
+      assert.equal(ancestry.text, `["${b.id}", "${a.id}"]`);
+      assert.equal((await registry.send('GET', `/v1/images/${a.id}/ancestry`)).text, `["${a.id}"]`);
+    });
+
+    it('15: the answers are true, and so the objects of docker-registry', async () => {
+      const image = newImage();
+      const answers = [
+        await putJson(image.id, image.json),
+        await putLayer(image.id, image.layer),
+        await confirm(image),
+      ];
+      assert.deepEqual(
+        answers.map(({ status, text }) => [status, text]),
+        [
+          [200, 'true'],
+          [200, 'true'],
+          [200, 'true'],
+        ],
+      );
+      assert.deepEqual(await storage.keysBelow(`images/${image.id}/`), [
+        `images/${image.id}/_checksum`,
+        `images/${image.id}/ancestry`,
+        `images/${image.id}/json`,
+        `images/${image.id}/layer`,
+      ]);
+      assert.equal(
+        await storage.textOf(`images/${image.id}/_checksum`),
+        JSON.stringify([payloadSum(image.json, image.layer)]),
+      );
+    });
+
+    const unknown = newImageId();
+    const badJson: [title: string, body: (id: string) => string, message: string][] = [
+      ['[]', () => '[]', 'Invalid JSON'],
+      ['{}', () => '{}', 'Invalid JSON'],
+      ['nothing', () => '', 'Invalid JSON'],
+      ['null', () => 'null', 'Invalid JSON'],
+      ['a string', () => '"x"', 'Invalid JSON'],
+      ['broken JSON', (id) => `{"id":"${id}"`, 'Invalid JSON'],
+      ['JSON without an id', () => '{"created":"x"}', "Missing key `id' in JSON"],
+      ['another id', () => JSON.stringify({ id: unknown }), 'JSON data contains invalid id'],
+      ['an id that is no string', () => '{"id":1}', 'JSON data contains invalid id'],
+      ...[unknown, 'x', 'a'.repeat(63), '../../x'].map((parent): (typeof badJson)[number] => [
+        `the parent ${parent.slice(0, 10)}`,
+        (id) => JSON.stringify({ id, parent }),
+        'Image depends on a non existing parent',
+      ]),
+      [
+        'a parent that is no string',
+        (id) => JSON.stringify({ id, parent: 1 }),
+        'Image depends on a non existing parent',
+      ],
+      ['itself as parent', (id) => JSON.stringify({ id, parent: id }), 'Image depends on a non existing parent'],
+    ];
+    for (const [title, body, message] of badJson) {
+      it(`16: ${title} as JSON is refused, and nothing is written (bugs 7 and 8)`, async () => {
+        const fresh = newImageId();
+        assertError(await putJson(fresh, body(fresh)), 400, message);
+        assert.deepEqual(await objectsOf(fresh), {});
+
+        const begun = newImage();
+        await registry.beginPush(begun);
+        const before = await objectsOf(begun.id);
+        assertError(await putJson(begun.id, body(begun.id)), 400, message);
+        assert.deepEqual(await objectsOf(begun.id), before);
+      });
+    }
+
+    it('17: a complete image is not pushed again, and stays as it is (bug 7)', async () => {
+      const image = newImage();
+      await registry.push(image);
+      const before = await objectsOf(image.id);
+      for (const headers of [{}, { 'X-Docker-Checksum': 'sha256:0' }, { 'X-Docker-Checksum': 'x' }]) {
+        assertError(await putJson(image.id, image.json, headers), 409, 'Image already exists');
+        const other = newImage({ id: image.id, comment: 'other' });
+        assertError(await putJson(image.id, other.json, headers), 409, 'Image already exists');
+      }
+      assert.deepEqual(await objectsOf(image.id), before);
+    });
+
+    it('17: the push of an incomplete image begins anew', async () => {
+      const image = newImage();
+      await registry.beginPush(image);
+      const other = newImage({ id: image.id, comment: 'other' });
+      assert.equal((await putJson(image.id, other.json)).status, 200);
+      await assertHidden(image.id);
+      await putLayer(image.id, other.layer);
+      assert.equal((await confirm(other)).status, 200);
+      await assertReadable(other);
+    });
+
+    it('18: a layer without JSON is refused', async () => {
+      const image = newImage();
+      assertError(await putLayer(image.id, image.layer), 404, 'Image not found');
+      assert.deepEqual(await objectsOf(image.id), {});
+    });
+
+    it('18: the layer of a complete image is not replaced', async () => {
+      const image = newImage();
+      await registry.push(image);
+      assertError(await putLayer(image.id, 'other'), 409, 'Image already exists');
+      await assertReadable(image);
+    });
+
+    for (const isChunked of [true, false]) {
+      it(`18: a layer is taken ${isChunked ? 'in chunks' : 'with its length'}, and the mark stays`, async () => {
+        const image = newImage();
+        await putJson(image.id, image.json);
+        const answer = await putLayer(image.id, image.layer, isChunked);
+        assert.deepEqual([answer.status, answer.text], [200, 'true']);
+        assert.equal(await storage.textOf(`images/${image.id}/_inprogress`), 'true');
+        await assertHidden(image.id);
+        await confirm(image);
+        await assertReadable(image);
+      });
+    }
+
+    it('18: a layer may be sent twice before it is confirmed', async () => {
+      const image = newImage();
+      await putJson(image.id, image.json);
+      assert.equal((await putLayer(image.id, 'first try')).status, 200);
+      assert.equal((await putLayer(image.id, image.layer)).status, 200);
+      assert.equal((await confirm(image)).status, 200);
+      await assertReadable(image);
+    });
+
+    it('bug 2: whatever client sends a layer, it is taken', async () => {
+      for (const agent of [
+        'docker/0.9.1 go/go1.2.1',
+        'docker/0.6.5',
+        'docker/x',
+        'curl/7.1',
+        'docker/1.10.0-dev',
+        '',
+      ]) {
+        const image = newImage();
+        await putJson(image.id, image.json);
+        const sent = { body: image.layer, isChunked: true, ...(agent && { headers: { 'User-Agent': agent } }) };
+        assert.equal((await registry.send('PUT', `/v1/images/${image.id}/layer`, sent)).status, 200);
+        assert.equal((await confirm(image)).status, 200);
+      }
+    });
+
+    describe('19: a checksum', () => {
+      const TOO_OLD =
+        'X-Docker-Checksum-Payload not set.  If you are using the Docker daemon, you should upgrade to version 0.10 or later';
+      const sum = { 'X-Docker-Checksum-Payload': payloadSum(Buffer.from('x'), Buffer.from('y')) };
+
+      it('19: that is not sent: 412', async () => {
+        const image = newImage();
+        await registry.beginPush(image);
+        assertError(await putChecksum(image.id, {}), 412, TOO_OLD);
+        await assertHidden(image.id);
+      });
+
+      it('19: that is empty: 400', async () => {
+        const image = newImage();
+        await registry.beginPush(image);
+        for (const headers of [
+          { 'X-Docker-Checksum-Payload': '' },
+          { 'X-Docker-Checksum': '' },
+          { 'X-Docker-Checksum': '', 'X-Docker-Checksum-Payload': '' },
+        ]) {
+          assertError(await putChecksum(image.id, headers), 400, "Missing Image's checksum");
+        }
+        await assertHidden(image.id);
+      });
+
+      it('19: of an unknown image: 404', async () => {
+        assertError(await putChecksum(newImageId(), sum), 404, 'Image not found');
+      });
+
+      it('19: of a complete image: 409', async () => {
+        const image = newImage();
+        await registry.push(image);
+        assertError(await confirm(image), 409, 'Cannot set this image checksum');
+        assertError(await putChecksum(image.id, sum), 409, 'Cannot set this image checksum');
+        await assertReadable(image);
+      });
+
+      it('19: before the layer: 400 (bug 8)', async () => {
+        const image = newImage();
+        await putJson(image.id, image.json);
+        assert.equal((await confirm(image)).status, 400);
+        assert.equal((await putChecksum(image.id, { 'X-Docker-Checksum': 'sha256:x' })).status, 400);
+        await assertHidden(image.id);
+      });
+
+      it('19: before the layer of this try, though one of an earlier try lies there: 400', async () => {
+        const image = newImage();
+        await registry.beginPush(image);
+        const again = newImage({ id: image.id, comment: 'again', layer: image.layer });
+        await putJson(again.id, again.json);
+        assert.equal((await confirm(image)).status, 400);
+        assert.equal((await confirm(again)).status, 400);
+        await assertHidden(image.id);
+      });
+    });
+
+    it('20: a wrong checksum leaves the image hidden until it is pushed again', async () => {
+      const image = newImage();
+      await registry.beginPush(image);
+      for (const wrong of [`sha256:${'0'.repeat(64)}`, 'sha256:', 'x', '[]', payloadSum(image.layer, image.json)]) {
+        assertError(await putChecksum(image.id, { 'X-Docker-Checksum-Payload': wrong }), 400, 'Checksum mismatch');
+        await assertHidden(image.id);
+      }
+      await registry.push(image);
+      await assertReadable(image);
+    });
+
+    it('21: the checksum of the JSON "test" and an empty layer is the known one', async () => {
+      const id = newImageId();
+      // No client may push such a JSON, but the sum is one that everybody agrees upon.
+      await storage.put(`images/${id}/json`, 'test');
+      await storage.put(`images/${id}/_inprogress`, 'true');
+      assert.equal((await putLayer(id, '')).status, 200);
+      const known = 'sha256:f2ca1bb6c7e907d06dafe4687e579fce76b37e4e93b7605022da52e6ccc26fd2';
+      assert.equal((await putChecksum(id, { 'X-Docker-Checksum-Payload': known })).status, 200);
+    });
+
+    it('21: the right sum is taken from either header', async () => {
+      const wrong = `tarsum+sha256:${'0'.repeat(64)}`;
+      const { json, layer } = newImage();
+      const right = payloadSum(json, layer);
+      for (const headers of [
+        { 'X-Docker-Checksum': right },
+        { 'X-Docker-Checksum': wrong, 'X-Docker-Checksum-Payload': right },
+        { 'X-Docker-Checksum': right, 'X-Docker-Checksum-Payload': right },
+        { 'X-Docker-Checksum': '', 'X-Docker-Checksum-Payload': right },
+      ]) {
+        const image = newImage();
+        await registry.beginPush(image);
+        const own = Object.entries(headers).map(([header, sum]) => [
+          header,
+          sum === right ? payloadSum(image.json, image.layer) : sum,
+        ]);
+        assert.equal((await putChecksum(image.id, Object.fromEntries(own))).status, 200, JSON.stringify(headers));
+        await assertReadable(image);
+      }
+    });
+
+    it('22: an incomplete image is hidden, but may be tagged and built upon', async () => {
+      const image = newImage();
+      await registry.beginPush(image);
+      await assertHidden(image.id);
+      const repository = newRepository();
+      await registry.tag(repository, 'latest', image.id);
+      assert.deepEqual(await registry.read(`/v1/repositories/${repository}/tags`), { latest: image.id });
+      const child = newImage({ parent: image });
+      await registry.push(child);
+      await assertReadable(child);
+      assert.deepEqual(await registry.read(`/v1/images/${child.id}/ancestry`), [child.id, image.id]);
+    });
+
+    for (const [title, id] of [
+      ['of 63 digits', 'a'.repeat(63)],
+      ['of 65 digits', 'a'.repeat(65)],
+      ['of 17 digits', 'a'.repeat(17)],
+      ['with capitals', 'A'.repeat(64)],
+      ['with a newline at its end', `${'a'.repeat(64)}%0A`],
+      ['of 16 digits with a newline at its end', `${'a'.repeat(16)}%0A`],
+      ['with other letters', 'g'.repeat(64)],
+      ['that leads elsewhere', `..%2F${'a'.repeat(61)}`],
+    ] as const) {
+      it(`25: an image id ${title} is none (bug 31)`, async () => {
+        for (const [method, part] of [
+          ['GET', 'json'],
+          ['GET', 'ancestry'],
+          ['GET', 'layer'],
+          ['PUT', 'json'],
+          ['PUT', 'layer'],
+          ['PUT', 'checksum'],
+        ] as const) {
+          assertError(await registry.send(method, `/v1/images/${id}/${part}`), 404, 'Invalid image ID');
+        }
+      });
+    }
+
+    it('25: image ids have 64 or 16 digits', async () => {
+      const short = newImage({ id: newImageId().slice(0, 16) });
+      const child = newImage({ parent: short });
+      await registry.push(short, child);
+      await assertReadable(short);
+      await assertReadable(child);
+      const repository = newRepository();
+      await registry.tag(repository, 'short', short.id);
+      assert.deepEqual(await registry.read(`/v1/repositories/${repository}/tags`), { short: short.id });
+    });
+
+    describe('bug 36: the steps of one push', () => {
+      const other = useRegistry(storage);
+      const third = useRegistry(storage);
+      it('bug 36: may go to different processes', async () => {
+        const image = newImage();
+        await putJson(image.id, image.json);
+        await other.send('PUT', `/v1/images/${image.id}/layer`, { body: image.layer });
+        const headers = { 'X-Docker-Checksum-Payload': payloadSum(image.json, image.layer) };
+        assert.equal((await third.send('PUT', `/v1/images/${image.id}/checksum`, { headers })).status, 200);
+        await assertReadable(image);
+      });
+    });
+  });
+}

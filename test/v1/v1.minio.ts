@@ -1,0 +1,31 @@
+// All in one process: to load the registry anew for each suite would take longer than most of them.
+import { openS3 } from '../storage/open.ts';
+import { v1AuthenticationSuite } from './authentication.ts';
+import { v1ChecksumsSuite } from './checksums.ts';
+import { v1ConcurrentPushesSuite } from './concurrent-pushes.ts';
+import { v1ErrorsSuite } from './errors.ts';
+import { v1IndexSuite } from './image-index.ts';
+import { v1InterruptedPushesSuite } from './interrupted-pushes.ts';
+import { v1LayerContentsSuite } from './layer-contents.ts';
+import { v1OldBucketsSuite } from './old-buckets.ts';
+import { v1OpenRegistrySuite } from './open-registry.ts';
+import { v1PushSuite } from './push.ts';
+import { v1ReadingSuite } from './reading.ts';
+import { v1SignatureSuite } from './signature.ts';
+import { v1StatusSuite } from './status.ts';
+import { v1TagsSuite } from './tags-and-repositories.ts';
+
+v1StatusSuite('S3', openS3);
+v1IndexSuite('S3', openS3);
+v1PushSuite('S3', openS3);
+v1InterruptedPushesSuite('S3', openS3);
+v1ConcurrentPushesSuite('S3', openS3);
+v1OpenRegistrySuite('S3', openS3);
+v1ChecksumsSuite('S3', openS3);
+v1ReadingSuite('S3', openS3, { presigns: true });
+v1LayerContentsSuite('S3', openS3);
+v1TagsSuite('S3', openS3);
+v1AuthenticationSuite('S3', openS3);
+v1SignatureSuite('S3', openS3);
+v1OldBucketsSuite('S3', openS3);
+v1ErrorsSuite('S3', openS3);

@@ -1,0 +1,31 @@
+// All in one process: to load the registry anew for each suite would take longer than most of them.
+import { openFiles } from '../storage/open.ts';
+import { v1AuthenticationSuite } from './authentication.ts';
+import { v1ChecksumsSuite } from './checksums.ts';
+import { v1ConcurrentPushesSuite } from './concurrent-pushes.ts';
+import { v1ErrorsSuite } from './errors.ts';
+import { v1IndexSuite } from './image-index.ts';
+import { v1InterruptedPushesSuite } from './interrupted-pushes.ts';
+import { v1LayerContentsSuite } from './layer-contents.ts';
+import { v1OldBucketsSuite } from './old-buckets.ts';
+import { v1OpenRegistrySuite } from './open-registry.ts';
+import { v1PushSuite } from './push.ts';
+import { v1ReadingSuite } from './reading.ts';
+import { v1SignatureSuite } from './signature.ts';
+import { v1StatusSuite } from './status.ts';
+import { v1TagsSuite } from './tags-and-repositories.ts';
+
+v1StatusSuite('files', openFiles);
+v1IndexSuite('files', openFiles);
+v1PushSuite('files', openFiles);
+v1InterruptedPushesSuite('files', openFiles);
+v1ConcurrentPushesSuite('files', openFiles);
+v1OpenRegistrySuite('files', openFiles);
+v1ChecksumsSuite('files', openFiles);
+v1ReadingSuite('files', openFiles, { presigns: false });
+v1LayerContentsSuite('files', openFiles);
+v1TagsSuite('files', openFiles);
+v1AuthenticationSuite('files', openFiles);
+v1SignatureSuite('files', openFiles);
+v1OldBucketsSuite('files', openFiles);
+v1ErrorsSuite('files', openFiles);
