@@ -1,10 +1,10 @@
 // The push of a v1 image: its JSON, its layer, then the checksum, each in a request of its own. The mark `_inprogress` is
 // there from the first to the last of them.
 //
-// Nothing in the protocol tells two pushes of one image apart. So each step looks at what is there and changes it in one
-// go, under a lock for the image: a step of one push then fits what another has left, or is refused. The lock holds within
-// this process; between processes conditional writes leave only moments in which two pushes can mix, and what came of
-// that would be hidden or refused by its checksum.
+// Nothing in the protocol tells two pushes of one image apart. Within this process each step therefore looks at what is
+// there and changes it in one go, under a lock for the image: it fits what another push has left, or is refused. Against
+// other processes each step writes before it looks once more: whoever changes an image sets the mark afterwards, and
+// whoever takes the mark away looks whether what it has compared is still there, and sets the mark if not.
 import { createHash, type Hash } from 'node:crypto';
 import { encodeText } from '../bytes.ts';
 import { CorruptLayerError } from '../compression/corrupt-layer-error.ts';
@@ -65,7 +65,7 @@ export class ImagePushes {
     if (isView || (stored && isComplete)) throw imageExists();
     if (claim !== undefined && claim.split(':').length !== 2)
       throw new RegistryError('IMAGE_CHECKSUM_INVALID', 'Invalid checksum format');
-    await this.#storage.put(layout.imageInProgress(id), encodeText('true'));
+    await this.#mark(id);
     await Promise.all([
       // What is left of a push that failed.
       this.#storage.delete(layout.imageFiles(id)),
@@ -78,6 +78,11 @@ export class ImagePushes {
       this.#storage.put(layout.imageJson(id), bytes),
       this.#storage.put(layout.imageAncestry(id), encodeText(pythonJson(ancestry))),
     ]);
+    await this.#mark(id);
+  }
+
+  async #mark(id: ImageId): Promise<void> {
+    await this.#storage.put(layout.imageInProgress(id), encodeText('true'));
   }
 
   async #ancestryOf(id: ImageId, parent: ImageId | undefined): Promise<ImageId[]> {
@@ -168,6 +173,14 @@ export class ImagePushes {
     if (!layer || !isMatch) throw checksumMismatch(refusal);
     if (!isPlainMatch && claimed.plain) await writeChecksums(this.#storage, id, [...sums, claimed.plain]);
     await this.#storage.delete(layout.imageInProgress(id));
+
+    const [jsonNow, layerNow] = await Promise.all([
+      this.#images.findJson(id),
+      this.#storage.head(layout.imageLayer(id)),
+    ]);
+    if (jsonNow && Buffer.from(json).equals(jsonNow) && layerNow?.etag === layer.etag) return;
+    await this.#mark(id);
+    throw checksumMismatch(refusal);
   }
 
   async #isTarSum(id: ImageId, json: Uint8Array, { payload, plain }: ClaimedChecksums): Promise<boolean> {
