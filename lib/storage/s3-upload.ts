@@ -13,7 +13,7 @@ import { Upload } from '@aws-sdk/lib-storage';
  * measured for one upload of 2 GiB or of 6 GiB, 330 MiB for four at once.
  */
 export const PART_SIZE_BYTES = 12 * 1024 * 1024;
-export const PARTS_IN_FLIGHT = 2;
+export const PARTS_IN_FLIGHT = 3;
 
 /**
  * Stores a body whose size nobody knows: one PUT up to the size of a part, else a multipart upload, which is aborted if the
