@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import { afterEach, before, describe, type TestContext, test } from 'node:test';
+import { backends } from './backends.ts';
+import { bigBlob, pull, pushByPatch, pushByPut } from './big-blob.ts';
+import { useCleanup } from './cleanup.ts';
+import { reportLogOfFailure, type Stowage, startStowage } from './stowage.ts';
+
+const BLOB_MIB = 2048;
+const LIMIT_MIB = 256;
+
+for (const { name, open } of backends) {
+  describe(`memory of the server, 2 GiB, on ${name}`, () => {
+    const atEnd = useCleanup();
+    let stowage: Stowage;
+    let repositoryUrl: string;
+
+    before(async () => {
+      const backend = await open();
+      atEnd(() => backend.close());
+      stowage = await startStowage(backend);
+      atEnd(() => stowage.stop());
+      repositoryUrl = `${stowage.url}/v2/memory/test`;
+    });
+    afterEach((t) => reportLogOfFailure(t, stowage));
+
+    for (const [how, push] of [
+      ['PATCH', pushByPatch],
+      ['PUT', pushByPut],
+    ] as const) {
+      test(`pushed by ${how}, and pulled`, async (t) => {
+        const blob = await bigBlob(BLOB_MIB, how);
+        const { digest } = blob;
+        const peaksMiB = [
+          await peakMiB(t, 'push', stowage, () => push(repositoryUrl, blob)),
+          await peakMiB(t, 'pull', stowage, async () => assert.equal(await pull(repositoryUrl, digest), digest)),
+        ];
+        assert(Math.max(...peaksMiB) < LIMIT_MIB, `the server took up to ${Math.max(...peaksMiB)} MiB`);
+      });
+    }
+  });
+}
+
+/** The most memory that the server held at any moment of `work`, which is printed with how long that took. */
+async function peakMiB(t: TestContext, what: string, { pid }: Stowage, work: () => Promise<void>): Promise<number> {
+  await writeFile(`/proc/${pid()}/clear_refs`, '5'); // the peak starts anew: proc_pid_clear_refs(5)
+  const startedAt = performance.now();
+  await work();
+  const seconds = (performance.now() - startedAt) / 1000;
+  const peakKiB = Number(/^VmHWM:\s*(\d+) kB$/m.exec(await readFile(`/proc/${pid()}/status`, 'utf8'))?.[1]);
+  const peak = Math.ceil(peakKiB / 1024);
+  t.diagnostic(`${what}: peak ${peak} MiB in ${seconds.toFixed(1)} s`);
+  return peak;
+}

@@ -1,0 +1,82 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+/** Where `.ci/install-tools` puts what it installs. */
+export const toolsDirectory = process.env.STOWAGE_TOOLS ?? join(homedir(), '.cache/stowage-tools');
+
+const DOCKER_20 = join(toolsDirectory, 'docker-20.10/usr');
+
+const programs = {
+  crane: join(toolsDirectory, 'bin/crane'),
+  oras: join(toolsDirectory, 'bin/oras'),
+  regctl: join(toolsDirectory, 'bin/regctl'),
+  skopeo: '/usr/bin/skopeo',
+  busybox: '/bin/busybox',
+  docker: join(DOCKER_20, 'bin/docker'),
+  containerd20: join(DOCKER_20, 'bin/containerd'),
+  dockerd20: join(DOCKER_20, 'sbin/dockerd'),
+  dockerd29: join(toolsDirectory, 'bin/dockerd'),
+  containerd29: join(toolsDirectory, 'bin/containerd'),
+  tar: '/bin/tar',
+} as const;
+
+export type Program = keyof typeof programs;
+
+/** @throws Error that says how to get it */
+export function pathOf(program: Program): string {
+  const path = programs[program];
+  if (!existsSync(path)) throw new Error(`${program} is not at ${path}: run .ci/install-tools`);
+  return path;
+}
+
+export interface Ended {
+  /** The exit code, or the signal that ended it. */
+  status: number | NodeJS.Signals;
+  stdout: Buffer;
+  stderr: string;
+}
+
+export interface RunOptions {
+  env?: NodeJS.ProcessEnv;
+  cwd?: string;
+  input?: Uint8Array | string;
+  timeoutSeconds?: number;
+  /** Ends the program as Ctrl-C would. */
+  signal?: AbortSignal;
+}
+
+/** Runs a program to its end, whatever that is. */
+export async function attempt(program: Program, args: readonly string[], options: RunOptions = {}): Promise<Ended> {
+  const { env, cwd, input = '', timeoutSeconds = 300, signal } = options;
+  const child = spawn(pathOf(program), args, {
+    ...(cwd === undefined ? {} : { cwd }),
+    env: { ...process.env, ...env },
+    timeout: timeoutSeconds * 1000,
+  });
+  signal?.addEventListener('abort', () => child.kill('SIGINT'), { once: true });
+  const stdout: Buffer[] = [];
+  const stderr: Buffer[] = [];
+  child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
+  child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
+  child.stdin.on('error', () => undefined); // it need not read what it is given
+  child.stdin.end(input);
+  const status = await new Promise<number | NodeJS.Signals>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, signal) => resolve(code ?? signal ?? -1));
+  });
+  return { status, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString() };
+}
+
+/**
+ * Runs a program to its end and gives what it printed.
+ * @throws Error with everything it printed, if it fails
+ */
+export async function run(program: Program, args: readonly string[], options: RunOptions = {}): Promise<string> {
+  const { status, stdout, stderr } = await attempt(program, args, options);
+  if (status === 0) return stdout.toString();
+  throw new Error(
+    `${[program, ...args].join(' ')}: ended with ${status}\n${stdout.toString().slice(-4000)}${stderr.slice(-4000)}`,
+  );
+}

@@ -1,0 +1,75 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { SuiteContext, TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { Backend } from './backends.ts';
+import { answers, freePort, ServerProcess } from './server-process.ts';
+
+export const CLI = fileURLToPath(new URL('../../lib/cli.ts', import.meta.url));
+export const CONFIG = fileURLToPath(new URL('../../config.yml', import.meta.url));
+
+/** The server under test, as `npm start` runs it, on a port of its own. */
+export interface Stowage {
+  /** `127.0.0.1:<port>`, as clients name it. */
+  readonly host: string;
+  readonly url: string;
+  readonly port: number;
+  pid(): number;
+  /** SIGKILL, in the middle of whatever it does. */
+  kill(): Promise<void>;
+  /** After `kill`: on the same port and objects. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+  /** The end of what it has logged. */
+  logTail(): string;
+}
+
+export async function startStowage(backend: Backend): Promise<Stowage> {
+  const directory = await mkdtemp(join(tmpdir(), 'stowage-'));
+  const port = await freePort();
+  const host = `127.0.0.1:${port}`;
+  const url = `http://${host}`;
+  const start = () =>
+    ServerProcess.start({
+      command: process.execPath,
+      args: [
+        '--max-semi-space-size=2',
+        CLI,
+        'serve',
+        '--config',
+        CONFIG,
+        '--host',
+        '127.0.0.1',
+        '--port',
+        String(port),
+      ],
+      env: { ...backend.env },
+      log: join(directory, 'stowage.log'),
+      isReady: () => answers(`${url}/readyz`),
+    });
+  let server = await start().catch(async (error: unknown) => {
+    await rm(directory, { recursive: true });
+    throw error;
+  });
+  return {
+    host,
+    url,
+    port,
+    pid: () => server.pid,
+    kill: () => server.kill(),
+    async restart() {
+      server = await start();
+    },
+    async stop() {
+      await server.stop();
+      await rm(directory, { recursive: true });
+    },
+    logTail: () => server.logTail(),
+  };
+}
+
+/** For `afterEach`: after a failure, what the server had to say. */
+export function reportLogOfFailure(t: TestContext | SuiteContext, stowage: Stowage): void {
+  if ('passed' in t && !t.passed) t.diagnostic(`the end of the server's log:\n${stowage.logTail()}`);
+}
