@@ -108,7 +108,10 @@ function greet({ url }: NodeServer, { storage }: LoadedConfig['config']): void {
 function stopOnSignals(server: NodeServer, graceSeconds: number): void {
   let isStopping = false;
   const stop = () => {
-    if (isStopping) return server.kill();
+    if (isStopping) {
+      server.kill();
+      process.exit(1);
+    }
     isStopping = true;
     setTimeout(() => server.kill(), graceSeconds * 1000).unref();
     void server.stop().then(() => process.exit());

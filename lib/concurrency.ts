@@ -1,7 +1,7 @@
 /** How many storage requests one operation keeps under way at once. */
 const REQUESTS_AT_ONCE = 16;
 
-/** Like `Promise.all(items.map(run))`, with a bounded number under way; results in the order of the items. */
+/** Like `Promise.all(items.map(run))`, with a bounded number under way; results in the order of the items. Begins no more after a failure. */
 export async function mapConcurrently<T, R>(
   items: readonly T[],
   run: (item: T) => Promise<R>,
@@ -9,8 +9,17 @@ export async function mapConcurrently<T, R>(
 ): Promise<R[]> {
   const results: R[] = new Array(items.length);
   const queue = items.entries();
+  let hasFailed = false;
   const work = async () => {
-    for (const [index, item] of queue) results[index] = await run(item);
+    for (const [index, item] of queue) {
+      if (hasFailed) return;
+      try {
+        results[index] = await run(item);
+      } catch (error) {
+        hasFailed = true;
+        throw error;
+      }
+    }
   };
   await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, work));
   return results;

@@ -4,13 +4,22 @@ import { decodeText } from './bytes.ts';
 export type JsonValue = null | boolean | number | string | JsonValue[] | JsonObject;
 export type JsonObject = { [name: string]: JsonValue };
 
-/** `undefined` if the bytes are not JSON. */
+/** Far deeper than any manifest, config or image JSON; so that whoever walks through one does not run out of stack. */
+const MAX_DEPTH = 200;
+
+/** `undefined` if the bytes are not JSON, or nested more than 200 levels deep. */
 export function parseJson(bytes: Uint8Array): JsonValue | undefined {
   try {
-    return JSON.parse(decodeText(bytes)) as JsonValue;
+    const value = JSON.parse(decodeText(bytes)) as JsonValue;
+    return isDeeperThan(MAX_DEPTH, value) ? undefined : value;
   } catch {
     return undefined;
   }
+}
+
+function isDeeperThan(levels: number, value: JsonValue): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((inner) => isDeeperThan(levels - 1, inner));
 }
 
 export function isJsonObject(value: unknown): value is JsonObject {

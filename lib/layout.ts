@@ -45,6 +45,7 @@ export const layout = {
   repository: (repository: RepositoryName) => folder('repositories', partsOf(repository)),
   tags: (repository: RepositoryName) => at('repositories', partsOf(repository), TAG_PREFIX) as KeyPrefix,
   tag: (repository: RepositoryName, tag: Tag) => at('repositories', partsOf(repository), `${TAG_PREFIX}${tag}`),
+  isTag: (key: Key) => lastPartOf(key).startsWith(TAG_PREFIX),
   /** A tag that starts with `_` has none: its key would be another tag's. */
   tagJson: (repository: RepositoryName, tag: Tag) =>
     tag.startsWith('_') ? undefined : at('repositories', partsOf(repository), `tag${tag}_json`),

@@ -1,7 +1,7 @@
 // The registry as one Node process. Everything about connections is here: limits, access log, and an end that waits
 // for transfers.
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import type { Hono, MiddlewareHandler } from 'hono';
 import type { RequestIdVariables } from 'hono/request-id';
@@ -13,6 +13,7 @@ const HEADERS_MS = 60_000;
 const KEEP_ALIVE_MS = 75_000;
 /** How long a transfer may stand still. A slow one may take for ever, so there is no limit on a whole request. */
 const IDLE_MS = 5 * 60_000;
+const CLOSE_IDLE_MS = 100;
 const MAX_HEADER_BYTES = 32 * 1024;
 
 export type NodeServer = {
@@ -25,6 +26,8 @@ export type NodeServer = {
 };
 
 export async function startNodeServer(app: Hono, { host, port }: { host: string; port: number }): Promise<NodeServer> {
+  const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
+  let isStopping = false;
   const server = createServer(
     {
       headersTimeout: HEADERS_MS,
@@ -33,7 +36,10 @@ export async function startNodeServer(app: Hono, { host, port }: { host: string;
       maxHeaderSize: MAX_HEADER_BYTES,
       noDelay: true,
     },
-    getRequestListener(app.fetch, { overrideGlobalObjects: false }),
+    (request, response) => {
+      if (isStopping) response.shouldKeepAlive = false;
+      void listener(request, response);
+    },
   );
   server.setTimeout(IDLE_MS);
   await listen(server, host, port);
@@ -42,8 +48,13 @@ export async function startNodeServer(app: Hono, { host, port }: { host: string;
     url: new URL(`http://${family === 'IPv6' ? `[${address}]` : address}:${actualPort}`),
     stop: () =>
       new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeIdleConnections();
+        isStopping = true;
+        // A connection whose request ends from now on would else be kept for the next one.
+        const closing = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_MS);
+        server.close(() => {
+          clearInterval(closing);
+          resolve();
+        });
       }),
     kill: () => server.closeAllConnections(),
   };
@@ -61,12 +72,15 @@ function listen(server: Server, host: string, port: number): Promise<void> {
 
 /** One line when the last byte has gone, or the connection has broken. Never the query: it may hold a session. */
 export function accessLog(log: Log): MiddlewareHandler<{ Bindings: HttpBindings; Variables: RequestIdVariables }> {
+  /** What earlier requests of a connection have taken. */
+  const counted = new WeakMap<Socket, { bytesRead: number; bytesWritten: number }>();
   return async (c, next) => {
     const { incoming, outgoing } = c.env;
     const { socket } = incoming;
-    const { bytesRead, bytesWritten } = socket;
+    const before = counted.get(socket) ?? { bytesRead: 0, bytesWritten: 0 };
     const started = performance.now();
     outgoing.on('close', () => {
+      counted.set(socket, { bytesRead: socket.bytesRead, bytesWritten: socket.bytesWritten });
       log.info('request', {
         requestId: c.get('requestId'),
         method: incoming.method,
@@ -74,8 +88,8 @@ export function accessLog(log: Log): MiddlewareHandler<{ Bindings: HttpBindings;
         status: outgoing.statusCode,
         ...(outgoing.writableFinished ? {} : { broken: true }),
         durationMs: Math.round(performance.now() - started),
-        bytesIn: socket.bytesRead - bytesRead,
-        bytesOut: socket.bytesWritten - bytesWritten,
+        bytesIn: socket.bytesRead - before.bytesRead,
+        bytesOut: socket.bytesWritten - before.bytesWritten,
         client: socket.remoteAddress,
         userAgent: incoming.headers['user-agent'],
       });

@@ -13,6 +13,7 @@ import { createRegistry } from './registry/registry.ts';
 import { SessionSigner } from './registry/upload-session.ts';
 import type { StorageDriver } from './storage/driver.ts';
 import { openStorage } from './storage/open.ts';
+import { readOnlyStorage } from './storage/read-only.ts';
 import type { AuthenticationOptions } from './v1/authentication.ts';
 import { parsePrivilegedKey } from './v1/signature.ts';
 
@@ -25,15 +26,16 @@ const SWEEP_MS = 6 * 60 * 60 * 1000;
  * @throws Error if storage cannot be used or the port is taken
  */
 export async function serve(config: Config, { log, version }: { log: Log; version: string }): Promise<NodeServer> {
-  const storage = await openStorage(config.storage);
-  const isReadOnly = !(await mayWrite(storage));
+  const opened = await openStorage(config.storage);
+  const isReadOnly = !(await mayWrite(opened));
+  const storage = isReadOnly ? readOnlyStorage(opened) : opened;
   if (isReadOnly) log.warning('a newer Stowage writes to this storage; this one is too old to, and serves reads only');
   if (config.mirroring) log.warning('mirroring.source is set, but has no effect in this version');
   if (!config.secretKey && config.storage.driver === 's3') {
     log.warning('secret_key is not set: an upload can only be continued by this process, and not after a restart');
   }
 
-  if (config.storage.driver === 'local') sweep(storage, log);
+  if (config.storage.driver === 'local' && !isReadOnly) sweep(storage, log);
 
   const background = new Background(log);
   let isStopping = false;

@@ -9,6 +9,7 @@ import type { StorageDriver } from '../storage/driver.ts';
 import type { Catalog } from './catalog.ts';
 import type { ImageLayers } from './image-layers.ts';
 import type { ImageManifests } from './image-manifests.ts';
+import type { ImageOwners } from './image-owners.ts';
 import type { Images } from './images.ts';
 import { type Requoting, requotings } from './requoting.ts';
 import type { ResolvedTag, Tags } from './tags.ts';
@@ -41,10 +42,18 @@ export class Adoption {
   readonly #images: Images;
   readonly #layers: ImageLayers;
   readonly #manifests: ImageManifests;
+  readonly #owners: ImageOwners;
 
   constructor(
     storage: StorageDriver,
-    dependencies: { catalog: Catalog; tags: Tags; images: Images; layers: ImageLayers; manifests: ImageManifests },
+    dependencies: {
+      catalog: Catalog;
+      tags: Tags;
+      images: Images;
+      layers: ImageLayers;
+      manifests: ImageManifests;
+      owners: ImageOwners;
+    },
   ) {
     this.#storage = storage;
     this.#catalog = dependencies.catalog;
@@ -52,6 +61,7 @@ export class Adoption {
     this.#images = dependencies.images;
     this.#layers = dependencies.layers;
     this.#manifests = dependencies.manifests;
+    this.#owners = dependencies.owners;
   }
 
   /** What docker-registry 0.9 quoted twice and is not yet there under its one name. */
@@ -114,7 +124,11 @@ export class Adoption {
   }
 
   async #provide({ repository, id }: ImageTag): Promise<void> {
-    const manifest = await this.#manifests.provide(repository, id);
+    const [manifest, ancestry] = await Promise.all([
+      this.#manifests.provide(repository, id),
+      this.#images.findAncestry(id),
+    ]);
+    await this.#owners.add(repository, ancestry ?? [id]);
     if (!manifest)
       throw new Error(`image ${id} is not complete: it, a layer or an ancestor is missing or being pushed`);
   }

@@ -57,9 +57,16 @@ export class Blobs {
 
   /** Gives a repository the right to a blob whose bytes were stored, and their digest checked, just before. */
   async link(repository: RepositoryName, digest: Digest, link: BlobLink): Promise<void> {
-    await this.#storage.put(layout.blobLink(repository, digest), encodeBlobLink(link), {
-      contentType: 'application/json',
-    });
+    await this.#put(repository, digest, link);
+  }
+
+  async #put(repository: RepositoryName, digest: Digest, link: BlobLink & { nonce?: string }): Promise<void> {
+    const { sizeBytes, key, nonce } = link;
+    await this.#storage.put(
+      layout.blobLink(repository, digest),
+      encodeText(JSON.stringify({ size: sizeBytes, key, nonce })),
+      { contentType: 'application/json' },
+    );
   }
 
   /**
@@ -92,7 +99,9 @@ export class Blobs {
     if (!Array.isArray(condemned)) throw new Error(`${object.info.key} is not a list`);
     const marked = digests.filter((digest) => condemned.includes(digest));
     await mapConcurrently(marked, async (digest) => {
-      await this.link(repository, digest, await this.stat(repository, digest));
+      const link = await this.find(repository, digest);
+      // Other bytes than before, and so another ETag: the collector deletes only what it has looked at.
+      if (link) await this.#put(repository, digest, { ...link, nonce: randomUUID() });
     });
   }
 
@@ -124,10 +133,6 @@ export class Blobs {
     await this.stat(repository, digest);
     await this.#storage.delete(layout.blobLink(repository, digest));
   }
-}
-
-function encodeBlobLink({ sizeBytes, key }: BlobLink): Uint8Array {
-  return encodeText(JSON.stringify({ size: sizeBytes, key }));
 }
 
 function decodeBlobLink(bytes: Uint8Array, at: Key): BlobLink {

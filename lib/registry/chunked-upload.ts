@@ -6,6 +6,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createSHA256, createSHA512, type IHasher } from 'hash-wasm';
 import { concatBytes, MiB, readAll } from '../bytes.ts';
+import { RegistryError } from '../errors.ts';
 import { layout } from '../layout.ts';
 import { algorithmOf, type Digest, type DigestAlgorithm } from '../names.ts';
 import {
@@ -20,6 +21,7 @@ import { type ChunkedState, unknownUpload } from './upload-session.ts';
 /** S3 takes no smaller part but the last. https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
 const MIN_PART_BYTES = 5 * MiB;
 const PART_BYTES = 12 * MiB;
+const MAX_PARTS = 10_000;
 
 const NO_PARTS = '';
 
@@ -153,6 +155,7 @@ async function addPart(
 ): Promise<Multipart> {
   const upload: MultipartUpload = before ?? (await storage.createMultipart(layout.data(randomUUID())));
   const partNumber = (before?.partCount ?? 0) + 1;
+  if (partNumber > MAX_PARTS) throw new RegistryError('SIZE_INVALID', `an upload has ${MAX_PARTS} parts at most`);
   const part = await storage.uploadPart(upload, partNumber, bytes);
   if (!part) throw unknownUpload(uuid);
   const { key, uploadId } = upload;

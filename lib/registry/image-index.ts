@@ -1,4 +1,4 @@
-import { type Bytes, encodeText, readAll } from '../bytes.ts';
+import { type Bytes, encodeText, MiB, readAll } from '../bytes.ts';
 import { mapConcurrently } from '../concurrency.ts';
 import { RegistryError } from '../errors.ts';
 import { isJsonObject, type JsonObject, parseJson } from '../json.ts';
@@ -9,6 +9,7 @@ import { pythonJson } from './python-json.ts';
 
 /** How often two pushes may get in each other's way before one of them is asked to come again. */
 const MAX_TRIES = 20;
+const MAX_INDEX_BYTES = 16 * MiB;
 
 /** The list of a repository's images that v1 clients announce and ask for: `_index_images`. */
 export class ImageIndex {
@@ -63,6 +64,8 @@ export class ImageIndex {
       const before = object && (await readAll(object.body));
       const after = await change(before && readEntries(before));
       if (!after || (before && Buffer.from(before).equals(after))) return;
+      if (after.length > MAX_INDEX_BYTES)
+        throw new RegistryError('SIZE_INVALID', 'the list of images has grown too long');
       const condition = object ? { ifMatch: object.info.etag } : { ifAbsent: true };
       if (await this.#storage.put(key, after, { contentType: 'application/json', ...condition })) return;
     }

@@ -112,8 +112,11 @@ export class ImageManifests {
   /** Links first, the manifest last: where the manifest is, everything it names can be read. */
   async #link(repository: RepositoryName, { digest, bytes }: MadeManifest, chain: LayeredImage[]): Promise<void> {
     const layers = new Map(chain.flatMap(({ layer }) => (layer ? [[layer.digest, layer]] : [])));
-    await mapConcurrently(parseManifest(bytes).blobs, async (blob) => {
-      const key = layers.get(blob.digest)?.key ?? layout.blob(blob.digest);
+    const { blobs, config } = parseManifest(bytes);
+    await mapConcurrently(blobs, async (blob) => {
+      const key =
+        layers.get(blob.digest)?.key ?? (blob.digest === config?.digest ? layout.blob(blob.digest) : undefined);
+      if (!key) throw new Error(`the layer ${blob.digest} of a manifest that was made before is gone`);
       await this.#blobs.link(repository, blob.digest, { sizeBytes: blob.sizeBytes, key });
     });
     await this.#storage.put(layout.manifest(repository, digest), bytes, { contentType: MEDIA_TYPES.dockerManifest });

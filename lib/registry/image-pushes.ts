@@ -79,6 +79,14 @@ export class ImagePushes {
       this.#storage.put(layout.imageAncestry(id), encodeText(pythonJson(ancestry))),
     ]);
     await this.#mark(id);
+    await this.#yieldToView(id);
+  }
+
+  /** A view that was made in the meantime has the better right to the id: it is made anew when somebody asks for it. */
+  async #yieldToView(id: ImageId): Promise<void> {
+    if (!(await this.#storage.head(layout.imageView(id)))) return;
+    await this.#storage.delete(layout.imageView(id));
+    throw imageExists();
   }
 
   async #mark(id: ImageId): Promise<void> {
@@ -120,6 +128,8 @@ export class ImagePushes {
       const claim = await readClaim(this.#storage, id);
       const sums = [`sha256:${payload.digest('hex')}`];
       await Promise.all([this.#layers.keep(id, { ...scan.facts, key, etag }), writeChecksums(this.#storage, id, sums)]);
+      await this.#mark(id);
+      await this.#yieldToView(id);
       if (claim !== undefined)
         await this.#confirm(id, json, sums, { plain: claim }, 'Checksum mismatch, ignoring the layer');
     } finally {
@@ -201,6 +211,7 @@ class Turn {
   readonly id: ImageId;
   readonly #locks: KeyLocks;
   #release: (() => void) | undefined;
+  #hasEnded = false;
 
   constructor(locks: KeyLocks, id: ImageId) {
     this.#locks = locks;
@@ -208,10 +219,16 @@ class Turn {
   }
 
   async begin(): Promise<void> {
-    this.#release = await this.#locks.acquire(this.id);
+    const release = await this.#locks.acquire(this.id);
+    if (this.#hasEnded) {
+      release();
+      throw new Error('the push was given up while it waited');
+    }
+    this.#release = release;
   }
 
   end(): void {
+    this.#hasEnded = true;
     this.#release?.();
   }
 }

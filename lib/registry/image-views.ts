@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
 import { encodeText, MiB, readAll, readAtMost } from '../bytes.ts';
+import { CorruptLayerError } from '../compression/corrupt-layer-error.ts';
 import { decompress } from '../compression/decompress.ts';
 import { mapConcurrently } from '../concurrency.ts';
 import { isJsonObject, type JsonObject, parseJson } from '../json.ts';
@@ -10,6 +11,7 @@ import type { Digest, ImageId, RepositoryName } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import type { LayerFormat } from '../tar/layer-format.ts';
 import type { BlobLink, Blobs } from './blobs.ts';
+import { writeChecksums } from './image-checksums.ts';
 import type { ImageLayers, LayerDescriptor } from './image-layers.ts';
 import type { ImageOwners } from './image-owners.ts';
 import { shownChild, type ViewedImage, viewOf } from './image-view.ts';
@@ -22,6 +24,9 @@ const MAX_CONFIG_BYTES = 4 * MiB;
 
 /** Of images that are run, as opposed to artifacts; v1 knows nothing else. */
 const IMAGE_CONFIGS: readonly string[] = [MEDIA_TYPES.dockerConfig, MEDIA_TYPES.ociConfig];
+
+/** More than any client can run; each image of a view has an ancestry of its own. */
+const MAX_LAYERS = 200;
 
 /** An index may name an index; nobody nests them deeper than this. */
 const MAX_INDEX_DEPTH = 4;
@@ -57,13 +62,18 @@ export class ImageViews {
 
   /**
    * The config of the v2 image that a tag names, with its view made if need be; `undefined` if v1 has nothing to show for
-   * it: an artifact, or a v1 image, which needs no view.
+   * it: an artifact, something broken, or a v1 image, which needs no view.
    */
   async provide(repository: RepositoryName, { digest, imageId }: TagTarget): Promise<JsonObject | undefined> {
     const source = imageId && (await this.#source(repository, digest));
     if (!source) return undefined;
     const images = viewOf(digest, source.config, source.layers);
-    await mapConcurrently(images, (image) => this.#provideImage(image, digest, source.links));
+    try {
+      await mapConcurrently(images, (image) => this.#provideImage(image, digest, source.links));
+    } catch (error) {
+      if (error instanceof CorruptLayerError) return undefined; // what was pushed is no image, whatever it says
+      throw error;
+    }
     await this.#owners.add(
       repository,
       images.map(({ id }) => id),
@@ -78,7 +88,8 @@ export class ImageViews {
     const { manifests, config, layers } = parseManifest(bytes);
     const child = shownChild(manifests);
     if (child) return await this.#source(repository, child.digest, depth + 1);
-    if (!config || !IMAGE_CONFIGS.includes(config.mediaType) || layers.length === 0) return undefined;
+    if (!config || !IMAGE_CONFIGS.includes(config.mediaType) || config.sizeBytes > MAX_CONFIG_BYTES) return undefined;
+    if (layers.length === 0 || layers.length > MAX_LAYERS) return undefined;
 
     const wanted = [config, ...layers];
     const found = await mapConcurrently(wanted, (blob) => this.#blobs.find(repository, blob.digest));
@@ -121,12 +132,16 @@ export class ImageViews {
 
   async #copyLayer(id: ImageId, json: Uint8Array, { key }: LayerDescriptor): Promise<void> {
     const target = layout.imageLayer(id);
-    await this.#storage.copyIfAbsent(key, target);
-    const object = await this.#storage.get(target);
-    if (!object) throw new Error(`${target} is gone`);
+    // What lies there is left of an earlier try, or of somebody who pushed an image under this id beforehand.
+    if (!(await this.#storage.copyIfAbsent(key, target))) {
+      await this.#storage.delete(target);
+      await this.#storage.copyIfAbsent(key, target);
+    }
+    const object = await this.#storage.get(key);
+    if (!object) throw new Error(`${key} is gone`);
     const sum = createHash('sha256').update(json).update('\n');
     for await (const chunk of object.body) sum.update(chunk);
-    await this.#storage.put(layout.imageChecksum(id), encodeText(pythonJson([`sha256:${sum.digest('hex')}`])));
+    await writeChecksums(this.#storage, id, [`sha256:${sum.digest('hex')}`]);
   }
 }
 

@@ -6,6 +6,9 @@ import { type Digest, sha256Digest } from '../names.ts';
 import { StreamTap } from '../stream-tap.ts';
 import { formatOf, HEAD_BYTES, type LayerFormat } from '../tar/layer-format.ts';
 
+/** As much as tells gzip from everything else. */
+const MAGIC_BYTES = 2;
+
 export type LayerFacts = {
   sizeBytes: number;
   /** Of the bytes as they are. */
@@ -26,8 +29,12 @@ export class LayerScan {
     let unpacked: StreamTap<Digest | undefined> | undefined;
     try {
       for await (const chunk of body) {
+        const before = head;
         if (head.length < HEAD_BYTES) head = Buffer.concat([head, chunk.subarray(0, HEAD_BYTES - head.length)]);
-        if (sizeBytes === 0 && formatOf(chunk) === 'gzip') unpacked = new StreamTap(digestOfGzip);
+        if (!unpacked && before.length < MAGIC_BYTES && formatOf(head) === 'gzip') {
+          unpacked = new StreamTap(digestOfGzip);
+          await unpacked.write(before); // a first chunk may be a single byte
+        }
         hash.update(chunk);
         sizeBytes += chunk.length;
         await unpacked?.write(chunk);

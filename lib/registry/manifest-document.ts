@@ -42,6 +42,9 @@ export type ManifestDocument = {
 const IMAGE_TYPES: readonly string[] = [MEDIA_TYPES.ociManifest, MEDIA_TYPES.dockerManifest];
 const INDEX_TYPES: readonly string[] = [MEDIA_TYPES.ociIndex, MEDIA_TYPES.dockerList];
 
+/** Docker's image stores take 127 layers; platforms in an index are fewer. */
+const MAX_DESCRIPTORS = 1000;
+
 /** Layers whose bytes lie elsewhere by right, so that a registry need not hold them. */
 const NONDISTRIBUTABLE = /^application\/vnd\.(?:docker\.image\.rootfs\.foreign|oci\.image\.layer\.nondistributable)\./;
 
@@ -108,6 +111,7 @@ function children(json: JsonObject): IndexChild[] {
 function descriptors(json: JsonObject, field: string): Descriptor[] {
   const list = json[field];
   if (!Array.isArray(list)) throw invalid(`has no array in ${field}`);
+  if (list.length > MAX_DESCRIPTORS) throw invalid(`has more than ${MAX_DESCRIPTORS} entries in ${field}`);
   return list.map((item, index) => descriptor(item, `${field}[${index}]`));
 }
 

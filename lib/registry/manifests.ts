@@ -6,7 +6,7 @@ import { algorithmOf, type Digest, type RepositoryName, type Tag } from '../name
 import type { StorageDriver } from '../storage/driver.ts';
 import type { Blobs } from './blobs.ts';
 import type { ImageManifests } from './image-manifests.ts';
-import { type Descriptor, mediaTypeOfStored, parseManifest } from './manifest-document.ts';
+import { type Descriptor, type ManifestDocument, mediaTypeOfStored, parseManifest } from './manifest-document.ts';
 import type { Referrers } from './referrers.ts';
 import { checkDigest, digestOf } from './stored-blobs.ts';
 import type { ResolvedTag, Tags } from './tags.ts';
@@ -102,13 +102,11 @@ export class Manifests {
     await mapConcurrently(checks, (check) => check());
 
     // The manifest, then what leads to it: nothing ever leads nowhere.
-    await this.#storage.put(layout.manifest(repository, digest), bytes, { contentType: mediaType });
+    await this.#store(repository, digest, bytes, document);
     await this.#blobs.keepLinks(
       repository,
       blobs.map((blob) => blob.digest),
     );
-    if (subject)
-      await this.#referrers.add(repository, subject.digest, { ...document, digest, sizeBytes: bytes.length });
     await mapConcurrently('tag' in reference ? [reference.tag, ...tags] : tags, async (tag) => {
       await this.#tags.setManifest(repository, tag, digest);
       this.#onTagChange(repository, tag);
@@ -140,6 +138,7 @@ export class Manifests {
       return;
     }
     const { digest } = reference;
+    const started = new Date();
     const [manifest, tags] = await Promise.all([this.#find(repository, digest), this.#tags.resolveAll(repository)]);
     if (!manifest) throw unknownManifest(repository, reference);
     // Tags first: a crash in between leaves a manifest that no tag names, not a tag that leads nowhere.
@@ -147,6 +146,21 @@ export class Manifests {
     const { subject } = parseManifest(manifest.bytes);
     if (subject) await this.#referrers.remove(repository, subject.digest, digest);
     await this.#storage.delete(layout.manifest(repository, digest));
+    await this.#restoreIfTagged(repository, manifest, started);
+  }
+
+  /** Somebody may have pushed the manifest again, under a tag that the deletion did not see: then it stays. */
+  async #restoreIfTagged(repository: RepositoryName, { digest, bytes }: Manifest, since: Date): Promise<void> {
+    const changed = await this.#tags.resolveChangedSince(repository, since);
+    if (!changed.some(({ target }) => target.digest === digest)) return;
+    await this.#store(repository, digest, bytes, parseManifest(bytes));
+  }
+
+  async #store(repository: RepositoryName, digest: Digest, bytes: Bytes, document: ManifestDocument): Promise<void> {
+    const { mediaType, subject } = document;
+    await this.#storage.put(layout.manifest(repository, digest), bytes, { contentType: mediaType });
+    if (!subject) return;
+    await this.#referrers.add(repository, subject.digest, { ...document, digest, sizeBytes: bytes.length });
   }
 
   async #deleteTag(repository: RepositoryName, resolved: ResolvedTag): Promise<void> {

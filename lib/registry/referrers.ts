@@ -1,4 +1,4 @@
-import { encodeText, readAll } from '../bytes.ts';
+import { encodeText, MiB, readAll } from '../bytes.ts';
 import { mapConcurrently } from '../concurrency.ts';
 import { isJsonObject, type JsonObject, parseJson } from '../json.ts';
 import { type Key, layout } from '../layout.ts';
@@ -8,6 +8,8 @@ import type { ManifestDocument } from './manifest-document.ts';
 
 /** How many descriptors are read for one answer. */
 const PAGE_SIZE = 100;
+/** What an answer should not exceed, by the spec. */
+const PAGE_BYTES = 4 * MiB;
 
 export type ReferrersPage = {
   descriptors: JsonObject[];
@@ -51,7 +53,7 @@ export class Referrers {
   }
 
   /**
-   * Up to 100 referrers, those of one artifact type if it is given. One storage request, and one for each referrer, side
+   * Up to 100 referrers or 4 MiB of them, those of one artifact type if it is given. One storage request, and one for each referrer, side
    * by side.
    * @param after `next` of the page before
    */
@@ -63,13 +65,15 @@ export class Referrers {
     const folder = layout.referrers(repository, subject);
     const keys: Key[] = [];
     let isLast = true;
-    for await (const { key } of this.#storage.list(
+    let sizeBytes = 0;
+    for await (const object of this.#storage.list(
       folder,
       after === undefined ? {} : { after: `${folder}${after}` as Key },
     )) {
-      isLast = keys.length < PAGE_SIZE;
+      sizeBytes += object.sizeBytes;
+      isLast = keys.length < PAGE_SIZE && (keys.length === 0 || sizeBytes <= PAGE_BYTES);
       if (!isLast) break;
-      keys.push(key);
+      keys.push(object.key);
     }
     const read = await mapConcurrently(keys, (key) => this.#read(key));
     const descriptors = read.flat().filter((item) => artifactType === undefined || item.artifactType === artifactType);

@@ -64,7 +64,7 @@ export function createRegistry(storage: StorageDriver, { copiesLayers, backgroun
     background?.run(`v1 view of ${repository}:${tag}`, () => tagViews.update(repository, tag));
   };
   return {
-    adoption: new Adoption(storage, { catalog, tags, images, layers, manifests: imageManifests }),
+    adoption: new Adoption(storage, { catalog, tags, images, layers, manifests: imageManifests, owners }),
     blobs,
     catalog,
     imageIndex,

@@ -99,7 +99,10 @@ export class Repositories {
 
   async #deleteAll(prefix: KeyPrefix): Promise<void> {
     const objects = await Array.fromAsync(this.#storage.list(prefix));
-    await mapConcurrently(objects, ({ key }) => this.#storage.delete(key));
+    // A tag that has moved since it was listed is somebody's new push, and stays.
+    await mapConcurrently(objects, ({ key, etag }) =>
+      this.#storage.delete(key, layout.isTag(key) ? { ifMatch: etag } : {}),
+    );
   }
 }
 

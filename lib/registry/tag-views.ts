@@ -12,6 +12,9 @@ import type { ResolvedTag, Tags, TagTarget } from './tags.ts';
 /** A tag as v1 shows it. */
 export type V1Tag = { tag: Tag; id: ImageId };
 
+/** Bringing the list of images in step takes a few requests for each tag, behind every push. */
+const MAX_EXACT_TAGS = 100;
+
 /** What v1 shows of the tags that v2 has moved or deleted. */
 export class TagViews {
   readonly #storage: StorageDriver;
@@ -40,7 +43,14 @@ export class TagViews {
     const config = resolved && (await this.#views.provide(repository, resolved.target));
     if (!resolved) await this.#metadata.delete(repository, tag);
     if (config) await this.#metadata.put(repository, tag, metadataOf(config, resolved.lastModified));
-    if (!resolved || config) await this.updateIndex(repository);
+    if (!resolved || config) await this.#bringIndexInStep(repository, config && resolved?.target.imageId);
+  }
+
+  /** Exactly, where that is cheap; in a repository of many tags a push only adds its image. */
+  async #bringIndexInStep(repository: RepositoryName, pushed: ImageId | undefined): Promise<void> {
+    const tags = await Array.fromAsync(this.#tags.list(repository));
+    if (!pushed || tags.length <= MAX_EXACT_TAGS) await this.updateIndex(repository);
+    else await this.#index.replace(repository, [pushed], async () => true);
   }
 
   /** The list of images of a repository that has tags but no list yet. */
@@ -68,12 +78,14 @@ export class TagViews {
     );
   }
 
-  /** One storage request for an image that has its view, two for one of v1. */
+  /** Two storage requests, side by side, unless the view is still to be made. */
   async #isShown(repository: RepositoryName, target: TagTarget): Promise<boolean> {
     if (!target.imageId) return false;
-    if (await this.#views.has(target.imageId)) return true;
-    const isManifest = await this.#storage.head(layout.manifest(repository, target.digest));
-    return !isManifest || (await this.#views.provide(repository, target)) !== undefined;
+    const [hasView, isManifest] = await Promise.all([
+      this.#views.has(target.imageId),
+      this.#storage.head(layout.manifest(repository, target.digest)),
+    ]);
+    return hasView || !isManifest || (await this.#views.provide(repository, target)) !== undefined;
   }
 }
 

@@ -16,6 +16,8 @@ export type ResolvedTag = { tag: Tag; target: TagTarget; etag: ETag; lastModifie
 
 const SHA512_TARGET = /^sha512:[a-f0-9]{128}$/;
 
+const CLOCK_SKEW_MS = 60_000;
+
 /** The sizes that a tag's object can have: an image id of 64 or 16 digits, or a digest by SHA-512. */
 const TARGET_SIZES = [64, 16, 'sha512:'.length + 128];
 
@@ -63,6 +65,19 @@ export class Tags {
     const tags = await Array.fromAsync(this.list(repository));
     const resolved = await mapConcurrently(tags, (tag) => this.find(repository, tag));
     return resolved.filter((tag) => tag !== undefined); // a tag that went away meanwhile is none
+  }
+
+  /**
+   * Those that were moved or made since then, by the clock of storage, give or take a minute. One storage request per
+   * 1,000 tags, and one for each tag found.
+   */
+  async resolveChangedSince(repository: RepositoryName, since: Date): Promise<ResolvedTag[]> {
+    const changed: Tag[] = [];
+    for await (const { key, lastModified } of this.#storage.list(layout.tags(repository))) {
+      if (lastModified.getTime() > since.getTime() - CLOCK_SKEW_MS) changed.push(tagOf(key));
+    }
+    const resolved = await mapConcurrently(changed, (tag) => this.find(repository, tag));
+    return resolved.filter((tag) => tag !== undefined);
   }
 
   /** False if the tag is no longer the one that was resolved; then it stays. One storage request. */

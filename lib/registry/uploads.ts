@@ -3,7 +3,7 @@ import { RegistryError } from '../errors.ts';
 import { layout } from '../layout.ts';
 import { algorithmOf, type Digest, type DigestAlgorithm, type RepositoryName } from '../names.ts';
 import { type ByteRange, type StorageDriver, StorageUnavailableError } from '../storage/driver.ts';
-import type { Blobs } from './blobs.ts';
+import type { BlobLink, Blobs } from './blobs.ts';
 import { appendChunk, discardChunks, emptyChunkedState, finishChunks } from './chunked-upload.ts';
 import { checkDigest, rehashBlob, type StoredBlob, settleBlob, storeBlob } from './stored-blobs.ts';
 import { sizeOf, type UploadSession } from './upload-session.ts';
@@ -71,14 +71,25 @@ export class Uploads {
    * Takes the last bytes, if any, checks the digest, and links the blob into the session's repository.
    * @throws RegistryError DIGEST_INVALID, RANGE_INVALID, BLOB_UPLOAD_INVALID, BLOB_UPLOAD_UNKNOWN
    */
-  async commit(session: UploadSession, digest: Digest, body: UploadBody = NOTHING): Promise<StoredBlob> {
-    const stored = await settleBlob(this.#storage, await this.#complete(session, digest, body));
+  async commit(session: UploadSession, digest: Digest, body: UploadBody = NOTHING): Promise<BlobLink> {
+    const completed = await this.#complete(session, digest, body).catch((error) =>
+      this.#unlessLinked(session, digest, error),
+    );
+    if (!completed) return await this.#blobs.stat(session.repository, digest);
+    const stored = await settleBlob(this.#storage, completed);
     // Bytes, then the right to read them: a crash in between leaves only what nobody refers to.
     if (stored.isNew) await this.#blobs.link(session.repository, digest, stored);
     else if (!(await this.#blobs.linkReused(session.repository, digest, stored))) {
       throw new StorageUnavailableError(`${stored.key} has just been collected`); // the client sends the bytes again
     }
     return stored;
+  }
+
+  /** The answer to an earlier commit may have been lost: then the upload has ended, and its blob is there. */
+  async #unlessLinked(session: UploadSession, digest: Digest, error: unknown): Promise<undefined> {
+    const hasEnded = error instanceof RegistryError && error.code === 'BLOB_UPLOAD_UNKNOWN';
+    if (hasEnded && (await this.#blobs.find(session.repository, digest))) return undefined;
+    throw error;
   }
 
   async #complete(session: UploadSession, digest: Digest, body: UploadBody): Promise<StoredBlob> {

@@ -38,7 +38,7 @@ async function nextUnlessAborted<T>(
 ): Promise<IteratorResult<T, unknown>> {
   if (!signal) return await iterator.next();
   return await new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
+    const onAbort = () => reject(signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason)));
     if (signal.aborted) return onAbort();
     signal.addEventListener('abort', onAbort, { once: true });
     const settle = () => signal.removeEventListener('abort', onAbort);

@@ -5,7 +5,7 @@ import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, writeFile 
 import { join } from 'node:path';
 import type { ETag, MultipartUpload, UploadedPart } from './driver.ts';
 import { sealFile, type WrittenFile, writeAside } from './durable-files.ts';
-import { hasCode } from './file-errors.ts';
+import { hasCode, isAbsence } from './file-errors.ts';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const PART_FILE = /^(\d{1,5})\.(\d+)\.([0-9a-f-]{36})$/;
@@ -57,6 +57,31 @@ export async function readParts(folder: string): Promise<UploadedPart[]> {
       parts.push({ partNumber: Number(partNumber), sizeBytes: Number(sizeBytes), etag: etag as ETag });
   }
   return parts.sort((a, b) => a.partNumber - b.partNumber);
+}
+
+/**
+ * Takes the upload's folder away from other processes while `task` works in it: of two that complete one upload, only one
+ * may touch its files. The folder goes with success, and comes back if `task` gives `undefined` or throws.
+ */
+export async function claimUpload<T>(
+  folder: string,
+  task: (claimed: string) => Promise<T | undefined>,
+): Promise<T | undefined> {
+  const claimed = `${folder}.${randomUUID()}`;
+  try {
+    await rename(folder, claimed);
+  } catch (error) {
+    if (isAbsence(error)) return undefined;
+    throw error;
+  }
+  let result: T | undefined;
+  try {
+    result = await task(claimed);
+    return result;
+  } finally {
+    if (result === undefined) await rename(claimed, folder);
+    else await rm(claimed, { recursive: true, force: true });
+  }
 }
 
 /**

@@ -20,7 +20,7 @@ import { etagOf, placeFile, removeFile, type WrittenFile, writeAside } from './d
 import { hasCode, isAbsence } from './file-errors.ts';
 import { fold, partsOfKey, spellingOnDisk, TEMPORARY_FOLDER } from './file-keys.ts';
 import { type Folder, walkFiles, walkFolders } from './file-listing.ts';
-import { createUpload, folderOfUpload, joinParts, readParts, writePart } from './file-multipart.ts';
+import { claimUpload, createUpload, folderOfUpload, joinParts, readParts, writePart } from './file-multipart.ts';
 import { streamFile } from './file-stream.ts';
 
 const DAY_MILLISECONDS = 24 * 60 * 60 * 1000;
@@ -46,12 +46,13 @@ export class FilesDriver implements StorageDriver {
   readonly #ignoresCase: boolean;
   readonly #locks = new KeyLocks();
 
-  /** Makes the directory if need be, and clears away what a crash left more than a day ago. */
+  /** Makes the directory if need be, and clears away what crashes and unfinished uploads left more than a day ago. */
   static async open(root: string, options: FilesDriverOptions = {}): Promise<FilesDriver> {
     const temporaryFolder = join(resolve(root), TEMPORARY_FOLDER);
     try {
       await mkdir(temporaryFolder, { recursive: true });
       await removeStale(temporaryFolder);
+      setInterval(() => void removeStale(temporaryFolder).catch(() => undefined), DAY_MILLISECONDS / 4).unref();
       return new FilesDriver(resolve(root), options.ignoresCase ?? (await ignoresCase(temporaryFolder)));
     } catch (error) {
       throw new Error(`cannot store files in ${resolve(root)}: it must be a directory that this user may write to`, {
@@ -163,14 +164,13 @@ export class FilesDriver implements StorageDriver {
   }
 
   async completeMultipart(upload: MultipartUpload, parts: readonly UploadedPart[]): Promise<boolean> {
-    const completed = await this.#inUpload(upload, async (folder) => {
-      const written = await joinParts(folder, parts);
-      if (!written) return false;
-      await this.#place(upload.key, written);
-      await rm(folder, { recursive: true, force: true });
-      return true;
-    });
-    return completed ?? false;
+    const placed = await this.#inUpload(upload, (folder) =>
+      claimUpload(folder, async (claimed) => {
+        const written = await joinParts(claimed, parts);
+        return written && (await this.#place(upload.key, written));
+      }),
+    );
+    return placed !== undefined;
   }
 
   async abortMultipart(upload: MultipartUpload): Promise<void> {

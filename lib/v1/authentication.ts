@@ -81,10 +81,15 @@ function accessByToken(token: Token, images: ImageId[], index: IndexClient, regi
   /** By what owns the image, not by what the token names: a public repository's token is anybody's. */
   const isReadable = async (id: ImageId) => {
     const owners = await imageOwners.list(id);
-    const isOwner = owners.includes(repository) || owners.length === 0;
-    if (isOwner) return !(await repositories.isPrivate(repository)) || (await mayRead(id));
-    const privacy = await mapConcurrently(owners, (owner) => repositories.isPrivate(owner));
-    return privacy.includes(false);
+    if (owners.includes(repository) || images.includes(id)) {
+      return !(await repositories.isPrivate(repository)) || (await mayRead(id));
+    }
+    if (owners.length === 0) return await mayRead(id);
+    const open = await mapConcurrently(owners, async (owner) => {
+      const [isPrivate, exists] = await Promise.all([repositories.isPrivate(owner), repositories.exists(owner)]);
+      return exists && !isPrivate;
+    });
+    return open.includes(true);
   };
 
   return {
@@ -109,7 +114,7 @@ function tokenOf(c: Context): Token | undefined {
   );
   const access = parameters.get('access');
   const name = parameters.get('repository');
-  const allowed = access === undefined ? undefined : METHODS[access];
+  const allowed = access !== undefined && Object.hasOwn(METHODS, access) ? METHODS[access] : undefined;
   if (name === undefined || (allowed && !allowed.includes(c.req.method))) return undefined;
   try {
     const repository = parseV1RepositoryName(name);

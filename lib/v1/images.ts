@@ -71,7 +71,9 @@ export const imageRoutes = ({ registry: { images, imagePushes }, allow, storageR
       return 'url' in content ? c.redirect(content.url.href, 302) : c.body(content.body, status, headers);
     })
     .put('/images/:id/layer', allow, async (c) => {
-      await imagePushes.putLayer(parseImageId(c.req.param('id')), bodyOf(c), c.req.raw.signal);
+      const id = parseImageId(c.req.param('id'));
+      accessOf(c).checkImage(id);
+      await imagePushes.putLayer(id, bodyOf(c), c.req.raw.signal);
       return answer(c, true);
     })
 
@@ -90,6 +92,7 @@ export const imageRoutes = ({ registry: { images, imagePushes }, allow, storageR
 
     .put('/images/:id/checksum', allow, async (c) => {
       const id = parseImageId(c.req.param('id'));
+      accessOf(c).checkImage(id);
       await imagePushes.confirmChecksum(id, claimedChecksums(c));
       return answer(c, true);
     });

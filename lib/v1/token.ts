@@ -14,7 +14,7 @@ export function tokenHeaders(
 ): Record<string, string | string[]> {
   // Nobody checks it: a standalone registry takes requests with and without.
   const signature = Array.from({ length: 16 }, () => LETTERS[randomInt(LETTERS.length)]).join('');
-  const token = `Token signature=${signature},repository="${repository}",access=${access}`;
+  const token = `Token signature=${signature},repository="${encodeURI(repository)}",access=${access}`;
   return {
     'X-Docker-Endpoints': registryEndpoints ?? c.req.header('Host') ?? new URL(c.req.url).host,
     'X-Docker-Token': token,

@@ -140,6 +140,21 @@ export function viewSuite(name: string, open: () => Promise<OpenedStorage>): voi
         assert.equal((await v2.send('GET', '/v1/repositories/views/mixed/tags/artifact')).status, 404);
       });
 
+      it('leaves out what is no image whatever its types say, and shows the others', async () => {
+        const { digest } = await pushImage(v2, 'views/broken', 'good', { contents: ['good'] });
+        const garbage = await v2.pushBlob('views/broken', Buffer.from('no zstd at all'));
+        const config = await v2.pushBlob('views/broken', Buffer.from('{"rootfs":{}}'));
+        const type = 'application/vnd.oci.image';
+        const broken = {
+          schemaVersion: 2,
+          config: { mediaType: `${type}.config.v1+json`, digest: config.digest, size: 13 },
+          layers: [{ mediaType: `${type}.layer.v1.tar+zstd`, digest: garbage.digest, size: 14 }],
+        };
+        assert.equal((await v2.pushManifest('views/broken', 'bad', broken)).status, 201);
+        const tags = await v2.send('GET', '/v1/repositories/views/broken/tags');
+        assert.deepEqual(await tags.json(), { good: digest.slice('sha256:'.length) });
+      });
+
       it('names in _index_images what current tags name, and keeps what v1 clients announced', async () => {
         const images = ubuntuChain();
         await v1.push('views/both', images, { old: TOP_ID });

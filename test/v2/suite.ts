@@ -227,6 +227,17 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
         assert.notEqual(put.status, 201);
       });
 
+      it('answers a repeated commit as the first one, whose answer may have been lost', async () => {
+        const bytes = randomBytes(13 * MiB);
+        const first = await sendChunk(await client.start('chunks/again'), bytes.subarray(0, 7 * MiB), 0);
+        const url = withDigest(locationOf(first), digestOf(bytes));
+        for (const attempt of ['first', 'second']) {
+          const put = await sendChunk(url, bytes.subarray(7 * MiB), 7 * MiB, 'PUT');
+          assert.equal(put.status, 201, attempt);
+        }
+        assert.ok((await readBlob('chunks/again', digestOf(bytes))).equals(bytes));
+      });
+
       it('cancels', async () => {
         const first = await sendChunk(await client.start('chunks/app'), randomBytes(6 * MiB), 0);
         assert.equal((await client.send('DELETE', locationOf(first))).status, 204);
@@ -415,6 +426,16 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
         [
           'a digest that is none',
           JSON.stringify({ schemaVersion: 2, config: { ...descriptor('x'), digest: 'sha256:1' }, layers: [] }),
+          'MANIFEST_INVALID',
+        ],
+        [
+          'more layers than any client runs',
+          JSON.stringify({ schemaVersion: 2, config: descriptor('x'), layers: Array(1001).fill(descriptor('x')) }),
+          'MANIFEST_INVALID',
+        ],
+        [
+          'levels without end',
+          `{"schemaVersion":2,"annotations":${'['.repeat(20_000)}${']'.repeat(20_000)}}`,
           'MANIFEST_INVALID',
         ],
         [

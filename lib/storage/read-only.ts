@@ -1,0 +1,27 @@
+import { RegistryError } from '../errors.ts';
+import type { StorageDriver } from './driver.ts';
+
+const refuse = async (): Promise<never> => {
+  throw new RegistryError('UNSUPPORTED', 'this registry is read-only');
+};
+
+/** The same storage for whoever must not write to it: reads that would have to keep something fail as writes do. */
+export function readOnlyStorage(driver: StorageDriver): StorageDriver {
+  return {
+    head: (key) => driver.head(key),
+    get: (key, options) => driver.get(key, options),
+    list: (prefix, options) => driver.list(prefix, options),
+    listFolders: (prefix, options) => driver.listFolders(prefix, options),
+    listParts: (upload) => driver.listParts(upload),
+    ...(driver.presign && { presign: driver.presign.bind(driver) }),
+    close: () => driver.close(),
+    put: refuse,
+    putStream: refuse,
+    copyIfAbsent: refuse,
+    delete: refuse,
+    createMultipart: refuse,
+    uploadPart: refuse,
+    completeMultipart: refuse,
+    abortMultipart: refuse,
+  };
+}
