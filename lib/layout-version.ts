@@ -1,7 +1,8 @@
-import { encodeText, readAll } from './bytes.ts';
+import { encodeText } from './bytes.ts';
 import { isJsonObject, parseJson } from './json.ts';
 import { layout } from './layout.ts';
 import type { StorageDriver } from './storage/driver.ts';
+import { readObject } from './storage/read-object.ts';
 
 /** The layout of `oci/` that this program writes. */
 const LAYOUT_VERSION = 1;
@@ -12,7 +13,7 @@ const FIRST_LAYOUT = { layout: LAYOUT_VERSION, minWriter: LAYOUT_VERSION };
  * spoil. Notes the layout in a bucket that has none. One storage request, two the first time.
  */
 export async function mayWrite(storage: StorageDriver): Promise<boolean> {
-  const object = await storage.get(layout.layoutVersion());
+  const object = await readObject(storage, layout.layoutVersion());
   if (!object) {
     const isFirst = await storage.put(layout.layoutVersion(), encodeText(JSON.stringify(FIRST_LAYOUT)), {
       ifAbsent: true,
@@ -20,7 +21,7 @@ export async function mayWrite(storage: StorageDriver): Promise<boolean> {
     });
     return isFirst ? true : await mayWrite(storage);
   }
-  const value = parseJson(await readAll(object.body));
+  const value = parseJson(object.bytes);
   if (!isJsonObject(value) || typeof value.minWriter !== 'number')
     throw new Error(`${object.info.key} is not readable`);
   return value.minWriter <= LAYOUT_VERSION;

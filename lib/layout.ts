@@ -21,12 +21,14 @@ import type { Digest, ImageId, RepositoryName, Tag } from './names.ts';
 import { algorithmOf, hexOf, namespaceOf, quotePlus, repositoryPartOf, unquotePlus } from './names.ts';
 
 declare const key: unique symbol;
+declare const keyPrefix: unique symbol;
 /** An object's key below `storage_path`. Made here and by drivers that list; a plain string is not one. */
 export type Key = string & { readonly [key]: true };
 /** The beginning of keys; always ends in `/` where it stands for a folder. */
-export type KeyPrefix = string & { readonly [key]: true };
+export type KeyPrefix = string & { readonly [keyPrefix]: true };
 
 const at = (...parts: string[]) => parts.join('/') as Key;
+const beginning = (...parts: string[]) => parts.join('/') as KeyPrefix;
 const folder = (...parts: string[]) => `${parts.join('/')}/` as KeyPrefix;
 
 const TAG_PREFIX = 'tag_';
@@ -43,7 +45,7 @@ export const layout = {
   repositories: () => folder('repositories'),
   namespace: (namespace: string) => folder('repositories', namespace),
   repository: (repository: RepositoryName) => folder('repositories', partsOf(repository)),
-  tags: (repository: RepositoryName) => at('repositories', partsOf(repository), TAG_PREFIX) as KeyPrefix,
+  tags: (repository: RepositoryName) => beginning('repositories', partsOf(repository), TAG_PREFIX),
   tag: (repository: RepositoryName, tag: Tag) => at('repositories', partsOf(repository), `${TAG_PREFIX}${tag}`),
   isTag: (key: Key) => lastPartOf(key).startsWith(TAG_PREFIX),
   /** A tag that starts with `_` has none: its key would be another tag's. */

@@ -96,7 +96,8 @@ export function quotePlus(text: string): string {
 /** The inverse; `undefined` if `quotePlus` would not have written this. */
 export function unquotePlus(quoted: string): string | undefined {
   try {
-    return decodeURIComponent(quoted.replaceAll('+', '%20'));
+    const text = decodeURIComponent(quoted.replaceAll('+', '%20'));
+    return quotePlus(text) === quoted ? text : undefined;
   } catch {
     return undefined;
   }

@@ -1,11 +1,12 @@
 // Makes an old bucket ready for v2 ahead of time: all that a v2 client's first request would do, for every image.
 // Each result is kept as it comes, so a run that broke off goes on where it was, and a run beside a serving registry does
 // no more than that would have done. No object below `images/` or `repositories/` is changed.
-import { readAll } from '../bytes.ts';
+
 import { mapConcurrently } from '../concurrency.ts';
 import { layout } from '../layout.ts';
 import type { ImageId, RepositoryName, Tag } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
+import { readObject } from '../storage/read-object.ts';
 import type { Catalog } from './catalog.ts';
 import type { ImageLayers } from './image-layers.ts';
 import type { ImageManifests } from './image-manifests.ts';
@@ -76,8 +77,8 @@ export class Adoption {
   /** Copies those objects to the names under which they are looked for; what is there already stays. */
   async requote(requoted: readonly Requoting[]): Promise<void> {
     await mapConcurrently(requoted, async ({ from, to }) => {
-      const object = await this.#storage.get(from);
-      if (object) await this.#storage.put(to, await readAll(object.body), { ifAbsent: true });
+      const object = await readObject(this.#storage, from);
+      if (object) await this.#storage.put(to, object.bytes, { ifAbsent: true });
     });
   }
 

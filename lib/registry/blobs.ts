@@ -1,15 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { encodeText, readAll } from '../bytes.ts';
 import { mapConcurrently } from '../concurrency.ts';
 import { RegistryError } from '../errors.ts';
-import { isJsonObject, parseJson } from '../json.ts';
-import { type Key, layout } from '../layout.ts';
+import { parseJson } from '../json.ts';
+import { layout } from '../layout.ts';
 import type { Digest, RepositoryName } from '../names.ts';
 import type { ByteRange, StorageDriver } from '../storage/driver.ts';
+import { readObject } from '../storage/read-object.ts';
+import { type BlobLink, decodeBlobLink, encodeBlobLink } from './blob-link.ts';
 import { findStored } from './stored-blobs.ts';
-
-/** A repository's right to a blob: how large it is and where its bytes lie. */
-export type BlobLink = { sizeBytes: number; key: Key };
 
 /** How long a client may take to begin a download after it was sent to storage. docker-registry gave as long. */
 export const PRESIGNED_SECONDS = 20 * 60;
@@ -24,8 +22,8 @@ export class Blobs {
 
   /** One storage request. `undefined` if this repository does not hold the blob, whoever else may. */
   async find(repository: RepositoryName, digest: Digest): Promise<BlobLink | undefined> {
-    const object = await this.#storage.get(layout.blobLink(repository, digest));
-    return object && decodeBlobLink(await readAll(object.body), object.info.key);
+    const object = await readObject(this.#storage, layout.blobLink(repository, digest));
+    return object && decodeBlobLink(object.bytes, object.info.key);
   }
 
   /**
@@ -60,13 +58,9 @@ export class Blobs {
     await this.#put(repository, digest, link);
   }
 
-  async #put(repository: RepositoryName, digest: Digest, link: BlobLink & { nonce?: string }): Promise<void> {
-    const { sizeBytes, key, nonce } = link;
-    await this.#storage.put(
-      layout.blobLink(repository, digest),
-      encodeText(JSON.stringify({ size: sizeBytes, key, nonce })),
-      { contentType: 'application/json' },
-    );
+  async #put(repository: RepositoryName, digest: Digest, link: BlobLink, nonce?: string): Promise<void> {
+    const options = { contentType: 'application/json' };
+    await this.#storage.put(layout.blobLink(repository, digest), encodeBlobLink(link, nonce), options);
   }
 
   /**
@@ -93,15 +87,15 @@ export class Blobs {
    * and two for each link that is marked.
    */
   async keepLinks(repository: RepositoryName, digests: readonly Digest[]): Promise<void> {
-    const object = await this.#storage.get(layout.condemnedInRepository(repository));
+    const object = await readObject(this.#storage, layout.condemnedInRepository(repository));
     if (!object) return;
-    const condemned = parseJson(await readAll(object.body));
+    const condemned = parseJson(object.bytes);
     if (!Array.isArray(condemned)) throw new Error(`${object.info.key} is not a list`);
     const marked = digests.filter((digest) => condemned.includes(digest));
     await mapConcurrently(marked, async (digest) => {
       const link = await this.find(repository, digest);
       // Other bytes than before, and so another ETag: the collector deletes only what it has looked at.
-      if (link) await this.#put(repository, digest, { ...link, nonce: randomUUID() });
+      if (link) await this.#put(repository, digest, link, randomUUID());
     });
   }
 
@@ -133,12 +127,4 @@ export class Blobs {
     await this.stat(repository, digest);
     await this.#storage.delete(layout.blobLink(repository, digest));
   }
-}
-
-function decodeBlobLink(bytes: Uint8Array, at: Key): BlobLink {
-  const value = parseJson(bytes);
-  if (!isJsonObject(value) || typeof value.size !== 'number' || typeof value.key !== 'string') {
-    throw new Error(`${at} is not a blob link`);
-  }
-  return { sizeBytes: value.size, key: value.key as Key };
 }

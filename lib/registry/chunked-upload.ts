@@ -3,9 +3,10 @@
 // What is carried from one to the next: the unfinished hash, the multipart upload with the parts that are full, and a
 // scrap, the bytes that are too few for a part. Nothing that is written is ever overwritten by a later request (scraps
 // have fresh names), so a session that is replayed spoils at most its own upload.
+
 import { createHash, randomUUID } from 'node:crypto';
 import { createSHA256, createSHA512, type IHasher } from 'hash-wasm';
-import { concatBytes, MiB, readAll } from '../bytes.ts';
+import { concatBytes, MiB } from '../bytes.ts';
 import { RegistryError } from '../errors.ts';
 import { layout } from '../layout.ts';
 import { algorithmOf, type Digest, type DigestAlgorithm } from '../names.ts';
@@ -15,6 +16,7 @@ import {
   StorageUnavailableError,
   type UploadedPart,
 } from '../storage/driver.ts';
+import { readObject } from '../storage/read-object.ts';
 import { checkDigest, rehashBlob, type StoredBlob, storeSmallBlob } from './stored-blobs.ts';
 import { type ChunkedState, unknownUpload } from './upload-session.ts';
 
@@ -140,9 +142,9 @@ async function uploadParts(
 }
 
 async function readScrap(storage: StorageDriver, uuid: string, scrapUuid: string): Promise<Uint8Array> {
-  const object = await storage.get(layout.uploadScrap(scrapUuid));
+  const object = await readObject(storage, layout.uploadScrap(scrapUuid));
   if (!object) throw unknownUpload(uuid);
-  return await readAll(object.body);
+  return object.bytes;
 }
 
 type Multipart = NonNullable<ChunkedState['multipart']>;

@@ -1,9 +1,11 @@
 // The checksums of v1 images: `sha256:` over JSON, newline and layer as sent, or a TarSum.
-import { decodeText, encodeText, readAll } from '../bytes.ts';
+
+import { decodeText, encodeText } from '../bytes.ts';
 import { parseJson } from '../json.ts';
 import { layout } from '../layout.ts';
 import type { ImageId } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
+import { readObject } from '../storage/read-object.ts';
 import type { TarSumVersion } from '../tar/tar-sum.ts';
 import { pythonJson } from './python-json.ts';
 
@@ -28,8 +30,8 @@ export async function writeChecksums(storage: StorageDriver, id: ImageId, checks
 }
 
 async function readText(storage: StorageDriver, id: ImageId): Promise<string | undefined> {
-  const object = await storage.get(layout.imageChecksum(id));
-  return object && decodeText(await readAll(object.body));
+  const object = await readObject(storage, layout.imageChecksum(id));
+  return object && decodeText(object.bytes);
 }
 
 const TAR_SUM_LABELS: Record<string, TarSumVersion> = { tarsum: 0, 'tarsum.v1': 1, 'tarsum.dev': 'dev' };

@@ -1,10 +1,11 @@
-import { encodeText, readAll } from '../bytes.ts';
+import { encodeText } from '../bytes.ts';
 import { CorruptLayerError } from '../compression/corrupt-layer-error.ts';
 import { decompress } from '../compression/decompress.ts';
 import { isJsonObject, parseJson } from '../json.ts';
 import { type Key, layout } from '../layout.ts';
 import { type Digest, type ImageId, parseDigest } from '../names.ts';
 import type { ETag, StorageDriver } from '../storage/driver.ts';
+import { readObject } from '../storage/read-object.ts';
 import type { LayerFormat } from '../tar/layer-format.ts';
 import { type LayerFacts, LayerScan } from './layer-scan.ts';
 import { settleBlob, storeBlob } from './stored-blobs.ts';
@@ -66,8 +67,8 @@ export class ImageLayers {
   }
 
   async #kept(id: ImageId): Promise<LayerDescriptor | undefined> {
-    const object = await this.#storage.get(layout.imageLayerDescriptor(id));
-    return object && decode(await readAll(object.body));
+    const object = await readObject(this.#storage, layout.imageLayerDescriptor(id));
+    return object && decode(object.bytes);
   }
 
   /** Two requests for one image must not read its layer twice. */

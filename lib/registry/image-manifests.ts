@@ -1,10 +1,11 @@
-import { type Bytes, encodeText, readAll } from '../bytes.ts';
+import { type Bytes, encodeText } from '../bytes.ts';
 import { mapConcurrently } from '../concurrency.ts';
 import { RegistryError } from '../errors.ts';
 import { isJsonObject, parseJson } from '../json.ts';
 import { layout } from '../layout.ts';
 import type { Digest, ImageId, RepositoryName } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
+import { readObject } from '../storage/read-object.ts';
 import type { Blobs } from './blobs.ts';
 import { type ChainLink, imageConfig } from './image-config.ts';
 import type { ImageLayers, LayerDescriptor } from './image-layers.ts';
@@ -33,9 +34,9 @@ export class ImageManifests {
 
   /** The manifest that was made from this image, if one was. One storage request. */
   async madeFrom(id: ImageId): Promise<MadeManifest | undefined> {
-    const object = await this.#storage.get(layout.imageManifest(id));
+    const object = await readObject(this.#storage, layout.imageManifest(id));
     if (!object) return undefined;
-    const bytes = await readAll(object.body);
+    const bytes = object.bytes;
     return { digest: digestOf(bytes), bytes };
   }
 

@@ -17,7 +17,7 @@ import { tarSum } from '../tar/tar-sum.ts';
 import { readChecksums, readClaim, tarSumVersionOf, writeChecksums } from './image-checksums.ts';
 import { noSuchParent, type ParsedImageJson } from './image-json.ts';
 import type { ImageLayers } from './image-layers.ts';
-import type { Images } from './images.ts';
+import { type Images, imageUnknown } from './images.ts';
 import { LayerScan } from './layer-scan.ts';
 import { pythonJson } from './python-json.ts';
 
@@ -239,8 +239,4 @@ function checksumMismatch(message = 'Checksum mismatch'): RegistryError {
 
 function imageExists(): RegistryError {
   return new RegistryError('IMAGE_EXISTS', 'Image already exists');
-}
-
-function imageUnknown(): RegistryError {
-  return new RegistryError('IMAGE_UNKNOWN', 'Image not found');
 }

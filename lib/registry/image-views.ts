@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
-import { encodeText, MiB, readAll, readAtMost } from '../bytes.ts';
+import { encodeText, MiB, readAtMost } from '../bytes.ts';
 import { CorruptLayerError } from '../compression/corrupt-layer-error.ts';
 import { decompress } from '../compression/decompress.ts';
 import { mapConcurrently } from '../concurrency.ts';
@@ -9,8 +9,10 @@ import { isJsonObject, type JsonObject, parseJson } from '../json.ts';
 import { layout } from '../layout.ts';
 import type { Digest, ImageId, RepositoryName } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
+import { readObject } from '../storage/read-object.ts';
 import type { LayerFormat } from '../tar/layer-format.ts';
-import type { BlobLink, Blobs } from './blobs.ts';
+import type { BlobLink } from './blob-link.ts';
+import type { Blobs } from './blobs.ts';
 import { writeChecksums } from './image-checksums.ts';
 import type { ImageLayers, LayerDescriptor } from './image-layers.ts';
 import type { ImageOwners } from './image-owners.ts';
@@ -82,9 +84,9 @@ export class ImageViews {
   }
 
   async #source(repository: RepositoryName, digest: Digest, depth = 0): Promise<SourceImage | undefined> {
-    const object = await this.#storage.get(layout.manifest(repository, digest));
+    const object = await readObject(this.#storage, layout.manifest(repository, digest));
     if (!object || depth > MAX_INDEX_DEPTH) return undefined;
-    const bytes = await readAll(object.body);
+    const bytes = object.bytes;
     const { manifests, config, layers } = parseManifest(bytes);
     const child = shownChild(manifests);
     if (child) return await this.#source(repository, child.digest, depth + 1);

@@ -1,11 +1,13 @@
 // v1 images: objects under `images/<id>/`, written as docker-registry wrote them. The mark `_inprogress` hides an image
 // from readers until its checksum was confirmed.
-import { type Bytes, encodeText, readAll } from '../bytes.ts';
+
+import { type Bytes, encodeText } from '../bytes.ts';
 import { RegistryError } from '../errors.ts';
 import { parseJson } from '../json.ts';
 import { type Key, layout } from '../layout.ts';
 import { type ImageId, isImageId } from '../names.ts';
 import type { ByteRange, StorageDriver } from '../storage/driver.ts';
+import { readObject } from '../storage/read-object.ts';
 import { listFiles } from '../tar/layer-files.ts';
 import { PRESIGNED_SECONDS } from './blobs.ts';
 import { readChecksums } from './image-checksums.ts';
@@ -35,15 +37,15 @@ export class Images {
   }
 
   async findJson(id: ImageId): Promise<Bytes | undefined> {
-    const object = await this.#storage.get(layout.imageJson(id));
-    return object && (await readAll(object.body));
+    const object = await readObject(this.#storage, layout.imageJson(id));
+    return object?.bytes;
   }
 
   /** This image first, its base last. */
   async findAncestry(id: ImageId): Promise<ImageId[] | undefined> {
-    const object = await this.#storage.get(layout.imageAncestry(id));
+    const object = await readObject(this.#storage, layout.imageAncestry(id));
     if (!object) return undefined;
-    const value = parseJson(await readAll(object.body));
+    const value = parseJson(object.bytes);
     if (!Array.isArray(value) || !value.every(isImageId)) throw new Error(`${object.info.key} is not an ancestry`);
     return value;
   }
@@ -100,8 +102,8 @@ export class Images {
    * @throws RegistryError IMAGE_UNKNOWN, IMAGE_INCOMPLETE; IMAGE_LAYER_INVALID if it is no tar
    */
   async files(id: ImageId): Promise<Bytes> {
-    const [layer, stored] = await Promise.all([this.layer(id), this.#storage.get(layout.imageFiles(id))]);
-    if (stored) return await readAll(stored.body);
+    const [layer, stored] = await Promise.all([this.layer(id), readObject(this.#storage, layout.imageFiles(id))]);
+    if (stored) return stored.bytes;
     const object = await this.#storage.get(layer.key);
     if (!object) throw imageUnknown();
     const files = encodeText(pythonJson(await listFiles(object.body)));
@@ -114,13 +116,13 @@ export class Images {
    * @throws RegistryError IMAGE_UNKNOWN, IMAGE_INCOMPLETE, IMAGE_DIFF_UNKNOWN
    */
   async diff(id: ImageId): Promise<Bytes> {
-    const [, stored] = await Promise.all([this.layer(id), this.#storage.get(layout.imageDiff(id))]);
+    const [, stored] = await Promise.all([this.layer(id), readObject(this.#storage, layout.imageDiff(id))]);
     if (!stored) throw new RegistryError('IMAGE_DIFF_UNKNOWN', 'Diff queue is disabled');
-    return await readAll(stored.body);
+    return stored.bytes;
   }
 }
 
-function imageUnknown(): RegistryError {
+export function imageUnknown(): RegistryError {
   return new RegistryError('IMAGE_UNKNOWN', 'Image not found');
 }
 

@@ -1,9 +1,10 @@
-import { encodeText, MiB, readAll } from '../bytes.ts';
+import { encodeText, MiB } from '../bytes.ts';
 import { mapConcurrently } from '../concurrency.ts';
 import { isJsonObject, type JsonObject, parseJson } from '../json.ts';
 import { type Key, layout } from '../layout.ts';
 import type { Digest, RepositoryName } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
+import { readObject } from '../storage/read-object.ts';
 import type { ManifestDocument } from './manifest-document.ts';
 
 /** How many descriptors are read for one answer. */
@@ -82,8 +83,8 @@ export class Referrers {
   }
 
   async #read(key: Key): Promise<JsonObject[]> {
-    const object = await this.#storage.get(key);
-    const descriptor = object && parseJson(await readAll(object.body));
+    const object = await readObject(this.#storage, key);
+    const descriptor = object && parseJson(object.bytes);
     return isJsonObject(descriptor) ? [descriptor] : []; // deleted meanwhile
   }
 }

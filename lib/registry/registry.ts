@@ -3,13 +3,13 @@ import { Adoption } from './adoption.ts';
 import type { Background } from './background.ts';
 import { Blobs } from './blobs.ts';
 import { Catalog } from './catalog.ts';
-import { ImageIndex } from './image-index.ts';
 import { ImageLayers } from './image-layers.ts';
 import { ImageManifests } from './image-manifests.ts';
 import { ImageOwners } from './image-owners.ts';
 import { ImagePushes } from './image-pushes.ts';
 import { ImageViews } from './image-views.ts';
 import { Images } from './images.ts';
+import { IndexImages } from './index-images.ts';
 import { Manifests, type OnTagChange } from './manifests.ts';
 import { Referrers } from './referrers.ts';
 import { Repositories } from './repositories.ts';
@@ -24,7 +24,7 @@ export type Registry = {
   adoption: Adoption;
   blobs: Blobs;
   catalog: Catalog;
-  imageIndex: ImageIndex;
+  indexImages: IndexImages;
   imageOwners: ImageOwners;
   imagePushes: ImagePushes;
   images: Images;
@@ -53,12 +53,12 @@ export function createRegistry(storage: StorageDriver, { copiesLayers, backgroun
   const layers = new ImageLayers(storage);
   const images = new Images(storage, layers);
   const owners = new ImageOwners(storage);
-  const imageIndex = new ImageIndex(storage);
+  const indexImages = new IndexImages(storage);
   const referrers = new Referrers(storage);
   const tagMetadata = new TagMetadata(storage);
   const imageManifests = new ImageManifests(storage, blobs, images, layers);
   const views = new ImageViews(storage, { blobs, layers, owners }, { copiesLayers });
-  const tagViews = new TagViews(storage, { tags, views, metadata: tagMetadata, index: imageIndex });
+  const tagViews = new TagViews(storage, { tags, views, metadata: tagMetadata, index: indexImages });
   const onTagChange: OnTagChange = (repository, tag) => {
     search.forget();
     background?.run(`v1 view of ${repository}:${tag}`, () => tagViews.update(repository, tag));
@@ -67,7 +67,7 @@ export function createRegistry(storage: StorageDriver, { copiesLayers, backgroun
     adoption: new Adoption(storage, { catalog, tags, images, layers, manifests: imageManifests, owners }),
     blobs,
     catalog,
-    imageIndex,
+    indexImages,
     imageOwners: owners,
     imagePushes: new ImagePushes(storage, images, layers),
     images,

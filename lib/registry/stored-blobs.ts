@@ -8,7 +8,7 @@ import { RegistryError } from '../errors.ts';
 import { type Key, lastPartOf, layout } from '../layout.ts';
 import { algorithmOf, type Digest, type DigestAlgorithm } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
-import type { BlobLink } from './blobs.ts';
+import type { BlobLink } from './blob-link.ts';
 
 /** Bodies up to this size are held in memory, so that their digest is known before they are stored. */
 const SMALL_BYTES = 4 * MiB;

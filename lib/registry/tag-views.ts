@@ -4,8 +4,8 @@ import type { JsonObject } from '../json.ts';
 import { layout } from '../layout.ts';
 import type { ImageId, RepositoryName, Tag } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
-import type { ImageIndex } from './image-index.ts';
 import type { ImageViews } from './image-views.ts';
+import type { IndexImages } from './index-images.ts';
 import type { TagMetadata } from './tag-metadata.ts';
 import type { ResolvedTag, Tags, TagTarget } from './tags.ts';
 
@@ -21,11 +21,11 @@ export class TagViews {
   readonly #tags: Tags;
   readonly #views: ImageViews;
   readonly #metadata: TagMetadata;
-  readonly #index: ImageIndex;
+  readonly #index: IndexImages;
 
   constructor(
     storage: StorageDriver,
-    dependencies: { tags: Tags; views: ImageViews; metadata: TagMetadata; index: ImageIndex },
+    dependencies: { tags: Tags; views: ImageViews; metadata: TagMetadata; index: IndexImages },
   ) {
     this.#storage = storage;
     this.#tags = dependencies.tags;

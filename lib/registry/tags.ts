@@ -1,9 +1,10 @@
-import { decodeText, encodeText, readAll } from '../bytes.ts';
+import { decodeText, encodeText } from '../bytes.ts';
 import { mapConcurrently } from '../concurrency.ts';
 import { RegistryError } from '../errors.ts';
 import { layout, tagOf } from '../layout.ts';
 import { type Digest, hexOf, type ImageId, isImageId, type RepositoryName, sha256Digest, type Tag } from '../names.ts';
 import type { ETag, ObjectInfo, StorageDriver } from '../storage/driver.ts';
+import { readObject } from '../storage/read-object.ts';
 
 /**
  * What a tag names. 64 hex digits may be the SHA-256 of a manifest or the id of a v1 image: whoever follows the tag
@@ -31,9 +32,9 @@ export class Tags {
 
   /** One storage request. `undefined` if there is no such tag. */
   async find(repository: RepositoryName, tag: Tag): Promise<ResolvedTag | undefined> {
-    const object = await this.#storage.get(layout.tag(repository, tag));
+    const object = await readObject(this.#storage, layout.tag(repository, tag));
     if (!object) return undefined;
-    const target = decodeTarget(decodeText(await readAll(object.body)));
+    const target = decodeTarget(decodeText(object.bytes));
     const { etag, lastModified } = object.info;
     return target && { tag, target, etag, lastModified };
   }
@@ -89,8 +90,8 @@ export class Tags {
   async #isTag(object: ObjectInfo): Promise<boolean> {
     if (!TARGET_SIZES.includes(object.sizeBytes)) return false;
     if (!object.key.endsWith('_json')) return true;
-    const stored = await this.#storage.get(object.key);
-    return stored !== undefined && decodeTarget(decodeText(await readAll(stored.body))) !== undefined;
+    const stored = await readObject(this.#storage, object.key);
+    return stored !== undefined && decodeTarget(decodeText(stored.bytes)) !== undefined;
   }
 }
 

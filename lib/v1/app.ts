@@ -1,8 +1,8 @@
 import { Hono, type MiddlewareHandler } from 'hono';
 import { noSuchEndpoint, refuseTheRest } from '../http.ts';
 import type { Registry } from '../registry/registry.ts';
-import { imageIndexRoutes } from './image-index.ts';
 import { imageRoutes } from './images.ts';
+import { indexImagesRoutes } from './index-images.ts';
 import { propertyRoutes } from './properties.ts';
 import { repositoryRoutes } from './repositories.ts';
 import { searchRoutes } from './search.ts';
@@ -33,7 +33,7 @@ export type V1Options = {
 
 /** The Docker Registry v1 API as docker-registry 0.9 spoke it: all below `/v1`, and `/_ping`. */
 export function createV1(options: V1Options): Hono {
-  const index = options.isStandalone ? imageIndexRoutes(options) : undefined;
+  const index = options.isStandalone ? indexImagesRoutes(options) : undefined;
   const status = statusRoutes(options);
   const routes = new Hono().route('/', status);
   if (options.isStandalone) routes.route('/', userRoutes());

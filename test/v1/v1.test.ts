@@ -4,7 +4,7 @@ import { v1AuthenticationSuite } from './authentication.ts';
 import { v1ChecksumsSuite } from './checksums.ts';
 import { v1ConcurrentPushesSuite } from './concurrent-pushes.ts';
 import { v1ErrorsSuite } from './errors.ts';
-import { v1IndexSuite } from './image-index.ts';
+import { v1IndexSuite } from './index-images.ts';
 import { v1InterruptedPushesSuite } from './interrupted-pushes.ts';
 import { v1LayerContentsSuite } from './layer-contents.ts';
 import { v1OldBucketsSuite } from './old-buckets.ts';

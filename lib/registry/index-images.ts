@@ -1,10 +1,11 @@
-import { type Bytes, encodeText, MiB, readAll } from '../bytes.ts';
+import { type Bytes, encodeText, MiB } from '../bytes.ts';
 import { mapConcurrently } from '../concurrency.ts';
 import { RegistryError } from '../errors.ts';
 import { isJsonObject, type JsonObject, parseJson } from '../json.ts';
 import { layout } from '../layout.ts';
 import { type ImageId, isImageId, type RepositoryName } from '../names.ts';
 import { type StorageDriver, StorageUnavailableError } from '../storage/driver.ts';
+import { readObject } from '../storage/read-object.ts';
 import { pythonJson } from './python-json.ts';
 
 /** How often two pushes may get in each other's way before one of them is asked to come again. */
@@ -12,7 +13,7 @@ const MAX_TRIES = 20;
 const MAX_INDEX_BYTES = 16 * MiB;
 
 /** The list of a repository's images that v1 clients announce and ask for: `_index_images`. */
-export class ImageIndex {
+export class IndexImages {
   readonly #storage: StorageDriver;
 
   constructor(storage: StorageDriver) {
@@ -21,8 +22,8 @@ export class ImageIndex {
 
   /** The stored bytes, as they are. */
   async find(repository: RepositoryName): Promise<Bytes | undefined> {
-    const object = await this.#storage.get(layout.indexImages(repository));
-    return object && (await readAll(object.body));
+    const object = await readObject(this.#storage, layout.indexImages(repository));
+    return object?.bytes;
   }
 
   /**
@@ -60,8 +61,8 @@ export class ImageIndex {
   ): Promise<void> {
     const key = layout.indexImages(repository);
     for (let tries = 0; tries < MAX_TRIES; tries++) {
-      const object = await this.#storage.get(key);
-      const before = object && (await readAll(object.body));
+      const object = await readObject(this.#storage, key);
+      const before = object?.bytes;
       const after = await change(before && readEntries(before));
       if (!after || (before && Buffer.from(before).equals(after))) return;
       if (after.length > MAX_INDEX_BYTES)

@@ -11,13 +11,13 @@ import { tokenHeaders } from './token.ts';
 const MAX_INDEX_BYTES = 16 * MiB;
 
 /** What an index, Docker Hub of old, does for a registry; a standalone registry is its own. */
-export const imageIndexRoutes = (options: V1Options) => {
+export const indexImagesRoutes = (options: V1Options) => {
   const { allow } = options;
-  const { imageIndex, tagViews } = options.registry;
+  const { indexImages, tagViews } = options.registry;
 
   const announce = async (c: Context, name: string) => {
     const repository = parseV1RepositoryName(name);
-    await imageIndex.add(repository, await readAtMost(bodyOf(c), MAX_INDEX_BYTES, 'the list of images'));
+    await indexImages.add(repository, await readAtMost(bodyOf(c), MAX_INDEX_BYTES, 'the list of images'));
     return tokenHeaders(c, options, repository, 'write');
   };
 
@@ -26,7 +26,7 @@ export const imageIndexRoutes = (options: V1Options) => {
       .get('/repositories/:name{.+}/images', allow, async (c) => {
         const repository = parseV1RepositoryName(c.req.param('name'));
         // A repository that v2 has just made may have none yet.
-        const bytes = (await imageIndex.find(repository)) ?? (await tagViews.makeIndex(repository));
+        const bytes = (await indexImages.find(repository)) ?? (await tagViews.makeIndex(repository));
         if (!bytes) throw new RegistryError('INDEX_UNKNOWN', 'images not found');
         return c.body(bytes, 200, {
           'Content-Type': 'application/json',
