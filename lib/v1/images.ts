@@ -8,8 +8,8 @@ import { parseRange } from '../range.ts';
 import { parseImageJson } from '../registry/image-json.ts';
 import type { ClaimedChecksums } from '../registry/image-pushes.ts';
 import { answer, cachedForAYear } from './answers.ts';
-import type { V1Options } from './app.ts';
 import { accessOf } from './authentication.ts';
+import type { V1Options } from './options.ts';
 
 const MAX_IMAGE_JSON_BYTES = 4 * MiB;
 

@@ -5,7 +5,7 @@ import { RegistryError } from '../errors.ts';
 import { bodyOf } from '../http.ts';
 import { parseV1RepositoryName } from '../names.ts';
 import { answer } from './answers.ts';
-import type { V1Options } from './app.ts';
+import type { V1Options } from './options.ts';
 import { tokenHeaders } from './token.ts';
 
 const MAX_INDEX_BYTES = 16 * MiB;

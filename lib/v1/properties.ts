@@ -5,7 +5,7 @@ import { bodyOf } from '../http.ts';
 import { isJsonObject, parseJson } from '../json.ts';
 import { parseV1RepositoryName } from '../names.ts';
 import { answer } from './answers.ts';
-import type { V1Options } from './app.ts';
+import type { V1Options } from './options.ts';
 
 const MAX_PROPERTIES_BYTES = 64 * KiB;
 const PATH = '/repositories/:name{.+}/properties';

@@ -1,7 +1,7 @@
 import { Hono } from 'hono';
 import { parseV1RepositoryName } from '../names.ts';
 import { answer } from './answers.ts';
-import type { V1Options } from './app.ts';
+import type { V1Options } from './options.ts';
 
 export const repositoryRoutes = ({ registry: { repositories }, allow }: V1Options) =>
   new Hono().delete('/repositories/:name{.+}', allow, async (c) => {

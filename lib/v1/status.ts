@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { Hono } from 'hono';
 import { answer } from './answers.ts';
-import type { V1Options } from './app.ts';
+import type { V1Options } from './options.ts';
 
 /**
  * `_ping`, which docker asks to find out whether there is a registry, and whether it is its own index; and `_status`, which

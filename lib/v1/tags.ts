@@ -8,7 +8,7 @@ import { type ImageId, isImageId, parseV1RepositoryName, parseV1Tag } from '../n
 import { UNKNOWN_METADATA } from '../registry/tag-metadata.ts';
 import { unknownTag } from '../registry/tags.ts';
 import { answer } from './answers.ts';
-import type { V1Options } from './app.ts';
+import type { V1Options } from './options.ts';
 
 const MAX_TAG_BYTES = 4 * KiB;
 

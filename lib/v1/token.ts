@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import type { Context } from 'hono';
 import type { RepositoryName } from '../names.ts';
-import type { V1Options } from './app.ts';
+import type { V1Options } from './options.ts';
 
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789';
 

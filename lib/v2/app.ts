@@ -1,24 +1,16 @@
 import { Hono } from 'hono';
 import { refuseTheRest } from '../http.ts';
-import type { Registry } from '../registry/registry.ts';
-import type { SessionSigner } from '../registry/upload-session.ts';
 import { blobRoutes } from './blobs.ts';
 import { catalogRoutes } from './catalog.ts';
 import { manifestRoutes } from './manifests.ts';
+import type { V2Options } from './options.ts';
 import { referrerRoutes } from './referrers.ts';
 import { tagRoutes } from './tags.ts';
 import { uploadRoutes } from './uploads.ts';
 
-export type V2Options = {
-  registry: Registry;
-  signer: SessionSigner;
-  /** Whether clients fetch blobs from storage itself, where storage has URLs. */
-  storageRedirect: boolean;
-};
-
 /**
- * The OCI distribution API, `/v2/` and all below it. No answer carries `Docker-Distribution-Api-Version`: Docker up to 1.9 takes v1
- * only where that header is missing, and current clients do without.
+ * The OCI distribution API, `/v2/` and all below it. No answer carries `Docker-Distribution-Api-Version`: Docker up to 1.9
+ * takes v1 only where that header is missing, and current clients do without.
  * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#endpoints
  */
 export function createV2(options: V2Options): Hono {

@@ -3,7 +3,7 @@ import { RegistryError } from '../errors.ts';
 import { isKnown } from '../http.ts';
 import { parseDigest, parseRepositoryName } from '../names.ts';
 import { parseRange } from '../range.ts';
-import type { V2Options } from './app.ts';
+import type { V2Options } from './options.ts';
 
 const NAMED_BY_CONTENT = 'max-age=31536000, immutable';
 

@@ -1,6 +1,6 @@
 import { Hono } from 'hono';
 import { isV2Name, parseRepositoryName } from '../names.ts';
-import type { V2Options } from './app.ts';
+import type { V2Options } from './options.ts';
 import { firstPage, nextLink, pageSizeOf } from './paging.ts';
 
 const DEFAULT_PAGE = 1000;

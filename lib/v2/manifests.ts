@@ -3,7 +3,7 @@ import { MiB, readAtMost } from '../bytes.ts';
 import { RegistryError } from '../errors.ts';
 import { bodyOf, isKnown, originOf } from '../http.ts';
 import { parseReference, parseRepositoryName, parseTag, type Tag } from '../names.ts';
-import type { V2Options } from './app.ts';
+import type { V2Options } from './options.ts';
 
 /** The least that the spec wants registries to take, and what others take. */
 const MAX_MANIFEST_BYTES = 4 * MiB;

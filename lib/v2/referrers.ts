@@ -1,7 +1,7 @@
 import { Hono } from 'hono';
 import { parseDigest, parseRepositoryName } from '../names.ts';
 import { MEDIA_TYPES } from '../registry/manifest-document.ts';
-import type { V2Options } from './app.ts';
+import type { V2Options } from './options.ts';
 
 const AFTER = /^[a-f0-9]{64}(?:[a-f0-9]{64})?$/;
 

@@ -1,7 +1,7 @@
 import { Hono } from 'hono';
 import { RegistryError } from '../errors.ts';
 import { isV2Tag, parseRepositoryName, parseTag } from '../names.ts';
-import type { V2Options } from './app.ts';
+import type { V2Options } from './options.ts';
 import { firstPage, nextLink, pageSizeOf } from './paging.ts';
 
 /** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags */

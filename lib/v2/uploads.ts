@@ -5,7 +5,7 @@ import { type Digest, parseDigest, parseDigestAlgorithm, parseRepositoryName } f
 import { parseContentRange } from '../range.ts';
 import type { UploadSession } from '../registry/upload-session.ts';
 import { receivedRange, type UploadBody } from '../registry/uploads.ts';
-import type { V2Options } from './app.ts';
+import type { V2Options } from './options.ts';
 
 /** The parameter that carries the signed session: in the query, since gateways limit the length of paths. */
 const STATE = '_state';

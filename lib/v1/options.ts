@@ -1,0 +1,24 @@
+import type { MiddlewareHandler } from 'hono';
+import type { Registry } from '../registry/registry.ts';
+
+/** What every route of v1 works with. */
+export type V1Options = {
+  registry: Registry;
+  /** Whether this registry is its own index. */
+  isStandalone: boolean;
+  /** Lets a request through or refuses it. */
+  allow: MiddlewareHandler;
+  /** Whether `search` is there. */
+  hasSearch: boolean;
+  isMirror: boolean;
+  /** Whether clients fetch layers from storage itself, where storage has URLs. */
+  storageRedirect: boolean;
+  /** Where nginx, in front of us, finds the files of storage; it then sends layers itself. */
+  nginxRedirect?: string;
+  /** Whether storage answers. */
+  isReady: () => Promise<boolean>;
+  /** `host[:port]`, comma-separated or a list, where clients find the images; the request's `Host` if absent. */
+  registryEndpoints?: string | string[];
+  /** What `debug: true` tells everybody who asks. */
+  debug?: { version: string; flavor: string };
+};

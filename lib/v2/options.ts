@@ -1,0 +1,10 @@
+import type { Registry } from '../registry/registry.ts';
+import type { SessionSigner } from '../registry/upload-session.ts';
+
+/** What every route of v2 works with. */
+export type V2Options = {
+  registry: Registry;
+  signer: SessionSigner;
+  /** Whether clients fetch blobs from storage itself, where storage has URLs. */
+  storageRedirect: boolean;
+};
