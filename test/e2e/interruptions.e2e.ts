@@ -89,13 +89,14 @@ interface Registry {
 
 /** A registry with nothing in it, for one test. */
 async function openRegistry(t: TestContext, open: () => Promise<Backend>): Promise<Registry> {
+  const atEnd = useCleanup((end) => t.after(end));
   const backend = await open();
-  t.after(() => backend.close());
+  atEnd(() => backend.close());
   const stowage = await startStowage(backend);
-  t.after(() => stowage.stop());
-  t.after(() => reportLogOfFailure(t, stowage));
+  atEnd(() => stowage.stop());
+  atEnd(() => reportLogOfFailure(t, stowage));
   const wire = await openWire(stowage.port);
-  t.after(() => wire.close());
+  atEnd(() => wire.close());
   return { backend, stowage, wire };
 }
 
