@@ -139,20 +139,21 @@ export class Manifests {
       return;
     }
     const { digest } = reference;
-    const started = new Date();
     const [manifest, tags] = await Promise.all([this.#find(repository, digest), this.#tags.resolveAll(repository)]);
     if (!manifest) throw unknownManifest(repository, reference);
     // Tags first: a crash in between leaves a manifest that no tag names, not a tag that leads nowhere.
-    await mapConcurrently(await this.#naming(digest, tags), (tag) => this.#deleteTag(repository, tag));
+    const naming = await this.#naming(digest, tags);
+    await mapConcurrently(naming, (tag) => this.#deleteTag(repository, tag));
     const { subject } = parseManifest(manifest.bytes);
     if (subject) await this.#referrers.remove(repository, subject.digest, digest);
     await this.#storage.delete(layout.manifest(repository, digest));
-    await this.#restoreIfTagged(repository, manifest, started);
+    const others = tags.filter((tag) => !naming.includes(tag));
+    await this.#restoreIfTagged(repository, manifest, others);
   }
 
   /** Somebody may have pushed the manifest again, under a tag that the deletion did not see: then it stays. */
-  async #restoreIfTagged(repository: RepositoryName, { digest, bytes }: Manifest, since: Date): Promise<void> {
-    const changed = await this.#tags.resolveChangedSince(repository, since);
+  async #restoreIfTagged(repository: RepositoryName, { digest, bytes }: Manifest, seen: ResolvedTag[]): Promise<void> {
+    const changed = await this.#tags.resolveOthers(repository, seen);
     if (!changed.some(({ target }) => target.digest === digest)) return;
     await this.#store(repository, digest, bytes, parseManifest(bytes));
   }

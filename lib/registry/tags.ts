@@ -17,8 +17,6 @@ export type ResolvedTag = { tag: Tag; target: TagTarget; etag: ETag; lastModifie
 
 const SHA512_TARGET = /^sha512:[a-f0-9]{128}$/;
 
-const CLOCK_SKEW_MS = 60_000;
-
 /** The sizes that a tag's object can have: an image id of 64 or 16 digits, or a digest by SHA-512. */
 const TARGET_SIZES = [64, 16, 'sha512:'.length + 128];
 
@@ -69,13 +67,13 @@ export class Tags {
   }
 
   /**
-   * Those that were moved or made since then, by the clock of storage, give or take a minute. One storage request per
-   * 1,000 tags, and one for each tag found.
+   * Those that are others than the ones resolved before. One storage request per 1,000 tags, and one for each tag found.
    */
-  async resolveChangedSince(repository: RepositoryName, since: Date): Promise<ResolvedTag[]> {
+  async resolveOthers(repository: RepositoryName, before: readonly ResolvedTag[]): Promise<ResolvedTag[]> {
+    const known = new Map<string, ETag>(before.map(({ tag, etag }) => [tag, etag]));
     const changed: Tag[] = [];
-    for await (const { key, lastModified } of this.#storage.list(layout.tags(repository))) {
-      if (lastModified.getTime() > since.getTime() - CLOCK_SKEW_MS) changed.push(tagOf(key));
+    for await (const { key, etag } of this.#storage.list(layout.tags(repository))) {
+      if (known.get(tagOf(key)) !== etag) changed.push(tagOf(key));
     }
     const resolved = await mapConcurrently(changed, (tag) => this.find(repository, tag));
     return resolved.filter((tag) => tag !== undefined);

@@ -10,6 +10,9 @@ import { TEMPORARY_FOLDER } from './file-keys.ts';
 /** A directory and the beginning of the keys in it: '' for the root, else ending in `/`. */
 export type Folder = { path: string; key: string };
 
+/** How many folders are looked into together. */
+const LOOKS_AT_ONCE = 64;
+
 type Entry = { name: string; isFolder: boolean };
 
 /** Every file whose key starts with `folder.key + namePrefix` and comes after `after`. Holds the names of one directory per level. */
@@ -31,10 +34,14 @@ export async function* walkFiles(
 
 /** The folders directly in `folder` that hold an object at any depth, each with its final `/`. */
 export async function* walkFolders(folder: Folder, after: string | undefined): AsyncGenerator<string> {
-  for (const { name, isFolder } of await sortedEntries(folder)) {
-    const key = folder.key + name;
-    if (!isFolder || (after !== undefined && compareByteOrder(key, after) <= 0)) continue;
-    if (await holdsFile(join(folder.path, name))) yield key;
+  const names = (await sortedEntries(folder)).flatMap(({ name, isFolder }) => {
+    const isWanted = isFolder && (after === undefined || compareByteOrder(folder.key + name, after) > 0);
+    return isWanted ? [name] : [];
+  });
+  for (let start = 0; start < names.length; start += LOOKS_AT_ONCE) {
+    const some = names.slice(start, start + LOOKS_AT_ONCE);
+    const held = await Promise.all(some.map((name) => holdsFile(join(folder.path, name))));
+    for (const [index, name] of some.entries()) if (held[index]) yield folder.key + name;
   }
 }
 

@@ -106,7 +106,7 @@ describe('S3 requests', () => {
     await assertCount(1 + namespaces.size, () => client.send('GET', '/v2/_catalog'));
   });
 
-  it('the deletion of a manifest with M of T tags takes 1 + T + M + 2', async () => {
+  it('the deletion of a manifest with M of T tags takes 2 + T + M + 2', async () => {
     const { digest, manifest } = await pushImage(client, 'count/deleted', 'a', { contents: ['gone'] });
     await client.pushManifest('count/deleted', 'b', manifest);
     await pushImage(client, 'count/deleted', 'c', { contents: ['stays'] });
@@ -114,7 +114,8 @@ describe('S3 requests', () => {
     const heads = 2;
     // The tag that stays might be of a v1 image from which the manifest was made: one look.
     const others = 1;
-    await assertCount(1 + 3 + 2 + 2 + heads + others, () =>
+    // The tags are listed once before and once after: somebody may push the manifest again meanwhile.
+    await assertCount(2 + 3 + 2 + 2 + heads + others, () =>
       client.send('DELETE', `/v2/count/deleted/manifests/${digest}`),
     );
   });
