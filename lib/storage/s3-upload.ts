@@ -8,12 +8,11 @@ import {
 import { Upload } from '@aws-sdk/lib-storage';
 
 /**
- * 100 MiB make nine parts, which is what our budget of requests allows, and the 10,000 parts of S3 make 117 GiB. Three in
- * flight and one being gathered are 48 MiB, however large the upload; with what awaits the garbage collector 180 MiB were
- * measured for one upload of 2 GiB or of 6 GiB, 330 MiB for four at once.
+ * 100 MiB make nine parts, which is what our budget of requests allows, and the 10,000 parts of S3 make 117 GiB. Two in
+ * flight and one being gathered are 36 MiB, however large the upload; what awaits the garbage collector comes on top.
  */
 export const PART_SIZE_BYTES = 12 * 1024 * 1024;
-export const PARTS_IN_FLIGHT = 3;
+export const PARTS_IN_FLIGHT = 2;
 
 /**
  * Stores a body whose size nobody knows: one PUT up to the size of a part, else a multipart upload, which is aborted if the
