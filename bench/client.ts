@@ -1,0 +1,116 @@
+// The load client for pushes, a process of its own: `node bench/client.ts push '<json>'`. It does as little as it can, so
+// that its CPU does not count: one block of random bytes over and over, written straight to the socket (0.2 s for 1 GiB).
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { KiB, MiB } from '../lib/bytes.ts';
+import { mapConcurrently } from '../lib/concurrency.ts';
+
+/** What to push, and where to: `http://127.0.0.1:5000/v2/bench/blob`. */
+export type PushTask = { repositoryUrl: string } & (
+  | { kind: 'patch' | 'put'; sizeMiB: number }
+  | { kind: 'small'; count: number; sizeBytes: number; atOnce: number }
+);
+export type PushResult = { seconds: number; digest: string };
+
+/** Go's HTTP client copies a body of unknown length in pieces of 32 KiB, each of which becomes a chunk: Docker's PATCH. */
+const GO_CHUNK_BYTES = 32 * KiB;
+
+const agent = new Agent({ keepAlive: true });
+
+const { seconds, digest } = await push(JSON.parse(process.argv[2] ?? '') as PushTask);
+process.stdout.write(JSON.stringify({ seconds, digest } satisfies PushResult));
+agent.destroy();
+
+async function push(task: PushTask): Promise<PushResult> {
+  if (task.kind !== 'small') return await pushBig(task);
+  const blobs = Array.from({ length: task.count }, () => randomBytes(task.sizeBytes));
+  const digests = new Map(blobs.map((bytes) => [bytes, digestOf([bytes])]));
+  const seconds = await secondsOf(() =>
+    mapConcurrently([...digests], ([bytes, digest]) => pushByPut(task.repositoryUrl, [bytes], digest), task.atOnce),
+  );
+  return { seconds, digest: [...digests.values()].at(-1) ?? '' };
+}
+
+async function pushBig({ repositoryUrl, kind, sizeMiB }: PushTask & { sizeMiB: number }): Promise<PushResult> {
+  const [first, rest] = [randomBytes(MiB), randomBytes(MiB)];
+  const blocks = Array.from({ length: sizeMiB }, (_, index) => (index === 0 ? first : rest));
+  const digest = digestOf(blocks);
+  const pushIt = kind === 'put' ? pushByPut : pushByPatch;
+  return { seconds: await secondsOf(() => pushIt(repositoryUrl, blocks, digest)), digest };
+}
+
+/** As containerd does: POST, and a PUT of known length that names the digest. */
+async function pushByPut(repositoryUrl: string, blocks: readonly Buffer[], digest: string): Promise<void> {
+  const location = await startUpload(repositoryUrl);
+  const sizeBytes = blocks.reduce((sum, block) => sum + block.length, 0);
+  const put = open('PUT', withDigest(location, digest), { 'Content-Length': String(sizeBytes) });
+  await write(put, blocks);
+  await answered(put, 201);
+}
+
+/** As Docker's classic store does: POST, a PATCH of unknown length, and a PUT that names the digest. */
+async function pushByPatch(repositoryUrl: string, blocks: readonly Buffer[], digest: string): Promise<void> {
+  const patch = open('PATCH', await startUpload(repositoryUrl), { 'Transfer-Encoding': 'chunked' });
+  const framed = new Map(blocks.map((block) => [block, frame(block)]));
+  // Past Node's own framing, which would be one chunk for each block.
+  patch.flushHeaders();
+  const [socket] = await once(patch, 'socket');
+  await write(
+    socket,
+    blocks.map((block) => framed.get(block) ?? block),
+  );
+  const location = await answered(patch, 202);
+  await answered(open('PUT', withDigest(location, digest), { 'Content-Length': '0' }), 201);
+}
+
+async function startUpload(repositoryUrl: string): Promise<URL> {
+  return await answered(open('POST', new URL(`${repositoryUrl}/blobs/uploads/`), { 'Content-Length': '0' }), 202);
+}
+
+function open(method: string, url: URL, headers: Record<string, string>): ClientRequest {
+  return request(url, { method, agent, headers: { 'Content-Type': 'application/octet-stream', ...headers } });
+}
+
+async function write(sink: NodeJS.WritableStream, blocks: readonly Buffer[]): Promise<void> {
+  for (const block of blocks) if (!sink.write(block)) await once(sink, 'drain');
+}
+
+/** Ends the request; where its answer leads. */
+async function answered(outgoing: ClientRequest, status: number): Promise<URL> {
+  const answer = once(outgoing, 'response') as Promise<[IncomingMessage]>;
+  outgoing.end();
+  const [response] = await answer;
+  const body = await text(response);
+  if (response.statusCode !== status) {
+    throw new Error(`${outgoing.method} ${outgoing.path}: ${response.statusCode}, not ${status}: ${body}`);
+  }
+  return new URL(response.headers.location ?? '', `http://${outgoing.getHeader('host')}`);
+}
+
+function withDigest(location: URL, digest: string): URL {
+  location.searchParams.set('digest', digest);
+  return location;
+}
+
+function frame(block: Buffer): Buffer {
+  const pieces: Buffer[] = [];
+  for (let start = 0; start < block.length; start += GO_CHUNK_BYTES) {
+    const piece = block.subarray(start, start + GO_CHUNK_BYTES);
+    pieces.push(Buffer.from(`${piece.length.toString(16)}\r\n`), piece, Buffer.from('\r\n'));
+  }
+  return Buffer.concat(pieces);
+}
+
+function digestOf(blocks: readonly Buffer[]): string {
+  const hash = createHash('sha256');
+  for (const block of blocks) hash.update(block);
+  return `sha256:${hash.digest('hex')}`;
+}
+
+async function secondsOf(work: () => Promise<unknown>): Promise<number> {
+  const started = performance.now();
+  await work();
+  return (performance.now() - started) / 1000;
+}

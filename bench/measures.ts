@@ -1,0 +1,116 @@
+import { MiB } from '../lib/bytes.ts';
+import { V2Client } from '../test/v2/client.ts';
+import { pushImage } from '../test/v2/image.ts';
+import { getRepeatedly, pull, push } from './load.ts';
+import type { Registry } from './registries.ts';
+
+export type Sizes = {
+  /** Of the one big layer. */
+  bigMiB: number;
+  smallBlobs: number;
+  /** How long manifests are asked for in each sample. */
+  seconds: number;
+};
+
+export type Metric = { title: string; unit: string; better: 'more' | 'less' };
+
+export type Measure = {
+  /** For `--only`. */
+  name: string;
+  /** Whether blobs are pulled from the bucket itself. */
+  redirects: boolean;
+  /** Whether a sample leaves so much in the bucket that it is emptied before each. */
+  fills: boolean;
+  metrics: readonly Metric[];
+  /** Puts into a registry what is to be read. @returns takes a sample: a value for each metric */
+  prepare(registry: Registry, sizes: Sizes): Promise<() => Promise<number[]>>;
+};
+
+const SMALL_BYTES = 16 * 1024;
+/** Docker's own `max-concurrent-uploads`. */
+const UPLOADS_AT_ONCE = 5;
+/** An image of ten layers, nine of which all images share; its manifest has about 2 KiB. */
+const LAYERS = Array.from({ length: 9 }, (_, index) => `layer ${index}`);
+const ACCEPT = 'application/vnd.oci.image.manifest.v1+json';
+
+const repositoryUrlOf = ({ url }: Registry) => `${url}/v2/bench/app`;
+
+const pushOf = (kind: 'patch' | 'put', title: string): Measure => ({
+  name: `push-${kind}`,
+  redirects: false,
+  fills: true,
+  metrics: [{ title: `push of one layer, ${title}`, unit: 'MiB/s', better: 'more' }],
+  prepare:
+    async (registry, { bigMiB }) =>
+    async () => {
+      const { seconds } = await push({ repositoryUrl: repositoryUrlOf(registry), kind, sizeMiB: bigMiB });
+      return [bigMiB / seconds];
+    },
+});
+
+const smallPushes: Measure = {
+  name: 'push-small',
+  redirects: false,
+  fills: true,
+  metrics: [{ title: `push of small blobs, POST + PUT, ${UPLOADS_AT_ONCE} at once`, unit: 'blobs/s', better: 'more' }],
+  prepare:
+    async (registry, { smallBlobs: count }) =>
+    async () => {
+      const task = { kind: 'small', count, sizeBytes: SMALL_BYTES, atOnce: UPLOADS_AT_ONCE } as const;
+      const { seconds } = await push({ repositoryUrl: repositoryUrlOf(registry), ...task });
+      return [count / seconds];
+    },
+};
+
+const pullOf = (name: string, title: string, redirects: boolean): Measure => ({
+  name,
+  redirects,
+  fills: false,
+  metrics: [{ title: `pull of one layer, ${title}`, unit: 'MiB/s', better: 'more' }],
+  async prepare(registry, { bigMiB }) {
+    const repositoryUrl = repositoryUrlOf(registry);
+    const { digest } = await push({ repositoryUrl, kind: 'put', sizeMiB: bigMiB });
+    return async () => [bigMiB / (await pull(`${repositoryUrl}/blobs/${digest}`, bigMiB * MiB))];
+  },
+});
+
+const manifestsOf = (connections: number, images: number): Measure => ({
+  name: images === 1 ? `manifest-${connections}` : `manifest-${connections}-images`,
+  redirects: false,
+  fills: false,
+  metrics: [
+    {
+      title: `manifest GET, ${images === 1 ? 'one tag' : `${images} repositories in turn`}, ${connections} connections`,
+      unit: 'requests/s',
+      better: 'more',
+    },
+    { title: 'p50', unit: 'ms', better: 'less' },
+    { title: 'p99', unit: 'ms', better: 'less' },
+  ],
+  async prepare({ url }, { seconds }) {
+    const client = new V2Client(new URL(url));
+    const paths: string[] = [];
+    for (let image = 1; image <= images; image++) {
+      // A repository for each: what a push of one tag does afterwards grows with the tags beside it.
+      const repository = `bench/app-${image}`;
+      await pushImage(client, repository, 'latest', { contents: [...LAYERS, String(image)] });
+      paths.push(`/v2/${repository}/manifests/latest`);
+    }
+    return async () => {
+      const { perSecond, p50Ms, p99Ms } = await getRepeatedly(url, paths, { connections, seconds, accept: ACCEPT });
+      return [perSecond, p50Ms, p99Ms];
+    };
+  },
+});
+
+export const measures: readonly Measure[] = [
+  pushOf('patch', 'POST + PATCH + PUT'),
+  pushOf('put', 'POST + PUT'),
+  smallPushes,
+  pullOf('pull', 'through the registry', false),
+  pullOf('pull-redirect', 'by redirect to the bucket', true),
+  manifestsOf(1, 1),
+  manifestsOf(16, 1),
+  manifestsOf(128, 1),
+  manifestsOf(128, 100),
+];

@@ -1,0 +1,98 @@
+import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { toolsDirectory } from '../test/e2e/programs.ts';
+import { answers, freePort, ServerProcess } from '../test/e2e/server-process.ts';
+import type { Minio } from '../test/minio.ts';
+
+export const PEER_VERSION = 'v3.1.1';
+export const PEER_PATH = join(toolsDirectory, 'bin/registry');
+export const isPeerInstalled = existsSync(PEER_PATH);
+
+export type RegistryName = 'Stowage' | 'distribution';
+
+export type Registry = { name: RegistryName; url: string; pid: number; stop(): Promise<void> };
+
+type StartOptions = {
+  /** Where the objects go; each registry keeps its own apart. */
+  bucket: Pick<Minio, 'endpoint' | 'bucket' | 'credentials'>;
+  /** Whether blobs are pulled from the bucket itself. */
+  redirects: boolean;
+  /** For configuration and logs. */
+  directory: string;
+};
+
+const CLI = fileURLToPath(new URL('../lib/cli.ts', import.meta.url));
+const CONFIG = fileURLToPath(new URL('../config.yml', import.meta.url));
+const REGION = 'us-east-1';
+
+/** One process of one registry as its users run it: the configuration that it comes with, access log and all. */
+export async function startRegistry(name: RegistryName, options: StartOptions): Promise<Registry> {
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const log = join(options.directory, `${name}.log`);
+  const start = name === 'Stowage' ? stowage(port, options) : await distribution(port, options);
+  const isReady = () => answers(`${url}/v2/`);
+  const server = await ServerProcess.start({ ...start, log, isReady });
+  return { name, url, pid: server.pid, stop: () => server.stop() };
+}
+
+/** The folder of the bucket that is a registry's own. */
+export function folderOf(name: RegistryName): string {
+  return name.toLowerCase();
+}
+
+/** As `npm start` runs it. */
+function stowage(port: number, { bucket: { endpoint, bucket, credentials }, redirects }: StartOptions) {
+  const { hostname: s3Host, port: s3Port } = new URL(endpoint);
+  return {
+    command: process.execPath,
+    args: ['--max-semi-space-size=2', CLI, 'serve', '--config', CONFIG, '--host', '127.0.0.1', '--port', String(port)],
+    env: {
+      SETTINGS_FLAVOR: 's3',
+      STORAGE_PATH: `/${folderOf('Stowage')}`,
+      AWS_BUCKET: bucket,
+      AWS_KEY: credentials.accessKeyId,
+      AWS_SECRET: credentials.secretAccessKey,
+      AWS_REGION: REGION,
+      AWS_HOST: s3Host,
+      AWS_PORT: s3Port,
+      AWS_SECURE: 'false',
+      AWS_CALLING_FORMAT: 'boto.s3.connection.OrdinaryCallingFormat',
+      STORAGE_REDIRECT: String(redirects),
+    },
+  };
+}
+
+/**
+ * As the image `registry:3` configures it, on S3 instead of a disk. Its part size, 10 MiB, and its cache of descriptors in
+ * memory are its own choice.
+ * https://github.com/distribution/distribution-library-image/blob/master/config-example.yml
+ */
+async function distribution(port: number, { bucket, redirects, directory }: StartOptions) {
+  const config = {
+    version: 0.1,
+    log: { fields: { service: 'registry' } },
+    storage: {
+      s3: {
+        accesskey: bucket.credentials.accessKeyId,
+        secretkey: bucket.credentials.secretAccessKey,
+        region: REGION,
+        regionendpoint: bucket.endpoint,
+        forcepathstyle: true,
+        secure: false,
+        bucket: bucket.bucket,
+        rootdirectory: `/${folderOf('distribution')}`,
+      },
+      cache: { blobdescriptor: 'inmemory' },
+      tag: { concurrencylimit: 8 },
+      redirect: { disable: !redirects },
+    },
+    http: { addr: `127.0.0.1:${port}`, headers: { 'X-Content-Type-Options': ['nosniff'] } },
+    health: { storagedriver: { enabled: true, interval: '10s', threshold: 3 } },
+  };
+  const file = join(directory, 'distribution.yml');
+  await writeFile(file, JSON.stringify(config)); // JSON is YAML
+  return { command: PEER_PATH, args: ['serve', file], env: { OTEL_TRACES_EXPORTER: 'none' } };
+}

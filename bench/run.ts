@@ -1,0 +1,112 @@
+// `npm run bench`: Stowage and its peer on the same MinIO, in turn.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { startMinio } from '../test/minio.ts';
+import { assertInstalled } from './load.ts';
+import { describeMachine } from './machine.ts';
+import { measures } from './measures.ts';
+import { isPeerInstalled, PEER_PATH, PEER_VERSION, type RegistryName } from './registries.ts';
+import { type Counted, type Measured, requestsTable, resourcesTable, speedTable } from './report.ts';
+import { countS3Requests } from './s3-requests.ts';
+import { takeSamples } from './samples.ts';
+
+const DOCUMENT = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url));
+const S3_REQUESTS = 's3-requests';
+const MAX_FOREIGN_SHARE = 0.1;
+
+type Options = {
+  only: string[];
+  size: number;
+  samples: number;
+  smallBlobs: number;
+  seconds: number;
+  quiet: boolean;
+  write: boolean;
+};
+
+const names = [...measures.map(({ name }) => name), S3_REQUESTS];
+
+await new Command('npm run bench --')
+  .description(`Measures Stowage and distribution ${PEER_VERSION} side by side, both on one MinIO of their own.`)
+  .addOption(new Option('--only <names...>', 'what to measure').choices(names).default(names, 'everything'))
+  .option('--size <MiB>', 'of the one big layer', parseCount, 1024)
+  .option('--samples <number>', 'of each registry, after one that warms it up', parseCount, 5)
+  .option('--small-blobs <number>', 'how many blobs one sample pushes', parseCount, 200)
+  .option('--seconds <number>', 'how long one sample asks for manifests', parseCount, 8)
+  .option('--quiet', 'wait until nobody else uses the machine, and take samples again that others disturbed', false)
+  .option('--write', `put the tables into ${relative(process.cwd(), DOCUMENT)}`, false)
+  .addHelpText(
+    'after',
+    '\nAll of it takes about 15 minutes and 5 GB of disk. Needs curl, wrk and MinIO: .ci/install-tools.',
+  )
+  .action(bench)
+  .parseAsync();
+
+async function bench({ only, samples, quiet, write, size, smallBlobs, seconds }: Options): Promise<void> {
+  assertInstalled();
+  if (!isPeerInstalled) {
+    console.error(
+      `distribution ${PEER_VERSION} is left out: it is not at ${PEER_PATH} (get it with ".ci/install-tools registry")`,
+    );
+  }
+  const registries: RegistryName[] = isPeerInstalled ? ['Stowage', 'distribution'] : ['Stowage'];
+  const minio = await startMinio();
+  try {
+    const measured: Measured[] = [];
+    for (const measure of measures.filter(({ name }) => only.includes(name))) {
+      const taken = await takeSamples(measure, {
+        minio,
+        names: registries,
+        sizes: { bigMiB: size, smallBlobs, seconds },
+        samples,
+        maxForeignShare: quiet ? MAX_FOREIGN_SHARE : undefined,
+        progress,
+      });
+      measured.push({ measure, samples: taken });
+    }
+    const counted: Counted = new Map();
+    if (only.includes(S3_REQUESTS)) {
+      for (const name of registries) counted.set(name, await countS3Requests(minio, name, progress));
+    }
+    progress('');
+    const how = `Medians of ${samples} samples (lowest–highest); one layer: ${size} MiB; small blobs: ${smallBlobs}.`;
+    const report = [
+      describeMachine(),
+      how,
+      ...(measured.length > 0 ? [speedTable(measured), resourcesTable(measured)] : []),
+      ...(counted.size > 0 ? [requestsTable(counted)] : []),
+    ].join('\n\n');
+    console.log(report);
+    if (write) writeReport(report);
+  } finally {
+    await minio.stop();
+  }
+}
+
+/** Between the two comments that mark the place. */
+function writeReport(report: string): void {
+  const text = readFileSync(DOCUMENT, 'utf8');
+  const replaced = text.replace(
+    /(<!-- results -->\n)[\s\S]*(<!-- end of results -->)/,
+    (_, start, end) => `${start}\n${report}\n\n${end}`,
+  );
+  if (replaced === text) throw new Error(`${DOCUMENT} has no place for results`);
+  writeFileSync(DOCUMENT, replaced);
+}
+
+/** One line that is written over again on a terminal; elsewhere a line for each step. */
+function progress(text: string): void {
+  if (!process.stderr.isTTY) {
+    if (text) process.stderr.write(`${text}\n`);
+    return;
+  }
+  process.stderr.write(`\r\u001b[K${text}`);
+}
+
+function parseCount(text: string): number {
+  const count = Number(text);
+  if (!Number.isSafeInteger(count) || count < 1) throw new InvalidArgumentError('allowed: a whole number from 1 on');
+  return count;
+}

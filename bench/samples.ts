@@ -1,0 +1,87 @@
+// Takes samples: both registries in turn, each from its own process that nothing else has used.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Minio } from '../test/minio.ts';
+import { emptyFolder } from './bucket.ts';
+import type { Measure, Sizes } from './measures.ts';
+import { cpuSecondsOf, foreignShareDuring, peakMemoryMiB, quiet, resetPeakMemory } from './proc.ts';
+import { folderOf, type Registry, type RegistryName, startRegistry } from './registries.ts';
+
+/** Of one registry for one measure; `values` has a list for each metric. */
+export type Samples = { values: number[][]; cpuSeconds: number[]; peakMiB: number[] };
+
+export type MeasureOptions = {
+  minio: Minio;
+  names: readonly RegistryName[];
+  sizes: Sizes;
+  samples: number;
+  /** Wait for a quiet machine, and take a sample again in which others used more of it than this. */
+  maxForeignShare: number | undefined;
+  progress: (text: string) => void;
+};
+
+/** How often a sample is taken again because others disturbed it, before it counts as it is. */
+const ATTEMPTS = 5;
+
+export async function takeSamples(measure: Measure, options: MeasureOptions): Promise<Map<RegistryName, Samples>> {
+  const { minio, names, sizes, samples, progress } = options;
+  const directory = await mkdtemp(join(tmpdir(), 'stowage-bench-'));
+  const runs: Run[] = [];
+  try {
+    for (const name of names) {
+      progress(`${measure.name}: starting ${name}`);
+      const registry = await startRegistry(name, { bucket: minio, redirects: measure.redirects, directory });
+      const run = { registry, taken: emptySamples(measure), sample: async (): Promise<number[]> => [] };
+      runs.push(run);
+      run.sample = await measure.prepare(registry, sizes);
+      await run.sample(); // warms up
+    }
+    for (let round = 1; round <= samples; round++) {
+      for (const run of runs) {
+        const what = `${measure.name}: ${round} of ${samples}, ${run.registry.name}`;
+        progress(what);
+        if (measure.fills) await emptyFolder(minio, folderOf(run.registry.name));
+        await takeSample(run, { ...options, progress: (text) => progress(`${what}, ${text}`) });
+      }
+    }
+    return new Map(runs.map(({ registry, taken }) => [registry.name, taken]));
+  } finally {
+    for (const { registry } of runs) {
+      await registry.stop();
+      await emptyFolder(minio, folderOf(registry.name));
+    }
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+type Run = { registry: Registry; taken: Samples; sample: () => Promise<number[]> };
+
+async function takeSample({ registry: { pid }, taken, sample }: Run, options: MeasureOptions): Promise<void> {
+  const { maxForeignShare, progress } = options;
+  for (let attempt = 1; ; attempt++) {
+    if (maxForeignShare !== undefined) {
+      await quiet((share) => progress(`waiting: others use ${percent(share)} of the machine`));
+    }
+    await resetPeakMemory(pid);
+    const before = cpuSecondsOf(pid);
+    const { result, foreignShare } = await foreignShareDuring(sample);
+    const wasDisturbed = maxForeignShare !== undefined && foreignShare > maxForeignShare;
+    if (wasDisturbed && attempt < ATTEMPTS) {
+      progress(`again: others used ${percent(foreignShare)} of the machine`);
+      continue;
+    }
+    for (const [index, value] of result.entries()) taken.values[index]?.push(value);
+    taken.cpuSeconds.push(cpuSecondsOf(pid) - before);
+    taken.peakMiB.push(await peakMemoryMiB(pid));
+    return;
+  }
+}
+
+function emptySamples({ metrics }: Measure): Samples {
+  return { values: metrics.map(() => []), cpuSeconds: [], peakMiB: [] };
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 100)} %`;
+}

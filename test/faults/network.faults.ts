@@ -1,0 +1,209 @@
+import assert from 'node:assert/strict';
+import { afterEach, before, describe, type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { KiB, MiB } from '../../lib/bytes.ts';
+import { backends } from '../e2e/backends.ts';
+import { useCleanup } from '../e2e/cleanup.ts';
+import { reportLogOfFailure, type Stowage, startStowage } from '../e2e/stowage.ts';
+import { type Fault, type FaultyProxy, type SeenRequest, startFaultyProxy } from '../storage/faulty-proxy.ts';
+import { newChain } from './content.ts';
+import { type Send, sendTo } from './exchange.ts';
+import { insist, pull, type Tally, withinTime } from './insistence.ts';
+import { Inspector } from './inspector.ts';
+import { Ledger } from './ledger.ts';
+import { allEnded, type Push, V1Push, V2Push } from './pushes.ts';
+import { type Random, randomOf } from './random.ts';
+import { openBehind, withFaultSettings } from './registry-under-fault.ts';
+import { bySize } from './size.ts';
+import { startToxiproxy, type Toxic, type Toxiproxy } from './toxiproxy.ts';
+
+/** How long each network stays bad. */
+const BAD_MS = bySize({ short: 1500, long: 20_000 });
+/** How many of the ways to push are tried on each of them. */
+const WAYS = bySize({ short: 2, long: 5 });
+/** How many requests to S3 go wrong in one way before another way has its turn. */
+const ROUNDS = bySize({ short: 1, long: 25 });
+/** More than the SDK tries: then the client has to come again. */
+const ALL_ATTEMPTS = 6;
+
+function toxic(type: Toxic['type'], stream: Toxic['stream'], attributes: Toxic['attributes'], toxicity = 1): Toxic {
+  return { type, stream, toxicity, attributes };
+}
+
+type Network = [title: string, toxics: Toxic[]];
+
+const NETWORKS: Network[] = [
+  ['that is slow to answer', [toxic('latency', 'downstream', { latency: 150, jitter: 100 })]],
+  [
+    'of little bandwidth',
+    [toxic('bandwidth', 'upstream', { rate: 3000 }), toxic('bandwidth', 'downstream', { rate: 3000 })],
+  ],
+  ['that resets connections', [toxic('reset_peer', 'downstream', { timeout: 30 }, 0.3)]],
+  ['that resets every connection', [toxic('reset_peer', 'downstream', { timeout: 200 })]],
+  ['that falls silent and then hangs up', [toxic('timeout', 'downstream', { timeout: 700 }, 0.3)]],
+  ['that takes no more data and then hangs up', [toxic('timeout', 'upstream', { timeout: 700 }, 0.3)]],
+  // Without a word: until the server gives up by itself, after a minute.
+  ...bySize<Network[]>({
+    short: [],
+    long: [['that falls silent for ever', [toxic('timeout', 'downstream', { timeout: 0 }, 0.3)]]],
+  }),
+  ['that closes late', [toxic('slow_close', 'downstream', { delay: 1000 })]],
+  ['that hangs up in the middle of a body on its way to S3', [toxic('limit_data', 'upstream', { bytes: 5 * MiB })]],
+  ['that hangs up in the middle of a body from S3', [toxic('limit_data', 'downstream', { bytes: 3 * MiB })]],
+  [
+    'that cuts everything into small pieces',
+    [toxic('slicer', 'downstream', { average_size: 500, size_variation: 400, delay: 20 })],
+  ],
+];
+
+describe('a bad network between the server and S3', () => {
+  const atEnd = useCleanup();
+  let toxiproxy: Toxiproxy;
+  let scene: Scene;
+  before(async () => {
+    scene = await openScene(atEnd, async (target) => {
+      toxiproxy = await startToxiproxy(target.host);
+      atEnd(() => toxiproxy.stop());
+      return toxiproxy.port;
+    });
+  });
+  afterEach((t) => reportLogOfFailure(t, scene.stowage));
+
+  for (const [title, toxics] of NETWORKS) {
+    test(`${title}: every push and pull succeeds, or is told to come again`, async (t) => {
+      const random = randomOf(t);
+      const works = someWork(scene, random);
+      for (const one of toxics) await toxiproxy.add(one);
+      const healing = sleep(BAD_MS).then(() => toxiproxy.heal());
+      await allEnded([...works.map((work) => work()), healing]);
+      await assertWhole(t, scene);
+    });
+  }
+
+  test('that is gone for a while: every push and pull succeeds, or is told to come again', async (t) => {
+    const works = someWork(scene, randomOf(t));
+    const gone = sleep(100).then(async () => {
+      await toxiproxy.disconnect();
+      await sleep(BAD_MS);
+      await toxiproxy.heal();
+    });
+    await allEnded([...works.map((work) => work()), gone]);
+    await assertWhole(t, scene);
+  });
+});
+
+type Failure = [title: string, fault: Fault, matches: (request: SeenRequest) => boolean];
+
+const anything = () => true;
+const writes = ({ method }: SeenRequest) => method !== 'GET' && method !== 'HEAD';
+const conditional = (request: SeenRequest) => request.conditional;
+const completion = ({ method, url }: SeenRequest) => method === 'POST' && url.includes('uploadId=');
+const refuse = (status: number, code: string): Fault => ({ kind: 'refuse', status, code });
+
+const FAILURES: Failure[] = [
+  ['500 InternalError', refuse(500, 'InternalError'), anything],
+  ['503 SlowDown', refuse(503, 'SlowDown'), anything],
+  ['503 ServiceUnavailable', refuse(503, 'ServiceUnavailable'), anything],
+  ['409 OperationAborted', refuse(409, 'OperationAborted'), writes],
+  ['409 ConditionalRequestConflict', refuse(409, 'ConditionalRequestConflict'), conditional],
+  // Only where S3 could be right: in between somebody else may always have written.
+  ['412 PreconditionFailed', refuse(412, 'PreconditionFailed'), ({ url }) => /_index_images/.test(url)],
+  ['200 with an error in it', refuse(200, 'InternalError'), completion],
+  ['a connection that breaks before it has seen the request', { kind: 'drop' }, anything],
+  // Of a write that was done the second attempt gets a 412 or a 404.
+  ['a connection that breaks after it has done what it was asked', { kind: 'lose-answer' }, anything],
+  [
+    'a connection that breaks in the middle of the answer',
+    { kind: 'cut', afterBytes: 1 * MiB },
+    ({ method }) => method === 'GET',
+  ],
+];
+
+describe('S3 that fails', () => {
+  const atEnd = useCleanup();
+  let proxy: FaultyProxy;
+  let scene: Scene;
+  before(async () => {
+    scene = await openScene(atEnd, async (target) => {
+      proxy = await startFaultyProxy(target.href);
+      atEnd(() => proxy.close());
+      return Number(new URL(proxy.endpoint).port);
+    });
+  });
+  afterEach((t) => reportLogOfFailure(t, scene.stowage));
+
+  for (const [title, fault, matches] of FAILURES) {
+    for (const times of [1, ALL_ATTEMPTS]) {
+      test(`with ${title}, ${times === 1 ? 'once' : 'again and again'}: every push and pull succeeds, or is told to come again`, async (t) => {
+        const random = randomOf(t);
+        for (let round = 0; round < ROUNDS; round++) {
+          for (const work of someWork(scene, random.branch(round)))
+            await failOnce(proxy, random, { matches, fault, times }, work);
+        }
+        await assertWhole(t, scene);
+      });
+    }
+  }
+});
+
+/** Lets one of the requests of this work suffer, whichever. */
+async function failOnce(
+  proxy: FaultyProxy,
+  random: Random,
+  { matches, fault, times }: { matches: (request: SeenRequest) => boolean; fault: Fault; times: number },
+  work: () => Promise<void>,
+): Promise<void> {
+  let before = random.between(0, 15);
+  proxy.fail((request) => matches(request) && before-- <= 0, fault, times);
+  await work();
+}
+
+type Scene = {
+  stowage: Stowage;
+  send: Send;
+  inspector: Inspector;
+  ledger: Ledger;
+  tally: Tally;
+};
+
+/** @param connect what stands before S3; gives the port that the server is told */
+async function openScene(
+  atEnd: (end: () => unknown) => void,
+  connect: (target: URL) => Promise<number>,
+): Promise<Scene> {
+  const kind = backends.find(({ name }) => name === 's3') ?? assert.fail('no S3');
+  const backend = withFaultSettings(await kind.open());
+  atEnd(() => backend.close());
+  const port = await connect(new URL(`http://${backend.env.AWS_HOST}:${backend.env.AWS_PORT}`));
+  const stowage = await startStowage(withFaultSettings(backend, { AWS_PORT: String(port) }));
+  atEnd(() => stowage.stop());
+  const storage = await openBehind(backend);
+  atEnd(() => storage.close());
+  const send = withinTime(sendTo(stowage.url));
+  return { stowage, send, inspector: new Inspector(send, storage), ledger: new Ledger(), tally: new Map() };
+}
+
+/** Pushes in several ways, each with a pull of what was pushed. */
+function someWork({ send, ledger, tally }: Scene, random: Random): (() => Promise<void>)[] {
+  const tag = `t${random.hex(8)}`;
+  const repository = 'faults/app';
+  const large = [20 * KiB, 13 * MiB];
+  const pushes: Push[] = [
+    new V2Push(random, { repository, tags: [`${tag}-put`, 'latest'], layerSizes: large, route: 'put' }),
+    new V2Push(random, { repository, tags: [`${tag}-patch`], layerSizes: large, route: 'patch' }),
+    new V2Push(random, { repository, tags: [`${tag}-chunks`], layerSizes: large, route: 'chunks', by: 'digest' }),
+    new V2Push(random, { repository, tags: [`${tag}-post`], layerSizes: [300 * KiB], route: 'post' }),
+    new V1Push(repository, `${tag}-old`, newChain(random, large)),
+  ];
+  return random.some(WAYS, pushes).map((push) => async () => {
+    await insist(push, send, ledger, tally);
+    await pull(repository, push.tag, send, tally);
+  });
+}
+
+/** Once all is well again. */
+async function assertWhole(t: TestContext, { inspector, ledger, tally }: Scene): Promise<void> {
+  await ledger.assertShownBy(inspector);
+  t.diagnostic(`clients were told: ${JSON.stringify(Object.fromEntries(tally))}`);
+  tally.clear();
+}
