@@ -169,7 +169,9 @@ export class Inspector {
         if (!names.has('json')) return [];
         const etag = [...names.values()].map((part) => part.etag).join(' ');
         if (this.#right.get(`image ${id}`) !== etag) {
-          const sum = await this.#checkImage(id, names.has('_checksum'));
+          const sum = await this.#checkImage(id, names.has('_checksum')).catch((cause: unknown) => {
+            throw new Error(`${cause}; of image ${id} there are ${[...names.keys()]}`, { cause });
+          });
           this.#right.set(`image ${id}`, etag).set(`sum of image ${id}`, sum);
         }
         return [`${id} ${this.#right.get(`sum of image ${id}`)}`];

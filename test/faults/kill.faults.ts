@@ -38,6 +38,7 @@ for (const kind of backends) {
         if (broken > 0) kills++;
         interrupted += broken;
         await stowage.restart();
+        process.kill(stowage.pid(), 0); // throws if it is somebody else who answers at its port
         if (kills % KILLS_BETWEEN_FULL_INSPECTIONS === 0) scene.inspector.forget();
         await assertWhole(scene, `after the kill in round ${round}`);
         // What a user does next.
