@@ -10,7 +10,8 @@ export const PEER_VERSION = 'v3.1.1';
 export const PEER_PATH = join(toolsDirectory, 'bin/registry');
 export const isPeerInstalled = existsSync(PEER_PATH);
 
-export type RegistryName = 'Stowage' | 'distribution';
+/** The last one only counts requests: as it is configured by nobody, but as it would be without its memory. */
+export type RegistryName = 'Stowage' | 'distribution' | 'distribution without cache';
 
 export type Registry = { name: RegistryName; url: string; pid: number; stop(): Promise<void> };
 
@@ -32,7 +33,7 @@ export async function startRegistry(name: RegistryName, options: StartOptions): 
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const log = join(options.directory, `${name}.log`);
-  const start = name === 'Stowage' ? stowage(port, options) : await distribution(port, options);
+  const start = name === 'Stowage' ? stowage(port, options) : await distribution(name, port, options);
   const isReady = () => answers(`${url}/v2/`);
   const server = await ServerProcess.start({ ...start, log, isReady });
   return { name, url, pid: server.pid, stop: () => server.stop() };
@@ -40,7 +41,7 @@ export async function startRegistry(name: RegistryName, options: StartOptions): 
 
 /** The folder of the bucket that is a registry's own. */
 export function folderOf(name: RegistryName): string {
-  return name.toLowerCase();
+  return name.toLowerCase().replaceAll(' ', '-');
 }
 
 /** As `npm start` runs it. */
@@ -66,11 +67,11 @@ function stowage(port: number, { bucket: { endpoint, bucket, credentials }, redi
 }
 
 /**
- * As the image `registry:3` configures it, on S3 instead of a disk. Its part size, 10 MiB, and its cache of descriptors in
- * memory are its own choice.
+ * As the image `registry:3` configures it, on S3 instead of a disk, and without the check of its health, which would be
+ * counted. Its part size, 10 MiB, and its cache of descriptors in memory are its own choice.
  * https://github.com/distribution/distribution-library-image/blob/master/config-example.yml
  */
-async function distribution(port: number, { bucket, redirects, directory }: StartOptions) {
+async function distribution(name: RegistryName, port: number, { bucket, redirects, directory }: StartOptions) {
   const config = {
     version: 0.1,
     log: { fields: { service: 'registry' } },
@@ -83,14 +84,13 @@ async function distribution(port: number, { bucket, redirects, directory }: Star
         forcepathstyle: true,
         secure: false,
         bucket: bucket.bucket,
-        rootdirectory: `/${folderOf('distribution')}`,
+        rootdirectory: `/${folderOf(name)}`,
       },
-      cache: { blobdescriptor: 'inmemory' },
+      ...(name === 'distribution' && { cache: { blobdescriptor: 'inmemory' } }),
       tag: { concurrencylimit: 8 },
       redirect: { disable: !redirects },
     },
     http: { addr: `127.0.0.1:${port}`, headers: { 'X-Content-Type-Options': ['nosniff'] } },
-    health: { storagedriver: { enabled: true, interval: '10s', threshold: 3 } },
   };
   const file = join(directory, 'distribution.yml');
   await writeFile(file, JSON.stringify(config)); // JSON is YAML

@@ -33,12 +33,15 @@ export function resourcesTable(measured: readonly Measured[]): string {
 }
 
 export function requestsTable(counted: Counted): string {
-  const stowage = counted.get('Stowage') ?? [];
-  const peer = counted.get('distribution') ?? [];
+  const names = [...counted.keys()];
+  const [first = []] = counted.values();
   const shown = (requests: S3Requests | undefined) =>
     requests ? `${requests.untilAnswer}${requests.behind > 0 ? ` + ${requests.behind} behind` : ''}` : '';
-  const rows = stowage.map((requests, index) => [requests.operation, shown(requests), shown(peer[index])]);
-  return table(['S3 requests', 'Stowage', 'distribution'], rows);
+  const rows = first.map(({ operation }, index) => [
+    operation,
+    ...names.map((name) => shown(counted.get(name)?.[index])),
+  ]);
+  return table(['S3 requests', ...names], rows);
 }
 
 function bothOf(samples: Map<RegistryName, Samples>): [Samples | undefined, Samples | undefined] {

@@ -1,6 +1,7 @@
 // `npm run bench`: Stowage and its peer on the same MinIO, in turn.
-import { readFileSync, writeFileSync } from 'node:fs';
-import { relative } from 'node:path';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { startMinio } from '../test/minio.ts';
@@ -52,7 +53,11 @@ async function bench({ only, samples, quiet, write, size, smallBlobs, seconds }:
     );
   }
   const registries: RegistryName[] = isPeerInstalled ? ['Stowage', 'distribution'] : ['Stowage'];
+  // Everything, MinIO's objects too, goes to one directory, which is removed however this ends.
+  const directory = mkdtempSync(join(tmpdir(), 'stowage-bench-'));
+  process.env.TMPDIR = directory;
   const minio = await startMinio();
+  process.once('exit', () => rmSync(directory, { recursive: true, force: true, maxRetries: 3 }));
   try {
     const measured: Measured[] = [];
     for (const measure of measures.filter(({ name }) => only.includes(name))) {
@@ -68,7 +73,8 @@ async function bench({ only, samples, quiet, write, size, smallBlobs, seconds }:
     }
     const counted: Counted = new Map();
     if (only.includes(S3_REQUESTS)) {
-      for (const name of registries) counted.set(name, await countS3Requests(minio, name, progress));
+      const counting: RegistryName[] = isPeerInstalled ? [...registries, 'distribution without cache'] : registries;
+      for (const name of counting) counted.set(name, await countS3Requests(minio, name, progress));
     }
     progress('');
     const how = `Medians of ${samples} samples (lowest–highest); one layer: ${size} MiB; small blobs: ${smallBlobs}.`;

@@ -20,7 +20,7 @@ const LAYERS = 10;
 const BIG_MIB = 100;
 const UNKNOWN = digestOf('what nobody has pushed');
 
-/** When no request has come for so long, none will. The peer looks after its bucket every 10 s: that is not counted. */
+/** When no request has come for so long, none will. */
 const SETTLED_MS = 700;
 
 /** @param bucket is asked through a proxy; the registry's folder in it is emptied afterwards */

@@ -19,7 +19,7 @@ import { bySize } from './size.ts';
 
 const CLIENTS = 32;
 const READERS = 6;
-const ROUNDS = bySize({ short: 2, long: 40 });
+const ROUNDS = bySize({ short: 2, long: 25 });
 const REPLAYED_UPLOADS = bySize({ short: 2, long: 40 });
 /** How long the work behind the last push may take. */
 const IN_STEP_MS = bySize({ short: 90_000, long: 600_000 });

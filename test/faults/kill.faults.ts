@@ -5,6 +5,7 @@ import { type BackendKind, backends } from '../e2e/backends.ts';
 import { useCleanup } from '../e2e/cleanup.ts';
 import { reportLogOfFailure, type Stowage, startStowage } from '../e2e/stowage.ts';
 import { newChain, newLayer } from './content.ts';
+import { Durations } from './durations.ts';
 import { Refusal, type Send, sendTo } from './exchange.ts';
 import { Inspector } from './inspector.ts';
 import { Ledger } from './ledger.ts';
@@ -17,6 +18,8 @@ import { bySize } from './size.ts';
 const KILLS = bySize({ short: 8, long: 200 });
 /** After so many kills everything is read anew, whatever was found right before. */
 const KILLS_BETWEEN_FULL_INSPECTIONS = 40;
+/** How long the work behind the pushes goes on. */
+const BEHIND_MS = 150;
 
 const REPOSITORIES = ['app', 'team/app', 'team/app/part', 'team-2/app_x.y', 'v1/old', 'library/other'] as const;
 
@@ -53,7 +56,7 @@ for (const kind of backends) {
   });
 }
 
-type Scene = { stowage: Stowage; send: Send; inspector: Inspector; ledger: Ledger };
+type Scene = { stowage: Stowage; send: Send; inspector: Inspector; ledger: Ledger; durations: Durations };
 
 async function openScene(kind: BackendKind, atEnd: (end: () => unknown) => void): Promise<Scene> {
   const backend = withFaultSettings(await kind.open());
@@ -63,7 +66,8 @@ async function openScene(kind: BackendKind, atEnd: (end: () => unknown) => void)
   const storage = await openBehind(backend);
   atEnd(() => storage.close());
   const send = sendTo(stowage.url);
-  return { stowage, send, inspector: new Inspector(send, storage), ledger: new Ledger() };
+  const inspector = new Inspector(send, storage);
+  return { stowage, send, inspector, ledger: new Ledger(), durations: new Durations() };
 }
 
 /** Pushes that happen at the same time. */
@@ -81,7 +85,7 @@ function newRound(random: Random, round: number): Push[] {
     return new V2Push(random, {
       repository,
       tags: random.pick([[tag], [tag], [tag, 'latest'], ['latest'], [`${tag}-a`, `${tag}-b`, 'latest']]),
-      layerSizes: random.chance(0.35) ? [random.between(13, 27) * MiB, ...sizes] : sizes,
+      layerSizes: random.chance(0.25) ? [random.between(13, 27) * MiB, ...sizes] : sizes,
       sharedLayers: shared,
       by: random.pick(['tag', 'tag', 'digest', 'index']),
     });
@@ -89,22 +93,23 @@ function newRound(random: Random, round: number): Push[] {
 }
 
 /**
- * Kills the server at some moment between the first request of these pushes and a little after their end.
+ * Kills the server in the middle of one of the requests of these pushes, or in what it does behind them afterwards.
  * @returns how many of them were not finished
  */
-async function killDuring(random: Random, { stowage, send, ledger }: Scene, pushes: readonly Push[]): Promise<number> {
-  const all = pushes.reduce((sum, { answers }) => sum + answers, 0);
-  let left = random.between(0, all);
-  const reached = Promise.withResolvers<void>();
-  const counting: Send = async (...request) => {
-    if (left <= 0) reached.resolve();
-    const response = await send(...request);
-    left--;
-    return response;
+async function killDuring(random: Random, scene: Scene, pushes: readonly Push[]): Promise<number> {
+  const { stowage, send, ledger, durations } = scene;
+  let before = random.between(
+    0,
+    pushes.reduce((sum, { requests }) => sum + requests, 0),
+  );
+  const moment = Promise.withResolvers<void>();
+  const striking: Send = async (method, path, init) => {
+    const kind = `${method} ${bodySize(init)}`;
+    if (before-- === 0) setTimeout(moment.resolve, random.fraction() * durations.typicalMs(kind));
+    return await durations.measure(kind, () => send(method, path, init));
   };
-  const running = Promise.allSettled(pushes.map((push) => push.run(counting, ledger)));
-  await Promise.race([reached.promise, running]);
-  await sleep(random.fraction() * random.pick([5, 30, 300]));
+  const running = Promise.allSettled(pushes.map((push) => push.run(striking, ledger)));
+  await Promise.race([moment.promise, running.then(() => sleep(random.fraction() * BEHIND_MS))]);
   const unfinished = pushes.filter(({ isDone }) => !isDone).length;
   await stowage.kill();
   for (const result of await running) {
@@ -112,6 +117,11 @@ async function killDuring(random: Random, { stowage, send, ledger }: Scene, push
     if (result.status === 'rejected' && result.reason instanceof Refusal) throw result.reason;
   }
   return unfinished;
+}
+
+/** As a power of two; bodies of streams are of any size. */
+function bodySize({ body }: RequestInit = {}): string {
+  return body instanceof Uint8Array ? `2^${Math.round(Math.log2(body.length + 1))}` : typeof body;
 }
 
 async function assertWhole({ inspector, ledger }: Scene, when: string): Promise<void> {

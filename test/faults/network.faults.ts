@@ -19,10 +19,12 @@ import { startToxiproxy, type Toxic, type Toxiproxy } from './toxiproxy.ts';
 
 /** How long each network stays bad. */
 const BAD_MS = bySize({ short: 1500, long: 20_000 });
-/** How many of the ways to push are tried on each of them. */
+/** How many of the ways to push are tried on each of them, side by side. */
 const WAYS = bySize({ short: 2, long: 5 });
+/** How many of them are tried with each failure of S3, one after the other. */
+const FAILING_WAYS = bySize({ short: 1, long: 5 });
 /** How many requests to S3 go wrong in one way before another way has its turn. */
-const ROUNDS = bySize({ short: 1, long: 25 });
+const ROUNDS = bySize({ short: 1, long: 8 });
 /** More than the SDK tries: then the client has to come again. */
 const ALL_ATTEMPTS = 6;
 
@@ -72,7 +74,7 @@ describe('a bad network between the server and S3', () => {
   for (const [title, toxics] of NETWORKS) {
     test(`${title}: every push and pull succeeds, or is told to come again`, async (t) => {
       const random = randomOf(t);
-      const works = someWork(scene, random);
+      const works = someWork(scene, random, WAYS);
       for (const one of toxics) await toxiproxy.add(one);
       const healing = sleep(BAD_MS).then(() => toxiproxy.heal());
       await allEnded([...works.map((work) => work()), healing]);
@@ -81,7 +83,7 @@ describe('a bad network between the server and S3', () => {
   }
 
   test('that is gone for a while: every push and pull succeeds, or is told to come again', async (t) => {
-    const works = someWork(scene, randomOf(t));
+    const works = someWork(scene, randomOf(t), WAYS);
     const gone = sleep(100).then(async () => {
       await toxiproxy.disconnect();
       await sleep(BAD_MS);
@@ -92,31 +94,39 @@ describe('a bad network between the server and S3', () => {
   });
 });
 
-type Failure = [title: string, fault: Fault, matches: (request: SeenRequest) => boolean];
+type Failure = {
+  title: string;
+  fault: Fault;
+  matches: (request: SeenRequest) => boolean;
+  /** About how many of the requests behind a push and a pull match. */
+  among: number;
+};
 
-const anything = () => true;
-const writes = ({ method }: SeenRequest) => method !== 'GET' && method !== 'HEAD';
-const conditional = (request: SeenRequest) => request.conditional;
-const completion = ({ method, url }: SeenRequest) => method === 'POST' && url.includes('uploadId=');
 const refuse = (status: number, code: string): Fault => ({ kind: 'refuse', status, code });
+const anything = { matches: () => true, among: 40 };
+const reads = { matches: ({ method }: SeenRequest) => method === 'GET', among: 15 };
+const writes = { matches: ({ method }: SeenRequest) => method !== 'GET' && method !== 'HEAD', among: 15 };
+const conditional = { matches: (request: SeenRequest) => request.conditional, among: 4 };
+// In between somebody else may always have written; that there is a blob S3 would not say if there were none.
+const list = { matches: ({ conditional, url }: SeenRequest) => conditional && url.includes('_index_images'), among: 2 };
+const completion = {
+  matches: ({ method, url }: SeenRequest) => method === 'POST' && url.includes('uploadId='),
+  among: 1,
+};
 
 const FAILURES: Failure[] = [
-  ['500 InternalError', refuse(500, 'InternalError'), anything],
-  ['503 SlowDown', refuse(503, 'SlowDown'), anything],
-  ['503 ServiceUnavailable', refuse(503, 'ServiceUnavailable'), anything],
-  ['409 OperationAborted', refuse(409, 'OperationAborted'), writes],
-  ['409 ConditionalRequestConflict', refuse(409, 'ConditionalRequestConflict'), conditional],
-  // Only where S3 could be right: in between somebody else may always have written.
-  ['412 PreconditionFailed', refuse(412, 'PreconditionFailed'), ({ url }) => /_index_images/.test(url)],
-  ['200 with an error in it', refuse(200, 'InternalError'), completion],
-  ['a connection that breaks before it has seen the request', { kind: 'drop' }, anything],
-  // Of a write that was done the second attempt gets a 412 or a 404.
-  ['a connection that breaks after it has done what it was asked', { kind: 'lose-answer' }, anything],
-  [
-    'a connection that breaks in the middle of the answer',
-    { kind: 'cut', afterBytes: 1 * MiB },
-    ({ method }) => method === 'GET',
-  ],
+  { title: '500 InternalError', fault: refuse(500, 'InternalError'), ...anything },
+  { title: '503 SlowDown', fault: refuse(503, 'SlowDown'), ...anything },
+  { title: '503 ServiceUnavailable', fault: refuse(503, 'ServiceUnavailable'), ...anything },
+  { title: '409 OperationAborted', fault: refuse(409, 'OperationAborted'), ...writes },
+  { title: '409 ConditionalRequestConflict', fault: refuse(409, 'ConditionalRequestConflict'), ...conditional },
+  { title: '412 PreconditionFailed', fault: refuse(412, 'PreconditionFailed'), ...list },
+  { title: '200 with an error in it', fault: refuse(200, 'InternalError'), ...completion },
+  { title: 'connections that break before S3 has seen the request', fault: { kind: 'drop' }, ...anything },
+  // Of a write that was done, the second attempt gets a 412 or a 404.
+  { title: 'connections that break after S3 has done what it was asked', fault: { kind: 'lose-answer' }, ...writes },
+  { title: 'completions whose answer is lost', fault: { kind: 'lose-answer' }, ...completion },
+  { title: 'answers that break off', fault: { kind: 'cut', afterBytes: 1 * MiB }, ...reads },
 ];
 
 describe('S3 that fails', () => {
@@ -132,30 +142,45 @@ describe('S3 that fails', () => {
   });
   afterEach((t) => reportLogOfFailure(t, scene.stowage));
 
-  for (const [title, fault, matches] of FAILURES) {
+  for (const failure of FAILURES) {
     for (const times of [1, ALL_ATTEMPTS]) {
-      test(`with ${title}, ${times === 1 ? 'once' : 'again and again'}: every push and pull succeeds, or is told to come again`, async (t) => {
+      const howOften = times === 1 ? 'once' : 'again and again';
+      test(`with ${failure.title}, ${howOften}: every push and pull succeeds, or is told to come again`, async (t) => {
         const random = randomOf(t);
+        let suffered = 0;
         for (let round = 0; round < ROUNDS; round++) {
-          for (const work of someWork(scene, random.branch(round)))
-            await failOnce(proxy, random, { matches, fault, times }, work);
+          for (const work of someWork(scene, random.branch(round), FAILING_WAYS)) {
+            suffered += await failDuring(proxy, random, failure, times, work);
+          }
         }
+        t.diagnostic(`${suffered} requests to S3 suffered`);
         await assertWhole(t, scene);
       });
     }
   }
 });
 
-/** Lets one of the requests of this work suffer, whichever. */
-async function failOnce(
+/**
+ * Lets one of the requests of this work suffer, whichever, or so many from there on.
+ * @returns how many suffered
+ */
+async function failDuring(
   proxy: FaultyProxy,
   random: Random,
-  { matches, fault, times }: { matches: (request: SeenRequest) => boolean; fault: Fault; times: number },
+  { fault, matches, among }: Failure,
+  times: number,
   work: () => Promise<void>,
-): Promise<void> {
-  let before = random.between(0, 15);
-  proxy.fail((request) => matches(request) && before-- <= 0, fault, times);
+): Promise<number> {
+  let before = random.between(0, among - 1);
+  let suffered = 0;
+  const suffers = (request: SeenRequest) => {
+    if (!matches(request) || before-- > 0) return false;
+    suffered++;
+    return true;
+  };
+  proxy.fail(suffers, fault, times);
   await work();
+  return suffered;
 }
 
 type Scene = {
@@ -184,7 +209,7 @@ async function openScene(
 }
 
 /** Pushes in several ways, each with a pull of what was pushed. */
-function someWork({ send, ledger, tally }: Scene, random: Random): (() => Promise<void>)[] {
+function someWork({ send, ledger, tally }: Scene, random: Random, count: number): (() => Promise<void>)[] {
   const tag = `t${random.hex(8)}`;
   const repository = 'faults/app';
   const large = [20 * KiB, 13 * MiB];
@@ -195,7 +220,7 @@ function someWork({ send, ledger, tally }: Scene, random: Random): (() => Promis
     new V2Push(random, { repository, tags: [`${tag}-post`], layerSizes: [300 * KiB], route: 'post' }),
     new V1Push(repository, `${tag}-old`, newChain(random, large)),
   ];
-  return random.some(WAYS, pushes).map((push) => async () => {
+  return random.some(count, pushes).map((push) => async () => {
     await insist(push, send, ledger, tally);
     await pull(repository, push.tag, send, tally);
   });

@@ -14,8 +14,8 @@ export interface Push {
   readonly tag: string;
   /** Whether all of it was acknowledged. */
   readonly isDone: boolean;
-  /** How many answers it takes when nothing goes wrong. */
-  readonly answers: number;
+  /** About how many requests it takes. */
+  readonly requests: number;
   /** @throws Refusal, or what `send` throws; then it may be run again */
   run(send: Send, ledger: Ledger): Promise<void>;
 }
@@ -60,7 +60,7 @@ export class V2Push implements Push {
     return this.#isDone;
   }
 
-  get answers(): number {
+  get requests(): number {
     return 3 * (this.#layers.length + 1) + this.#tags.length;
   }
 
@@ -134,7 +134,7 @@ export class V1Push implements Push {
     return this.#isDone;
   }
 
-  get answers(): number {
+  get requests(): number {
     return 4 * this.#images.length + 3;
   }
 
