@@ -2,7 +2,6 @@ import { encodeText } from './bytes.ts';
 import { isJsonObject, parseJson } from './json.ts';
 import { layout } from './layout.ts';
 import type { StorageDriver } from './storage/driver.ts';
-import { readObject } from './storage/read-object.ts';
 
 /** The layout of `oci/` that this program writes. */
 const LAYOUT_VERSION = 1;
@@ -13,7 +12,7 @@ const FIRST_LAYOUT = { layout: LAYOUT_VERSION, minWriter: LAYOUT_VERSION };
  * spoil. Notes the layout in a bucket that has none. One storage request, two the first time.
  */
 export async function mayWrite(storage: StorageDriver): Promise<boolean> {
-  const object = await readObject(storage, layout.layoutVersion());
+  const object = await storage.read(layout.layoutVersion());
   if (!object) {
     const isFirst = await storage.put(layout.layoutVersion(), encodeText(JSON.stringify(FIRST_LAYOUT)), {
       ifAbsent: true,

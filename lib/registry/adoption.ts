@@ -6,7 +6,6 @@ import { mapConcurrently } from '../concurrency.ts';
 import { layout } from '../layout.ts';
 import type { ImageId, RepositoryName, Tag } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
-import { readObject } from '../storage/read-object.ts';
 import type { Catalog } from './catalog.ts';
 import type { ImageLayers } from './image-layers.ts';
 import type { ImageManifests } from './image-manifests.ts';
@@ -77,7 +76,7 @@ export class Adoption {
   /** Copies those objects to the names under which they are looked for; what is there already stays. */
   async requote(requoted: readonly Requoting[]): Promise<void> {
     await mapConcurrently(requoted, async ({ from, to }) => {
-      const object = await readObject(this.#storage, from);
+      const object = await this.#storage.read(from);
       if (object) await this.#storage.put(to, object.bytes, { ifAbsent: true });
     });
   }

@@ -5,7 +5,6 @@ import { parseJson } from '../json.ts';
 import { layout } from '../layout.ts';
 import type { Digest, RepositoryName } from '../names.ts';
 import type { ByteRange, StorageDriver } from '../storage/driver.ts';
-import { readObject } from '../storage/read-object.ts';
 import { type BlobLink, decodeBlobLink, encodeBlobLink } from './blob-link.ts';
 import { findStored } from './stored-blobs.ts';
 
@@ -22,7 +21,7 @@ export class Blobs {
 
   /** One storage request. `undefined` if this repository does not hold the blob, whoever else may. */
   async find(repository: RepositoryName, digest: Digest): Promise<BlobLink | undefined> {
-    const object = await readObject(this.#storage, layout.blobLink(repository, digest));
+    const object = await this.#storage.read(layout.blobLink(repository, digest));
     return object && decodeBlobLink(object.bytes, object.info.key);
   }
 
@@ -87,7 +86,7 @@ export class Blobs {
    * and two for each link that is marked.
    */
   async keepLinks(repository: RepositoryName, digests: readonly Digest[]): Promise<void> {
-    const object = await readObject(this.#storage, layout.condemnedInRepository(repository));
+    const object = await this.#storage.read(layout.condemnedInRepository(repository));
     if (!object) return;
     const condemned = parseJson(object.bytes);
     if (!Array.isArray(condemned)) throw new Error(`${object.info.key} is not a list`);

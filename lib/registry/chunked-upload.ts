@@ -16,7 +16,6 @@ import {
   StorageUnavailableError,
   type UploadedPart,
 } from '../storage/driver.ts';
-import { readObject } from '../storage/read-object.ts';
 import { checkDigest, rehashBlob, type StoredBlob, storeSmallBlob } from './stored-blobs.ts';
 import { type ChunkedState, unknownUpload } from './upload-session.ts';
 
@@ -142,7 +141,7 @@ async function uploadParts(
 }
 
 async function readScrap(storage: StorageDriver, uuid: string, scrapUuid: string): Promise<Uint8Array> {
-  const object = await readObject(storage, layout.uploadScrap(scrapUuid));
+  const object = await storage.read(layout.uploadScrap(scrapUuid));
   if (!object) throw unknownUpload(uuid);
   return object.bytes;
 }

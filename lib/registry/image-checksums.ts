@@ -5,7 +5,6 @@ import { parseJson } from '../json.ts';
 import { layout } from '../layout.ts';
 import type { ImageId } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
-import { readObject } from '../storage/read-object.ts';
 import type { TarSumVersion } from '../tar/tar-sum.ts';
 import { pythonJson } from './python-json.ts';
 
@@ -30,7 +29,7 @@ export async function writeChecksums(storage: StorageDriver, id: ImageId, checks
 }
 
 async function readText(storage: StorageDriver, id: ImageId): Promise<string | undefined> {
-  const object = await readObject(storage, layout.imageChecksum(id));
+  const object = await storage.read(layout.imageChecksum(id));
   return object && decodeText(object.bytes);
 }
 

@@ -5,7 +5,6 @@ import { isJsonObject, parseJson } from '../json.ts';
 import { type Key, layout } from '../layout.ts';
 import { type Digest, type ImageId, parseDigest } from '../names.ts';
 import type { ETag, StorageDriver } from '../storage/driver.ts';
-import { readObject } from '../storage/read-object.ts';
 import type { LayerFormat } from '../tar/layer-format.ts';
 import { type LayerFacts, LayerScan } from './layer-scan.ts';
 import { settleBlob, storeBlob } from './stored-blobs.ts';
@@ -67,7 +66,7 @@ export class ImageLayers {
   }
 
   async #kept(id: ImageId): Promise<LayerDescriptor | undefined> {
-    const object = await readObject(this.#storage, layout.imageLayerDescriptor(id));
+    const object = await this.#storage.read(layout.imageLayerDescriptor(id));
     return object && decode(object.bytes);
   }
 

@@ -5,7 +5,6 @@ import { isJsonObject, parseJson } from '../json.ts';
 import { layout } from '../layout.ts';
 import type { Digest, ImageId, RepositoryName } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
-import { readObject } from '../storage/read-object.ts';
 import type { Blobs } from './blobs.ts';
 import { type ChainLink, imageConfig } from './image-config.ts';
 import type { ImageLayers, LayerDescriptor } from './image-layers.ts';
@@ -34,7 +33,7 @@ export class ImageManifests {
 
   /** The manifest that was made from this image, if one was. One storage request. */
   async madeFrom(id: ImageId): Promise<MadeManifest | undefined> {
-    const object = await readObject(this.#storage, layout.imageManifest(id));
+    const object = await this.#storage.read(layout.imageManifest(id));
     if (!object) return undefined;
     const bytes = object.bytes;
     return { digest: digestOf(bytes), bytes };

@@ -9,7 +9,6 @@ import { isJsonObject, type JsonObject, parseJson } from '../json.ts';
 import { layout } from '../layout.ts';
 import type { Digest, ImageId, RepositoryName } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
-import { readObject } from '../storage/read-object.ts';
 import type { LayerFormat } from '../tar/layer-format.ts';
 import type { BlobLink } from './blob-link.ts';
 import type { Blobs } from './blobs.ts';
@@ -84,7 +83,7 @@ export class ImageViews {
   }
 
   async #source(repository: RepositoryName, digest: Digest, depth = 0): Promise<SourceImage | undefined> {
-    const object = await readObject(this.#storage, layout.manifest(repository, digest));
+    const object = await this.#storage.read(layout.manifest(repository, digest));
     if (!object || depth > MAX_INDEX_DEPTH) return undefined;
     const bytes = object.bytes;
     const { manifests, config, layers } = parseManifest(bytes);

@@ -7,7 +7,6 @@ import { parseJson } from '../json.ts';
 import { type Key, layout } from '../layout.ts';
 import { type ImageId, isImageId } from '../names.ts';
 import type { ByteRange, StorageDriver } from '../storage/driver.ts';
-import { readObject } from '../storage/read-object.ts';
 import { listFiles } from '../tar/layer-files.ts';
 import { PRESIGNED_SECONDS } from './blobs.ts';
 import { readChecksums } from './image-checksums.ts';
@@ -37,13 +36,13 @@ export class Images {
   }
 
   async findJson(id: ImageId): Promise<Bytes | undefined> {
-    const object = await readObject(this.#storage, layout.imageJson(id));
+    const object = await this.#storage.read(layout.imageJson(id));
     return object?.bytes;
   }
 
   /** This image first, its base last. */
   async findAncestry(id: ImageId): Promise<ImageId[] | undefined> {
-    const object = await readObject(this.#storage, layout.imageAncestry(id));
+    const object = await this.#storage.read(layout.imageAncestry(id));
     if (!object) return undefined;
     const value = parseJson(object.bytes);
     if (!Array.isArray(value) || !value.every(isImageId)) throw new Error(`${object.info.key} is not an ancestry`);
@@ -102,7 +101,7 @@ export class Images {
    * @throws RegistryError IMAGE_UNKNOWN, IMAGE_INCOMPLETE; IMAGE_LAYER_INVALID if it is no tar
    */
   async files(id: ImageId): Promise<Bytes> {
-    const [layer, stored] = await Promise.all([this.layer(id), readObject(this.#storage, layout.imageFiles(id))]);
+    const [layer, stored] = await Promise.all([this.layer(id), this.#storage.read(layout.imageFiles(id))]);
     if (stored) return stored.bytes;
     const object = await this.#storage.get(layer.key);
     if (!object) throw imageUnknown();
@@ -116,7 +115,7 @@ export class Images {
    * @throws RegistryError IMAGE_UNKNOWN, IMAGE_INCOMPLETE, IMAGE_DIFF_UNKNOWN
    */
   async diff(id: ImageId): Promise<Bytes> {
-    const [, stored] = await Promise.all([this.layer(id), readObject(this.#storage, layout.imageDiff(id))]);
+    const [, stored] = await Promise.all([this.layer(id), this.#storage.read(layout.imageDiff(id))]);
     if (!stored) throw new RegistryError('IMAGE_DIFF_UNKNOWN', 'Diff queue is disabled');
     return stored.bytes;
   }

@@ -5,7 +5,6 @@ import { isJsonObject, type JsonObject, parseJson } from '../json.ts';
 import { layout } from '../layout.ts';
 import { type ImageId, isImageId, type RepositoryName } from '../names.ts';
 import { type StorageDriver, StorageUnavailableError } from '../storage/driver.ts';
-import { readObject } from '../storage/read-object.ts';
 import { pythonJson } from './python-json.ts';
 
 /** How often two pushes may get in each other's way before one of them is asked to come again. */
@@ -22,7 +21,7 @@ export class IndexImages {
 
   /** The stored bytes, as they are. */
   async find(repository: RepositoryName): Promise<Bytes | undefined> {
-    const object = await readObject(this.#storage, layout.indexImages(repository));
+    const object = await this.#storage.read(layout.indexImages(repository));
     return object?.bytes;
   }
 
@@ -61,7 +60,7 @@ export class IndexImages {
   ): Promise<void> {
     const key = layout.indexImages(repository);
     for (let tries = 0; tries < MAX_TRIES; tries++) {
-      const object = await readObject(this.#storage, key);
+      const object = await this.#storage.read(key);
       const before = object?.bytes;
       const after = await change(before && readEntries(before));
       if (!after || (before && Buffer.from(before).equals(after))) return;

@@ -4,7 +4,6 @@ import { RegistryError } from '../errors.ts';
 import { layout } from '../layout.ts';
 import { algorithmOf, type Digest, type RepositoryName, type Tag } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
-import { readObject } from '../storage/read-object.ts';
 import type { Blobs } from './blobs.ts';
 import type { ImageManifests } from './image-manifests.ts';
 import { type Descriptor, type ManifestDocument, mediaTypeOfStored, parseManifest } from './manifest-document.ts';
@@ -73,7 +72,7 @@ export class Manifests {
   }
 
   async #find(repository: RepositoryName, digest: Digest): Promise<Manifest | undefined> {
-    const object = await readObject(this.#storage, layout.manifest(repository, digest));
+    const object = await this.#storage.read(layout.manifest(repository, digest));
     if (!object) return undefined;
     const bytes = object.bytes;
     return { digest, mediaType: mediaTypeOfStored(bytes), bytes };

@@ -4,7 +4,6 @@ import { isJsonObject, type JsonObject, parseJson } from '../json.ts';
 import { type Key, layout } from '../layout.ts';
 import type { Digest, RepositoryName } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
-import { readObject } from '../storage/read-object.ts';
 import type { ManifestDocument } from './manifest-document.ts';
 
 /** How many descriptors are read for one answer. */
@@ -83,7 +82,7 @@ export class Referrers {
   }
 
   async #read(key: Key): Promise<JsonObject[]> {
-    const object = await readObject(this.#storage, key);
+    const object = await this.#storage.read(key);
     const descriptor = object && parseJson(object.bytes);
     return isJsonObject(descriptor) ? [descriptor] : []; // deleted meanwhile
   }

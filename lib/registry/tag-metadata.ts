@@ -5,7 +5,6 @@ import type { JsonObject } from '../json.ts';
 import { type Key, layout } from '../layout.ts';
 import type { RepositoryName, Tag } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
-import { readObject } from '../storage/read-object.ts';
 import { pythonJson } from './python-json.ts';
 import { decodeTarget } from './tags.ts';
 
@@ -54,7 +53,7 @@ export class TagMetadata {
   /** The stored bytes of a tag's metadata, or of the repository's, which are those of `latest`. One storage request. */
   async find(repository: RepositoryName, tag?: Tag): Promise<Bytes | undefined> {
     const key = tag === undefined ? layout.repositoryJson(repository) : layout.tagJson(repository, tag);
-    const object = key && (await readObject(this.#storage, key));
+    const object = key && (await this.#storage.read(key));
     return object?.bytes;
   }
 
@@ -73,7 +72,7 @@ export class TagMetadata {
 
   /** What docker-registry wrote for `_x` lies where the tag `x_json` would: it goes unless it is that tag. */
   async #deleteLegacy(repository: RepositoryName, tag: Tag): Promise<void> {
-    const object = await readObject(this.#storage, layout.legacyTagJson(repository, tag));
+    const object = await this.#storage.read(layout.legacyTagJson(repository, tag));
     if (!object || decodeTarget(decodeText(object.bytes))) return;
     await this.#storage.delete(object.info.key, { ifMatch: object.info.etag });
   }

@@ -4,7 +4,6 @@ import { RegistryError } from '../errors.ts';
 import { layout, tagOf } from '../layout.ts';
 import { type Digest, hexOf, type ImageId, isImageId, type RepositoryName, sha256Digest, type Tag } from '../names.ts';
 import type { ETag, ObjectInfo, StorageDriver } from '../storage/driver.ts';
-import { readObject } from '../storage/read-object.ts';
 
 /**
  * What a tag names. 64 hex digits may be the SHA-256 of a manifest or the id of a v1 image: whoever follows the tag
@@ -30,7 +29,7 @@ export class Tags {
 
   /** One storage request. `undefined` if there is no such tag. */
   async find(repository: RepositoryName, tag: Tag): Promise<ResolvedTag | undefined> {
-    const object = await readObject(this.#storage, layout.tag(repository, tag));
+    const object = await this.#storage.read(layout.tag(repository, tag));
     if (!object) return undefined;
     const target = decodeTarget(decodeText(object.bytes));
     const { etag, lastModified } = object.info;
@@ -88,7 +87,7 @@ export class Tags {
   async #isTag(object: ObjectInfo): Promise<boolean> {
     if (!TARGET_SIZES.includes(object.sizeBytes)) return false;
     if (!object.key.endsWith('_json')) return true;
-    const stored = await readObject(this.#storage, object.key);
+    const stored = await this.#storage.read(object.key);
     return stored !== undefined && decodeTarget(decodeText(stored.bytes)) !== undefined;
   }
 }

@@ -1,3 +1,4 @@
+import type { Bytes } from '../bytes.ts';
 import type { Key, KeyPrefix } from '../layout.ts';
 
 declare const etag: unique symbol;
@@ -6,6 +7,8 @@ export type ETag = string & { readonly [etag]: true };
 
 export type ObjectInfo = { key: Key; sizeBytes: number; etag: ETag; lastModified: Date };
 export type StoredObject = { info: ObjectInfo; body: ReadableStream<Uint8Array> };
+/** The bytes may be shared with other readers: nobody changes them. */
+export type ReadObject = { info: ObjectInfo; bytes: Bytes };
 
 /** Offsets of the first and the last byte, both included, as in a `Range` header. */
 export type ByteRange = { start: number; end: number };
@@ -47,6 +50,9 @@ export interface StorageDriver {
    * @throws RangeError if the range begins behind the end
    */
   get(key: Key, options?: { range?: ByteRange; signal?: AbortSignal }): Promise<StoredObject | undefined>;
+
+  /** The whole of a small object, as it was at some moment since this was called. */
+  read(key: Key): Promise<ReadObject | undefined>;
 
   /** Small objects only. `undefined` if the condition did not hold; then nothing was written. */
   put(key: Key, body: Uint8Array, options?: PutOptions): Promise<ETag | undefined>;

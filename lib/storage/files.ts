@@ -12,6 +12,7 @@ import type {
   ObjectInfo,
   PutOptions,
   PutStreamOptions,
+  ReadObject,
   StorageDriver,
   StoredObject,
   UploadedPart,
@@ -87,6 +88,18 @@ export class FilesDriver implements StorageDriver {
     }
     await handle.close();
     return undefined;
+  }
+
+  async read(key: Key): Promise<ReadObject | undefined> {
+    const path = await this.#pathToRead(key);
+    const handle = path === undefined ? undefined : await openIfPresent(path);
+    if (!handle) return undefined;
+    try {
+      const info = infoOf(key, await handle.stat({ bigint: true }));
+      return info && { info, bytes: await handle.readFile() };
+    } finally {
+      await handle.close();
+    }
   }
 
   async put(key: Key, body: Uint8Array, options: PutOptions = {}): Promise<ETag | undefined> {

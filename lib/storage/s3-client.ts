@@ -1,3 +1,5 @@
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 
@@ -26,10 +28,18 @@ const IDLE_TIMEOUT_MILLISECONDS = 60_000;
 /** Every upload takes up to three, every streamed download one; the SDK's 50 would make pulls wait for pushes. */
 const MAX_SOCKETS = 256;
 
+/** The connections to S3. */
+export type Agents = { http: HttpAgent; https: HttpsAgent };
+
 const FALLBACK_REGION = 'us-east-1';
 
+export function createAgents(): Agents {
+  const options = { keepAlive: true, maxSockets: MAX_SOCKETS };
+  return { http: new HttpAgent(options), https: new HttpsAgent(options) };
+}
+
 /** `region` is asked on every request, so that it may change once the bucket's own is known. */
-export function createS3Client(options: S3DriverOptions, region: () => Promise<string>): S3Client {
+export function createS3Client(options: S3DriverOptions, agents: Agents, region: () => Promise<string>): S3Client {
   const config: S3ClientConfig = {
     region,
     followRegionRedirects: options.region === undefined,
@@ -45,8 +55,8 @@ export function createS3Client(options: S3DriverOptions, region: () => Promise<s
     requestHandler: new NodeHttpHandler({
       connectionTimeout: CONNECT_TIMEOUT_MILLISECONDS,
       socketTimeout: IDLE_TIMEOUT_MILLISECONDS,
-      httpAgent: { keepAlive: true, maxSockets: MAX_SOCKETS },
-      httpsAgent: { keepAlive: true, maxSockets: MAX_SOCKETS },
+      httpAgent: agents.http,
+      httpsAgent: agents.https,
     }),
   };
   if (options.endpoint !== undefined) config.endpoint = options.endpoint;

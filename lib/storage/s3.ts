@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -32,11 +33,12 @@ import type {
   PresignOptions,
   PutOptions,
   PutStreamOptions,
+  ReadObject,
   StorageDriver,
   StoredObject,
   UploadedPart,
 } from './driver.ts';
-import { createS3Client, regionOfEnvironment, type S3DriverOptions } from './s3-client.ts';
+import { createAgents, createS3Client, regionOfEnvironment, type S3DriverOptions } from './s3-client.ts';
 import {
   answerOf,
   answerUnless,
@@ -48,7 +50,9 @@ import {
   statusOf,
   wasRetried,
 } from './s3-errors.ts';
+import { PlainReads } from './s3-plain-reads.ts';
 import { uploadStream } from './s3-upload.ts';
+import { SharedReads } from './shared-reads.ts';
 
 /** The most that one CopyObject takes. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html */
 const MAX_COPY_BYTES = 5 * 1024 ** 3;
@@ -64,6 +68,8 @@ const CONFLICT_PAUSE_MILLISECONDS = 50;
 export class S3Driver implements StorageDriver {
   readonly #options: S3DriverOptions;
   readonly #client: S3Client;
+  readonly #plainReads: PlainReads;
+  readonly #sharedReads = new SharedReads<ReadObject | undefined>();
   #region: Promise<string> | undefined;
 
   constructor(options: S3DriverOptions) {
@@ -72,7 +78,9 @@ export class S3Driver implements StorageDriver {
     }
     this.#options = options;
     if (options.region !== undefined) this.#region = Promise.resolve(options.region);
-    this.#client = createS3Client(options, () => (this.#region ??= regionOfEnvironment()));
+    const agents = createAgents();
+    this.#client = createS3Client(options, agents, () => (this.#region ??= regionOfEnvironment()));
+    this.#plainReads = new PlainReads(this.#client, options.bucket, agents);
   }
 
   /**
@@ -107,6 +115,8 @@ export class S3Driver implements StorageDriver {
   }
 
   async head(key: Key): Promise<ObjectInfo | undefined> {
+    const answer = await this.#plainReads.request('HEAD', this.#at(key).Key);
+    if (answer) return answer === 'absent' ? undefined : infoOf(key, answer.headers);
     const request = this.#client.send(new HeadObjectCommand(this.#at(key)));
     const output = await answerUnless(isAbsent, `HEAD ${key}`, request);
     return output && { key, sizeBytes: output.ContentLength ?? 0, etag: etagOf(output), lastModified: dateOf(output) };
@@ -131,6 +141,16 @@ export class S3Driver implements StorageDriver {
       }
       throw asStorageError(`GET ${key}`, error);
     }
+  }
+
+  /** Of many who read one object at once, some share a request. */
+  async read(key: Key): Promise<ReadObject | undefined> {
+    return await this.#sharedReads.read(key, async () => {
+      const answer = await this.#plainReads.request('GET', this.#at(key).Key);
+      if (answer) return answer === 'absent' ? undefined : { info: infoOf(key, answer.headers), bytes: answer.bytes };
+      const object = await this.get(key);
+      return object && { info: object.info, bytes: await readAll(object.body) };
+    });
   }
 
   async put(key: Key, body: Uint8Array, options: PutOptions = {}): Promise<ETag | undefined> {
@@ -366,12 +386,8 @@ export class S3Driver implements StorageDriver {
 
   /** After a lost answer: was it our own PUT that changed the object? Then these bytes are there, whoever put them. */
   async #etagIfHolding(key: Key, body: Uint8Array): Promise<ETag | undefined> {
-    const object = await this.get(key);
-    if (object?.info.sizeBytes === body.byteLength && Buffer.compare(await readAll(object.body), body) === 0) {
-      return object.info.etag;
-    }
-    await object?.body.cancel();
-    return undefined;
+    const object = await this.read(key);
+    return object && Buffer.compare(object.bytes, body) === 0 ? object.info.etag : undefined;
   }
 
   /** After a lost answer: was it our own request that completed the upload? Its ETag ends in the number of parts. */
@@ -393,6 +409,12 @@ function copySourceOf({ Bucket, Key: key }: { Bucket: string; Key: string }): st
 
 function isUnknownUpload(error: unknown): boolean {
   return isRefusal(error, 'NoSuchUpload');
+}
+
+function infoOf(key: Key, headers: IncomingHttpHeaders): ObjectInfo {
+  const { etag: ETag, 'last-modified': lastModified, 'content-length': sizeBytes } = headers;
+  const LastModified = lastModified === undefined ? undefined : new Date(lastModified);
+  return { key, sizeBytes: Number(sizeBytes), etag: etagOf({ ETag }), lastModified: dateOf({ LastModified }) };
 }
 
 /** What S3 has promised to send with every object; without it nothing here could be relied on. */

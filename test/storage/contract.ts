@@ -38,8 +38,8 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
     const freshFolder = () => `t/${randomUUID()}/`;
 
     const textAt = async (at: Key) => {
-      const object = await driver.get(at);
-      return object && new TextDecoder().decode(await readAll(object.body));
+      const object = await driver.read(at);
+      return object && new TextDecoder().decode(object.bytes);
     };
     const putText = async (at: Key, text: string): Promise<ETag> => {
       const etag = await driver.put(at, bytes(text));
@@ -73,10 +73,12 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
 
         const head = await driver.head(at);
         const got = await driver.get(at);
-        assert.ok(head && got);
+        const read = await driver.read(at);
+        assert.ok(head && got && read);
         const listed = await Array.fromAsync(driver.list(prefix(folder)));
         assert.deepEqual(await readAll(got.body), Buffer.from('hello'));
-        for (const info of [head, got.info, ...listed]) {
+        assert.equal(new TextDecoder().decode(read.bytes), 'hello');
+        for (const info of [head, got.info, read.info, ...listed]) {
           assert.equal(info.key, at);
           assert.equal(info.sizeBytes, 5);
           assert.equal(info.etag, etag);
@@ -92,6 +94,7 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         for (const missing of [key(`${at}x`), below, key(at.slice(0, -2))]) {
           assert.equal(await driver.head(missing), undefined);
           assert.equal(await driver.get(missing), undefined);
+          assert.equal(await driver.read(missing), undefined);
           assert.equal(await driver.delete(missing), true);
         }
         assert.equal(await textAt(at), 'x');

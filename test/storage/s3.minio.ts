@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HeadObjectCommand, type HeadObjectCommandOutput, S3Client } from '@aws-sdk/client-s3';
-import { MiB, readAll } from '../../lib/bytes.ts';
+import { decodeText, MiB, readAll } from '../../lib/bytes.ts';
 import type { Key, KeyPrefix } from '../../lib/layout.ts';
 import { StorageUnavailableError } from '../../lib/storage/driver.ts';
 import { S3Driver, type S3DriverOptions } from '../../lib/storage/s3.ts';
@@ -147,6 +147,43 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
     await driver.abortMultipart(upload);
   });
 
+  test('an object is read, and looked at, by one request, and so is one that is not there', async () => {
+    const at = freshKey();
+    await driver.put(at, bytes('x'));
+    for (const ask of [(k: Key) => shaky.read(k), (k: Key) => shaky.head(k)]) {
+      for (const asked of [at, freshKey()]) {
+        proxy.fail(() => false, { kind: 'drop' });
+        await ask(asked);
+        assert.equal(proxy.requests.length, 1);
+      }
+    }
+  });
+
+  test('of many who read an object at once, each sees what was written before, and most share their requests', async () => {
+    const at = freshKey();
+    proxy.fail(() => false, { kind: 'drop' });
+    let written = 0;
+    let isOver = false;
+    const readers = Array.from({ length: 64 }, async () => {
+      while (!isOver) {
+        const least = written;
+        const object = await shaky.read(at);
+        if (least > 0) assert.ok(object && Number(decodeText(object.bytes)) >= least);
+        else await sleep(1);
+      }
+    });
+    for (let value = 1; value <= 50; value++) {
+      await driver.put(at, bytes(String(value)));
+      written = value;
+    }
+    await sleep(50);
+    isOver = true;
+    await Promise.all(readers);
+    const before = proxy.requests.length;
+    await Promise.all(Array.from({ length: 64 }, () => shaky.read(at)));
+    assert.equal(proxy.requests.length - before, 5); // the four that began at once, and one for the other sixty
+  });
+
   test('100 MiB are nine parts and eleven requests', async () => {
     proxy.fail(() => false, { kind: 'drop' });
     await shaky.putStream(freshKey(), zeros(100 * MiB), { ifAbsent: true });
@@ -214,6 +251,7 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
   test('a bucket that is gone is an error, not an absence', async () => {
     const wrong = new S3Driver({ ...minio.driverOptions, bucket: 'no-such-bucket' });
     await assert.rejects(wrong.get(key('a')), /NoSuchBucket/);
+    await assert.rejects(wrong.read(key('a')), /NoSuchBucket/);
     await assert.rejects(Array.fromAsync(wrong.list('' as KeyPrefix)), /NoSuchBucket/);
     await wrong.close();
   });
@@ -267,6 +305,26 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
       await driver.put(at, bytes('x'));
       proxy.fail(() => true, { kind: 'drop' }, 2);
       assert.ok(await shaky.head(at));
+    });
+
+    for (const [title, fault] of [
+      ['is refused', { kind: 'refuse', status: 503, code: 'SlowDown' }],
+      ['gets no answer', { kind: 'drop' }],
+      ['breaks off', { kind: 'cut', afterBytes: 1000 }],
+    ] as const) {
+      test(`a read that ${title} is tried again`, async () => {
+        const at = freshKey();
+        await driver.put(at, new Uint8Array(5000).fill(7));
+        proxy.fail(() => true, fault);
+        assert.deepEqual((await shaky.read(at))?.bytes, Buffer.alloc(5000, 7));
+        assert.ok(proxy.requests.length > 1);
+      });
+    }
+
+    test('a read that is refused for good is StorageUnavailableError', async () => {
+      proxy.fail(() => true, { kind: 'refuse', status: 503, code: 'SlowDown' }, Number.POSITIVE_INFINITY);
+      await assert.rejects(shaky.read(freshKey()), StorageUnavailableError);
+      await assert.rejects(shaky.head(freshKey()), StorageUnavailableError);
     });
 
     test('a put with ifAbsent knows its own object when the answer was lost', async () => {

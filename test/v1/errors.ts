@@ -75,7 +75,8 @@ export function v1ErrorsSuite(name: string, open: OpenStorage): void {
           throw error;
         };
         const failing = useRegistry(storage, {
-          alter: (driver) => alterDriver(driver, () => ({ get: fail, head: fail, put: fail, putStream: fail })),
+          alter: (driver) =>
+            alterDriver(driver, () => ({ get: fail, read: fail, head: fail, put: fail, putStream: fail })),
         });
         const requests: [method: string, path: string, body?: string | Uint8Array][] = [
           ['GET', `/v1/images/${complete.id}/json`],

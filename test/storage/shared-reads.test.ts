@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { SharedReads } from '../../lib/storage/shared-reads.ts';
+
+/** Reads that end when they are told to; each gives the number of the read it was. */
+function newReads() {
+  const ends: (() => void)[] = [];
+  const reads = new SharedReads<number>();
+  const read = (key = 'a') =>
+    reads.read(key, async () => {
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      const number = ends.push(resolve);
+      if (number === failing) reject(new Error('no answer'));
+      await promise;
+      return number;
+    });
+  let failing = 0;
+  return { ends, read, fail: (number: number) => (failing = number) };
+}
+
+/** Lets everything happen that can. */
+const settle = () => new Promise((resolve) => setImmediate(resolve));
+
+describe('reads of one key', () => {
+  test('go side by side while they are few', async () => {
+    const { ends, read } = newReads();
+    const all = [read(), read(), read(), read()];
+    assert.equal(ends.length, 4);
+    for (const end of ends) end();
+    assert.deepEqual(await Promise.all(all), [1, 2, 3, 4]);
+  });
+
+  test('beyond that share one that has not begun when they come', async () => {
+    const { ends, read } = newReads();
+    const first = [read(), read(), read(), read()];
+    const late = [read(), read(), read()];
+    await settle();
+    assert.equal(ends.length, 4);
+    ends[1]?.();
+    await settle();
+    assert.equal(ends.length, 5);
+    const later = read(); // the fifth has begun: it may be older than what this one has to see
+    for (let number = 0; number < 6; number++) {
+      await settle();
+      ends[number]?.();
+    }
+    assert.deepEqual(await Promise.all([...first, ...late, later]), [1, 2, 3, 4, 5, 5, 5, 6]);
+  });
+
+  test('do not wait for those of another key', async () => {
+    const { ends, read } = newReads();
+    const busy = Array.from({ length: 9 }, () => read('a'));
+    const other = read('b');
+    assert.equal(ends.length, 5);
+    ends[4]?.();
+    assert.equal(await other, 5);
+    for (const end of ends) end();
+    await settle();
+    for (const end of ends) end();
+    await Promise.all(busy);
+  });
+
+  test('that fail do so for all who share them, and for nobody who comes later', async () => {
+    const { ends, read, fail } = newReads();
+    fail(5);
+    const first = [read(), read(), read(), read()];
+    const sharing = Promise.allSettled([read(), read()]);
+    ends[0]?.();
+    assert.deepEqual(
+      (await sharing).map(({ status }) => status),
+      ['rejected', 'rejected'],
+    );
+    const later = read();
+    for (const end of ends) end();
+    assert.deepEqual(await Promise.all([...first, later]), [1, 2, 3, 4, 6]);
+  });
+});
