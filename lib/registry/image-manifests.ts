@@ -14,6 +14,16 @@ import { digestOf, storeSmallBlob } from './stored-blobs.ts';
 
 export type MadeManifest = { digest: Digest; bytes: Bytes };
 
+/** How every manifest that is made here begins: without spaces, unlike Docker's own. */
+const MADE_BEGINNING = encodeText(
+  `{"schemaVersion":2,"mediaType":"${MEDIA_TYPES.dockerManifest}","config":{"mediaType"`,
+);
+
+/** False if this manifest was certainly pushed, and not made from a v1 image. */
+export function mayBeMade(manifest: Uint8Array): boolean {
+  return Buffer.compare(manifest.subarray(0, MADE_BEGINNING.length), MADE_BEGINNING) === 0;
+}
+
 /** An image of the chain with its layer, if that is not empty. */
 type LayeredImage = ChainLink & { layer?: LayerDescriptor };
 

@@ -6,6 +6,7 @@ import { CorruptLayerError } from '../compression/corrupt-layer-error.ts';
 import { decompress } from '../compression/decompress.ts';
 import { mapConcurrently } from '../concurrency.ts';
 import { isJsonObject, type JsonObject, parseJson } from '../json.ts';
+import { KeyLocks } from '../key-locks.ts';
 import { layout } from '../layout.ts';
 import type { Digest, ImageId, RepositoryName } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
@@ -42,6 +43,7 @@ export class ImageViews {
   readonly #layers: ImageLayers;
   readonly #owners: ImageOwners;
   readonly #copiesLayers: boolean;
+  readonly #locks = new KeyLocks();
 
   /** @param copiesLayers whether each image gets a real `layer` and `_checksum`, so that docker-registry could serve it */
   constructor(
@@ -70,7 +72,10 @@ export class ImageViews {
     if (!source) return undefined;
     const images = viewOf(digest, source.config, source.layers);
     try {
-      await mapConcurrently(images, (image) => this.#provideImage(image, digest, source.links));
+      // Images of equal bases are those of other views too, which may be made at the same time.
+      await mapConcurrently(images, (image) =>
+        this.#locks.run(image.id, () => this.#provideImage(image, digest, source.links)),
+      );
     } catch (error) {
       if (error instanceof CorruptLayerError) return undefined; // what was pushed is no image, whatever it says
       throw error;

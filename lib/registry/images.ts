@@ -1,6 +1,7 @@
 // v1 images: objects under `images/<id>/`, written as docker-registry wrote them. The mark `_inprogress` hides an image
 // from readers until its checksum was confirmed.
 
+import { LRUCache } from 'lru-cache';
 import { type Bytes, encodeText } from '../bytes.ts';
 import { RegistryError } from '../errors.ts';
 import { parseJson } from '../json.ts';
@@ -12,6 +13,9 @@ import { PRESIGNED_SECONDS } from './blobs.ts';
 import { readChecksums } from './image-checksums.ts';
 import type { ImageLayers } from './image-layers.ts';
 import { pythonJson } from './python-json.ts';
+
+/** So many images are remembered for so long: a client asks for the JSON, the ancestry and the layer of each in turn. */
+const REMEMBERED = { max: 10_000, ttl: 30_000 };
 
 export type ImageJson = {
   /** Byte for byte as it was pushed: sums are computed over them. */
@@ -29,6 +33,8 @@ export type LayerContent = { url: URL } | { body: ReadableStream<Uint8Array> };
 export class Images {
   readonly #storage: StorageDriver;
   readonly #layers: ImageLayers;
+  /** Those that were seen whole and unmarked, with their layer once that was asked for. None is ever changed. */
+  readonly #complete = new LRUCache<ImageId, { layer?: ImageLayer }>(REMEMBERED);
 
   constructor(storage: StorageDriver, layers: ImageLayers) {
     this.#storage = storage;
@@ -58,31 +64,38 @@ export class Images {
   }
 
   /**
-   * Five storage requests, side by side.
+   * Five storage requests, side by side; fewer for an image of which something was read a moment ago.
    * @throws RegistryError IMAGE_UNKNOWN, IMAGE_INCOMPLETE
    */
   async json(id: ImageId): Promise<ImageJson> {
+    const known = this.#complete.get(id);
     const [bytes, isComplete, layer, checksums] = await Promise.all([
       this.findJson(id),
-      this.isComplete(id),
-      this.#layers.find(id),
+      known ? true : this.isComplete(id),
+      known?.layer ?? this.#layers.find(id),
       readChecksums(this.#storage, id),
     ]);
     checkReadable(bytes, isComplete);
+    this.#complete.set(id, { ...(layer && { layer }) });
     return { bytes, checksums, ...(layer && { layerSizeBytes: layer.sizeBytes }) };
   }
 
   /** @throws RegistryError IMAGE_UNKNOWN, IMAGE_INCOMPLETE */
   async ancestry(id: ImageId): Promise<ImageId[]> {
-    const [ancestry, isComplete] = await Promise.all([this.findAncestry(id), this.isComplete(id)]);
+    const known = this.#complete.get(id);
+    const [ancestry, isComplete] = await Promise.all([this.findAncestry(id), known ? true : this.isComplete(id)]);
     checkReadable(ancestry, isComplete);
+    if (!known) this.#complete.set(id, {});
     return ancestry;
   }
 
   /** @throws RegistryError IMAGE_UNKNOWN, IMAGE_INCOMPLETE */
   async layer(id: ImageId): Promise<ImageLayer> {
-    const [layer, isComplete] = await Promise.all([this.#layers.find(id), this.isComplete(id)]);
+    const known = this.#complete.get(id);
+    if (known?.layer) return known.layer;
+    const [layer, isComplete] = await Promise.all([this.#layers.find(id), known ? true : this.isComplete(id)]);
     checkReadable(layer, isComplete);
+    this.#complete.set(id, { layer });
     return layer;
   }
 

@@ -1,15 +1,19 @@
-import type { Bytes } from '../bytes.ts';
+import { LRUCache } from 'lru-cache';
+import { type Bytes, MiB } from '../bytes.ts';
 import { mapConcurrently } from '../concurrency.ts';
 import { RegistryError } from '../errors.ts';
 import { layout } from '../layout.ts';
 import { algorithmOf, type Digest, type RepositoryName, type Tag } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import type { Blobs } from './blobs.ts';
-import type { ImageManifests } from './image-manifests.ts';
+import { type ImageManifests, mayBeMade } from './image-manifests.ts';
 import { type Descriptor, type ManifestDocument, mediaTypeOfStored, parseManifest } from './manifest-document.ts';
 import type { Referrers } from './referrers.ts';
 import { checkDigest, digestOf } from './stored-blobs.ts';
 import type { ResolvedTag, Tags } from './tags.ts';
+
+/** Of the manifests that were pulled last. */
+const RECENT_BYTES = 8 * MiB;
 
 export type Reference = { digest: Digest } | { tag: Tag };
 /** Is told, after the fact, of each tag that was moved or deleted; nobody waits for what it does. */
@@ -29,6 +33,10 @@ export class Manifests {
   readonly #imageManifests: ImageManifests;
   readonly #referrers: Referrers;
   readonly #onTagChange: OnTagChange;
+  readonly #recent = new LRUCache<string, Manifest>({
+    maxSize: RECENT_BYTES,
+    sizeCalculation: ({ bytes }) => bytes.length + 1,
+  });
 
   constructor(
     storage: StorageDriver,
@@ -49,7 +57,8 @@ export class Manifests {
   }
 
   /**
-   * By digest one storage request, by tag two. A tag of a v1 image gives the manifest made from that image.
+   * By digest one storage request, by tag two, or one if it was pulled before. A tag of a v1 image gives the manifest made
+   * from that image.
    * @throws RegistryError MANIFEST_UNKNOWN
    */
   async get(repository: RepositoryName, reference: Reference): Promise<Manifest> {
@@ -65,7 +74,10 @@ export class Manifests {
     const resolved = await this.#tags.find(repository, tag);
     if (!resolved) return undefined;
     const { digest, imageId } = resolved.target;
-    const manifest = await this.#find(repository, digest);
+    // No tag names a manifest that is not there (it is written before its tags and deleted after them), and none changes.
+    const recent = this.#recent.get(`${repository} ${digest}`);
+    const manifest = recent ?? (await this.#find(repository, digest));
+    if (manifest && !recent) this.#recent.set(`${repository} ${digest}`, manifest);
     if (manifest || !imageId) return manifest;
     const made = await this.#imageManifests.provide(repository, imageId);
     return made && { ...made, mediaType: mediaTypeOfStored(made.bytes) };
@@ -141,11 +153,12 @@ export class Manifests {
     const [manifest, tags] = await Promise.all([this.#find(repository, digest), this.#tags.resolveAll(repository)]);
     if (!manifest) throw unknownManifest(repository, reference);
     // Tags first: a crash in between leaves a manifest that no tag names, not a tag that leads nowhere.
-    const naming = await this.#naming(digest, tags);
+    const naming = await this.#naming(manifest, tags);
     await mapConcurrently(naming, (tag) => this.#deleteTag(repository, tag));
     const { subject } = parseManifest(manifest.bytes);
     if (subject) await this.#referrers.remove(repository, subject.digest, digest);
     await this.#storage.delete(layout.manifest(repository, digest));
+    this.#recent.delete(`${repository} ${digest}`);
     const others = tags.filter((tag) => !naming.includes(tag));
     await this.#restoreIfTagged(repository, manifest, others);
   }
@@ -170,8 +183,9 @@ export class Manifests {
   }
 
   /** The tags that lead to this manifest, also by way of the v1 image from which it was made. */
-  async #naming(digest: Digest, tags: ResolvedTag[]): Promise<ResolvedTag[]> {
+  async #naming({ digest, bytes }: Manifest, tags: ResolvedTag[]): Promise<ResolvedTag[]> {
     const direct = tags.filter(({ target }) => target.digest === digest);
+    if (!mayBeMade(bytes)) return direct;
     const others = tags.filter(({ target }) => target.digest !== digest);
     const made = await mapConcurrently(others, async (tag) => {
       const { imageId } = tag.target;

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import { readAll } from '../../lib/bytes.ts';
 import type { Key, KeyPrefix } from '../../lib/layout.ts';
 import { type RegistryServer, startRegistry } from '../registry-server.ts';
+import { alterDriver } from '../storage/altered-driver.ts';
 import type { OpenedStorage } from '../storage/open.ts';
 import { payloadSum, V1Client } from '../v1-client.ts';
 import { V2Client } from '../v2/client.ts';
@@ -92,6 +94,31 @@ export function viewSuite(name: string, open: () => Promise<OpenedStorage>): voi
         const [one, two] = [await v1.pull('views/one', 'latest'), await v1.pull('views/two', 'latest')];
         assert.deepEqual(one.slice(0, 2), two.slice(0, 2));
         assert.notEqual(one[2]?.id, two[2]?.id);
+      });
+
+      it('makes the images of equal bases once, also for pushes at the same time', async () => {
+        const written: string[] = [];
+        const watched = alterDriver(storage.driver, (driver) => ({
+          async put(key, ...rest) {
+            if (/^images\/.*\/json$/.test(key)) written.push(key);
+            await sleep(5);
+            return await driver.put(key, ...rest);
+          },
+          async delete(key, options) {
+            assert.ok(!key.endsWith('/layer'), `${key} was deleted while others could read it`);
+            return await driver.delete(key, options);
+          },
+        }));
+        const busy = await startRegistry(watched, { v1Layers });
+        const client = new V2Client(busy.url);
+        const tops = ['1', '2', '3', '4'];
+        await Promise.all(
+          tops.map((top) => pushImage(client, `views/at-once-${top}`, 'latest', { contents: ['at', 'once', top] })),
+        );
+        await Promise.all(tops.map((top) => new V1Client(busy.url).pull(`views/at-once-${top}`, 'latest')));
+        await busy.stop();
+        assert.equal(written.length, 2 + tops.length);
+        assert.equal(new Set(written).size, written.length);
       });
 
       it('gives zstd layers as gzip, of the very length that it says', async () => {
