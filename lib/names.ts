@@ -20,8 +20,9 @@ const HEX_LENGTH: Record<DigestAlgorithm, number> = { sha256: 64, sha512: 128 };
 const COMPONENT = '[a-z0-9]+(?:(?:[.]|__?|-+)[a-z0-9]+)*';
 const NAME = new RegExp(`^${COMPONENT}(?:/${COMPONENT})*$`);
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
+/** Control characters, and the backslash, which some servers and file systems take for a slash. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is for
-const CONTROL = /[\u0000-\u001f\u007f]/;
+const IN_NO_KEY = /[\u0000-\u001f\u007f\\]/;
 const DIGEST_FORM = /^[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[A-Za-z0-9=_-]+$/;
 const HEX = /^[a-f0-9]+$/;
 const IMAGE_ID = /^(?:[a-f0-9]{64}|[a-f0-9]{16})$/;
@@ -54,7 +55,7 @@ export function parseV1RepositoryName(input: string): RepositoryName {
   const name = withNamespace(input.replace(/\/+$/, ''));
   const parts = [namespaceOf(name), repositoryPartOf(name)];
   if (
-    parts.some((part) => part === '' || part === '.' || part === '..' || CONTROL.test(part) || !part.isWellFormed())
+    parts.some((part) => part === '' || part === '.' || part === '..' || IN_NO_KEY.test(part) || !part.isWellFormed())
   ) {
     throw new RegistryError('NAME_INVALID', `invalid repository name ${JSON.stringify(input.slice(0, 300))}`);
   }
@@ -119,7 +120,7 @@ export function isV2Tag(tag: string): boolean {
  * @throws RegistryError TAG_INVALID
  */
 export function parseV1Tag(input: string): Tag {
-  const isOnePart = input !== '' && !input.includes('/') && !CONTROL.test(input) && input.isWellFormed();
+  const isOnePart = input !== '' && !input.includes('/') && !IN_NO_KEY.test(input) && input.isWellFormed();
   if (!isOnePart || Buffer.byteLength(input) > MAX_TAG_BYTES) throw invalidTag(input);
   return input as Tag;
 }

@@ -72,10 +72,9 @@ export class ImageViews {
     if (!source) return undefined;
     const images = viewOf(digest, source.config, source.layers);
     try {
-      // Images of equal bases are those of other views too, which may be made at the same time.
-      await mapConcurrently(images, (image) =>
-        this.#locks.run(image.id, () => this.#provideImage(image, digest, source.links)),
-      );
+      // The top last: that its view is there says that the whole chain is.
+      await mapConcurrently(images.slice(0, -1), (image) => this.#provideOnce(image, digest, source.links));
+      for (const top of images.slice(-1)) await this.#provideOnce(top, digest, source.links);
     } catch (error) {
       if (error instanceof CorruptLayerError) return undefined; // what was pushed is no image, whatever it says
       throw error;
@@ -106,6 +105,11 @@ export class ImageViews {
     if (!configLink || layers.some((layer) => !links.has(layer.digest))) return undefined; // bytes that lie elsewhere
     const json = parseJson(await readAtMost(await this.#blobs.read(configLink), MAX_CONFIG_BYTES, 'the config'));
     return isJsonObject(json) ? { config: json, layers, links } : undefined;
+  }
+
+  /** One at a time: images of equal bases are those of other views too, which may be made at the same moment. */
+  async #provideOnce(image: ViewedImage, manifest: Digest, links: Map<Digest, BlobLink>): Promise<void> {
+    await this.#locks.run(image.id, () => this.#provideImage(image, manifest, links));
   }
 
   /** The layer before the JSON, so that a v1 client finds all of the image or nothing; the view's own mark last. */

@@ -121,6 +121,28 @@ export function viewSuite(name: string, open: () => Promise<OpenedStorage>): voi
         assert.equal(new Set(written).size, written.length);
       });
 
+      it('is whole once its top is there, so that a crash in between leaves nothing that seems to be', async () => {
+        const marks: string[] = [];
+        const crashing = alterDriver(storage.driver, (driver) => ({
+          async put(key, ...rest) {
+            if (key.endsWith('/view.json')) marks.push(key);
+            // Those below the top take their time.
+            if (key.endsWith('/json') && !key.includes(top)) await sleep(50);
+            return await driver.put(key, ...rest);
+          },
+        }));
+        let top = 'not yet known';
+        const slow = await startRegistry(crashing, { v1Layers, worksBehind: false });
+        const { digest } = await pushImage(new V2Client(slow.url), 'views/order', 'latest', {
+          contents: ['order', 'of', 'views'],
+        });
+        top = digest.slice('sha256:'.length);
+        await new V1Client(slow.url).pull('views/order', 'latest');
+        await slow.stop();
+        assert.equal(marks.length, 3);
+        assert.ok(marks.at(-1)?.includes(top));
+      });
+
       it('gives zstd layers as gzip, of the very length that it says', async () => {
         const { tars } = await pushImage(v2, 'views/zstd', 'latest', {
           contents: ['z-base', 'z-top'],
