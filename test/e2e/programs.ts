@@ -9,10 +9,16 @@ export const toolsDirectory = process.env.STOWAGE_TOOLS ?? join(homedir(), '.cac
 const DOCKER_20 = join(toolsDirectory, 'docker-20.10/usr');
 
 const programs = {
+  conformance: join(toolsDirectory, 'bin/conformance'),
   crane: join(toolsDirectory, 'bin/crane'),
   oras: join(toolsDirectory, 'bin/oras'),
   regctl: join(toolsDirectory, 'bin/regctl'),
+  helm: join(toolsDirectory, 'bin/helm'),
+  cosign: join(toolsDirectory, 'bin/cosign'),
+  ctr: join(toolsDirectory, 'bin/ctr'),
   skopeo: '/usr/bin/skopeo',
+  podman: '/usr/bin/podman',
+  buildah: '/usr/bin/buildah',
   busybox: '/bin/busybox',
   docker: join(DOCKER_20, 'bin/docker'),
   containerd20: join(DOCKER_20, 'bin/containerd'),
