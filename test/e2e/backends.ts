@@ -94,3 +94,6 @@ export const backendsWithRedirects: readonly BackendKind[] = [
   ...backends,
   { name: 's3 with redirects', redirects: true, open: () => openS3Backend({ redirect: true }) },
 ];
+
+/** Both ends of what bytes may go through, for suites with many clients. */
+export const nearAndFar: readonly BackendKind[] = backendsWithRedirects.filter(({ name }) => name !== 's3');

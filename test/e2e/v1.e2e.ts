@@ -11,7 +11,8 @@ import { useCleanup } from './cleanup.ts';
 import { pullByDockerRegistryClient } from './docker-registry-client.ts';
 import { engineKinds, useEngines } from './engine.ts';
 import { imageInEngine } from './image-in-engine.ts';
-import { digestOf, makeCentos, type TestImage } from './images.ts';
+import { makeCentos, type TestImage } from './images.ts';
+import { digestOf } from './oci-layout.ts';
 import { reportLogOfFailure, type Stowage, startStowage } from './stowage.ts';
 import { visibleIn } from './visible.ts';
 
