@@ -5,7 +5,7 @@ import { before } from 'node:test';
 import { useCleanup } from './cleanup.ts';
 import { containerdSocketIn, startContainerd } from './containerd.ts';
 import type { TestIndex } from './images.ts';
-import { run } from './programs.ts';
+import { regctl, run } from './programs.ts';
 
 /** A client that takes an index with everything below it from one place to another. */
 export interface IndexClient {
@@ -23,10 +23,6 @@ export interface IndexClient {
 /** Called in a suite. `reference` is always `host/repository:tag`, and plain HTTP. */
 export function useIndexClients(): readonly IndexClient[] {
   const ctr = useCtr();
-  const regctl = async (reference: string, ...args: string[]) => {
-    const env = { REGCTL_CONFIG: '/dev/null' };
-    await run('regctl', [...args, '--host', `reg=${hostOf(reference)},tls=disabled`], { env });
-  };
   return [
     {
       name: 'skopeo',
@@ -46,8 +42,9 @@ export function useIndexClients(): readonly IndexClient[] {
     {
       name: 'regctl',
       push: ({ layoutDirectory, tag }, reference) =>
-        regctl(reference, 'image', 'copy', `ocidir://${layoutDirectory}:${tag}`, reference),
-      pull: (reference, directory) => regctl(reference, 'image', 'copy', reference, `ocidir://${directory}:pulled`),
+        regctl(hostOf(reference), 'image', 'copy', `ocidir://${layoutDirectory}:${tag}`, reference),
+      pull: (reference, directory) =>
+        regctl(hostOf(reference), 'image', 'copy', reference, `ocidir://${directory}:pulled`),
     },
     {
       name: 'ctr',

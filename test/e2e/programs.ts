@@ -86,3 +86,9 @@ export async function run(program: Program, args: readonly string[], options: Ru
     `${[program, ...args].join(' ')}: ended with ${status}\n${stdout.toString().slice(-4000)}${stderr.slice(-4000)}`,
   );
 }
+
+/** `regctl` on a registry with plain HTTP, with no configuration of the machine's. */
+export async function regctl(host: string, ...args: string[]): Promise<string> {
+  const env = { REGCTL_CONFIG: '/dev/null' };
+  return run('regctl', [...args, '--host', `reg=${host},tls=disabled`], { env });
+}
