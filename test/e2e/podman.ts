@@ -27,7 +27,8 @@ export function usePodman(): Podman {
     root = await mkdtemp(join(tmpdir(), 'podman-'));
     atEnd(() => rm(root, { recursive: true, force: true }));
   });
-  // vfs copies each layer, and needs no more of the kernel than that.
+  // vfs copies each layer, and needs no more of the kernel than that. One thing they share with the machine, and skopeo
+  // with them: what they remember of blobs, by host and port, in /var/lib/containers/cache.
   const storage = () => ['--root', join(root, 'root'), '--runroot', join(root, 'run'), '--storage-driver', 'vfs'];
   const call = async (program: Program, args: readonly string[]) =>
     (await run(program, [...storage(), ...args])).trim();
