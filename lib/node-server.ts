@@ -42,6 +42,11 @@ export async function startNodeServer(app: Hono, { host, port }: { host: string;
     },
   );
   server.setTimeout(IDLE_MS);
+  const connections = new Set<Socket>();
+  server.on('connection', (socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+  });
   await listen(server, host, port);
   const { address, port: actualPort, family } = server.address() as AddressInfo;
   return {
@@ -50,7 +55,10 @@ export async function startNodeServer(app: Hono, { host, port }: { host: string;
       new Promise((resolve) => {
         isStopping = true;
         // A connection whose request ends from now on would else be kept for the next one.
-        const closing = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_MS);
+        const closing = setInterval(() => {
+          server.closeIdleConnections();
+          closeUnused(connections);
+        }, CLOSE_IDLE_MS);
         server.close(() => {
           clearInterval(closing);
           resolve();
@@ -58,6 +66,11 @@ export async function startNodeServer(app: Hono, { host, port }: { host: string;
       }),
     kill: () => server.closeAllConnections(),
   };
+}
+
+/** Go clients open connections in reserve, and to Node one on which nothing was ever said is not idle. */
+function closeUnused(connections: Iterable<Socket>): void {
+  for (const socket of connections) if (socket.bytesRead === 0) socket.destroy();
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {

@@ -83,14 +83,19 @@ export interface BackendKind {
   open: () => Promise<Backend>;
 }
 
+const local: BackendKind = { name: 'local', redirects: false, open: openLocalBackend };
+const s3: BackendKind = { name: 's3', redirects: false, open: () => openS3Backend({ redirect: false }) };
+const s3WithRedirects: BackendKind = {
+  name: 's3 with redirects',
+  redirects: true,
+  open: () => openS3Backend({ redirect: true }),
+};
+
 /** What every suite runs on. */
-export const backends: readonly BackendKind[] = [
-  { name: 'local', redirects: false, open: openLocalBackend },
-  { name: 's3', redirects: false, open: () => openS3Backend({ redirect: false }) },
-];
+export const backends: readonly BackendKind[] = [local, s3];
 
 /** For suites that pull. */
-export const backendsWithRedirects: readonly BackendKind[] = [
-  ...backends,
-  { name: 's3 with redirects', redirects: true, open: () => openS3Backend({ redirect: true }) },
-];
+export const backendsWithRedirects: readonly BackendKind[] = [...backends, s3WithRedirects];
+
+/** The two that differ most, for suites with many clients. */
+export const nearAndFar: readonly BackendKind[] = [local, s3WithRedirects];

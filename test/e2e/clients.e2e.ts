@@ -1,21 +1,21 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, before, describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { type Backend, backendsWithRedirects } from './backends.ts';
-import { useCleanup } from './cleanup.ts';
-import { blobPath, digestOf, EMPTY_LAYER, makeCentos, type TestImage } from './images.ts';
+import { EMPTY_LAYER, makeCentos, type TestImage } from './images.ts';
+import { blobPath, digestOf } from './oci-layout.ts';
 import { attempt, run } from './programs.ts';
-import { reportLogOfFailure, type Stowage, startStowage } from './stowage.ts';
+import type { Stowage } from './stowage.ts';
+import { useStowage } from './use-stowage.ts';
 import { visibleIn } from './visible.ts';
 
 const MiB = 1024 * 1024;
 const NOTE = 'a note that is no image\n';
 
-for (const { name, open, redirects } of backendsWithRedirects) {
-  describe(`clients on ${name}`, () => {
-    const atEnd = useCleanup();
+for (const kind of backendsWithRedirects) {
+  describe(`clients on ${kind.name}`, () => {
+    const served = useStowage(kind);
     let directory: string;
     let image: TestImage;
     let backend: Backend;
@@ -23,18 +23,11 @@ for (const { name, open, redirects } of backendsWithRedirects) {
     let host: string;
 
     before(async () => {
-      directory = await mkdtemp(join(tmpdir(), 'clients-e2e-'));
-      atEnd(() => rm(directory, { recursive: true }));
+      ({ directory, backend, stowage } = served());
+      host = stowage.host;
       await writeFile(join(directory, 'note.txt'), NOTE);
       image = await makeCentos(directory, 24);
-      backend = await open();
-      atEnd(() => backend.close());
-      stowage = await startStowage(backend);
-      atEnd(() => stowage.stop());
-      host = stowage.host;
     });
-
-    afterEach((t) => reportLogOfFailure(t, stowage));
 
     /** Of an image as a client has written it to an OCI layout: every blob is there and is what it is called. */
     const assertPulled = async (layoutDirectory: string, { manifestDigest, configDigest, layers } = image) => {
@@ -217,11 +210,12 @@ for (const { name, open, redirects } of backendsWithRedirects) {
       });
     });
 
-    test(`a blob comes ${redirects ? 'from a URL of the bucket' : 'through the server'}`, async () => {
+    test(`a blob comes ${kind.redirects ? 'from a URL of the bucket' : 'through the server'}`, async () => {
       const url = `${stowage.url}/v2/oras/image/blobs/${image.configDigest}`;
       const { status, headers } = await fetch(url, { redirect: 'manual' });
-      assert.equal(status, redirects ? 307 : 200);
-      if (redirects) assert.equal(new URL(headers.get('Location') ?? '').port, backend.env.AWS_PORT);
+      assert.equal(status, kind.redirects ? 307 : 200);
+      assert.equal(headers.get('Docker-Content-Digest'), image.configDigest);
+      if (kind.redirects) assert.equal(new URL(headers.get('Location') ?? '').port, backend.env.AWS_PORT);
     });
 
     test('everything that is left is whole', async () => {

@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, before, describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { type Backend, backendsWithRedirects } from './backends.ts';
 import { useCleanup } from './cleanup.ts';
 import { engineKinds, useEngines } from './engine.ts';
 import { imageInEngine } from './image-in-engine.ts';
 import { makeCentos, type TestImage } from './images.ts';
-import { reportLogOfFailure, type Stowage, startStowage } from './stowage.ts';
+import type { Stowage } from './stowage.ts';
+import { useStowage } from './use-stowage.ts';
 import { visibleIn } from './visible.ts';
 import { openWire, type Wire } from './wire.ts';
 
@@ -25,8 +26,9 @@ describe('docker push and docker pull of centos:6.4', () => {
     image = await makeCentos(directory, 304);
   });
 
-  for (const { name, open } of backendsWithRedirects) {
-    describe(`on ${name}`, () => {
+  for (const kind of backendsWithRedirects) {
+    describe(`on ${kind.name}`, () => {
+      const served = useStowage(kind);
       const atSuiteEnd = useCleanup();
       let backend: Backend;
       let stowage: Stowage;
@@ -35,15 +37,11 @@ describe('docker push and docker pull of centos:6.4', () => {
       let reference: string;
 
       before(async () => {
-        backend = await open();
-        atSuiteEnd(() => backend.close());
-        stowage = await startStowage(backend);
-        atSuiteEnd(() => stowage.stop());
+        ({ backend, stowage } = served());
         wire = await openWire(stowage.port);
         atSuiteEnd(() => wire.close());
         reference = `127.0.0.1:${wire.port}/centos:6.4`;
       });
-      afterEach((t) => reportLogOfFailure(t, stowage));
 
       for (const { name: pusherName } of engineKinds) {
         let digest: string;

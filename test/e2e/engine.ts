@@ -1,9 +1,9 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { before } from 'node:test';
 import { useCleanup } from './cleanup.ts';
+import { accepts, containerdSocketIn, inOwnMountNamespace, startContainerd } from './containerd.ts';
 import { attempt, type Ended, type Program, pathOf, type RunOptions, run } from './programs.ts';
 import { ServerProcess } from './server-process.ts';
 
@@ -70,28 +70,15 @@ export function useEngines(): (name: string) => Engine {
 export async function startEngine({ name, containerd, dockerd, dockerdArguments }: EngineKind): Promise<Engine> {
   const root = await mkdtemp(join(tmpdir(), 'engine-'));
   const socket = join(root, 'docker.sock');
-  const containerdSocket = join(root, 'containerd.sock');
-  const containerdConfig = join(root, 'containerd.toml');
-  await writeFile(
-    containerdConfig,
-    // Version 2 is what both generations read.
-    `version = 2\nroot = '${root}/containerd'\nstate = '${root}/containerd-state'\n[grpc]\naddress = '${containerdSocket}'\n`,
-  );
   const host = ['-H', `unix://${socket}`];
   const processes: ServerProcess[] = [];
   const start = async () => {
     // A containerd that dockerd starts itself would outlive a killed dockerd.
-    processes.push(
-      await ServerProcess.start({
-        ...inOwnMountNamespace(pathOf(containerd), ['--config', containerdConfig]),
-        log: join(root, 'containerd.log'),
-        isReady: () => accepts(containerdSocket),
-      }),
-    );
+    processes.push(await startContainerd(containerd, root));
     processes.unshift(
       await ServerProcess.start({
         ...inOwnMountNamespace(pathOf(dockerd), [
-          ...['--host', `unix://${socket}`, '--containerd', containerdSocket],
+          ...['--host', `unix://${socket}`, '--containerd', containerdSocketIn(root)],
           ...['--data-root', join(root, 'data'), '--exec-root', join(root, 'exec')],
           ...['--pidfile', join(root, 'dockerd.pid'), '--insecure-registry=127.0.0.0/8'],
           ...['--bridge=none', '--iptables=false', '--ip6tables=false', ...dockerdArguments],
@@ -132,22 +119,6 @@ export async function startEngine({ name, containerd, dockerd, dockerdArguments 
     logTail: () => processes.map((process) => process.logTail()).join('\n'),
   };
 }
-
-// Whatever an engine mounts goes with its last process, however that ends.
-const inOwnMountNamespace = (command: string, args: readonly string[]) => ({
-  command: 'unshare',
-  args: ['--mount', '--propagation=private', command, ...args],
-});
-
-const accepts = (path: string) =>
-  new Promise<boolean>((resolve) => {
-    const socket = connect(path);
-    socket.once('error', () => resolve(false));
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-  });
 
 const serves = async (socket: string) =>
   (await accepts(socket)) && (await attempt('docker', ['-H', `unix://${socket}`, 'version'])).status === 0;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import type { Engine } from './engine.ts';
-import { digestOf } from './images.ts';
+import { digestOf } from './oci-layout.ts';
 import { run } from './programs.ts';
 
 /** What an engine holds, read from the bytes that `docker save` gives and not from what the engine says of them. */

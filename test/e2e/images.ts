@@ -1,11 +1,15 @@
 import { createCipheriv, createHash } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { type TarEntry, tar } from '../tar.ts';
+import { createLayout, type Descriptor, digestOf, type Layout, pathInLayout } from './oci-layout.ts';
 import { pathOf, run } from './programs.ts';
 
 const MiB = 1024 * 1024;
+const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
+const OCI_INDEX = 'application/vnd.oci.image.index.v1+json';
+const OCI_LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip';
 
 export interface Layer {
   digest: string;
@@ -59,6 +63,59 @@ export async function makeCentos(directory: string, bigLayerMiB: number, seed = 
   ]);
 }
 
+/** One tag for several platforms. */
+export interface TestIndex {
+  digest: string;
+  /** Of its images, by architecture. */
+  images: Readonly<Record<string, string>>;
+  /** Of all that is below it, blobs and manifests, and of itself. */
+  digests: readonly string[];
+  /** An OCI layout, in which a tag names it. */
+  layoutDirectory: string;
+  tag: string;
+  /** The same as one file. */
+  archive: string;
+}
+
+/** Images for two architectures with a base in common, and what a builder says of how it made them, as BuildKit does. */
+export async function makeIndex(directory: string): Promise<TestIndex> {
+  const layout = await createLayout(join(directory, 'index'));
+  const base = compressed([{ path: 'etc/' }, { path: 'etc/base', content: Buffer.from('the base\n') }]);
+  const children: Descriptor[] = [];
+  for (const architecture of ['amd64', 'arm64']) {
+    const content = incompressible(300_000, architecture);
+    const own = compressed([{ path: 'srv/' }, { path: `srv/${architecture}`, content }]);
+    const { manifest } = await storeImage(layout, 'index:multi', architecture, [base, own]);
+    children.push(manifest);
+  }
+  const images = Object.fromEntries(children.map(({ platform, digest }) => [platform?.architecture ?? '', digest]));
+  children.push({
+    ...(await layout.storeJson(OCI_MANIFEST, {
+      schemaVersion: 2,
+      mediaType: OCI_MANIFEST,
+      config: await layout.storeJson('application/vnd.oci.image.config.v1+json', {
+        architecture: 'unknown',
+        os: 'unknown',
+      }),
+      layers: [
+        await layout.storeJson('application/vnd.in-toto+json', { predicateType: 'https://slsa.dev/provenance/v1' }),
+      ],
+    })),
+    platform: { architecture: 'unknown', os: 'unknown' },
+    annotations: {
+      'vnd.docker.reference.type': 'attestation-manifest',
+      'vnd.docker.reference.digest': images.amd64 ?? '',
+    },
+  });
+  const index = await layout.storeJson(OCI_INDEX, { schemaVersion: 2, mediaType: OCI_INDEX, manifests: children });
+  const tag = 'multi';
+  await layout.tag(tag, index, { 'io.containerd.image.name': `stowage.test/index:${tag}` });
+  const archive = join(directory, 'index.tar');
+  await run('tar', ['-C', layout.directory, '-cf', archive, 'oci-layout', 'index.json', 'blobs']);
+  const digests = await layout.digests();
+  return { digest: index.digest, images, digests, layoutDirectory: layout.directory, tag, archive };
+}
+
 interface LayerBytes {
   tarball: Buffer;
   blob: Buffer;
@@ -70,83 +127,50 @@ function compressed(entries: readonly TarEntry[], level = 6): LayerBytes {
 }
 
 async function makeImage(directory: string, name: string, layerBytes: readonly LayerBytes[]): Promise<TestImage> {
-  const layoutDirectory = join(directory, 'layout');
-  await mkdir(join(layoutDirectory, 'blobs/sha256'), { recursive: true });
-  const store = async (bytes: Uint8Array) => {
-    const digest = digestOf(bytes);
-    await writeFile(blobPath(layoutDirectory, digest), bytes);
-    return { digest, size: bytes.length };
-  };
-  const storeJson = (value: unknown) => store(Buffer.from(JSON.stringify(value)));
-
-  const layers: Layer[] = [];
-  for (const { tarball, blob } of layerBytes) {
-    const { digest, size } = await store(blob);
-    layers.push({ digest, diffId: digestOf(tarball), sizeBytes: size });
-  }
-  const config = await storeJson({
-    created: '2013-03-09T12:00:00Z',
-    architecture: 'amd64',
-    os: 'linux',
-    config: { Cmd: ['/bin/busybox', 'sh'], Labels: { 'stowage.test': name } },
-    rootfs: { type: 'layers', diff_ids: layers.map(({ diffId }) => diffId) },
-    history: layers.map((_, index) => ({ created: '2013-03-09T12:00:00Z', created_by: `layer ${index}` })),
-  });
-  const manifest = await storeJson({
-    schemaVersion: 2,
-    mediaType: 'application/vnd.oci.image.manifest.v1+json',
-    config: { mediaType: 'application/vnd.oci.image.config.v1+json', ...config },
-    layers: layers.map(({ digest, sizeBytes }) => ({
-      mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip',
-      digest,
-      size: sizeBytes,
-    })),
-  });
-
+  const layout = await createLayout(join(directory, 'layout'));
+  const { manifest, config, layers } = await storeImage(layout, name, 'amd64', layerBytes);
   const fullName = `stowage.test/${name}`;
-  const files = {
-    'oci-layout': { imageLayoutVersion: '1.0.0' },
-    'index.json': {
-      schemaVersion: 2,
-      mediaType: 'application/vnd.oci.image.index.v1+json',
-      manifests: [
-        {
-          mediaType: 'application/vnd.oci.image.manifest.v1+json',
-          ...manifest,
-          platform: { architecture: 'amd64', os: 'linux' },
-          annotations: {
-            'io.containerd.image.name': fullName, // Docker 29 reads this
-            'org.opencontainers.image.ref.name': name.slice(name.indexOf(':') + 1),
-          },
-        },
-      ],
+  await layout.tag(name.slice(name.indexOf(':') + 1), manifest, { 'io.containerd.image.name': fullName }); // for Docker 29
+  // and for Docker 20.10
+  await layout.write('manifest.json', [
+    {
+      Config: pathInLayout(config.digest),
+      RepoTags: [fullName],
+      Layers: layers.map(({ digest }) => pathInLayout(digest)),
     },
-    // and Docker 20.10 this
-    'manifest.json': [
-      {
-        Config: pathInLayout(config.digest),
-        RepoTags: [fullName],
-        Layers: layers.map(({ digest }) => pathInLayout(digest)),
-      },
-    ],
-  };
-  for (const [path, content] of Object.entries(files)) {
-    await writeFile(join(layoutDirectory, path), JSON.stringify(content));
-  }
+  ]);
   const archive = join(directory, 'archive.tar');
-  await run('tar', ['-C', layoutDirectory, '-cf', archive, ...Object.keys(files), 'blobs']);
+  await run('tar', ['-C', layout.directory, '-cf', archive, 'oci-layout', 'index.json', 'manifest.json', 'blobs']);
   return {
     name: fullName,
     manifestDigest: manifest.digest,
     configDigest: config.digest,
     layers,
-    layoutDirectory,
+    layoutDirectory: layout.directory,
     archive,
   };
 }
 
-export const digestOf = (bytes: Uint8Array) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
-
-const pathInLayout = (digest: string) => `blobs/${digest.replace(':', '/')}`;
-
-export const blobPath = (layoutDirectory: string, digest: string) => join(layoutDirectory, pathInLayout(digest));
+/** Stores all that an image is made of. */
+async function storeImage(layout: Layout, name: string, architecture: string, layerBytes: readonly LayerBytes[]) {
+  const layers: Layer[] = [];
+  for (const { tarball, blob } of layerBytes) {
+    const { digest, size } = await layout.store(OCI_LAYER, blob);
+    layers.push({ digest, diffId: digestOf(tarball), sizeBytes: size });
+  }
+  const config = await layout.storeJson('application/vnd.oci.image.config.v1+json', {
+    created: '2013-03-09T12:00:00Z',
+    architecture,
+    os: 'linux',
+    config: { Cmd: ['/bin/busybox', 'sh'], Labels: { 'stowage.test': name } },
+    rootfs: { type: 'layers', diff_ids: layers.map(({ diffId }) => diffId) },
+    history: layers.map((_, index) => ({ created: '2013-03-09T12:00:00Z', created_by: `layer ${index}` })),
+  });
+  const manifest = await layout.storeJson(OCI_MANIFEST, {
+    schemaVersion: 2,
+    mediaType: OCI_MANIFEST,
+    config,
+    layers: layers.map(({ digest, sizeBytes }) => ({ mediaType: OCI_LAYER, digest, size: sizeBytes })),
+  });
+  return { manifest: { ...manifest, platform: { architecture, os: 'linux' } }, config, layers };
+}

@@ -9,10 +9,16 @@ export const toolsDirectory = process.env.STOWAGE_TOOLS ?? join(homedir(), '.cac
 const DOCKER_20 = join(toolsDirectory, 'docker-20.10/usr');
 
 const programs = {
+  conformance: join(toolsDirectory, 'bin/conformance'),
   crane: join(toolsDirectory, 'bin/crane'),
   oras: join(toolsDirectory, 'bin/oras'),
   regctl: join(toolsDirectory, 'bin/regctl'),
+  helm: join(toolsDirectory, 'bin/helm'),
+  cosign: join(toolsDirectory, 'bin/cosign'),
+  ctr: join(toolsDirectory, 'bin/ctr'),
   skopeo: '/usr/bin/skopeo',
+  podman: '/usr/bin/podman',
+  buildah: '/usr/bin/buildah',
   busybox: '/bin/busybox',
   docker: join(DOCKER_20, 'bin/docker'),
   containerd20: join(DOCKER_20, 'bin/containerd'),
@@ -79,4 +85,10 @@ export async function run(program: Program, args: readonly string[], options: Ru
   throw new Error(
     `${[program, ...args].join(' ')}: ended with ${status}\n${stdout.toString().slice(-4000)}${stderr.slice(-4000)}`,
   );
+}
+
+/** `regctl` on a registry with plain HTTP, with no configuration of the machine's. */
+export async function regctl(host: string, ...args: string[]): Promise<string> {
+  const env = { REGCTL_CONFIG: '/dev/null' };
+  return run('regctl', [...args, '--host', `reg=${host},tls=disabled`], { env });
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, before, describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { TOP_ID, ubuntuChain } from '../v1/chain.ts';
 import { V1Client } from '../v1-client.ts';
@@ -11,8 +11,10 @@ import { useCleanup } from './cleanup.ts';
 import { pullByDockerRegistryClient } from './docker-registry-client.ts';
 import { engineKinds, useEngines } from './engine.ts';
 import { imageInEngine } from './image-in-engine.ts';
-import { digestOf, makeCentos, type TestImage } from './images.ts';
-import { reportLogOfFailure, type Stowage, startStowage } from './stowage.ts';
+import { makeCentos, type TestImage } from './images.ts';
+import { digestOf } from './oci-layout.ts';
+import type { Stowage } from './stowage.ts';
+import { useStowage } from './use-stowage.ts';
 import { visibleIn } from './visible.ts';
 
 describe('between v1 clients and engines', () => {
@@ -27,21 +29,17 @@ describe('between v1 clients and engines', () => {
     image = await makeCentos(directory, 12);
   });
 
-  for (const { name, open } of backendsWithRedirects) {
-    describe(`on ${name}`, () => {
-      const atEnd = useCleanup();
+  for (const kind of backendsWithRedirects) {
+    describe(`on ${kind.name}`, () => {
+      const served = useStowage(kind);
       let stowage: Stowage;
       let v1: V1Client;
 
       before(async () => {
-        const backend = await open();
-        atEnd(() => backend.close());
-        stowage = await startStowage(backend);
-        atEnd(() => stowage.stop());
+        stowage = served().stowage;
         v1 = new V1Client(new URL(stowage.url));
         await v1.push('ubuntu', chain, { '14.04': TOP_ID });
       });
-      afterEach((t) => reportLogOfFailure(t, stowage));
 
       for (const { name: engineName } of engineKinds) {
         test(`${engineName} pulls what a v1 client pushed`, async () => {

@@ -217,16 +217,6 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
         assert.ok((await readBlob('chunks/app', digestOf(bytes))).equals(bytes));
       });
 
-      it('takes no parts but those that the session names', async () => {
-        const location = locationOf(await sendChunk(await client.start('chunks/app'), randomBytes(6 * MiB), 0));
-        const right = randomBytes(6 * MiB);
-        const good = await sendChunk(location, right, 6 * MiB);
-        const replayed = await sendChunk(location, randomBytes(6 * MiB), 6 * MiB);
-        assert.equal(replayed.status, 202);
-        const put = await client.send('PUT', withDigest(locationOf(good), digestOf('whatever')));
-        assert.notEqual(put.status, 201);
-      });
-
       it('answers a repeated commit as the first one, whose answer may have been lost', async () => {
         const bytes = randomBytes(13 * MiB);
         const first = await sendChunk(await client.start('chunks/again'), bytes.subarray(0, 7 * MiB), 0);

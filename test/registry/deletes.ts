@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { layout } from '../../lib/layout.ts';
+import { parseDigest, parseRepositoryName, parseTag } from '../../lib/names.ts';
+import type { OpenedStorage } from '../storage/open.ts';
+import { pushImage } from '../v2/image.ts';
+import { useMeddledRegistry } from './meddled-registry.ts';
+
+/** A deletion takes what it has seen, and nothing that came in between. */
+export function deleteSuite(name: string, open: () => Promise<OpenedStorage>): void {
+  describe(`on ${name}, a deletion`, () => {
+    const registry = useMeddledRegistry(open);
+
+    const tagsOf = async (repository: string) => {
+      const { client } = registry();
+      const { tags } = (await (await client.send('GET', `/v2/${repository}/tags/list`)).json()) as { tags: string[] };
+      const digests = tags.map(async (tag) => {
+        const manifest = await client.send('GET', `/v2/${repository}/manifests/${tag}`);
+        return [tag, manifest.status === 200 ? manifest.headers.get('Docker-Content-Digest') : manifest.status];
+      });
+      return Object.fromEntries(await Promise.all(digests));
+    };
+    const tagKey = (repository: string, tag: string) => layout.tag(parseRepositoryName(repository), parseTag(tag));
+
+    it('of a tag lets it be if it moves in between', async () => {
+      const { meddler, client } = registry();
+      const repository = 'deletes/tag';
+      await pushImage(client, repository, 'latest', { contents: ['old'] });
+      const { digest, manifest } = await pushImage(client, repository, 'next', { contents: ['new'] });
+      const key = tagKey(repository, 'latest');
+      meddler.before(
+        'delete',
+        (deleted) => deleted === key,
+        () => client.pushManifest(repository, 'latest', manifest),
+      );
+      await client.send('DELETE', `/v2/${repository}/manifests/latest`);
+      assert.deepEqual(await tagsOf(repository), { latest: digest, next: digest });
+    });
+
+    it('of a manifest takes the tags that name it, but not one that moves away in between', async () => {
+      const { meddler, client } = registry();
+      const repository = 'deletes/manifest';
+      const old = await pushImage(client, repository, 'a', { contents: ['old'] });
+      await client.pushManifest(repository, 'b', old.manifest);
+      const { digest, manifest } = await pushImage(client, repository, 'c', { contents: ['new'] });
+      const key = tagKey(repository, 'b');
+      meddler.before(
+        'delete',
+        (deleted) => deleted === key,
+        () => client.pushManifest(repository, 'b', manifest),
+      );
+      const deleted = await client.send('DELETE', `/v2/${repository}/manifests/${old.digest}`);
+      assert.equal(deleted.status, 202);
+      assert.deepEqual(await tagsOf(repository), { b: digest, c: digest });
+    });
+
+    it('of a manifest that is pushed again in between leaves no tag that leads nowhere', async () => {
+      const { meddler, client } = registry();
+      const repository = 'deletes/again';
+      const { digest, manifest } = await pushImage(client, repository, 'a', { contents: ['one'] });
+      const key = layout.manifest(parseRepositoryName(repository), parseDigest(digest));
+      meddler.before(
+        'delete',
+        (deleted) => deleted === key,
+        () => client.pushManifest(repository, 'b', manifest),
+      );
+      await client.send('DELETE', `/v2/${repository}/manifests/${digest}`);
+      assert.deepEqual(await tagsOf(repository), { b: digest });
+    });
+  });
+}

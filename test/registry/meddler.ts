@@ -1,0 +1,51 @@
+import type { Key } from '../../lib/layout.ts';
+import type { StorageDriver } from '../../lib/storage/driver.ts';
+import { alterDriver } from '../storage/altered-driver.ts';
+
+type Meddling = { method: 'put' | 'delete'; isMeant: (key: Key) => boolean; act: () => Promise<unknown> };
+
+/**
+ * A driver that remembers what was written through it, and in front of which a test does something at a chosen moment, as
+ * another process might.
+ */
+export class Meddler {
+  readonly driver: StorageDriver;
+  /** Keys of all objects that came to be, in that order. */
+  readonly written: Key[] = [];
+  readonly #waiting = new Set<Meddling>();
+
+  constructor(driver: StorageDriver) {
+    this.driver = alterDriver(driver, (original) => ({
+      put: async (key, body, options) => {
+        await this.#meddle('put', key);
+        return this.#note(key, await original.put(key, body, options));
+      },
+      putStream: async (key, body, options) => this.#note(key, await original.putStream(key, body, options)),
+      copyIfAbsent: async (from, to) => this.#note(to, await original.copyIfAbsent(from, to)),
+      completeMultipart: async (upload, parts) =>
+        this.#note(upload.key, await original.completeMultipart(upload, parts)),
+      delete: async (key, options) => {
+        await this.#meddle('delete', key);
+        return await original.delete(key, options);
+      },
+    }));
+  }
+
+  /** Once, right before the first put or delete of a key that is meant. */
+  before(method: 'put' | 'delete', isMeant: (key: Key) => boolean, act: () => Promise<unknown>): void {
+    this.#waiting.add({ method, isMeant, act });
+  }
+
+  async #meddle(method: string, key: Key): Promise<void> {
+    for (const meddling of this.#waiting) {
+      if (meddling.method !== method || !meddling.isMeant(key)) continue;
+      this.#waiting.delete(meddling);
+      await meddling.act();
+    }
+  }
+
+  #note<T>(key: Key, outcome: T): T {
+    if (outcome) this.written.push(key);
+    return outcome;
+  }
+}

@@ -1,0 +1,7 @@
+import { openFiles } from '../storage/open.ts';
+import { condemnedSuite } from './condemned.ts';
+import { deleteSuite } from './deletes.ts';
+import { replaySuite } from './replays.ts';
+import { writeOnceSuite } from './write-once.ts';
+
+for (const suite of [writeOnceSuite, replaySuite, condemnedSuite, deleteSuite]) suite('files', openFiles);

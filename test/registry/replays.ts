@@ -1,0 +1,187 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { describe, it } from 'node:test';
+import { MiB } from '../../lib/bytes.ts';
+import { SessionSigner } from '../../lib/registry/upload-session.ts';
+import { SIGNER } from '../registry-server.ts';
+import type { OpenedStorage } from '../storage/open.ts';
+import { chunked, codesOf, digestOf, locationOf, withDigest } from '../v2/client.ts';
+import { useMeddledRegistry } from './meddled-registry.ts';
+
+/** A session can be sent again, late, twice at once: it never changes bytes that are linked, and never mixes two uploads. */
+export function replaySuite(name: string, open: () => Promise<OpenedStorage>): void {
+  describe(`on ${name}, an upload session`, () => {
+    const registry = useMeddledRegistry(open);
+    const repository = 'replays/app';
+
+    const sendChunk = (method: string, location: string, bytes: Uint8Array, start: number) =>
+      registry().client.send(method, location, {
+        body: new Uint8Array(bytes),
+        headers: { 'Content-Range': `${start}-${start + bytes.length - 1}` },
+      });
+    const patch = async (location: string, bytes: Uint8Array, start: number) => {
+      const response = await sendChunk('PATCH', location, bytes, start);
+      assert.equal(response.status, 202);
+      return locationOf(response);
+    };
+    const commit = (location: string, bytes: Uint8Array) =>
+      registry().client.send('PUT', withDigest(location, digestOf(bytes)));
+    const assertUnknown = async (response: Response) => {
+      assert.deepEqual([response.status, await codesOf(response)], [404, ['BLOB_UPLOAD_UNKNOWN']]);
+    };
+
+    // With parts of a multipart upload, and with scraps that are too small for one.
+    for (const [title, sizeBytes] of Object.entries({ parts: 6 * MiB, scraps: 1000 })) {
+      const chunk = () => randomBytes(sizeBytes);
+
+      it(`in ${title}: an older PATCH, replayed after the commit, leaves the blob as it is`, async () => {
+        const { client, readBlob } = registry();
+        const [first, second] = [chunk(), chunk()];
+        const whole = Buffer.concat([first, second]);
+        const started = await client.start(repository);
+        const one = await patch(started, first, 0);
+        const two = await patch(one, second, sizeBytes);
+        assert.equal((await commit(two, whole)).status, 201);
+
+        for (const [location, before] of [
+          [started, Buffer.alloc(0)],
+          [one, first],
+        ] as const) {
+          const other = chunk();
+          const replayed = await sendChunk('PATCH', location, other, before.length);
+          // What has become a blob of its own by that must not lie where the first one lies.
+          if (replayed.status === 202) await commit(locationOf(replayed), Buffer.concat([before, other]));
+        }
+        assert.ok((await readBlob(repository, digestOf(whole))).equals(whole));
+      });
+
+      it(`in ${title}: a replayed PATCH never gets into what another one has begun`, async () => {
+        const { client, readBlob } = registry();
+        const [first, second, other] = [chunk(), chunk(), chunk()];
+        const one = await patch(await client.start(repository), first, 0);
+        const two = await patch(one, second, sizeBytes);
+        await sendChunk('PATCH', one, other, sizeBytes);
+        const whole = Buffer.concat([first, second]);
+        const committed = await commit(two, whole);
+        // Scraps are not overwritten; a part may be, and then the upload is void.
+        if (title === 'parts') await assertUnknown(committed);
+        else assert.equal(committed.status, 201);
+        const got = await client.send('GET', `/v2/${repository}/blobs/${digestOf(whole)}`);
+        assert.equal(got.status, title === 'parts' ? 404 : 200);
+        // The client begins again, and the wrong part is not in its way.
+        const again = await patch(await patch(await client.start(repository), first, 0), second, sizeBytes);
+        assert.equal((await commit(again, whole)).status, 201);
+        assert.ok((await readBlob(repository, digestOf(whole))).equals(whole));
+      });
+
+      it(`in ${title}: of two PATCHes at one offset at once, no mix comes out`, async () => {
+        const { client, readBlob } = registry();
+        const first = chunk();
+        const one = await patch(await client.start(repository), first, 0);
+        const rivals = [chunk(), chunk()];
+        const patched = await Promise.all(rivals.map((bytes) => sendChunk('PATCH', one, bytes, sizeBytes)));
+        const committed: number[] = [];
+        for (const [index, response] of patched.entries()) {
+          assert.equal(response.status, 202);
+          const whole = Buffer.concat([first, rivals[index] ?? Buffer.alloc(0)]);
+          const { status } = await commit(locationOf(response), whole);
+          if (status === 201) assert.ok((await readBlob(repository, digestOf(whole))).equals(whole));
+          else assert.equal((await client.send('GET', `/v2/${repository}/blobs/${digestOf(whole)}`)).status, 404);
+          committed.push(status);
+        }
+        assert.deepEqual(committed.toSorted(), title === 'parts' ? [201, 404] : [201, 201]);
+      });
+
+      it(`in ${title}: a commit takes what its session has signed, and nothing that came later`, async () => {
+        const { client, readBlob } = registry();
+        const [first, later] = [chunk(), chunk()];
+        const one = await patch(await client.start(repository), first, 0);
+        await patch(one, later, sizeBytes);
+        assert.equal((await commit(one, first)).status, 201);
+        assert.ok((await readBlob(repository, digestOf(first))).equals(first));
+      });
+
+      it(`in ${title}: a chunk that is sent again with the newer session gets 416, and where to go on`, async () => {
+        const first = chunk();
+        const one = await patch(await registry().client.start(repository), first, 0);
+        for (const method of ['PATCH', 'PUT']) {
+          const url = method === 'PUT' ? withDigest(one, digestOf(first)) : one;
+          const again = await sendChunk(method, url, first, 0);
+          assert.deepEqual([again.status, again.headers.get('Range')], [416, `0-${sizeBytes - 1}`]);
+        }
+        assert.equal((await commit(one, first)).status, 201);
+      });
+
+      it(`in ${title}: cancelling it does not undo its commit`, async () => {
+        const { client, readBlob } = registry();
+        const bytes = chunk();
+        const one = await patch(await client.start(repository), bytes, 0);
+        assert.equal((await commit(one, bytes)).status, 201);
+        await client.send('DELETE', one);
+        assert.ok((await readBlob(repository, digestOf(bytes))).equals(bytes));
+      });
+    }
+
+    for (const sizeBytes of [1000, 11 * MiB]) {
+      it(`of one PATCH: ${sizeBytes} other bytes, sent to its start again, become another blob or none`, async () => {
+        const { client, readBlob } = registry();
+        const [bytes, other] = [randomBytes(sizeBytes), randomBytes(sizeBytes)];
+        const started = await client.start(repository);
+        const patched = locationOf(await client.send('PATCH', started, { body: chunked(bytes) }));
+        const replayed = locationOf(await client.send('PATCH', started, { body: chunked(other) }));
+        assert.equal((await commit(patched, bytes)).status, 201);
+        const mixed = await commit(replayed, bytes);
+        assert.deepEqual([mixed.status, await codesOf(mixed)], [400, ['DIGEST_INVALID']]);
+        assert.ok((await readBlob(repository, digestOf(bytes))).equals(bytes));
+      });
+    }
+
+    it('of one PATCH takes nothing more, by PATCH or by PUT', async () => {
+      const { client, readBlob } = registry();
+      const bytes = randomBytes(1000);
+      const patched = locationOf(await client.send('PATCH', await client.start(repository), { body: chunked(bytes) }));
+      const more = await client.send('PATCH', patched, { body: chunked(randomBytes(10)) });
+      const last = await client.send('PUT', withDigest(patched, digestOf(bytes)), { body: randomBytes(10) });
+      for (const { status, headers } of [more, last]) assert.deepEqual([status, headers.get('Range')], [416, '0-999']);
+      assert.equal((await commit(patched, bytes)).status, 201);
+      assert.ok((await readBlob(repository, digestOf(bytes))).equals(bytes));
+    });
+
+    /** The session of a whole blob, of which only the link is missing, as its thief sends it. */
+    const thefts: [string, (location: string, other: string) => string][] = [
+      ['for another repository', (location) => location.replace(`/v2/${repository}/`, '/v2/replays/thief/')],
+      ['for another upload', (location) => location.replace(/uploads\/[^?]+/, `uploads/${crypto.randomUUID()}`)],
+      ['with the signature of another', (location, other) => `${bodyOf(location)}.${other.split('.').at(-1)}`],
+      ['signed with another secret', (location) => signedBy(new SessionSigner('another secret'), location)],
+      ['with nothing for a signature', (location) => `${bodyOf(location)}.`],
+      ['an hour and a second later', (location) => signedBy(SIGNER, location, Date.now() - 3601 * 1000)],
+    ];
+    for (const [title, steal] of thefts) {
+      it(`is refused by every method when it comes ${title}`, async () => {
+        const { client } = registry();
+        const bytes = randomBytes(1000);
+        const patched = locationOf(
+          await client.send('PATCH', await client.start(repository), { body: chunked(bytes) }),
+        );
+        const stolen = steal(patched, await client.start(repository));
+        for (const method of ['GET', 'PATCH', 'PUT', 'DELETE']) {
+          const url = method === 'PUT' ? withDigest(stolen, digestOf(bytes)) : stolen;
+          await assertUnknown(await client.send(method, url));
+        }
+        for (const place of [repository, 'replays/thief']) {
+          assert.equal((await client.send('HEAD', `/v2/${place}/blobs/${digestOf(bytes)}`)).status, 404);
+        }
+        assert.equal((await commit(patched, bytes)).status, 201); // what was stolen is still its owner's
+      });
+    }
+  });
+}
+
+const bodyOf = (location: string) => location.slice(0, location.lastIndexOf('.'));
+
+/** The same session, signed anew. */
+function signedBy(signer: SessionSigner, location: string, nowMs?: number): string {
+  const [beginning = '', state = ''] = location.split('_state=');
+  const { expires: _, ...session } = JSON.parse(Buffer.from(state.split('.')[0] ?? '', 'base64url').toString());
+  return `${beginning}_state=${signer.sign(session, nowMs)}`;
+}

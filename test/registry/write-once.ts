@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { describe, it } from 'node:test';
+import { MiB } from '../../lib/bytes.ts';
+import type { Key } from '../../lib/layout.ts';
+import type { OpenedStorage } from '../storage/open.ts';
+import { chunked, digestOf, locationOf, withDigest } from '../v2/client.ts';
+import { type Meddled, useMeddledRegistry } from './meddled-registry.ts';
+
+/** Where the bytes of blobs lie; links and manifests are elsewhere. */
+const isBulk = (key: string) => /^oci\/(?:data|blobs)\//.test(key);
+
+type Way = (registry: Meddled, repository: string, bytes: Uint8Array) => Promise<Response>;
+
+const ways: Record<string, Way> = {
+  'POST and PUT': async ({ client }, repository, bytes) => (await client.pushBlob(repository, bytes)).response,
+  'POST, PATCH and PUT': async ({ client }, repository, bytes) => {
+    const patched = await client.send('PATCH', await client.start(repository), { body: chunked(bytes) });
+    return await client.send('PUT', withDigest(locationOf(patched), digestOf(bytes)));
+  },
+  'one POST': async ({ client }, repository, bytes) =>
+    await client.send('POST', withDigest(`/v2/${repository}/blobs/uploads/`, digestOf(bytes)), {
+      body: new Uint8Array(bytes),
+    }),
+  chunks: async ({ client }, repository, bytes) => {
+    const half = Math.floor(bytes.length / 2);
+    const patched = await client.send('PATCH', await client.start(repository), {
+      body: new Uint8Array(bytes.subarray(0, half)),
+      headers: { 'Content-Range': `0-${half - 1}` },
+    });
+    return await client.send('PUT', withDigest(locationOf(patched), digestOf(bytes)), {
+      body: new Uint8Array(bytes.subarray(half)),
+      headers: { 'Content-Range': `${half}-${bytes.length - 1}` },
+    });
+  },
+};
+
+/** No key that a link may name is ever written twice. */
+export function writeOnceSuite(name: string, open: () => Promise<OpenedStorage>): void {
+  describe(`on ${name}, bytes that a link may name`, () => {
+    const registry = useMeddledRegistry(open);
+
+    for (const sizeBytes of [1000, 11 * MiB]) {
+      it(`are written once, in whatever ways ${sizeBytes} of them come, at once and again`, async () => {
+        const { meddler, readBlob, keyBehind } = registry();
+        const bytes = randomBytes(sizeBytes);
+        const digest = digestOf(bytes);
+        const from = meddler.written.length;
+        const linked: Key[][] = [];
+        for (const round of ['first', 'second']) {
+          const repositories = Object.keys(ways).map((_, index) => `${round}/app-${index}`);
+          const pushes = Object.values(ways).map((push, index) => push(registry(), repositories[index] ?? '', bytes));
+          for (const response of await Promise.all(pushes)) assert.equal(response.status, 201);
+          for (const repository of repositories) assert.ok((await readBlob(repository, digest)).equals(bytes));
+          linked.push(await Promise.all(repositories.map((repository) => keyBehind(repository, digest))));
+        }
+        const bulk = meddler.written.slice(from).filter(isBulk);
+        assert.deepEqual(bulk, [...new Set(bulk)]);
+        // Who comes later uses what is there.
+        const [first = [], second = []] = linked;
+        assert.deepEqual(
+          second.filter((key) => !first.includes(key)),
+          [],
+        );
+      });
+    }
+  });
+}
