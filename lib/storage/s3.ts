@@ -51,7 +51,7 @@ import {
   wasRetried,
 } from './s3-errors.ts';
 import { PlainReads } from './s3-plain-reads.ts';
-import { uploadStream } from './s3-upload.ts';
+import { SentUpload, uploadStream } from './s3-upload.ts';
 import { SharedReads } from './shared-reads.ts';
 
 /** The most that one CopyObject takes. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html */
@@ -173,10 +173,7 @@ export class S3Driver implements StorageDriver {
     }
   }
 
-  /**
-   * One PUT up to 12 MiB, else n + 2 requests for n parts. A condition that fails after the answer to a first attempt was
-   * lost is reported as failed, although it may have been our own object that stood in the way.
-   */
+  /** One PUT up to 12 MiB, else n + 2 requests for n parts. */
   async putStream(
     key: Key,
     body: AsyncIterable<Uint8Array>,
@@ -184,11 +181,17 @@ export class S3Driver implements StorageDriver {
   ): Promise<ETag | undefined> {
     const { signal } = options;
     const watched = watchBody(body, signal);
+    const sent = new SentUpload();
     try {
-      return etagOf(await uploadStream(this.#client, this.#writing(key, options), watched.chunks, signal));
+      return etagOf(await uploadStream(this.#client, this.#writing(key, options), watched.chunks, sent, signal));
     } catch (error) {
       if (watched.failure) throw watched.failure.thrown;
       signal?.throwIfAborted();
+      // After a lost answer our own object may be what stands in the way.
+      if (wasRetried(error) && (isConditionFailed(error) || isUnknownUpload(error))) {
+        const info = await this.head(key);
+        if (info?.etag === sent.etag) return info.etag;
+      }
       if (isConditional(options)) {
         if (isConditionFailed(error)) return undefined;
         // S3 wants the whole upload again then, which only the client can give.

@@ -25,6 +25,8 @@ const WAYS = bySize({ short: 2, long: 5 });
 const FAILING_WAYS = bySize({ short: 1, long: 5 });
 /** How many requests to S3 go wrong in one way before another way has its turn. */
 const ROUNDS = bySize({ short: 1, long: 8 });
+/** So often the work begins anew until something has suffered: which requests it takes is a matter of chance. */
+const TRIES = 30;
 /** More than the SDK tries: then the client has to come again. */
 const ALL_ATTEMPTS = 6;
 
@@ -148,12 +150,13 @@ describe('S3 that fails', () => {
       test(`with ${failure.title}, ${howOften}: every push and pull succeeds, or is told to come again`, async (t) => {
         const random = randomOf(t);
         let suffered = 0;
-        for (let round = 0; round < ROUNDS; round++) {
+        for (let round = 0; round < ROUNDS || (suffered === 0 && round < TRIES); round++) {
           for (const work of someWork(scene, random.branch(round), FAILING_WAYS)) {
             suffered += await failDuring(proxy, random, failure, times, work);
           }
         }
         t.diagnostic(`${suffered} requests to S3 suffered`);
+        assert.ok(suffered > 0);
         await assertWhole(t, scene);
       });
     }

@@ -355,6 +355,29 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
       assert.deepEqual(await unfinishedUploads(minio), []);
     });
 
+    for (const [title, sizeBytes] of [
+      ['a small stream', 1000],
+      ['a large stream', 30 * MiB],
+    ] as const) {
+      for (const isThere of [false, true]) {
+        test(`${title} knows its own object when the answer was lost${isThere ? ', and another’s of that size' : ''}`, async () => {
+          const at = freshKey();
+          const isLast = (request: SeenRequest) => request.conditional;
+          let other: string | undefined;
+          if (isThere)
+            other = await driver.putStream(
+              at,
+              zeros(sizeBytes, () => undefined, 1),
+            );
+          proxy.fail(isLast, { kind: 'lose-answer' });
+          const etag = await shaky.putStream(at, zeros(sizeBytes), { ifAbsent: true });
+          assert.equal((await driver.head(at))?.etag, other ?? etag);
+          assert.equal(etag === undefined, isThere);
+          assert.deepEqual(await unfinishedUploads(minio), []);
+        });
+      }
+    }
+
     test('a put that met another write is sent again', async () => {
       const at = freshKey();
       proxy.fail(isPut, { kind: 'refuse', status: 409, code: 'ConditionalRequestConflict' }, 2);
@@ -482,9 +505,13 @@ function isCompletion({ method, url }: SeenRequest): boolean {
   return method === 'POST' && url.includes('uploadId=');
 }
 
-async function* zeros(sizeBytes: number, onRead: (sizeBytes: number) => void = () => {}): AsyncGenerator<Uint8Array> {
+async function* zeros(
+  sizeBytes: number,
+  onRead: (sizeBytes: number) => void = () => {},
+  fill = 0,
+): AsyncGenerator<Uint8Array> {
   for (let left = sizeBytes; left > 0; left -= MiB) {
-    const chunk = new Uint8Array(Math.min(MiB, left));
+    const chunk = new Uint8Array(Math.min(MiB, left)).fill(fill);
     onRead(chunk.byteLength);
     yield chunk;
   }
