@@ -1,6 +1,7 @@
 import { type Context, Hono, type MiddlewareHandler, type Next } from 'hono';
 import { cors } from 'hono/cors';
 import { requestId } from 'hono/request-id';
+import { type AppAuth, identify, requireLogin } from './auth/identify.ts';
 import type { CorsConfig } from './config/config.ts';
 import { errorResponse, isOurFault } from './error-response.ts';
 import { RegistryError } from './errors.ts';
@@ -21,6 +22,8 @@ export type AppOptions = {
   /** Whether requests should come here: false while storage does not answer, or the process is about to end. */
   isReady: () => Promise<boolean>;
   settings: AppSettings;
+  /** Who may come in; absent for everybody. */
+  auth?: AppAuth;
   /** Runs around every request: an access log, say. */
   around?: MiddlewareHandler;
 };
@@ -49,7 +52,7 @@ export type AppSettings = {
 };
 
 /** Both protocols, and what whoever runs the registry asks it. Knows neither Lambda nor Node's server. */
-export function createApp({ registry, signer, log, isReady, settings, around }: AppOptions): Hono {
+export function createApp({ registry, signer, log, isReady, settings, auth, around }: AppOptions): Hono {
   const v1Options = { registry, isReady, ...settings, allow: authentication(settings.authentication, registry) };
   const v2Options = { registry, signer, storageRedirect: settings.storageRedirect };
   const app = new Hono().use(requestId());
@@ -59,10 +62,19 @@ export function createApp({ registry, signer, log, isReady, settings, around }: 
     .get('/', (c) => answer(c, settings.issue))
     .get('/healthz', (c) => c.json({ status: 'ok' }))
     .get('/readyz', async (c) => ((await isReady()) ? c.json({ status: 'ok' }) : c.json({ status: 'not ready' }, 503)));
+  if (auth) app.use(besides(isOpen, identify(auth))).use(besides(isOpen, requireLogin(auth)));
   if (settings.isReadOnly) app.use(refuseWrites);
   if (settings.authentication) app.use('/v2/*', refuseV2);
   app.onError(onError(log)).route('/', createV1(v1Options)).route('/', createV2(v2Options));
   return refuseTheRest(app, '');
+}
+
+/** What needs no login: the ping of v1, by which clients look for a registry, and uploads, whose sessions are permissions. */
+const isOpen = ({ req: { method, path } }: Context): boolean =>
+  path.endsWith('/_ping') || (method !== 'POST' && /^\/v2\/.+\/blobs\/uploads\/[^/]+$/.test(path));
+
+function besides(isOpen: (c: Context) => boolean, middleware: MiddlewareHandler): MiddlewareHandler {
+  return async (c, next) => (isOpen(c) ? await next() : await middleware(c, next));
 }
 
 /** The index knows v1's tokens only, so there is nobody to ask whether a v2 client may come in. */

@@ -1,6 +1,7 @@
 import { type KeyObject, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createApp } from './app.ts';
+import { openAuthenticator } from './auth/open.ts';
 import type { Config } from './config/config.ts';
 import type { JsonValue } from './json.ts';
 import { layout } from './layout.ts';
@@ -37,6 +38,12 @@ export async function serve(config: Config, { log, version }: { log: Log; versio
 
   if (config.storage.driver === 'local' && !isReadOnly) sweep(storage, log);
 
+  const { auth } = config;
+  const authenticator = auth && (await openAuthenticator(auth, { storage: config.storage, log }));
+  if (!auth && !isLoopback(config.host)) {
+    log.warning('there is no auth in the configuration: whoever reaches this address may read and write everything');
+  }
+
   const background = new Background(log);
   let isStopping = false;
   const app = createApp({
@@ -44,6 +51,7 @@ export async function serve(config: Config, { log, version }: { log: Log; versio
     signer: new SessionSigner(config.secretKey ?? randomBytes(32).toString('hex')),
     log,
     around: accessLog(log),
+    ...(auth && authenticator && { auth: { authenticator, realm: auth.realm } }),
     isReady: async () => !isStopping && (await answers(storage)),
     settings: {
       isReadOnly,
@@ -69,6 +77,10 @@ export async function serve(config: Config, { log, version }: { log: Log; versio
       await storage.close();
     },
   };
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(?:\.\d+){3}$/.test(host);
 }
 
 async function authenticationOf({ indexEndpoint, privilegedKey: path }: Config): Promise<AuthenticationOptions> {

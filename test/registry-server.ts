@@ -1,4 +1,5 @@
 import { type AppSettings, createApp } from '../lib/app.ts';
+import type { AppAuth } from '../lib/auth/identify.ts';
 import { createLog } from '../lib/log.ts';
 import { startNodeServer } from '../lib/node-server.ts';
 import { Background } from '../lib/registry/background.ts';
@@ -19,12 +20,13 @@ type TestSettings = Partial<AppSettings> & {
   v1Layers?: 'copy' | 'link';
   /** Whether the v1 view is made behind the requests that change a tag. */
   worksBehind?: boolean;
+  auth?: AppAuth;
 };
 
 /** The whole registry over some storage, in this process, on a free port. */
 export async function startRegistry(
   storage: StorageDriver,
-  { v1Layers = 'copy', worksBehind = true, ...settings }: TestSettings = {},
+  { v1Layers = 'copy', worksBehind = true, auth, ...settings }: TestSettings = {},
 ): Promise<RegistryServer> {
   const log = createLog('error', (line) => process.stderr.write(line));
   const background = new Background(log);
@@ -32,6 +34,7 @@ export async function startRegistry(
     registry: createRegistry(storage, { copiesLayers: v1Layers === 'copy', ...(worksBehind && { background }) }),
     signer: SIGNER,
     log,
+    ...(auth && { auth }),
     isReady: async () => true,
     settings: {
       isReadOnly: false,

@@ -1,4 +1,5 @@
 import type { S3DriverOptions } from '../storage/s3.ts';
+import { type AuthConfig, readAuth } from './auth.ts';
 import { HOST, type LogLevel, PORT } from './keys.ts';
 import { readS3Options } from './s3-options.ts';
 import type { Settings } from './settings.ts';
@@ -52,6 +53,8 @@ export type Config = {
   secretKey: string | undefined;
   /** Search is on if there is one; which is all the same. */
   searchBackend: string | undefined;
+  /** Who may come in; undefined for everybody. */
+  auth: AuthConfig | undefined;
   mirroring: MirroringConfig | undefined;
   cors: CorsConfig | undefined;
 };
@@ -79,6 +82,7 @@ export function readConfig(settings: Settings, file: string, flavor: string | un
     privilegedKey: settings.get('privileged_key'),
     secretKey: settings.get('secret_key'),
     searchBackend: readSearchBackend(settings),
+    auth: readAuth(settings, storage),
     mirroring: readMirroring(settings),
     cors: readCors(settings),
   };

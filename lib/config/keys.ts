@@ -6,6 +6,7 @@ import {
   choice,
   integer,
   list,
+  mapOf,
   matching,
   orOff,
   text,
@@ -69,6 +70,11 @@ const callingFormat = choice<CallingFormat>(
   ),
 );
 
+const htpasswd = matching(
+  /^(?:(?!s3:|arn:).+|s3:\/\/[^/]*\/.+|arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d*:secret:.+)$/,
+  "a path, s3://bucket/key, s3:///key in the registry's own bucket, or the ARN of a secret in Secrets Manager",
+);
+
 const bucket = matching(/^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$/, 'the name of a bucket');
 
 export const USED_KEYS = {
@@ -87,6 +93,13 @@ export const USED_KEYS = {
   privileged_key: optional(orOff(text)),
   secret_key: secret(text),
   search_backend: optional(orOff(text)),
+
+  'auth.htpasswd': optional(htpasswd),
+  'auth.realm': withDefault(
+    matching(/^[\x20\x21\x23-\x5b\x5d-\x7e]{1,100}$/, 'a text of ASCII characters without " and \\'),
+    'Stowage',
+  ),
+  'auth.groups': optional(mapOf(list)),
 
   'mirroring.source': optional(orOff(url)),
   'mirroring.source_index': optional(orOff(url)),

@@ -55,6 +55,14 @@ export class Settings {
     return isPlaceholder(this.#find(name));
   }
 
+  /** True if this is a map of keys, even if none of them holds a value; false if it is off. @throws ConfigError */
+  isMap(outer: string): boolean {
+    const node = this.#root.get(outer);
+    const map = node && this.#parsing(`${this.#file}: ${outer}`, node, parsed);
+    if (isMap(map)) return true;
+    return isOff(map) ? false : this.fail(outer, 'must be a map of keys, or null');
+  }
+
   warn(name: string, problem: string): void {
     this.warnings.push(`${this.#file}: ${name} ${problem}`);
   }

@@ -100,6 +100,21 @@ export const list: ValueType<string[]> = {
   },
 };
 
+/** A map whose keys are the operator's own. */
+export function mapOf<T>(type: ValueType<T>): ValueType<Record<string, T>> {
+  return {
+    allowed: `a map, each value ${type.allowed}`,
+    parse(node) {
+      const value = parsed(node);
+      if (isNull(value)) return null;
+      if (!isMap(value)) return undefined;
+      const entries = [...value].map(([key, item]) => [key, type.parse(item)] as const);
+      if (entries.some(([, item]) => item === undefined || item === null)) return undefined;
+      return Object.fromEntries(entries) as Record<string, T>;
+    },
+  };
+}
+
 /** A type for keys that old files switch off with `false` where null is meant. */
 export function orOff<T>(type: ValueType<T>): ValueType<T> {
   return { ...type, parse: (node) => (isOff(node) ? null : type.parse(node)) };

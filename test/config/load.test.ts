@@ -329,6 +329,7 @@ describe('57: each key has one type', () => {
       privilegedKey: undefined,
       secretKey: undefined,
       searchBackend: undefined,
+      auth: undefined,
       mirroring: undefined,
       cors: undefined,
     });

@@ -1,0 +1,82 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
+import { RegistryError } from '../errors.ts';
+import { isPassword } from './bcrypt.ts';
+import type { Users } from './users.ts';
+
+/** How long a login that was right need not be computed again. A changed or removed password counts at once. */
+const REMEMBERED_MS = 5 * 60_000;
+const MAX_REMEMBERED = 1000;
+
+/** Each takes 60 ms and more of the only thread there is: more than these would make everybody wait for seconds. */
+const MAX_UNDER_WAY = 32;
+
+type Login = { hash: string; isRight: Promise<boolean>; until: number };
+
+/** Checks passwords. Clients send theirs with each request, and several at once, so what was right is kept in mind. */
+export class PasswordLogins {
+  readonly #users: Users;
+  /** Nobody who reads this process's memory finds passwords, or what could be tried out against a list of them. */
+  readonly #key = randomBytes(32);
+  readonly #remembered = new Map<string, Login>();
+  #underWay = 0;
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(users: Users) {
+    this.#users = users;
+  }
+
+  /**
+   * Whether this is the user's password. Takes as long for a user that does not exist.
+   * @throws RegistryError TOOMANYREQUESTS
+   */
+  async isRight(name: string, password: string): Promise<boolean> {
+    const hash = await this.#users.hashOf(name);
+    const key = this.#keyOf(name, password);
+    const known = this.#remembered.get(key);
+    if (known && known.hash === hash && known.until > Date.now()) return await known.isRight;
+    const isRight = this.#compare(password, hash);
+    this.#remember(key, { hash, isRight, until: Date.now() + REMEMBERED_MS });
+    try {
+      if (await isRight) return true;
+    } catch (error) {
+      this.#remembered.delete(key);
+      throw error;
+    }
+    this.#remembered.delete(key); // wrong ones are many, and would push out the right ones
+    return false;
+  }
+
+  async #compare(password: string, hash: string): Promise<boolean> {
+    if (this.#underWay >= MAX_UNDER_WAY) {
+      throw new RegistryError('TOOMANYREQUESTS', 'too many logins at once, try again', {
+        headers: { 'Retry-After': '2' },
+      });
+    }
+    this.#underWay++;
+    // One after the other, and between two of them whatever else there is to do.
+    const result = this.#last.then(() => setImmediate()).then(() => isPassword(password, hash));
+    this.#last = result.then(noop, noop);
+    try {
+      return await result;
+    } finally {
+      this.#underWay--;
+    }
+  }
+
+  #remember(key: string, login: Login): void {
+    const [oldest] = this.#remembered.keys();
+    if (this.#remembered.size >= MAX_REMEMBERED && oldest !== undefined) this.#remembered.delete(oldest);
+    this.#remembered.set(key, login);
+  }
+
+  #keyOf(name: string, password: string): string {
+    return createHmac('sha256', this.#key)
+      .update(JSON.stringify([name, password]))
+      .digest('base64');
+  }
+}
+
+function noop(): void {
+  // the outcome of a login is its caller's
+}
