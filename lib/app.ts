@@ -1,7 +1,7 @@
 import { type Context, Hono, type MiddlewareHandler, type Next } from 'hono';
 import { cors } from 'hono/cors';
 import { requestId } from 'hono/request-id';
-import { type AppAuth, identify, requireLogin } from './auth/identify.ts';
+import type { Auth } from './auth/open.ts';
 import type { CorsConfig } from './config/config.ts';
 import { errorResponse, isOurFault } from './error-response.ts';
 import { RegistryError } from './errors.ts';
@@ -13,6 +13,7 @@ import type { SessionSigner } from './registry/upload-session.ts';
 import { answer } from './v1/answers.ts';
 import { createV1 } from './v1/app.ts';
 import { type AuthenticationOptions, authentication } from './v1/authentication.ts';
+import { permissions } from './v1/permissions.ts';
 import { createV2 } from './v2/app.ts';
 
 export type AppOptions = {
@@ -22,8 +23,8 @@ export type AppOptions = {
   /** Whether requests should come here: false while storage does not answer, or the process is about to end. */
   isReady: () => Promise<boolean>;
   settings: AppSettings;
-  /** Who may come in; absent for everybody. */
-  auth?: AppAuth;
+  /** Who may do what. */
+  auth: Auth;
   /** Runs around every request: an access log, say. */
   around?: MiddlewareHandler;
 };
@@ -53,16 +54,21 @@ export type AppSettings = {
 
 /** Both protocols, and what whoever runs the registry asks it. Knows neither Lambda nor Node's server. */
 export function createApp({ registry, signer, log, isReady, settings, auth, around }: AppOptions): Hono {
-  const v1Options = { registry, isReady, ...settings, allow: authentication(settings.authentication, registry) };
-  const v2Options = { registry, signer, storageRedirect: settings.storageRedirect };
+  const { gate, v1Tokens } = auth;
+  const allow = settings.authentication
+    ? authentication(settings.authentication, registry)
+    : permissions(gate, registry);
+  const v1Options = { registry, isReady, gate, ...settings, allow, ...(v1Tokens && { tokens: v1Tokens }) };
+  const v2Options = { registry, signer, gate, storageRedirect: settings.storageRedirect };
   const app = new Hono().use(requestId());
+  const identify = besides(isOpen, gate.identify);
   if (around) app.use(around);
   if (settings.cors) app.use(corsOf(settings.cors));
   app
     .get('/', (c) => answer(c, settings.issue))
     .get('/healthz', (c) => c.json({ status: 'ok' }))
     .get('/readyz', async (c) => ((await isReady()) ? c.json({ status: 'ok' }) : c.json({ status: 'not ready' }, 503)));
-  if (auth) app.use(besides(isOpen, identify(auth))).use(besides(isOpen, requireLogin(auth)));
+  app.use('/v1/*', identify).use('/v2/*', identify);
   if (settings.isReadOnly) app.use(refuseWrites);
   if (settings.authentication) app.use('/v2/*', refuseV2);
   app.onError(onError(log)).route('/', createV1(v1Options)).route('/', createV2(v2Options));

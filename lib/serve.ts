@@ -1,8 +1,10 @@
 import { type KeyObject, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createApp } from './app.ts';
-import { openAuthenticator } from './auth/open.ts';
+import { Keys } from './auth/keys.ts';
+import { openAuth } from './auth/open.ts';
 import type { Config } from './config/config.ts';
+import { immutabilityOf } from './config/immutable-tags.ts';
 import type { JsonValue } from './json.ts';
 import { layout } from './layout.ts';
 import { mayWrite } from './layout-version.ts';
@@ -33,25 +35,34 @@ export async function serve(config: Config, { log, version }: { log: Log; versio
   if (isReadOnly) log.warning('a newer Stowage writes to this storage; this one is too old to, and serves reads only');
   if (config.mirroring) log.warning('mirroring.source is set, but has no effect in this version');
   if (!config.secretKey && config.storage.driver === 's3') {
-    log.warning('secret_key is not set: an upload can only be continued by this process, and not after a restart');
+    log.warning('secret_key is not set: uploads and tokens are valid in this process only, and not after a restart');
   }
 
   if (config.storage.driver === 'local' && !isReadOnly) sweep(storage, log);
 
-  const { auth } = config;
-  const authenticator = auth && (await openAuthenticator(auth, { storage: config.storage, log }));
-  if (!auth && !isLoopback(config.host)) {
+  const secret = config.secretKey ?? randomBytes(32).toString('hex');
+  const auth = await openAuth(config.auth, {
+    storage: config.storage,
+    keys: new Keys(secret, config.secretKeyPrevious),
+    log,
+    audit: (entry) => log.audit(entry),
+  });
+  if (!config.auth && !isLoopback(config.host)) {
     log.warning('there is no auth in the configuration: whoever reaches this address may read and write everything');
   }
 
   const background = new Background(log);
   let isStopping = false;
   const app = createApp({
-    registry: createRegistry(storage, { copiesLayers: config.v1Layers === 'copy', background }),
-    signer: new SessionSigner(config.secretKey ?? randomBytes(32).toString('hex')),
+    registry: createRegistry(storage, {
+      copiesLayers: config.v1Layers === 'copy',
+      background,
+      isImmutable: immutabilityOf(config.immutableTags),
+    }),
+    signer: new SessionSigner(secret, config.secretKeyPrevious),
     log,
     around: accessLog(log),
-    ...(auth && authenticator && { auth: { authenticator, realm: auth.realm } }),
+    auth,
     isReady: async () => !isStopping && (await answers(storage)),
     settings: {
       isReadOnly,

@@ -1,5 +1,6 @@
 import { type AppSettings, createApp } from '../lib/app.ts';
-import type { AppAuth } from '../lib/auth/identify.ts';
+import { Gate } from '../lib/auth/gate.ts';
+import type { Auth } from '../lib/auth/open.ts';
 import { createLog } from '../lib/log.ts';
 import { startNodeServer } from '../lib/node-server.ts';
 import { Background } from '../lib/registry/background.ts';
@@ -20,21 +21,26 @@ type TestSettings = Partial<AppSettings> & {
   v1Layers?: 'copy' | 'link';
   /** Whether the v1 view is made behind the requests that change a tag. */
   worksBehind?: boolean;
-  auth?: AppAuth;
+  auth?: Auth;
+  isImmutable?: (repository: string, tag: string) => boolean;
 };
 
 /** The whole registry over some storage, in this process, on a free port. */
 export async function startRegistry(
   storage: StorageDriver,
-  { v1Layers = 'copy', worksBehind = true, auth, ...settings }: TestSettings = {},
+  { v1Layers = 'copy', worksBehind = true, auth = { gate: Gate.open() }, isImmutable, ...settings }: TestSettings = {},
 ): Promise<RegistryServer> {
   const log = createLog('error', (line) => process.stderr.write(line));
   const background = new Background(log);
   const app = createApp({
-    registry: createRegistry(storage, { copiesLayers: v1Layers === 'copy', ...(worksBehind && { background }) }),
+    registry: createRegistry(storage, {
+      copiesLayers: v1Layers === 'copy',
+      ...(worksBehind && { background }),
+      ...(isImmutable && { isImmutable }),
+    }),
     signer: SIGNER,
     log,
-    ...(auth && { auth }),
+    auth,
     isReady: async () => true,
     settings: {
       isReadOnly: false,

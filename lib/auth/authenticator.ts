@@ -1,9 +1,11 @@
 import { RegistryError } from '../errors.ts';
 import { ANONYMOUS, type Caller } from './caller.ts';
 import type { PasswordLogins } from './password-logins.ts';
+import type { V1Tokens } from './v1-tokens.ts';
 
 export type AuthenticatorOptions = {
   passwords?: PasswordLogins;
+  v1Tokens?: V1Tokens;
   /** The members of each group. */
   groups: Readonly<Record<string, readonly string[]>>;
 };
@@ -11,10 +13,12 @@ export type AuthenticatorOptions = {
 /** Tells from an `Authorization` who sends a request. What they may do is asked elsewhere. */
 export class Authenticator {
   readonly #passwords: PasswordLogins | undefined;
+  readonly #v1Tokens: V1Tokens | undefined;
   readonly #groups: AuthenticatorOptions['groups'];
 
-  constructor({ passwords, groups }: AuthenticatorOptions) {
+  constructor({ passwords, v1Tokens, groups }: AuthenticatorOptions) {
     this.#passwords = passwords;
+    this.#v1Tokens = v1Tokens;
     this.#groups = groups;
   }
 
@@ -26,8 +30,9 @@ export class Authenticator {
     const [, scheme = '', credentials = ''] = /^\s*(\S+)\s*(.*?)\s*$/.exec(authorization ?? '') ?? [];
     switch (scheme.toLowerCase()) {
       case '':
-      case 'token':
         return ANONYMOUS;
+      case 'token':
+        return this.#v1Token(credentials);
       case 'basic':
         return await this.#basic(credentials);
       default:
@@ -45,6 +50,13 @@ export class Authenticator {
       throw new RegistryError('UNAUTHORIZED', 'wrong user name or password');
     }
     return this.#user(name);
+  }
+
+  #v1Token(credentials: string): Caller {
+    if (credentials === '') return ANONYMOUS; // of a docker that has got none
+    const caller = this.#v1Tokens?.read(credentials);
+    if (!caller) throw new RegistryError('UNAUTHORIZED', 'this token is not valid, or no longer');
+    return caller;
   }
 
   #user(name: string): Caller {

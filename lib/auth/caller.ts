@@ -20,6 +20,8 @@ export type TokenBearer = {
   grants: Grant[];
   /** What was asked for together with `grants` and refused: to ask again would not help. */
   refused?: { repository: string; actions: Action[] }[];
+  /** Nobody gets another token for this bearer: a robot has but one. */
+  isFinal?: true;
   /** Whose repositories the token allows to list, if it was made for that. */
   lists?: User | Anonymous | TokenBearer;
 };
@@ -31,4 +33,10 @@ export const ANONYMOUS: Anonymous = { kind: 'anonymous' };
 /** Whether anything was shown that tells this caller from anybody else. */
 export function isAnonymous(caller: Caller): boolean {
   return caller.kind === 'anonymous' || (caller.kind === 'token' && caller.subject === '');
+}
+
+/** How the log and messages name a caller. */
+export function nameOf(caller: Caller): string {
+  if (caller.kind === 'user') return caller.name;
+  return (caller.kind === 'token' && caller.subject) || 'anonymous';
 }

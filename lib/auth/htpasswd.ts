@@ -36,10 +36,16 @@ export function parseHtpasswd(text: string): Htpasswd {
 
 function problemOf(name: string, hash: string): string | undefined {
   if (name === '') return 'is not of the form name:hash';
+  if (!isUserName(name)) return `${JSON.stringify(name.slice(0, 64))} cannot be a user's name`;
   const cost = costOf(hash);
   if (cost === undefined) return `the password of ${name} is not hashed by bcrypt (htpasswd -B), so it opens nothing`;
   if (cost > MAX_COST) return `the password of ${name} is hashed with cost ${cost}; allowed: up to ${MAX_COST}`;
   return undefined;
+}
+
+/** Neither a word of the access rules, nor too long or strange for a log or a key. */
+export function isUserName(name: string): boolean {
+  return name !== 'anonymous' && /^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$/.test(name);
 }
 
 /** The logarithm of the number of rounds; `undefined` if this is no hash of bcrypt. */

@@ -1,3 +1,4 @@
+import type { AccessRule } from '../auth/permissions.ts';
 import type { StorageConfig } from './config.ts';
 import type { Settings } from './settings.ts';
 
@@ -13,6 +14,10 @@ export type AuthConfig = {
   realm: string;
   /** The members of each group. */
   groups: Record<string, string[]>;
+  /** Who may do what; without rules whoever has logged in may do everything. */
+  rules: AccessRule[] | undefined;
+  /** Origin under which clients reach the registry, where a request does not tell. */
+  publicUrl: string | undefined;
 };
 
 const S3_URL = /^s3:\/\/([^/]*)\/(.+)$/;
@@ -23,15 +28,27 @@ const S3_URL = /^s3:\/\/([^/]*)\/(.+)$/;
  * @throws ConfigError
  */
 export function readAuth(settings: Settings, storage: StorageConfig): AuthConfig | undefined {
-  if (!settings.isMap('auth')) return undefined;
+  const rules = settings.get('access');
+  if (!settings.isMap('auth')) {
+    if (rules)
+      settings.fail('access', 'needs auth: without it nobody is asked who they are, and everybody may do everything');
+    return undefined;
+  }
+  if (!settings.get('standalone')) {
+    settings.fail('auth', 'needs standalone: true; a registry with an index elsewhere leaves it to that');
+  }
   const htpasswd = settings.get('auth.htpasswd');
   if (htpasswd === undefined) {
     settings.fail('auth', 'names nobody who may log in; set auth.htpasswd, or auth to null for an open registry');
   }
+  const groups = settings.get('auth.groups', {});
+  warnOfRules(rules ?? [], groups, settings);
   return {
     htpasswd: placeOf(htpasswd, settings, storage),
     realm: settings.get('auth.realm'),
-    groups: settings.get('auth.groups', {}),
+    groups,
+    rules,
+    publicUrl: settings.get('auth.public_url'),
   };
 }
 
@@ -42,4 +59,16 @@ function placeOf(text: string, settings: Settings, storage: StorageConfig): Htpa
   if (bucket) return { kind: 'object', bucket, key };
   if (storage.driver === 's3') return { kind: 'object', bucket: storage.options.bucket, key };
   return settings.fail('auth.htpasswd', "names an object of the registry's own bucket; it needs storage: s3");
+}
+
+/** What is allowed, but hardly meant. */
+function warnOfRules(rules: readonly AccessRule[], groups: Record<string, string[]>, settings: Settings): void {
+  for (const [index, rule] of rules.entries()) {
+    const unknown = rule.groups.filter((group) => !Object.hasOwn(groups, group));
+    for (const group of unknown)
+      settings.warn('access', `rule ${index + 1} names the group ${group}, which has no members`);
+    if (rule.effect === 'allows' && rule.actions.includes('push') && !rule.actions.includes('pull')) {
+      settings.warn('access', `rule ${index + 1} allows push without pull, but clients look before they push`);
+    }
+  }
 }

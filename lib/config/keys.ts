@@ -1,5 +1,7 @@
 // Every key that docker-registry 0.6.5 to 0.9.1 knew, in any of its drivers and samples. A dot stands for a nested map.
 // docs/configuration.md explains them.
+import { accessRules } from './access-rules.ts';
+import { immutableTags } from './immutable-tags.ts';
 import {
   anything,
   boolean,
@@ -92,6 +94,7 @@ export const USED_KEYS = {
   registry_endpoints: optional(orOff(textOrList)),
   privileged_key: optional(orOff(text)),
   secret_key: secret(text),
+  secret_key_previous: { ...optional(list), isSecret: true },
   search_backend: optional(orOff(text)),
 
   'auth.htpasswd': optional(htpasswd),
@@ -100,6 +103,9 @@ export const USED_KEYS = {
     'Stowage',
   ),
   'auth.groups': optional(mapOf(list)),
+  'auth.public_url': optional(orOff(url)),
+  access: optional(accessRules),
+  immutable_tags: optional(immutableTags),
 
   'mirroring.source': optional(orOff(url)),
   'mirroring.source_index': optional(orOff(url)),

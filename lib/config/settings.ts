@@ -3,7 +3,7 @@ import { ConfigError } from './config-error.ts';
 import { expandEnv } from './expand-env.ts';
 import { type KeyName, UNUSED_KEYS, USED_KEYS, type UsedKey, type ValueOf } from './keys.ts';
 import { fromWhere, MASK, maskPasswords, originOf, show } from './shown-values.ts';
-import { isOff, isPlaceholder, PLACEHOLDER } from './value-types.ts';
+import { isOff, isPlaceholder, NotAllowedError, PLACEHOLDER } from './value-types.ts';
 import { isMap, isScalar, parsed, YamlError, type YamlMap, type YamlNode } from './yaml.ts';
 
 /** A value in effect and where it came from, as `stowage config` shows it. Secrets are masked already. */
@@ -119,6 +119,7 @@ export class Settings {
     try {
       return parse(node);
     } catch (error) {
+      if (error instanceof NotAllowedError) throw new ConfigError(`${where}${fromWhere(node)}: ${error.message}`);
       if (!(error instanceof YamlError)) throw error;
       throw new ConfigError(`${where}${fromWhere(node)} is not valid YAML: ${error.message}`, { cause: error });
     }

@@ -4,10 +4,15 @@ import { isMap, isScalar, parsed, parseYaml, plainValue, type Scalar, toData, ty
 /** The text that the old samples hold where a value of one's own belongs. */
 export const PLACEHOLDER = 'REPLACEME';
 
+/** What a type has to say of a value beyond that it is not allowed. The message names no secret. */
+export class NotAllowedError extends Error {
+  override readonly name = 'NotAllowedError';
+}
+
 export type ValueType<T> = {
   /** For the error message: `true or false`. */
   readonly allowed: string;
-  /** `null` where nothing is set, `undefined` for what is not allowed. @throws YamlError */
+  /** `null` where nothing is set, `undefined` for what is not allowed. @throws YamlError; NotAllowedError */
   parse(node: YamlNode): T | null | undefined;
 };
 

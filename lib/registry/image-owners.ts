@@ -21,6 +21,21 @@ export class ImageOwners {
     return owners;
   }
 
+  /** Whether this user has pushed the image. One storage request. */
+  async isPusher(pusher: string, id: ImageId): Promise<boolean> {
+    return (await this.#storage.head(layout.imagePusher(id, pusher))) !== undefined;
+  }
+
+  /** One storage request. */
+  async addPusher(pusher: string, id: ImageId): Promise<void> {
+    await this.#storage.put(layout.imagePusher(id, pusher), new Uint8Array());
+  }
+
+  /** One storage request. */
+  async removePusher(pusher: string, id: ImageId): Promise<void> {
+    await this.#storage.delete(layout.imagePusher(id, pusher));
+  }
+
   /** Notes that the repository uses these images. One storage request for each, side by side. */
   async add(repository: RepositoryName, images: readonly ImageId[]): Promise<void> {
     await mapConcurrently(images, (id) => this.#storage.put(layout.imageOwner(id, repository), new Uint8Array()));

@@ -21,5 +21,7 @@ export function createV2(options: V2Options): Hono {
     .route('/', manifestRoutes(options))
     .route('/', uploadRoutes(options))
     .route('/', blobRoutes(options));
-  return new Hono().on('GET', ['/v2', '/v2/'], (c) => c.json({})).route('/v2', refuseTheRest(routes, '/v2'));
+  return new Hono()
+    .on('GET', ['/v2', '/v2/'], options.gate.login, (c) => c.json({}))
+    .route('/v2', refuseTheRest(routes, '/v2'));
 }

@@ -1,3 +1,4 @@
+import type { Gate } from '../auth/gate.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { SessionSigner } from '../registry/upload-session.ts';
 
@@ -5,6 +6,8 @@ import type { SessionSigner } from '../registry/upload-session.ts';
 export type V2Options = {
   registry: Registry;
   signer: SessionSigner;
+  /** Who may do what. */
+  gate: Gate;
   /** Whether clients fetch blobs from storage itself, where storage has URLs. */
   storageRedirect: boolean;
 };

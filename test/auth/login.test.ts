@@ -1,28 +1,15 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { Authenticator } from '../../lib/auth/authenticator.ts';
-import { hashPassword } from '../../lib/auth/bcrypt.ts';
-import { PasswordLogins } from '../../lib/auth/password-logins.ts';
-import { Users } from '../../lib/auth/users.ts';
-import { createLog } from '../../lib/log.ts';
 import { type RegistryServer, startRegistry } from '../registry-server.ts';
 import { type OpenedStorage, openFiles } from '../storage/open.ts';
-import { MemorySource } from './memory-source.ts';
-
-const basic = (text: string) => ({ Authorization: `Basic ${Buffer.from(text).toString('base64')}` });
+import { basic, openTestAuth } from './test-auth.ts';
 
 describe('a registry with users', () => {
   let storage: OpenedStorage;
   let server: RegistryServer;
   before(async () => {
     storage = await openFiles();
-    const source = new MemorySource(`alice:${await hashPassword('right', 4)}`);
-    const users = await Users.open(
-      source,
-      createLog('error', () => true),
-    );
-    const authenticator = new Authenticator({ passwords: new PasswordLogins(users), groups: {} });
-    server = await startRegistry(storage.driver, { auth: { authenticator, realm: 'Ours' } });
+    server = await startRegistry(storage.driver, { auth: await openTestAuth({ users: ['alice'] }) });
   });
   after(async () => {
     await server.stop();
@@ -35,9 +22,10 @@ describe('a registry with users', () => {
   for (const [path, headers] of [
     ['/v2/', {}],
     ['/v2', {}],
-    ['/v2/', basic('alice:wrong')],
+    ['/v2/', basic('alice', 'wrong')],
     ['/v2/_catalog', {}],
     ['/v2/a/b/tags/list', {}],
+    ['/v2/nowhere', basic('alice', 'wrong')],
   ] as const) {
     it(`v2: ${path} ${'Authorization' in headers ? 'with a wrong password' : 'without one'} is challenged`, async () => {
       const response = await fetch(new URL(path, server.url), { headers });
@@ -56,13 +44,13 @@ describe('a registry with users', () => {
     assert.equal(response.status, 401);
     assert.equal(response.headers.get('WWW-Authenticate'), 'Basic realm="Ours"');
     assert.deepEqual(await response.json(), { error: 'log in first' });
-    assert.equal(await status('/v1/users/', basic('alice:right')), 200);
+    assert.equal(await status('/v1/users/', basic('alice')), 200);
     assert.equal(await status('/v1/_ping'), 200);
     assert.equal(await status('/healthz'), 200);
   });
 
   it('v2: who has logged in comes in', async () => {
-    assert.equal(await status('/v2/', basic('alice:right')), 200);
-    assert.equal(await status('/v2/_catalog', basic('alice:right')), 200);
+    assert.equal(await status('/v2/', basic('alice')), 200);
+    assert.equal(await status('/v2/_catalog', basic('alice')), 200);
   });
 });

@@ -17,6 +17,8 @@ test('a path is all that is needed; the rest has defaults', () => {
     htpasswd: { kind: 'file', path: './users' },
     realm: 'Stowage',
     groups: {},
+    rules: undefined,
+    publicUrl: undefined,
   });
 });
 
@@ -28,6 +30,8 @@ test('the whole section may come from a variable', () => {
     htpasswd: { kind: 'file', path: '/run/users' },
     realm: 'Ours',
     groups: { devs: ['alice', 'bob'], ops: ['carl'] },
+    rules: undefined,
+    publicUrl: undefined,
   });
 });
 
@@ -67,4 +71,90 @@ for (const [title, auth, message] of [
 test('a key that auth does not know is named', () => {
   const { warnings } = loadKeys({ auth: { htpasswd: 'x', relm: 'y' } });
   assert.deepEqual(warnings, [`${textFile}: auth.relm is not a known key and is ignored; did you mean auth.realm?`]);
+});
+
+const rulesOf = (access: unknown, env?: Record<string, string>) =>
+  loadKeys({ auth: { htpasswd: 'x', groups: { devs: 'alice' } }, access }, env).config.auth?.rules;
+
+test('access is a list of rules, in the file or in a variable', () => {
+  const rules = [
+    { repositories: ['team/*', 'app'], users: [], groups: ['devs'], effect: 'allows', actions: ['pull', 'push'] },
+    { repositories: ['*'], users: ['anonymous'], groups: [], effect: 'denies', actions: ['pull', 'push', 'delete'] },
+  ];
+  const text =
+    "[{repositories: 'team/*, app', groups: devs, actions: [pull, push]}, {repositories: '*', users: anonymous, deny: '*'}]";
+  assert.deepEqual(rulesOf(text), rules);
+  assert.deepEqual(rulesOf('_env:ACCESS', { ACCESS: text }), rules);
+  assert.equal(rulesOf('_env:ACCESS'), undefined);
+  assert.deepEqual(rulesOf('[]'), [], 'no rule is not the same as no rules');
+});
+
+for (const [title, rule, message] of [
+  ['that is a text', 'pull', /rule 1 is not a map/],
+  [
+    'with a key nobody knows',
+    { repositories: 'a', user: 'x', actions: 'pull' },
+    /rule 1 has user; allowed: repositories, users/,
+  ],
+  ['without repositories', { users: 'x', actions: 'pull' }, /rule 1 names no repositories/],
+  [
+    'with repositories that are a map',
+    { repositories: {}, users: 'x', actions: 'pull' },
+    /rule 1 has repositories that are/,
+  ],
+  ['for nobody', { repositories: 'a', actions: 'pull' }, /rule 1 names nobody/],
+  [
+    'for a variable that was not set',
+    { repositories: 'a', users: '_env:U', actions: 'pull' },
+    /rule 1 has users that are/,
+  ],
+  ['without actions', { repositories: 'a', users: 'x' }, /rule 1 must have actions, which it allows, or deny/],
+  ['with both', { repositories: 'a', users: 'x', actions: 'pull', deny: 'push' }, /rule 1 must have actions/],
+  [
+    'with an action nobody knows',
+    { repositories: 'a', users: 'x', actions: 'psh' },
+    /rule 1 has actions psh; allowed: pull, push, delete/,
+  ],
+  ['with no action in the list', { repositories: 'a', users: 'x', actions: [] }, /rule 1 has no actions/],
+] as const) {
+  test(`a rule ${title} stops the start`, () => {
+    const error = messageOf(() => rulesOf([rule]));
+    assert.ok(error.startsWith(`${textFile}: access: `), error);
+    assert.match(error, message);
+  });
+}
+
+test('rules without auth stop the start, and so does auth beside an index elsewhere', () => {
+  const access = [{ repositories: '*', users: '*', actions: '*' }];
+  assert.match(
+    messageOf(() => loadKeys({ access })),
+    /access needs auth/,
+  );
+  assert.match(
+    messageOf(() => loadKeys({ auth: { htpasswd: 'x' }, standalone: false })),
+    /auth needs standalone: true/,
+  );
+});
+
+test('a rule that can hardly be meant is named', () => {
+  const access = [{ repositories: '*', groups: 'dev', actions: 'push' }];
+  const { warnings } = loadKeys({ auth: { htpasswd: 'x', groups: { devs: 'alice' } }, access });
+  assert.deepEqual(warnings, [
+    `${textFile}: access rule 1 names the group dev, which has no members`,
+    `${textFile}: access rule 1 allows push without pull, but clients look before they push`,
+  ]);
+});
+
+test('immutable tags are pairs of patterns', () => {
+  assert.deepEqual(loadKeys({ immutable_tags: ['team/*:v*', '*:*'] }).config.immutableTags, [
+    { repositories: 'team/*', tags: 'v*' },
+    { repositories: '*', tags: '*' },
+  ]);
+  for (const wrong of ['team/*', 'a:b:c', ':v', 'a:']) {
+    assert.match(
+      messageOf(() => loadKeys({ immutable_tags: [wrong] })),
+      /immutable_tags: ".*" is not of the form/,
+      wrong,
+    );
+  }
 });

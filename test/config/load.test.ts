@@ -328,8 +328,10 @@ describe('57: each key has one type', () => {
       registryEndpoints: undefined,
       privilegedKey: undefined,
       secretKey: undefined,
+      secretKeyPrevious: [],
       searchBackend: undefined,
       auth: undefined,
+      immutableTags: [],
       mirroring: undefined,
       cors: undefined,
     });
