@@ -54,12 +54,13 @@ export type AppSettings = {
 
 /** Both protocols, and what whoever runs the registry asks it. Knows neither Lambda nor Node's server. */
 export function createApp({ registry, signer, log, isReady, settings, auth, around }: AppOptions): Hono {
-  const { gate, v1Tokens } = auth;
+  const { gate, tokens } = auth;
   const allow = settings.authentication
     ? authentication(settings.authentication, registry)
     : permissions(gate, registry);
-  const v1Options = { registry, isReady, gate, ...settings, allow, ...(v1Tokens && { tokens: v1Tokens }) };
-  const v2Options = { registry, signer, gate, storageRedirect: settings.storageRedirect };
+  const v1Options = { registry, isReady, gate, ...settings, allow, ...(tokens && { tokens: tokens.v1 }) };
+  const { storageRedirect } = settings;
+  const v2Options = { registry, signer, gate, storageRedirect, ...(tokens && { tokenService: tokens.service }) };
   const app = new Hono().use(requestId());
   const identify = besides(isOpen, gate.identify);
   if (around) app.use(around);

@@ -18,6 +18,7 @@
 //  oci/images/<id>/view.json                                    this v1 image was made from a v2 manifest
 //  oci/images/<id>/repositories/<ns>%2F<repo>                   empty: this repository uses the image
 //  oci/images/<id>/pushers/user_<name>                          empty: this user has pushed the image
+//  oci/robots/<uuid>.json                                       what the holder of a robot's token may do
 import type { Digest, ImageId, RepositoryName, Tag } from './names.ts';
 import { algorithmOf, hexOf, namespaceOf, quotePlus, repositoryPartOf, unquotePlus } from './names.ts';
 
@@ -80,6 +81,8 @@ export const layout = {
   uploadScrap: (uuid: string) => at('oci/uploads', uuid),
   condemnedBlob: (digest: Digest) => at('oci/condemned', algorithmOf(digest), hexOf(digest)),
   condemnedInRepository: (repository: RepositoryName) => at('oci/repositories', partsOf(repository), 'condemned.json'),
+  robots: () => folder('oci/robots'),
+  robot: (id: string) => at('oci/robots', `${id}.json`),
   imageLayerDescriptor: (id: ImageId) => at('oci/images', id, 'layer.json'),
   imageView: (id: ImageId) => at('oci/images', id, 'view.json'),
   imageOwners: (id: ImageId) => folder('oci/images', id, 'repositories'),

@@ -43,6 +43,7 @@ export async function serve(config: Config, { log, version }: { log: Log; versio
   const secret = config.secretKey ?? randomBytes(32).toString('hex');
   const auth = await openAuth(config.auth, {
     storage: config.storage,
+    driver: storage,
     keys: new Keys(secret, config.secretKeyPrevious),
     log,
     audit: (entry) => log.audit(entry),

@@ -1,25 +1,25 @@
 import { RegistryError } from '../errors.ts';
+import type { AccessTokens } from './access-tokens.ts';
 import { ANONYMOUS, type Caller } from './caller.ts';
 import type { PasswordLogins } from './password-logins.ts';
+import { ROBOT_USER, type Robots } from './robots.ts';
 import type { V1Tokens } from './v1-tokens.ts';
 
 export type AuthenticatorOptions = {
   passwords?: PasswordLogins;
-  v1Tokens?: V1Tokens;
+  robots: Robots;
+  v1Tokens: V1Tokens;
+  accessTokens: AccessTokens;
   /** The members of each group. */
   groups: Readonly<Record<string, readonly string[]>>;
 };
 
 /** Tells from an `Authorization` who sends a request. What they may do is asked elsewhere. */
 export class Authenticator {
-  readonly #passwords: PasswordLogins | undefined;
-  readonly #v1Tokens: V1Tokens | undefined;
-  readonly #groups: AuthenticatorOptions['groups'];
+  readonly #options: AuthenticatorOptions;
 
-  constructor({ passwords, v1Tokens, groups }: AuthenticatorOptions) {
-    this.#passwords = passwords;
-    this.#v1Tokens = v1Tokens;
-    this.#groups = groups;
+  constructor(options: AuthenticatorOptions) {
+    this.#options = options;
   }
 
   /**
@@ -31,10 +31,13 @@ export class Authenticator {
     switch (scheme.toLowerCase()) {
       case '':
         return ANONYMOUS;
-      case 'token':
-        return this.#v1Token(credentials);
       case 'basic':
         return await this.#basic(credentials);
+      case 'bearer':
+        return valid(await this.#options.accessTokens.readAccess(credentials));
+      case 'token':
+        // Without anything it is that of a docker which has got none.
+        return credentials === '' ? ANONYMOUS : valid(this.#options.v1Tokens.read(credentials));
       default:
         throw new RegistryError('UNAUTHORIZED', 'this registry takes a user name and a password (Basic)');
     }
@@ -45,22 +48,39 @@ export class Authenticator {
     const colon = decoded.indexOf(':');
     // Docker up to 1.5 sends a name and a password of no letters while nobody has logged in.
     if (decoded === ':') return ANONYMOUS;
-    const name = decoded.slice(0, Math.max(colon, 0));
-    if (!name || !(await this.#passwords?.isRight(name, decoded.slice(colon + 1)))) {
+    return await this.login(decoded.slice(0, Math.max(colon, 0)), decoded.slice(colon + 1));
+  }
+
+  /** @throws RegistryError UNAUTHORIZED; TOOMANYREQUESTS */
+  async login(name: string, password: string): Promise<Caller> {
+    if (name === ROBOT_USER) return valid(await this.#options.robots.find(password));
+    if (!name || !(await this.#options.passwords?.isRight(name, password))) {
       throw new RegistryError('UNAUTHORIZED', 'wrong user name or password');
     }
     return this.#user(name);
   }
 
-  #v1Token(credentials: string): Caller {
-    if (credentials === '') return ANONYMOUS; // of a docker that has got none
-    const caller = this.#v1Tokens?.read(credentials);
-    if (!caller) throw new RegistryError('UNAUTHORIZED', 'this token is not valid, or no longer');
-    return caller;
+  /** What changes with the password of a user; `undefined` if there is no such user. */
+  async passwordMarkOf(name: string): Promise<string | undefined> {
+    return await this.#options.passwords?.markOf(name);
+  }
+
+  /** The user, if the password is still the one of this mark. */
+  async userByMark(name: string, mark: string): Promise<Caller | undefined> {
+    return (await this.passwordMarkOf(name)) === mark ? this.#user(name) : undefined;
   }
 
   #user(name: string): Caller {
-    const groups = Object.entries(this.#groups).flatMap(([group, members]) => (members.includes(name) ? [group] : []));
-    return { kind: 'user', name, groups };
+    const groups = Object.entries(this.#options.groups);
+    return {
+      kind: 'user',
+      name,
+      groups: groups.flatMap(([group, members]) => (members.includes(name) ? [group] : [])),
+    };
   }
+}
+
+function valid(caller: Caller | undefined): Caller {
+  if (!caller) throw new RegistryError('UNAUTHORIZED', 'this token is not valid, or no longer');
+  return caller;
 }

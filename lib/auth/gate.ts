@@ -51,25 +51,27 @@ export class Gate {
     await next();
   };
 
-  async #authenticate(c: Context, { authenticator, challenges }: NonNullable<GateOptions['login']>): Promise<Caller> {
+  async #authenticate(c: Context, { authenticator }: NonNullable<GateOptions['login']>): Promise<Caller> {
     const authorization = c.req.header('Authorization');
+    return await this.challenging(c, claimedName(authorization), () => authenticator.authenticate(authorization));
+  }
+
+  /** Runs a login: if it is refused, the client is told how to log in, and it is noted. @param name as it was claimed */
+  async challenging<T>(c: Context, name: string | null, login: () => Promise<T>): Promise<T> {
     try {
-      return await authenticator.authenticate(authorization);
+      return await login();
     } catch (error) {
-      if (!(error instanceof RegistryError)) throw error;
-      const refusal =
-        error.code === 'UNAUTHORIZED'
-          ? challenges.unauthorized(c, error.message, { isBearer: /^\s*bearer\b/i.test(authorization ?? '') })
-          : error;
-      const status = error.code === 'UNAUTHORIZED' ? 401 : 429;
+      const isWrong = error instanceof RegistryError && error.code === 'UNAUTHORIZED';
+      if (!isWrong || !this.#login) throw error;
       this.#note(c, {
-        who: claimedName(authorization),
+        who: name ?? 'unknown',
         action: 'login',
         outcome: 'refused',
-        status,
+        status: 401,
         reason: error.message,
       });
-      throw refusal;
+      const isBearer = /^\s*bearer\b/i.test(c.req.header('Authorization') ?? '');
+      throw this.#login.challenges.unauthorized(c, error.message, { isBearer });
     }
   }
 
@@ -78,6 +80,10 @@ export class Gate {
     if (this.#login && isAnonymous(callerOf(c))) throw this.#login.challenges.unauthorized(c, 'log in first');
     await next();
   };
+
+  /** As `login`, but for everybody where those who have not logged in get something too. */
+  readonly loginUnlessOpen: MiddlewareHandler = async (c, next) =>
+    this.permissions.letsAnonymousIn ? await next() : await this.login(c, next);
 
   /** Lets in whoever may do this in the repository that the route names. Writes and refusals are noted. */
   allow(action: Action, parseName: ParseName = parseRepositoryName): MiddlewareHandler {
@@ -136,7 +142,7 @@ export class Gate {
     const caller = callerOf(c);
     const repository = typeof scope === 'object' ? scope.repository : undefined;
     const place = repository ?? (scope === 'catalog' ? 'the list of repositories' : 'any repository');
-    const isBearer = caller.kind === 'token';
+    const isBearer = caller.kind === 'token' && !caller.isFinal;
     const mayLogInBetter = isAnonymous(caller) || (isBearer && !wasRefused(caller, action, repository));
     const what = `${VERBS[action]} ${place}`;
     const message = isAnonymous(caller) ? `log in to ${what}` : `${nameOf(caller)} may not ${what}`;
@@ -209,12 +215,12 @@ function aboutRoute(
 }
 
 /** The name in a `Basic` that was refused; never the password. */
-function claimedName(authorization = ''): string {
+function claimedName(authorization = ''): string | null {
   const [, credentials] = /^\s*basic\s+(\S+)/i.exec(authorization) ?? [];
   const [name = ''] = Buffer.from(credentials ?? '', 'base64')
     .toString()
     .split(':');
-  return name.slice(0, 64) || 'unknown';
+  return name.slice(0, 64) || null;
 }
 
 function clientAddressOf(c: Context): string | undefined {

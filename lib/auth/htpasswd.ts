@@ -43,9 +43,12 @@ function problemOf(name: string, hash: string): string | undefined {
   return undefined;
 }
 
+/** What is not a name: a word of the rules, and those under which others than people log in. */
+const RESERVED = ['anonymous', 'robot', 'oidc'];
+
 /** Neither a word of the access rules, nor too long or strange for a log or a key. */
 export function isUserName(name: string): boolean {
-  return name !== 'anonymous' && /^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$/.test(name);
+  return !RESERVED.includes(name) && /^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$/.test(name);
 }
 
 /** The logarithm of the number of rounds; `undefined` if this is no hash of bcrypt. */

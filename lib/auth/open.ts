@@ -1,6 +1,8 @@
 import type { AuthConfig } from '../config/auth.ts';
 import type { StorageConfig } from '../config/config.ts';
 import type { Log } from '../log.ts';
+import type { StorageDriver } from '../storage/driver.ts';
+import { AccessTokens } from './access-tokens.ts';
 import type { Audit } from './audit.ts';
 import { Authenticator } from './authenticator.ts';
 import { Challenges } from './challenges.ts';
@@ -8,18 +10,27 @@ import { Gate } from './gate.ts';
 import type { Keys } from './keys.ts';
 import { PasswordLogins } from './password-logins.ts';
 import { Permissions } from './permissions.ts';
+import { Robots } from './robots.ts';
 import { FileSource, type TextSource } from './text-source.ts';
+import { TokenService } from './token-service.ts';
 import { Users } from './users.ts';
 import { V1Tokens } from './v1-tokens.ts';
 
 /** What the routes need to know who may do what. */
 export type Auth = {
   gate: Gate;
-  /** Signs the tokens of v1's index; absent where nobody is asked who they are. */
-  v1Tokens?: V1Tokens;
+  /** Absent where nobody is asked who they are. */
+  tokens?: { v1: V1Tokens; service: TokenService };
 };
 
-export type OpenAuthOptions = { storage: StorageConfig; keys: Keys; log: Log; audit?: Audit };
+export type OpenAuthOptions = {
+  storage: StorageConfig;
+  /** Where robots are kept. */
+  driver: StorageDriver;
+  keys: Keys;
+  log: Log;
+  audit?: Audit;
+};
 
 /**
  * Reads what the configuration names, for one process.
@@ -32,23 +43,25 @@ export async function openAuth(config: AuthConfig | undefined, options: OpenAuth
   const { realm, rules, publicUrl } = config;
   const permissions = new Permissions(rules);
   const v1Tokens = new V1Tokens(keys);
-  const authenticator = await openAuthenticator(config, { ...options, v1Tokens });
+  const accessTokens = new AccessTokens(keys);
+  const passwords = await openPasswords(config, options);
+  const robots = new Robots(options.driver);
+  const { groups } = config;
+  const authenticator = new Authenticator({ groups, v1Tokens, accessTokens, robots, ...(passwords && { passwords }) });
   const challenges = new Challenges({
     realm,
     offersTokens: permissions.letsAnonymousIn,
     ...(publicUrl !== undefined && { publicUrl }),
   });
   const gate = new Gate({ login: { authenticator, challenges }, permissions, ...(audit && { audit }) });
-  return { gate, v1Tokens };
+  return { gate, tokens: { v1: v1Tokens, service: new TokenService(authenticator, permissions, accessTokens) } };
 }
 
-async function openAuthenticator(
-  { htpasswd, groups }: AuthConfig,
-  { storage, log, v1Tokens }: OpenAuthOptions & { v1Tokens: V1Tokens },
-): Promise<Authenticator> {
-  const source = htpasswd && (await openSource(htpasswd, storage));
-  const users = source && (await Users.open(source, log));
-  return new Authenticator({ groups, v1Tokens, ...(users && { passwords: new PasswordLogins(users) }) });
+async function openPasswords(
+  { htpasswd }: AuthConfig,
+  { storage, log }: OpenAuthOptions,
+): Promise<PasswordLogins | undefined> {
+  return htpasswd && new PasswordLogins(await Users.open(await openSource(htpasswd, storage), log));
 }
 
 /** AWS's SDK is loaded only where it is used. */

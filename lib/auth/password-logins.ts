@@ -1,4 +1,4 @@
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { RegistryError } from '../errors.ts';
 import { isPassword } from './bcrypt.ts';
@@ -45,6 +45,14 @@ export class PasswordLogins {
     }
     this.#remembered.delete(key); // wrong ones are many, and would push out the right ones
     return false;
+  }
+
+  /** What changes with the password of a user, and tells nothing of it; `undefined` if there is no such user. */
+  async markOf(name: string): Promise<string | undefined> {
+    if (!(await this.#users.has(name))) return undefined;
+    return createHash('sha256')
+      .update(await this.#users.hashOf(name))
+      .digest('base64url');
   }
 
   async #compare(password: string, hash: string): Promise<boolean> {

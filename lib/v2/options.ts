@@ -1,4 +1,5 @@
 import type { Gate } from '../auth/gate.ts';
+import type { TokenService } from '../auth/token-service.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { SessionSigner } from '../registry/upload-session.ts';
 
@@ -8,6 +9,8 @@ export type V2Options = {
   signer: SessionSigner;
   /** Who may do what. */
   gate: Gate;
+  /** Gives tokens, where there is somebody to be told apart. */
+  tokenService?: TokenService;
   /** Whether clients fetch blobs from storage itself, where storage has URLs. */
   storageRedirect: boolean;
 };

@@ -1,14 +1,26 @@
 import assert from 'node:assert/strict';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { AccessTokens } from '../../lib/auth/access-tokens.ts';
 import { Authenticator } from '../../lib/auth/authenticator.ts';
 import { hashPassword } from '../../lib/auth/bcrypt.ts';
+import { Keys } from '../../lib/auth/keys.ts';
 import { PasswordLogins } from '../../lib/auth/password-logins.ts';
+import { Robots } from '../../lib/auth/robots.ts';
 import { Users } from '../../lib/auth/users.ts';
+import { V1Tokens } from '../../lib/auth/v1-tokens.ts';
 import { RegistryError } from '../../lib/errors.ts';
 import { createLog } from '../../lib/log.ts';
+import { FilesDriver } from '../../lib/storage/files.ts';
 import { MemorySource } from './memory-source.ts';
 
 const COST = 4;
+
+const keys = new Keys('secret');
+const robots = new Robots(await FilesDriver.open(await mkdtemp(join(tmpdir(), 'stowage-auth-'))));
+const OTHERS = { v1Tokens: new V1Tokens(keys), accessTokens: new AccessTokens(keys), robots };
 
 async function open(passwords: Record<string, string>, cost = COST) {
   const lines: string[] = [];
@@ -18,7 +30,11 @@ async function open(passwords: Record<string, string>, cost = COST) {
     createLog('debug', (line) => lines.push(line) > 0),
   );
   const groups = { devs: ['alice', 'bob'], ops: ['alice'] };
-  return { source, lines, authenticator: new Authenticator({ passwords: new PasswordLogins(users), groups }) };
+  return {
+    source,
+    lines,
+    authenticator: new Authenticator({ passwords: new PasswordLogins(users), groups, ...OTHERS }),
+  };
 }
 
 async function htpasswdOf(passwords: Record<string, string>, cost = COST): Promise<string> {

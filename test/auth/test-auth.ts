@@ -7,6 +7,8 @@ import { Keys } from '../../lib/auth/keys.ts';
 import { type Auth, openAuth } from '../../lib/auth/open.ts';
 import type { AuthConfig } from '../../lib/config/auth.ts';
 import { createLog } from '../../lib/log.ts';
+import type { StorageDriver } from '../../lib/storage/driver.ts';
+import { FilesDriver } from '../../lib/storage/files.ts';
 import { loadKeys } from '../config/load-text.ts';
 
 export const SECRET = 'a secret of the tests';
@@ -25,11 +27,14 @@ export async function openTestAuth({
   access,
   auth = {},
   secret = SECRET,
+  driver,
 }: {
   users: string[];
   access?: object[];
   auth?: object;
   secret?: string;
+  /** Where robots are kept. */
+  driver?: StorageDriver;
 }): Promise<TestAuth> {
   const directory = await mkdtemp(join(tmpdir(), 'stowage-auth-'));
   const htpasswd = join(directory, 'htpasswd');
@@ -41,6 +46,7 @@ export async function openTestAuth({
   const logged: string[] = [];
   const opened = await openAuth(config.auth, {
     storage: config.storage,
+    driver: driver ?? (await FilesDriver.open(join(directory, 'data'))),
     keys: new Keys(secret),
     log: createLog('debug', (line) => logged.push(line) > 0),
     audit: (entry) => audited.push(entry),
