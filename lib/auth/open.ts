@@ -65,7 +65,10 @@ async function openPasswords(
 }
 
 /** AWS's SDK is loaded only where it is used. */
-async function openSource(place: NonNullable<AuthConfig['htpasswd']>, storage: StorageConfig): Promise<TextSource> {
+export async function openSource(
+  place: NonNullable<AuthConfig['htpasswd']>,
+  storage: StorageConfig,
+): Promise<TextSource> {
   switch (place.kind) {
     case 'file':
       return new FileSource(place.path);
