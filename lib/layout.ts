@@ -17,7 +17,7 @@
 //  oci/images/<id>/{layer,manifest}.json                        what a v1 image is for v2
 //  oci/images/<id>/view.json                                    this v1 image was made from a v2 manifest
 //  oci/images/<id>/repositories/<ns>%2F<repo>                   empty: this repository uses the image
-//  oci/images/<id>/pushers/user_<name>                          empty: this user has pushed the image
+//  oci/images/<id>/pushers/<mark>                               empty: the user of this mark has pushed the image
 //  oci/robots/<uuid>.json                                       what the holder of a robot's token may do
 import type { Digest, ImageId, RepositoryName, Tag } from './names.ts';
 import { algorithmOf, hexOf, namespaceOf, quotePlus, repositoryPartOf, unquotePlus } from './names.ts';
@@ -87,8 +87,8 @@ export const layout = {
   imageView: (id: ImageId) => at('oci/images', id, 'view.json'),
   imageOwners: (id: ImageId) => folder('oci/images', id, 'repositories'),
   imageOwner: (id: ImageId, repository: RepositoryName) => at('oci/images', id, 'repositories', quotePlus(repository)),
-  /** `user_` in front: no name is then `..`. */
-  imagePusher: (id: ImageId, pusher: string) => at('oci/images', id, 'pushers', `user_${quotePlus(pusher)}`),
+  /** `mark` stands for a user, in letters that any key can hold. */
+  imagePusher: (id: ImageId, mark: string) => at('oci/images', id, 'pushers', mark),
   imageManifest: (id: ImageId) => at('oci/images', id, 'manifest.json'),
 };
 

@@ -1,6 +1,7 @@
 import { RegistryError } from '../errors.ts';
 import type { AccessTokens } from './access-tokens.ts';
 import { ANONYMOUS, type Caller } from './caller.ts';
+import { OIDC_USER, type OidcLogins } from './oidc-logins.ts';
 import type { PasswordLogins } from './password-logins.ts';
 import { ROBOT_USER, type Robots } from './robots.ts';
 import type { V1Tokens } from './v1-tokens.ts';
@@ -8,6 +9,7 @@ import type { V1Tokens } from './v1-tokens.ts';
 export type AuthenticatorOptions = {
   passwords?: PasswordLogins;
   robots: Robots;
+  oidc?: OidcLogins;
   v1Tokens: V1Tokens;
   accessTokens: AccessTokens;
   /** The members of each group. */
@@ -53,6 +55,7 @@ export class Authenticator {
 
   /** @throws RegistryError UNAUTHORIZED; TOOMANYREQUESTS */
   async login(name: string, password: string): Promise<Caller> {
+    if (name === OIDC_USER) return valid(await this.#options.oidc?.find(password));
     if (name === ROBOT_USER) return valid(await this.#options.robots.find(password));
     if (!name || !(await this.#options.passwords?.isRight(name, password))) {
       throw new RegistryError('UNAUTHORIZED', 'wrong user name or password');

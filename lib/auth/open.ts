@@ -8,6 +8,7 @@ import { Authenticator } from './authenticator.ts';
 import { Challenges } from './challenges.ts';
 import { Gate } from './gate.ts';
 import type { Keys } from './keys.ts';
+import { OidcLogins } from './oidc-logins.ts';
 import { PasswordLogins } from './password-logins.ts';
 import { Permissions } from './permissions.ts';
 import { Robots } from './robots.ts';
@@ -46,8 +47,14 @@ export async function openAuth(config: AuthConfig | undefined, options: OpenAuth
   const accessTokens = new AccessTokens(keys);
   const passwords = await openPasswords(config, options);
   const robots = new Robots(options.driver);
-  const { groups } = config;
-  const authenticator = new Authenticator({ groups, v1Tokens, accessTokens, robots, ...(passwords && { passwords }) });
+  const authenticator = new Authenticator({
+    groups: config.groups,
+    v1Tokens,
+    accessTokens,
+    robots,
+    ...(passwords && { passwords }),
+    ...(config.oidc.length > 0 && { oidc: new OidcLogins(config.oidc, options.log) }),
+  });
   const challenges = new Challenges({
     realm,
     offersTokens: permissions.letsAnonymousIn,

@@ -1,3 +1,4 @@
+import type { OidcRule } from '../auth/oidc-logins.ts';
 import type { AccessRule } from '../auth/permissions.ts';
 import type { StorageConfig } from './config.ts';
 import type { Settings } from './settings.ts';
@@ -10,6 +11,8 @@ export type HtpasswdPlace =
 
 export type AuthConfig = {
   htpasswd: HtpasswdPlace | undefined;
+  /** Identity providers whose tokens are taken. */
+  oidc: OidcRule[];
   /** What clients show when they ask for a password. */
   realm: string;
   /** The members of each group. */
@@ -38,13 +41,18 @@ export function readAuth(settings: Settings, storage: StorageConfig): AuthConfig
     settings.fail('auth', 'needs standalone: true; a registry with an index elsewhere leaves it to that');
   }
   const htpasswd = settings.get('auth.htpasswd');
-  if (htpasswd === undefined) {
-    settings.fail('auth', 'names nobody who may log in; set auth.htpasswd, or auth to null for an open registry');
+  const oidc = settings.get('auth.oidc') ?? [];
+  if (htpasswd === undefined && oidc.length === 0) {
+    settings.fail(
+      'auth',
+      'names nobody who may log in; set auth.htpasswd or auth.oidc, or auth to null for an open registry',
+    );
   }
   const groups = settings.get('auth.groups', {});
-  warnOfRules(rules ?? [], groups, settings);
+  warnOfRules(rules ?? [], [...Object.keys(groups), ...oidc.flatMap((rule) => rule.groups)], settings);
   return {
-    htpasswd: placeOf(htpasswd, settings, storage),
+    htpasswd: htpasswd === undefined ? undefined : placeOf(htpasswd, settings, storage),
+    oidc,
     realm: settings.get('auth.realm'),
     groups,
     rules,
@@ -62,9 +70,9 @@ function placeOf(text: string, settings: Settings, storage: StorageConfig): Htpa
 }
 
 /** What is allowed, but hardly meant. */
-function warnOfRules(rules: readonly AccessRule[], groups: Record<string, string[]>, settings: Settings): void {
+function warnOfRules(rules: readonly AccessRule[], groups: readonly string[], settings: Settings): void {
   for (const [index, rule] of rules.entries()) {
-    const unknown = rule.groups.filter((group) => !Object.hasOwn(groups, group));
+    const unknown = rule.groups.filter((group) => !groups.includes(group));
     for (const group of unknown)
       settings.warn('access', `rule ${index + 1} names the group ${group}, which has no members`);
     if (rule.effect === 'allows' && rule.actions.includes('push') && !rule.actions.includes('pull')) {

@@ -2,6 +2,7 @@
 // docs/configuration.md explains them.
 import { accessRules } from './access-rules.ts';
 import { immutableTags } from './immutable-tags.ts';
+import { oidcRules } from './oidc-rules.ts';
 import {
   anything,
   boolean,
@@ -103,6 +104,7 @@ export const USED_KEYS = {
     'Stowage',
   ),
   'auth.groups': optional(mapOf(list)),
+  'auth.oidc': optional(oidcRules),
   'auth.public_url': optional(orOff(url)),
   access: optional(accessRules),
   immutable_tags: optional(immutableTags),

@@ -15,6 +15,7 @@ test('without auth, and where its variable is not set, the registry is open', ()
 test('a path is all that is needed; the rest has defaults', () => {
   assert.deepEqual(authOf({ htpasswd: './users' }), {
     htpasswd: { kind: 'file', path: './users' },
+    oidc: [],
     realm: 'Stowage',
     groups: {},
     rules: undefined,
@@ -28,6 +29,7 @@ test('the whole section may come from a variable', () => {
   });
   assert.deepEqual(auth, {
     htpasswd: { kind: 'file', path: '/run/users' },
+    oidc: [],
     realm: 'Ours',
     groups: { devs: ['alice', 'bob'], ops: ['carl'] },
     rules: undefined,
@@ -158,3 +160,47 @@ test('immutable tags are pairs of patterns', () => {
     );
   }
 });
+
+const oidcOf = (entry: object) => loadKeys({ auth: { oidc: [entry] } }).config.auth?.oidc;
+const GITHUB = { issuer: 'https://token.actions.githubusercontent.com', audience: 'registry.example' };
+
+test('identity providers are enough to log in by', () => {
+  assert.deepEqual(
+    oidcOf({ ...GITHUB, claims: { repository: 'org/*', ref: ['refs/heads/main', 'refs/tags/*'] }, groups: 'ci' }),
+    [
+      {
+        ...GITHUB,
+        jwksUri: undefined,
+        claims: { repository: ['org/*'], ref: ['refs/heads/main', 'refs/tags/*'] },
+        groups: ['ci'],
+      },
+    ],
+  );
+});
+
+for (const [title, entry, message] of [
+  ['without an issuer', { audience: 'x', claims: { sub: '*' } }, /auth\.oidc: entry 1 has no issuer/],
+  ['without an audience', { issuer: 'https://x', claims: { sub: '*' } }, /entry 1 has no audience/],
+  ['for all the world', GITHUB, /entry 1 has no claims/],
+  ['with no claim in the map', { ...GITHUB, claims: {} }, /entry 1 has no claims/],
+  ['over plain HTTP', { ...GITHUB, issuer: 'http://x', claims: { sub: '*' } }, /issuer that does not begin with https/],
+  [
+    'over plain HTTP, from another machine',
+    { ...GITHUB, issuer: 'http://x', insecure: true, claims: { sub: '*' } },
+    /https/,
+  ],
+  [
+    'with keys over plain HTTP',
+    { ...GITHUB, jwks_uri: 'http://127.0.0.1/', claims: { sub: '*' } },
+    /jwks_uri that does not/,
+  ],
+  ['with a key nobody knows', { ...GITHUB, claim: { sub: '*' } }, /entry 1 has claim; allowed: issuer/],
+  ['that is a text', 'x', /entry 1 is not a map/],
+] as const) {
+  test(`an identity provider ${title} stops the start`, () => {
+    assert.match(
+      messageOf(() => oidcOf(entry as object)),
+      message,
+    );
+  });
+}
