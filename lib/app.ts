@@ -64,6 +64,7 @@ export function createApp({ registry, signer, log, isReady, settings, auth, arou
   const app = new Hono().use(requestId());
   const identify = besides(isOpen, gate.identify);
   if (around) app.use(around);
+  app.use(harmless);
   if (settings.cors) app.use(corsOf(settings.cors));
   app
     .get('/', (c) => answer(c, settings.issue))
@@ -87,6 +88,13 @@ function besides(isOpen: (c: Context) => boolean, middleware: MiddlewareHandler)
 /** The index knows v1's tokens only, so there is nobody to ask whether a v2 client may come in. */
 async function refuseV2(): Promise<never> {
   throw new RegistryError('UNAUTHORIZED', 'this registry is not standalone, and its index knows no v2 clients');
+}
+
+/** Whatever somebody has pushed, no browser takes it for a page of this host, or runs it. */
+async function harmless(c: Context, next: Next): Promise<void> {
+  await next();
+  c.res.headers.set('X-Content-Type-Options', 'nosniff');
+  c.res.headers.set('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'; sandbox");
 }
 
 async function refuseWrites(c: Context, next: Next): Promise<void> {

@@ -22,7 +22,14 @@ const DEFAULT_GRACE_SECONDS = 3600;
 const DEFAULT_LAYERS_AT_ONCE = 4;
 
 type AdoptOptions = { config?: string; dryRun: boolean; layersAtOnce: number };
-type ServeOptions = { config?: string; host?: string; port?: number; grace: number };
+type ServeOptions = {
+  config?: string;
+  host?: string;
+  port?: number;
+  grace: number;
+  tlsCert?: string;
+  tlsKey?: string;
+};
 
 const program = new Command('stowage')
   .description('A container registry that keeps everything in one bucket.')
@@ -39,6 +46,8 @@ program
     'port to listen on, 0 for any free one (default: $REGISTRY_PORT, else 5000)',
     parsePort,
   )
+  .option('--tls-cert <file>', 'certificate with its chain, in PEM; with --tls-key serves HTTPS')
+  .option('--tls-key <file>', 'key of the certificate, in PEM')
   .option('--grace <seconds>', 'how long transfers may go on after the signal', parseSeconds, DEFAULT_GRACE_SECONDS)
   .addHelpText('after', '\nThe flavor of the configuration is $SETTINGS_FLAVOR (default: dev).')
   .action(run(serveCommand));
@@ -68,12 +77,15 @@ addTokenCommands(program);
 
 await program.parseAsync();
 
-async function serveCommand({ config: file, host, port, grace }: ServeOptions): Promise<void> {
+async function serveCommand({ config: file, host, port, grace, tlsCert, tlsKey }: ServeOptions): Promise<void> {
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) throw new Error('--tls-cert and --tls-key belong together');
   const { config, warnings } = load(file);
   const log = createLog(config.logLevel);
   for (const warning of warnings) log.warning(warning);
   const { serve } = await import('./serve.ts');
-  const server = await serve({ ...config, ...(host && { host }), port: port ?? config.port }, { log, version });
+  const tlsFiles = tlsCert !== undefined && tlsKey !== undefined ? { cert: tlsCert, key: tlsKey } : undefined;
+  const options = { log, version, ...(tlsFiles && { tlsFiles }) };
+  const server = await serve({ ...config, ...(host && { host }), port: port ?? config.port }, options);
   log.info('listening', { url: server.url.origin, version });
   greet(server, config);
   stopOnSignals(server, grace);

@@ -1,5 +1,6 @@
 import { type KeyObject, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { createSecureContext } from 'node:tls';
 import { createApp } from './app.ts';
 import { Keys } from './auth/keys.ts';
 import { openAuth } from './auth/open.ts';
@@ -20,15 +21,22 @@ import { readOnlyStorage } from './storage/read-only.ts';
 import type { AuthenticationOptions } from './v1/authentication.ts';
 import { parsePrivilegedKey } from './v1/signature.ts';
 
+/** Paths of PEM files. */
+export type TlsFiles = { cert: string; key: string };
+
 /** How long `readyz` waits for storage. */
 const READY_MS = 2000;
 const SWEEP_MS = 6 * 60 * 60 * 1000;
 
 /**
  * Opens storage and serves the registry.
- * @throws Error if storage cannot be used or the port is taken
+ * @throws Error if storage or the certificate cannot be used, or the port is taken
  */
-export async function serve(config: Config, { log, version }: { log: Log; version: string }): Promise<NodeServer> {
+export async function serve(
+  config: Config,
+  { log, version, tlsFiles }: { log: Log; version: string; tlsFiles?: TlsFiles },
+): Promise<NodeServer> {
+  const tls = tlsFiles && (await readTlsFiles(tlsFiles));
   const opened = await openStorage(config.storage);
   const isReadOnly = !(await mayWrite(opened));
   const storage = isReadOnly ? readOnlyStorage(opened) : opened;
@@ -79,7 +87,12 @@ export async function serve(config: Config, { log, version }: { log: Log; versio
       ...(config.debug && { debug: { version, flavor: config.flavor ?? '' } }),
     },
   });
-  const server = await startNodeServer(app, { host: config.host, port: config.port });
+  const server = await startNodeServer(app, {
+    host: config.host,
+    port: config.port,
+    trustedProxies: config.trustedProxies,
+    ...(tls && { tls }),
+  });
   return {
     ...server,
     async stop() {
@@ -93,6 +106,16 @@ export async function serve(config: Config, { log, version }: { log: Log; versio
 
 function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(?:\.\d+){3}$/.test(host);
+}
+
+async function readTlsFiles({ cert, key }: TlsFiles): Promise<{ cert: Buffer; key: Buffer }> {
+  try {
+    const tls = { cert: await readFile(cert), key: await readFile(key) };
+    createSecureContext(tls);
+    return tls;
+  } catch (cause) {
+    throw new Error(`${cert} and ${key} must be a certificate and its key, in PEM`, { cause });
+  }
 }
 
 async function authenticationOf({ indexEndpoint, privilegedKey: path }: Config): Promise<AuthenticationOptions> {

@@ -2,6 +2,7 @@
 import type { Context, MiddlewareHandler } from 'hono';
 import { RegistryError } from '../errors.ts';
 import { parseRepositoryName, type RepositoryName } from '../names.ts';
+import { AtOnce } from './at-once.ts';
 import type { Audit, AuditEntry } from './audit.ts';
 import type { Authenticator } from './authenticator.ts';
 import { type Action, ANONYMOUS, type Caller, isAnonymous, nameOf } from './caller.ts';
@@ -26,6 +27,7 @@ export class Gate {
   readonly permissions: Permissions;
   readonly #login: GateOptions['login'];
   readonly #audit: Audit | undefined;
+  readonly #uploads = new AtOnce();
 
   constructor({ login, permissions, audit }: GateOptions) {
     this.permissions = permissions;
@@ -53,7 +55,9 @@ export class Gate {
 
   async #authenticate(c: Context, { authenticator }: NonNullable<GateOptions['login']>): Promise<Caller> {
     const authorization = c.req.header('Authorization');
-    return await this.challenging(c, claimedName(authorization), () => authenticator.authenticate(authorization));
+    return await this.challenging(c, claimedName(authorization), () =>
+      authenticator.authenticate(authorization, clientAddressOf(c)),
+    );
   }
 
   /** Runs a login: if it is refused, the client is told how to log in, and it is noted. @param name as it was claimed */
@@ -61,15 +65,12 @@ export class Gate {
     try {
       return await login();
     } catch (error) {
-      const isWrong = error instanceof RegistryError && error.code === 'UNAUTHORIZED';
-      if (!isWrong || !this.#login) throw error;
-      this.#note(c, {
-        who: name ?? 'unknown',
-        action: 'login',
-        outcome: 'refused',
-        status: 401,
-        reason: error.message,
-      });
+      if (!(error instanceof RegistryError) || !this.#login) throw error;
+      const { code, message: reason } = error;
+      if (code !== 'UNAUTHORIZED' && code !== 'TOOMANYREQUESTS') throw error;
+      const status = code === 'UNAUTHORIZED' ? 401 : 429;
+      this.#note(c, { who: name ?? 'unknown', action: 'login', outcome: 'refused', status, reason });
+      if (code === 'TOOMANYREQUESTS') throw error;
       const isBearer = /^\s*bearer\b/i.test(c.req.header('Authorization') ?? '');
       throw this.#login.challenges.unauthorized(c, error.message, { isBearer });
     }
@@ -163,6 +164,14 @@ export class Gate {
     return error;
   }
 
+  /** Counts who sends a body: nobody may send many at once. */
+  limitUploads(whoOf = (c: Context): string | undefined => namedCallerOf(c)): MiddlewareHandler {
+    return async (c, next) => {
+      if (!this.#login) return await next();
+      await this.#uploads.run(whoOf(c) ?? `address ${clientAddressOf(c) ?? ''}`, next);
+    };
+  }
+
   /** Notes how a write has ended, once the answer is there. */
   noteOutcome(c: Context, action: Action, repository?: RepositoryName, who = nameOf(callerOf(c))): void {
     const { status, headers } = c.res;
@@ -189,6 +198,11 @@ const VERBS: Record<Action, string> = { pull: 'pull from', push: 'push to', dele
 
 export function callerOf(c: Context): Caller {
   return (c.get(CALLER) as Caller | undefined) ?? ANONYMOUS;
+}
+
+function namedCallerOf(c: Context): string | undefined {
+  const caller = callerOf(c);
+  return isAnonymous(caller) ? undefined : nameOf(caller);
 }
 
 /** A token to push is asked for together with the right to look what is there already, as all clients do. */
@@ -223,7 +237,8 @@ function claimedName(authorization = ''): string | null {
   return name.slice(0, 64) || null;
 }
 
-function clientAddressOf(c: Context): string | undefined {
+/** Where the client is, as far as whoever takes the requests knows. */
+export function clientAddressOf(c: Context): string | undefined {
   const { clientAddress, incoming } = (c.env ?? {}) as RimBindings & {
     incoming?: { socket?: { remoteAddress?: string } };
   };

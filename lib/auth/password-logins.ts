@@ -1,5 +1,6 @@
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
+import { LRUCache } from 'lru-cache';
 import { RegistryError } from '../errors.ts';
 import { isPassword } from './bcrypt.ts';
 import type { Users } from './users.ts';
@@ -11,14 +12,15 @@ const MAX_REMEMBERED = 1000;
 /** Each takes 60 ms and more of the only thread there is: more than these would make everybody wait for seconds. */
 const MAX_UNDER_WAY = 32;
 
-type Login = { hash: string; isRight: Promise<boolean>; until: number };
+/** `isKnownRight` once it has been computed. */
+type Login = { hash: string; isRight: Promise<boolean>; isKnownRight: boolean; until: number };
 
 /** Checks passwords. Clients send theirs with each request, and several at once, so what was right is kept in mind. */
 export class PasswordLogins {
   readonly #users: Users;
   /** Nobody who reads this process's memory finds passwords, or what could be tried out against a list of them. */
   readonly #key = randomBytes(32);
-  readonly #remembered = new Map<string, Login>();
+  readonly #remembered = new LRUCache<string, Login>({ max: MAX_REMEMBERED });
   #underWay = 0;
   #last: Promise<void> = Promise.resolve();
 
@@ -36,15 +38,25 @@ export class PasswordLogins {
     const known = this.#remembered.get(key);
     if (known && known.hash === hash && known.until > Date.now()) return await known.isRight;
     const isRight = this.#compare(password, hash);
-    this.#remember(key, { hash, isRight, until: Date.now() + REMEMBERED_MS });
+    const login = { hash, isRight, isKnownRight: false, until: Date.now() + REMEMBERED_MS };
+    this.#remembered.set(key, login);
     try {
-      if (await isRight) return true;
+      if (await isRight) {
+        login.isKnownRight = true;
+        return true;
+      }
     } catch (error) {
       this.#remembered.delete(key);
       throw error;
     }
     this.#remembered.delete(key); // wrong ones are many, and would push out the right ones
     return false;
+  }
+
+  /** Whether the password was found right lately: then it is no guess, and costs nothing. */
+  async isRemembered(name: string, password: string): Promise<boolean> {
+    const known = this.#remembered.get(this.#keyOf(name, password));
+    return known?.isKnownRight === true && known.until > Date.now() && known.hash === (await this.#users.hashOf(name));
   }
 
   /** What changes with the password of a user, and tells nothing of it; `undefined` if there is no such user. */
@@ -70,12 +82,6 @@ export class PasswordLogins {
     } finally {
       this.#underWay--;
     }
-  }
-
-  #remember(key: string, login: Login): void {
-    const [oldest] = this.#remembered.keys();
-    if (this.#remembered.size >= MAX_REMEMBERED && oldest !== undefined) this.#remembered.delete(oldest);
-    this.#remembered.set(key, login);
   }
 
   #keyOf(name: string, password: string): string {

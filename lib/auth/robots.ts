@@ -1,6 +1,7 @@
 // Robots: tokens that are made by hand, for a machine, and end when they say so or when somebody revokes them. The object
 // is the token's other half: without it the token opens nothing.
 import { createHash, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import { encodeText } from '../bytes.ts';
 import { mapConcurrently } from '../concurrency.ts';
 import { isJsonObject, parseJson } from '../json.ts';
@@ -32,9 +33,12 @@ export type Robot = {
 
 type StoredRobot = Robot & { sha256: string };
 
+/** `isRight` once somebody has shown the right secret. */
+type Remembered = { robot: Promise<StoredRobot | undefined>; until: number; isRight: boolean };
+
 export class Robots {
   readonly #storage: StorageDriver;
-  readonly #remembered = new Map<string, { robot: Promise<StoredRobot | undefined>; until: number }>();
+  readonly #remembered = new LRUCache<string, Remembered>({ max: MAX_REMEMBERED });
 
   constructor(storage: StorageDriver) {
     this.#storage = storage;
@@ -69,22 +73,30 @@ export class Robots {
   async find(token: string): Promise<TokenBearer | undefined> {
     const [, id, secret] = TOKEN.exec(token) ?? [];
     if (id === undefined || secret === undefined) return undefined;
-    const robot = await this.#remember(id);
+    const remembered = this.#remember(id);
+    const robot = await remembered.robot;
     if (!robot || !timingSafeEqual(Buffer.from(robot.sha256), Buffer.from(hashOf(secret)))) return undefined;
     if (robot.expiresAt !== undefined && Date.parse(robot.expiresAt) < Date.now()) return undefined;
+    remembered.isRight = true;
     const grants: Grant[] = robot.repositories.map((pattern) => ({ pattern, actions: robot.actions }));
     return { kind: 'token', subject: `${ROBOT_USER}:${robot.name}`, grants, isFinal: true };
   }
 
-  #remember(id: string): Promise<StoredRobot | undefined> {
+  /** Whether the token was found right lately: then it is no guess, and costs nothing. */
+  isRemembered(token: string): boolean {
+    const [, id = ''] = TOKEN.exec(token) ?? [];
     const known = this.#remembered.get(id);
-    if (known && known.until > Date.now()) return known.robot;
-    const [oldest] = this.#remembered.keys();
-    if (this.#remembered.size >= MAX_REMEMBERED && oldest !== undefined) this.#remembered.delete(oldest);
+    return known?.isRight === true && known.until > Date.now();
+  }
+
+  #remember(id: string): Remembered {
+    const known = this.#remembered.get(id);
+    if (known && known.until > Date.now()) return known;
     const robot = this.#read(layout.robot(id));
-    this.#remembered.set(id, { robot, until: Date.now() + FRESH_MS });
+    const remembered = { robot, until: Date.now() + FRESH_MS, isRight: false };
+    this.#remembered.set(id, remembered);
     robot.catch(() => this.#remembered.delete(id));
-    return robot;
+    return remembered;
   }
 
   async #read(key: Key): Promise<StoredRobot | undefined> {

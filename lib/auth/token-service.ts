@@ -49,10 +49,10 @@ export class TokenService {
    * @throws RegistryError UNAUTHORIZED
    */
   async grantByPassword(
-    { name, password, isOffline }: { name: string; password: string; isOffline: boolean },
+    { name, password, isOffline, address }: { name: string; password: string; isOffline: boolean; address?: string },
     scopes: readonly string[],
   ): Promise<TokenAnswer> {
-    const caller = await this.#authenticator.login(name, password);
+    const caller = await this.#authenticator.login(name, password, address);
     const answer = await this.grant(caller, scopes);
     const passwordMark =
       isOffline && caller.kind === 'user' ? await this.#authenticator.passwordMarkOf(name) : undefined;

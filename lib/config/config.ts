@@ -58,6 +58,8 @@ export type Config = {
   searchBackend: string | undefined;
   /** Who may come in; undefined for everybody. */
   auth: AuthConfig | undefined;
+  /** How many proxies in front are believed in what they say of clients. */
+  trustedProxies: number;
   /** Tags that no push may move. */
   immutableTags: ImmutableTags;
   mirroring: MirroringConfig | undefined;
@@ -89,6 +91,7 @@ export function readConfig(settings: Settings, file: string, flavor: string | un
     secretKeyPrevious: settings.get('secret_key_previous') ?? [],
     searchBackend: readSearchBackend(settings),
     auth: readAuth(settings, storage),
+    trustedProxies: settings.get('trusted_proxies'),
     immutableTags: settings.get('immutable_tags') ?? [],
     mirroring: readMirroring(settings),
     cors: readCors(settings),

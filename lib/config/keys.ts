@@ -105,6 +105,7 @@ export const USED_KEYS = {
   ),
   'auth.groups': optional(mapOf(list)),
   'auth.oidc': optional(oidcRules),
+  trusted_proxies: withDefault(integer(0, 16), 0),
   'auth.public_url': optional(orOff(url)),
   access: optional(accessRules),
   immutable_tags: optional(immutableTags),

@@ -16,7 +16,13 @@ const MAX_IMAGE_JSON_BYTES = 4 * MiB;
 const TOO_OLD =
   'X-Docker-Checksum-Payload not set.  If you are using the Docker daemon, you should upgrade to version 0.10 or later';
 
-export const imageRoutes = ({ registry: { images, imagePushes }, allow, storageRedirect, nginxRedirect }: V1Options) =>
+export const imageRoutes = ({
+  registry: { images, imagePushes },
+  allow,
+  gate,
+  storageRedirect,
+  nginxRedirect,
+}: V1Options) =>
   new Hono()
     .get('/images/:id/json', allow('pull'), async (c) => {
       const id = parseImageId(c.req.param('id'));
@@ -74,7 +80,7 @@ export const imageRoutes = ({ registry: { images, imagePushes }, allow, storageR
       const content = await images.openLayer(layer, { redirect: storageRedirect, ...(range && { range }) });
       return 'url' in content ? c.redirect(content.url.href, 302) : c.body(content.body, status, headers);
     })
-    .put('/images/:id/layer', allow('push'), async (c) => {
+    .put('/images/:id/layer', allow('push'), gate.limitUploads(), async (c) => {
       const id = parseImageId(c.req.param('id'));
       const access = accessOf(c);
       access.checkImage(id);

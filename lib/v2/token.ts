@@ -1,5 +1,5 @@
 import { Hono } from 'hono';
-import { callerOf, type Gate } from '../auth/gate.ts';
+import { callerOf, clientAddressOf, type Gate } from '../auth/gate.ts';
 import type { TokenAnswer, TokenService } from '../auth/token-service.ts';
 import { decodeText, KiB, readAtMost } from '../bytes.ts';
 import { RegistryError } from '../errors.ts';
@@ -21,15 +21,24 @@ export const tokenRoutes = (service: TokenService, gate: Gate) =>
     )
     .post('/_token', async (c) => {
       const form = new URLSearchParams(decodeText(await readAtMost(bodyOf(c), MAX_FORM_BYTES, 'the form')));
-      return c.json(await gate.challenging(c, form.get('username'), () => grantByForm(service, form)), 200, NOT_STORED);
+      return c.json(
+        await gate.challenging(c, form.get('username'), () => grantByForm(service, form, clientAddressOf(c))),
+        200,
+        NOT_STORED,
+      );
     });
 
-async function grantByForm(service: TokenService, form: URLSearchParams): Promise<TokenAnswer> {
+async function grantByForm(
+  service: TokenService,
+  form: URLSearchParams,
+  address: string | undefined,
+): Promise<TokenAnswer> {
   const scopes = form.getAll('scope');
   switch (form.get('grant_type')) {
     case 'password': {
       const login = { name: form.get('username') ?? '', password: form.get('password') ?? '' };
-      return await service.grantByPassword({ ...login, isOffline: form.get('access_type') === 'offline' }, scopes);
+      const isOffline = form.get('access_type') === 'offline';
+      return await service.grantByPassword({ ...login, isOffline, ...(address && { address }) }, scopes);
     }
     case 'refresh_token':
       return await service.grantByRefreshToken(form.get('refresh_token') ?? '', scopes);

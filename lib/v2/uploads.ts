@@ -50,8 +50,10 @@ export const uploadRoutes = ({ registry: { blobs, uploads }, signer, gate }: V2O
     if (c.req.method === 'PUT') gate.noteOutcome(c, 'push', session.repository, session.startedBy);
   });
 
+  const limitSession = gate.limitUploads((c) => (c.get('session') as UploadSession).startedBy);
+
   return new Hono<SessionEnv>()
-    .post('/:name{.+}/blobs/uploads/', gate.allow('push'), async (c) => {
+    .post('/:name{.+}/blobs/uploads/', gate.allow('push'), gate.limitUploads(), async (c) => {
       const name = c.req.param('name');
       const repository = parseRepositoryName(name);
       const { mount, from, digest, 'digest-algorithm': algorithm = 'sha256' } = c.req.query();
@@ -69,12 +71,12 @@ export const uploadRoutes = ({ registry: { blobs, uploads }, signer, gate }: V2O
 
     .get(SESSION_PATH, bySession, (c) => goOn(c, c.req.param('name'), c.get('session'), 204))
 
-    .patch(SESSION_PATH, bySession, async (c) => {
+    .patch(SESSION_PATH, bySession, limitSession, async (c) => {
       const session = await uploads.append(c.get('session'), uploadBody(c));
       return goOn(c, c.req.param('name'), session, 202);
     })
 
-    .put(SESSION_PATH, bySession, async (c) => {
+    .put(SESSION_PATH, bySession, limitSession, async (c) => {
       const session = c.get('session');
       const digest = parseDigest(c.req.query('digest') ?? '');
       await uploads.commit(session, digest, uploadBody(c));

@@ -33,6 +33,7 @@ test('the configuration in effect is YAML, with where each value came from', () 
     secret_key_previous: null,
     access: null,
     immutable_tags: null,
+    trusted_proxies: 0,
     search_backend: null,
     mirroring: { source: 'https://a', source_index: 'https://a', tags_cache_ttl: 172800 },
     cors: { origins: null },

@@ -332,6 +332,7 @@ describe('57: each key has one type', () => {
       searchBackend: undefined,
       auth: undefined,
       immutableTags: [],
+      trustedProxies: 0,
       mirroring: undefined,
       cors: undefined,
     });
