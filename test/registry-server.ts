@@ -23,12 +23,20 @@ type TestSettings = Partial<AppSettings> & {
   worksBehind?: boolean;
   auth?: Auth;
   isImmutable?: (repository: string, tag: string) => boolean;
+  trustedProxies?: number;
 };
 
 /** The whole registry over some storage, in this process, on a free port. */
 export async function startRegistry(
   storage: StorageDriver,
-  { v1Layers = 'copy', worksBehind = true, auth = { gate: Gate.open() }, isImmutable, ...settings }: TestSettings = {},
+  {
+    v1Layers = 'copy',
+    worksBehind = true,
+    auth = { gate: Gate.open() },
+    isImmutable,
+    trustedProxies = 0,
+    ...settings
+  }: TestSettings = {},
 ): Promise<RegistryServer> {
   const log = createLog('error', (line) => process.stderr.write(line));
   const background = new Background(log);
@@ -52,7 +60,7 @@ export async function startRegistry(
       ...settings,
     },
   });
-  const server = await startNodeServer(app, { host: '127.0.0.1', port: 0 });
+  const server = await startNodeServer(app, { host: '127.0.0.1', port: 0, trustedProxies });
   return {
     url: server.url,
     idle: () => background.idle(),

@@ -1,4 +1,5 @@
 import { Hono } from 'hono';
+import { nameOf } from '../auth/caller.ts';
 import { callerOf, clientAddressOf, type Gate } from '../auth/gate.ts';
 import type { TokenAnswer, TokenService } from '../auth/token-service.ts';
 import { decodeText, KiB, readAtMost } from '../bytes.ts';
@@ -17,7 +18,11 @@ const NOT_STORED = { 'Cache-Control': 'no-store' };
 export const tokenRoutes = (service: TokenService, gate: Gate) =>
   new Hono()
     .get('/_token', gate.loginUnlessOpen, async (c) =>
-      c.json(await service.grant(callerOf(c), c.req.queries('scope') ?? []), 200, NOT_STORED),
+      c.json(
+        await gate.challenging(c, nameOf(callerOf(c)), () => service.grant(callerOf(c), c.req.queries('scope') ?? [])),
+        200,
+        NOT_STORED,
+      ),
     )
     .post('/_token', async (c) => {
       const form = new URLSearchParams(decodeText(await readAtMost(bodyOf(c), MAX_FORM_BYTES, 'the form')));
