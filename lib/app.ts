@@ -1,6 +1,7 @@
 import { type Context, Hono, type MiddlewareHandler, type Next } from 'hono';
 import { cors } from 'hono/cors';
 import { requestId } from 'hono/request-id';
+import type { Auth } from './auth/open.ts';
 import type { CorsConfig } from './config/config.ts';
 import { errorResponse, isOurFault } from './error-response.ts';
 import { RegistryError } from './errors.ts';
@@ -12,6 +13,7 @@ import type { SessionSigner } from './registry/upload-session.ts';
 import { answer } from './v1/answers.ts';
 import { createV1 } from './v1/app.ts';
 import { type AuthenticationOptions, authentication } from './v1/authentication.ts';
+import { permissions } from './v1/permissions.ts';
 import { createV2 } from './v2/app.ts';
 
 export type AppOptions = {
@@ -21,6 +23,8 @@ export type AppOptions = {
   /** Whether requests should come here: false while storage does not answer, or the process is about to end. */
   isReady: () => Promise<boolean>;
   settings: AppSettings;
+  /** Who may do what. */
+  auth: Auth;
   /** Runs around every request: an access log, say. */
   around?: MiddlewareHandler;
 };
@@ -49,25 +53,48 @@ export type AppSettings = {
 };
 
 /** Both protocols, and what whoever runs the registry asks it. Knows neither Lambda nor Node's server. */
-export function createApp({ registry, signer, log, isReady, settings, around }: AppOptions): Hono {
-  const v1Options = { registry, isReady, ...settings, allow: authentication(settings.authentication, registry) };
-  const v2Options = { registry, signer, storageRedirect: settings.storageRedirect };
+export function createApp({ registry, signer, log, isReady, settings, auth, around }: AppOptions): Hono {
+  const { gate, tokens } = auth;
+  const allow = settings.authentication
+    ? authentication(settings.authentication, registry)
+    : permissions(gate, registry);
+  const v1Options = { registry, isReady, gate, ...settings, allow, ...(tokens && { tokens: tokens.v1 }) };
+  const { storageRedirect } = settings;
+  const v2Options = { registry, signer, gate, storageRedirect, ...(tokens && { tokenService: tokens.service }) };
   const app = new Hono().use(requestId());
+  const identify = besides(isOpen, gate.identify);
   if (around) app.use(around);
+  app.use(harmless);
   if (settings.cors) app.use(corsOf(settings.cors));
   app
     .get('/', (c) => answer(c, settings.issue))
     .get('/healthz', (c) => c.json({ status: 'ok' }))
     .get('/readyz', async (c) => ((await isReady()) ? c.json({ status: 'ok' }) : c.json({ status: 'not ready' }, 503)));
+  app.use('/v1/*', identify).use('/v2/*', identify);
   if (settings.isReadOnly) app.use(refuseWrites);
   if (settings.authentication) app.use('/v2/*', refuseV2);
   app.onError(onError(log)).route('/', createV1(v1Options)).route('/', createV2(v2Options));
   return refuseTheRest(app, '');
 }
 
+/** What needs no login: the ping of v1, by which clients look for a registry, and uploads, whose sessions are permissions. */
+const isOpen = ({ req: { method, path } }: Context): boolean =>
+  path.endsWith('/_ping') || (method !== 'POST' && /^\/v2\/.+\/blobs\/uploads\/[^/]+$/.test(path));
+
+function besides(isOpen: (c: Context) => boolean, middleware: MiddlewareHandler): MiddlewareHandler {
+  return async (c, next) => (isOpen(c) ? await next() : await middleware(c, next));
+}
+
 /** The index knows v1's tokens only, so there is nobody to ask whether a v2 client may come in. */
 async function refuseV2(): Promise<never> {
   throw new RegistryError('UNAUTHORIZED', 'this registry is not standalone, and its index knows no v2 clients');
+}
+
+/** Whatever somebody has pushed, no browser takes it for a page of this host, or runs it. */
+async function harmless(c: Context, next: Next): Promise<void> {
+  await next();
+  c.res.headers.set('X-Content-Type-Options', 'nosniff');
+  c.res.headers.set('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'; sandbox");
 }
 
 async function refuseWrites(c: Context, next: Next): Promise<void> {

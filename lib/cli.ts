@@ -3,9 +3,12 @@
 // makes V8 collect them sooner, which saves 40 MiB while a large layer is pushed and costs nothing that could be measured.
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
-import { ConfigError } from './config/config-error.ts';
+import { addAccessCommands } from './commands/access.ts';
+import { CONFIG_HELP, CONFIG_OPTION, load, loadAloud, run } from './commands/run.ts';
+import { addTokenCommands } from './commands/token.ts';
+import { addUserCommands } from './commands/user.ts';
 import { describeConfig } from './config/describe.ts';
-import { type LoadedConfig, loadConfig } from './config/load.ts';
+import type { LoadedConfig } from './config/load.ts';
 import { createLog } from './log.ts';
 import type { NodeServer } from './node-server.ts';
 
@@ -19,25 +22,32 @@ const DEFAULT_GRACE_SECONDS = 3600;
 const DEFAULT_LAYERS_AT_ONCE = 4;
 
 type AdoptOptions = { config?: string; dryRun: boolean; layersAtOnce: number };
-type ServeOptions = { config?: string; host?: string; port?: number; grace: number };
+type ServeOptions = {
+  config?: string;
+  host?: string;
+  port?: number;
+  grace: number;
+  tlsCert?: string;
+  tlsKey?: string;
+};
 
 const program = new Command('stowage')
   .description('A container registry that keeps everything in one bucket.')
   .version(version)
   .showHelpAfterError();
 
-const CONFIG_HELP = 'configuration file (default: $DOCKER_REGISTRY_CONFIG, else config.yml)';
-
 program
   .command('serve')
   .description('serve the registry until it gets SIGTERM or SIGINT')
-  .option('-c, --config <file>', CONFIG_HELP)
+  .option(CONFIG_OPTION, CONFIG_HELP)
   .option('--host <address>', 'address to listen on (default: $REGISTRY_HOST, else 127.0.0.1)')
   .option(
     '-p, --port <number>',
     'port to listen on, 0 for any free one (default: $REGISTRY_PORT, else 5000)',
     parsePort,
   )
+  .option('--tls-cert <file>', 'certificate with its chain, in PEM; with --tls-key serves HTTPS')
+  .option('--tls-key <file>', 'key of the certificate, in PEM')
   .option('--grace <seconds>', 'how long transfers may go on after the signal', parseSeconds, DEFAULT_GRACE_SECONDS)
   .addHelpText('after', '\nThe flavor of the configuration is $SETTINGS_FLAVOR (default: dev).')
   .action(run(serveCommand));
@@ -45,14 +55,14 @@ program
 program
   .command('config')
   .description('print the configuration in effect, secrets masked')
-  .option('-c, --config <file>', CONFIG_HELP)
+  .option(CONFIG_OPTION, CONFIG_HELP)
   .action(run(configCommand));
 
 program
   .command('adopt')
   .description('make the images of an old bucket ready for v2 clients, without changing any of its objects')
   .argument('[repository...]', 'repositories to adopt (default: all)')
-  .option('-c, --config <file>', CONFIG_HELP)
+  .option(CONFIG_OPTION, CONFIG_HELP)
   .option('-n, --dry-run', 'only say what there is to do', false)
   .option('--layers-at-once <number>', 'how many layers are read side by side', parseCount, DEFAULT_LAYERS_AT_ONCE)
   .addHelpText(
@@ -61,14 +71,21 @@ program
   )
   .action((repositories: string[], options: AdoptOptions) => run(adoptCommand)({ repositories, ...options }));
 
+addUserCommands(program);
+addAccessCommands(program);
+addTokenCommands(program);
+
 await program.parseAsync();
 
-async function serveCommand({ config: file, host, port, grace }: ServeOptions): Promise<void> {
+async function serveCommand({ config: file, host, port, grace, tlsCert, tlsKey }: ServeOptions): Promise<void> {
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) throw new Error('--tls-cert and --tls-key belong together');
   const { config, warnings } = load(file);
   const log = createLog(config.logLevel);
   for (const warning of warnings) log.warning(warning);
   const { serve } = await import('./serve.ts');
-  const server = await serve({ ...config, ...(host && { host }), port: port ?? config.port }, { log, version });
+  const tlsFiles = tlsCert !== undefined && tlsKey !== undefined ? { cert: tlsCert, key: tlsKey } : undefined;
+  const options = { log, version, ...(tlsFiles && { tlsFiles }) };
+  const server = await serve({ ...config, ...(host && { host }), port: port ?? config.port }, options);
   log.info('listening', { url: server.url.origin, version });
   greet(server, config);
   stopOnSignals(server, grace);
@@ -81,15 +98,10 @@ function configCommand({ config: file }: { config?: string }): void {
 }
 
 async function adoptCommand({ config: file, ...options }: AdoptOptions & { repositories: string[] }): Promise<void> {
-  const { config, warnings } = load(file);
-  for (const warning of warnings) console.error(warning);
+  const config = loadAloud(file);
   const { adopt } = await import('./adopt.ts');
   const failed = await adopt(config, options);
   if (failed > 0) process.exitCode = 1;
-}
-
-function load(file: string | undefined): LoadedConfig {
-  return loadConfig({ env: process.env, ...(file !== undefined && { file }) });
 }
 
 function greet({ url }: NodeServer, { storage }: LoadedConfig['config']): void {
@@ -118,20 +130,6 @@ function stopOnSignals(server: NodeServer, graceSeconds: number): void {
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
-}
-
-/** What the operator did wrong gets one line; a stack would hide it. */
-function run<O>(command: (options: O) => void | Promise<void>): (options: O) => Promise<void> {
-  return async (options) => {
-    try {
-      await command(options);
-    } catch (error) {
-      if (!(error instanceof Error)) throw error;
-      const cause = !(error instanceof ConfigError) && error.cause instanceof Error ? `: ${error.cause.message}` : '';
-      console.error(`stowage: ${error.message}${cause}`);
-      process.exitCode = 1;
-    }
-  };
 }
 
 function parsePort(text: string): number {

@@ -17,6 +17,8 @@
 //  oci/images/<id>/{layer,manifest}.json                        what a v1 image is for v2
 //  oci/images/<id>/view.json                                    this v1 image was made from a v2 manifest
 //  oci/images/<id>/repositories/<ns>%2F<repo>                   empty: this repository uses the image
+//  oci/images/<id>/pushers/<mark>                               empty: the user of this mark has pushed the image
+//  oci/robots/<uuid>.json                                       what the holder of a robot's token may do
 import type { Digest, ImageId, RepositoryName, Tag } from './names.ts';
 import { algorithmOf, hexOf, namespaceOf, quotePlus, repositoryPartOf, unquotePlus } from './names.ts';
 
@@ -79,10 +81,14 @@ export const layout = {
   uploadScrap: (uuid: string) => at('oci/uploads', uuid),
   condemnedBlob: (digest: Digest) => at('oci/condemned', algorithmOf(digest), hexOf(digest)),
   condemnedInRepository: (repository: RepositoryName) => at('oci/repositories', partsOf(repository), 'condemned.json'),
+  robots: () => folder('oci/robots'),
+  robot: (id: string) => at('oci/robots', `${id}.json`),
   imageLayerDescriptor: (id: ImageId) => at('oci/images', id, 'layer.json'),
   imageView: (id: ImageId) => at('oci/images', id, 'view.json'),
   imageOwners: (id: ImageId) => folder('oci/images', id, 'repositories'),
   imageOwner: (id: ImageId, repository: RepositoryName) => at('oci/images', id, 'repositories', quotePlus(repository)),
+  /** `mark` stands for a user, in letters that any key can hold. */
+  imagePusher: (id: ImageId, mark: string) => at('oci/images', id, 'pushers', mark),
   imageManifest: (id: ImageId) => at('oci/images', id, 'manifest.json'),
 };
 

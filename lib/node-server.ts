@@ -1,10 +1,12 @@
 // The registry as one Node process. Everything about connections is here: limits, access log, and an end that waits
 // for transfers.
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import type { Hono, MiddlewareHandler } from 'hono';
 import type { RequestIdVariables } from 'hono/request-id';
+import type { RimBindings } from './auth/gate.ts';
 import type { Log } from './log.ts';
 
 /** How long a client may take to send its headers. */
@@ -25,22 +27,40 @@ export type NodeServer = {
   kill(): void;
 };
 
-export async function startNodeServer(app: Hono, { host, port }: { host: string; port: number }): Promise<NodeServer> {
-  const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
+export type ListenOptions = {
+  host: string;
+  /** 0 for any free one. */
+  port: number;
+  /** Certificate (with its chain) and key, both in PEM; plain HTTP without. */
+  tls?: { cert: Buffer; key: Buffer };
+  /** How many proxies in front say, in `X-Forwarded-For`, who asked them; what the client wrote there itself is not believed. */
+  trustedProxies?: number;
+};
+
+export async function startNodeServer(
+  app: Hono,
+  { host, port, tls, trustedProxies = 0 }: ListenOptions,
+): Promise<NodeServer> {
+  const fetch = (request: Request, env: HttpBindings) => {
+    const clientAddress = clientAddressOf(env.incoming, trustedProxies);
+    return app.fetch(request, { ...env, ...(clientAddress !== undefined && { clientAddress }) });
+  };
+  const listener = getRequestListener((request, env) => fetch(request, env as HttpBindings), {
+    overrideGlobalObjects: false,
+  });
   let isStopping = false;
-  const server = createServer(
-    {
-      headersTimeout: HEADERS_MS,
-      requestTimeout: 0,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      maxHeaderSize: MAX_HEADER_BYTES,
-      noDelay: true,
-    },
-    (request, response) => {
-      if (isStopping) response.shouldKeepAlive = false;
-      void listener(request, response);
-    },
-  );
+  const options = {
+    headersTimeout: HEADERS_MS,
+    requestTimeout: 0,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    maxHeaderSize: MAX_HEADER_BYTES,
+    noDelay: true,
+  };
+  const answer = (request: IncomingMessage, response: ServerResponse) => {
+    if (isStopping) response.shouldKeepAlive = false;
+    void listener(request, response);
+  };
+  const server = tls ? createTlsServer({ ...options, ...tls }, answer) : createServer(options, answer);
   server.setTimeout(IDLE_MS);
   const connections = new Set<Socket>();
   server.on('connection', (socket) => {
@@ -50,7 +70,7 @@ export async function startNodeServer(app: Hono, { host, port }: { host: string;
   await listen(server, host, port);
   const { address, port: actualPort, family } = server.address() as AddressInfo;
   return {
-    url: new URL(`http://${family === 'IPv6' ? `[${address}]` : address}:${actualPort}`),
+    url: new URL(`${tls ? 'https' : 'http'}://${family === 'IPv6' ? `[${address}]` : address}:${actualPort}`),
     stop: () =>
       new Promise((resolve) => {
         isStopping = true;
@@ -73,6 +93,13 @@ function closeUnused(connections: Iterable<Socket>): void {
   for (const socket of connections) if (socket.bytesRead === 0) socket.destroy();
 }
 
+/** Whom the outermost proxy that is trusted has seen; without proxies the other end of the connection. */
+function clientAddressOf({ socket, headers }: IncomingMessage, trustedProxies: number): string | undefined {
+  if (trustedProxies === 0) return socket.remoteAddress;
+  const chain = String(headers['x-forwarded-for'] ?? '').split(',');
+  return chain.at(-trustedProxies)?.trim() || socket.remoteAddress;
+}
+
 function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
@@ -84,7 +111,9 @@ function listen(server: Server, host: string, port: number): Promise<void> {
 }
 
 /** One line when the last byte has gone, or the connection has broken. Never the query: it may hold a session. */
-export function accessLog(log: Log): MiddlewareHandler<{ Bindings: HttpBindings; Variables: RequestIdVariables }> {
+export function accessLog(
+  log: Log,
+): MiddlewareHandler<{ Bindings: HttpBindings & RimBindings; Variables: RequestIdVariables }> {
   /** What earlier requests of a connection have taken. */
   const counted = new WeakMap<Socket, { bytesRead: number; bytesWritten: number }>();
   return async (c, next) => {
@@ -103,7 +132,7 @@ export function accessLog(log: Log): MiddlewareHandler<{ Bindings: HttpBindings;
         durationMs: Math.round(performance.now() - started),
         bytesIn: socket.bytesRead - before.bytesRead,
         bytesOut: socket.bytesWritten - before.bytesWritten,
-        client: socket.remoteAddress,
+        client: c.env.clientAddress ?? socket.remoteAddress,
         userAgent: incoming.headers['user-agent'],
       });
     });

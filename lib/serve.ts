@@ -1,7 +1,11 @@
 import { type KeyObject, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { createSecureContext } from 'node:tls';
 import { createApp } from './app.ts';
+import { Keys } from './auth/keys.ts';
+import { openAuth } from './auth/open.ts';
 import type { Config } from './config/config.ts';
+import { immutabilityOf } from './config/immutable-tags.ts';
 import type { JsonValue } from './json.ts';
 import { layout } from './layout.ts';
 import { mayWrite } from './layout-version.ts';
@@ -17,33 +21,57 @@ import { readOnlyStorage } from './storage/read-only.ts';
 import type { AuthenticationOptions } from './v1/authentication.ts';
 import { parsePrivilegedKey } from './v1/signature.ts';
 
+/** Paths of PEM files. */
+export type TlsFiles = { cert: string; key: string };
+
 /** How long `readyz` waits for storage. */
 const READY_MS = 2000;
 const SWEEP_MS = 6 * 60 * 60 * 1000;
 
 /**
  * Opens storage and serves the registry.
- * @throws Error if storage cannot be used or the port is taken
+ * @throws Error if storage or the certificate cannot be used, or the port is taken
  */
-export async function serve(config: Config, { log, version }: { log: Log; version: string }): Promise<NodeServer> {
+export async function serve(
+  config: Config,
+  { log, version, tlsFiles }: { log: Log; version: string; tlsFiles?: TlsFiles },
+): Promise<NodeServer> {
+  const tls = tlsFiles && (await readTlsFiles(tlsFiles));
   const opened = await openStorage(config.storage);
   const isReadOnly = !(await mayWrite(opened));
   const storage = isReadOnly ? readOnlyStorage(opened) : opened;
   if (isReadOnly) log.warning('a newer Stowage writes to this storage; this one is too old to, and serves reads only');
   if (config.mirroring) log.warning('mirroring.source is set, but has no effect in this version');
   if (!config.secretKey && config.storage.driver === 's3') {
-    log.warning('secret_key is not set: an upload can only be continued by this process, and not after a restart');
+    log.warning('secret_key is not set: uploads and tokens are valid in this process only, and not after a restart');
   }
 
   if (config.storage.driver === 'local' && !isReadOnly) sweep(storage, log);
 
+  const secret = config.secretKey ?? randomBytes(32).toString('hex');
+  const auth = await openAuth(config.auth, {
+    storage: config.storage,
+    driver: storage,
+    keys: new Keys(secret, config.secretKeyPrevious),
+    log,
+    audit: (entry) => log.audit(entry),
+  });
+  if (!config.auth && !isLoopback(config.host)) {
+    log.warning('there is no auth in the configuration: whoever reaches this address may read and write everything');
+  }
+
   const background = new Background(log);
   let isStopping = false;
   const app = createApp({
-    registry: createRegistry(storage, { copiesLayers: config.v1Layers === 'copy', background }),
-    signer: new SessionSigner(config.secretKey ?? randomBytes(32).toString('hex')),
+    registry: createRegistry(storage, {
+      copiesLayers: config.v1Layers === 'copy',
+      background,
+      isImmutable: immutabilityOf(config.immutableTags),
+    }),
+    signer: new SessionSigner(secret, config.secretKeyPrevious),
     log,
     around: accessLog(log),
+    auth,
     isReady: async () => !isStopping && (await answers(storage)),
     settings: {
       isReadOnly,
@@ -59,7 +87,12 @@ export async function serve(config: Config, { log, version }: { log: Log; versio
       ...(config.debug && { debug: { version, flavor: config.flavor ?? '' } }),
     },
   });
-  const server = await startNodeServer(app, { host: config.host, port: config.port });
+  const server = await startNodeServer(app, {
+    host: config.host,
+    port: config.port,
+    trustedProxies: config.trustedProxies,
+    ...(tls && { tls }),
+  });
   return {
     ...server,
     async stop() {
@@ -69,6 +102,20 @@ export async function serve(config: Config, { log, version }: { log: Log; versio
       await storage.close();
     },
   };
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(?:\.\d+){3}$/.test(host);
+}
+
+async function readTlsFiles({ cert, key }: TlsFiles): Promise<{ cert: Buffer; key: Buffer }> {
+  try {
+    const tls = { cert: await readFile(cert), key: await readFile(key) };
+    createSecureContext(tls);
+    return tls;
+  } catch (cause) {
+    throw new Error(`${cert} and ${key} must be a certificate and its key, in PEM`, { cause });
+  }
 }
 
 async function authenticationOf({ indexEndpoint, privilegedKey: path }: Config): Promise<AuthenticationOptions> {

@@ -1,4 +1,6 @@
 import { type AppSettings, createApp } from '../lib/app.ts';
+import { Gate } from '../lib/auth/gate.ts';
+import type { Auth } from '../lib/auth/open.ts';
 import { createLog } from '../lib/log.ts';
 import { startNodeServer } from '../lib/node-server.ts';
 import { Background } from '../lib/registry/background.ts';
@@ -19,19 +21,34 @@ type TestSettings = Partial<AppSettings> & {
   v1Layers?: 'copy' | 'link';
   /** Whether the v1 view is made behind the requests that change a tag. */
   worksBehind?: boolean;
+  auth?: Auth;
+  isImmutable?: (repository: string, tag: string) => boolean;
+  trustedProxies?: number;
 };
 
 /** The whole registry over some storage, in this process, on a free port. */
 export async function startRegistry(
   storage: StorageDriver,
-  { v1Layers = 'copy', worksBehind = true, ...settings }: TestSettings = {},
+  {
+    v1Layers = 'copy',
+    worksBehind = true,
+    auth = { gate: Gate.open() },
+    isImmutable,
+    trustedProxies = 0,
+    ...settings
+  }: TestSettings = {},
 ): Promise<RegistryServer> {
   const log = createLog('error', (line) => process.stderr.write(line));
   const background = new Background(log);
   const app = createApp({
-    registry: createRegistry(storage, { copiesLayers: v1Layers === 'copy', ...(worksBehind && { background }) }),
+    registry: createRegistry(storage, {
+      copiesLayers: v1Layers === 'copy',
+      ...(worksBehind && { background }),
+      ...(isImmutable && { isImmutable }),
+    }),
     signer: SIGNER,
     log,
+    auth,
     isReady: async () => true,
     settings: {
       isReadOnly: false,
@@ -43,7 +60,7 @@ export async function startRegistry(
       ...settings,
     },
   });
-  const server = await startNodeServer(app, { host: '127.0.0.1', port: 0 });
+  const server = await startNodeServer(app, { host: '127.0.0.1', port: 0, trustedProxies });
   return {
     url: server.url,
     idle: () => background.idle(),

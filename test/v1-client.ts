@@ -10,12 +10,15 @@ export type PulledImage = V1Image & { layerSizeBytes: number; checksums: string[
 
 export class V1Client {
   readonly #registry: URL;
+  readonly #basic: string;
 
-  constructor(registry: URL) {
+  /** @param basic who has logged in, as `Authorization`; nobody by default */
+  constructor(registry: URL, basic = 'Basic Og==') {
     this.#registry = registry;
+    this.#basic = basic;
   }
 
-  /** `docker login`: the account is made up on the spot. */
+  /** `docker login` where the account is made up on the spot. */
   async login(username: string, password: string): Promise<void> {
     const body = JSON.stringify({ username, password, auth: '', email: 'e@example.com' });
     await this.#expect([201], 'POST', '/v1/users/', { body, headers: { 'User-Agent': 'Go 1.1 package http' } });
@@ -34,7 +37,7 @@ export class V1Client {
     });
     const index = await this.#expect([200, 201], 'PUT', `/v1/repositories/${name}/`, {
       body: JSON.stringify(announced),
-      headers: { 'X-Docker-Token': 'true', Authorization: 'Basic Og==' },
+      headers: { 'X-Docker-Token': 'true', Authorization: this.#basic },
     });
     for (const header of ['X-Docker-Endpoints', 'X-Docker-Token']) {
       if (!index.headers.get(header)) throw new Error(`the index sent no ${header}`);
@@ -52,7 +55,7 @@ export class V1Client {
     // Docker 0.8 and newer forget the checksums, and so all entries.
     await this.#expect([204], 'PUT', `/v1/repositories/${name}/images`, {
       body: '[]',
-      headers: { 'X-Docker-Token': 'true', Authorization: 'Basic Og==' },
+      headers: { 'X-Docker-Token': 'true', Authorization: this.#basic },
     });
   }
 
@@ -81,7 +84,7 @@ export class V1Client {
   /** `docker pull` of one tag: the chain, base first. */
   async pull(name: string, tag: string): Promise<PulledImage[]> {
     const index = await this.#expect([200], 'GET', `/v1/repositories/${name}/images`, {
-      headers: { 'X-Docker-Token': 'true' },
+      headers: { 'X-Docker-Token': 'true', Authorization: this.#basic },
     });
     if (!Array.isArray(await index.json())) throw new Error('the index is not an array');
     const headers = { Authorization: `Token ${index.headers.get('X-Docker-Token') ?? ''}` };

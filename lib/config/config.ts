@@ -1,4 +1,6 @@
 import type { S3DriverOptions } from '../storage/s3.ts';
+import { type AuthConfig, readAuth } from './auth.ts';
+import type { ImmutableTags } from './immutable-tags.ts';
 import { HOST, type LogLevel, PORT } from './keys.ts';
 import { readS3Options } from './s3-options.ts';
 import type { Settings } from './settings.ts';
@@ -50,8 +52,16 @@ export type Config = {
   /** Path of a PEM file. */
   privilegedKey: string | undefined;
   secretKey: string | undefined;
+  /** What it was before; signatures made with these are still accepted. */
+  secretKeyPrevious: string[];
   /** Search is on if there is one; which is all the same. */
   searchBackend: string | undefined;
+  /** Who may come in; undefined for everybody. */
+  auth: AuthConfig | undefined;
+  /** How many proxies in front are believed in what they say of clients. */
+  trustedProxies: number;
+  /** Tags that no push may move. */
+  immutableTags: ImmutableTags;
   mirroring: MirroringConfig | undefined;
   cors: CorsConfig | undefined;
 };
@@ -78,7 +88,11 @@ export function readConfig(settings: Settings, file: string, flavor: string | un
     registryEndpoints: settings.get('registry_endpoints'),
     privilegedKey: settings.get('privileged_key'),
     secretKey: settings.get('secret_key'),
+    secretKeyPrevious: settings.get('secret_key_previous') ?? [],
     searchBackend: readSearchBackend(settings),
+    auth: readAuth(settings, storage),
+    trustedProxies: settings.get('trusted_proxies'),
+    immutableTags: settings.get('immutable_tags') ?? [],
     mirroring: readMirroring(settings),
     cors: readCors(settings),
   };

@@ -1,11 +1,15 @@
 // Every key that docker-registry 0.6.5 to 0.9.1 knew, in any of its drivers and samples. A dot stands for a nested map.
 // docs/configuration.md explains them.
+import { accessRules } from './access-rules.ts';
+import { immutableTags } from './immutable-tags.ts';
+import { oidcRules } from './oidc-rules.ts';
 import {
   anything,
   boolean,
   choice,
   integer,
   list,
+  mapOf,
   matching,
   orOff,
   text,
@@ -69,6 +73,11 @@ const callingFormat = choice<CallingFormat>(
   ),
 );
 
+const htpasswd = matching(
+  /^(?:(?!s3:|arn:).+|s3:\/\/[^/]*\/.+|arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d*:secret:.+)$/,
+  "a path, s3://bucket/key, s3:///key in the registry's own bucket, or the ARN of a secret in Secrets Manager",
+);
+
 const bucket = matching(/^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$/, 'the name of a bucket');
 
 export const USED_KEYS = {
@@ -86,7 +95,20 @@ export const USED_KEYS = {
   registry_endpoints: optional(orOff(textOrList)),
   privileged_key: optional(orOff(text)),
   secret_key: secret(text),
+  secret_key_previous: { ...optional(list), isSecret: true },
   search_backend: optional(orOff(text)),
+
+  'auth.htpasswd': optional(htpasswd),
+  'auth.realm': withDefault(
+    matching(/^[\x20\x21\x23-\x5b\x5d-\x7e]{1,100}$/, 'a text of ASCII characters without " and \\'),
+    'Stowage',
+  ),
+  'auth.groups': optional(mapOf(list)),
+  'auth.oidc': optional(oidcRules),
+  trusted_proxies: withDefault(integer(0, 16), 0),
+  'auth.public_url': optional(orOff(url)),
+  access: optional(accessRules),
+  immutable_tags: optional(immutableTags),
 
   'mirroring.source': optional(orOff(url)),
   'mirroring.source_index': optional(orOff(url)),

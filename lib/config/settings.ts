@@ -3,7 +3,7 @@ import { ConfigError } from './config-error.ts';
 import { expandEnv } from './expand-env.ts';
 import { type KeyName, UNUSED_KEYS, USED_KEYS, type UsedKey, type ValueOf } from './keys.ts';
 import { fromWhere, MASK, maskPasswords, originOf, show } from './shown-values.ts';
-import { isOff, isPlaceholder, PLACEHOLDER } from './value-types.ts';
+import { isOff, isPlaceholder, NotAllowedError, PLACEHOLDER } from './value-types.ts';
 import { isMap, isScalar, parsed, YamlError, type YamlMap, type YamlNode } from './yaml.ts';
 
 /** A value in effect and where it came from, as `stowage config` shows it. Secrets are masked already. */
@@ -53,6 +53,14 @@ export class Settings {
   /** True if the key holds nothing but the samples' placeholder. */
   isPlaceholder(name: KeyName): boolean {
     return isPlaceholder(this.#find(name));
+  }
+
+  /** True if this is a map of keys, even if none of them holds a value; false if it is off. @throws ConfigError */
+  isMap(outer: string): boolean {
+    const node = this.#root.get(outer);
+    const map = node && this.#parsing(`${this.#file}: ${outer}`, node, parsed);
+    if (isMap(map)) return true;
+    return isOff(map) ? false : this.fail(outer, 'must be a map of keys, or null');
   }
 
   warn(name: string, problem: string): void {
@@ -111,6 +119,7 @@ export class Settings {
     try {
       return parse(node);
     } catch (error) {
+      if (error instanceof NotAllowedError) throw new ConfigError(`${where}${fromWhere(node)}: ${error.message}`);
       if (!(error instanceof YamlError)) throw error;
       throw new ConfigError(`${where}${fromWhere(node)} is not valid YAML: ${error.message}`, { cause: error });
     }

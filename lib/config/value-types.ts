@@ -4,10 +4,15 @@ import { isMap, isScalar, parsed, parseYaml, plainValue, type Scalar, toData, ty
 /** The text that the old samples hold where a value of one's own belongs. */
 export const PLACEHOLDER = 'REPLACEME';
 
+/** What a type has to say of a value beyond that it is not allowed. The message names no secret. */
+export class NotAllowedError extends Error {
+  override readonly name = 'NotAllowedError';
+}
+
 export type ValueType<T> = {
   /** For the error message: `true or false`. */
   readonly allowed: string;
-  /** `null` where nothing is set, `undefined` for what is not allowed. @throws YamlError */
+  /** `null` where nothing is set, `undefined` for what is not allowed. @throws YamlError; NotAllowedError */
   parse(node: YamlNode): T | null | undefined;
 };
 
@@ -99,6 +104,21 @@ export const list: ValueType<string[]> = {
       .filter((item) => item !== '');
   },
 };
+
+/** A map whose keys are the operator's own. */
+export function mapOf<T>(type: ValueType<T>): ValueType<Record<string, T>> {
+  return {
+    allowed: `a map, each value ${type.allowed}`,
+    parse(node) {
+      const value = parsed(node);
+      if (isNull(value)) return null;
+      if (!isMap(value)) return undefined;
+      const entries = [...value].map(([key, item]) => [key, type.parse(item)] as const);
+      if (entries.some(([, item]) => item === undefined || item === null)) return undefined;
+      return Object.fromEntries(entries) as Record<string, T>;
+    },
+  };
+}
 
 /** A type for keys that old files switch off with `false` where null is meant. */
 export function orOff<T>(type: ValueType<T>): ValueType<T> {

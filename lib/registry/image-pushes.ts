@@ -17,6 +17,7 @@ import { tarSum } from '../tar/tar-sum.ts';
 import { readChecksums, readClaim, tarSumVersionOf, writeChecksums } from './image-checksums.ts';
 import { noSuchParent, type ParsedImageJson } from './image-json.ts';
 import type { ImageLayers } from './image-layers.ts';
+import type { ImageOwners } from './image-owners.ts';
 import { type Images, imageUnknown } from './images.ts';
 import { LayerScan } from './layer-scan.ts';
 import { pythonJson } from './python-json.ts';
@@ -29,18 +30,23 @@ export type ClaimedChecksums = {
   plain?: string;
 };
 
+/** Who pushes, where it matters: they may read the image before any tag names it. */
+type PushOptions = { pusher?: string };
+
 type CheckParent = (parent: ImageId) => Promise<void>;
 
 export class ImagePushes {
   readonly #storage: StorageDriver;
   readonly #images: Images;
   readonly #layers: ImageLayers;
+  readonly #owners: ImageOwners;
   readonly #locks = new KeyLocks();
 
-  constructor(storage: StorageDriver, images: Images, layers: ImageLayers) {
+  constructor(storage: StorageDriver, dependencies: { images: Images; layers: ImageLayers; owners: ImageOwners }) {
     this.#storage = storage;
-    this.#images = images;
-    this.#layers = layers;
+    this.#images = dependencies.images;
+    this.#layers = dependencies.layers;
+    this.#owners = dependencies.owners;
   }
 
   /**
@@ -105,7 +111,11 @@ export class ImagePushes {
    * with the JSON, which is checked here, or else that of `confirmChecksum`.
    * @throws RegistryError IMAGE_UNKNOWN, IMAGE_EXISTS, IMAGE_CHECKSUM_INVALID
    */
-  async putLayer(id: ImageId, body: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void> {
+  async putLayer(
+    id: ImageId,
+    body: AsyncIterable<Uint8Array>,
+    { pusher, signal }: PushOptions & { signal?: AbortSignal } = {},
+  ): Promise<void> {
     const [json, before, isComplete] = await Promise.all([
       this.#images.findJson(id),
       this.#storage.head(layout.imageLayer(id)),
@@ -130,8 +140,10 @@ export class ImagePushes {
       await Promise.all([this.#layers.keep(id, { ...scan.facts, key, etag }), writeChecksums(this.#storage, id, sums)]);
       await this.#mark(id);
       await this.#yieldToView(id);
-      if (claim !== undefined)
-        await this.#confirm(id, json, sums, { plain: claim }, 'Checksum mismatch, ignoring the layer');
+      if (claim !== undefined) {
+        const refusal = 'Checksum mismatch, ignoring the layer';
+        await this.#confirm(id, json, sums, { plain: claim }, { refusal, ...(pusher !== undefined && { pusher }) });
+      }
     } finally {
       turn.end();
     }
@@ -156,7 +168,7 @@ export class ImagePushes {
    * Ends the push of an image: if one of the client's sums is that of what arrived, the mark goes.
    * @throws RegistryError IMAGE_UNKNOWN, IMAGE_EXISTS, IMAGE_CHECKSUM_INVALID
    */
-  async confirmChecksum(id: ImageId, claimed: ClaimedChecksums): Promise<void> {
+  async confirmChecksum(id: ImageId, claimed: ClaimedChecksums, options: PushOptions = {}): Promise<void> {
     await this.#locks.run(id, async () => {
       const [json, isComplete, sums] = await Promise.all([
         this.#images.findJson(id),
@@ -165,7 +177,7 @@ export class ImagePushes {
       ]);
       if (!json) throw imageUnknown();
       if (isComplete) throw new RegistryError('IMAGE_EXISTS', 'Cannot set this image checksum');
-      await this.#confirm(id, json, sums, claimed);
+      await this.#confirm(id, json, sums, claimed, options);
     });
   }
 
@@ -174,7 +186,7 @@ export class ImagePushes {
     json: Uint8Array,
     sums: string[],
     claimed: ClaimedChecksums,
-    refusal?: string,
+    { pusher, refusal }: PushOptions & { refusal?: string },
   ): Promise<void> {
     const layer = await this.#layers.describe(id);
     const isPlainMatch = [claimed.payload, claimed.plain].some((sum) => sum !== undefined && sums.includes(sum));
@@ -182,6 +194,8 @@ export class ImagePushes {
     const isMatch = isPlainMatch || (layer !== undefined && (await this.#isTarSum(id, json, claimed)));
     if (!layer || !isMatch) throw checksumMismatch(refusal);
     if (!isPlainMatch && claimed.plain) await writeChecksums(this.#storage, id, [...sums, claimed.plain]);
+    // Who knows the sum of what has come may read it; before anybody sees the image, so that no crash leaves it nobody's.
+    if (pusher !== undefined) await this.#owners.addPusher(pusher, id);
     await this.#storage.delete(layout.imageInProgress(id));
 
     const [jsonNow, layerNow] = await Promise.all([
@@ -190,6 +204,7 @@ export class ImagePushes {
     ]);
     if (jsonNow && Buffer.from(json).equals(jsonNow) && layerNow?.etag === layer.etag) return;
     await this.#mark(id);
+    if (pusher !== undefined) await this.#owners.removePusher(pusher, id);
     throw checksumMismatch(refusal);
   }
 

@@ -1,3 +1,4 @@
+import type { RepositoryName, Tag } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { Adoption } from './adoption.ts';
 import type { Background } from './background.ts';
@@ -43,11 +44,16 @@ export type RegistryOptions = {
   copiesLayers: boolean;
   /** Does what no request waits for; without it somebody else keeps v1's view in step, or the first v1 request does. */
   background?: Background;
+  /** Tags that no push may move. */
+  isImmutable?: (repository: RepositoryName, tag: Tag) => boolean;
 };
 
-export function createRegistry(storage: StorageDriver, { copiesLayers, background }: RegistryOptions): Registry {
+export function createRegistry(
+  storage: StorageDriver,
+  { copiesLayers, background, isImmutable }: RegistryOptions,
+): Registry {
   const blobs = new Blobs(storage);
-  const tags = new Tags(storage);
+  const tags = new Tags(storage, isImmutable);
   const catalog = new Catalog(storage);
   const search = new Search(catalog);
   const layers = new ImageLayers(storage);
@@ -69,7 +75,7 @@ export function createRegistry(storage: StorageDriver, { copiesLayers, backgroun
     catalog,
     indexImages,
     imageOwners: owners,
-    imagePushes: new ImagePushes(storage, images, layers),
+    imagePushes: new ImagePushes(storage, { images, layers, owners }),
     images,
     manifests: new Manifests(storage, { blobs, tags, imageManifests, referrers, onTagChange }),
     referrers,

@@ -23,10 +23,14 @@ export class Search {
    * Matches without regard to case; an empty query matches all. No storage request while the names are fresh, else those
    * of a whole catalog.
    * @param page from 1
+   * @param isShown whether whoever asks may know of a repository
    */
-  async find(query: string, { page, size }: { page: number; size: number }): Promise<SearchResult> {
+  async find(
+    query: string,
+    { page, size, isShown }: { page: number; size: number; isShown: (name: RepositoryName) => boolean },
+  ): Promise<SearchResult> {
     const wanted = query.toLowerCase();
-    const names = (await this.#all()).filter((name) => name.toLowerCase().includes(wanted));
+    const names = (await this.#all()).filter((name) => name.toLowerCase().includes(wanted) && isShown(name));
     return { total: names.length, names: names.slice((page - 1) * size, page * size) };
   }
 

@@ -22,9 +22,12 @@ const TARGET_SIZES = [64, 16, 'sha512:'.length + 128];
 /** The tags of repositories: one object each, so that one atomic put moves a tag for v1 and v2 alike. */
 export class Tags {
   readonly #storage: StorageDriver;
+  readonly #isImmutable: (repository: RepositoryName, tag: Tag) => boolean;
 
-  constructor(storage: StorageDriver) {
+  /** @param isImmutable whether a tag that is there stays what it is, until it is deleted */
+  constructor(storage: StorageDriver, isImmutable: (repository: RepositoryName, tag: Tag) => boolean = () => false) {
     this.#storage = storage;
+    this.#isImmutable = isImmutable;
   }
 
   /** One storage request. `undefined` if there is no such tag. */
@@ -36,18 +39,26 @@ export class Tags {
     return target && { tag, target, etag, lastModified };
   }
 
-  /** Makes the tag name a manifest. One storage request. */
+  /** Makes the tag name a manifest. One storage request. @throws RegistryError DENIED if it names another, and may not move */
   async setManifest(repository: RepositoryName, tag: Tag, digest: Digest): Promise<void> {
     await this.#put(repository, tag, digest.startsWith('sha512:') ? digest : hexOf(digest));
   }
 
-  /** Makes the tag name a v1 image. One storage request. */
+  /** Makes the tag name a v1 image. One storage request. @throws RegistryError DENIED if it names another, and may not move */
   async setImage(repository: RepositoryName, tag: Tag, id: ImageId): Promise<void> {
     await this.#put(repository, tag, id);
   }
 
   async #put(repository: RepositoryName, tag: Tag, target: string): Promise<void> {
-    await this.#storage.put(layout.tag(repository, tag), encodeText(target), { contentType: 'text/plain' });
+    const ifAbsent = this.#isImmutable(repository, tag);
+    const options = { contentType: 'text/plain', ...(ifAbsent && { ifAbsent }) };
+    if (await this.#storage.put(layout.tag(repository, tag), encodeText(target), options)) return;
+    // To push again what is there already is no change, and clients do.
+    const stored = await this.#storage.read(layout.tag(repository, tag));
+    if (stored && decodeText(stored.bytes) === target) return;
+    throw new RegistryError('DENIED', `${tag} of ${repository} is immutable: it names something else already`, {
+      detail: { tag },
+    });
   }
 
   /** In ASCII order, after `after` if given. One storage request per 1,000 tags. */

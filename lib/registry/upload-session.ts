@@ -33,6 +33,8 @@ export type UploadSession = {
   /** Origin under which clients reach the registry, which may not be the host that takes the bytes. */
   registryUrl: string;
   state: UploadState;
+  /** Who has begun it, for the log. */
+  startedBy?: string;
 };
 
 export function sizeOf(state: UploadState): number {
@@ -41,18 +43,22 @@ export function sizeOf(state: UploadState): number {
 
 /** Signs and reads sessions. Every process that serves the same uploads needs the same secret. */
 export class SessionSigner {
-  readonly #key: Buffer;
+  readonly #keys: Buffer[];
 
-  constructor(secret: string) {
-    // A key of its own, so that no signature made elsewhere with this secret passes for a session.
-    this.#key = createHmac('sha256', secret).update('stowage upload session').digest();
+  /** @param previous secrets of before, which are still accepted but sign nothing any more */
+  constructor(secret: string, previous: readonly string[] = []) {
+    // Keys of their own, so that no signature made elsewhere with these secrets passes for a session.
+    this.#keys = [secret, ...previous].map((text) =>
+      createHmac('sha256', text).update('stowage upload session').digest(),
+    );
   }
 
   /** A string of `[A-Za-z0-9_.-]`, which survives whatever clients do to a query. */
   sign(session: UploadSession, nowMs = Date.now()): string {
     const payload = { ...session, expires: Math.floor(nowMs / 1000) + SESSION_SECONDS };
     const text = Buffer.from(JSON.stringify(payload)).toString('base64url');
-    return `${text}.${this.#signature(text).toString('base64url')}`;
+    const [key = Buffer.alloc(0)] = this.#keys;
+    return `${text}.${signatureOf(text, key).toString('base64url')}`;
   }
 
   /**
@@ -60,19 +66,22 @@ export class SessionSigner {
    */
   verify(token: string, repository: RepositoryName, uuid: string, nowMs = Date.now()): UploadSession {
     const [text = '', signature = ''] = token.split('.');
-    const expected = this.#signature(text);
     const actual = Buffer.from(signature, 'base64url');
-    if (actual.length !== expected.length || !timingSafeEqual(actual, expected)) throw unknownUpload(uuid);
+    const isSigned = this.#keys.some((key) => {
+      const expected = signatureOf(text, key);
+      return actual.length === expected.length && timingSafeEqual(actual, expected);
+    });
+    if (!isSigned) throw unknownUpload(uuid);
     const { expires, ...session } = JSON.parse(Buffer.from(text, 'base64url').toString()) as UploadSession & {
       expires: number;
     };
     if (session.repository !== repository || session.uuid !== uuid || expires * 1000 < nowMs) throw unknownUpload(uuid);
     return session;
   }
+}
 
-  #signature(text: string): Buffer {
-    return createHmac('sha256', this.#key).update(text).digest();
-  }
+function signatureOf(text: string, key: Buffer): Buffer {
+  return createHmac('sha256', key).update(text).digest();
 }
 
 export function unknownUpload(uuid: string): RegistryError {

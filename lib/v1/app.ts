@@ -15,8 +15,8 @@ export function createV1(options: V1Options): Hono {
   const index = options.isStandalone ? indexImagesRoutes(options) : undefined;
   const status = statusRoutes(options);
   const routes = new Hono().route('/', status);
-  if (options.isStandalone) routes.route('/', userRoutes());
-  if (options.hasSearch) routes.route('/', searchRoutes(options.registry));
+  if (options.isStandalone) routes.route('/', userRoutes(options));
+  if (options.hasSearch) routes.route('/', searchRoutes(options));
   routes.route('/', imageRoutes(options)).route('/', tagRoutes(options));
   routes.route('/', propertyRoutes(options));
   routes.route('/', index ? index.images : noIndex.images);

@@ -1,11 +1,12 @@
-// Who may call a registry that is not its own index: whoever has a token that the index accepts. A standalone registry,
-// or one with `disable_token_auth`, asks nobody.
+// Who may call a registry that is not its own index: whoever has a token that the index accepts.
 import type { KeyObject } from 'node:crypto';
 import type { Context, MiddlewareHandler } from 'hono';
 import { mapConcurrently } from '../concurrency.ts';
 import { RegistryError } from '../errors.ts';
 import { type ImageId, parseV1RepositoryName, type RepositoryName } from '../names.ts';
+import { imageUnknown } from '../registry/images.ts';
 import type { Registry } from '../registry/registry.ts';
+import { type Access, type Allow, EVERYTHING, setAccess } from './access.ts';
 import { IndexClient } from './index-client.ts';
 import { isSigned } from './signature.ts';
 
@@ -14,23 +15,6 @@ export type AuthenticationOptions = {
   indexEndpoint?: string;
   /** Signs the requests of the operator's own tools. */
   privilegedKey?: KeyObject;
-};
-
-/** What a request may do beyond what its route says. */
-export type Access = {
-  /** @throws RegistryError IMAGE_INVALID if the token's repository may not take this image */
-  checkImage(id: ImageId): void;
-  /** @throws RegistryError IMAGE_INVALID if images of the token's repository may not build on this one */
-  checkParent(parent: ImageId): Promise<void>;
-  /** @throws RegistryError IMAGE_UNKNOWN if the token does not allow to read this image */
-  checkRead(id: ImageId): Promise<void>;
-};
-
-/** A registry that asks nobody. */
-const EVERYTHING: Access = {
-  checkImage: () => undefined,
-  checkParent: async () => undefined,
-  checkRead: async () => undefined,
 };
 
 type Token = { authorization: string; repository: RepositoryName };
@@ -44,33 +28,22 @@ const METHODS: Record<string, string[]> = {
 /** `signature=…,repository="a/b",access=write`, with or without quotes. */
 const PARAMETER = /(\w+)[:=][\s"]?([^",]+)"?/g;
 
-const ACCESS = 'access';
-
-/** Lets every request through, or those that the index knows. `accessOf` tells the handlers more. */
-export function authentication(options: AuthenticationOptions | undefined, registry: Registry): MiddlewareHandler {
-  if (!options) {
-    return async (c, next) => {
-      c.set(ACCESS, EVERYTHING);
-      await next();
-    };
-  }
+/** Lets through what the index knows; `accessOf` tells the handlers more. The method says what the token must allow. */
+export function authentication(options: AuthenticationOptions, registry: Registry): Allow {
   const index = options.indexEndpoint ? new IndexClient(options.indexEndpoint) : undefined;
-  return async (c, next) => {
+  const authenticate: MiddlewareHandler = async (c, next) => {
     if (options.privilegedKey && isSigned(c, options.privilegedKey)) {
-      c.set(ACCESS, EVERYTHING);
+      setAccess(c, EVERYTHING);
       return await next();
     }
     const token = tokenOf(c);
     const images = token && (await index?.images(token.repository, token.authorization));
     if (!index || !token || !images) throw unauthorized();
     await registry.repositories.keepImagesList(token.repository, images);
-    c.set(ACCESS, accessByToken(token, images, index, registry));
+    setAccess(c, accessByToken(token, images, index, registry));
     await next();
   };
-}
-
-export function accessOf(c: Context): Access {
-  return c.get(ACCESS) as Access;
+  return () => authenticate;
 }
 
 function accessByToken(token: Token, images: ImageId[], index: IndexClient, registry: Registry): Access {
@@ -100,8 +73,10 @@ function accessByToken(token: Token, images: ImageId[], index: IndexClient, regi
       if (!(await mayRead(parent))) throw refused('Image depends on an unauthorized parent');
     },
     async checkRead(id) {
-      if (!(await isReadable(id))) throw new RegistryError('IMAGE_UNKNOWN', 'Image not found');
+      if (!(await isReadable(id))) throw imageUnknown();
     },
+    // The index has said which repository the token is for, and what is in it.
+    checkTag: async () => undefined,
   };
 }
 

@@ -7,8 +7,8 @@ import { parseImageId } from '../names.ts';
 import { parseRange } from '../range.ts';
 import { parseImageJson } from '../registry/image-json.ts';
 import type { ClaimedChecksums } from '../registry/image-pushes.ts';
+import { type Access, accessOf } from './access.ts';
 import { answer, cachedForAYear } from './answers.ts';
-import { accessOf } from './authentication.ts';
 import type { V1Options } from './options.ts';
 
 const MAX_IMAGE_JSON_BYTES = 4 * MiB;
@@ -16,17 +16,24 @@ const MAX_IMAGE_JSON_BYTES = 4 * MiB;
 const TOO_OLD =
   'X-Docker-Checksum-Payload not set.  If you are using the Docker daemon, you should upgrade to version 0.10 or later';
 
-export const imageRoutes = ({ registry: { images, imagePushes }, allow, storageRedirect, nginxRedirect }: V1Options) =>
+export const imageRoutes = ({
+  registry: { images, imagePushes },
+  allow,
+  gate,
+  storageRedirect,
+  nginxRedirect,
+}: V1Options) =>
   new Hono()
-    .get('/images/:id/json', allow, async (c) => {
+    .get('/images/:id/json', allow('pull'), async (c) => {
       const id = parseImageId(c.req.param('id'));
-      const [{ bytes, layerSizeBytes, checksums }] = await Promise.all([images.json(id), accessOf(c).checkRead(id)]);
+      await accessOf(c).checkRead(id);
+      const { bytes, layerSizeBytes, checksums } = await images.json(id);
       if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear());
       for (const checksum of checksums) c.header('X-Docker-Checksum-Payload', checksum, { append: true });
       if (layerSizeBytes !== undefined) c.header('X-Docker-Size', String(layerSizeBytes));
       return c.body(bytes, 200, { 'Content-Type': 'application/json', ...cachedForAYear() });
     })
-    .put('/images/:id/json', allow, async (c) => {
+    .put('/images/:id/json', allow('push'), async (c) => {
       const id = parseImageId(c.req.param('id'));
       const bytes = await readAtMost(bodyOf(c), MAX_IMAGE_JSON_BYTES, 'the image JSON');
       const json = parseImageJson(id, bytes);
@@ -37,15 +44,18 @@ export const imageRoutes = ({ registry: { images, imagePushes }, allow, storageR
       return answer(c, true);
     })
 
-    .get('/images/:id/ancestry', allow, async (c) => {
-      const ancestry = await images.ancestry(parseImageId(c.req.param('id')));
+    .get('/images/:id/ancestry', allow('pull'), async (c) => {
+      const id = parseImageId(c.req.param('id'));
+      await accessOf(c).checkRead(id);
+      const ancestry = await images.ancestry(id);
       if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear());
       return answer(c, ancestry, { headers: cachedForAYear() });
     })
 
-    .get('/images/:id/layer', allow, async (c) => {
+    .get('/images/:id/layer', allow('pull'), async (c) => {
       const id = parseImageId(c.req.param('id'));
-      const [layer] = await Promise.all([images.layer(id), accessOf(c).checkRead(id)]);
+      await accessOf(c).checkRead(id);
+      const layer = await images.layer(id);
       if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear());
       const range = parseRange(c.req.header('Range'), layer.sizeBytes);
       // Docker that resumes at the very end wants just this: 416, and a length of nothing.
@@ -70,32 +80,40 @@ export const imageRoutes = ({ registry: { images, imagePushes }, allow, storageR
       const content = await images.openLayer(layer, { redirect: storageRedirect, ...(range && { range }) });
       return 'url' in content ? c.redirect(content.url.href, 302) : c.body(content.body, status, headers);
     })
-    .put('/images/:id/layer', allow, async (c) => {
+    .put('/images/:id/layer', allow('push'), gate.limitUploads(), async (c) => {
       const id = parseImageId(c.req.param('id'));
-      accessOf(c).checkImage(id);
-      await imagePushes.putLayer(id, bodyOf(c), c.req.raw.signal);
+      const access = accessOf(c);
+      access.checkImage(id);
+      await imagePushes.putLayer(id, bodyOf(c), { ...pusherOf(access), signal: c.req.raw.signal });
       return answer(c, true);
     })
 
-    .get('/images/:id/files', allow, async (c) => {
+    .get('/images/:id/files', allow('pull'), async (c) => {
       const id = parseImageId(c.req.param('id'));
-      const [files] = await Promise.all([images.files(id), accessOf(c).checkRead(id)]);
+      await accessOf(c).checkRead(id);
+      const files = await images.files(id);
       if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear());
       return c.body(files, 200, { 'Content-Type': 'application/json', ...cachedForAYear() });
     })
-    .get('/images/:id/diff', allow, async (c) => {
+    .get('/images/:id/diff', allow('pull'), async (c) => {
       const id = parseImageId(c.req.param('id'));
-      const [diff] = await Promise.all([images.diff(id), accessOf(c).checkRead(id)]);
+      await accessOf(c).checkRead(id);
+      const diff = await images.diff(id);
       if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear());
       return c.body(diff, 200, { 'Content-Type': 'application/json', ...cachedForAYear() });
     })
 
-    .put('/images/:id/checksum', allow, async (c) => {
+    .put('/images/:id/checksum', allow('push'), async (c) => {
       const id = parseImageId(c.req.param('id'));
-      accessOf(c).checkImage(id);
-      await imagePushes.confirmChecksum(id, claimedChecksums(c));
+      const access = accessOf(c);
+      access.checkImage(id);
+      await imagePushes.confirmChecksum(id, claimedChecksums(c), pusherOf(access));
       return answer(c, true);
     });
+
+function pusherOf({ pusher }: Access): { pusher?: string } {
+  return pusher === undefined ? {} : { pusher };
+}
 
 function claimedChecksums(c: Context): ClaimedChecksums {
   const payload = c.req.header('X-Docker-Checksum-Payload');

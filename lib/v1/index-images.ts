@@ -23,7 +23,7 @@ export const indexImagesRoutes = (options: V1Options) => {
 
   return {
     images: new Hono()
-      .get('/repositories/:name{.+}/images', allow, async (c) => {
+      .get('/repositories/:name{.+}/images', allow('pull'), async (c) => {
         const repository = parseV1RepositoryName(c.req.param('name'));
         // A repository that v2 has just made may have none yet.
         const bytes = (await indexImages.find(repository)) ?? (await tagViews.makeIndex(repository));
@@ -34,17 +34,17 @@ export const indexImagesRoutes = (options: V1Options) => {
           ...tokenHeaders(c, options, repository, 'read'),
         });
       })
-      .put('/repositories/:name{.+}/images', allow, async (c) =>
+      .put('/repositories/:name{.+}/images', allow('push'), async (c) =>
         c.body(null, 204, await announce(c, c.req.param('name'))),
       )
-      .delete('/repositories/:name{.+}/images', allow, (c) => {
+      .delete('/repositories/:name{.+}/images', allow('delete'), (c) => {
         const repository = parseV1RepositoryName(c.req.param('name'));
         return c.body(null, 204, tokenHeaders(c, options, repository, 'delete'));
       })
-      .put('/repositories/:name{.+}/auth', (c) => answer(c, 'OK')),
+      .put('/repositories/:name{.+}/auth', allow('pull'), (c) => answer(c, 'OK')),
 
     /** The name alone, with or without a final slash; after all routes that put something behind it. */
-    repository: new Hono().put('/repositories/:name{.+}', allow, async (c) => {
+    repository: new Hono().put('/repositories/:name{.+}', allow('push'), async (c) => {
       const headers = await announce(c, c.req.param('name'));
       return answer(c, '', { headers });
     }),

@@ -1,13 +1,18 @@
-import type { MiddlewareHandler } from 'hono';
+import type { Gate } from '../auth/gate.ts';
+import type { V1Tokens } from '../auth/v1-tokens.ts';
 import type { Registry } from '../registry/registry.ts';
+import type { Allow } from './access.ts';
 
 /** What every route of v1 works with. */
 export type V1Options = {
   registry: Registry;
   /** Whether this registry is its own index. */
   isStandalone: boolean;
-  /** Lets a request through or refuses it. */
-  allow: MiddlewareHandler;
+  /** Who may do what. */
+  allow: Allow;
+  gate: Gate;
+  /** Signs tokens, where there is somebody to be told apart. */
+  tokens?: V1Tokens;
   /** Whether `search` is there. */
   hasSearch: boolean;
   isMirror: boolean;

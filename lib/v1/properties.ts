@@ -13,11 +13,11 @@ const PATH = '/repositories/:name{.+}/properties';
 /** The one property a repository has: whether it is private. */
 export const propertyRoutes = ({ registry: { repositories }, allow }: V1Options) =>
   new Hono()
-    .get(PATH, allow, async (c) => {
+    .get(PATH, allow('pull'), async (c) => {
       const isPrivate = await repositories.isPrivate(parseV1RepositoryName(c.req.param('name')));
       return answer(c, { access: isPrivate ? 'private' : 'public' });
     })
-    .put(PATH, allow, async (c) => {
+    .put(PATH, allow('push'), async (c) => {
       const repository = parseV1RepositoryName(c.req.param('name'));
       const properties = parseJson(await readAtMost(bodyOf(c), MAX_PROPERTIES_BYTES, 'the properties'));
       if (!isJsonObject(properties) || !('access' in properties)) {

@@ -1,18 +1,18 @@
 import { type Context, Hono } from 'hono';
-import type { Registry } from '../registry/registry.ts';
 import { answer } from './answers.ts';
+import type { V1Options } from './options.ts';
 
 /** Docker Hub's, and so what clients expect where they ask for nothing else. */
 const DEFAULT_SIZE = 25;
 const MAX_SIZE = 100;
 
 /** `docker search`. Docker 1.12 adds `n`; `page` is Docker Hub's. */
-export const searchRoutes = ({ search }: Registry) =>
-  new Hono().get('/search', async (c) => {
+export const searchRoutes = ({ registry: { search }, gate }: V1Options) =>
+  new Hono().get('/search', gate.allowList, async (c) => {
     const query = c.req.query('q') ?? '';
     const size = Math.min(numberOf(c, 'n', DEFAULT_SIZE), MAX_SIZE);
     const page = numberOf(c, 'page', 1);
-    const { total, names } = await search.find(query, { page, size });
+    const { total, names } = await search.find(query, { page, size, isShown: (name) => gate.maySee(c, name) });
     return answer(c, {
       num_results: total,
       num_pages: Math.ceil(total / size),

@@ -7,6 +7,7 @@ import { parseJson } from '../json.ts';
 import { type ImageId, isImageId, parseV1RepositoryName, parseV1Tag } from '../names.ts';
 import { UNKNOWN_METADATA } from '../registry/tag-metadata.ts';
 import { unknownTag } from '../registry/tags.ts';
+import { accessOf } from './access.ts';
 import { answer } from './answers.ts';
 import type { V1Options } from './options.ts';
 
@@ -19,12 +20,12 @@ const TAG_JSON_PATH = '/repositories/:name{.+(?=/tags/[^/]+/json$)}/tags/:tag{[^
 export const tagRoutes = ({ registry: { repositories, tagMetadata, tags, tagViews }, allow }: V1Options) =>
   new Hono()
     // What pushed a tag. Never 404: nobody knows what pushed a tag that is not there.
-    .get(TAG_JSON_PATH, allow, async (c) => {
+    .get(TAG_JSON_PATH, allow('pull'), async (c) => {
       const repository = parseV1RepositoryName(c.req.param('name'));
       return metadataAnswer(c, await tagMetadata.find(repository, parseV1Tag(c.req.param('tag'))));
     })
 
-    .get(TAG_PATH, allow, async (c) => {
+    .get(TAG_PATH, allow('pull'), async (c) => {
       const repository = parseV1RepositoryName(c.req.param('name'));
       const tag = parseV1Tag(c.req.param('tag'));
       const resolved = await tags.find(repository, tag);
@@ -32,29 +33,30 @@ export const tagRoutes = ({ registry: { repositories, tagMetadata, tags, tagView
       if (!shown) throw unknownTag(tag);
       return answer(c, shown.id);
     })
-    .put(TAG_PATH, allow, async (c) => {
+    .put(TAG_PATH, allow('push'), async (c) => {
       const repository = parseV1RepositoryName(c.req.param('name'));
       const tag = parseV1Tag(c.req.param('tag'));
       const id = parseTagBody(await readAtMost(bodyOf(c), MAX_TAG_BYTES, 'the tag'));
+      await accessOf(c).checkTag(id);
       await repositories.tagImage(repository, tag, id, c.req.header('User-Agent') ?? '');
       return answer(c, true);
     })
-    .delete(TAG_PATH, allow, async (c) => {
+    .delete(TAG_PATH, allow('delete'), async (c) => {
       await repositories.deleteTag(parseV1RepositoryName(c.req.param('name')), parseV1Tag(c.req.param('tag')));
       return answer(c, true);
     })
 
     // After those of a tag, which may be called `json` or `tags`.
-    .get('/repositories/:name{.+}/json', allow, async (c) =>
+    .get('/repositories/:name{.+}/json', allow('pull'), async (c) =>
       metadataAnswer(c, await tagMetadata.find(parseV1RepositoryName(c.req.param('name')))),
     )
-    .get('/repositories/:name{.+}/tags', allow, async (c) => {
+    .get('/repositories/:name{.+}/tags', allow('pull'), async (c) => {
       const repository = parseV1RepositoryName(c.req.param('name'));
       const shown = await tagViews.resolve(repository, await tags.resolveAll(repository));
       if (shown.length === 0) await repositories.checkExists(repository);
       return answer(c, Object.fromEntries(shown.map(({ tag, id }) => [tag, id])));
     })
-    .delete('/repositories/:name{.+}/tags', allow, async (c) => {
+    .delete('/repositories/:name{.+}/tags', allow('delete'), async (c) => {
       await repositories.delete(parseV1RepositoryName(c.req.param('name')));
       return answer(c, true);
     });

@@ -1,5 +1,8 @@
 import { randomInt } from 'node:crypto';
 import type { Context } from 'hono';
+import { type Action, isAnonymous, nameOf } from '../auth/caller.ts';
+import { callerOf, type Gate } from '../auth/gate.ts';
+import type { V1TokenAccess, V1Tokens } from '../auth/v1-tokens.ts';
 import type { RepositoryName } from '../names.ts';
 import type { V1Options } from './options.ts';
 
@@ -8,16 +11,33 @@ const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789';
 /** What every answer of an index carries: where the images are, and a token for them, which docker wants to see. */
 export function tokenHeaders(
   c: Context,
-  { registryEndpoints }: V1Options,
+  { registryEndpoints, gate, tokens }: V1Options,
   repository: RepositoryName,
-  access: 'read' | 'write' | 'delete',
+  access: V1TokenAccess,
 ): Record<string, string | string[]> {
-  // Nobody checks it: a standalone registry takes requests with and without.
-  const signature = Array.from({ length: 16 }, () => LETTERS[randomInt(LETTERS.length)]).join('');
-  const token = `Token signature=${signature},repository="${encodeURI(repository)}",access=${access}`;
+  const token = tokens ? signed(c, gate, tokens, repository, access) : unsigned(repository, access);
   return {
     'X-Docker-Endpoints': registryEndpoints ?? c.req.header('Host') ?? new URL(c.req.url).host,
     'X-Docker-Token': token,
     'WWW-Authenticate': token,
   };
+}
+
+const ALLOWED: Record<V1TokenAccess, Action[]> = {
+  read: ['pull'],
+  write: ['pull', 'push'],
+  delete: ['pull', 'delete'],
+};
+
+/** Allows no more than its bearer may do already. */
+function signed(c: Context, gate: Gate, tokens: V1Tokens, repository: RepositoryName, access: V1TokenAccess): string {
+  const caller = callerOf(c);
+  const actions = ALLOWED[access].filter((action) => gate.may(c, action, repository));
+  return tokens.issue(repository, access, { subject: isAnonymous(caller) ? '' : nameOf(caller), actions });
+}
+
+/** Nobody checks it: an open registry takes requests with and without. */
+function unsigned(repository: RepositoryName, access: V1TokenAccess): string {
+  const signature = Array.from({ length: 16 }, () => LETTERS[randomInt(LETTERS.length)]).join('');
+  return `Token signature=${signature},repository="${encodeURI(repository)}",access=${access}`;
 }

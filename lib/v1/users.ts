@@ -5,17 +5,21 @@ import { RegistryError } from '../errors.ts';
 import { bodyOf } from '../http.ts';
 import { parseJson } from '../json.ts';
 import { answer } from './answers.ts';
+import type { V1Options } from './options.ts';
 
 const MAX_USER_BYTES = 64 * KiB;
 
-/** `docker login` of old clients. Nothing is checked here: an open registry takes any name and password. */
-export const userRoutes = () =>
+/**
+ * `docker login` of old clients. An open registry takes any name and password; where there are users, the 401 without any
+ * makes docker come again with them.
+ */
+export const userRoutes = ({ gate }: V1Options) =>
   new Hono()
-    .get('/users', (c) => answer(c, 'OK'))
-    .get('/users/', (c) => answer(c, 'OK'))
-    .on('POST', ['/users', '/users/'], async (c) => {
+    .get('/users', gate.login, (c) => answer(c, 'OK'))
+    .get('/users/', gate.login, (c) => answer(c, 'OK'))
+    .on('POST', ['/users', '/users/'], gate.login, async (c) => {
       const bytes = await readAtMost(bodyOf(c), MAX_USER_BYTES, 'the user');
       if (parseJson(bytes) === undefined) throw new RegistryError('INDEX_INVALID', 'Error Decoding JSON');
       return answer(c, 'User Created', { status: 201 });
     })
-    .put('/users/:username/', (c) => c.body(null, 204, NOT_CACHED));
+    .put('/users/:username/', gate.login, (c) => c.body(null, 204, NOT_CACHED));

@@ -6,6 +6,7 @@ import { manifestRoutes } from './manifests.ts';
 import type { V2Options } from './options.ts';
 import { referrerRoutes } from './referrers.ts';
 import { tagRoutes } from './tags.ts';
+import { tokenRoutes } from './token.ts';
 import { uploadRoutes } from './uploads.ts';
 
 /**
@@ -14,12 +15,16 @@ import { uploadRoutes } from './uploads.ts';
  * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#endpoints
  */
 export function createV2(options: V2Options): Hono {
+  const { tokenService, gate } = options;
   const routes = new Hono()
+    .route('/', tokenService ? tokenRoutes(tokenService, gate) : new Hono())
     .route('/', catalogRoutes(options))
     .route('/', tagRoutes(options))
     .route('/', referrerRoutes(options))
     .route('/', manifestRoutes(options))
     .route('/', uploadRoutes(options))
     .route('/', blobRoutes(options));
-  return new Hono().on('GET', ['/v2', '/v2/'], (c) => c.json({})).route('/v2', refuseTheRest(routes, '/v2'));
+  return new Hono()
+    .on('GET', ['/v2', '/v2/'], gate.login, (c) => c.json({}))
+    .route('/v2', refuseTheRest(routes, '/v2'));
 }

@@ -8,9 +8,9 @@ import type { V2Options } from './options.ts';
 const NAMED_BY_CONTENT = 'max-age=31536000, immutable';
 
 /** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-blobs */
-export const blobRoutes = ({ registry: { blobs }, storageRedirect }: V2Options) =>
+export const blobRoutes = ({ registry: { blobs }, gate, storageRedirect }: V2Options) =>
   new Hono()
-    .get('/:name{.+}/blobs/:digest{[^/]+}', async (c) => {
+    .get('/:name{.+}/blobs/:digest{[^/]+}', gate.allow('pull'), async (c) => {
       const repository = parseRepositoryName(c.req.param('name'));
       const digest = parseDigest(c.req.param('digest'));
       const link = await blobs.stat(repository, digest);
@@ -40,7 +40,7 @@ export const blobRoutes = ({ registry: { blobs }, storageRedirect }: V2Options) 
       });
     })
 
-    .delete('/:name{.+}/blobs/:digest{[^/]+}', async (c) => {
+    .delete('/:name{.+}/blobs/:digest{[^/]+}', gate.allow('delete'), async (c) => {
       const repository = parseRepositoryName(c.req.param('name'));
       const digest = parseDigest(c.req.param('digest'));
       await blobs.unlink(repository, digest);

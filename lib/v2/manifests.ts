@@ -15,9 +15,9 @@ const MAX_TAGS = 100;
 const PATH = '/:name{.+(?=/manifests/[^/]+$)}/manifests/:reference{[^/]+}';
 
 /** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests */
-export const manifestRoutes = ({ registry: { manifests } }: V2Options) =>
+export const manifestRoutes = ({ registry: { manifests }, gate }: V2Options) =>
   new Hono()
-    .get(PATH, async (c) => {
+    .get(PATH, gate.allow('pull'), async (c) => {
       const repository = parseRepositoryName(c.req.param('name'));
       const reference = parseReference(c.req.param('reference'));
       const { digest, mediaType, bytes } = await manifests.get(repository, reference);
@@ -32,7 +32,7 @@ export const manifestRoutes = ({ registry: { manifests } }: V2Options) =>
       return c.req.method === 'HEAD' ? c.body(null) : c.body(bytes);
     })
 
-    .put(PATH, async (c) => {
+    .put(PATH, gate.allow('push'), async (c) => {
       const name = c.req.param('name');
       const repository = parseRepositoryName(name);
       const reference = parseReference(c.req.param('reference'));
@@ -51,7 +51,7 @@ export const manifestRoutes = ({ registry: { manifests } }: V2Options) =>
       });
     })
 
-    .delete(PATH, async (c) => {
+    .delete(PATH, gate.allow('delete'), async (c) => {
       const repository = parseRepositoryName(c.req.param('name'));
       await manifests.delete(repository, parseReference(c.req.param('reference')));
       return c.body(null, 202);

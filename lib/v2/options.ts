@@ -1,3 +1,5 @@
+import type { Gate } from '../auth/gate.ts';
+import type { TokenService } from '../auth/token-service.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { SessionSigner } from '../registry/upload-session.ts';
 
@@ -5,6 +7,10 @@ import type { SessionSigner } from '../registry/upload-session.ts';
 export type V2Options = {
   registry: Registry;
   signer: SessionSigner;
+  /** Who may do what. */
+  gate: Gate;
+  /** Gives tokens, where there is somebody to be told apart. */
+  tokenService?: TokenService;
   /** Whether clients fetch blobs from storage itself, where storage has URLs. */
   storageRedirect: boolean;
 };

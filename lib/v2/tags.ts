@@ -5,8 +5,8 @@ import type { V2Options } from './options.ts';
 import { firstPage, nextLink, pageSizeOf } from './paging.ts';
 
 /** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags */
-export const tagRoutes = ({ registry: { repositories, tags } }: V2Options) =>
-  new Hono().get('/:name{.+}/tags/list', async (c) => {
+export const tagRoutes = ({ registry: { repositories, tags }, gate }: V2Options) =>
+  new Hono().get('/:name{.+}/tags/list', gate.allow('pull'), async (c) => {
     const name = c.req.param('name');
     const repository = parseRepositoryName(name);
     const size = pageSizeOf(c);

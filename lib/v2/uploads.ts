@@ -1,7 +1,10 @@
 import { type Context, Hono } from 'hono';
+import { createMiddleware } from 'hono/factory';
+import { nameOf } from '../auth/caller.ts';
+import { callerOf } from '../auth/gate.ts';
 import { RegistryError } from '../errors.ts';
 import { bodyOf, contentLengthOf, originOf } from '../http.ts';
-import { type Digest, parseDigest, parseDigestAlgorithm, parseRepositoryName } from '../names.ts';
+import { type Digest, parseDigest, parseDigestAlgorithm, parseRepositoryName, type RepositoryName } from '../names.ts';
 import { parseContentRange } from '../range.ts';
 import type { UploadSession } from '../registry/upload-session.ts';
 import { receivedRange, type UploadBody } from '../registry/uploads.ts';
@@ -10,11 +13,13 @@ import type { V2Options } from './options.ts';
 /** The parameter that carries the signed session: in the query, since gateways limit the length of paths. */
 const STATE = '_state';
 
+type SessionEnv = { Variables: { session: UploadSession } };
+
 const SESSION_PATH = '/:name{.+}/blobs/uploads/:uuid{[^/]+}';
 
 /** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-blobs */
-export const uploadRoutes = ({ registry: { blobs, uploads }, signer }: V2Options) => {
-  const sessionOf = (c: Context<object, typeof SESSION_PATH>): UploadSession =>
+export const uploadRoutes = ({ registry: { blobs, uploads }, signer, gate }: V2Options) => {
+  const sessionOf = (c: Context<SessionEnv, typeof SESSION_PATH>): UploadSession =>
     signer.verify(c.req.query(STATE) ?? '', parseRepositoryName(c.req.param('name')), c.req.param('uuid'));
 
   /** Where the upload goes on. `Range` and `Location` are all that a client needs to know of it. */
@@ -27,42 +32,59 @@ export const uploadRoutes = ({ registry: { blobs, uploads }, signer }: V2Options
     });
   };
 
-  return new Hono()
-    .post('/:name{.+}/blobs/uploads/', async (c) => {
+  /** What the caller may not pull is not mounted: they upload it, as if it were not there. */
+  const tryMount = async (c: Context, digest: Digest, from: string | undefined, to: RepositoryName) => {
+    if (from !== undefined) {
+      const source = parseRepositoryName(from);
+      return gate.may(c, 'pull', source) && (await blobs.mount(digest, source, to));
+    }
+    // Which repositories hold a blob is not known, so this is for those who may pull from all of them.
+    return gate.mayEverywhere(c, 'pull') && (await blobs.mountFromAnywhere(digest, to));
+  };
+
+  /** The signed session is the permission: whoever takes the bytes may be another host, to which no client logs in. */
+  const bySession = createMiddleware<SessionEnv, typeof SESSION_PATH>(async (c, next) => {
+    const session = sessionOf(c);
+    c.set('session', session);
+    await next();
+    if (c.req.method === 'PUT') gate.noteOutcome(c, 'push', session.repository, session.startedBy);
+  });
+
+  const limitSession = gate.limitUploads((c) => (c.get('session') as UploadSession).startedBy);
+
+  return new Hono<SessionEnv>()
+    .post('/:name{.+}/blobs/uploads/', gate.allow('push'), gate.limitUploads(), async (c) => {
       const name = c.req.param('name');
       const repository = parseRepositoryName(name);
       const { mount, from, digest, 'digest-algorithm': algorithm = 'sha256' } = c.req.query();
       if (mount !== undefined) {
         const mounted = parseDigest(mount);
-        const isMounted =
-          from === undefined
-            ? await blobs.mountFromAnywhere(mounted, repository)
-            : await blobs.mount(mounted, parseRepositoryName(from), repository);
-        if (isMounted) return created(c, originOf(c), name, mounted);
+        if (await tryMount(c, mounted, from, repository)) return created(c, originOf(c), name, mounted);
       }
-      const session = uploads.start(repository, originOf(c), parseDigestAlgorithm(algorithm));
+      const started = uploads.start(repository, originOf(c), parseDigestAlgorithm(algorithm));
+      const session = gate.asksWho ? { ...started, startedBy: nameOf(callerOf(c)) } : started;
       if (digest === undefined) return goOn(c, name, session, 202);
       const expected = parseDigest(digest);
       await uploads.commit(session, expected, uploadBody(c));
       return created(c, session.registryUrl, name, expected);
     })
 
-    .get(SESSION_PATH, (c) => goOn(c, c.req.param('name'), sessionOf(c), 204))
+    .get(SESSION_PATH, bySession, (c) => goOn(c, c.req.param('name'), c.get('session'), 204))
 
-    .patch(SESSION_PATH, async (c) => {
-      const session = await uploads.append(sessionOf(c), uploadBody(c));
+    .patch(SESSION_PATH, bySession, limitSession, async (c) => {
+      const session = await uploads.append(c.get('session'), uploadBody(c));
       return goOn(c, c.req.param('name'), session, 202);
     })
 
-    .put(SESSION_PATH, async (c) => {
-      const session = sessionOf(c);
+    .put(SESSION_PATH, bySession, limitSession, async (c) => {
+      const session = c.get('session');
       const digest = parseDigest(c.req.query('digest') ?? '');
       await uploads.commit(session, digest, uploadBody(c));
       return created(c, session.registryUrl, c.req.param('name'), digest);
     })
 
-    .delete(SESSION_PATH, async (c) => {
-      await uploads.cancel(sessionOf(c));
+    .delete(SESSION_PATH, bySession, async (c) => {
+      await uploads.cancel(c.get('session'));
       return c.body(null, 204);
     });
 };

@@ -328,7 +328,11 @@ describe('57: each key has one type', () => {
       registryEndpoints: undefined,
       privilegedKey: undefined,
       secretKey: undefined,
+      secretKeyPrevious: [],
       searchBackend: undefined,
+      auth: undefined,
+      immutableTags: [],
+      trustedProxies: 0,
       mirroring: undefined,
       cors: undefined,
     });

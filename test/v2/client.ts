@@ -3,9 +3,12 @@ import { createHash } from 'node:crypto';
 /** A v2 client that does one request at a time, with every answer in the hands of the test. */
 export class V2Client {
   readonly #registry: URL;
+  readonly #headers: Record<string, string>;
 
-  constructor(registry: URL) {
+  /** @param headers of every request: what it has logged in with */
+  constructor(registry: URL, headers: Record<string, string> = {}) {
     this.#registry = registry;
+    this.#headers = headers;
   }
 
   async send(method: string, path: string, init: RequestInit = {}): Promise<Response> {
@@ -13,6 +16,7 @@ export class V2Client {
       method,
       redirect: 'manual',
       ...init,
+      headers: { ...this.#headers, ...(init.headers as Record<string, string> | undefined) },
       ...(init.body instanceof ReadableStream && { duplex: 'half' }),
     });
   }

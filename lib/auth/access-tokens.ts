@@ -1,0 +1,77 @@
+// What clients get for their password, and show instead of it for a few minutes.
+// https://distribution.github.io/distribution/spec/auth/jwt/
+import type { JWTPayload } from 'jose';
+import type { Caller, Grant, TokenBearer } from './caller.ts';
+import type { Keys } from './keys.ts';
+
+/** Docker takes what lives less than a minute for a mistake. */
+export const ACCESS_TOKEN_SECONDS = 5 * 60;
+
+const REFRESH_TOKEN_SECONDS = 30 * 24 * 60 * 60;
+
+const ALGORITHM = 'HS256';
+const ISSUER = 'stowage';
+
+/** A user's right to new access tokens, for as long as the password stays the same. */
+export type RefreshToken = { name: string; passwordMark: string };
+
+export class AccessTokens {
+  readonly #keys: Keys;
+
+  constructor(keys: Keys) {
+    this.#keys = keys;
+  }
+
+  async issueAccess({ subject, grants, refused, lists }: Omit<TokenBearer, 'kind'>): Promise<string> {
+    const claims = { grants, ...(refused?.length && { refused }), ...(lists && { lists }) };
+    return await this.#sign('access token', subject, claims, ACCESS_TOKEN_SECONDS);
+  }
+
+  /** `undefined` if it was not signed here, was changed, or has expired. */
+  async readAccess(token: string): Promise<TokenBearer | undefined> {
+    const claims = await this.#verify('access token', token);
+    if (!claims) return undefined;
+    const { sub: subject = '', grants, refused, lists } = claims as JWTPayload & TokenBearer;
+    return {
+      kind: 'token',
+      subject,
+      grants: grants as Grant[],
+      ...(refused && { refused }),
+      ...(lists && { lists: lists as Exclude<Caller, undefined> }),
+    };
+  }
+
+  async issueRefresh({ name, passwordMark }: RefreshToken): Promise<string> {
+    return await this.#sign('refresh token', name, { passwordMark }, REFRESH_TOKEN_SECONDS);
+  }
+
+  async readRefresh(token: string): Promise<RefreshToken | undefined> {
+    const claims = await this.#verify('refresh token', token);
+    return claims && { name: claims.sub ?? '', passwordMark: String(claims.passwordMark) };
+  }
+
+  async #sign(purpose: string, subject: string, claims: JWTPayload, lifetimeSeconds: number): Promise<string> {
+    const { SignJWT } = await import('jose/jwt/sign');
+    const now = Math.floor(Date.now() / 1000);
+    return await new SignJWT(claims)
+      .setProtectedHeader({ alg: ALGORITHM, typ: 'JWT' })
+      .setIssuer(ISSUER)
+      .setSubject(subject)
+      .setIssuedAt(now)
+      .setExpirationTime(now + lifetimeSeconds)
+      .sign(this.#keys.signing(purpose));
+  }
+
+  async #verify(purpose: string, token: string): Promise<JWTPayload | undefined> {
+    const { jwtVerify } = await import('jose/jwt/verify');
+    for (const key of this.#keys.accepted(purpose)) {
+      try {
+        const { payload } = await jwtVerify(token, key, { algorithms: [ALGORITHM], issuer: ISSUER });
+        return payload;
+      } catch {
+        // Signed with another of our keys, or not by us, or long ago: whichever it is, it opens nothing.
+      }
+    }
+    return undefined;
+  }
+}

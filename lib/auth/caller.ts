@@ -1,0 +1,42 @@
+// Who sends a request. Plain data: a gateway's authorizer hands it on as JSON, and what comes behind believes it.
+
+export const ACTIONS = ['pull', 'push', 'delete'] as const;
+export type Action = (typeof ACTIONS)[number];
+
+/** Somebody who has shown a password or the token of an identity provider. */
+export type User = { kind: 'user'; name: string; groups: string[] };
+
+/** Nobody has said who they are. */
+export type Anonymous = { kind: 'anonymous' };
+
+/** What a token allows: in one repository, or in all that a pattern names. */
+export type Grant = { actions: Action[] } & ({ repository: string } | { pattern: string });
+
+/** Somebody who has shown a token: it allows what is in it, whatever its owner may do besides. */
+export type TokenBearer = {
+  kind: 'token';
+  /** Whose token it is, for the log: a user's name, `robot:ci`; empty for a token that was given to nobody in particular. */
+  subject: string;
+  grants: Grant[];
+  /** What was asked for together with `grants` and refused: to ask again would not help. */
+  refused?: { repository: string; actions: Action[] }[];
+  /** Nobody gets another token for this bearer: a robot has but one. */
+  isFinal?: true;
+  /** Whose repositories the token allows to list, if it was made for that. */
+  lists?: User | Anonymous | TokenBearer;
+};
+
+export type Caller = Anonymous | User | TokenBearer;
+
+export const ANONYMOUS: Anonymous = { kind: 'anonymous' };
+
+/** Whether anything was shown that tells this caller from anybody else. */
+export function isAnonymous(caller: Caller): boolean {
+  return caller.kind === 'anonymous' || (caller.kind === 'token' && caller.subject === '');
+}
+
+/** How the log and messages name a caller. */
+export function nameOf(caller: Caller): string {
+  if (caller.kind === 'user') return caller.name;
+  return (caller.kind === 'token' && caller.subject) || 'anonymous';
+}

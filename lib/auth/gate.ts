@@ -1,0 +1,246 @@
+// Everything that the routes ask about who sends a request and what they may do.
+import type { Context, MiddlewareHandler } from 'hono';
+import { RegistryError } from '../errors.ts';
+import { parseRepositoryName, type RepositoryName } from '../names.ts';
+import { AtOnce } from './at-once.ts';
+import type { Audit, AuditEntry } from './audit.ts';
+import type { Authenticator } from './authenticator.ts';
+import { type Action, ANONYMOUS, type Caller, isAnonymous, nameOf } from './caller.ts';
+import type { Challenges, Scope } from './challenges.ts';
+import { Permissions } from './permissions.ts';
+
+/** What whoever takes the requests may know of them: a gateway's authorizer has asked already who sends one. */
+export type RimBindings = { caller?: Caller; clientAddress?: string };
+
+export type GateOptions = {
+  /** Both or none: without them nobody is asked who they are. */
+  login?: { authenticator: Authenticator; challenges: Challenges };
+  permissions: Permissions;
+  audit?: Audit;
+};
+
+type ParseName = (name: string) => RepositoryName;
+
+const CALLER = 'caller';
+
+export class Gate {
+  readonly permissions: Permissions;
+  readonly #login: GateOptions['login'];
+  readonly #audit: Audit | undefined;
+  readonly #uploads = new AtOnce();
+
+  constructor({ login, permissions, audit }: GateOptions) {
+    this.permissions = permissions;
+    this.#login = login;
+    this.#audit = audit;
+  }
+
+  /** Of a registry where everybody may do everything. */
+  static open(audit?: Audit): Gate {
+    return new Gate({ permissions: Permissions.open(), ...(audit && { audit }) });
+  }
+
+  /** False where everybody may do everything. */
+  get asksWho(): boolean {
+    return this.#login !== undefined;
+  }
+
+  /** Finds out who sends a request. Who says nothing is anonymous; a wrong password ends the request. */
+  readonly identify: MiddlewareHandler = async (c, next) => {
+    const { caller } = (c.env ?? {}) as RimBindings;
+    if (caller) c.set(CALLER, caller);
+    else if (this.#login) c.set(CALLER, await this.#authenticate(c, this.#login));
+    await next();
+  };
+
+  async #authenticate(c: Context, { authenticator }: NonNullable<GateOptions['login']>): Promise<Caller> {
+    const authorization = c.req.header('Authorization');
+    return await this.challenging(c, claimedName(authorization), () =>
+      authenticator.authenticate(authorization, clientAddressOf(c)),
+    );
+  }
+
+  /** Runs a login: if it is refused, the client is told how to log in, and it is noted. @param name as it was claimed */
+  async challenging<T>(c: Context, name: string | null, login: () => Promise<T>): Promise<T> {
+    try {
+      return await login();
+    } catch (error) {
+      if (!(error instanceof RegistryError) || !this.#login) throw error;
+      const { code, message: reason } = error;
+      if (code !== 'UNAUTHORIZED' && code !== 'TOOMANYREQUESTS') throw error;
+      const status = code === 'UNAUTHORIZED' ? 401 : 429;
+      this.#note(c, { who: name ?? 'unknown', action: 'login', outcome: 'refused', status, reason });
+      if (code === 'TOOMANYREQUESTS') throw error;
+      const isBearer = /^\s*bearer\b/i.test(c.req.header('Authorization') ?? '');
+      throw this.#login.challenges.unauthorized(c, error.message, { isBearer });
+    }
+  }
+
+  /** Lets in whoever has logged in; everybody, where nobody is asked. */
+  readonly login: MiddlewareHandler = async (c, next) => {
+    if (this.#login && isAnonymous(callerOf(c))) throw this.#login.challenges.unauthorized(c, 'log in first');
+    await next();
+  };
+
+  /** As `login`, but for everybody where those who have not logged in get something too. */
+  readonly loginUnlessOpen: MiddlewareHandler = async (c, next) =>
+    this.permissions.letsAnonymousIn ? await next() : await this.login(c, next);
+
+  /** Lets in whoever may do this in the repository that the route names. Writes and refusals are noted. */
+  allow(action: Action, parseName: ParseName = parseRepositoryName): MiddlewareHandler {
+    return async (c, next) => {
+      const repository = parseName(c.req.param('name') ?? '');
+      this.check(c, action, repository);
+      await next();
+      if (action !== 'pull') this.noteOutcome(c, action, repository);
+    };
+  }
+
+  /** Lets in whoever may do this in some repository: the route names none, and its handler asks further. */
+  allowSomewhere(action: Action): MiddlewareHandler {
+    return async (c, next) => {
+      if (!this.permissions.maySomewhere(callerOf(c), action)) throw this.#refuse(c, action);
+      await next();
+      if (action !== 'pull') this.noteOutcome(c, action);
+    };
+  }
+
+  /** Lets in whoever may list something; `maySee` says what. */
+  readonly allowList: MiddlewareHandler = async (c, next) => {
+    const caller = callerOf(c);
+    const mayList =
+      caller.kind === 'token' ? caller.lists !== undefined || caller.isFinal === true : this.#mayList(caller);
+    if (!mayList) throw this.#refuse(c, 'pull', 'catalog');
+    await next();
+  };
+
+  /** Who has logged in gets a list, be it empty. */
+  #mayList(caller: Caller): boolean {
+    return !isAnonymous(caller) || this.permissions.maySomewhere(caller, 'pull');
+  }
+
+  may(c: Context, action: Action, repository: RepositoryName): boolean {
+    return this.permissions.may(callerOf(c), action, repository);
+  }
+
+  maySee(c: Context, repository: RepositoryName): boolean {
+    return this.permissions.maySee(callerOf(c), repository);
+  }
+
+  mayEverywhere(c: Context, action: Action): boolean {
+    return this.permissions.mayEverywhere(callerOf(c), action);
+  }
+
+  /**
+   * The answer does not tell whether there is such a repository.
+   * @throws RegistryError UNAUTHORIZED if another login, or another token, may help; else DENIED
+   */
+  check(c: Context, action: Action, repository: RepositoryName): void {
+    if (!this.may(c, action, repository)) throw this.#refuse(c, action, { repository, actions: [action] });
+  }
+
+  #refuse(c: Context, action: Action, scope?: Scope): RegistryError {
+    const caller = callerOf(c);
+    const repository = typeof scope === 'object' ? scope.repository : undefined;
+    const place = repository ?? (scope === 'catalog' ? 'the list of repositories' : 'any repository');
+    const isBearer = caller.kind === 'token' && !caller.isFinal;
+    const mayLogInBetter = isAnonymous(caller) || (isBearer && !wasRefused(caller, action, repository));
+    const what = `${VERBS[action]} ${place}`;
+    const message = isAnonymous(caller) ? `log in to ${what}` : `${nameOf(caller)} may not ${what}`;
+    const error =
+      mayLogInBetter && this.#login
+        ? this.#login.challenges.unauthorized(c, message, {
+            isBearer,
+            ...(scope && { scope: scopeFor(action, scope) }),
+          })
+        : new RegistryError('DENIED', message);
+    this.#note(c, {
+      ...aboutRoute(c, repository),
+      who: nameOf(caller),
+      action,
+      outcome: 'refused',
+      status: error.code === 'DENIED' ? 403 : 401,
+    });
+    return error;
+  }
+
+  /** Counts who sends a body: nobody may send many at once. */
+  limitUploads(whoOf = (c: Context): string | undefined => namedCallerOf(c)): MiddlewareHandler {
+    return async (c, next) => {
+      if (!this.#login) return await next();
+      await this.#uploads.run(whoOf(c) ?? `address ${clientAddressOf(c) ?? ''}`, next);
+    };
+  }
+
+  /** Notes how a write has ended, once the answer is there. */
+  noteOutcome(c: Context, action: Action, repository?: RepositoryName, who = nameOf(callerOf(c))): void {
+    const { status, headers } = c.res;
+    const digest = headers.get('Docker-Content-Digest');
+    this.#note(c, {
+      ...aboutRoute(c, repository),
+      ...(digest !== null && { digest }),
+      who,
+      action,
+      outcome: status < 400 ? 'done' : status === 401 || status === 403 ? 'refused' : 'failed',
+      status,
+    });
+  }
+
+  #note(c: Context, entry: Omit<AuditEntry, 'method' | 'path' | 'from' | 'requestId'>): void {
+    const requestId = c.get('requestId') as string | undefined;
+    const from = clientAddressOf(c);
+    const { method, path } = c.req;
+    this.#audit?.({ ...entry, method, path, ...(from && { from }), ...(requestId && { requestId }) });
+  }
+}
+
+const VERBS: Record<Action, string> = { pull: 'pull from', push: 'push to', delete: 'delete from' };
+
+export function callerOf(c: Context): Caller {
+  return (c.get(CALLER) as Caller | undefined) ?? ANONYMOUS;
+}
+
+function namedCallerOf(c: Context): string | undefined {
+  const caller = callerOf(c);
+  return isAnonymous(caller) ? undefined : nameOf(caller);
+}
+
+/** A token to push is asked for together with the right to look what is there already, as all clients do. */
+function scopeFor(action: Action, scope: Scope): Scope {
+  if (scope === 'catalog') return scope;
+  return { repository: scope.repository, actions: action === 'push' ? ['pull', 'push'] : [action] };
+}
+
+/** Whether the caller's own token shows that a new one would say no again. */
+function wasRefused(caller: Caller, action: Action, repository: string | undefined): boolean {
+  if (caller.kind !== 'token') return false;
+  if (caller.isFinal) return true;
+  return caller.refused?.some((item) => item.repository === repository && item.actions.includes(action)) ?? false;
+}
+
+function aboutRoute(
+  c: Context,
+  repository: string | undefined,
+): Pick<AuditEntry, 'repository' | 'tag' | 'digest' | 'image'> {
+  const { tag, digest, id, reference } = c.req.param() as Partial<Record<string, string>>;
+  const named = reference?.includes(':') ? { digest: reference } : { tag: reference };
+  const fields = { repository, tag: tag ?? named.tag, digest: digest ?? named.digest, image: id };
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+/** The name in a `Basic` that was refused; never the password. */
+function claimedName(authorization = ''): string | null {
+  const [, credentials] = /^\s*basic\s+(\S+)/i.exec(authorization) ?? [];
+  const [name = ''] = Buffer.from(credentials ?? '', 'base64')
+    .toString()
+    .split(':');
+  return name.slice(0, 64) || null;
+}
+
+/** Where the client is, as far as whoever takes the requests knows. */
+export function clientAddressOf(c: Context): string | undefined {
+  const { clientAddress, incoming } = (c.env ?? {}) as RimBindings & {
+    incoming?: { socket?: { remoteAddress?: string } };
+  };
+  return clientAddress ?? incoming?.socket?.remoteAddress;
+}

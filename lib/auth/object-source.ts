@@ -1,0 +1,46 @@
+import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { MiB } from '../bytes.ts';
+import { createAgents, createS3Client, regionOfEnvironment, type S3DriverOptions } from '../storage/s3-client.ts';
+import type { TextSource, VersionedText } from './text-source.ts';
+
+const INTERVAL_MS = 60_000;
+const MAX_BYTES = 4 * MiB;
+
+/** A text in an object of S3, which need not be in the registry's own bucket. */
+export class ObjectSource implements TextSource {
+  readonly name: string;
+  readonly intervalMs = INTERVAL_MS;
+  readonly #client: S3Client;
+  readonly #bucket: string;
+  readonly #key: string;
+
+  /** @param options how to reach the registry's own bucket, if it has one */
+  constructor(bucket: string, key: string, options?: S3DriverOptions) {
+    this.name = `s3://${bucket}/${key}`;
+    this.#bucket = bucket;
+    this.#key = key;
+    // Another bucket may lie in another region, to which S3 leads whoever does not name one.
+    const { region, ...address } = options ?? { bucket, keyPrefix: '' };
+    const own = options?.bucket === bucket && region !== undefined ? { ...address, region } : address;
+    this.#client = createS3Client(own, createAgents(), async () => region ?? (await regionOfEnvironment()));
+  }
+
+  async read(known?: string): Promise<VersionedText | undefined> {
+    try {
+      const { Body, ETag, ContentLength } = await this.#client.send(
+        new GetObjectCommand({ Bucket: this.#bucket, Key: this.#key, ...(known && { IfNoneMatch: known }) }),
+      );
+      if (!Body || !ETag) throw new Error(`${this.name} came without content`);
+      if ((ContentLength ?? 0) > MAX_BYTES) throw new Error(`${this.name} has more than ${MAX_BYTES} bytes`);
+      return { text: await Body.transformToString(), version: ETag };
+    } catch (error) {
+      if (statusOf(error) === 304) return undefined;
+      throw error;
+    }
+  }
+}
+
+function statusOf(error: unknown): number | undefined {
+  const { $metadata } = error as { $metadata?: { httpStatusCode?: number } };
+  return $metadata?.httpStatusCode;
+}

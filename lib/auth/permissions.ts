@@ -1,0 +1,114 @@
+import type { RepositoryName } from '../names.ts';
+import type { Action, Anonymous, Caller, Grant, User } from './caller.ts';
+import { repositoryMatcher } from './pattern.ts';
+
+/** Everybody, whether logged in or not, and everybody who has logged in; beside names in `users`. */
+export const EVERYBODY = 'anonymous';
+export const LOGGED_IN = '*';
+
+/** A rule of the configuration: who is allowed, or with `denies` not allowed, what in which repositories. */
+export type AccessRule = {
+  /** Patterns of `repositoryMatcher`. */
+  repositories: string[];
+  users: string[];
+  groups: string[];
+  effect: 'allows' | 'denies';
+  actions: Action[];
+};
+
+const ALL: Omit<AccessRule, 'users'> = {
+  repositories: ['*'],
+  groups: [],
+  effect: 'allows',
+  actions: ['pull', 'push', 'delete'],
+};
+
+/** A registry without `auth`. */
+const OPEN: AccessRule[] = [{ ...ALL, users: [EVERYBODY] }];
+/** With `auth`, and no rules yet. */
+const FOR_USERS: AccessRule[] = [{ ...ALL, users: [LOGGED_IN] }];
+
+/** `rule` counts from 1, as in the configuration; undefined if none was about this, which means no. */
+export type Decision = { isAllowed: boolean; rule?: number };
+
+type CompiledRule = AccessRule & { matches: (repository: string) => boolean };
+
+/**
+ * Who may do what. Of the rules that name the caller, the repository and the action the first decides; if there is none,
+ * the answer is no. A token allows what is in it, and rules are not asked.
+ */
+export class Permissions {
+  readonly #rules: CompiledRule[];
+
+  /** @param rules those of the configuration; without them whoever has logged in may do everything */
+  constructor(rules: readonly AccessRule[] = FOR_USERS) {
+    this.#rules = rules.map((rule) => {
+      const matchers = rule.repositories.map(repositoryMatcher);
+      return { ...rule, matches: (repository) => matchers.some((matches) => matches(repository)) };
+    });
+  }
+
+  /** Where nobody is asked who they are. */
+  static open(): Permissions {
+    return new Permissions(OPEN);
+  }
+
+  may(caller: Caller, action: Action, repository: RepositoryName): boolean {
+    if (caller.kind !== 'token') return this.decide(caller, action, repository).isAllowed;
+    return caller.grants.some((grant) => grant.actions.includes(action) && isIn(grant, repository));
+  }
+
+  /** As `may`, with the rule that says so. */
+  decide(caller: User | Anonymous, action: Action, repository: RepositoryName): Decision {
+    const at = this.#rules.findIndex((rule) => isAbout(rule, caller, action) && rule.matches(repository));
+    const rule = this.#rules[at];
+    return rule ? { isAllowed: rule.effect === 'allows', rule: at + 1 } : { isAllowed: false };
+  }
+
+  /** Whether there may be a repository where the caller may do this. */
+  maySomewhere(caller: Caller, action: Action): boolean {
+    if (caller.kind === 'token') return caller.grants.some(({ actions }) => actions.includes(action));
+    return this.#rules.some((rule) => rule.effect === 'allows' && isAbout(rule, caller, action));
+  }
+
+  /** Whether there is no repository where the caller may not do this. */
+  mayEverywhere(caller: Caller, action: Action): boolean {
+    if (caller.kind === 'token') {
+      return caller.grants.some(
+        (grant) => 'pattern' in grant && grant.pattern === '*' && grant.actions.includes(action),
+      );
+    }
+    for (const rule of this.#rules) {
+      if (!isAbout(rule, caller, action)) continue;
+      if (rule.effect === 'denies') return false;
+      if (rule.repositories.includes('*')) return true;
+    }
+    return false;
+  }
+
+  /** Whether the caller may see the repository in a list. */
+  maySee(caller: Caller, repository: RepositoryName): boolean {
+    const lister = caller.kind === 'token' && caller.lists ? caller.lists : caller;
+    return this.may(lister, 'pull', repository);
+  }
+
+  /** Whether anybody gets anything without logging in: then clients are offered tokens, which those get too. */
+  get letsAnonymousIn(): boolean {
+    return this.#rules.some(({ effect, users }) => effect === 'allows' && users.includes(EVERYBODY));
+  }
+}
+
+function isAbout(rule: AccessRule, caller: User | Anonymous, action: Action): boolean {
+  if (!rule.actions.includes(action)) return false;
+  if (rule.users.includes(EVERYBODY)) return true;
+  if (caller.kind === 'anonymous') return false;
+  return (
+    rule.users.includes(LOGGED_IN) ||
+    rule.users.includes(caller.name) ||
+    rule.groups.some((group) => caller.groups.includes(group))
+  );
+}
+
+function isIn(grant: Grant, repository: RepositoryName): boolean {
+  return 'repository' in grant ? grant.repository === repository : repositoryMatcher(grant.pattern)(repository);
+}

@@ -1,0 +1,91 @@
+// Docker's token protocol: a login, once, for tokens that allow exactly what they say.
+import { RegistryError } from '../errors.ts';
+import { ACCESS_TOKEN_SECONDS, type AccessTokens } from './access-tokens.ts';
+import type { Authenticator } from './authenticator.ts';
+import { type Action, type Caller, type Grant, isAnonymous, nameOf, type TokenBearer } from './caller.ts';
+import type { Permissions } from './permissions.ts';
+import { parseScopes, type RequestedScopes } from './scopes.ts';
+
+/** https://distribution.github.io/distribution/spec/auth/token/#token-response-fields */
+export type TokenAnswer = {
+  /** Twice the same: the older name and that of OAuth 2. */
+  token: string;
+  access_token: string;
+  expires_in: number;
+  issued_at: string;
+  scope: string;
+  refresh_token?: string;
+};
+
+export class TokenService {
+  readonly #authenticator: Authenticator;
+  readonly #permissions: Permissions;
+  readonly #tokens: AccessTokens;
+
+  constructor(authenticator: Authenticator, permissions: Permissions, tokens: AccessTokens) {
+    this.#authenticator = authenticator;
+    this.#permissions = permissions;
+    this.#tokens = tokens;
+  }
+
+  /** A token for what the caller may do of what is asked for. */
+  async grant(caller: Caller, scopes: readonly string[]): Promise<TokenAnswer> {
+    // Whoever has a token of the few minutes kind asks with what they got it for.
+    if (caller.kind === 'token' && !caller.isFinal) throw new RegistryError('UNAUTHORIZED', 'a token gives no tokens');
+    const bearer = this.#bearerOf(caller, parseScopes(scopes));
+    const token = await this.#tokens.issueAccess(bearer);
+    return {
+      token,
+      access_token: token,
+      expires_in: ACCESS_TOKEN_SECONDS,
+      issued_at: new Date().toISOString(),
+      scope: bearer.grants.map(formatGrant).join(' '),
+    };
+  }
+
+  /**
+   * By a password in the request, rather than in a header.
+   * @param isOffline whether the client wants to come back without the password
+   * @throws RegistryError UNAUTHORIZED
+   */
+  async grantByPassword(
+    { name, password, isOffline, address }: { name: string; password: string; isOffline: boolean; address?: string },
+    scopes: readonly string[],
+  ): Promise<TokenAnswer> {
+    const caller = await this.#authenticator.login(name, password, address);
+    const answer = await this.grant(caller, scopes);
+    const passwordMark =
+      isOffline && caller.kind === 'user' ? await this.#authenticator.passwordMarkOf(name) : undefined;
+    if (passwordMark === undefined) return answer;
+    return { ...answer, refresh_token: await this.#tokens.issueRefresh({ name, passwordMark }) };
+  }
+
+  /** @throws RegistryError UNAUTHORIZED, also if the password has changed since */
+  async grantByRefreshToken(refreshToken: string, scopes: readonly string[]): Promise<TokenAnswer> {
+    const refresh = await this.#tokens.readRefresh(refreshToken);
+    const caller = refresh && (await this.#authenticator.userByMark(refresh.name, refresh.passwordMark));
+    if (!caller) throw new RegistryError('UNAUTHORIZED', 'this refresh token is not valid, or no longer: log in again');
+    return { ...(await this.grant(caller, scopes)), refresh_token: refreshToken };
+  }
+
+  #bearerOf(caller: Caller, { repositories, catalog }: RequestedScopes): TokenBearer {
+    const grants: Grant[] = [];
+    const refused: NonNullable<TokenBearer['refused']> = [];
+    for (const [repository, wanted] of repositories) {
+      const [may, mayNot] = partition([...wanted], (action) => this.#permissions.may(caller, action, repository));
+      if (may.length > 0) grants.push({ repository, actions: may });
+      if (mayNot.length > 0) refused.push({ repository, actions: mayNot });
+    }
+    const subject = isAnonymous(caller) ? '' : nameOf(caller);
+    return { kind: 'token', subject, grants, refused, ...(catalog && { lists: caller }) };
+  }
+}
+
+function partition(actions: Action[], may: (action: Action) => boolean): [Action[], Action[]] {
+  return [actions.filter(may), actions.filter((action) => !may(action))];
+}
+
+function formatGrant(grant: Grant): string {
+  const name = 'repository' in grant ? grant.repository : grant.pattern;
+  return `repository:${name}:${grant.actions.join(',')}`;
+}

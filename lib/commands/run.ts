@@ -1,0 +1,30 @@
+import { ConfigError } from '../config/config-error.ts';
+import { type LoadedConfig, loadConfig } from '../config/load.ts';
+
+export const CONFIG_OPTION = '-c, --config <file>';
+export const CONFIG_HELP = 'configuration file (default: $DOCKER_REGISTRY_CONFIG, else config.yml)';
+
+/** The action of a command: what the operator did wrong gets one line; a stack would hide it. */
+export function run<A extends unknown[]>(command: (...args: A) => void | Promise<void>): (...args: A) => Promise<void> {
+  return async (...args) => {
+    try {
+      await command(...args);
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      const cause = !(error instanceof ConfigError) && error.cause instanceof Error ? `: ${error.cause.message}` : '';
+      console.error(`stowage: ${error.message}${cause}`);
+      process.exitCode = 1;
+    }
+  };
+}
+
+export function load(file: string | undefined): LoadedConfig {
+  return loadConfig({ env: process.env, ...(file !== undefined && { file }) });
+}
+
+/** As `load`, for commands whose output is for programs too: warnings go where errors go. */
+export function loadAloud(file: string | undefined): LoadedConfig['config'] {
+  const { config, warnings } = load(file);
+  for (const warning of warnings) console.error(warning);
+  return config;
+}

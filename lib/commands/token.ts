@@ -1,0 +1,86 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { ACTIONS, type Action } from '../auth/caller.ts';
+import { isUserName } from '../auth/htpasswd.ts';
+import { ROBOT_USER, type Robot, Robots } from '../auth/robots.ts';
+import { openStorage } from '../storage/open.ts';
+import { CONFIG_HELP, CONFIG_OPTION, loadAloud, run } from './run.ts';
+
+type CreateOptions = { config?: string; repositories: string[]; actions: Action[]; expires?: Date };
+
+const UNIT_MS: Record<string, number> = { h: 60 * 60 * 1000, d: 24 * 60 * 60 * 1000 };
+
+/** `stowage token`: what machines log in with. */
+export function addTokenCommands(program: Command): void {
+  const token = program.command('token').description('tokens for machines');
+  token
+    .command('create')
+    .description('make a token and print it; it cannot be printed again')
+    .argument('<name>', 'what it is for, as the log shall name it')
+    .requiredOption('-r, --repositories <pattern...>', "where it is good for: team/app, team/*, or '*' for all")
+    .requiredOption('-a, --actions <actions>', `what it allows, with commas: ${ACTIONS.join(', ')}`, parseActions)
+    .option('-e, --expires <time>', 'when it ends: 12h, 90d, or never', parseExpiry)
+    .option(CONFIG_OPTION, CONFIG_HELP)
+    .action(run(createToken));
+  token.command('list').description('list the tokens').option(CONFIG_OPTION, CONFIG_HELP).action(run(listTokens));
+  token
+    .command('revoke')
+    .description('end a token; it is refused within half a minute, and what was got by it within five more')
+    .argument('<id>', 'as list shows it')
+    .option(CONFIG_OPTION, CONFIG_HELP)
+    .action(run(revokeToken));
+}
+
+async function createToken(name: string, { config, repositories, actions, expires }: CreateOptions): Promise<void> {
+  if (!isUserName(name)) throw new Error(`${name} cannot be a token's name; allowed: 64 letters, digits and . _ @ + -`);
+  await withRobots(config, async (robots) => {
+    const { robot, token } = await robots.create({ name, repositories, actions, expiresAt: expires?.toISOString() });
+    console.log(token);
+    console.error(`${describe(robot)}\nIt logs in as the user ${ROBOT_USER}, with the token as the password.`);
+  });
+}
+
+async function listTokens({ config }: { config?: string }): Promise<void> {
+  await withRobots(config, async (robots) => {
+    for (const robot of await robots.list()) console.log(describe(robot));
+  });
+}
+
+async function revokeToken(id: string, { config }: { config?: string }): Promise<void> {
+  await withRobots(config, async (robots) => {
+    if (!(await robots.list()).some((robot) => robot.id === id)) throw new Error(`there is no token ${id}`);
+    await robots.revoke(id);
+    console.error(`${id} was revoked`);
+  });
+}
+
+async function withRobots(file: string | undefined, use: (robots: Robots) => Promise<void>): Promise<void> {
+  const config = loadAloud(file);
+  if (!config.auth) throw new Error(`${config.file}: there is no auth, so nobody needs a token`);
+  const storage = await openStorage(config.storage);
+  try {
+    await use(new Robots(storage));
+  } finally {
+    await storage.close();
+  }
+}
+
+function describe({ id, name, repositories, actions, expiresAt }: Robot): string {
+  const end = expiresAt === undefined ? 'never' : expiresAt.slice(0, 16);
+  return `${id}  ${name}  ${repositories.join(' ')}  ${actions.join(',')}  ends: ${end}`;
+}
+
+function parseActions(text: string): Action[] {
+  return text.split(',').map((word) => {
+    const action = ACTIONS.find((known) => known === word.trim());
+    if (!action) throw new InvalidArgumentError(`allowed: ${ACTIONS.join(', ')}`);
+    return action;
+  });
+}
+
+function parseExpiry(text: string): Date | undefined {
+  if (text === 'never') return undefined;
+  const [, number = '', unit = ''] = /^([1-9]\d{0,4})([hd])$/.exec(text) ?? [];
+  const unitMs = UNIT_MS[unit];
+  if (unitMs === undefined) throw new InvalidArgumentError('allowed: hours or days such as 12h or 90d, or never');
+  return new Date(Date.now() + Number(number) * unitMs);
+}

@@ -1,0 +1,112 @@
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { hashPassword, isPassword, MAX_PASSWORD_BYTES, unmatchedHash } from '../auth/bcrypt.ts';
+import { isUserName, parseHtpasswd } from '../auth/htpasswd.ts';
+import { openSource } from '../auth/open.ts';
+import type { HtpasswdPlace } from '../config/auth.ts';
+import type { Config } from '../config/config.ts';
+import { readPassword } from './read-password.ts';
+import { CONFIG_HELP, CONFIG_OPTION, loadAloud, run } from './run.ts';
+
+type Options = { config?: string };
+
+/** `stowage user`: the users of the configured htpasswd file. */
+export function addUserCommands(program: Command): void {
+  const user = program.command('user').description('the users who may log in');
+  const add = (name: string, description: string) =>
+    user.command(name).description(description).option(CONFIG_OPTION, CONFIG_HELP);
+  add('add', 'add a user, or change a password; it is asked for, or read from standard input')
+    .argument('<name>')
+    .action(run(addUser));
+  add('remove', 'remove a user').argument('<name>').action(run(removeUser));
+  add('list', 'list the users').action(run(listUsers));
+  add('check', 'check a password; exit code 1 if it is wrong').argument('<name>').action(run(checkUser));
+}
+
+async function addUser(name: string, { config: file }: Options): Promise<void> {
+  const place = placeOf(loadAloud(file));
+  if (!isUserName(name)) {
+    throw new Error(
+      `${name} cannot be a user's name; allowed: 64 letters, digits and . _ @ + -, but for anonymous, robot, oidc`,
+    );
+  }
+  const password = await readPassword(`Password of ${name}: `);
+  const lengthBytes = Buffer.byteLength(password);
+  if (lengthBytes === 0 || lengthBytes > MAX_PASSWORD_BYTES) {
+    throw new Error(`a password has 1 to ${MAX_PASSWORD_BYTES} bytes, this one ${lengthBytes}`);
+  }
+  const line = `${name}:${await hashPassword(password)}`;
+  if (place.kind !== 'file') {
+    console.log(line);
+    console.error(`The users are not in a file of this machine: put this line into ${describe(place)} yourself.`);
+    return;
+  }
+  const lines = await readLines(place.path);
+  const others = lines.filter((other) => nameOf(other) !== name);
+  await writeLines(place.path, [...others, line]);
+  console.error(others.length === lines.length ? `${name} was added` : `${name} has a new password`);
+}
+
+async function removeUser(name: string, { config: file }: Options): Promise<void> {
+  const place = placeOf(loadAloud(file));
+  if (place.kind !== 'file') throw new Error(`remove the line of ${name} from ${describe(place)} yourself`);
+  const lines = await readLines(place.path);
+  const others = lines.filter((line) => nameOf(line) !== name);
+  if (others.length === lines.length) throw new Error(`there is no user ${name} in ${place.path}`);
+  await writeLines(place.path, others);
+  console.error(`${name} was removed`);
+}
+
+async function listUsers({ config: file }: Options): Promise<void> {
+  const config = loadAloud(file);
+  const { hashes, problems } = await readUsers(config);
+  for (const problem of problems) console.error(problem);
+  for (const name of [...hashes.keys()].sort()) {
+    const groups = Object.entries(config.auth?.groups ?? {}).flatMap(([group, members]) =>
+      members.includes(name) ? [group] : [],
+    );
+    console.log(groups.length > 0 ? `${name}  (${groups.join(', ')})` : name);
+  }
+}
+
+async function checkUser(name: string, { config: file }: Options): Promise<void> {
+  const { hashes } = await readUsers(loadAloud(file));
+  const isRight = await isPassword(await readPassword(`Password of ${name}: `), hashes.get(name) ?? unmatchedHash());
+  console.log(isRight ? 'right' : 'wrong');
+  if (!isRight) process.exitCode = 1;
+}
+
+function placeOf({ auth, file }: Config): HtpasswdPlace {
+  if (!auth?.htpasswd) throw new Error(`${file}: auth.htpasswd is missing: it says where the users are`);
+  return auth.htpasswd;
+}
+
+function describe(place: HtpasswdPlace): string {
+  if (place.kind === 'file') return place.path;
+  return place.kind === 'secret' ? place.arn : `s3://${place.bucket}/${place.key}`;
+}
+
+async function readUsers(config: Config): Promise<ReturnType<typeof parseHtpasswd>> {
+  const source = await openSource(placeOf(config), config.storage);
+  return parseHtpasswd((await source.read())?.text ?? '');
+}
+
+async function readLines(path: string): Promise<string[]> {
+  try {
+    return (await readFile(path, 'utf8')).split(/\r?\n/).filter((line) => line !== '');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** In one step: a registry that reads at this moment finds the old file or the new one. */
+async function writeLines(path: string, lines: readonly string[]): Promise<void> {
+  const unfinished = `${path}.${process.pid}`;
+  await writeFile(unfinished, lines.map((line) => `${line}\n`).join(''), { mode: 0o600, flag: 'wx' });
+  await rename(unfinished, path);
+}
+
+function nameOf(line: string): string | undefined {
+  return line.startsWith('#') ? undefined : line.split(':')[0];
+}

@@ -1,0 +1,82 @@
+import type { OidcRule } from '../auth/oidc-logins.ts';
+import type { AccessRule } from '../auth/permissions.ts';
+import type { StorageConfig } from './config.ts';
+import type { Settings } from './settings.ts';
+
+/** Where users and their passwords are. */
+export type HtpasswdPlace =
+  | { kind: 'file'; path: string }
+  | { kind: 'object'; bucket: string; key: string }
+  | { kind: 'secret'; arn: string };
+
+export type AuthConfig = {
+  htpasswd: HtpasswdPlace | undefined;
+  /** Identity providers whose tokens are taken. */
+  oidc: OidcRule[];
+  /** What clients show when they ask for a password. */
+  realm: string;
+  /** The members of each group. */
+  groups: Record<string, string[]>;
+  /** Who may do what; without rules whoever has logged in may do everything. */
+  rules: AccessRule[] | undefined;
+  /** Origin under which clients reach the registry, where a request does not tell. */
+  publicUrl: string | undefined;
+};
+
+const S3_URL = /^s3:\/\/([^/]*)\/(.+)$/;
+
+/**
+ * `undefined` if there is no `auth`: then the registry is open. A section that names nobody is an error, so that a variable
+ * that was not set does not open it.
+ * @throws ConfigError
+ */
+export function readAuth(settings: Settings, storage: StorageConfig): AuthConfig | undefined {
+  const rules = settings.get('access');
+  if (!settings.isMap('auth')) {
+    if (rules)
+      settings.fail('access', 'needs auth: without it nobody is asked who they are, and everybody may do everything');
+    return undefined;
+  }
+  if (!settings.get('standalone')) {
+    settings.fail('auth', 'needs standalone: true; a registry with an index elsewhere leaves it to that');
+  }
+  const htpasswd = settings.get('auth.htpasswd');
+  const oidc = settings.get('auth.oidc') ?? [];
+  if (htpasswd === undefined && oidc.length === 0) {
+    settings.fail(
+      'auth',
+      'names nobody who may log in; set auth.htpasswd or auth.oidc, or auth to null for an open registry',
+    );
+  }
+  const groups = settings.get('auth.groups', {});
+  warnOfRules(rules ?? [], [...Object.keys(groups), ...oidc.flatMap((rule) => rule.groups)], settings);
+  return {
+    htpasswd: htpasswd === undefined ? undefined : placeOf(htpasswd, settings, storage),
+    oidc,
+    realm: settings.get('auth.realm'),
+    groups,
+    rules,
+    publicUrl: settings.get('auth.public_url'),
+  };
+}
+
+function placeOf(text: string, settings: Settings, storage: StorageConfig): HtpasswdPlace {
+  const [, bucket, key] = S3_URL.exec(text) ?? [];
+  if (text.startsWith('arn:')) return { kind: 'secret', arn: text };
+  if (key === undefined) return { kind: 'file', path: text };
+  if (bucket) return { kind: 'object', bucket, key };
+  if (storage.driver === 's3') return { kind: 'object', bucket: storage.options.bucket, key };
+  return settings.fail('auth.htpasswd', "names an object of the registry's own bucket; it needs storage: s3");
+}
+
+/** What is allowed, but hardly meant. */
+function warnOfRules(rules: readonly AccessRule[], groups: readonly string[], settings: Settings): void {
+  for (const [index, rule] of rules.entries()) {
+    const unknown = rule.groups.filter((group) => !groups.includes(group));
+    for (const group of unknown)
+      settings.warn('access', `rule ${index + 1} names the group ${group}, which has no members`);
+    if (rule.effect === 'allows' && rule.actions.includes('push') && !rule.actions.includes('pull')) {
+      settings.warn('access', `rule ${index + 1} allows push without pull, but clients look before they push`);
+    }
+  }
+}

@@ -1,0 +1,28 @@
+import { matcherOf, repositoryMatcher } from '../auth/pattern.ts';
+import { list, NotAllowedError, type ValueType } from './value-types.ts';
+
+/** Which tags of which repositories never move: `team/*:v*`. */
+export type ImmutableTags = { repositories: string; tags: string }[];
+
+/** A list of `<repositories>:<tags>`, each a pattern. */
+export const immutableTags: ValueType<ImmutableTags> = {
+  allowed: "a list of <repositories>:<tags>, such as 'team/*:v*' or '*:*'",
+  parse(node) {
+    const texts = list.parse(node);
+    if (!texts) return texts;
+    return texts.map((text) => {
+      const [, repositories, tags] = /^([^:]+):([^:]+)$/.exec(text) ?? [];
+      if (!repositories || !tags)
+        throw new NotAllowedError(`${JSON.stringify(text)} is not of the form <repositories>:<tags>`);
+      return { repositories, tags };
+    });
+  },
+};
+
+export function immutabilityOf(patterns: ImmutableTags): (repository: string, tag: string) => boolean {
+  const matchers = patterns.map(({ repositories, tags }) => ({
+    isIn: repositoryMatcher(repositories),
+    isOne: matcherOf(tags),
+  }));
+  return (repository, tag) => matchers.some(({ isIn, isOne }) => isIn(repository) && isOne(tag));
+}

@@ -1,0 +1,44 @@
+// Who may do what with a registry that is its own index: the rules of the configuration say so, as for v2.
+
+import { nameOf } from '../auth/caller.ts';
+import { callerOf, type Gate } from '../auth/gate.ts';
+import { type ImageId, parseV1RepositoryName } from '../names.ts';
+import { noSuchParent } from '../registry/image-json.ts';
+import { imageUnknown } from '../registry/images.ts';
+import type { Registry } from '../registry/registry.ts';
+import { type Access, type Allow, EVERYTHING, setAccess } from './access.ts';
+
+/** Routes with a name are for whoever may do this there, those of images for whoever may do it anywhere. */
+export function permissions(gate: Gate, registry: Registry): Allow {
+  return (action) => {
+    const inRepository = gate.allow(action, parseV1RepositoryName);
+    const somewhere = gate.allowSomewhere(action);
+    return async (c, next) => {
+      setAccess(c, gate.asksWho ? accessByOwners(c, gate, registry) : EVERYTHING);
+      return await (c.req.param('name') === undefined ? somewhere : inRepository)(c, next);
+    };
+  };
+}
+
+/** Images have no repository: who may pull from one that uses an image may read it, and whoever has pushed it. */
+function accessByOwners(c: Parameters<typeof callerOf>[0], gate: Gate, { imageOwners }: Registry): Access {
+  const pusher = nameOf(callerOf(c));
+  const mayRead = async (id: ImageId): Promise<boolean> => {
+    if (gate.mayEverywhere(c, 'pull')) return true;
+    const owners = await imageOwners.list(id);
+    return owners.some((owner) => gate.may(c, 'pull', owner)) || (await imageOwners.isPusher(pusher, id));
+  };
+  const checkRead = async (id: ImageId) => {
+    if (!(await mayRead(id))) throw imageUnknown();
+  };
+  return {
+    pusher,
+    // An id that nobody has used yet is anybody's; what is complete is not pushed again.
+    checkImage: () => undefined,
+    async checkParent(parent) {
+      if (!(await mayRead(parent))) throw noSuchParent(); // as if it were not there
+    },
+    checkRead,
+    checkTag: checkRead,
+  };
+}

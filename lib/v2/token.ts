@@ -1,0 +1,53 @@
+import { Hono } from 'hono';
+import { nameOf } from '../auth/caller.ts';
+import { callerOf, clientAddressOf, type Gate } from '../auth/gate.ts';
+import type { TokenAnswer, TokenService } from '../auth/token-service.ts';
+import { decodeText, KiB, readAtMost } from '../bytes.ts';
+import { RegistryError } from '../errors.ts';
+import { bodyOf } from '../http.ts';
+
+const MAX_FORM_BYTES = 64 * KiB;
+
+const NOT_STORED = { 'Cache-Control': 'no-store' };
+
+/**
+ * Tokens for those who have logged in, and for those who have not, where they get something too.
+ * @see https://distribution.github.io/distribution/spec/auth/token/
+ * @see https://distribution.github.io/distribution/spec/auth/oauth/
+ */
+export const tokenRoutes = (service: TokenService, gate: Gate) =>
+  new Hono()
+    .get('/_token', gate.loginUnlessOpen, async (c) =>
+      c.json(
+        await gate.challenging(c, nameOf(callerOf(c)), () => service.grant(callerOf(c), c.req.queries('scope') ?? [])),
+        200,
+        NOT_STORED,
+      ),
+    )
+    .post('/_token', async (c) => {
+      const form = new URLSearchParams(decodeText(await readAtMost(bodyOf(c), MAX_FORM_BYTES, 'the form')));
+      return c.json(
+        await gate.challenging(c, form.get('username'), () => grantByForm(service, form, clientAddressOf(c))),
+        200,
+        NOT_STORED,
+      );
+    });
+
+async function grantByForm(
+  service: TokenService,
+  form: URLSearchParams,
+  address: string | undefined,
+): Promise<TokenAnswer> {
+  const scopes = form.getAll('scope');
+  switch (form.get('grant_type')) {
+    case 'password': {
+      const login = { name: form.get('username') ?? '', password: form.get('password') ?? '' };
+      const isOffline = form.get('access_type') === 'offline';
+      return await service.grantByPassword({ ...login, isOffline, ...(address && { address }) }, scopes);
+    }
+    case 'refresh_token':
+      return await service.grantByRefreshToken(form.get('refresh_token') ?? '', scopes);
+    default:
+      throw new RegistryError('UNSUPPORTED', 'grant_type is neither password nor refresh_token');
+  }
+}

@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { AccessTokens } from '../../lib/auth/access-tokens.ts';
+import { Authenticator } from '../../lib/auth/authenticator.ts';
+import { hashPassword } from '../../lib/auth/bcrypt.ts';
+import { Keys } from '../../lib/auth/keys.ts';
+import { PasswordLogins } from '../../lib/auth/password-logins.ts';
+import { Robots } from '../../lib/auth/robots.ts';
+import { Users } from '../../lib/auth/users.ts';
+import { V1Tokens } from '../../lib/auth/v1-tokens.ts';
+import { RegistryError } from '../../lib/errors.ts';
+import { createLog } from '../../lib/log.ts';
+import { FilesDriver } from '../../lib/storage/files.ts';
+import { MemorySource } from './memory-source.ts';
+
+const COST = 4;
+
+const keys = new Keys('secret');
+const robots = new Robots(await FilesDriver.open(await mkdtemp(join(tmpdir(), 'stowage-auth-'))));
+const OTHERS = { v1Tokens: new V1Tokens(keys), accessTokens: new AccessTokens(keys), robots };
+
+async function open(passwords: Record<string, string>, cost = COST) {
+  const lines: string[] = [];
+  const source = new MemorySource(await htpasswdOf(passwords, cost));
+  const users = await Users.open(
+    source,
+    createLog('debug', (line) => lines.push(line) > 0),
+  );
+  const groups = { devs: ['alice', 'bob'], ops: ['alice'] };
+  return {
+    source,
+    lines,
+    authenticator: new Authenticator({ passwords: new PasswordLogins(users), groups, ...OTHERS }),
+  };
+}
+
+async function htpasswdOf(passwords: Record<string, string>, cost = COST): Promise<string> {
+  const lines = Object.entries(passwords).map(
+    async ([name, password]) => `${name}:${await hashPassword(password, cost)}`,
+  );
+  return (await Promise.all(lines)).join('\n');
+}
+
+const basic = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`;
+
+const isCode = (code: string) => (error: unknown) => error instanceof RegistryError && error.code === code;
+
+describe('who sends a request', () => {
+  it('a right password makes a user, with the groups of the configuration', async () => {
+    const { authenticator } = await open({ alice: 'a:b', bob: 'x' });
+    assert.deepEqual(await authenticator.authenticate(basic('alice:a:b')), {
+      kind: 'user',
+      name: 'alice',
+      groups: ['devs', 'ops'],
+    });
+    assert.deepEqual(await authenticator.authenticate(basic('bob:x').replace('Basic', 'bAsIc  ')), {
+      kind: 'user',
+      name: 'bob',
+      groups: ['devs'],
+    });
+  });
+
+  for (const [title, authorization] of [
+    ['no header', undefined],
+    ['an empty header', ''],
+    ['the Og== of old dockers', 'Basic Og=='],
+    ['the bare Token of old dockers', 'Token'],
+  ] as const) {
+    it(`${title} is anonymous`, async () => {
+      const { authenticator } = await open({ alice: 'a' });
+      assert.deepEqual(await authenticator.authenticate(authorization), { kind: 'anonymous' });
+    });
+  }
+
+  for (const [title, authorization] of [
+    ['a wrong password', basic('alice:b')],
+    ['an empty password', basic('alice:')],
+    ['a password of another user', basic('alice:x')],
+    ['an unknown user', basic('eve:a')],
+    ['a name that objects have', basic('constructor:a')],
+    ['no name', basic(':a')],
+    ['no colon', basic('alice')],
+    ['no base64', 'Basic ###'],
+    ['no credentials', 'Basic'],
+    ['a scheme that nobody knows', 'Negotiate abc'],
+  ] as const) {
+    it(`${title} is refused, never anonymous`, async () => {
+      const { authenticator } = await open({ alice: 'a', bob: 'x' });
+      await assert.rejects(authenticator.authenticate(authorization), isCode('UNAUTHORIZED'));
+    });
+  }
+
+  it('the refusal of an unknown user says the same as that of a wrong password, and takes as long', async () => {
+    const { authenticator } = await open({ alice: 'a' }, 10);
+    const refusal = async (authorization: string) => {
+      const started = performance.now();
+      const error = await authenticator.authenticate(authorization).catch((thrown: unknown) => thrown as Error);
+      return { message: 'message' in error ? error.message : '', ms: performance.now() - started };
+    };
+    await refusal(basic('warm:up'));
+    const wrong = await refusal(basic('alice:wrong'));
+    const unknown = await refusal(basic('mallory:wrong'));
+    assert.equal(unknown.message, wrong.message);
+    // Both compute bcrypt once; without it an answer takes less than a hundredth.
+    assert.ok(unknown.ms > wrong.ms / 4 && wrong.ms > unknown.ms / 4, `${unknown.ms} and ${wrong.ms} ms`);
+  });
+
+  it('a right login is computed once, and not for each of the requests that come at the same time', async () => {
+    const { authenticator } = await open({ alice: 'a' }, 11);
+    const started = performance.now();
+    await authenticator.authenticate(basic('alice:a'));
+    const once = performance.now() - started;
+    const again = performance.now();
+    await Promise.all(Array.from({ length: 500 }, () => authenticator.authenticate(basic('alice:a'))));
+    assert.ok(performance.now() - again < once * 5, 'five hundred took longer than five');
+  });
+
+  it('a password that was changed, and a user that was removed, no longer count', async () => {
+    const { authenticator, source } = await open({ alice: 'old', bob: 'x' });
+    await authenticator.authenticate(basic('alice:old'));
+    await authenticator.authenticate(basic('bob:x'));
+    source.text = await htpasswdOf({ alice: 'new' });
+    await assert.rejects(authenticator.authenticate(basic('alice:old')), isCode('UNAUTHORIZED'));
+    await assert.rejects(authenticator.authenticate(basic('bob:x')), isCode('UNAUTHORIZED'));
+    assert.equal((await authenticator.authenticate(basic('alice:new'))).kind, 'user');
+  });
+
+  it('a source that cannot be read now keeps its users, and the operator is told', async () => {
+    const { authenticator, source, lines } = await open({ alice: 'a' });
+    source.fails = true;
+    assert.equal((await authenticator.authenticate(basic('alice:a'))).kind, 'user');
+    assert.match(lines.join(''), /cannot be read again/);
+  });
+
+  it('a flood of wrong logins is cut off, and what is right already is not kept waiting', async () => {
+    const { authenticator } = await open({ alice: 'a' }, 8);
+    await authenticator.authenticate(basic('alice:a'));
+    const flood = Array.from({ length: 200 }, async (_, index) => {
+      const error = await authenticator.authenticate(basic(`alice:${index}`)).catch((thrown: unknown) => thrown);
+      return error instanceof RegistryError ? error.code : 'none';
+    });
+    assert.equal((await authenticator.authenticate(basic('alice:a'))).kind, 'user');
+    const codes = await Promise.all(flood);
+    assert.deepEqual(new Set(codes), new Set(['UNAUTHORIZED', 'TOOMANYREQUESTS']));
+    assert.ok(codes.filter((code) => code === 'UNAUTHORIZED').length <= 40);
+  });
+});

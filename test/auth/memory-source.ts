@@ -1,0 +1,18 @@
+import type { TextSource, VersionedText } from '../../lib/auth/text-source.ts';
+
+/** A text in the hands of the test; `fails` makes it unreadable. */
+export class MemorySource implements TextSource {
+  readonly name = 'a text in memory';
+  readonly intervalMs = 0;
+  text: string;
+  fails = false;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  async read(known?: string): Promise<VersionedText | undefined> {
+    if (this.fails) throw new Error('not now');
+    return known === this.text ? undefined : { text: this.text, version: this.text };
+  }
+}

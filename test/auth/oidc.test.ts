@@ -1,0 +1,201 @@
+import assert from 'node:assert/strict';
+import { createSecretKey } from 'node:crypto';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import { exportSPKI, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
+import { OidcIssuer } from '../../lib/auth/oidc-issuer.ts';
+import { OidcLogins } from '../../lib/auth/oidc-logins.ts';
+import { createLog } from '../../lib/log.ts';
+import { type RegistryServer, startRegistry } from '../registry-server.ts';
+import { type OpenedStorage, openFiles } from '../storage/open.ts';
+import { V2Client } from '../v2/client.ts';
+import { pushImage } from '../v2/image.ts';
+import { useIssuer } from './issuer.ts';
+import { basic, openTestAuth } from './test-auth.ts';
+
+const CONFIGURATION = '/.well-known/openid-configuration';
+
+describe('a login with the token of an identity provider', () => {
+  const issuer = useIssuer();
+  const other = useIssuer();
+  const log = createLog('critical');
+  const rule = (claims: Record<string, string[]>, groups: string[] = []) => ({
+    issuer: issuer.url,
+    jwksUri: undefined,
+    audience: 'registry',
+    claims,
+    groups,
+  });
+  beforeEach(() => {
+    issuer.answers.clear();
+    issuer.asked.clear();
+  });
+  const logins = (...rules: ReturnType<typeof rule>[]) =>
+    new OidcLogins(rules.length > 0 ? rules : [rule({ repository: ['org/*'] }, ['ci'])], log);
+
+  it('makes a user of its subject, with the groups of the rules that fit', async () => {
+    const found = await logins(
+      rule({ repository: ['org/*'] }, ['ci']),
+      rule({ repository: ['org/*'], ref: ['refs/heads/main'] }, ['release', 'ci']),
+      rule({ repository: ['elsewhere/*'] }, ['admins']),
+    ).find(await issuer.token({ ref: 'refs/heads/main' }));
+    assert.deepEqual(found, {
+      kind: 'user',
+      name: 'oidc:repo:org/app:ref:refs/heads/main',
+      groups: ['ci', 'release'],
+    });
+  });
+
+  for (const [title, claims, expected, fits] of [
+    ['a claim that matches', { ref: 'refs/tags/v1' }, { ref: ['refs/heads/main', 'refs/tags/*'] }, true],
+    ['a claim that does not', { ref: 'refs/pull/1' }, { ref: ['refs/heads/main', 'refs/tags/*'] }, false],
+    ['a claim that is not there', {}, { environment: ['*'] }, false],
+    ['a claim that all objects have', {}, { constructor: ['*'], toString: ['*'] }, false],
+    ['one of two', { ref: 'a' }, { ref: ['a'], actor: ['me'] }, false],
+    ['a list with it', { groups: ['x', 'devs'] }, { groups: ['devs'] }, true],
+    ['a list without', { groups: ['x'] }, { groups: ['devs'] }, false],
+    ['a boolean', { protected: true }, { protected: ['true'] }, true],
+    ['an object in its place', { ref: { a: 1 } }, { ref: ['*'] }, false],
+  ] as const) {
+    it(`${fits ? 'takes' : 'refuses'} ${title}`, async () => {
+      const wanted = Object.fromEntries(Object.entries(expected).map(([name, patterns]) => [name, [...patterns]]));
+      assert.equal((await logins(rule(wanted)).find(await issuer.token(claims))) !== undefined, fits);
+    });
+  }
+
+  for (const [title, make] of [
+    ['has expired', () => issuer.token({}, { expires: '-31s' })],
+    ['was made for somebody else', () => issuer.token({ aud: 'elsewhere' })],
+    ['is of an issuer that nobody named', () => other.token()],
+    ['only claims to be of the issuer', async () => await other.token({ iss: issuer.url })],
+    ['is signed by a key of nobody', async () => await issuer.token({}, { key: await generateKeyPair('RS256') })],
+    [
+      'is not signed',
+      async () =>
+        new UnsecuredJWT({ iss: issuer.url, aud: 'registry', sub: 'x', repository: 'org/x' })
+          .setExpirationTime('1m')
+          .encode(),
+    ],
+    ['has no subject', () => issuer.token({ sub: undefined })],
+    ['has an empty subject', () => issuer.token({ sub: '' })],
+    ['has a subject without end', () => issuer.token({ sub: 'x'.repeat(513) })],
+    ['is nonsense', async () => 'x.y.z'],
+    ['is empty', async () => ''],
+  ] as const) {
+    it(`refuses a token that ${title}`, async () => {
+      assert.equal(await logins().find(await make()), undefined);
+    });
+  }
+
+  it('refuses a token that is signed with the public key as if it were a secret', async () => {
+    const { publicKey } = await generateKeyPair('RS256');
+    const secret = createSecretKey(Buffer.from(await exportSPKI(publicKey)));
+    const token = await new SignJWT({ repository: 'org/app' })
+      .setProtectedHeader({ alg: 'HS256', kid: 'key-0' })
+      .setIssuer(issuer.url)
+      .setAudience('registry')
+      .setSubject('x')
+      .setExpirationTime('1m')
+      .sign(secret);
+    assert.equal(await logins().find(token), undefined);
+  });
+
+  it('asks the issuer once, however many log in', async () => {
+    const one = logins();
+    const tokens = await Promise.all(Array.from({ length: 20 }, () => issuer.token()));
+    assert.ok((await Promise.all(tokens.map((token) => one.find(token)))).every((user) => user !== undefined));
+    assert.deepEqual(
+      [...issuer.asked],
+      [
+        [CONFIGURATION, 1],
+        ['/keys', 1],
+      ],
+    );
+  });
+
+  it('takes a key that the issuer has since made, and is not made to ask by tokens with keys of nobody', async (t) => {
+    const one = logins();
+    assert.ok(await one.find(await issuer.token()));
+    await issuer.rotate();
+    const later = performance.now() + 31_000;
+    t.mock.method(performance, 'now', () => later);
+    assert.ok(await one.find(await issuer.token()));
+    assert.equal(issuer.asked.get('/keys'), 2);
+    for (let i = 0; i < 10; i++)
+      assert.equal(await one.find(await issuer.token({}, { kid: `made-up-${i}` })), undefined);
+    assert.equal(issuer.asked.get('/keys'), 2);
+  });
+
+  it('goes on with the keys that it has while the issuer does not answer', async (t) => {
+    const one = logins();
+    assert.ok(await one.find(await issuer.token()));
+    issuer.answers.set('/keys', { status: 500, body: '' });
+    const later = performance.now() + 2 * 60 * 60 * 1000;
+    t.mock.method(performance, 'now', () => later);
+    assert.ok(await one.find(await issuer.token()));
+  });
+
+  for (const [title, path, answer] of [
+    [
+      'calls itself something else',
+      CONFIGURATION,
+      () => ({ body: JSON.stringify({ issuer: other.url, jwks_uri: `${issuer.url}/keys` }) }),
+    ],
+    [
+      'has its keys on another host',
+      CONFIGURATION,
+      () => ({ body: JSON.stringify({ issuer: issuer.url, jwks_uri: `${other.url}/keys` }) }),
+    ],
+    ['has no keys', CONFIGURATION, () => ({ body: JSON.stringify({ issuer: issuer.url }) })],
+    ['redirects', '/keys', () => ({ status: 302, headers: { Location: `${other.url}/keys` }, body: '' })],
+    ['sends no JSON', '/keys', () => ({ body: '<html>' })],
+    ['sends a list', '/keys', () => ({ body: '[]' })],
+    ['sends no end of it', '/keys', () => ({ body: JSON.stringify({ keys: [], filler: 'x'.repeat(300_000) }) })],
+  ] as const) {
+    it(`believes no issuer that ${title}`, async () => {
+      issuer.answers.set(path, answer());
+      const token = await issuer.token();
+      await assert.rejects(
+        new OidcIssuer({ issuer: issuer.url }).verify(token, ['registry']),
+        /the keys of .* cannot be had/,
+      );
+      assert.equal(await logins().find(token), undefined);
+    });
+  }
+
+  it('takes keys from another host if the configuration says so', async () => {
+    const elsewhere = new OidcIssuer({ issuer: issuer.url, jwksUri: `${issuer.url}/keys?x` });
+    issuer.answers.set('/keys?x', { body: JSON.stringify(await (await fetch(`${issuer.url}/keys`)).json()) });
+    assert.equal((await elsewhere.verify(await issuer.token(), ['registry'])).sub, 'repo:org/app:ref:refs/heads/main');
+    assert.equal(issuer.asked.get(CONFIGURATION), undefined);
+  });
+
+  describe('to a registry', () => {
+    let storage: OpenedStorage;
+    let server: RegistryServer;
+    before(async () => {
+      storage = await openFiles();
+      const oidc = [
+        { issuer: issuer.url, insecure: true, audience: 'registry', claims: { repository: 'org/*' }, groups: 'ci' },
+      ];
+      const access = [{ repositories: 'team/*', groups: 'ci', actions: ['pull', 'push'] }];
+      const auth = await openTestAuth({ users: [], access, auth: { oidc } });
+      server = await startRegistry(storage.driver, { auth });
+    });
+    after(async () => {
+      await server.stop();
+      await storage.close();
+    });
+
+    it('pushes where a rule lets its group', async () => {
+      const client = new V2Client(server.url, basic('oidc', await issuer.token()));
+      await pushImage(client, 'team/app', 'latest', { contents: ['by CI'] });
+      assert.equal((await client.send('POST', '/v2/other/app/blobs/uploads/')).status, 403);
+      assert.equal((await client.send('DELETE', '/v2/team/app/manifests/latest')).status, 403);
+    });
+
+    it('and is refused with a token of somebody else', async () => {
+      const client = new V2Client(server.url, basic('oidc', await issuer.token({ repository: 'elsewhere/app' })));
+      assert.equal((await client.send('GET', '/v2/')).status, 401);
+    });
+  });
+});

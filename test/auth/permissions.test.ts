@@ -1,0 +1,233 @@
+import assert from 'node:assert/strict';
+import { describe, it, test } from 'node:test';
+import fc from 'fast-check';
+import { ACTIONS, type Action, ANONYMOUS, type Caller, type User } from '../../lib/auth/caller.ts';
+import { matcherOf, repositoryMatcher } from '../../lib/auth/pattern.ts';
+import { type AccessRule, Permissions } from '../../lib/auth/permissions.ts';
+import type { RepositoryName } from '../../lib/names.ts';
+
+const alice: User = { kind: 'user', name: 'alice', groups: ['devs'] };
+const bob: User = { kind: 'user', name: 'bob', groups: [] };
+
+function rule(repositories: string, who: string, ...actions: Action[]): AccessRule {
+  const isGroup = who.startsWith('@');
+  return {
+    repositories: [repositories],
+    users: isGroup ? [] : [who],
+    groups: isGroup ? [who.slice(1)] : [],
+    effect: 'allows',
+    actions,
+  };
+}
+
+const deny = (...args: Parameters<typeof rule>): AccessRule => ({ ...rule(...args), effect: 'denies' });
+
+type Row = { title: string; rules: AccessRule[] | undefined; caller: Caller; repository: string; allowed: Action[] };
+
+const TABLE: Row[] = [
+  {
+    title: 'without rules who has logged in may all',
+    rules: undefined,
+    caller: bob,
+    repository: 'a/b',
+    allowed: ['pull', 'push', 'delete'],
+  },
+  { title: 'and nobody else', rules: undefined, caller: ANONYMOUS, repository: 'a/b', allowed: [] },
+  { title: 'an empty list of rules allows nothing', rules: [], caller: alice, repository: 'a/b', allowed: [] },
+  {
+    title: 'a rule for a user',
+    rules: [rule('a/*', 'alice', 'pull')],
+    caller: alice,
+    repository: 'a/b',
+    allowed: ['pull'],
+  },
+  { title: 'is for no other', rules: [rule('a/*', 'alice', 'pull')], caller: bob, repository: 'a/b', allowed: [] },
+  {
+    title: 'nor for another repository',
+    rules: [rule('a/*', 'alice', 'pull')],
+    caller: alice,
+    repository: 'ab/c',
+    allowed: [],
+  },
+  {
+    title: 'a rule for a group',
+    rules: [rule('a/*', '@devs', 'push')],
+    caller: alice,
+    repository: 'a/b/c',
+    allowed: ['push'],
+  },
+  { title: 'is for its members', rules: [rule('a/*', '@devs', 'push')], caller: bob, repository: 'a/b', allowed: [] },
+  {
+    title: 'a group is not a user of that name',
+    rules: [rule('*', 'devs', 'pull')],
+    caller: alice,
+    repository: 'a/b',
+    allowed: [],
+  },
+  {
+    title: '* is everybody who has logged in',
+    rules: [rule('*', '*', 'pull')],
+    caller: bob,
+    repository: 'a/b',
+    allowed: ['pull'],
+  },
+  { title: 'and not who has not', rules: [rule('*', '*', 'pull')], caller: ANONYMOUS, repository: 'a/b', allowed: [] },
+  {
+    title: 'anonymous is everybody',
+    rules: [rule('*', 'anonymous', 'pull')],
+    caller: ANONYMOUS,
+    repository: 'a/b',
+    allowed: ['pull'],
+  },
+  {
+    title: 'also who has logged in',
+    rules: [rule('*', 'anonymous', 'pull')],
+    caller: bob,
+    repository: 'a/b',
+    allowed: ['pull'],
+  },
+  {
+    title: 'rules that allow add up, in any order',
+    rules: [rule('*', 'anonymous', 'pull'), rule('a/*', 'alice', 'push')],
+    caller: alice,
+    repository: 'a/b',
+    allowed: ['pull', 'push'],
+  },
+  {
+    title: 'a refusal counts for what stands behind it',
+    rules: [deny('a/secret', 'anonymous', 'pull', 'push'), rule('a/*', '*', 'pull', 'push', 'delete')],
+    caller: alice,
+    repository: 'a/secret',
+    allowed: ['delete'],
+  },
+  {
+    title: 'and not for what stands before it',
+    rules: [rule('a/secret', 'alice', 'pull'), deny('a/secret', 'anonymous', 'pull'), rule('*', '*', 'pull')],
+    caller: alice,
+    repository: 'a/secret',
+    allowed: ['pull'],
+  },
+  {
+    title: 'a name alone is in library',
+    rules: [rule('app', '*', 'pull')],
+    caller: bob,
+    repository: 'library/app',
+    allowed: ['pull'],
+  },
+  { title: 'and nowhere else', rules: [rule('app', '*', 'pull')], caller: bob, repository: 'x/app', allowed: [] },
+  {
+    title: 'app* is in library too',
+    rules: [rule('app*', '*', 'pull')],
+    caller: bob,
+    repository: 'apps/x',
+    allowed: [],
+  },
+  {
+    title: 'a token allows what is in it, whatever its owner may',
+    rules: [rule('*', '*', 'pull', 'push', 'delete')],
+    caller: { kind: 'token', subject: 'alice', grants: [{ repository: 'a/b', actions: ['pull'] }] },
+    repository: 'a/b',
+    allowed: ['pull'],
+  },
+  {
+    title: 'and nothing elsewhere',
+    rules: [rule('*', 'anonymous', 'pull')],
+    caller: { kind: 'token', subject: 'alice', grants: [{ repository: 'a/b', actions: ['pull'] }] },
+    repository: 'a/c',
+    allowed: [],
+  },
+  {
+    title: 'a star in the name of a repository is no pattern',
+    rules: [],
+    caller: { kind: 'token', subject: 'alice', grants: [{ repository: 'a/*', actions: ['pull'] }] },
+    repository: 'a/c',
+    allowed: [],
+  },
+  {
+    title: 'a token may hold patterns',
+    rules: [],
+    caller: { kind: 'token', subject: 'robot:ci', grants: [{ pattern: 'a/*', actions: ['push'] }] },
+    repository: 'a/c',
+    allowed: ['push'],
+  },
+];
+
+describe('who may do what', () => {
+  for (const { title, rules, caller, repository, allowed } of TABLE) {
+    it(title, () => {
+      const permissions = new Permissions(rules);
+      const actual = ACTIONS.filter((action) => permissions.may(caller, action, repository as RepositoryName));
+      assert.deepEqual(actual, allowed);
+      for (const action of allowed) assert.ok(permissions.maySomewhere(caller, action));
+    });
+  }
+
+  it('tells which rule decides, counted from 1', () => {
+    const permissions = new Permissions([rule('a/*', 'alice', 'pull'), deny('*', 'anonymous', 'pull')]);
+    const repository = (name: string) => name as RepositoryName;
+    assert.deepEqual(permissions.decide(alice, 'pull', repository('a/b')), { isAllowed: true, rule: 1 });
+    assert.deepEqual(permissions.decide(bob, 'pull', repository('a/b')), { isAllowed: false, rule: 2 });
+    assert.deepEqual(permissions.decide(bob, 'push', repository('a/b')), { isAllowed: false });
+  });
+
+  it('lets anonymous in only if a rule does', () => {
+    assert.equal(Permissions.open().letsAnonymousIn, true);
+    assert.equal(new Permissions().letsAnonymousIn, false);
+    assert.equal(new Permissions([rule('a/*', '*', 'pull')]).letsAnonymousIn, false);
+    assert.equal(new Permissions([deny('a/*', 'anonymous', 'pull')]).letsAnonymousIn, false);
+    assert.equal(new Permissions([rule('a/*', 'anonymous', 'pull')]).letsAnonymousIn, true);
+  });
+
+  test('who may do something everywhere may do it in each repository, and who may do it somewhere if in any', () => {
+    const name = fc.constantFrom('a/b', 'a/c', 'library/app', 'b/x/y');
+    const pattern = fc.constantFrom('*', 'a/*', 'a/b', 'app', '*/x*', 'b/*/y');
+    const who = fc.constantFrom('anonymous', '*', 'alice', 'bob', '@devs');
+    const rules = fc.array(
+      fc
+        .tuple(pattern, who, fc.constantFrom(...ACTIONS), fc.boolean())
+        .map(([p, w, a, d]) => (d ? deny : rule)(p, w, a)),
+      { maxLength: 6 },
+    );
+    fc.assert(
+      fc.property(
+        rules,
+        name,
+        fc.constantFrom<Caller>(alice, bob, ANONYMOUS),
+        fc.constantFrom(...ACTIONS),
+        (all, n, caller, action) => {
+          const permissions = new Permissions(all);
+          const may = permissions.may(caller, action, n as RepositoryName);
+          if (permissions.mayEverywhere(caller, action)) assert.ok(may);
+          if (may) assert.ok(permissions.maySomewhere(caller, action));
+          // A rule behind the one that decides changes nothing.
+          const more = new Permissions([...all, deny('*', 'anonymous', action)]);
+          assert.equal(more.may(caller, action, n as RepositoryName), may);
+        },
+      ),
+    );
+  });
+});
+
+describe('patterns', () => {
+  test('match as the regular expression does that has .* for each star', () => {
+    const text = fc.string({ unit: fc.constantFrom('a', 'b', '/', '*', '.'), maxLength: 12 });
+    fc.assert(
+      fc.property(text, text, (pattern, name) => {
+        const expression = new RegExp(`^${pattern.replaceAll('.', '\\.').replaceAll('*', '.*')}$`, 's');
+        assert.equal(matcherOf(pattern)(name), expression.test(name));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test('no pattern takes long', () => {
+    const matches = matcherOf('*a'.repeat(100));
+    const started = performance.now();
+    for (let i = 0; i < 1000; i++) matches('a'.repeat(99) + 'b'.repeat(150));
+    assert.ok(performance.now() - started < 1000);
+  });
+
+  test('* is every repository', () => {
+    for (const name of ['a/b', 'library/x', 'a/b/c']) assert.ok(repositoryMatcher('*')(name));
+  });
+});

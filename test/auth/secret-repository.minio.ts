@@ -1,0 +1,4 @@
+import { openS3 } from '../storage/open.ts';
+import { secretRepositorySuite } from './secret-repository.ts';
+
+secretRepositorySuite('S3', openS3);

@@ -1,0 +1,4 @@
+import { openFiles } from '../storage/open.ts';
+import { secretRepositorySuite } from './secret-repository.ts';
+
+secretRepositorySuite('files', openFiles);

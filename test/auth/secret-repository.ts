@@ -1,0 +1,332 @@
+// What somebody who may not pull from a repository can find out about it: that it answers as one that is not there.
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { after, before, describe, it } from 'node:test';
+import { type RegistryServer, startRegistry } from '../registry-server.ts';
+import type { OpenedStorage } from '../storage/contract.ts';
+import { newImage } from '../v1/use-registry.ts';
+import { V1Client, type V1Image } from '../v1-client.ts';
+import { locationOf, V2Client, withDigest } from '../v2/client.ts';
+import { pushImage } from '../v2/image.ts';
+import { basic, openTestAuth } from './test-auth.ts';
+
+const ACCESS = [
+  { repositories: 'team/*', users: 'alice', actions: '*' },
+  { repositories: 'other/*', users: 'mallory', actions: '*' },
+  { repositories: 'public/*', users: 'anonymous', actions: 'pull' },
+];
+
+/** What can be known from elsewhere, of something that is there or of something that is not. */
+type Known = { repository: string; tag: string; manifest: string; blob: string; image: string };
+
+type Attempt = {
+  title: string;
+  send(known: Known): Promise<Response>;
+  /** Whose answers, beside those that tell nobody from nobody, are the same: what they hold anyway is not compared. */
+  status?: number;
+};
+
+const hex = () => randomBytes(32).toString('hex');
+
+export function secretRepositorySuite(name: string, open: () => Promise<OpenedStorage>): void {
+  describe(`a repository that mallory may not pull from, on ${name}`, () => {
+    let storage: OpenedStorage;
+    let server: RegistryServer;
+    let there: Known;
+    let secretImage: V1Image;
+    const notThere: Known = {
+      repository: 'team/z', // as long as the other: lengths tell nothing then
+      tag: 'latest',
+      manifest: `sha256:${hex()}`,
+      blob: `sha256:${hex()}`,
+      image: hex(),
+    };
+    const alice = basic('alice');
+    const mallory = basic('mallory');
+
+    before(async () => {
+      storage = await open();
+      const auth = await openTestAuth({ users: ['alice', 'mallory'], access: ACCESS });
+      server = await startRegistry(storage.driver, { auth, hasSearch: true });
+      const client = new V2Client(server.url, alice);
+      const { digest, manifest } = await pushImage(client, 'team/a', 'latest', { contents: ['secret'] });
+      const { layers } = manifest as { layers: { digest: string }[] };
+      // A referrer, and an image of v1 in the same repository.
+      await pushImage(client, 'team/a', undefined, { contents: ['signature'], config: {} });
+      secretImage = newImage();
+      await new V1Client(server.url, alice.Authorization).push('team/a', [secretImage], { v1: secretImage.id });
+      await pushImage(new V2Client(server.url, mallory), 'other/m', 'latest', { contents: ['of mallory'] });
+      await server.idle();
+      there = {
+        repository: 'team/a',
+        tag: 'latest',
+        manifest: digest,
+        blob: layers[0]?.digest ?? '',
+        image: secretImage.id,
+      };
+    });
+    after(async () => {
+      await server.stop();
+      await storage.close();
+    });
+
+    const request = async (
+      headers: Record<string, string>,
+      method: string,
+      path: string,
+      init: { body?: string; headers?: Record<string, string> } = {},
+    ): Promise<Response> =>
+      await fetch(new URL(path, server.url), {
+        method,
+        redirect: 'manual',
+        ...init,
+        headers: { ...headers, ...init.headers },
+      });
+
+    const ATTEMPTS_V2 = (as: Record<string, string>): Attempt[] => [
+      ...['GET', 'HEAD', 'DELETE'].flatMap((method): Attempt[] => [
+        {
+          title: `${method} manifest by tag`,
+          send: (k) => request(as, method, `/v2/${k.repository}/manifests/${k.tag}`),
+        },
+        {
+          title: `${method} manifest by digest`,
+          send: (k) => request(as, method, `/v2/${k.repository}/manifests/${k.manifest}`),
+        },
+        { title: `${method} blob`, send: (k) => request(as, method, `/v2/${k.repository}/blobs/${k.blob}`) },
+      ]),
+      { title: 'tags', send: (k) => request(as, 'GET', `/v2/${k.repository}/tags/list`) },
+      { title: 'referrers', send: (k) => request(as, 'GET', `/v2/${k.repository}/referrers/${k.manifest}`) },
+      {
+        title: 'PUT manifest',
+        send: (k) => request(as, 'PUT', `/v2/${k.repository}/manifests/${k.tag}`, { body: '{}' }),
+      },
+      { title: 'POST upload', send: (k) => request(as, 'POST', `/v2/${k.repository}/blobs/uploads/`) },
+      {
+        title: 'mount into it',
+        send: (k) => request(as, 'POST', `/v2/${k.repository}/blobs/uploads/?mount=${k.blob}&from=other/m`),
+      },
+    ];
+
+    const ATTEMPTS_V1 = (as: Record<string, string>): Attempt[] => [
+      ...['images', 'tags', 'tags/latest', 'tags/latest/json', 'json', 'properties'].map(
+        (part): Attempt => ({
+          title: `v1 GET ${part}`,
+          send: (k) => request(as, 'GET', `/v1/repositories/${k.repository}/${part}`),
+        }),
+      ),
+      ...['', '/images', '/tags', '/tags/latest'].map(
+        (part): Attempt => ({
+          title: `v1 DELETE ${part || 'the repository'}`,
+          send: (k) => request(as, 'DELETE', `/v1/repositories/${k.repository}${part}`),
+        }),
+      ),
+      ...['', '/images', '/tags/latest', '/properties', '/auth'].map(
+        (part): Attempt => ({
+          title: `v1 PUT ${part || 'the repository'}`,
+          send: (k) => request(as, 'PUT', `/v1/repositories/${k.repository}${part}`, { body: '[]' }),
+        }),
+      ),
+      ...['GET', 'HEAD'].flatMap((method) =>
+        ['json', 'ancestry', 'layer', 'files', 'diff'].map(
+          (part): Attempt => ({
+            title: `v1 ${method} ${part} of an image`,
+            send: (k) => request(as, method, `/v1/images/${k.image}/${part}`),
+          }),
+        ),
+      ),
+      {
+        title: 'v1 GET layer of the image that stands for the manifest',
+        send: (k) => request(as, 'GET', `/v1/images/${k.manifest.slice('sha256:'.length)}/layer`),
+      },
+    ];
+
+    /** What mallory tries within her own repository, with what she knows of the secret one. */
+    const ATTEMPTS_AT_HOME: Attempt[] = [
+      {
+        title: 'GET blob in her own repository',
+        send: (k) => request(mallory, 'GET', `/v2/other/m/blobs/${k.blob}`),
+        status: 404,
+      },
+      {
+        title: 'GET manifest in her own repository',
+        send: (k) => request(mallory, 'GET', `/v2/other/m/manifests/${k.manifest}`),
+        status: 404,
+      },
+      {
+        title: 'DELETE blob in her own repository',
+        send: (k) => request(mallory, 'DELETE', `/v2/other/m/blobs/${k.blob}`),
+        status: 404,
+      },
+      {
+        title: 'mount from it',
+        send: (k) => request(mallory, 'POST', `/v2/other/m/blobs/uploads/?mount=${k.blob}&from=${k.repository}`),
+        status: 202,
+      },
+      {
+        title: 'mount from anywhere',
+        send: (k) => request(mallory, 'POST', `/v2/other/m/blobs/uploads/?mount=${k.blob}`),
+        status: 202,
+      },
+      {
+        title: 'PUT of bytes that only claim to be the blob',
+        send: (k) => request(mallory, 'POST', `/v2/other/m/blobs/uploads/?digest=${k.blob}`, { body: 'guess' }),
+        status: 400,
+      },
+      {
+        title: 'a manifest with its blob',
+        send: (k) =>
+          request(mallory, 'PUT', '/v2/other/m/manifests/stolen', {
+            body: JSON.stringify({
+              schemaVersion: 2,
+              mediaType: 'application/vnd.oci.image.manifest.v1+json',
+              config: { mediaType: 'application/vnd.oci.image.config.v1+json', digest: k.blob, size: 10 },
+              layers: [],
+            }),
+          }),
+        status: 400,
+      },
+      {
+        title: 'an index with its manifest',
+        send: (k) =>
+          request(mallory, 'PUT', '/v2/other/m/manifests/stolen', {
+            body: JSON.stringify({
+              schemaVersion: 2,
+              mediaType: 'application/vnd.oci.image.index.v1+json',
+              manifests: [{ mediaType: 'application/vnd.oci.image.manifest.v1+json', digest: k.manifest, size: 10 }],
+            }),
+          }),
+        status: 400,
+      },
+      {
+        title: 'its referrers in her own repository',
+        send: (k) => request(mallory, 'GET', `/v2/other/m/referrers/${k.manifest}`),
+        status: 200,
+      },
+      {
+        title: 'a v1 tag that names its image',
+        send: (k) => request(mallory, 'PUT', '/v1/repositories/other/m/tags/stolen', { body: JSON.stringify(k.image) }),
+        status: 404,
+      },
+      {
+        title: 'a v1 image that builds on its image',
+        send: (k) => {
+          const id = hex();
+          return request(mallory, 'PUT', `/v1/images/${id}/json`, { body: JSON.stringify({ id, parent: k.image }) });
+        },
+        status: 400,
+      },
+      {
+        title: 'a v1 image after its id was announced in her own _index_images',
+        send: async (k) => {
+          const list = JSON.stringify([{ id: k.image }]);
+          const announced = await request(mallory, 'PUT', '/v1/repositories/other/m/', { body: list });
+          const token = { Authorization: announced.headers.get('X-Docker-Token') ?? '' };
+          return await request(token, 'GET', `/v1/images/${k.image}/json`);
+        },
+        status: 404,
+      },
+      {
+        title: 'an upload session of hers, turned to it',
+        send: async (k) => {
+          const started = locationOf(await request(mallory, 'POST', '/v2/other/m/blobs/uploads/'));
+          return await request(mallory, 'GET', started.replace('/other/m/', `/${k.repository}/`));
+        },
+        status: 404,
+      },
+    ];
+
+    /** All that an answer tells, but for the names that were in the request, and what changes with each. */
+    const told = async (response: Response, known: Known) => {
+      let text = JSON.stringify([response.status, await response.text(), [...response.headers]]);
+      for (const [key, value] of Object.entries(known)) text = text.replaceAll(value, `<${key}>`);
+      return text
+        .replaceAll(known.manifest.slice('sha256:'.length), '<manifest hex>')
+        .replaceAll(/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, '<uuid>')
+        .replaceAll(/"(date|x-request-id|docker-upload-uuid|location|expires|x-docker-token)","[^"]*"/g, '');
+    };
+
+    const same = ({ title, send, status }: Attempt) =>
+      it(title, async () => {
+        const [one, other] = [await send(there), await send(notThere)];
+        if (status !== undefined) assert.equal(one.status, status);
+        assert.equal(await told(one, there), await told(other, notThere));
+      });
+
+    describe('answers as one that is not there, to mallory', () => {
+      for (const attempt of [...ATTEMPTS_V2(mallory), ...ATTEMPTS_V1(mallory)]) same(attempt);
+    });
+    describe('and to somebody who has not logged in', () => {
+      for (const attempt of [...ATTEMPTS_V2({}), ...ATTEMPTS_V1({})]) same(attempt);
+    });
+    describe('gives her nothing in her own', () => {
+      for (const attempt of ATTEMPTS_AT_HOME) same(attempt);
+    });
+
+    it('is in no list', async () => {
+      for (const path of [
+        '/v2/_catalog',
+        '/v2/_catalog?n=1',
+        '/v2/_catalog?n=1&last=other/m',
+        '/v2/_catalog?last=tea',
+        '/v1/search?q=team',
+        '/v1/search?q=',
+        '/v1/search?q=&n=1&page=2',
+      ]) {
+        for (const headers of [mallory, {}]) {
+          const response = await request(headers, 'GET', path);
+          const text = JSON.stringify([await response.text(), [...response.headers]]);
+          assert.equal(response.status, 200, path);
+          assert.doesNotMatch(text.replaceAll('?q=team', '').replaceAll('"query\\": \\"team\\"', ''), /team/, path);
+        }
+      }
+      assert.deepEqual(await (await request(mallory, 'GET', '/v2/_catalog')).json(), { repositories: ['other/m'] });
+      const all = await request(mallory, 'GET', '/v1/search?q=');
+      assert.equal(((await all.json()) as { num_results: number }).num_results, 1);
+    });
+
+    it('keeps its v1 image when somebody pushes the same id: who has not read it has not pushed it', async () => {
+      const { id, json } = secretImage;
+      const pushed = await request(mallory, 'PUT', `/v1/images/${id}/json`, { body: Buffer.from(json).toString() });
+      assert.equal(pushed.status, 409);
+      const layer = await request(mallory, 'PUT', `/v1/images/${id}/layer`, { body: 'x' });
+      assert.equal(layer.status, 409);
+      const sum = { headers: { 'X-Docker-Checksum-Payload': `sha256:${hex()}` } };
+      assert.equal((await request(mallory, 'PUT', `/v1/images/${id}/checksum`, sum)).status, 409);
+      assert.equal((await request(mallory, 'GET', `/v1/images/${id}/layer`)).status, 404);
+    });
+
+    it('is all there for alice', async () => {
+      for (const path of [
+        `/v2/team/a/manifests/${there.manifest}`,
+        `/v2/team/a/blobs/${there.blob}`,
+        '/v2/team/a/tags/list',
+        `/v1/images/${there.image}/json`,
+        `/v1/images/${there.image}/ancestry`,
+        `/v1/images/${there.manifest.slice('sha256:'.length)}/json`,
+        '/v1/repositories/team/a/tags',
+      ]) {
+        assert.equal((await request(alice, 'GET', path)).status, 200, path);
+      }
+      const layer = await request(alice, 'GET', `/v1/images/${there.image}/layer`);
+      assert.deepEqual(Buffer.from(await layer.arrayBuffer()), Buffer.from(secretImage.layer));
+    });
+
+    it('gives its blob to who may pull from both', async () => {
+      const mounted = await request(alice, 'POST', `/v2/team/b/blobs/uploads/?mount=${there.blob}&from=team/a`);
+      assert.equal(mounted.status, 201);
+      const anywhere = await request(alice, 'POST', `/v2/team/c/blobs/uploads/?mount=${there.blob}`);
+      assert.equal(anywhere.status, 202, 'alice may not pull from other/*, which might be where it comes from');
+    });
+
+    it('an upload goes on without a login, by its session alone', async () => {
+      const started = locationOf(await request(alice, 'POST', '/v2/team/b/blobs/uploads/'));
+      const bytes = Buffer.from('bytes');
+      const digest = `sha256:${(await crypto.subtle.digest('SHA-256', bytes).then((hash) => Buffer.from(hash))).toString('hex')}`;
+      for (const headers of [{}, { Authorization: 'Basic d3Jvbmc6d3Jvbmc=' }, mallory]) {
+        const put = await request(headers, 'PUT', withDigest(started, digest), { body: bytes.toString() });
+        assert.equal(put.status, 201);
+      }
+    });
+  });
+}

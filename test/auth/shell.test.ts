@@ -1,0 +1,183 @@
+// What stands around the registry: limits, headers, TLS, addresses.
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { request as httpsRequest } from 'node:https';
+import { after, before, describe, it } from 'node:test';
+import { createApp } from '../../lib/app.ts';
+import type { AuditEntry } from '../../lib/auth/audit.ts';
+import { Gate } from '../../lib/auth/gate.ts';
+import { createLog } from '../../lib/log.ts';
+import { startNodeServer } from '../../lib/node-server.ts';
+import { createRegistry } from '../../lib/registry/registry.ts';
+import { type RegistryServer, SIGNER, startRegistry } from '../registry-server.ts';
+import { type OpenedStorage, openFiles } from '../storage/open.ts';
+import { codesOf, locationOf, V2Client } from '../v2/client.ts';
+import { basic, openTestAuth, type TestAuth } from './test-auth.ts';
+
+const fixture = (name: string) => readFile(new URL(`../fixtures/${name}`, import.meta.url));
+
+describe('the shell around a registry', () => {
+  let storage: OpenedStorage;
+  let auth: TestAuth;
+  let server: RegistryServer;
+  before(async () => {
+    storage = await openFiles();
+    auth = await openTestAuth({ users: ['alice', 'bob'] });
+    server = await startRegistry(storage.driver, { auth });
+  });
+  after(async () => {
+    await server.stop();
+    await storage.close();
+  });
+
+  for (const [path, headers] of [
+    ['/', {}],
+    ['/v2/', {}],
+    ['/v2/', basic('alice')],
+    ['/v2/a/b/manifests/none', basic('alice')],
+    ['/v1/_ping', {}],
+    ['/nowhere', {}],
+  ] as const) {
+    it(`no browser takes the answer to ${path} for a page`, async () => {
+      const response = await fetch(new URL(path, server.url), { headers });
+      assert.equal(response.headers.get('X-Content-Type-Options'), 'nosniff');
+      assert.match(response.headers.get('Content-Security-Policy') ?? '', /default-src 'none'.*sandbox/);
+      for (const header of ['Server', 'X-Powered-By']) assert.equal(response.headers.get(header), null);
+    });
+  }
+
+  it('who tries passwords is told to wait, whoever has logged in is not', async () => {
+    const ping = (headers: Record<string, string>) => fetch(new URL('/v2/', server.url), { headers });
+    assert.equal((await ping(basic('bob'))).status, 200);
+    for (let i = 0; i < 5; i++) assert.equal((await ping(basic('bob', `guess ${i}`))).status, 401);
+    const slowed = await ping(basic('bob', 'guess'));
+    assert.equal(slowed.status, 429);
+    assert.ok(Number(slowed.headers.get('Retry-After')) > 0);
+    assert.deepEqual(await codesOf(slowed), ['TOOMANYREQUESTS']);
+    assert.equal((await ping(basic('bob'))).status, 200);
+    assert.equal((await ping(basic('alice'))).status, 200);
+    assert.partialDeepStrictEqual(auth.audited.at(-1), {
+      who: 'bob',
+      action: 'login',
+      outcome: 'refused',
+      status: 429,
+    });
+  });
+
+  it('one caller sends 64 bodies at once at most, and others theirs meanwhile', async () => {
+    const alice = new V2Client(server.url, basic('alice'));
+    const starts = await Promise.all(Array.from({ length: 65 }, () => alice.start('a/b')));
+    const stops: (() => void)[] = [];
+    const endless = () =>
+      new ReadableStream({
+        start(controller) {
+          controller.enqueue(Buffer.from('x'));
+          stops.push(() => controller.close());
+        },
+      });
+    const sent = starts.slice(0, 64).map((location) => alice.send('PATCH', location, { body: endless() }));
+    // Each has come when the next is refused.
+    let refused = await alice.send('PATCH', starts[64] ?? '', { body: 'x' });
+    for (let i = 0; refused.status !== 429 && i < 50; i++)
+      refused = await alice.send('PATCH', await alice.start('a/b'), { body: 'x' });
+    assert.equal(refused.status, 429);
+    const bob = new V2Client(server.url, basic('bob'));
+    assert.equal((await bob.pushBlob('a/b', Buffer.from('of bob'))).response.status, 201);
+    for (const stop of stops) stop();
+    for (const response of await Promise.all(sent)) assert.equal(response.status, 202);
+    assert.equal((await alice.pushBlob('a/b', Buffer.from('later'))).response.status, 201);
+  });
+
+  it('every write is noted: who, what, where, from where, and how it ended', async () => {
+    auth.audited.length = 0;
+    const alice = new V2Client(server.url, basic('alice'));
+    const { digest } = await alice.pushBlob('a/b', Buffer.from('{}'));
+    await alice.send('DELETE', `/v2/a/b/blobs/${digest}`);
+    await alice.send('DELETE', '/v2/a/b/manifests/none');
+    await fetch(new URL('/v2/a/b/tags/list', server.url));
+    const from = '127.0.0.1';
+    const expected: Partial<AuditEntry>[] = [
+      { who: 'alice', action: 'push', outcome: 'done', status: 202, repository: 'a/b', from, method: 'POST' },
+      { who: 'alice', action: 'push', outcome: 'done', status: 201, repository: 'a/b', digest, from, method: 'PUT' },
+      { who: 'alice', action: 'delete', outcome: 'done', status: 202, repository: 'a/b', digest, from },
+      { who: 'alice', action: 'delete', outcome: 'failed', status: 404, repository: 'a/b', tag: 'none', from },
+      { who: 'anonymous', action: 'pull', outcome: 'refused', status: 401, repository: 'a/b', from },
+    ];
+    assert.equal(auth.audited.length, expected.length);
+    for (const [index, entry] of expected.entries()) assert.partialDeepStrictEqual(auth.audited[index], entry);
+  });
+
+  describe('by itself', () => {
+    const appWith = (audited: AuditEntry[]) =>
+      createApp({
+        registry: createRegistry(storage.driver, { copiesLayers: false }),
+        signer: SIGNER,
+        log: createLog('critical'),
+        isReady: async () => true,
+        auth: { gate: Gate.open((entry) => audited.push(entry)) },
+        settings: {
+          isReadOnly: false,
+          isStandalone: true,
+          isMirror: false,
+          hasSearch: false,
+          storageRedirect: false,
+          issue: true,
+        },
+      });
+
+    it('speaks TLS with a certificate of its own, and says so in its URLs', async () => {
+      const tls = { cert: await fixture('localhost-cert.pem'), key: await fixture('localhost-key.pem') };
+      const secure = await startNodeServer(appWith([]), { host: '127.0.0.1', port: 0, tls });
+      assert.equal(secure.url.protocol, 'https:');
+      const location = await new Promise<string | undefined>((resolve, reject) => {
+        const url = new URL(
+          `/v2/a/b/blobs/uploads/?digest=sha256:${'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'}`,
+          secure.url,
+        );
+        httpsRequest(url, { method: 'POST', ca: tls.cert, servername: 'localhost' }, (response) => {
+          response.resume();
+          resolve(response.headers.location);
+        })
+          .on('error', reject)
+          .end();
+      });
+      assert.match(location ?? '', /^https:\/\/127\.0\.0\.1:\d+\/v2\/a\/b\/blobs\//);
+      secure.kill();
+      await secure.stop();
+    });
+
+    for (const [title, trustedProxies, forwarded, from] of [
+      ['believes nobody', 0, '203.0.113.9', '127.0.0.1'],
+      ['believes one proxy, and not what the client had written there', 1, '198.51.100.1, 203.0.113.9', '203.0.113.9'],
+      ['believes two', 2, '198.51.100.1, 203.0.113.9, 10.0.0.1', '203.0.113.9'],
+      ['takes the connection where a proxy says nothing', 1, '', '127.0.0.1'],
+    ] as const) {
+      it(`${title} about where a client is`, async () => {
+        const audited: AuditEntry[] = [];
+        const plain = await startNodeServer(appWith(audited), { host: '127.0.0.1', port: 0, trustedProxies });
+        const headers = forwarded ? { 'X-Forwarded-For': forwarded } : {};
+        await fetch(new URL('/v2/a/b/blobs/uploads/', plain.url), { method: 'POST', headers });
+        assert.equal(audited[0]?.from, from);
+        plain.kill();
+        await plain.stop();
+      });
+    }
+  });
+
+  it('an upload session cannot be turned to another upload or repository, nor be made up', async () => {
+    const alice = new V2Client(server.url, basic('alice'));
+    const [one, other] = [await alice.start('a/b'), await alice.start('a/c')];
+    const state = (location: string) => location.split('?')[1] ?? '';
+    for (const location of [
+      `${one.split('?')[0]}?${state(other)}`,
+      one.replace('/a/b/', '/a/c/'),
+      one.slice(0, -2),
+      `${one.split('?')[0]}?_state=e30.e30`,
+      one.split('?')[0] ?? '',
+    ]) {
+      const response = await fetch(new URL(location, server.url), { method: 'PATCH', body: 'x' });
+      assert.equal(response.status, 404, location);
+    }
+    assert.equal(locationOf(await alice.send('GET', one)).split('?')[0], one.split('?')[0]);
+  });
+});

@@ -1,0 +1,59 @@
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { AuditEntry } from '../../lib/auth/audit.ts';
+import { hashPassword } from '../../lib/auth/bcrypt.ts';
+import { Keys } from '../../lib/auth/keys.ts';
+import { type Auth, openAuth } from '../../lib/auth/open.ts';
+import type { AuthConfig } from '../../lib/config/auth.ts';
+import { createLog } from '../../lib/log.ts';
+import type { StorageDriver } from '../../lib/storage/driver.ts';
+import { FilesDriver } from '../../lib/storage/files.ts';
+import { loadKeys } from '../config/load-text.ts';
+
+export const SECRET = 'a secret of the tests';
+
+/** The lowest that bcrypt has: tests log in often. */
+const COST = 4;
+
+export type TestAuth = Auth & { config: AuthConfig; audited: AuditEntry[]; logged: string[] };
+
+/**
+ * What a configuration with these `access` rules and keys of `auth` makes of the registry. The password of each user is
+ * `<name>-password`.
+ */
+export async function openTestAuth({
+  users,
+  access,
+  auth = {},
+  secret = SECRET,
+  driver,
+}: {
+  users: string[];
+  access?: object[];
+  auth?: object;
+  secret?: string;
+  /** Where robots are kept. */
+  driver?: StorageDriver;
+}): Promise<TestAuth> {
+  const directory = await mkdtemp(join(tmpdir(), 'stowage-auth-'));
+  const htpasswd = join(directory, 'htpasswd');
+  const lines = users.map(async (name) => `${name}:${await hashPassword(`${name}-password`, COST)}\n`);
+  await writeFile(htpasswd, (await Promise.all(lines)).join(''));
+  const { config } = loadKeys({ auth: { htpasswd, realm: 'Ours', ...auth }, ...(access && { access }) });
+  if (!config.auth) throw new Error('there is no auth in the configuration');
+  const audited: AuditEntry[] = [];
+  const logged: string[] = [];
+  const opened = await openAuth(config.auth, {
+    storage: config.storage,
+    driver: driver ?? (await FilesDriver.open(join(directory, 'data'))),
+    keys: new Keys(secret),
+    log: createLog('debug', (line) => logged.push(line) > 0),
+    audit: (entry) => audited.push(entry),
+  });
+  return { ...opened, config: config.auth, audited, logged };
+}
+
+export function basic(name: string, password = `${name}-password`): { Authorization: string } {
+  return { Authorization: `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}` };
+}

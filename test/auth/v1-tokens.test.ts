@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Keys } from '../../lib/auth/keys.ts';
+import { V1Tokens } from '../../lib/auth/v1-tokens.ts';
+import { parseV1RepositoryName, type RepositoryName } from '../../lib/names.ts';
+
+const HOUR_MS = 60 * 60 * 1000;
+
+describe("tokens of v1's index", () => {
+  const tokens = new V1Tokens(new Keys('secret'));
+  const repository = 'a/b' as RepositoryName;
+  const issue = (name = repository, nowMs?: number) =>
+    tokens.issue(name, 'write', { subject: 'alice', actions: ['pull', 'push'] }, nowMs);
+  const credentialsOf = (token: string) => token.replace(/^Token /, '');
+
+  it('look as those of docker-registry did', () => {
+    assert.match(issue(), /^Token signature=[A-Za-z0-9_.-]+,repository="a\/b",access=write$/);
+  });
+
+  it('allow what they were made for, whose they are stays with them', () => {
+    const expected = { kind: 'token', subject: 'alice', grants: [{ repository: 'a/b', actions: ['pull', 'push'] }] };
+    assert.deepEqual(tokens.read(credentialsOf(issue())), expected);
+    // Docker puts its own word in front, and a list of tokens into one header.
+    assert.deepEqual(tokens.read(issue()), expected);
+  });
+
+  for (const name of ['a/b/c', 'library/x~ y', 'a/ü', 'a/50%']) {
+    it(`work for a repository called ${name}`, () => {
+      const parsed = parseV1RepositoryName(name);
+      assert.deepEqual(tokens.read(credentialsOf(issue(parsed)))?.grants, [
+        { repository: name, actions: ['pull', 'push'] },
+      ]);
+    });
+  }
+
+  it('end after six hours', () => {
+    assert.ok(tokens.read(credentialsOf(issue(repository, Date.now() - 5.9 * HOUR_MS))));
+    assert.equal(tokens.read(credentialsOf(issue(repository, Date.now() - 6.1 * HOUR_MS))), undefined);
+  });
+
+  it('are worth nothing with any part changed', () => {
+    const token = credentialsOf(issue());
+    const [, payload = ''] = /signature=([^.]+)\./.exec(token) ?? [];
+    const other = Buffer.from(payload, 'base64url').toString().replace('alice', 'admin');
+    for (const changed of [
+      token.replace('a/b', 'a/c'),
+      token.replace('write', 'delete'),
+      token.replace(payload, Buffer.from(other).toString('base64url')),
+      token.replace(/\.[^,]+/, '.'),
+      token.replace(/\.[^,]+/, `.${'A'.repeat(43)}`),
+      token.replace(/,access=.*/, ''),
+      token.replace(/signature=[^,]+,/, ''),
+      'signature=ABCDEFGHIJKLMNOP,repository="a/b",access=write',
+      '',
+    ]) {
+      assert.equal(tokens.read(changed), undefined, changed);
+    }
+  });
+
+  it('of an earlier secret still count, if it is named, and those of no other', () => {
+    const token = credentialsOf(issue());
+    assert.ok(new V1Tokens(new Keys('new', ['older', 'secret'])).read(token));
+    assert.equal(new V1Tokens(new Keys('new')).read(token), undefined);
+  });
+});

@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Robots } from '../../lib/auth/robots.ts';
+import { FilesDriver } from '../../lib/storage/files.ts';
+
+const CLI = fileURLToPath(new URL('../../lib/cli.ts', import.meta.url));
+
+const CONFIG = `
+storage: local
+storage_path: ./data
+auth: {htpasswd: ./users, groups: {devs: [alice]}}
+access:
+  - {repositories: team/*, groups: devs, actions: [pull, push]}
+  - {repositories: '*', users: anonymous, actions: pull}
+`;
+
+describe('commands for users and permissions', () => {
+  let directory: string;
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'stowage-commands-'));
+    await writeFile(join(directory, 'config.yml'), CONFIG);
+  });
+  after(() => rm(directory, { recursive: true, force: true }));
+
+  const stowage = async (args: string[], input = '') => {
+    const env = { PATH: process.env.PATH, SETTINGS_FLAVOR: '' };
+    const child = spawn(process.execPath, [CLI, ...args], { cwd: directory, env });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (chunk) => (stdout += String(chunk)));
+    child.stderr.on('data', (chunk) => (stderr += String(chunk)));
+    child.stdin.end(input);
+    const [code] = await once(child, 'close');
+    return { code, stdout, stderr };
+  };
+
+  it('user: add, change, list, check, remove', async () => {
+    await writeFile(
+      join(directory, 'users'),
+      '# people\nbob:$2y$05$FFqvSuyJmA5eecpyvVzbDeDyyYBlTcIMmzBCzuoIFYk1o1fNk.ROO\n',
+    );
+    assert.equal((await stowage(['user', 'add', 'alice'], 'first\n')).stderr, 'alice was added\n');
+    assert.equal((await stowage(['user', 'add', 'alice'], 'second\n')).stderr, 'alice has a new password\n');
+    assert.equal((await stowage(['user', 'list'])).stdout, 'alice  (devs)\nbob\n');
+    const file = await readFile(join(directory, 'users'), 'utf8');
+    assert.match(file, /^# people\nbob:\$2y\$05\$.*\nalice:\$2y\$10\$.*\n$/);
+    assert.equal((await stat(join(directory, 'users'))).mode & 0o777, 0o600);
+    const right = await stowage(['user', 'check', 'alice'], 'second\n');
+    assert.deepEqual([right.code, right.stdout], [0, 'right\n']);
+    for (const [name, password] of [
+      ['alice', 'first'],
+      ['nobody', 'x'],
+    ] as const) {
+      const wrong = await stowage(['user', 'check', name], password);
+      assert.deepEqual([wrong.code, wrong.stdout], [1, 'wrong\n']);
+    }
+    assert.equal((await stowage(['user', 'remove', 'alice'])).code, 0);
+    assert.equal((await stowage(['user', 'list'])).stdout, 'bob\n');
+  });
+
+  for (const [title, args, input, message] of [
+    ['a name that means something else', ['user', 'add', 'anonymous'], 'x', /anonymous cannot be a user's name/],
+    ['a name with a colon', ['user', 'add', 'a:b'], 'x', /a:b cannot be/],
+    ['no password', ['user', 'add', 'carol'], '', /1 to 72 bytes, this one 0/],
+    ['a password that bcrypt would cut', ['user', 'add', 'carol'], 'x'.repeat(73), /this one 73/],
+    ['to remove nobody', ['user', 'remove', 'carol'], '', /there is no user carol/],
+    ['a token nobody made', ['token', 'revoke', '../x'], '', /there is no token/],
+    ['an action nobody knows', ['token', 'create', 'ci', '-r', '*', '-a', 'read'], '', /allowed: pull, push, delete/],
+    ['a time that is none', ['token', 'create', 'ci', '-r', '*', '-a', 'pull', '-e', '1y'], '', /12h or 90d/],
+  ] as const) {
+    it(`refuses ${title}`, async () => {
+      const { code, stderr } = await stowage([...args], input);
+      assert.equal(code, 1);
+      assert.match(stderr, message);
+    });
+  }
+
+  it('access explain says what somebody may do, and which rule decides', async () => {
+    assert.deepEqual((await stowage(['access', 'explain', 'alice', 'team/a'])).stdout.split('\n'), [
+      'alice (devs) in team/a:',
+      '  pull    yes  rule 1: {repositories: [team/*], groups: [devs], actions: [pull, push]}',
+      '  push    yes  rule 1: {repositories: [team/*], groups: [devs], actions: [pull, push]}',
+      '  delete  no   no rule is about this',
+      '',
+    ]);
+    const { stdout } = await stowage(['access', 'explain', 'anonymous', 'app']);
+    assert.match(stdout, /^anonymous in library\/app:\n {2}pull {4}yes {2}rule 2: /);
+    assert.match(
+      (await stowage(['access', 'explain', 'oidc:x', 'team/a', '-g', 'devs'])).stdout,
+      /push {4}yes {2}rule 1/,
+    );
+  });
+
+  it('token: create, list, revoke', async () => {
+    const created = await stowage(['token', 'create', 'ci', '-r', 'team/*', 'app', '-a', 'pull,push', '-e', '90d']);
+    assert.match(created.stdout, /^stowage_[0-9a-f-]{36}_[A-Za-z0-9_-]{43}\n$/, 'nothing but the token, for scripts');
+    const robots = () => FilesDriver.open(join(directory, 'data')).then((driver) => new Robots(driver));
+    const bearer = await (await robots()).find(created.stdout.trim());
+    assert.deepEqual(bearer?.grants, [
+      { pattern: 'team/*', actions: ['pull', 'push'] },
+      { pattern: 'app', actions: ['pull', 'push'] },
+    ]);
+    const listed = (await stowage(['token', 'list'])).stdout;
+    assert.match(listed, /^[0-9a-f-]{36} {2}ci {2}team\/\* app {2}pull,push {2}ends: 20\d\d-/);
+    const id = listed.split(' ')[0] ?? '';
+    assert.equal((await stowage(['token', 'revoke', id])).code, 0);
+    assert.equal((await stowage(['token', 'list'])).stdout, '');
+    assert.equal(await (await robots()).find(created.stdout.trim()), undefined);
+  });
+});

@@ -1,0 +1,206 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { loadKeys, loadText, messageOf, textFile } from './load-text.ts';
+
+const ARN = 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:registry/users-AbCdEf';
+
+const authOf = (auth: unknown, env?: Record<string, string>) => loadKeys({ auth }, env).config.auth;
+
+test('without auth, and where its variable is not set, the registry is open', () => {
+  assert.equal(loadKeys({}).config.auth, undefined);
+  assert.equal(authOf(null), undefined);
+  assert.equal(authOf('_env:AUTH'), undefined);
+});
+
+test('a path is all that is needed; the rest has defaults', () => {
+  assert.deepEqual(authOf({ htpasswd: './users' }), {
+    htpasswd: { kind: 'file', path: './users' },
+    oidc: [],
+    realm: 'Stowage',
+    groups: {},
+    rules: undefined,
+    publicUrl: undefined,
+  });
+});
+
+test('the whole section may come from a variable', () => {
+  const auth = authOf('_env:AUTH', {
+    AUTH: '{htpasswd: /run/users, realm: Ours, groups: {devs: [alice, bob], ops: carl}}',
+  });
+  assert.deepEqual(auth, {
+    htpasswd: { kind: 'file', path: '/run/users' },
+    oidc: [],
+    realm: 'Ours',
+    groups: { devs: ['alice', 'bob'], ops: ['carl'] },
+    rules: undefined,
+    publicUrl: undefined,
+  });
+});
+
+test('users may lie in an object or in a secret', () => {
+  assert.deepEqual(authOf({ htpasswd: 's3://other/a/b' })?.htpasswd, { kind: 'object', bucket: 'other', key: 'a/b' });
+  assert.deepEqual(authOf({ htpasswd: ARN })?.htpasswd, { kind: 'secret', arn: ARN });
+  const own = loadText(`dev: {storage: s3, storage_path: /r, boto_bucket: own, auth: {htpasswd: 's3:///auth/users'}}`);
+  assert.deepEqual(own.config.auth?.htpasswd, { kind: 'object', bucket: 'own', key: 'auth/users' });
+});
+
+for (const [title, auth, message] of [
+  ['a section that names nobody', { realm: 'x' }, /auth names nobody who may log in/],
+  ['an empty section', {}, /auth names nobody/],
+  ['a variable that was not set', { htpasswd: '_env:HTPASSWD' }, /auth names nobody/],
+  ['an object of a bucket that is not there', { htpasswd: 's3:///users' }, /auth\.htpasswd .*needs storage: s3/],
+  [
+    'a bucket without a key',
+    { htpasswd: 's3://bucket' },
+    /auth\.htpasswd "s3:\/\/bucket" is not allowed; allowed: a path/,
+  ],
+  ['an ARN of something else', { htpasswd: 'arn:aws:iam::1:user/x' }, /auth\.htpasswd .* is not allowed/],
+  ['a realm that ends the header', { htpasswd: 'x', realm: 'a"b' }, /auth\.realm .* is not allowed/],
+  [
+    'groups that are a list',
+    { htpasswd: 'x', groups: ['a'] },
+    /auth\.groups \(a list\) is not allowed; allowed: a map/,
+  ],
+  ['a text', 'yes', /auth must be a map of keys/],
+] as const) {
+  test(`${title} stops the start: nothing opens the registry by mistake`, () => {
+    const error = messageOf(() => authOf(auth));
+    assert.ok(error.startsWith(`${textFile}: `), error);
+    assert.match(error, message);
+  });
+}
+
+test('a key that auth does not know is named', () => {
+  const { warnings } = loadKeys({ auth: { htpasswd: 'x', relm: 'y' } });
+  assert.deepEqual(warnings, [`${textFile}: auth.relm is not a known key and is ignored; did you mean auth.realm?`]);
+});
+
+const rulesOf = (access: unknown, env?: Record<string, string>) =>
+  loadKeys({ auth: { htpasswd: 'x', groups: { devs: 'alice' } }, access }, env).config.auth?.rules;
+
+test('access is a list of rules, in the file or in a variable', () => {
+  const rules = [
+    { repositories: ['team/*', 'app'], users: [], groups: ['devs'], effect: 'allows', actions: ['pull', 'push'] },
+    { repositories: ['*'], users: ['anonymous'], groups: [], effect: 'denies', actions: ['pull', 'push', 'delete'] },
+  ];
+  const text =
+    "[{repositories: 'team/*, app', groups: devs, actions: [pull, push]}, {repositories: '*', users: anonymous, deny: '*'}]";
+  assert.deepEqual(rulesOf(text), rules);
+  assert.deepEqual(rulesOf('_env:ACCESS', { ACCESS: text }), rules);
+  assert.equal(rulesOf('_env:ACCESS'), undefined);
+  assert.deepEqual(rulesOf('[]'), [], 'no rule is not the same as no rules');
+});
+
+for (const [title, rule, message] of [
+  ['that is a text', 'pull', /rule 1 is not a map/],
+  [
+    'with a key nobody knows',
+    { repositories: 'a', user: 'x', actions: 'pull' },
+    /rule 1 has user; allowed: repositories, users/,
+  ],
+  ['without repositories', { users: 'x', actions: 'pull' }, /rule 1 names no repositories/],
+  [
+    'with repositories that are a map',
+    { repositories: {}, users: 'x', actions: 'pull' },
+    /rule 1 has repositories that are/,
+  ],
+  ['for nobody', { repositories: 'a', actions: 'pull' }, /rule 1 names nobody/],
+  [
+    'for a variable that was not set',
+    { repositories: 'a', users: '_env:U', actions: 'pull' },
+    /rule 1 has users that are/,
+  ],
+  ['without actions', { repositories: 'a', users: 'x' }, /rule 1 must have actions, which it allows, or deny/],
+  ['with both', { repositories: 'a', users: 'x', actions: 'pull', deny: 'push' }, /rule 1 must have actions/],
+  [
+    'with an action nobody knows',
+    { repositories: 'a', users: 'x', actions: 'psh' },
+    /rule 1 has actions psh; allowed: pull, push, delete/,
+  ],
+  ['with no action in the list', { repositories: 'a', users: 'x', actions: [] }, /rule 1 has no actions/],
+] as const) {
+  test(`a rule ${title} stops the start`, () => {
+    const error = messageOf(() => rulesOf([rule]));
+    assert.ok(error.startsWith(`${textFile}: access: `), error);
+    assert.match(error, message);
+  });
+}
+
+test('rules without auth stop the start, and so does auth beside an index elsewhere', () => {
+  const access = [{ repositories: '*', users: '*', actions: '*' }];
+  assert.match(
+    messageOf(() => loadKeys({ access })),
+    /access needs auth/,
+  );
+  assert.match(
+    messageOf(() => loadKeys({ auth: { htpasswd: 'x' }, standalone: false })),
+    /auth needs standalone: true/,
+  );
+});
+
+test('a rule that can hardly be meant is named', () => {
+  const access = [{ repositories: '*', groups: 'dev', actions: 'push' }];
+  const { warnings } = loadKeys({ auth: { htpasswd: 'x', groups: { devs: 'alice' } }, access });
+  assert.deepEqual(warnings, [
+    `${textFile}: access rule 1 names the group dev, which has no members`,
+    `${textFile}: access rule 1 allows push without pull, but clients look before they push`,
+  ]);
+});
+
+test('immutable tags are pairs of patterns', () => {
+  assert.deepEqual(loadKeys({ immutable_tags: ['team/*:v*', '*:*'] }).config.immutableTags, [
+    { repositories: 'team/*', tags: 'v*' },
+    { repositories: '*', tags: '*' },
+  ]);
+  for (const wrong of ['team/*', 'a:b:c', ':v', 'a:']) {
+    assert.match(
+      messageOf(() => loadKeys({ immutable_tags: [wrong] })),
+      /immutable_tags: ".*" is not of the form/,
+      wrong,
+    );
+  }
+});
+
+const oidcOf = (entry: object) => loadKeys({ auth: { oidc: [entry] } }).config.auth?.oidc;
+const GITHUB = { issuer: 'https://token.actions.githubusercontent.com', audience: 'registry.example' };
+
+test('identity providers are enough to log in by', () => {
+  assert.deepEqual(
+    oidcOf({ ...GITHUB, claims: { repository: 'org/*', ref: ['refs/heads/main', 'refs/tags/*'] }, groups: 'ci' }),
+    [
+      {
+        ...GITHUB,
+        jwksUri: undefined,
+        claims: { repository: ['org/*'], ref: ['refs/heads/main', 'refs/tags/*'] },
+        groups: ['ci'],
+      },
+    ],
+  );
+});
+
+for (const [title, entry, message] of [
+  ['without an issuer', { audience: 'x', claims: { sub: '*' } }, /auth\.oidc: entry 1 has no issuer/],
+  ['without an audience', { issuer: 'https://x', claims: { sub: '*' } }, /entry 1 has no audience/],
+  ['for all the world', GITHUB, /entry 1 has no claims/],
+  ['with no claim in the map', { ...GITHUB, claims: {} }, /entry 1 has no claims/],
+  ['over plain HTTP', { ...GITHUB, issuer: 'http://x', claims: { sub: '*' } }, /issuer that does not begin with https/],
+  [
+    'over plain HTTP, from another machine',
+    { ...GITHUB, issuer: 'http://x', insecure: true, claims: { sub: '*' } },
+    /https/,
+  ],
+  [
+    'with keys over plain HTTP',
+    { ...GITHUB, jwks_uri: 'http://127.0.0.1/', claims: { sub: '*' } },
+    /jwks_uri that does not/,
+  ],
+  ['with a key nobody knows', { ...GITHUB, claim: { sub: '*' } }, /entry 1 has claim; allowed: issuer/],
+  ['that is a text', 'x', /entry 1 is not a map/],
+] as const) {
+  test(`an identity provider ${title} stops the start`, () => {
+    assert.match(
+      messageOf(() => oidcOf(entry as object)),
+      message,
+    );
+  });
+}
