@@ -1,6 +1,6 @@
 // Everything that the routes ask about who sends a request and what they may do.
 import type { Context, MiddlewareHandler } from 'hono';
-import { RegistryError } from '../errors.ts';
+import { type ErrorCode, RegistryError } from '../errors.ts';
 import { parseRepositoryName, type RepositoryName } from '../names.ts';
 import { AtOnce } from './at-once.ts';
 import type { Audit, AuditEntry } from './audit.ts';
@@ -153,13 +153,13 @@ export class Gate {
             isBearer,
             ...(scope && { scope: scopeFor(action, scope) }),
           })
-        : new RegistryError('DENIED', message);
+        : denied(c, message);
     this.#note(c, {
       ...aboutRoute(c, repository),
       who: nameOf(caller),
       action,
       outcome: 'refused',
-      status: error.code === 'DENIED' ? 403 : 401,
+      status: STATUS[error.code] ?? 401,
     });
     return error;
   }
@@ -194,6 +194,8 @@ export class Gate {
   }
 }
 
+const STATUS: Partial<Record<ErrorCode, number>> = { DENIED: 403, NAME_UNKNOWN: 404 };
+
 const VERBS: Record<Action, string> = { pull: 'pull from', push: 'push to', delete: 'delete from' };
 
 export function callerOf(c: Context): Caller {
@@ -203,6 +205,16 @@ export function callerOf(c: Context): Caller {
 function namedCallerOf(c: Context): string | undefined {
   const caller = callerOf(c);
   return isAnonymous(caller) ? undefined : nameOf(caller);
+}
+
+/**
+ * Clients look with HEAD for what they are about to push, and an answer to that has no words: so it is not there, which is
+ * what they are told of everything in such a repository, and the push that follows learns why it may not be.
+ */
+function denied(c: Context, message: string): RegistryError {
+  const { digest, reference } = c.req.param() as Partial<Record<string, string>>;
+  const isByDigest = digest !== undefined || reference?.includes(':') === true;
+  return new RegistryError(c.req.method === 'HEAD' && isByDigest ? 'NAME_UNKNOWN' : 'DENIED', message);
 }
 
 /** A token to push is asked for together with the right to look what is there already, as all clients do. */

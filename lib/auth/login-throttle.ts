@@ -4,8 +4,8 @@ import { RegistryError } from '../errors.ts';
 /** How many failures at once, and how many seconds until one of them is forgotten. */
 type Limit = { failures: number; forgetSeconds: number };
 
-/** Somebody who mistypes, or a script that goes on with a password that was changed. */
-const PAIR: Limit = { failures: 5, forgetSeconds: 20 };
+/** Somebody who mistypes, or a client that sends a password that was changed on five connections at once. */
+const PAIR: Limit = { failures: 10, forgetSeconds: 10 };
 /** One machine that tries many names; behind it may be an office. */
 const ADDRESS: Limit = { failures: 30, forgetSeconds: 4 };
 /** Many machines that try one name. Whoever has logged in lately is not asked again, so this does not shut them out. */
@@ -37,7 +37,8 @@ export class LoginThrottle {
 
   failed(name: string | undefined, address: string | undefined): void {
     for (const [key, limit] of limitsOf(name, address)) {
-      const failures = this.#failures(key, limit) + 1;
+      // Those that came at once are not held against anybody for long.
+      const failures = Math.min(this.#failures(key, limit) + 1, 2 * limit.failures);
       this.#entries.set(key, { failures, atSeconds: nowSeconds() });
     }
   }

@@ -35,15 +35,17 @@ const fail = (
 };
 
 describe('who tries passwords', () => {
-  it('may mistype five times, and waits longer with each more', (t) => {
+  it('may mistype ten times, and waits longer with each more', (t) => {
     clock(t);
     const throttle = new LoginThrottle();
-    fail(throttle, 4, () => 'alice', '192.0.2.1');
+    fail(throttle, 9, () => 'alice', '192.0.2.1');
     assert.equal(waitOf(throttle, 'alice', '192.0.2.1'), 0);
     fail(throttle, 1, () => 'alice', '192.0.2.1');
-    assert.equal(waitOf(throttle, 'alice', '192.0.2.1'), 20);
+    assert.equal(waitOf(throttle, 'alice', '192.0.2.1'), 10);
     fail(throttle, 5, () => 'alice', '192.0.2.1');
-    assert.equal(waitOf(throttle, 'alice', '192.0.2.1'), 120);
+    assert.equal(waitOf(throttle, 'alice', '192.0.2.1'), 60);
+    fail(throttle, 14, () => 'alice', '192.0.2.1');
+    assert.equal(waitOf(throttle, 'alice', '192.0.2.1'), 110, 'and not for ever');
   });
 
   it('does not shut out the user at another address, nor others at this one', (t) => {
@@ -74,8 +76,8 @@ describe('who tries passwords', () => {
   it('is forgiven in time', (t) => {
     const { advance } = clock(t);
     const throttle = new LoginThrottle();
-    fail(throttle, 5, () => 'alice', '192.0.2.1');
-    advance(19);
+    fail(throttle, 10, () => 'alice', '192.0.2.1');
+    advance(9);
     assert.equal(waitOf(throttle, 'alice', '192.0.2.1'), 1);
     advance(1);
     assert.equal(waitOf(throttle, 'alice', '192.0.2.1'), 0);

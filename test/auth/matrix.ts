@@ -272,7 +272,9 @@ export function matrixSuite(name: string, open: () => Promise<OpenedStorage>): v
             if (isAnonymous) return unauthorized(parameters);
             const rights: Action[] = RIGHTS[who];
             if (rights.includes(needs)) return gets;
-            return hasToken ? unauthorized(insufficient, true) : `403${code('DENIED')}`;
+            if (hasToken) return unauthorized(insufficient, true);
+            // What clients ask with HEAD before they push is not there, so that they go on and are told why not.
+            return method === 'HEAD' && path.includes('<blob>') ? '404' : `403${code('DENIED')}`;
           }
         }
       };
