@@ -5,6 +5,7 @@ import { request as httpsRequest } from 'node:https';
 import { after, before, describe, it } from 'node:test';
 import { createApp } from '../../lib/app.ts';
 import type { AuditEntry } from '../../lib/auth/audit.ts';
+import type { Caller } from '../../lib/auth/caller.ts';
 import { Gate } from '../../lib/auth/gate.ts';
 import { createLog } from '../../lib/log.ts';
 import { startNodeServer } from '../../lib/node-server.ts';
@@ -105,6 +106,29 @@ describe('the shell around a registry', () => {
     ];
     assert.equal(auth.audited.length, expected.length);
     for (const [index, entry] of expected.entries()) assert.partialDeepStrictEqual(auth.audited[index], entry);
+  });
+
+  it('a gateway that has asked who somebody is, is believed, and a header is not asked again', async () => {
+    const app = createApp({
+      registry: createRegistry(storage.driver, { copiesLayers: false }),
+      signer: SIGNER,
+      log: createLog('critical'),
+      isReady: async () => true,
+      auth,
+      settings: {
+        isReadOnly: false,
+        isStandalone: true,
+        isMirror: false,
+        hasSearch: false,
+        storageRedirect: false,
+        issue: true,
+      },
+    });
+    const ping = async (caller: Caller | undefined, headers = {}) =>
+      (await app.request('/v2/', { headers }, { caller, clientAddress: '192.0.2.1' })).status;
+    assert.equal(await ping({ kind: 'user', name: 'carol', groups: [] }, basic('bob', 'wrong')), 200);
+    assert.equal(await ping({ kind: 'anonymous' }, basic('bob')), 401);
+    assert.equal(await ping(undefined, basic('bob')), 200);
   });
 
   describe('by itself', () => {

@@ -81,7 +81,7 @@ describe("Docker's token protocol", () => {
     const configured = await openTestAuth({
       users: [],
       access: ACCESS,
-      auth: { public_url: 'https://registry.example' },
+      publicUrl: 'https://registry.example',
     });
     const other = await startRegistry(storage.driver, { auth: configured });
     const response = await fetch(new URL('/v2/', other.url));
@@ -312,9 +312,8 @@ describe("Docker's token protocol", () => {
 
     it('is kept without its secret', async () => {
       const { token, robot } = await make();
-      const [, , secret = ''] = token.split('_');
       assert.doesNotMatch(JSON.stringify(await robots.list()), /sha256/);
-      assert.doesNotMatch(JSON.stringify(robot), new RegExp(secret));
+      assert.doesNotMatch(JSON.stringify(robot), new RegExp(token.slice(-43)));
     });
 
     for (const [title, change] of [
