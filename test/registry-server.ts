@@ -57,6 +57,7 @@ export async function startRegistry(
       hasSearch: false,
       storageRedirect: false,
       issue: true,
+      front: {},
       ...settings,
     },
   });

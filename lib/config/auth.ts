@@ -56,7 +56,7 @@ export function readAuth(settings: Settings, storage: StorageConfig): AuthConfig
     realm: settings.get('auth.realm'),
     groups,
     rules,
-    publicUrl: settings.get('auth.public_url'),
+    publicUrl: settings.get('public_url'),
   };
 }
 

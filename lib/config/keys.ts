@@ -93,6 +93,8 @@ export const USED_KEYS = {
   disable_token_auth: withDefault(boolean, false),
   index_endpoint: optional(orOff(url)),
   registry_endpoints: optional(orOff(textOrList)),
+  public_url: optional(orOff(url)),
+  push_endpoint: optional(orOff(url)),
   privileged_key: optional(orOff(text)),
   secret_key: secret(text),
   secret_key_previous: { ...optional(list), isSecret: true },
@@ -106,7 +108,6 @@ export const USED_KEYS = {
   'auth.groups': optional(mapOf(list)),
   'auth.oidc': optional(oidcRules),
   trusted_proxies: withDefault(integer(0, 16), 0),
-  'auth.public_url': optional(orOff(url)),
   access: optional(accessRules),
   immutable_tags: optional(immutableTags),
 

@@ -26,12 +26,14 @@ export async function openTestAuth({
   users,
   access,
   auth = {},
+  publicUrl,
   secret = SECRET,
   driver,
 }: {
   users: string[];
   access?: object[];
   auth?: object;
+  publicUrl?: string;
   secret?: string;
   /** Where robots are kept. */
   driver?: StorageDriver;
@@ -40,7 +42,11 @@ export async function openTestAuth({
   const htpasswd = join(directory, 'htpasswd');
   const lines = users.map(async (name) => `${name}:${await hashPassword(`${name}-password`, COST)}\n`);
   await writeFile(htpasswd, (await Promise.all(lines)).join(''));
-  const { config } = loadKeys({ auth: { htpasswd, realm: 'Ours', ...auth }, ...(access && { access }) });
+  const { config } = loadKeys({
+    auth: { htpasswd, realm: 'Ours', ...auth },
+    ...(publicUrl && { public_url: publicUrl }),
+    ...(access && { access }),
+  });
   if (!config.auth) throw new Error('there is no auth in the configuration');
   const audited: AuditEntry[] = [];
   const logged: string[] = [];

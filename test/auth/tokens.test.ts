@@ -81,7 +81,7 @@ describe("Docker's token protocol", () => {
     const configured = await openTestAuth({
       users: [],
       access: ACCESS,
-      auth: { public_url: 'https://registry.example' },
+      publicUrl: 'https://registry.example',
     });
     const other = await startRegistry(storage.driver, { auth: configured });
     const response = await fetch(new URL('/v2/', other.url));
