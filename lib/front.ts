@@ -50,7 +50,7 @@ export function limitBodies(maxBodyBytes: number): MiddlewareHandler {
 }
 
 function tooLarge(maxBodyBytes: number): string {
-  const limit = `${(Math.floor((maxBodyBytes / MiB) * 10) / 10).toFixed(1)} MiB`;
+  const limit = `${(maxBodyBytes / MiB).toFixed(1)} MiB`;
   return (
     `a request to this host carries ${limit} at most. For larger layers turn on the push endpoint of the registry, ` +
     'or run "npx stowage serve" with the configuration of its bucket and push to localhost:5000'

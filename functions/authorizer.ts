@@ -1,0 +1,53 @@
+// Who sends a request. What they may do is decided where it is done; here everybody who may log in may pass.
+import type { APIGatewayAuthorizerResult, APIGatewayRequestAuthorizerEvent } from 'aws-lambda';
+import { isAnonymous } from '../lib/auth/caller.ts';
+import { openAuthenticator } from '../lib/auth/open.ts';
+import { RegistryError } from '../lib/errors.ts';
+import { readConfiguration } from './configuration.ts';
+
+const { config, log } = await readConfiguration();
+const { auth } = config;
+if (!auth) throw new Error('the configuration has no auth: set AUTH, or add the key to config.yml');
+/** Whether requests without a login may come through to where the access rules decide. */
+const allowsAnonymous = process.env.ANONYMOUS_PULL === 'true';
+const authenticator = await openAuthenticator(auth, { storage: config.storage, log });
+
+export const handler = async (event: APIGatewayRequestAuthorizerEvent): Promise<APIGatewayAuthorizerResult> => {
+  const caller = await authenticator.authenticate(authorizationOf(event)).catch((error: unknown) => {
+    if (error instanceof RegistryError && error.code === 'UNAUTHORIZED') throw unauthorized();
+    throw error;
+  });
+  if (isAnonymous(caller) && !(allowsAnonymous && needsNoToken(event))) throw unauthorized();
+  return {
+    principalId: caller.kind === 'user' ? caller.name : caller.kind,
+    // The gateway keeps the answer for this Authorization whatever is asked for next, so it must allow all of it. Never the
+    // ARN of the method itself: a long name would make it longer than a policy may be.
+    policyDocument: {
+      Version: '2012-10-17',
+      Statement: [{ Action: 'execute-api:Invoke', Effect: 'Allow', Resource: apiOf(event.methodArn) }],
+    },
+    context: { caller: JSON.stringify(caller) },
+  };
+};
+
+/**
+ * With anonymous pull a v2 client without a token is told where to get one, and asks there without one. v1 knows none of
+ * that.
+ */
+function needsNoToken({ requestContext: { path } }: APIGatewayRequestAuthorizerEvent): boolean {
+  return path === '/v2/_token' || path.startsWith('/v1/');
+}
+
+/** The gateway answers this very word, and no other, with 401. */
+function unauthorized(): Error {
+  return new Error('Unauthorized');
+}
+
+function authorizationOf({ headers }: APIGatewayRequestAuthorizerEvent): string | undefined {
+  return Object.entries(headers ?? {}).find(([name]) => name.toLowerCase() === 'authorization')?.[1];
+}
+
+/** `arn:aws:execute-api:eu-west-1:123456789012:abc123/v2/GET/…` to `arn:aws:execute-api:eu-west-1:123456789012:abc123/*`. */
+function apiOf(methodArn: string): string {
+  return `${methodArn.slice(0, methodArn.indexOf('/'))}/*`;
+}
