@@ -1,0 +1,105 @@
+// All of the stack on this machine: MinIO for S3, threads for functions, a process for the Web Function, and the gateway.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { hashPassword } from '../../lib/auth/bcrypt.ts';
+import { type Minio, startMinio } from '../minio.ts';
+import { type BucketEvents, startBucketEvents } from './events.ts';
+import { type Gateway, startGateway } from './gateway.ts';
+import { LambdaFunction } from './lambda-function.ts';
+import {
+  choosePort,
+  type PushEndpoint,
+  pushEndpointUrl,
+  readPushEndpointStack,
+  startPushEndpoint,
+} from './push-endpoint.ts';
+import { type SecretsManager, startSecretsManager } from './secrets-manager.ts';
+import { ACCOUNT, REGION, readStack, type Stack } from './template.ts';
+
+export const USER = 'alice';
+export const PASSWORD = 'correct horse';
+
+export type Deployment = {
+  stack: Stack;
+  gateway: Gateway;
+  functions: ReadonlyMap<string, LambdaFunction>;
+  pushEndpoint: PushEndpoint | undefined;
+  minio: Minio;
+  events: BucketEvents;
+  secrets: SecretsManager;
+  stop(): Promise<void>;
+};
+
+export type DeployOptions = {
+  parameters?: Record<string, string>;
+  headLength?: 'zero' | 'none';
+};
+
+const secretArn = (name: string) => `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:${name}-AbCdEf`;
+export const SESSION_SECRET = secretArn('SessionSecret');
+export const USERS = secretArn('Users');
+
+/** Another host than the gateway's: clients would send it their password too. */
+const S3_HOST = '127.0.0.2';
+
+export async function deploy({ parameters = {}, headLength = 'zero' }: DeployOptions = {}): Promise<Deployment> {
+  const ends: (() => Promise<unknown>)[] = [];
+  const stop = async () => {
+    for (const end of ends.splice(0).reverse()) await end();
+  };
+  try {
+    const directory = await mkdtemp(join(tmpdir(), 'deployment-'));
+    ends.push(() => rm(directory, { recursive: true, force: true }));
+    const secrets = await startSecretsManager({
+      [SESSION_SECRET]: 'a secret of the tests',
+      [USERS]: `# users\n${USER}:${await hashPassword(PASSWORD)}\n`,
+    });
+    ends.push(() => secrets.stop());
+    const events = await startBucketEvents();
+    ends.push(() => events.stop());
+    const minio = await startMinio({ region: REGION, host: S3_HOST, env: events.env });
+    ends.push(() => minio.stop());
+
+    const port = await choosePort();
+    const stack = readStack(undefined, {
+      parameters: { BucketName: minio.bucket, ...parameters },
+      known: {
+        SessionSecret: SESSION_SECRET,
+        Users: USERS,
+        'PushEndpointStack.Outputs.Url': pushEndpointUrl(port),
+      },
+    });
+    const env = environmentOf(minio, secrets);
+    const functions = new Map<string, LambdaFunction>();
+    for (const [id, { type }] of stack.resources) {
+      if (type === 'AWS::Serverless::Function') functions.set(id, new LambdaFunction(stack, id, env));
+    }
+    for (const found of functions.values()) ends.push(() => found.stop());
+    await events.connect(stack, minio, functions);
+    const nested = readPushEndpointStack(stack);
+    const pushEndpoint = nested && (await startPushEndpoint(nested, { env, directory, port }));
+    if (pushEndpoint) ends.push(() => pushEndpoint.process.stop());
+    const gateway = await startGateway(stack, { functions, headLength });
+    ends.push(() => gateway.stop());
+    return { stack, gateway, functions, pushEndpoint, minio, events, secrets, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** What only config.yml, not the template, knows of: another S3 than Amazon's. */
+function environmentOf({ endpoint, credentials }: Minio, secrets: SecretsManager): NodeJS.ProcessEnv {
+  const { hostname, port } = new URL(endpoint);
+  return {
+    AWS_HOST: hostname,
+    AWS_PORT: port,
+    AWS_SECURE: 'false',
+    AWS_CALLING_FORMAT: 'boto.s3.connection.OrdinaryCallingFormat',
+    AWS_REGION: REGION,
+    AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+    AWS_ENDPOINT_URL_SECRETS_MANAGER: secrets.endpoint,
+  };
+}
