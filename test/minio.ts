@@ -20,8 +20,6 @@ export type Minio = {
 
 export type MinioOptions = {
   region?: string;
-  /** An address of this machine to listen on. */
-  host?: string;
   /** Further settings, such as where it sends events. */
   env?: Record<string, string>;
 };
@@ -29,18 +27,14 @@ export type MinioOptions = {
 const START_TIMEOUT_MILLISECONDS = 30_000;
 
 /** Starts a MinIO of its own, empty but for one bucket, on a free port; it ends with `stop` or with this process. */
-export async function startMinio({
-  region = 'us-east-1',
-  host = '127.0.0.1',
-  env = {},
-}: MinioOptions = {}): Promise<Minio> {
+export async function startMinio({ region = 'us-east-1', env = {} }: MinioOptions = {}): Promise<Minio> {
   const binary = await findMinio();
   const directory = await mkdtemp(join(tmpdir(), 'stowage-minio-'));
   const credentials = {
     accessKeyId: `user${randomBytes(8).toString('hex')}`,
     secretAccessKey: randomBytes(16).toString('hex'),
   };
-  const address = `${host}:${await freePort()}`;
+  const address = `127.0.0.1:${await freePort()}`;
   const endpoint = `http://${address}`;
 
   const server = spawn(binary, ['server', '--quiet', '--address', address, directory], {

@@ -40,8 +40,11 @@ const secretArn = (name: string) => `arn:aws:secretsmanager:${REGION}:${ACCOUNT}
 export const SESSION_SECRET = secretArn('SessionSecret');
 export const USERS = secretArn('Users');
 
-/** Another host than the gateway's: clients would send it their password too. */
-const S3_HOST = '127.0.0.2';
+/**
+ * MinIO by a name that is not the gateway's, whose clients would else send it their password too; and by a name, since crane
+ * follows no redirect from one private address to another.
+ */
+const S3_HOST = 'localhost';
 
 export async function deploy({ parameters = {}, headLength = 'zero' }: DeployOptions = {}): Promise<Deployment> {
   const ends: (() => Promise<unknown>)[] = [];
@@ -58,7 +61,7 @@ export async function deploy({ parameters = {}, headLength = 'zero' }: DeployOpt
     ends.push(() => secrets.stop());
     const events = await startBucketEvents();
     ends.push(() => events.stop());
-    const minio = await startMinio({ region: REGION, host: S3_HOST, env: events.env });
+    const minio = await startMinio({ region: REGION, env: events.env });
     ends.push(() => minio.stop());
 
     const port = await choosePort();
@@ -91,10 +94,9 @@ export async function deploy({ parameters = {}, headLength = 'zero' }: DeployOpt
 
 /** What only config.yml, not the template, knows of: another S3 than Amazon's. */
 function environmentOf({ endpoint, credentials }: Minio, secrets: SecretsManager): NodeJS.ProcessEnv {
-  const { hostname, port } = new URL(endpoint);
   return {
-    AWS_HOST: hostname,
-    AWS_PORT: port,
+    AWS_HOST: S3_HOST,
+    AWS_PORT: new URL(endpoint).port,
     AWS_SECURE: 'false',
     AWS_CALLING_FORMAT: 'boto.s3.connection.OrdinaryCallingFormat',
     AWS_REGION: REGION,

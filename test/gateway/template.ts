@@ -52,7 +52,8 @@ export function readStack(file = BUILT_TEMPLATE, { parameters = {}, known = {} }
     },
     attribute(path) {
       const [id = ''] = path.split('.');
-      if (!(id in resources)) throw new Error(`GetAtt ${path}: there is no such resource`);
+      if (!(id in resources) && !isMadeBySam(id, resources))
+        throw new Error(`GetAtt ${path}: there is no such resource`);
       return known[path] ?? (path.endsWith('.Arn') ? arnOf(id) : physicalId(path));
     },
     condition(name) {
@@ -77,6 +78,12 @@ export function readStack(file = BUILT_TEMPLATE, { parameters = {}, known = {} }
     if (holds(output)) outputs.set(name, String(resolve(output.Value ?? null, scope)));
   }
   return { directory: dirname(file), resources: exists, outputs };
+}
+
+/** SAM makes three resources of a Web Function; the endpoint is the one that has a host. */
+function isMadeBySam(id: string, resources: JsonObject): boolean {
+  const made = resources[id.replace(/Endpoint$/, '')] ?? null;
+  return id.endsWith('Endpoint') && isJsonObject(made) && made.Type === 'AWS::Serverless::WebFunction';
 }
 
 /** A resource's name where the deployment would have chosen one. */
