@@ -19,6 +19,8 @@ import { ACCOUNT, REGION, readStack, type Stack } from './template.ts';
 
 export const USER = 'alice';
 export const PASSWORD = 'correct horse';
+/** Their credentials, as Basic has them. */
+export const BASIC = Buffer.from(`${USER}:${PASSWORD}`).toString('base64');
 
 export type Deployment = {
   stack: Stack;

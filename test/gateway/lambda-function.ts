@@ -56,6 +56,10 @@ export class LambdaFunction {
     }
   }
 
+  get instanceCount(): number {
+    return this.#instances.size;
+  }
+
   async stop(): Promise<void> {
     await Promise.all([...this.#instances].map((instance) => instance.terminate()));
   }
