@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hashPassword } from '../../lib/auth/bcrypt.ts';
+import type { JsonObject } from '../../lib/json.ts';
 import { type Minio, startMinio } from '../minio.ts';
 import { type BucketEvents, startBucketEvents } from './events.ts';
 import { type Gateway, startGateway } from './gateway.ts';
@@ -12,10 +13,12 @@ import {
   type PushEndpoint,
   pushEndpointUrl,
   readPushEndpointStack,
+  roleOf,
   startPushEndpoint,
 } from './push-endpoint.ts';
+import { assumeRole, type RoleCredentials, readableSecrets, statementsOf } from './role.ts';
 import { type SecretsManager, startSecretsManager } from './secrets-manager.ts';
-import { ACCOUNT, REGION, readStack, type Stack } from './template.ts';
+import { ACCOUNT, REGION, type Resource, readStack, type Stack } from './template.ts';
 
 export const USER = 'alice';
 export const PASSWORD = 'correct horse';
@@ -36,6 +39,9 @@ export type Deployment = {
 export type DeployOptions = {
   parameters?: Record<string, string>;
   headLength?: 'zero' | 'none';
+  /** Change the templates before they are read. */
+  edit?: (template: JsonObject) => void;
+  editPushEndpoint?: (template: JsonObject) => void;
 };
 
 const secretArn = (name: string) => `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:${name}-AbCdEf`;
@@ -48,7 +54,12 @@ export const USERS = secretArn('Users');
  */
 const S3_HOST = 'localhost';
 
-export async function deploy({ parameters = {}, headLength = 'zero' }: DeployOptions = {}): Promise<Deployment> {
+export async function deploy({
+  parameters = {},
+  headLength = 'zero',
+  edit,
+  editPushEndpoint,
+}: DeployOptions = {}): Promise<Deployment> {
   const ends: (() => Promise<unknown>)[] = [];
   const stop = async () => {
     for (const end of ends.splice(0).reverse()) await end();
@@ -68,6 +79,7 @@ export async function deploy({ parameters = {}, headLength = 'zero' }: DeployOpt
 
     const port = await choosePort();
     const stack = readStack(undefined, {
+      ...(edit && { edit }),
       parameters: { BucketName: minio.bucket, ...parameters },
       known: {
         SessionSecret: SESSION_SECRET,
@@ -75,15 +87,22 @@ export async function deploy({ parameters = {}, headLength = 'zero' }: DeployOpt
         'PushEndpointStack.Outputs.Url': pushEndpointUrl(port),
       },
     });
-    const env = environmentOf(minio, secrets);
+    const environmentWith = async (role: Resource) => {
+      const statements = statementsOf(role);
+      const credentials = await assumeRole(minio, statements);
+      secrets.allow(credentials.accessKeyId, readableSecrets(statements));
+      return environmentOf(minio, secrets, credentials);
+    };
     const functions = new Map<string, LambdaFunction>();
-    for (const [id, { type }] of stack.resources) {
-      if (type === 'AWS::Serverless::Function') functions.set(id, new LambdaFunction(stack, id, env));
+    for (const [id, resource] of stack.resources) {
+      if (resource.type !== 'AWS::Serverless::Function') continue;
+      functions.set(id, new LambdaFunction(stack, id, await environmentWith(resource)));
     }
     for (const found of functions.values()) ends.push(() => found.stop());
     await events.connect(stack, minio, functions);
-    const nested = readPushEndpointStack(stack);
-    const pushEndpoint = nested && (await startPushEndpoint(nested, { env, directory, port }));
+    const nested = readPushEndpointStack(stack, editPushEndpoint);
+    const env = nested && (await environmentWith(roleOf(nested)));
+    const pushEndpoint = nested && env && (await startPushEndpoint(nested, { env, directory, port }));
     if (pushEndpoint) ends.push(() => pushEndpoint.process.stop());
     const gateway = await startGateway(stack, { functions, headLength });
     ends.push(() => gateway.stop());
@@ -95,15 +114,20 @@ export async function deploy({ parameters = {}, headLength = 'zero' }: DeployOpt
 }
 
 /** What only config.yml, not the template, knows of: another S3 than Amazon's. */
-function environmentOf({ endpoint, credentials }: Minio, secrets: SecretsManager): NodeJS.ProcessEnv {
+function environmentOf(
+  { endpoint }: Minio,
+  secrets: SecretsManager,
+  { accessKeyId, secretAccessKey, sessionToken }: RoleCredentials,
+): NodeJS.ProcessEnv {
   return {
     AWS_HOST: S3_HOST,
     AWS_PORT: new URL(endpoint).port,
     AWS_SECURE: 'false',
     AWS_CALLING_FORMAT: 'boto.s3.connection.OrdinaryCallingFormat',
     AWS_REGION: REGION,
-    AWS_ACCESS_KEY_ID: credentials.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+    AWS_ACCESS_KEY_ID: accessKeyId,
+    AWS_SECRET_ACCESS_KEY: secretAccessKey,
+    AWS_SESSION_TOKEN: sessionToken,
     AWS_ENDPOINT_URL_SECRETS_MANAGER: secrets.endpoint,
   };
 }

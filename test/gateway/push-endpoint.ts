@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { JsonObject } from '../../lib/json.ts';
 import { answers, freePort, ServerProcess } from '../e2e/server-process.ts';
-import { objectOf, type Resource, readStack, type Stack } from './template.ts';
+import { arnOf, objectOf, type Resource, readStack, type Stack } from './template.ts';
 
 export type PushEndpoint = {
   /** On another host than the gateway's. */
@@ -10,12 +11,12 @@ export type PushEndpoint = {
 };
 
 /** The nested stack of the push endpoint, with the parameters that the stack gives it. */
-export function readPushEndpointStack(stack: Stack): Stack | undefined {
+export function readPushEndpointStack(stack: Stack, edit?: (template: JsonObject) => void): Stack | undefined {
   const nested = stack.resources.get('PushEndpointStack');
   if (!nested) return undefined;
   const { Location, Parameters } = nested.properties;
   const parameters = objectOf(Parameters ?? {}, 'Parameters') as Record<string, string>;
-  return readStack(join(stack.directory, String(Location)), { parameters });
+  return readStack(join(stack.directory, String(Location)), { parameters, ...(edit && { edit }) });
 }
 
 /**
@@ -41,6 +42,14 @@ export async function startPushEndpoint(
     isReady: () => answers(`http://${address}/readyz`),
   });
   return { url: pushEndpointUrl(port), process };
+}
+
+/** The role that the Web Function runs with. */
+export function roleOf(nested: Stack): Resource {
+  const { ExecutionRoleArn } = webFunctionOf(nested).properties;
+  const [, role] = [...nested.resources].find(([id]) => arnOf(id) === ExecutionRoleArn) ?? [];
+  if (role?.type !== 'AWS::IAM::Role') throw new Error('the Web Function has no role of the stack');
+  return role;
 }
 
 export const pushEndpointUrl = (port: number) => `http://localhost:${port}`;

@@ -30,14 +30,17 @@ export type Stack = {
 };
 
 export type StackOptions = {
+  /** Changes the template before it is read: to see that a mistake in it is noticed. */
+  edit?: (template: JsonObject) => void;
   parameters?: Record<string, string>;
   /** What only a deployment knows: `PushEndpointStack.Outputs.Url`, or the ARN that stands for a resource. */
   known?: Record<string, string>;
 };
 
 /** @throws Error for a parameter that the template does not allow, or a name that it does not have */
-export function readStack(file = BUILT_TEMPLATE, { parameters = {}, known = {} }: StackOptions = {}): Stack {
+export function readStack(file = BUILT_TEMPLATE, { parameters = {}, known = {}, edit }: StackOptions = {}): Stack {
   const template = objectOf(load(readTemplate(file)) as JsonValue, file);
+  edit?.(template);
   const given = parametersOf(objectOf(template.Parameters ?? {}, 'Parameters'), parameters);
   const resources = objectOf(template.Resources ?? null, 'Resources');
   const conditions = objectOf(template.Conditions ?? {}, 'Conditions');
