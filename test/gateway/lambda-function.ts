@@ -16,13 +16,17 @@ const MAX_INSTANCES = 4;
 
 /** A function of the built template: its bundle, with the environment that the template gives it. */
 export class LambdaFunction {
+  /** What is uploaded. */
+  readonly directory: string;
+  readonly env: NodeJS.ProcessEnv;
   readonly #entry: string;
-  readonly #env: NodeJS.ProcessEnv;
   readonly #idle: Worker[] = [];
   readonly #waiting: ((instance: Worker) => void)[] = [];
   readonly #instances = new Set<Worker>();
   /** How often it was called. */
   calls = 0;
+  /** How long the start of the latest instance took. */
+  initMs = 0;
 
   /** @param env of the platform, and of the tests, under that of the template */
   constructor(stack: Stack, id: string, env: NodeJS.ProcessEnv) {
@@ -31,10 +35,11 @@ export class LambdaFunction {
     const { Handler, CodeUri, Environment, Runtime } = properties;
     if (Runtime !== 'nodejs24.x') throw new Error(`${id} runs on ${Runtime}`);
     if (Handler !== 'index.handler') throw new Error(`${id} has the handler ${Handler}`);
-    this.#entry = join(stack.directory, String(CodeUri), 'index.js');
+    this.directory = join(stack.directory, String(CodeUri));
+    this.#entry = join(this.directory, 'index.js');
     if (!existsSync(this.#entry)) throw new Error(`${id} was built without ${this.#entry}`);
     const variables = (Environment as { Variables?: Record<string, string> } | undefined)?.Variables ?? {};
-    this.#env = { AWS_REGION: REGION, AWS_LAMBDA_FUNCTION_NAME: id, TZ: ':UTC', ...env, ...variables };
+    this.env = { AWS_REGION: REGION, AWS_LAMBDA_FUNCTION_NAME: id, TZ: ':UTC', ...env, ...variables };
   }
 
   /**
@@ -70,13 +75,14 @@ export class LambdaFunction {
     if (this.#instances.size >= MAX_INSTANCES) return await new Promise((resolve) => this.#waiting.push(resolve));
     const instance = new Worker(join(import.meta.dirname, 'lambda-instance.ts'), {
       workerData: { entry: this.#entry },
-      env: this.#env,
+      env: this.env,
       stdout: true, // its log; a failure shows in what it answers
     });
     instance.stdout.resume();
     this.#instances.add(instance);
     instance.once('exit', () => this.#instances.delete(instance));
-    await once(instance, 'message'); // ready; a failed start throws here
+    const [ready]: InstanceMessage[] = await once(instance, 'message'); // a failed start throws here
+    if (ready?.kind === 'ready') this.initMs = ready.initMs;
     return instance;
   }
 
