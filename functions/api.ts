@@ -1,6 +1,7 @@
-// v1 and v2, behind API Gateway. Opened once for each instance; nobody but its authorizer says who sends a request.
+// v1 and v2, behind API Gateway, whose authorizer says who sends a request. Opened once for each instance.
 import type { APIGatewayProxyEvent, APIGatewayProxyResult } from 'aws-lambda';
 import type { Caller } from '../lib/auth/caller.ts';
+import type { RimBindings } from '../lib/auth/gate.ts';
 import { KiB } from '../lib/bytes.ts';
 import { openApp } from '../lib/open-app.ts';
 import { openRegistry } from '../lib/open-registry.ts';
@@ -25,21 +26,12 @@ const app = await openApp({ ...config, storageRedirect: true }, opened, {
     // The one switch for what API Gateway makes of lengths: see docs/deploy.md.
     keepsHeadLength: false,
   },
-  ...(config.auth && {
-    auth: {
-      realm: config.auth.realm,
-      authenticator: {
-        authenticate: async () => {
-          throw new Error('the API has no authorizer'); // rather than letting everybody in
-        },
-      },
-    },
-  }),
 });
 
 export const handler = async (event: APIGatewayProxyEvent): Promise<APIGatewayProxyResult> => {
   const caller = callerOf(event);
-  return await resultOf(await app.fetch(requestOf(event), caller ? { caller } : {}));
+  const rim: RimBindings = { ...(caller && { caller }), clientAddress: event.requestContext.identity.sourceIp };
+  return await resultOf(await app.fetch(requestOf(event), rim));
 };
 
 /** What `authorizer.ts` has found out: a context holds text only. */

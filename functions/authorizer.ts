@@ -1,16 +1,25 @@
 // Who sends a request. What they may do is decided where it is done; here everybody who may log in may pass.
 import type { APIGatewayAuthorizerResult, APIGatewayRequestAuthorizerEvent } from 'aws-lambda';
-import { isAnonymous } from '../lib/auth/caller.ts';
+import { isAnonymous, nameOf } from '../lib/auth/caller.ts';
+import { TOKEN_PATH } from '../lib/auth/challenges.ts';
+import { Keys } from '../lib/auth/keys.ts';
 import { openAuthenticator } from '../lib/auth/open.ts';
 import { RegistryError } from '../lib/errors.ts';
+import { openStorage } from '../lib/storage/open.ts';
 import { readConfiguration } from './configuration.ts';
 
 const { config, log } = await readConfiguration();
-const { auth } = config;
+const { auth, secretKey, secretKeyPrevious, storage } = config;
 if (!auth) throw new Error('the configuration has no auth: set AUTH, or add the key to config.yml');
+if (!secretKey) throw new Error('secret_key is not set: no token could be read');
 /** Whether requests without a login may come through to where the access rules decide. */
 const allowsAnonymous = process.env.ANONYMOUS_PULL === 'true';
-const authenticator = await openAuthenticator(auth, { storage: config.storage, log });
+const authenticator = await openAuthenticator(auth, {
+  storage,
+  driver: await openStorage(storage),
+  keys: new Keys(secretKey, secretKeyPrevious),
+  log,
+});
 
 export const handler = async (event: APIGatewayRequestAuthorizerEvent): Promise<APIGatewayAuthorizerResult> => {
   const caller = await authenticator.authenticate(authorizationOf(event)).catch((error: unknown) => {
@@ -19,7 +28,7 @@ export const handler = async (event: APIGatewayRequestAuthorizerEvent): Promise<
   });
   if (isAnonymous(caller) && !(allowsAnonymous && needsNoToken(event))) throw unauthorized();
   return {
-    principalId: caller.kind === 'user' ? caller.name : caller.kind,
+    principalId: nameOf(caller),
     // The gateway keeps the answer for this Authorization whatever is asked for next, so it must allow all of it. Never the
     // ARN of the method itself: a long name would make it longer than a policy may be.
     policyDocument: {
@@ -35,7 +44,7 @@ export const handler = async (event: APIGatewayRequestAuthorizerEvent): Promise<
  * that.
  */
 function needsNoToken({ requestContext: { path } }: APIGatewayRequestAuthorizerEvent): boolean {
-  return path === '/v2/_token' || path.startsWith('/v1/');
+  return path === TOKEN_PATH || path.startsWith('/v1/');
 }
 
 /** The gateway answers this very word, and no other, with 401. */

@@ -1,8 +1,8 @@
 import { RegistryError } from '../errors.ts';
 import type { AccessTokens } from './access-tokens.ts';
-import { ANONYMOUS, type Caller } from './caller.ts';
+import { ANONYMOUS, type Caller, OIDC_USER } from './caller.ts';
 import { LoginThrottle } from './login-throttle.ts';
-import { OIDC_USER, type OidcLogins } from './oidc-logins.ts';
+import type { OidcLogins } from './oidc-logins.ts';
 import type { PasswordLogins } from './password-logins.ts';
 import { ROBOT_USER, type Robots } from './robots.ts';
 import type { V1Tokens } from './v1-tokens.ts';

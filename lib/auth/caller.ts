@@ -30,6 +30,9 @@ export type Caller = Anonymous | User | TokenBearer;
 
 export const ANONYMOUS: Anonymous = { kind: 'anonymous' };
 
+/** The name that whoever has a token of an identity provider logs in with; who they are says the token. */
+export const OIDC_USER = 'oidc';
+
 /** Whether anything was shown that tells this caller from anybody else. */
 export function isAnonymous(caller: Caller): boolean {
   return caller.kind === 'anonymous' || (caller.kind === 'token' && caller.subject === '');

@@ -1,11 +1,8 @@
 import type { JWTPayload } from 'jose';
 import type { Log } from '../log.ts';
-import type { User } from './caller.ts';
+import { OIDC_USER, type User } from './caller.ts';
 import { OidcIssuer } from './oidc-issuer.ts';
 import { matcherOf } from './pattern.ts';
-
-/** The name that whoever has a token of an identity provider logs in with; who they are says the token. */
-export const OIDC_USER = 'oidc';
 
 /** Whose tokens are taken: all that a rule names must be so. */
 export type OidcRule = {

@@ -8,7 +8,7 @@ import { Authenticator } from './authenticator.ts';
 import { Challenges } from './challenges.ts';
 import { Gate } from './gate.ts';
 import type { Keys } from './keys.ts';
-import { OidcLogins } from './oidc-logins.ts';
+import type { OidcLogins } from './oidc-logins.ts';
 import { PasswordLogins } from './password-logins.ts';
 import { Permissions } from './permissions.ts';
 import { Robots } from './robots.ts';
@@ -45,16 +45,7 @@ export async function openAuth(config: AuthConfig | undefined, options: OpenAuth
   const permissions = new Permissions(rules);
   const v1Tokens = new V1Tokens(keys);
   const accessTokens = new AccessTokens(keys);
-  const passwords = await openPasswords(config, options);
-  const robots = new Robots(options.driver);
-  const authenticator = new Authenticator({
-    groups: config.groups,
-    v1Tokens,
-    accessTokens,
-    robots,
-    ...(passwords && { passwords }),
-    ...(config.oidc.length > 0 && { oidc: new OidcLogins(config.oidc, options.log) }),
-  });
+  const authenticator = await openAuthenticator(config, options);
   const challenges = new Challenges({
     realm,
     offersTokens: permissions.letsAnonymousIn,
@@ -62,6 +53,30 @@ export async function openAuth(config: AuthConfig | undefined, options: OpenAuth
   });
   const gate = new Gate({ login: { authenticator, challenges }, permissions, ...(audit && { audit }) });
   return { gate, tokens: { v1: v1Tokens, service: new TokenService(authenticator, permissions, accessTokens) } };
+}
+
+/**
+ * As much of it as tells who somebody is: for a gateway's authorizer.
+ * @throws Error if the users cannot be read
+ */
+export async function openAuthenticator(config: AuthConfig, options: OpenAuthOptions): Promise<Authenticator> {
+  const passwords = await openPasswords(config, options);
+  const oidc = await openOidc(config, options);
+  return new Authenticator({
+    groups: config.groups,
+    v1Tokens: new V1Tokens(options.keys),
+    accessTokens: new AccessTokens(options.keys),
+    robots: new Robots(options.driver),
+    ...(passwords && { passwords }),
+    ...(oidc && { oidc }),
+  });
+}
+
+/** Loaded only where it is used. */
+async function openOidc({ oidc }: AuthConfig, { log }: OpenAuthOptions): Promise<OidcLogins | undefined> {
+  if (oidc.length === 0) return undefined;
+  const { OidcLogins } = await import('./oidc-logins.ts');
+  return new OidcLogins(oidc, log);
 }
 
 async function openPasswords(

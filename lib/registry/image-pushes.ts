@@ -13,7 +13,6 @@ import { KeyLocks } from '../key-locks.ts';
 import { layout } from '../layout.ts';
 import type { ImageId } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
-import { tarSum } from '../tar/tar-sum.ts';
 import { readChecksums, readClaim, tarSumVersionOf, writeChecksums } from './image-checksums.ts';
 import { noSuchParent, type ParsedImageJson } from './image-json.ts';
 import type { ImageLayers } from './image-layers.ts';
@@ -212,6 +211,7 @@ export class ImagePushes {
     const version = payload === undefined && plain !== undefined ? tarSumVersionOf(plain) : undefined;
     const object = version !== undefined && (await this.#storage.get(layout.imageLayer(id)));
     if (version === undefined || !object) return false;
+    const { tarSum } = await import('../tar/tar-sum.ts'); // only docker before 1.3 wants it
     try {
       return (await tarSum(json, object.body, version)) === plain;
     } catch (error) {

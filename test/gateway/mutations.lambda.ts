@@ -81,7 +81,9 @@ const MISTAKES: Record<string, DeployOptions> = {
   'the gateway may not call the authorizer': { edit: (t) => delete at(t, 'Resources').GatewayMayCallAuthorizer },
   'what is missing is 403': { edit: (t) => delete responses(t).MISSING_AUTHENTICATION_TOKEN },
   'what is too large is not explained': { edit: (t) => delete responses(t).DEFAULT_4XX },
-  'the authorizer may not read the users': { edit: (t) => (statement(t, 'Authorizer', 'ReadUsers').Resource = 'none') },
+  'the authorizer may not read the users': {
+    edit: (t) => (statement(t, 'Authorizer', 'ReadSecrets').Resource = 'none'),
+  },
   'the API may not write': { edit: (t) => (statement(t, 'Api', 'ReadAndWrite').Action = ['s3:GetObject']) },
   'the API may not delete links': {
     edit: (t) => (statement(t, 'Api', 'DeleteWhatNamesBytesButNoBytes').Action = 's3:GetObject'),

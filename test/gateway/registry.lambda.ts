@@ -146,9 +146,11 @@ describe('a private registry behind the gateway', () => {
   }
 
   it('has read the secret of uploads once for each instance', () => {
-    const instances = deployment.functions.get('Api')?.instanceCount ?? 0;
-    assert(instances > 0);
-    assert.equal(deployment.secrets.reads(SESSION_SECRET), instances);
+    const instances = ['Api', 'Authorizer'].map((id) => deployment.functions.get(id)?.instanceCount ?? 0);
+    assert.equal(
+      deployment.secrets.reads(SESSION_SECRET),
+      instances.reduce((sum, count) => sum + count),
+    );
   });
 });
 
@@ -182,7 +184,7 @@ describe('behind a push', () => {
 
   it('a v1 client pushes layers past the gateway, and pulls them from S3', async () => {
     const { gateway, pushEndpoint } = deployment;
-    const v1 = new V1Client(gateway.url, { basic: BASIC });
+    const v1 = new V1Client(gateway.url, `Basic ${BASIC}`);
     const chain = ubuntuChain();
     const layers = chain.reduce((sum, { layer }) => sum + layer.length, 0);
     gateway.passed.length = 0;
