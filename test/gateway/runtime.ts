@@ -1,11 +1,12 @@
 // Lambda's own runtime: the interface emulator that the SAM CLI carries, and the Node client that runs on Lambda itself.
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { arch, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { toolsDirectory } from '../e2e/programs.ts';
 import { freePort, ServerProcess } from '../e2e/server-process.ts';
 
-const PYTHON = 'lib/python3.11/site-packages/samcli/local/rapid';
+/** Below what `pip` made for whichever Python there is. */
+const RAPID = 'site-packages/samcli/local/rapid';
 
 export type Runtime = {
   /** The result as text, and how long it took. */
@@ -16,7 +17,9 @@ export type Runtime = {
 
 /** Starts a built function; the first event starts its instance. */
 export async function startRuntime(directory: string, env: NodeJS.ProcessEnv): Promise<Runtime> {
-  const emulator = join(toolsDirectory, 'sam', PYTHON, `aws-lambda-rie-${arch() === 'arm64' ? 'arm64' : 'x86_64'}`);
+  const libraries = join(toolsDirectory, 'sam/lib');
+  const [python = ''] = existsSync(libraries) ? readdirSync(libraries) : [];
+  const emulator = join(libraries, python, RAPID, `aws-lambda-rie-${arch() === 'arm64' ? 'arm64' : 'x86_64'}`);
   const client = join(toolsDirectory, 'aws-lambda-ric/node_modules/aws-lambda-ric/index.mjs');
   for (const file of [emulator, client]) {
     if (!existsSync(file)) throw new Error(`${file} is missing: run ".ci/install-tools sam aws-lambda-ric"`);
