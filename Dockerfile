@@ -19,7 +19,8 @@ COPY --from=build /build/dist dist
 COPY config.yml ./
 ENV NODE_ENV=production REGISTRY_HOST=0.0.0.0 REGISTRY_PORT=5000
 EXPOSE 5000
-USER node
+# The image's user `node`, by number: Kubernetes wants to see that it is not root.
+USER 1000:1000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.REGISTRY_PORT}/healthz`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["node", "--max-semi-space-size=2", "dist/cli.js"]

@@ -43,7 +43,7 @@ describe('the container image', () => {
     for (const from of instructions('FROM')) {
       assert.match(from, new RegExp(`^node:${lock.packages['node_modules/node'].version}-`));
     }
-    assert.deepEqual(instructions('USER'), ['node']);
+    assert.deepEqual(instructions('USER'), ['1000:1000']);
   });
 
   test('starts from what is built, and its own check finds it healthy', async () => {
