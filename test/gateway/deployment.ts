@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { hashPassword } from '../../lib/auth/bcrypt.ts';
 import type { JsonObject } from '../../lib/json.ts';
 import { type Minio, startMinio } from '../minio.ts';
+import { type SeenRequest, startFaultyProxy } from '../storage/faulty-proxy.ts';
 import { type BucketEvents, startBucketEvents } from './events.ts';
 import { type Gateway, startGateway } from './gateway.ts';
 import { LambdaFunction } from './lambda-function.ts';
@@ -31,6 +32,8 @@ export type Deployment = {
   functions: ReadonlyMap<string, LambdaFunction>;
   pushEndpoint: PushEndpoint | undefined;
   minio: Minio;
+  /** Empty unless they are counted. */
+  s3Requests: SeenRequest[];
   events: BucketEvents;
   secrets: SecretsManager;
   stop(): Promise<void>;
@@ -39,6 +42,8 @@ export type Deployment = {
 export type DeployOptions = {
   parameters?: Record<string, string>;
   headLength?: 'zero' | 'none';
+  /** Counts what goes to S3, from functions and clients alike. */
+  countsS3?: boolean;
   /** Change the templates before they are read. */
   edit?: (template: JsonObject) => void;
   editPushEndpoint?: (template: JsonObject) => void;
@@ -57,6 +62,7 @@ const S3_HOST = 'localhost';
 export async function deploy({
   parameters = {},
   headLength = 'zero',
+  countsS3 = false,
   edit,
   editPushEndpoint,
 }: DeployOptions = {}): Promise<Deployment> {
@@ -77,6 +83,9 @@ export async function deploy({
     const minio = await startMinio({ region: REGION, env: events.env });
     ends.push(() => minio.stop());
 
+    const s3 = countsS3 ? await startFaultyProxy(minio.endpoint) : undefined;
+    if (s3) ends.push(() => s3.close());
+
     const port = await choosePort();
     const stack = readStack(undefined, {
       ...(edit && { edit }),
@@ -91,7 +100,7 @@ export async function deploy({
       const statements = statementsOf(role);
       const credentials = await assumeRole(minio, statements);
       secrets.allow(credentials.accessKeyId, readableSecrets(statements));
-      return environmentOf(minio, secrets, credentials);
+      return environmentOf(s3?.endpoint ?? minio.endpoint, secrets, credentials);
     };
     const functions = new Map<string, LambdaFunction>();
     for (const [id, resource] of stack.resources) {
@@ -106,7 +115,8 @@ export async function deploy({
     if (pushEndpoint) ends.push(() => pushEndpoint.process.stop());
     const gateway = await startGateway(stack, { functions, headLength });
     ends.push(() => gateway.stop());
-    return { stack, gateway, functions, pushEndpoint, minio, events, secrets, stop };
+    const s3Requests = s3?.requests ?? [];
+    return { stack, gateway, functions, pushEndpoint, minio, s3Requests, events, secrets, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -115,13 +125,13 @@ export async function deploy({
 
 /** What only config.yml, not the template, knows of: another S3 than Amazon's. */
 function environmentOf(
-  { endpoint }: Minio,
+  s3Endpoint: string,
   secrets: SecretsManager,
   { accessKeyId, secretAccessKey, sessionToken }: RoleCredentials,
 ): NodeJS.ProcessEnv {
   return {
     AWS_HOST: S3_HOST,
-    AWS_PORT: new URL(endpoint).port,
+    AWS_PORT: new URL(s3Endpoint).port,
     AWS_SECURE: 'false',
     AWS_CALLING_FORMAT: 'boto.s3.connection.OrdinaryCallingFormat',
     AWS_REGION: REGION,
