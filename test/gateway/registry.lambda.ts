@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
+import { HeadObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 import { KiB, MiB } from '../../lib/bytes.ts';
 import type { KeyPrefix } from '../../lib/layout.ts';
 import { S3Driver } from '../../lib/storage/s3.ts';
@@ -10,6 +11,7 @@ import { V1Client } from '../v1-client.ts';
 import { codesOf, digestOf, locationOf, V2Client, withDigest } from '../v2/client.ts';
 import { pushImage } from '../v2/image.ts';
 import { BASIC, type Deployment, deploy, SESSION_SECRET } from './deployment.ts';
+import { REGION } from './template.ts';
 
 const OTHER_HOST = 'https://registry.example.com';
 
@@ -206,6 +208,23 @@ describe('behind a push', () => {
     for (const { path, status } of gateway.passed) if (path.endsWith('/layer')) assert.equal(status, 302);
   });
 
+  it('every small object but layers has a type that the console shows in the browser', async () => {
+    const { endpoint, credentials, bucket: Bucket } = deployment.minio;
+    const s3 = new S3Client({ endpoint, credentials, region: REGION, forcePathStyle: true });
+    const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket }));
+    const hidden: string[] = [];
+    for (const { Key = '', Size = 0 } of Contents) {
+      const { ContentType = '' } = await s3.send(new HeadObjectCommand({ Bucket, Key }));
+      const isShown = /^(?:application\/(?:[\w.-]+\+)?json|text\/plain)$/.test(ContentType);
+      if (Size > 0 && !isShown) hidden.push(Key.replace(/[0-9a-f]{64}/, '<hex>'));
+    }
+    s3.destroy();
+    assert.deepEqual([...new Set(hidden)].toSorted(), [
+      'registry/images/<hex>/layer',
+      'registry/oci/blobs/sha256/<hex>',
+    ]);
+  });
+
   it('the push endpoint takes a signed upload without a login, and nothing else', async () => {
     const client = new V2Client(deployment.gateway.url, { Authorization: `Basic ${BASIC}` });
     const location = await client.start('signed/app');
@@ -243,6 +262,27 @@ describe('a registry with anonymous pull behind the gateway', () => {
       );
       assert.equal(deployment.gateway.authorizerCalls(), calls);
     }
+  });
+
+  it('gives whoever has no login a token to pull with, and no other', async () => {
+    const owner = new V2Client(deployment.gateway.url, { Authorization: `Basic ${BASIC}` });
+    const { digest } = await pushImage(owner, 'open/app', 'latest', { contents: ['x'] });
+    const anybody = new V2Client(deployment.gateway.url);
+    const scope = 'repository:open/app:pull,push';
+    const answer = await anybody.send(
+      'GET',
+      `/v2/_token?${new URLSearchParams({ service: 'registry.example.com', scope })}`,
+    );
+    assert.equal(answer.status, 200);
+    const { token } = (await answer.json()) as { token: string };
+    const bearer = new V2Client(deployment.gateway.url, { Authorization: `Bearer ${token}` });
+    const pulled = await bearer.send('GET', '/v2/open/app/manifests/latest');
+    assert.equal(pulled.headers.get('Docker-Content-Digest'), digest);
+    const pushed = await bearer.send('POST', '/v2/open/app/blobs/uploads/');
+    assert([401, 403].includes(pushed.status), `${pushed.status}`);
+    const wrong = await anybody.send('GET', '/v2/', { headers: { Authorization: 'Bearer x.y.z' } });
+    assert.equal(wrong.status, 401);
+    assert.match(wrong.headers.get('WWW-Authenticate') ?? '', /^Bearer realm=/);
   });
 
   it('lets whoever has a password in with it', async () => {
