@@ -24,6 +24,8 @@ export async function buildFunction(name: string, directory: string): Promise<Me
     mainFields: ['module', 'main'],
     alias: { '@aws-sdk/credential-provider-node': join(ROOT, 'functions/lambda-credentials.ts') },
     legalComments: 'none',
+    // What is no ES module asks for Node's own modules by `require`, which there is none of in one.
+    banner: { js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);" },
     logLevel: 'warning',
     absWorkingDir: ROOT,
     metafile: true,

@@ -49,7 +49,8 @@ export type AppSettings = {
   cors?: CorsSettings;
   registryEndpoints?: string | string[];
   debug?: { version: string; flavor: string };
-  front: FrontSettings;
+  /** What stands between clients and this process; absent for a plain connection. */
+  front?: FrontSettings;
   /** The answer to `GET /`. */
   issue: JsonValue;
 };
@@ -60,8 +61,8 @@ export function createApp({ registry, signer, log, isReady, settings, auth, arou
   const allow = settings.authentication
     ? authentication(settings.authentication, registry)
     : permissions(gate, registry);
-  const v1Options = { registry, isReady, gate, ...settings, allow, ...(tokens && { tokens: tokens.v1 }) };
-  const { storageRedirect, front } = settings;
+  const { storageRedirect, front = {} } = settings;
+  const v1Options = { registry, isReady, gate, ...settings, front, allow, ...(tokens && { tokens: tokens.v1 }) };
   const v2Options = { registry, signer, gate, storageRedirect, front, ...(tokens && { tokenService: tokens.service }) };
   const app = new Hono().use(requestId());
   const identify = besides(isOpen, gate.identify);

@@ -57,7 +57,6 @@ export async function startRegistry(
       hasSearch: false,
       storageRedirect: false,
       issue: true,
-      front: {},
       ...settings,
     },
   });

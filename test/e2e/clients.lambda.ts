@@ -8,7 +8,8 @@ import { type Deployment, deploy, PASSWORD, USER } from '../gateway/deployment.t
 import { useCleanup } from './cleanup.ts';
 import { type Engine, engineKinds, useEngines } from './engine.ts';
 import { imageInEngine } from './image-in-engine.ts';
-import { blobPath, digestOf, makeCentos, type TestImage } from './images.ts';
+import { makeCentos, type TestImage } from './images.ts';
+import { blobPath, digestOf } from './oci-layout.ts';
 import { attempt, type Program, run } from './programs.ts';
 
 const MiB = 1024 * 1024;

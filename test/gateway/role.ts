@@ -1,6 +1,5 @@
 // A function's role: MinIO judges by the very statements of the template what a function may do with the bucket.
-import { S3Client } from '@aws-sdk/client-s3';
-import { SignatureV4 } from '@smithy/signature-v4';
+import aws4 from 'aws4';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../lib/json.ts';
 import type { Minio } from '../minio.ts';
 import { objectOf, REGION, type Resource } from './template.ts';
@@ -33,21 +32,18 @@ export async function assumeRole(minio: Minio, statements: readonly JsonObject[]
   const Statement = forS3.length > 0 ? forS3.flatMap(forMinio) : nothing;
   const Policy = JSON.stringify({ Version: '2012-10-17', Statement });
   const body = new URLSearchParams({ Action: 'AssumeRole', Version: '2011-06-15', Policy }).toString();
-  const { host, hostname, port, protocol } = new URL(minio.endpoint);
-  // The client is there for the hash that the signer wants.
-  const { sha256 } = new S3Client({ region: REGION }).config;
-  const signer = new SignatureV4({ service: 'sts', region: REGION, credentials: minio.credentials, sha256 });
-  const headers = { host, 'content-type': 'application/x-www-form-urlencoded' };
-  const signed = await signer.sign({
+  const { host } = new URL(minio.endpoint);
+  const type = 'application/x-www-form-urlencoded';
+  const request = {
+    service: 'sts',
+    region: REGION,
     method: 'POST',
-    protocol,
-    hostname,
-    port: Number(port),
+    host,
     path: '/',
-    headers,
-    body,
-  });
-  const response = await fetch(minio.endpoint, { method: 'POST', headers: signed.headers, body });
+    headers: { 'Content-Type': type },
+  };
+  const { headers } = aws4.sign({ ...request, body }, minio.credentials);
+  const response = await fetch(minio.endpoint, { method: 'POST', headers: headers as Record<string, string>, body });
   const text = await response.text();
   const valueOfTag = (name: string) =>
     new RegExp(`<${name}>([^<]+)<`).exec(text)?.[1] ?? fail(`MinIO gave no role: ${response.status} ${text}`);
