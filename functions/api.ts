@@ -21,6 +21,7 @@ const opened = await openRegistry(config, { log });
 const app = await openApp({ ...config, storageRedirect: true }, opened, {
   log,
   version,
+  isToldCallers: true,
   front: {
     maxBodyBytes: MAX_BODY_BYTES,
     // The one switch for what API Gateway makes of lengths: see docs/deploy.md.

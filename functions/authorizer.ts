@@ -3,7 +3,7 @@ import type { APIGatewayAuthorizerResult, APIGatewayRequestAuthorizerEvent } fro
 import { nameOf } from '../lib/auth/caller.ts';
 import { TOKEN_PATH } from '../lib/auth/challenges.ts';
 import { Keys } from '../lib/auth/keys.ts';
-import { openAuthenticator } from '../lib/auth/open.ts';
+import { openAuthenticator } from '../lib/auth/open-authenticator.ts';
 import { RegistryError } from '../lib/errors.ts';
 import { openStorage } from '../lib/storage/open.ts';
 import { readConfiguration } from './configuration.ts';

@@ -26,6 +26,8 @@ export type OpenAppOptions = {
   around?: MiddlewareHandler;
   /** True from when the process no longer wants requests. */
   isStopping?: () => boolean;
+  /** Whether whoever hands on requests says who sends them, so that users need not be read before somebody logs in here. */
+  isToldCallers?: boolean;
   /** What the configuration cannot know of the platform. */
   front?: FrontSettings;
 };
@@ -34,7 +36,7 @@ export type OpenAppOptions = {
 export async function openApp(
   config: Config,
   { registry, storage, isReadOnly }: OpenRegistry,
-  { log, version, around, isStopping = () => false, front }: OpenAppOptions,
+  { log, version, around, isStopping = () => false, isToldCallers = false, front }: OpenAppOptions,
 ): Promise<Hono> {
   if (config.mirroring) log.warning('mirroring.source is set, but has no effect in this version');
   if (!config.secretKey && config.storage.driver === 's3') {
@@ -47,6 +49,7 @@ export async function openApp(
     keys: new Keys(secret, config.secretKeyPrevious),
     log,
     audit: (entry) => log.audit(entry),
+    opensLate: isToldCallers,
   });
   return createApp({
     registry,
