@@ -22,9 +22,10 @@ const authenticator = await openAuthenticator(auth, {
 });
 
 export const handler = async (event: APIGatewayRequestAuthorizerEvent): Promise<APIGatewayAuthorizerResult> => {
-  const caller = await authenticator.authenticate(authorizationOf(event)).catch((error: unknown) => {
+  const { sourceIp } = event.requestContext.identity;
+  const caller = await authenticator.authenticate(authorizationOf(event), sourceIp).catch((error: unknown) => {
     if (error instanceof RegistryError && error.code === 'UNAUTHORIZED') throw unauthorized();
-    throw error;
+    throw error; // too many logins: the gateway says that it cannot tell now, see AUTHORIZER_FAILURE in template.yaml
   });
   // A token that was given to nobody in particular is one.
   if (caller.kind === 'anonymous' && !(allowsAnonymous && needsNoToken(event))) throw unauthorized();

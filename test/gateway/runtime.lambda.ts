@@ -59,7 +59,7 @@ describe('bundles under the runtime of Lambda', () => {
 
   test('the authorizer starts and lets in whoever has the password', async (t) => {
     const methodArn = 'arn:aws:execute-api:eu-west-1:123456789012:abc/v2/GET/';
-    const requestContext = { path: '/v2/' };
+    const requestContext = { path: '/v2/', identity: { sourceIp: '127.0.0.1' } };
     await starting('Authorizer', async (runtime) => {
       const allowed = await runtime.invoke({ methodArn, requestContext, headers: { Authorization: `Basic ${BASIC}` } });
       assert.match(allowed.text, /"Effect":"Allow"/, runtime.log());
