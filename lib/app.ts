@@ -5,6 +5,7 @@ import type { Auth } from './auth/open.ts';
 import type { CorsConfig } from './config/config.ts';
 import { errorResponse, isOurFault } from './error-response.ts';
 import { RegistryError } from './errors.ts';
+import { type FrontSettings, limitBodies } from './front.ts';
 import { refuseTheRest } from './http.ts';
 import type { JsonValue } from './json.ts';
 import type { Log } from './log.ts';
@@ -48,6 +49,8 @@ export type AppSettings = {
   cors?: CorsSettings;
   registryEndpoints?: string | string[];
   debug?: { version: string; flavor: string };
+  /** What stands between clients and this process; absent for a plain connection. */
+  front?: FrontSettings;
   /** The answer to `GET /`. */
   issue: JsonValue;
 };
@@ -58,9 +61,9 @@ export function createApp({ registry, signer, log, isReady, settings, auth, arou
   const allow = settings.authentication
     ? authentication(settings.authentication, registry)
     : permissions(gate, registry);
-  const v1Options = { registry, isReady, gate, ...settings, allow, ...(tokens && { tokens: tokens.v1 }) };
-  const { storageRedirect } = settings;
-  const v2Options = { registry, signer, gate, storageRedirect, ...(tokens && { tokenService: tokens.service }) };
+  const { storageRedirect, front = {} } = settings;
+  const v1Options = { registry, isReady, gate, ...settings, front, allow, ...(tokens && { tokens: tokens.v1 }) };
+  const v2Options = { registry, signer, gate, storageRedirect, front, ...(tokens && { tokenService: tokens.service }) };
   const app = new Hono().use(requestId());
   const identify = besides(isOpen, gate.identify);
   if (around) app.use(around);
@@ -72,6 +75,7 @@ export function createApp({ registry, signer, log, isReady, settings, auth, arou
     .get('/readyz', async (c) => ((await isReady()) ? c.json({ status: 'ok' }) : c.json({ status: 'not ready' }, 503)));
   app.use('/v1/*', identify).use('/v2/*', identify);
   if (settings.isReadOnly) app.use(refuseWrites);
+  if (front.maxBodyBytes !== undefined) app.use(limitBodies(front.maxBodyBytes));
   if (settings.authentication) app.use('/v2/*', refuseV2);
   app.onError(onError(log)).route('/', createV1(v1Options)).route('/', createV2(v2Options));
   return refuseTheRest(app, '');

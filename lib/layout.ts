@@ -116,3 +116,13 @@ export function repositoryOf(namespace: string, folderKey: KeyPrefix): Repositor
   const part = unquotePlus(lastPartOf(folderKey));
   return part === undefined ? undefined : (`${namespace}/${part}` as RepositoryName);
 }
+
+const TAG_KEY = /^repositories\/([^/]+)\/([^/]+)\/tag_([^/]+)$/;
+
+/** The inverse of `layout.tag`; `undefined` for any other key. */
+export function parseTagKey(key: string): { repository: RepositoryName; tag: Tag } | undefined {
+  const [, namespace, part = '', tag] = TAG_KEY.exec(key) ?? [];
+  const repositoryPart = unquotePlus(part);
+  if (namespace === undefined || tag === undefined || repositoryPart === undefined) return undefined;
+  return { repository: `${namespace}/${repositoryPart}` as RepositoryName, tag: tag as Tag };
+}

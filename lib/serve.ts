@@ -1,32 +1,26 @@
-import { type KeyObject, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
-import { createApp } from './app.ts';
-import { Keys } from './auth/keys.ts';
-import { openAuth } from './auth/open.ts';
 import type { Config } from './config/config.ts';
-import { immutabilityOf } from './config/immutable-tags.ts';
-import type { JsonValue } from './json.ts';
-import { layout } from './layout.ts';
-import { mayWrite } from './layout-version.ts';
 import type { Log } from './log.ts';
 import { accessLog, type NodeServer, startNodeServer } from './node-server.ts';
+import { openApp } from './open-app.ts';
+import { openRegistry } from './open-registry.ts';
 import { Background } from './registry/background.ts';
 import { removeExpiredScraps } from './registry/chunked-upload.ts';
-import { createRegistry } from './registry/registry.ts';
-import { SessionSigner } from './registry/upload-session.ts';
 import type { StorageDriver } from './storage/driver.ts';
-import { openStorage } from './storage/open.ts';
-import { readOnlyStorage } from './storage/read-only.ts';
-import type { AuthenticationOptions } from './v1/authentication.ts';
-import { parsePrivilegedKey } from './v1/signature.ts';
 
 /** Paths of PEM files. */
 export type TlsFiles = { cert: string; key: string };
 
-/** How long `readyz` waits for storage. */
-const READY_MS = 2000;
 const SWEEP_MS = 6 * 60 * 60 * 1000;
+
+export type ServeOptions = {
+  log: Log;
+  version: string;
+  tlsFiles?: TlsFiles;
+  /** Whether this process makes v1's view of what v2 pushes; without it somebody else does. Default true. */
+  worksBehind?: boolean;
+};
 
 /**
  * Opens storage and serves the registry.
@@ -34,59 +28,20 @@ const SWEEP_MS = 6 * 60 * 60 * 1000;
  */
 export async function serve(
   config: Config,
-  { log, version, tlsFiles }: { log: Log; version: string; tlsFiles?: TlsFiles },
+  { log, version, tlsFiles, worksBehind = true }: ServeOptions,
 ): Promise<NodeServer> {
   const tls = tlsFiles && (await readTlsFiles(tlsFiles));
-  const opened = await openStorage(config.storage);
-  const isReadOnly = !(await mayWrite(opened));
-  const storage = isReadOnly ? readOnlyStorage(opened) : opened;
-  if (isReadOnly) log.warning('a newer Stowage writes to this storage; this one is too old to, and serves reads only');
-  if (config.mirroring) log.warning('mirroring.source is set, but has no effect in this version');
-  if (!config.secretKey && config.storage.driver === 's3') {
-    log.warning('secret_key is not set: uploads and tokens are valid in this process only, and not after a restart');
-  }
-
+  const background = new Background(log);
+  const opened = await openRegistry(config, { log, ...(worksBehind && { background }) });
+  const { storage, isReadOnly } = opened;
   if (config.storage.driver === 'local' && !isReadOnly) sweep(storage, log);
-
-  const secret = config.secretKey ?? randomBytes(32).toString('hex');
-  const auth = await openAuth(config.auth, {
-    storage: config.storage,
-    driver: storage,
-    keys: new Keys(secret, config.secretKeyPrevious),
-    log,
-    audit: (entry) => log.audit(entry),
-  });
   if (!config.auth && !isLoopback(config.host)) {
     log.warning('there is no auth in the configuration: whoever reaches this address may read and write everything');
   }
 
-  const background = new Background(log);
   let isStopping = false;
-  const app = createApp({
-    registry: createRegistry(storage, {
-      copiesLayers: config.v1Layers === 'copy',
-      background,
-      isImmutable: immutabilityOf(config.immutableTags),
-    }),
-    signer: new SessionSigner(secret, config.secretKeyPrevious),
-    log,
-    around: accessLog(log),
-    auth,
-    isReady: async () => !isStopping && (await answers(storage)),
-    settings: {
-      isReadOnly,
-      isStandalone: config.standalone,
-      isMirror: config.mirroring !== undefined,
-      hasSearch: config.searchBackend !== undefined,
-      storageRedirect: config.storageRedirect,
-      issue: (config.issue ?? true) as JsonValue,
-      ...(!config.standalone && !config.disableTokenAuth && { authentication: await authenticationOf(config) }),
-      ...(config.nginxXAccelRedirect && { nginxRedirect: config.nginxXAccelRedirect }),
-      ...(config.cors && { cors: config.cors }),
-      ...(config.registryEndpoints && { registryEndpoints: config.registryEndpoints }),
-      ...(config.debug && { debug: { version, flavor: config.flavor ?? '' } }),
-    },
-  });
+  const around = accessLog(log);
+  const app = await openApp(config, opened, { log, version, around, isStopping: () => isStopping });
   const server = await startNodeServer(app, {
     host: config.host,
     port: config.port,
@@ -118,32 +73,9 @@ async function readTlsFiles({ cert, key }: TlsFiles): Promise<{ cert: Buffer; ke
   }
 }
 
-async function authenticationOf({ indexEndpoint, privilegedKey: path }: Config): Promise<AuthenticationOptions> {
-  return {
-    ...(indexEndpoint && { indexEndpoint }),
-    ...(path && { privilegedKey: await readPrivilegedKey(path) }),
-  };
-}
-
-async function readPrivilegedKey(path: string): Promise<KeyObject> {
-  try {
-    return parsePrivilegedKey(await readFile(path, 'utf8'));
-  } catch (cause) {
-    throw new Error(`privileged_key ${path} must be an RSA public key in PEM`, { cause });
-  }
-}
-
 /** What a bucket's lifecycle rule does, done by the process itself: now, and every few hours. */
 function sweep(storage: StorageDriver, log: Log): void {
   const run = () => void removeExpiredScraps(storage).catch((error) => log.warning('could not sweep', { error }));
   run();
   setInterval(run, SWEEP_MS).unref();
-}
-
-async function answers(storage: StorageDriver): Promise<boolean> {
-  const head = storage.head(layout.layoutVersion()).then(
-    () => true,
-    () => false,
-  );
-  return await Promise.race([head, new Promise<false>((resolve) => setTimeout(resolve, READY_MS, false).unref())]);
 }

@@ -18,10 +18,16 @@ export type Minio = {
   stop(): Promise<void>;
 };
 
+export type MinioOptions = {
+  region?: string;
+  /** Further settings, such as where it sends events. */
+  env?: Record<string, string>;
+};
+
 const START_TIMEOUT_MILLISECONDS = 30_000;
 
 /** Starts a MinIO of its own, empty but for one bucket, on a free port; it ends with `stop` or with this process. */
-export async function startMinio({ region = 'us-east-1' }: { region?: string } = {}): Promise<Minio> {
+export async function startMinio({ region = 'us-east-1', env = {} }: MinioOptions = {}): Promise<Minio> {
   const binary = await findMinio();
   const directory = await mkdtemp(join(tmpdir(), 'stowage-minio-'));
   const credentials = {
@@ -33,6 +39,7 @@ export async function startMinio({ region = 'us-east-1' }: { region?: string } =
 
   const server = spawn(binary, ['server', '--quiet', '--address', address, directory], {
     env: {
+      ...env,
       HOME: directory,
       MINIO_ROOT_USER: credentials.accessKeyId,
       MINIO_ROOT_PASSWORD: credentials.secretAccessKey,

@@ -42,11 +42,12 @@ export class V1Client {
     for (const header of ['X-Docker-Endpoints', 'X-Docker-Token']) {
       if (!index.headers.get(header)) throw new Error(`the index sent no ${header}`);
     }
+    const endpoint = this.#endpointOf(index);
     const token = `Token ${index.headers.get('X-Docker-Token')}`;
     for (const image of images) {
-      if (!(await this.#has(image.id, token))) await this.#pushImage(image, token);
+      if (!(await this.#has(endpoint, image.id, token))) await this.#pushImage(endpoint, image, token);
       for (const tag of tagsOf(image.id)) {
-        await this.#expect([200, 201], 'PUT', `/v1/repositories/${name}/tags/${tag}`, {
+        await this.#expect([200, 201], 'PUT', new URL(`/v1/repositories/${name}/tags/${tag}`, endpoint), {
           body: JSON.stringify(image.id),
           headers: { Authorization: token },
         });
@@ -59,20 +60,28 @@ export class V1Client {
     });
   }
 
-  async #has(id: string, token: string): Promise<boolean> {
-    const response = await this.#send('GET', `/v1/images/${id}/json`, { headers: { Authorization: token } });
+  /** Where the images are: the first of those that the index names. */
+  #endpointOf(index: Response): URL {
+    const [endpoint = ''] = index.headers.get('X-Docker-Endpoints')?.split(',') ?? [];
+    return new URL(`${this.#registry.protocol}//${endpoint.trim()}`);
+  }
+
+  async #has(endpoint: URL, id: string, token: string): Promise<boolean> {
+    const response = await this.#send('GET', new URL(`/v1/images/${id}/json`, endpoint), {
+      headers: { Authorization: token },
+    });
     await response.arrayBuffer();
     return response.status === 200;
   }
 
-  async #pushImage({ id, json, layer }: V1Image, token: string): Promise<void> {
+  async #pushImage(endpoint: URL, { id, json, layer }: V1Image, token: string): Promise<void> {
     const headers = { Authorization: token };
-    await this.#expect([200], 'PUT', `/v1/images/${id}/json`, { body: json, headers });
-    await this.#expect([200], 'PUT', `/v1/images/${id}/layer`, {
+    await this.#expect([200], 'PUT', new URL(`/v1/images/${id}/json`, endpoint), { body: json, headers });
+    await this.#expect([200], 'PUT', new URL(`/v1/images/${id}/layer`, endpoint), {
       body: chunked(layer),
       headers: { ...headers, 'Content-Type': 'application/octet-stream' },
     });
-    await this.#expect([200], 'PUT', `/v1/images/${id}/checksum`, {
+    await this.#expect([200], 'PUT', new URL(`/v1/images/${id}/checksum`, endpoint), {
       headers: {
         ...headers,
         'X-Docker-Checksum': `tarsum+sha256:${'0'.repeat(64)}`,
@@ -88,21 +97,25 @@ export class V1Client {
     });
     if (!Array.isArray(await index.json())) throw new Error('the index is not an array');
     const headers = { Authorization: `Token ${index.headers.get('X-Docker-Token') ?? ''}` };
+    const endpoint = this.#endpointOf(index);
     const asked = name.includes('/') ? name : `library/${name}`;
-    const tags = (await this.#json('GET', `/v1/repositories/${asked}/tags`, headers)) as Record<string, string>;
+    const tags = (await this.#json('GET', new URL(`/v1/repositories/${asked}/tags`, endpoint), headers)) as Record<
+      string,
+      string
+    >;
     const id = tags[tag];
     if (id === undefined) throw new Error(`tag ${tag} not found in repository ${name}`);
-    const ancestry = (await this.#json('GET', `/v1/images/${id}/ancestry`, headers)) as string[];
+    const ancestry = (await this.#json('GET', new URL(`/v1/images/${id}/ancestry`, endpoint), headers)) as string[];
     const images: PulledImage[] = [];
-    for (const ancestor of ancestry.toReversed()) images.push(await this.#pullImage(ancestor, headers));
+    for (const ancestor of ancestry.toReversed()) images.push(await this.#pullImage(endpoint, ancestor, headers));
     return images;
   }
 
-  async #pullImage(id: string, headers: Record<string, string>): Promise<PulledImage> {
-    const json = await this.#expect([200], 'GET', `/v1/images/${id}/json`, { headers });
+  async #pullImage(endpoint: URL, id: string, headers: Record<string, string>): Promise<PulledImage> {
+    const json = await this.#expect([200], 'GET', new URL(`/v1/images/${id}/json`, endpoint), { headers });
     const layerSizeBytes = Number(json.headers.get('X-Docker-Size'));
     const checksums = json.headers.get('X-Docker-Checksum-Payload')?.split(', ') ?? [];
-    const layer = await this.#expect([200], 'GET', `/v1/images/${id}/layer`, { headers });
+    const layer = await this.#expect([200], 'GET', new URL(`/v1/images/${id}/layer`, endpoint), { headers });
     return {
       id,
       json: await json.bytes(),
@@ -112,20 +125,23 @@ export class V1Client {
     };
   }
 
-  async #json(method: string, path: string, headers: Record<string, string>): Promise<unknown> {
+  async #json(method: string, path: string | URL, headers: Record<string, string>): Promise<unknown> {
     return await (await this.#expect([200], method, path, { headers })).json();
   }
 
-  async #expect(statuses: number[], method: string, path: string, init: RequestInit): Promise<Response> {
+  async #expect(statuses: number[], method: string, path: string | URL, init: RequestInit): Promise<Response> {
     const response = await this.#send(method, path, init);
     if (statuses.includes(response.status)) return response;
     throw new Error(`HTTP code ${response.status} of ${method} ${path}: ${await response.text()}`);
   }
 
-  async #send(method: string, path: string, { headers, ...init }: RequestInit): Promise<Response> {
+  async #send(method: string, path: string | URL, { headers, ...init }: RequestInit): Promise<Response> {
     return await fetch(new URL(path, this.#registry), {
       method,
-      headers: { 'User-Agent': USER_AGENT, ...(headers as Record<string, string>) },
+      headers: {
+        'User-Agent': USER_AGENT,
+        ...(headers as Record<string, string>),
+      },
       ...init,
       ...(init.body instanceof ReadableStream && { duplex: 'half' }),
     });

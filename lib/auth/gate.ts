@@ -4,9 +4,9 @@ import { type ErrorCode, RegistryError } from '../errors.ts';
 import { parseRepositoryName, type RepositoryName } from '../names.ts';
 import { AtOnce } from './at-once.ts';
 import type { Audit, AuditEntry } from './audit.ts';
-import type { Authenticator } from './authenticator.ts';
 import { type Action, ANONYMOUS, type Caller, isAnonymous, nameOf } from './caller.ts';
 import type { Challenges, Scope } from './challenges.ts';
+import type { Logins } from './late-authenticator.ts';
 import { Permissions } from './permissions.ts';
 
 /** What whoever takes the requests may know of them: a gateway's authorizer has asked already who sends one. */
@@ -14,7 +14,7 @@ export type RimBindings = { caller?: Caller; clientAddress?: string };
 
 export type GateOptions = {
   /** Both or none: without them nobody is asked who they are. */
-  login?: { authenticator: Authenticator; challenges: Challenges };
+  login?: { authenticator: Logins; challenges: Challenges };
   permissions: Permissions;
   audit?: Audit;
 };

@@ -1,8 +1,8 @@
 // Docker's token protocol: a login, once, for tokens that allow exactly what they say.
 import { RegistryError } from '../errors.ts';
 import { ACCESS_TOKEN_SECONDS, type AccessTokens } from './access-tokens.ts';
-import type { Authenticator } from './authenticator.ts';
 import { type Action, type Caller, type Grant, isAnonymous, nameOf, type TokenBearer } from './caller.ts';
+import type { Logins } from './late-authenticator.ts';
 import type { Permissions } from './permissions.ts';
 import { parseScopes, type RequestedScopes } from './scopes.ts';
 
@@ -18,11 +18,11 @@ export type TokenAnswer = {
 };
 
 export class TokenService {
-  readonly #authenticator: Authenticator;
+  readonly #authenticator: Logins;
   readonly #permissions: Permissions;
   readonly #tokens: AccessTokens;
 
-  constructor(authenticator: Authenticator, permissions: Permissions, tokens: AccessTokens) {
+  constructor(authenticator: Logins, permissions: Permissions, tokens: AccessTokens) {
     this.#authenticator = authenticator;
     this.#permissions = permissions;
     this.#tokens = tokens;

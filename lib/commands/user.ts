@@ -2,7 +2,7 @@ import { readFile, rename, writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { hashPassword, isPassword, MAX_PASSWORD_BYTES, unmatchedHash } from '../auth/bcrypt.ts';
 import { isUserName, parseHtpasswd } from '../auth/htpasswd.ts';
-import { openSource } from '../auth/open.ts';
+import { openSource } from '../auth/open-authenticator.ts';
 import type { HtpasswdPlace } from '../config/auth.ts';
 import type { Config } from '../config/config.ts';
 import { readPassword } from './read-password.ts';

@@ -49,6 +49,10 @@ export type Config = {
   indexEndpoint: string | undefined;
   /** Sent as it is; a list gives one header line each. */
   registryEndpoints: string | string[] | undefined;
+  /** Origin under which clients reach the registry; without a final slash. */
+  publicUrl: string | undefined;
+  /** Origin of another process on the same storage, to which clients send layers; without a final slash. */
+  pushEndpoint: string | undefined;
   /** Path of a PEM file. */
   privilegedKey: string | undefined;
   secretKey: string | undefined;
@@ -86,6 +90,8 @@ export function readConfig(settings: Settings, file: string, flavor: string | un
     disableTokenAuth: settings.get('disable_token_auth'),
     indexEndpoint: settings.get('index_endpoint'),
     registryEndpoints: settings.get('registry_endpoints'),
+    publicUrl: settings.get('public_url'),
+    pushEndpoint: settings.get('push_endpoint'),
     privilegedKey: settings.get('privileged_key'),
     secretKey: settings.get('secret_key'),
     secretKeyPrevious: settings.get('secret_key_previous') ?? [],

@@ -94,6 +94,7 @@ export const USED_KEYS = {
   index_endpoint: optional(orOff(url)),
   registry_endpoints: optional(orOff(textOrList)),
   public_url: optional(orOff(url)),
+  push_endpoint: optional(orOff(url)),
   privileged_key: optional(orOff(text)),
   secret_key: secret(text),
   secret_key_previous: { ...optional(list), isSecret: true },

@@ -44,9 +44,9 @@ export class Blobs {
     return object.body;
   }
 
-  /** A URL under which storage itself serves the bytes; `undefined` where it cannot. No storage request. */
-  async presign(link: BlobLink): Promise<URL | undefined> {
-    return await this.#storage.presign?.('GET', link.key, {
+  /** A URL under which storage itself answers this method with the bytes, or their length; `undefined` where it cannot. No storage request. */
+  async presign(method: 'GET' | 'HEAD', link: BlobLink): Promise<URL | undefined> {
+    return await this.#storage.presign?.(method, link.key, {
       expiresSeconds: PRESIGNED_SECONDS,
       contentType: 'application/octet-stream',
     });

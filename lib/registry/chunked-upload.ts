@@ -5,7 +5,7 @@
 // have fresh names), so a session that is replayed spoils at most its own upload.
 
 import { createHash, randomUUID } from 'node:crypto';
-import { createSHA256, createSHA512, type IHasher } from 'hash-wasm';
+import type { IHasher } from 'hash-wasm';
 import { concatBytes, MiB } from '../bytes.ts';
 import { RegistryError } from '../errors.ts';
 import { layout } from '../layout.ts';
@@ -26,11 +26,15 @@ const MAX_PARTS = 10_000;
 
 const NO_PARTS = '';
 
-const CREATE_HASH: Record<DigestAlgorithm, () => Promise<IHasher>> = { sha256: createSHA256, sha512: createSHA512 };
+/** Loaded only where a blob comes in chunks. */
+async function createHasher(algorithm: DigestAlgorithm): Promise<IHasher> {
+  const { createSHA256, createSHA512 } = await import('hash-wasm');
+  return await (algorithm === 'sha256' ? createSHA256() : createSHA512());
+}
 
 /** The state of an upload of which nothing has come yet. */
 export async function emptyChunkedState(algorithm: DigestAlgorithm): Promise<ChunkedState> {
-  const hash = await CREATE_HASH[algorithm]();
+  const hash = await createHasher(algorithm);
   return { kind: 'chunked', sizeBytes: 0, algorithm, hashState: exportHash(hash.init()) };
 }
 
@@ -174,7 +178,7 @@ function exportHash(hash: IHasher): string {
 
 /** Node's own hash cannot be taken from one process to another; this one can, and is slower. */
 async function importHash({ algorithm, hashState }: ChunkedState): Promise<IHasher> {
-  const hash = await CREATE_HASH[algorithm]();
+  const hash = await createHasher(algorithm);
   try {
     return hash.load(Buffer.from(hashState, 'base64url'));
   } catch (cause) {

@@ -4,7 +4,7 @@ import { decodeText, encodeText } from '../bytes.ts';
 import { parseJson } from '../json.ts';
 import { layout } from '../layout.ts';
 import type { ImageId } from '../names.ts';
-import type { StorageDriver } from '../storage/driver.ts';
+import { AS_JSON, type StorageDriver } from '../storage/driver.ts';
 import type { TarSumVersion } from '../tar/tar-sum.ts';
 import { pythonJson } from './python-json.ts';
 
@@ -25,7 +25,7 @@ export async function readClaim(storage: StorageDriver, id: ImageId): Promise<st
 
 /** As docker-registry wrote them from 0.7 on. One storage request. */
 export async function writeChecksums(storage: StorageDriver, id: ImageId, checksums: string[]): Promise<void> {
-  await storage.put(layout.imageChecksum(id), encodeText(pythonJson(checksums)));
+  await storage.put(layout.imageChecksum(id), encodeText(pythonJson(checksums)), AS_JSON);
 }
 
 async function readText(storage: StorageDriver, id: ImageId): Promise<string | undefined> {

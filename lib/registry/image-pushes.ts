@@ -12,8 +12,7 @@ import { RegistryError } from '../errors.ts';
 import { KeyLocks } from '../key-locks.ts';
 import { layout } from '../layout.ts';
 import type { ImageId } from '../names.ts';
-import type { StorageDriver } from '../storage/driver.ts';
-import { tarSum } from '../tar/tar-sum.ts';
+import { AS_JSON, AS_TEXT, type StorageDriver } from '../storage/driver.ts';
 import { readChecksums, readClaim, tarSumVersionOf, writeChecksums } from './image-checksums.ts';
 import { noSuchParent, type ParsedImageJson } from './image-json.ts';
 import type { ImageLayers } from './image-layers.ts';
@@ -78,11 +77,11 @@ export class ImagePushes {
       this.#storage.delete(layout.imageDiff(id)),
       claim === undefined
         ? this.#storage.delete(layout.imageChecksum(id))
-        : this.#storage.put(layout.imageChecksum(id), encodeText(claim)),
+        : this.#storage.put(layout.imageChecksum(id), encodeText(claim), AS_TEXT),
     ]);
     await Promise.all([
-      this.#storage.put(layout.imageJson(id), bytes),
-      this.#storage.put(layout.imageAncestry(id), encodeText(pythonJson(ancestry))),
+      this.#storage.put(layout.imageJson(id), bytes, AS_JSON),
+      this.#storage.put(layout.imageAncestry(id), encodeText(pythonJson(ancestry)), AS_JSON),
     ]);
     await this.#mark(id);
     await this.#yieldToView(id);
@@ -96,7 +95,7 @@ export class ImagePushes {
   }
 
   async #mark(id: ImageId): Promise<void> {
-    await this.#storage.put(layout.imageInProgress(id), encodeText('true'));
+    await this.#storage.put(layout.imageInProgress(id), encodeText('true'), AS_TEXT);
   }
 
   async #ancestryOf(id: ImageId, parent: ImageId | undefined): Promise<ImageId[]> {
@@ -212,6 +211,7 @@ export class ImagePushes {
     const version = payload === undefined && plain !== undefined ? tarSumVersionOf(plain) : undefined;
     const object = version !== undefined && (await this.#storage.get(layout.imageLayer(id)));
     if (version === undefined || !object) return false;
+    const { tarSum } = await import('../tar/tar-sum.ts'); // only docker before 1.3 wants it
     try {
       return (await tarSum(json, object.body, version)) === plain;
     } catch (error) {

@@ -9,7 +9,7 @@ import { isJsonObject, type JsonObject, parseJson } from '../json.ts';
 import { KeyLocks } from '../key-locks.ts';
 import { layout } from '../layout.ts';
 import type { Digest, ImageId, RepositoryName } from '../names.ts';
-import type { StorageDriver } from '../storage/driver.ts';
+import { AS_JSON, type StorageDriver } from '../storage/driver.ts';
 import type { LayerFormat } from '../tar/layer-format.ts';
 import type { BlobLink } from './blob-link.ts';
 import type { Blobs } from './blobs.ts';
@@ -122,13 +122,11 @@ export class ImageViews {
     const json = encodeText(image.json);
     await this.#layers.keep(id, layer);
     if (this.#copiesLayers) await this.#copyLayer(id, json, layer);
-    await this.#storage.put(layout.imageAncestry(id), encodeText(pythonJson(ancestry)));
-    await this.#storage.put(layout.imageJson(id), json);
+    await this.#storage.put(layout.imageAncestry(id), encodeText(pythonJson(ancestry)), AS_JSON);
+    await this.#storage.put(layout.imageJson(id), json, AS_JSON);
     // Whoever began to push an image under this id must not hide it. What they stored is no longer looked at.
     await this.#storage.delete(layout.imageInProgress(id));
-    await this.#storage.put(layout.imageView(id), encodeText(JSON.stringify({ manifest })), {
-      contentType: 'application/json',
-    });
+    await this.#storage.put(layout.imageView(id), encodeText(JSON.stringify({ manifest })), AS_JSON);
   }
 
   /** v1 clients cannot read zstd: they get the same tar as gzip, made once and kept. */

@@ -8,7 +8,6 @@ import { parseJson } from '../json.ts';
 import { type Key, layout } from '../layout.ts';
 import { type ImageId, isImageId } from '../names.ts';
 import type { ByteRange, StorageDriver } from '../storage/driver.ts';
-import { listFiles } from '../tar/layer-files.ts';
 import { PRESIGNED_SECONDS } from './blobs.ts';
 import { readChecksums } from './image-checksums.ts';
 import type { ImageLayers } from './image-layers.ts';
@@ -118,6 +117,7 @@ export class Images {
     if (stored) return stored.bytes;
     const object = await this.#storage.get(layer.key);
     if (!object) throw imageUnknown();
+    const { listFiles } = await import('../tar/layer-files.ts'); // hardly anybody asks
     const files = encodeText(pythonJson(await listFiles(object.body)));
     await this.#storage.put(layout.imageFiles(id), files);
     return files;

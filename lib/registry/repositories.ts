@@ -3,7 +3,7 @@ import { mapConcurrently } from '../concurrency.ts';
 import { RegistryError } from '../errors.ts';
 import { type KeyPrefix, layout } from '../layout.ts';
 import type { ImageId, RepositoryName, Tag } from '../names.ts';
-import type { StorageDriver } from '../storage/driver.ts';
+import { AS_JSON, type StorageDriver } from '../storage/driver.ts';
 import type { ImageOwners } from './image-owners.ts';
 import type { Images } from './images.ts';
 import { pythonJson } from './python-json.ts';
@@ -84,7 +84,7 @@ export class Repositories {
 
   /** Keeps which images the index named for this repository, as docker-registry did. One storage request. */
   async keepImagesList(repository: RepositoryName, images: ImageId[]): Promise<void> {
-    await this.#storage.put(layout.repositoryImagesList(repository), encodeText(pythonJson(images)));
+    await this.#storage.put(layout.repositoryImagesList(repository), encodeText(pythonJson(images)), AS_JSON);
   }
 
   /**

@@ -3,15 +3,19 @@
 // Bytes whose digest is known before they are stored lie under that digest (`oci/blobs/`); others under a fresh uuid
 // (`oci/data/`), with a marker that says which digest they turned out to have. Neither is ever written twice.
 import { createHash, randomUUID } from 'node:crypto';
-import { concatBytes, MiB } from '../bytes.ts';
+import { concatBytes, KiB, MiB } from '../bytes.ts';
 import { RegistryError } from '../errors.ts';
+import { parseJson } from '../json.ts';
 import { type Key, lastPartOf, layout } from '../layout.ts';
 import { algorithmOf, type Digest, type DigestAlgorithm } from '../names.ts';
-import type { StorageDriver } from '../storage/driver.ts';
+import { AS_JSON, type StorageDriver } from '../storage/driver.ts';
 import type { BlobLink } from './blob-link.ts';
 
 /** Bodies up to this size are held in memory, so that their digest is known before they are stored. */
 const SMALL_BYTES = 4 * MiB;
+
+/** Larger JSON is not looked into to see that it is some. */
+const MAX_SHOWN_BYTES = 64 * KiB;
 
 /**
  * Bytes that lie in storage and have this digest. Those that are not new may have lain there for long without a link, and
@@ -75,9 +79,15 @@ export async function storeSmallBlob(
   const key = layout.blob(digest);
   const etag = await storage.put(key, bytes, {
     ifAbsent: true,
+    ...(looksLikeJson(bytes) && AS_JSON),
     ...(algorithmOf(digest) === 'sha256' && { sha256: digest.slice('sha256:'.length) }),
   });
   return { digest, sizeBytes: bytes.length, key, isNew: etag !== undefined };
+}
+
+/** The config of an image, mostly. Who pulls a blob gets it as bytes whatever its type: this is for who looks into the bucket. */
+function looksLikeJson(bytes: Uint8Array): boolean {
+  return bytes.length <= MAX_SHOWN_BYTES && bytes[0] === 0x7b && parseJson(bytes) !== undefined;
 }
 
 /**

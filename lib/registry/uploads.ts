@@ -5,7 +5,6 @@ import { algorithmOf, type Digest, type DigestAlgorithm, type RepositoryName } f
 import { type ByteRange, type StorageDriver, StorageUnavailableError } from '../storage/driver.ts';
 import type { BlobLink } from './blob-link.ts';
 import type { Blobs } from './blobs.ts';
-import { appendChunk, discardChunks, emptyChunkedState, finishChunks } from './chunked-upload.ts';
 import { checkDigest, rehashBlob, type StoredBlob, settleBlob, storeBlob } from './stored-blobs.ts';
 import { sizeOf, type UploadSession } from './upload-session.ts';
 
@@ -64,6 +63,7 @@ export class Uploads {
     }
     if (state.kind === 'stored') throw outOfOrder(session);
     checkOrder(session, body);
+    const { appendChunk, emptyChunkedState } = await chunkedUploads();
     const chunked = state.kind === 'chunked' ? state : await emptyChunkedState(state.algorithm);
     return { ...session, state: await appendChunk(this.#storage, session.uuid, chunked, exactly(body)) };
   }
@@ -108,7 +108,7 @@ export class Uploads {
         return await this.#checkStored({ ...state, isNew: layout.isData(state.key) }, digest);
       case 'chunked':
         checkOrder(session, body);
-        return await finishChunks(this.#storage, session.uuid, state, exactly(body), digest);
+        return await (await chunkedUploads()).finishChunks(this.#storage, session.uuid, state, exactly(body), digest);
     }
   }
 
@@ -120,9 +120,12 @@ export class Uploads {
 
   /** Ends an upload without a blob. */
   async cancel(session: UploadSession): Promise<void> {
-    if (session.state.kind === 'chunked') await discardChunks(this.#storage, session.state);
+    if (session.state.kind === 'chunked') await (await chunkedUploads()).discardChunks(this.#storage, session.state);
   }
 }
+
+/** Loaded only where a blob comes in chunks: few clients send any. */
+const chunkedUploads = () => import('./chunked-upload.ts');
 
 function checkOrder(session: UploadSession, { range, sizeBytes }: UploadBody): void {
   if (!range) return;

@@ -24,6 +24,10 @@ export type PutOptions = {
   sha256?: string;
 };
 
+/** What the console of S3 shows in the browser, instead of saving it as a file. */
+export const AS_JSON = { contentType: 'application/json' } as const;
+export const AS_TEXT = { contentType: 'text/plain' } as const;
+
 export type PutStreamOptions = Omit<PutOptions, 'sha256'> & { signal?: AbortSignal };
 
 export type MultipartUpload = { key: Key; uploadId: string };

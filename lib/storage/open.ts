@@ -1,14 +1,16 @@
 import type { StorageConfig } from '../config/config.ts';
 import type { StorageDriver } from './driver.ts';
-import { FilesDriver } from './files.ts';
 
 /**
  * Opens what the configuration names.
  * @throws Error that says what is wrong with the directory or bucket
  */
 export async function openStorage(config: StorageConfig): Promise<StorageDriver> {
-  if (config.driver === 'local') return await FilesDriver.open(config.path);
-  // Loaded only where it is used: a registry on disk starts without the AWS SDK.
+  // Each is loaded only where it is used: a registry on disk starts without the AWS SDK.
+  if (config.driver === 'local') {
+    const { FilesDriver } = await import('./files.ts');
+    return await FilesDriver.open(config.path);
+  }
   const { S3Driver } = await import('./s3.ts');
   const driver = new S3Driver(config.options);
   await driver.verifyBucket();

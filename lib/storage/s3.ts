@@ -51,7 +51,6 @@ import {
   wasRetried,
 } from './s3-errors.ts';
 import { PlainReads } from './s3-plain-reads.ts';
-import { SentUpload, uploadStream } from './s3-upload.ts';
 import { SharedReads } from './shared-reads.ts';
 
 /** The most that one CopyObject takes. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html */
@@ -180,6 +179,7 @@ export class S3Driver implements StorageDriver {
     options: PutStreamOptions = {},
   ): Promise<ETag | undefined> {
     const { signal } = options;
+    const { SentUpload, uploadStream } = await import('./s3-upload.ts'); // a registry that only reads starts without it
     const watched = watchBody(body, signal);
     const sent = new SentUpload();
     try {

@@ -1,5 +1,6 @@
 import type { Gate } from '../auth/gate.ts';
 import type { V1Tokens } from '../auth/v1-tokens.ts';
+import type { FrontSettings } from '../front.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Allow } from './access.ts';
 
@@ -18,6 +19,7 @@ export type V1Options = {
   isMirror: boolean;
   /** Whether clients fetch layers from storage itself, where storage has URLs. */
   storageRedirect: boolean;
+  front: FrontSettings;
   /** Where nginx, in front of us, finds the files of storage; it then sends layers itself. */
   nginxRedirect?: string;
   /** Whether storage answers. */

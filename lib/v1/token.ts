@@ -3,6 +3,7 @@ import type { Context } from 'hono';
 import { type Action, isAnonymous, nameOf } from '../auth/caller.ts';
 import { callerOf, type Gate } from '../auth/gate.ts';
 import type { V1TokenAccess, V1Tokens } from '../auth/v1-tokens.ts';
+import { type FrontSettings, pushEndpointFor } from '../front.ts';
 import type { RepositoryName } from '../names.ts';
 import type { V1Options } from './options.ts';
 
@@ -11,13 +12,13 @@ const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789';
 /** What every answer of an index carries: where the images are, and a token for them, which docker wants to see. */
 export function tokenHeaders(
   c: Context,
-  { registryEndpoints, gate, tokens }: V1Options,
+  { registryEndpoints, gate, tokens, front }: V1Options,
   repository: RepositoryName,
   access: V1TokenAccess,
 ): Record<string, string | string[]> {
   const token = tokens ? signed(c, gate, tokens, repository, access) : unsigned(repository, access);
   return {
-    'X-Docker-Endpoints': registryEndpoints ?? c.req.header('Host') ?? new URL(c.req.url).host,
+    'X-Docker-Endpoints': registryEndpoints ?? endpointOf(c, front, access),
     'X-Docker-Token': token,
     'WWW-Authenticate': token,
   };
@@ -40,4 +41,11 @@ function signed(c: Context, gate: Gate, tokens: V1Tokens, repository: Repository
 function unsigned(repository: RepositoryName, access: V1TokenAccess): string {
   const signature = Array.from({ length: 16 }, () => LETTERS[randomInt(LETTERS.length)]).join('');
   return `Token signature=${signature},repository="${encodeURI(repository)}",access=${access}`;
+}
+
+/** A v1 client sends all of a push to the endpoint that it is told when it begins, and reads all of a pull from it. */
+function endpointOf(c: Context, front: FrontSettings, access: V1TokenAccess): string {
+  const elsewhere = (access === 'write' ? pushEndpointFor(c, front) : undefined) ?? front.publicUrl;
+  if (elsewhere) return new URL(elsewhere).host;
+  return c.req.header('Host') ?? new URL(c.req.url).host;
 }

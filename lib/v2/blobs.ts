@@ -8,7 +8,12 @@ import type { V2Options } from './options.ts';
 const NAMED_BY_CONTENT = 'max-age=31536000, immutable';
 
 /** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-blobs */
-export const blobRoutes = ({ registry: { blobs }, gate, storageRedirect }: V2Options) =>
+export const blobRoutes = ({
+  registry: { blobs },
+  gate,
+  storageRedirect,
+  front: { keepsHeadLength = true },
+}: V2Options) =>
   new Hono()
     .get('/:name{.+}/blobs/:digest{[^/]+}', gate.allow('pull'), async (c) => {
       const repository = parseRepositoryName(c.req.param('name'));
@@ -20,10 +25,12 @@ export const blobRoutes = ({ registry: { blobs }, gate, storageRedirect }: V2Opt
       if (isKnown(c, etag)) return c.body(null, 304);
       c.header('Content-Type', 'application/octet-stream');
       c.header('Accept-Ranges', 'bytes');
-      if (c.req.method === 'HEAD') return c.body(null, 200, { 'Content-Length': String(link.sizeBytes) });
-
-      const url = storageRedirect ? await blobs.presign(link) : undefined;
+      const method = c.req.method === 'HEAD' ? 'HEAD' : 'GET';
+      const redirects = storageRedirect && (method === 'GET' || !keepsHeadLength);
+      const url = redirects ? await blobs.presign(method, link) : undefined;
       if (url) return c.body(null, 307, { Location: url.href, 'Cache-Control': 'no-store' });
+
+      if (method === 'HEAD') return c.body(null, 200, { 'Content-Length': String(link.sizeBytes) });
 
       c.header('Cache-Control', NAMED_BY_CONTENT);
       const range = parseRange(c.req.header('Range'), link.sizeBytes);

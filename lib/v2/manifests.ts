@@ -1,7 +1,8 @@
 import { type Context, Hono } from 'hono';
 import { MiB, readAtMost } from '../bytes.ts';
 import { RegistryError } from '../errors.ts';
-import { bodyOf, isKnown, originOf } from '../http.ts';
+import { registryUrlOf } from '../front.ts';
+import { bodyOf, isKnown } from '../http.ts';
 import { parseReference, parseRepositoryName, parseTag, type Tag } from '../names.ts';
 import type { V2Options } from './options.ts';
 
@@ -15,14 +16,16 @@ const MAX_TAGS = 100;
 const PATH = '/:name{.+(?=/manifests/[^/]+$)}/manifests/:reference{[^/]+}';
 
 /** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests */
-export const manifestRoutes = ({ registry: { manifests }, gate }: V2Options) =>
+export const manifestRoutes = ({ registry: { manifests }, gate, front }: V2Options) =>
   new Hono()
     .get(PATH, gate.allow('pull'), async (c) => {
       const repository = parseRepositoryName(c.req.param('name'));
       const reference = parseReference(c.req.param('reference'));
       const { digest, mediaType, bytes } = await manifests.get(repository, reference);
       const etag = `"${digest}"`;
-      c.header('Docker-Content-Digest', digest);
+      // A HEAD that tells the digest, but not the length, makes Docker fail; without both it goes on with GET.
+      const isWhole = c.req.method !== 'HEAD' || front.keepsHeadLength !== false;
+      if (isWhole) c.header('Docker-Content-Digest', digest);
       c.header('ETag', etag);
       // What a tag names may change; what a digest names may at most be deleted.
       c.header('Cache-Control', 'no-cache');
@@ -46,7 +49,7 @@ export const manifestRoutes = ({ registry: { manifests }, gate }: V2Options) =>
       for (const tag of tags) c.header('OCI-Tag', tag, { append: true });
       if (subject) c.header('OCI-Subject', subject);
       return c.body(null, 201, {
-        Location: `${originOf(c)}/v2/${name}/manifests/${digest}`,
+        Location: `${registryUrlOf(c, front)}/v2/${name}/manifests/${digest}`,
         'Docker-Content-Digest': digest,
       });
     })

@@ -1,5 +1,6 @@
 import type { Gate } from '../auth/gate.ts';
 import type { TokenService } from '../auth/token-service.ts';
+import type { FrontSettings } from '../front.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { SessionSigner } from '../registry/upload-session.ts';
 
@@ -13,4 +14,5 @@ export type V2Options = {
   tokenService?: TokenService;
   /** Whether clients fetch blobs from storage itself, where storage has URLs. */
   storageRedirect: boolean;
+  front: FrontSettings;
 };

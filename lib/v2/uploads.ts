@@ -3,7 +3,8 @@ import { createMiddleware } from 'hono/factory';
 import { nameOf } from '../auth/caller.ts';
 import { callerOf } from '../auth/gate.ts';
 import { RegistryError } from '../errors.ts';
-import { bodyOf, contentLengthOf, originOf } from '../http.ts';
+import { pushEndpointFor, registryUrlOf } from '../front.ts';
+import { bodyOf, contentLengthOf } from '../http.ts';
 import { type Digest, parseDigest, parseDigestAlgorithm, parseRepositoryName, type RepositoryName } from '../names.ts';
 import { parseContentRange } from '../range.ts';
 import type { UploadSession } from '../registry/upload-session.ts';
@@ -18,15 +19,18 @@ type SessionEnv = { Variables: { session: UploadSession } };
 const SESSION_PATH = '/:name{.+}/blobs/uploads/:uuid{[^/]+}';
 
 /** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-blobs */
-export const uploadRoutes = ({ registry: { blobs, uploads }, signer, gate }: V2Options) => {
+export const uploadRoutes = ({ registry: { blobs, uploads }, signer, gate, front }: V2Options) => {
   const sessionOf = (c: Context<SessionEnv, typeof SESSION_PATH>): UploadSession =>
     signer.verify(c.req.query(STATE) ?? '', parseRepositoryName(c.req.param('name')), c.req.param('uuid'));
 
-  /** Where the upload goes on. `Range` and `Location` are all that a client needs to know of it. */
-  const goOn = (c: Context, name: string, session: UploadSession, status: 202 | 204) => {
+  /**
+   * Where the upload goes on: on this host, or on the one with this origin. `Range` and `Location` are all that a client
+   * needs to know of it.
+   */
+  const goOn = (c: Context, name: string, session: UploadSession, status: 202 | 204, origin = '') => {
     const path = `/v2/${name}/blobs/uploads/${session.uuid}`;
     return c.body(null, status, {
-      Location: `${path}?${STATE}=${signer.sign(session)}`,
+      Location: `${origin}${path}?${STATE}=${signer.sign(session)}`,
       Range: receivedRange(session),
       'Docker-Upload-UUID': session.uuid,
     });
@@ -56,14 +60,15 @@ export const uploadRoutes = ({ registry: { blobs, uploads }, signer, gate }: V2O
     .post('/:name{.+}/blobs/uploads/', gate.allow('push'), gate.limitUploads(), async (c) => {
       const name = c.req.param('name');
       const repository = parseRepositoryName(name);
+      const registryUrl = registryUrlOf(c, front);
       const { mount, from, digest, 'digest-algorithm': algorithm = 'sha256' } = c.req.query();
       if (mount !== undefined) {
         const mounted = parseDigest(mount);
-        if (await tryMount(c, mounted, from, repository)) return created(c, originOf(c), name, mounted);
+        if (await tryMount(c, mounted, from, repository)) return created(c, registryUrl, name, mounted);
       }
-      const started = uploads.start(repository, originOf(c), parseDigestAlgorithm(algorithm));
+      const started = uploads.start(repository, registryUrl, parseDigestAlgorithm(algorithm));
       const session = gate.asksWho ? { ...started, startedBy: nameOf(callerOf(c)) } : started;
-      if (digest === undefined) return goOn(c, name, session, 202);
+      if (digest === undefined) return goOn(c, name, session, 202, pushEndpointFor(c, front));
       const expected = parseDigest(digest);
       await uploads.commit(session, expected, uploadBody(c));
       return created(c, session.registryUrl, name, expected);

@@ -44,8 +44,8 @@ export async function openTestAuth({
   await writeFile(htpasswd, (await Promise.all(lines)).join(''));
   const { config } = loadKeys({
     auth: { htpasswd, realm: 'Ours', ...auth },
+    ...(publicUrl && { public_url: publicUrl }),
     ...(access && { access }),
-    ...(publicUrl && { public_url: JSON.stringify(publicUrl) }),
   });
   if (!config.auth) throw new Error('there is no auth in the configuration');
   const audited: AuditEntry[] = [];

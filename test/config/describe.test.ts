@@ -28,6 +28,8 @@ test('the configuration in effect is YAML, with where each value came from', () 
     disable_token_auth: false,
     index_endpoint: null,
     registry_endpoints: null,
+    public_url: null,
+    push_endpoint: null,
     privileged_key: null,
     secret_key: null,
     secret_key_previous: null,

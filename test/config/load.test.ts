@@ -326,6 +326,8 @@ describe('57: each key has one type', () => {
       disableTokenAuth: false,
       indexEndpoint: undefined,
       registryEndpoints: undefined,
+      publicUrl: undefined,
+      pushEndpoint: undefined,
       privilegedKey: undefined,
       secretKey: undefined,
       secretKeyPrevious: [],

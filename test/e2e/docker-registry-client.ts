@@ -17,8 +17,13 @@ interface Client {
 }
 
 /** Pulls over v1 as a client does that nobody here wrote: the chain, base first. The JSON is as it was parsed. */
-export async function pullByDockerRegistryClient(host: string, repository: string, tag: string) {
-  const client = createClient({ name: `${host}/${repository}`, scheme: 'http' });
+export async function pullByDockerRegistryClient(
+  host: string,
+  repository: string,
+  tag: string,
+  login: { username?: string; password?: string } = {},
+) {
+  const client = createClient({ name: `${host}/${repository}`, scheme: 'http', ...login });
   try {
     const imgId = await promised<string>((callback) => client.getImgId({ tag }, callback));
     const ancestry = await promised<string[]>((callback) => client.getImgAncestry({ imgId }, callback));
@@ -34,7 +39,7 @@ export async function pullByDockerRegistryClient(host: string, repository: strin
   }
 }
 
-function createClient(options: { name: string; scheme: string }): Client {
+function createClient(options: { name: string; scheme: string; username?: string; password?: string }): Client {
   const requireTool = createRequire(join(toolsDirectory, 'docker-registry-client/'));
   try {
     return requireTool('docker-registry-client').createClientV1(options);

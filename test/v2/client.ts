@@ -16,7 +16,7 @@ export class V2Client {
       method,
       redirect: 'manual',
       ...init,
-      headers: { ...this.#headers, ...(init.headers as Record<string, string> | undefined) },
+      headers: { ...this.#headers, ...Object.fromEntries(new Headers(init.headers)) },
       ...(init.body instanceof ReadableStream && { duplex: 'half' }),
     });
   }

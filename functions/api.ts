@@ -1,0 +1,42 @@
+// v1 and v2, behind API Gateway, whose authorizer says who sends a request. Opened once for each instance.
+import type { APIGatewayProxyEvent, APIGatewayProxyResult } from 'aws-lambda';
+import type { Caller } from '../lib/auth/caller.ts';
+import type { RimBindings } from '../lib/auth/gate.ts';
+import { KiB } from '../lib/bytes.ts';
+import { openApp } from '../lib/open-app.ts';
+import { openRegistry } from '../lib/open-registry.ts';
+import { readConfiguration } from './configuration.ts';
+import { requestOf } from './gateway/request.ts';
+import { resultOf } from './gateway/result.ts';
+import { version } from './version.ts';
+
+/**
+ * Lambda takes events of 6,291,556 bytes, in which a body is base64 beside its headers: 4.4 MiB fit in any case.
+ * https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+ */
+const MAX_BODY_BYTES = 4505 * KiB;
+
+const { config, log } = await readConfiguration();
+const opened = await openRegistry(config, { log });
+const app = await openApp({ ...config, storageRedirect: true }, opened, {
+  log,
+  version,
+  isToldCallers: true,
+  front: {
+    maxBodyBytes: MAX_BODY_BYTES,
+    // The one switch for what API Gateway makes of lengths: see docs/deploy.md.
+    keepsHeadLength: false,
+  },
+});
+
+export const handler = async (event: APIGatewayProxyEvent): Promise<APIGatewayProxyResult> => {
+  const caller = callerOf(event);
+  const rim: RimBindings = { ...(caller && { caller }), clientAddress: event.requestContext.identity.sourceIp };
+  return await resultOf(await app.fetch(requestOf(event), rim));
+};
+
+/** What `authorizer.ts` has found out: a context holds text only. */
+function callerOf({ requestContext: { authorizer } }: APIGatewayProxyEvent): Caller | undefined {
+  const caller: unknown = authorizer?.caller;
+  return typeof caller === 'string' ? (JSON.parse(caller) as Caller) : undefined;
+}

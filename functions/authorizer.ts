@@ -1,0 +1,64 @@
+// Who sends a request. What they may do is decided where it is done; here everybody who may log in may pass.
+import type { APIGatewayAuthorizerResult, APIGatewayRequestAuthorizerEvent } from 'aws-lambda';
+import { nameOf } from '../lib/auth/caller.ts';
+import { TOKEN_PATH } from '../lib/auth/challenges.ts';
+import { Keys } from '../lib/auth/keys.ts';
+import { openAuthenticator } from '../lib/auth/open-authenticator.ts';
+import { RegistryError } from '../lib/errors.ts';
+import { openStorage } from '../lib/storage/open.ts';
+import { readConfiguration } from './configuration.ts';
+
+const { config, log } = await readConfiguration();
+const { auth, secretKey, secretKeyPrevious, storage } = config;
+if (!auth) throw new Error('the configuration has no auth: set AUTH, or add the key to config.yml');
+if (!secretKey) throw new Error('secret_key is not set: no token could be read');
+/** Whether requests without a login may come through to where the access rules decide. */
+const allowsAnonymous = process.env.ANONYMOUS_PULL === 'true';
+const authenticator = await openAuthenticator(auth, {
+  storage,
+  driver: await openStorage(storage),
+  keys: new Keys(secretKey, secretKeyPrevious),
+  log,
+});
+
+export const handler = async (event: APIGatewayRequestAuthorizerEvent): Promise<APIGatewayAuthorizerResult> => {
+  const { sourceIp } = event.requestContext.identity;
+  const caller = await authenticator.authenticate(authorizationOf(event), sourceIp).catch((error: unknown) => {
+    if (error instanceof RegistryError && error.code === 'UNAUTHORIZED') throw unauthorized();
+    throw error; // too many logins: the gateway says that it cannot tell now, see AUTHORIZER_FAILURE in template.yaml
+  });
+  // A token that was given to nobody in particular is one.
+  if (caller.kind === 'anonymous' && !(allowsAnonymous && needsNoToken(event))) throw unauthorized();
+  return {
+    principalId: nameOf(caller),
+    // The gateway keeps the answer for this Authorization whatever is asked for next, so it must allow all of it. Never the
+    // ARN of the method itself: a long name would make it longer than a policy may be.
+    policyDocument: {
+      Version: '2012-10-17',
+      Statement: [{ Action: 'execute-api:Invoke', Effect: 'Allow', Resource: apiOf(event.methodArn) }],
+    },
+    context: { caller: JSON.stringify(caller) },
+  };
+};
+
+/**
+ * With anonymous pull a v2 client without a token is told where to get one, and asks there without one. v1 knows none of
+ * that.
+ */
+function needsNoToken({ requestContext: { path } }: APIGatewayRequestAuthorizerEvent): boolean {
+  return path === TOKEN_PATH || path.startsWith('/v1/');
+}
+
+/** The gateway answers this very word, and no other, with 401. */
+function unauthorized(): Error {
+  return new Error('Unauthorized');
+}
+
+function authorizationOf({ headers }: APIGatewayRequestAuthorizerEvent): string | undefined {
+  return Object.entries(headers ?? {}).find(([name]) => name.toLowerCase() === 'authorization')?.[1];
+}
+
+/** `arn:aws:execute-api:eu-west-1:123456789012:abc123/v2/GET/…` to `arn:aws:execute-api:eu-west-1:123456789012:abc123/*`. */
+function apiOf(methodArn: string): string {
+  return `${methodArn.slice(0, methodArn.indexOf('/'))}/*`;
+}

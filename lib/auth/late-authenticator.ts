@@ -1,0 +1,44 @@
+import type { Authenticator } from './authenticator.ts';
+import type { Caller } from './caller.ts';
+
+/** What the rest of `auth` asks of an `Authenticator`. */
+export type Logins = Pick<Authenticator, 'authenticate' | 'login' | 'passwordMarkOf' | 'userByMark'>;
+
+/**
+ * Is opened by whoever asks first. For processes that are told who sends a request, and hardly ever have to find out: users
+ * are not read before that.
+ */
+export class LateAuthenticator implements Logins {
+  readonly #open: () => Promise<Logins>;
+  #opened: Promise<Logins> | undefined;
+
+  constructor(open: () => Promise<Logins>) {
+    this.#open = open;
+  }
+
+  async authenticate(authorization: string | undefined, address?: string): Promise<Caller> {
+    return await (await this.#logins()).authenticate(authorization, address);
+  }
+
+  async login(name: string, password: string, address?: string): Promise<Caller> {
+    return await (await this.#logins()).login(name, password, address);
+  }
+
+  async passwordMarkOf(name: string): Promise<string | undefined> {
+    return await (await this.#logins()).passwordMarkOf(name);
+  }
+
+  async userByMark(name: string, mark: string): Promise<Caller | undefined> {
+    return await (await this.#logins()).userByMark(name, mark);
+  }
+
+  async #logins(): Promise<Logins> {
+    this.#opened ??= this.#open();
+    try {
+      return await this.#opened;
+    } catch (error) {
+      this.#opened = undefined; // the next one tries again
+      throw error;
+    }
+  }
+}

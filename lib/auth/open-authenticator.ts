@@ -1,0 +1,71 @@
+import type { AuthConfig } from '../config/auth.ts';
+import type { StorageConfig } from '../config/config.ts';
+import type { Log } from '../log.ts';
+import type { StorageDriver } from '../storage/driver.ts';
+import { AccessTokens } from './access-tokens.ts';
+import { Authenticator } from './authenticator.ts';
+import type { Keys } from './keys.ts';
+import type { OidcLogins } from './oidc-logins.ts';
+import { PasswordLogins } from './password-logins.ts';
+import { Robots } from './robots.ts';
+import { FileSource, type TextSource } from './text-source.ts';
+import { Users } from './users.ts';
+import { V1Tokens } from './v1-tokens.ts';
+
+export type OpenAuthenticatorOptions = {
+  storage: StorageConfig;
+  /** Where robots are kept. */
+  driver: StorageDriver;
+  keys: Keys;
+  log: Log;
+};
+
+/**
+ * Reads who there is, for one process.
+ * @throws Error if the users cannot be read
+ */
+export async function openAuthenticator(config: AuthConfig, options: OpenAuthenticatorOptions): Promise<Authenticator> {
+  const passwords = await openPasswords(config, options);
+  const oidc = await openOidc(config, options);
+  return new Authenticator({
+    groups: config.groups,
+    v1Tokens: new V1Tokens(options.keys),
+    accessTokens: new AccessTokens(options.keys),
+    robots: new Robots(options.driver),
+    ...(passwords && { passwords }),
+    ...(oidc && { oidc }),
+  });
+}
+
+/** Loaded only where it is used. */
+async function openOidc({ oidc }: AuthConfig, { log }: OpenAuthenticatorOptions): Promise<OidcLogins | undefined> {
+  if (oidc.length === 0) return undefined;
+  const { OidcLogins } = await import('./oidc-logins.ts');
+  return new OidcLogins(oidc, log);
+}
+
+async function openPasswords(
+  { htpasswd }: AuthConfig,
+  { storage, log }: OpenAuthenticatorOptions,
+): Promise<PasswordLogins | undefined> {
+  return htpasswd && new PasswordLogins(await Users.open(await openSource(htpasswd, storage), log));
+}
+
+/** AWS's SDK is loaded only where it is used. */
+export async function openSource(
+  place: NonNullable<AuthConfig['htpasswd']>,
+  storage: StorageConfig,
+): Promise<TextSource> {
+  switch (place.kind) {
+    case 'file':
+      return new FileSource(place.path);
+    case 'secret': {
+      const { SecretSource } = await import('./secret-source.ts');
+      return new SecretSource(place.arn);
+    }
+    case 'object': {
+      const { ObjectSource } = await import('./object-source.ts');
+      return new ObjectSource(place.bucket, place.key, storage.driver === 's3' ? storage.options : undefined);
+    }
+  }
+}

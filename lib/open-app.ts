@@ -1,0 +1,103 @@
+// From a configuration to the app that answers for a registry, whatever server or gateway hands it requests.
+import { type KeyObject, randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import type { Hono, MiddlewareHandler } from 'hono';
+import { createApp } from './app.ts';
+import { Keys } from './auth/keys.ts';
+import { openAuth } from './auth/open.ts';
+import type { Config } from './config/config.ts';
+import type { FrontSettings } from './front.ts';
+import type { JsonValue } from './json.ts';
+import { layout } from './layout.ts';
+import type { Log } from './log.ts';
+import type { OpenRegistry } from './open-registry.ts';
+import { SessionSigner } from './registry/upload-session.ts';
+import type { StorageDriver } from './storage/driver.ts';
+import type { AuthenticationOptions } from './v1/authentication.ts';
+import { parsePrivilegedKey } from './v1/signature.ts';
+
+/** How long `readyz` waits for storage. */
+const READY_MS = 2000;
+
+export type OpenAppOptions = {
+  log: Log;
+  version: string;
+  /** Runs around every request. */
+  around?: MiddlewareHandler;
+  /** True from when the process no longer wants requests. */
+  isStopping?: () => boolean;
+  /** Whether whoever hands on requests says who sends them, so that users need not be read before somebody logs in here. */
+  isToldCallers?: boolean;
+  /** What the configuration cannot know of the platform. */
+  front?: FrontSettings;
+};
+
+/** @throws Error if a file or the users that the configuration names cannot be read */
+export async function openApp(
+  config: Config,
+  { registry, storage, isReadOnly }: OpenRegistry,
+  { log, version, around, isStopping = () => false, isToldCallers = false, front }: OpenAppOptions,
+): Promise<Hono> {
+  if (config.mirroring) log.warning('mirroring.source is set, but has no effect in this version');
+  if (!config.secretKey && config.storage.driver === 's3') {
+    log.warning('secret_key is not set: uploads and tokens are valid in this process only, and not after a restart');
+  }
+  const secret = config.secretKey ?? randomBytes(32).toString('hex');
+  const auth = await openAuth(config.auth, {
+    storage: config.storage,
+    driver: storage,
+    keys: new Keys(secret, config.secretKeyPrevious),
+    log,
+    audit: (entry) => log.audit(entry),
+    opensLate: isToldCallers,
+  });
+  return createApp({
+    registry,
+    signer: new SessionSigner(secret, config.secretKeyPrevious),
+    auth,
+    log,
+    ...(around && { around }),
+    isReady: async () => !isStopping() && (await answers(storage)),
+    settings: {
+      isReadOnly,
+      isStandalone: config.standalone,
+      isMirror: config.mirroring !== undefined,
+      hasSearch: config.searchBackend !== undefined,
+      storageRedirect: config.storageRedirect,
+      issue: (config.issue ?? true) as JsonValue,
+      front: {
+        ...(config.publicUrl && { publicUrl: config.publicUrl }),
+        ...(config.pushEndpoint && { pushEndpoint: config.pushEndpoint }),
+        ...front,
+      },
+      ...(!config.standalone && !config.disableTokenAuth && { authentication: await authenticationOf(config) }),
+      ...(config.nginxXAccelRedirect && { nginxRedirect: config.nginxXAccelRedirect }),
+      ...(config.cors && { cors: config.cors }),
+      ...(config.registryEndpoints && { registryEndpoints: config.registryEndpoints }),
+      ...(config.debug && { debug: { version, flavor: config.flavor ?? '' } }),
+    },
+  });
+}
+
+async function authenticationOf({ indexEndpoint, privilegedKey: path }: Config): Promise<AuthenticationOptions> {
+  return {
+    ...(indexEndpoint && { indexEndpoint }),
+    ...(path && { privilegedKey: await readPrivilegedKey(path) }),
+  };
+}
+
+async function readPrivilegedKey(path: string): Promise<KeyObject> {
+  try {
+    return parsePrivilegedKey(await readFile(path, 'utf8'));
+  } catch (cause) {
+    throw new Error(`privileged_key ${path} must be an RSA public key in PEM`, { cause });
+  }
+}
+
+async function answers(storage: StorageDriver): Promise<boolean> {
+  const head = storage.head(layout.layoutVersion()).then(
+    () => true,
+    () => false,
+  );
+  return await Promise.race([head, new Promise<false>((resolve) => setTimeout(resolve, READY_MS, false).unref())]);
+}

@@ -1,0 +1,98 @@
+// The same pushes to the stack behind API Gateway and to the Node server leave the same objects.
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { hashPassword } from '../../lib/auth/bcrypt.ts';
+import type { KeyPrefix } from '../../lib/layout.ts';
+import type { StorageDriver } from '../../lib/storage/driver.ts';
+import { S3Driver } from '../../lib/storage/s3.ts';
+import { BASIC, type Deployment, deploy, PASSWORD, USER } from '../gateway/deployment.ts';
+import { TOP_ID, ubuntuChain } from '../v1/chain.ts';
+import { V1Client } from '../v1-client.ts';
+import { type Backend, backends } from './backends.ts';
+import { useCleanup } from './cleanup.ts';
+import { pullByDockerRegistryClient } from './docker-registry-client.ts';
+import { engineKinds, useEngines } from './engine.ts';
+import { makeCentos } from './images.ts';
+import { run } from './programs.ts';
+import { type Stowage, startStowage } from './stowage.ts';
+
+describe('the bucket behind API Gateway and that of a Node server', () => {
+  const atEnd = useCleanup();
+  const engineNamed = useEngines();
+  let directory: string;
+  let deployment: Deployment;
+  let backend: Backend;
+  let server: Stowage;
+
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'tree-e2e-'));
+    atEnd(() => rm(directory, { recursive: true }));
+    deployment = await deploy();
+    atEnd(() => deployment.stop());
+    const s3 = backends.find(({ name }) => name === 's3') ?? assert.fail('no backend s3');
+    backend = await s3.open();
+    atEnd(() => backend.close());
+    // The same users, since who pushed an image of v1 is kept too.
+    const htpasswd = join(directory, 'htpasswd');
+    await writeFile(htpasswd, `${USER}:${await hashPassword(PASSWORD)}\n`);
+    const AUTH = `{htpasswd: ${htpasswd}}`;
+    server = await startStowage({ ...backend, env: { ...backend.env, AUTH, SECRET_KEY: 'a secret of the tests' } });
+    atEnd(() => server.stop());
+  });
+
+  test('are the same after the same pushes', async () => {
+    const image = await makeCentos(directory, 24);
+    for (const host of [deployment.gateway.host, server.host]) {
+      for (const { name } of engineKinds) {
+        const engine = engineNamed(name);
+        const docker = (...args: string[]) => engine.docker('--config', join(directory, 'docker'), ...args);
+        await docker('login', '-u', USER, '-p', PASSWORD, host);
+        const reference = `${host}/tree/${name.replace(/\W/g, '').toLowerCase()}:6.4`;
+        await docker('load', '-i', image.archive);
+        await docker('tag', image.name, reference);
+        await docker('push', reference);
+      }
+      const env = { DOCKER_CONFIG: join(directory, 'crane') };
+      await run('crane', ['auth', 'login', '-u', USER, '-p', PASSWORD, host], { env });
+      await run('crane', ['push', image.layoutDirectory, `${host}/tree/a/b/c:1`], { env });
+    }
+    for (const url of [deployment.gateway.url, new URL(server.url)]) {
+      await new V1Client(url, `Basic ${BASIC}`).push('tree/ubuntu', ubuntuChain(), { '14.04': TOP_ID });
+    }
+
+    const onLambda = new S3Driver({ ...deployment.minio.driverOptions, keyPrefix: 'registry/' });
+    const onNode = await backend.openDriver();
+    // Views are made behind the pushes: by events there, by the process itself here.
+    const deadline = Date.now() + 20_000;
+    let [actual, expected] = await Promise.all([treeOf(onLambda), treeOf(onNode)]);
+    while (actual.join() !== expected.join() && Date.now() < deadline) {
+      await sleep(200);
+      [actual, expected] = await Promise.all([treeOf(onLambda), treeOf(onNode)]);
+    }
+    await Promise.all([onLambda.close(), onNode.close()]);
+    assert.deepEqual(actual, expected);
+    assert(actual.length > 60, `${actual.length} objects`);
+    assert.deepEqual(deployment.events.errors, []);
+  });
+
+  test('a v1 client that nobody here wrote pulls what Docker pushed', async () => {
+    const { gateway } = deployment;
+    const login = { username: USER, password: PASSWORD };
+    const images = await pullByDockerRegistryClient(gateway.host, 'tree/docker29', '6.4', login);
+    assert.equal(images.length, 4);
+    const layers = gateway.passed.filter(({ path }) => path.endsWith('/layer'));
+    assert(layers.length >= 4 && layers.every(({ status }) => status === 302));
+  });
+});
+
+/** Key and size of every object; what is named at random is named alike. */
+async function treeOf(driver: StorageDriver): Promise<string[]> {
+  const objects = await Array.fromAsync(driver.list('' as KeyPrefix));
+  return objects
+    .map(({ key, sizeBytes }) => `${key.replace(/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/, '<uuid>')} ${sizeBytes}`)
+    .toSorted();
+}

@@ -1,0 +1,68 @@
+// Events of a REST API as requests, responses as results.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { APIGatewayProxyEvent } from 'aws-lambda';
+import { requestOf } from '../../functions/gateway/request.ts';
+import { resultOf } from '../../functions/gateway/result.ts';
+
+const event = (given: Partial<APIGatewayProxyEvent> = {}, path = '/v2/a%2Fb/tags/list'): APIGatewayProxyEvent =>
+  ({
+    httpMethod: 'GET',
+    path: '/a%2Fb/tags/list',
+    headers: null,
+    multiValueHeaders: { Host: ['abc.execute-api.eu-west-1.amazonaws.com'], 'X-Forwarded-Proto': ['https'] },
+    queryStringParameters: null,
+    multiValueQueryStringParameters: null,
+    body: null,
+    isBase64Encoded: false,
+    requestContext: { path, requestId: 'a-request', domainName: 'abc.execute-api.eu-west-1.amazonaws.com' },
+    ...given,
+  }) as unknown as APIGatewayProxyEvent;
+
+describe('an event', () => {
+  test('has the stage and the encoding in its URL', () => {
+    assert.equal(requestOf(event()).url, 'https://abc.execute-api.eu-west-1.amazonaws.com/v2/a%2Fb/tags/list');
+  });
+
+  test('keeps every value of its query', () => {
+    const given = { multiValueQueryStringParameters: { tag: ['a', 'b+c'], digest: ['sha256:x'] } };
+    const { searchParams } = new URL(requestOf(event(given)).url);
+    assert.deepEqual(searchParams.getAll('tag'), ['a', 'b+c']);
+    assert.equal(searchParams.get('digest'), 'sha256:x');
+  });
+
+  test('has its bytes and their number again', async () => {
+    const request = requestOf(event({ httpMethod: 'PATCH', body: '/wA=', isBase64Encoded: true }));
+    assert.equal(request.headers.get('Content-Length'), '2');
+    assert.deepEqual(await request.bytes(), new Uint8Array([0xff, 0x00]));
+  });
+
+  test('is named in logs as the gateway names it', () => {
+    assert.equal(requestOf(event()).headers.get('X-Request-Id'), 'a-request');
+  });
+
+  test('may come from the console, with single values only', () => {
+    const given = { multiValueHeaders: null, headers: { Accept: 'a/b' }, queryStringParameters: { n: '1' } };
+    const request = requestOf(event(given as never));
+    assert.equal(request.headers.get('accept'), 'a/b');
+    assert.equal(new URL(request.url).search, '?n=1');
+  });
+});
+
+describe('a result', () => {
+  test('has what the gateway would rename left out, and text alone', async () => {
+    const headers = { 'Content-Length': '1', Date: 'now', 'Docker-Content-Digest': 'sha256:x', 'Content-Type': 'a/b' };
+    const result = await resultOf(new Response('x', { status: 201, headers }));
+    assert.deepEqual(result, {
+      statusCode: 201,
+      headers: { 'content-type': 'a/b', 'docker-content-digest': 'sha256:x' },
+      body: 'eA==',
+      isBase64Encoded: true,
+    });
+  });
+
+  test('always has a type', async () => {
+    const { headers } = await resultOf(new Response(null, { status: 202 }));
+    assert.equal(headers?.['content-type'], 'application/octet-stream');
+  });
+});

@@ -1,0 +1,57 @@
+// infra/edge.yaml: where CloudFront would send which path.
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import type { JsonObject } from '../../lib/json.ts';
+import { objectOf, readStack } from './template.ts';
+
+const stack = readStack(join(import.meta.dirname, '../../infra/edge.yaml'), {
+  parameters: {
+    RegistryHost: 'registry.example.com',
+    CertificateArn: 'arn:aws:acm:us-east-1:123456789012:certificate/x',
+    ApiHost: 'abc123.execute-api.eu-west-1.amazonaws.com',
+    PushEndpointHost: 'push.example.com',
+  },
+});
+const config = objectOf(stack.resources.get('Distribution')?.properties.DistributionConfig ?? null, 'config');
+const behaviors = [...(config.CacheBehaviors as JsonObject[]), config.DefaultCacheBehavior as JsonObject];
+
+/** The first that matches, and the default for the rest; `*` is any number of characters, `/` among them. */
+function behaviorOf(path: string): JsonObject {
+  const matches = ({ PathPattern: pattern }: JsonObject) =>
+    typeof pattern !== 'string' ||
+    new RegExp(
+      `^${pattern
+        .split('*')
+        .map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'))
+        .join('.*')}$`,
+    ).test(path);
+  return behaviors.find(matches) ?? assert.fail(path);
+}
+
+describe('the edge', () => {
+  for (const [path, origin] of [
+    ['/v2/', 'api'],
+    ['/v2/_token', 'api'],
+    ['/v2/a/b/manifests/latest', 'api'],
+    ['/v2/a/b/blobs/sha256:abc', 'api'],
+    ['/v2/app/blobs/uploads/', 'push-endpoint'],
+    ['/v2/a/b/blobs/uploads/3e7c', 'push-endpoint'],
+    ['/v1/images/abc/layer', 'push-endpoint'],
+    ['/v1/images/abc/json', 'api'],
+    ['/v1/repositories/a/b/', 'api'],
+  ] as const) {
+    test(`sends ${path} to the ${origin}`, () => assert.equal(behaviorOf(path).TargetOriginId, origin));
+  }
+
+  test('lets every method through, and keeps nothing', () => {
+    for (const behavior of behaviors) {
+      assert.deepEqual(
+        new Set(behavior.AllowedMethods as string[]),
+        new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'PATCH', 'POST', 'DELETE']),
+      );
+      assert.equal(behavior.CachePolicyId, '4135ea2d-6df8-44a3-9df3-4b5a84be39ad');
+      assert.equal(behavior.OriginRequestPolicyId, 'b689b0a8-53d0-40ab-baf2-68738e2966ac');
+    }
+  });
+});

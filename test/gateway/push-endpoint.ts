@@ -1,0 +1,73 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { JsonObject } from '../../lib/json.ts';
+import { answers, freePort, ServerProcess } from '../e2e/server-process.ts';
+import { arnOf, objectOf, type Resource, readStack, type Stack } from './template.ts';
+
+export type PushEndpoint = {
+  /** On another host than the gateway's. */
+  url: string;
+  process: ServerProcess;
+};
+
+/** The nested stack of the push endpoint, with the parameters that the stack gives it. */
+export function readPushEndpointStack(stack: Stack, edit?: (template: JsonObject) => void): Stack | undefined {
+  const nested = stack.resources.get('PushEndpointStack');
+  if (!nested) return undefined;
+  const { Location, Parameters } = nested.properties;
+  const parameters = objectOf(Parameters ?? {}, 'Parameters') as Record<string, string>;
+  return readStack(join(stack.directory, String(Location)), { parameters, ...(edit && { edit }) });
+}
+
+/**
+ * Runs the Web Function as Lambda does: the entry, told by a variable where to listen.
+ * https://docs.aws.amazon.com/lambda/latest/dg/web-functions.html
+ */
+export async function startPushEndpoint(
+  nested: Stack,
+  { env, directory, port }: { env: NodeJS.ProcessEnv; directory: string; port: number },
+): Promise<PushEndpoint> {
+  const { properties } = webFunctionOf(nested);
+  const artifact = artifactOf(nested);
+  const address = `127.0.0.1:${port}`;
+  const process = await ServerProcess.start({
+    command: globalThis.process.execPath,
+    args: [artifact],
+    env: {
+      ...env,
+      ...(objectOf(properties.EnvironmentVariables ?? {}, 'EnvironmentVariables') as Record<string, string>),
+      AWS_LAMBDA_HTTP_ENDPOINT: address,
+    },
+    log: join(directory, 'push-endpoint.log'),
+    isReady: () => answers(`http://${address}/readyz`),
+  });
+  return { url: pushEndpointUrl(port), process };
+}
+
+/** The role that the Web Function runs with. */
+export function roleOf(nested: Stack): Resource {
+  const { ExecutionRoleArn } = webFunctionOf(nested).properties;
+  const [, role] = [...nested.resources].find(([id]) => arnOf(id) === ExecutionRoleArn) ?? [];
+  if (role?.type !== 'AWS::IAM::Role') throw new Error('the Web Function has no role of the stack');
+  return role;
+}
+
+export const pushEndpointUrl = (port: number) => `http://localhost:${port}`;
+export const choosePort = freePort;
+
+/**
+ * The file that Lambda would start. SAM CLI 1.170 rewrites an EntryPoint that ends in `.mjs` to one that is not there, and
+ * says nothing of it; so whether it is there is asked here.
+ */
+export function artifactOf(nested: Stack): string {
+  const { CodeUri, EntryPoint = 'index.js' } = webFunctionOf(nested).properties;
+  const path = join(nested.directory, String(CodeUri), String(EntryPoint));
+  if (!existsSync(path)) throw new Error(`the Web Function would start ${path}, which was not built`);
+  return path;
+}
+
+export function webFunctionOf({ resources }: Stack): Resource {
+  const found = [...resources.values()].find(({ type }) => type === 'AWS::Serverless::WebFunction');
+  if (!found) throw new Error('there is no AWS::Serverless::WebFunction');
+  return found;
+}

@@ -1,0 +1,306 @@
+// What clients see of the built stack behind the gateway, request by request.
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { after, before, describe, it } from 'node:test';
+import { HeadObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
+import { KiB, MiB } from '../../lib/bytes.ts';
+import type { KeyPrefix } from '../../lib/layout.ts';
+import { S3Driver } from '../../lib/storage/s3.ts';
+import { TOP_ID, ubuntuChain } from '../v1/chain.ts';
+import { V1Client } from '../v1-client.ts';
+import { codesOf, digestOf, locationOf, V2Client, withDigest } from '../v2/client.ts';
+import { pushImage } from '../v2/image.ts';
+import { BASIC, type Deployment, deploy, SESSION_SECRET } from './deployment.ts';
+import { REGION } from './template.ts';
+
+const OTHER_HOST = 'https://registry.example.com';
+
+describe('a private registry behind the gateway', () => {
+  let deployment: Deployment;
+  let client: V2Client;
+  let anybody: V2Client;
+
+  before(async () => {
+    deployment = await deploy({ parameters: { PushEndpoint: 'none' } });
+    client = new V2Client(deployment.gateway.url, { Authorization: `Basic ${BASIC}` });
+    anybody = new V2Client(deployment.gateway.url);
+  });
+  after(() => deployment?.stop());
+
+  for (const path of ['/v2/', '/v2', '/v2/a/manifests/b', '/v1/repositories/a/images', '/v1/users/']) {
+    it(`asks whoever comes without a login to ${path} for one, and no function for that`, async () => {
+      const calls = deployment.gateway.authorizerCalls();
+      const response = await anybody.send('GET', path);
+      assert.equal(response.status, 401);
+      assert.equal(response.headers.get('WWW-Authenticate'), 'Basic realm="Stowage"');
+      assert.equal(response.headers.get('x-amzn-remapped-www-authenticate'), null);
+      const body = (await response.json()) as { error: string; errors: { code: string }[] };
+      assert.equal(typeof body.error, 'string');
+      assert.equal(body.errors[0]?.code, 'UNAUTHORIZED');
+      assert.equal(deployment.gateway.authorizerCalls(), calls);
+    });
+  }
+
+  it('refuses a wrong password with the same challenge', async () => {
+    const headers = { Authorization: `Basic ${Buffer.from('alice:wrong').toString('base64')}` };
+    const response = await anybody.send('GET', '/v2/', { headers });
+    assert.equal(response.status, 401);
+    assert.equal(response.headers.get('WWW-Authenticate'), 'Basic realm="Stowage"');
+  });
+
+  it('asks its authorizer once for many requests, of any method, path and stage', async () => {
+    await client.send('GET', '/v2/');
+    const calls = deployment.gateway.authorizerCalls();
+    for (const [method, path] of [
+      ['GET', '/v2/'],
+      ['HEAD', '/v2/some/app/manifests/latest'],
+      ['POST', '/v2/some/app/blobs/uploads/'],
+      ['GET', '/v1/repositories/some/app/images'],
+    ] as const) {
+      assert.notEqual((await client.send(method, path)).status, 403, `${method} ${path}`);
+    }
+    assert.equal(deployment.gateway.authorizerCalls(), calls);
+  });
+
+  it('answers the ping of v1 without a login', async () => {
+    const response = await anybody.send('GET', '/v1/_ping');
+    assert.equal(response.status, 200);
+    assert.equal(response.headers.get('X-Docker-Registry-Standalone'), 'True');
+  });
+
+  it('answers the ping of v2 under the path that Docker asks for', async () => {
+    const response = await client.send('GET', '/v2/');
+    assert.equal(response.status, 200);
+    assert.equal(await response.text(), '{}');
+  });
+
+  it('answers in the protocol where there is nothing', async () => {
+    const response = await client.send('GET', '/v2/nothing/of/the/kind');
+    assert.equal(response.status, 404);
+    assert.deepEqual(await codesOf(response), ['NAME_UNKNOWN']);
+  });
+
+  it('takes an image and gives back every byte of it', async () => {
+    const { digest, manifest } = await pushImage(client, 'gw/deep/app', 'latest', { contents: ['one', 'two'] });
+    for (const reference of ['latest', digest]) {
+      const response = await client.send('GET', `/v2/gw/deep/app/manifests/${reference}`);
+      assert.equal(response.headers.get('Docker-Content-Digest'), digest);
+      assert.equal(digestOf(await response.bytes()), digest);
+      assert.match(response.headers.get('Content-Type') ?? '', /manifest\.v1\+json/);
+    }
+    const put = await client.send('PUT', `/v2/gw/deep/app/manifests/${digest}?tag=a&tag=b`, {
+      body: Buffer.from(JSON.stringify(manifest)),
+    });
+    assert.equal(put.status, 201);
+    assert.equal(put.headers.get('OCI-Tag'), 'a, b');
+    const tags = await client.send('GET', '/v2/gw/deep/app/tags/list?n=2&last=a');
+    assert.deepEqual(await tags.json(), { name: 'gw/deep/app', tags: ['b', 'latest'] });
+  });
+
+  it('takes any bytes without a type, and sends who wants them to S3', async () => {
+    const bytes = randomBytes(64 * KiB);
+    const { digest } = await client.pushBlob('gw/blobs', bytes);
+    const get = await client.send('GET', `/v2/gw/blobs/blobs/${digest}`);
+    assert.equal(get.status, 307);
+    assert.equal(get.headers.get('x-amzn-remapped-content-length'), null);
+    const fetched = await fetch(locationOf(get));
+    assert.equal(digestOf(await fetched.bytes()), digest);
+  });
+
+  it('sends HEAD of a blob to S3, which tells its length', async () => {
+    const { digest } = await client.pushBlob('gw/blobs', randomBytes(1234));
+    const head = await client.send('HEAD', `/v2/gw/blobs/blobs/${digest}`);
+    assert.equal(head.status, 307);
+    assert.equal(head.headers.get('Docker-Content-Digest'), digest);
+    const atS3 = await fetch(locationOf(head), { method: 'HEAD' });
+    assert.equal(atS3.status, 200);
+    assert.equal(atS3.headers.get('Content-Length'), '1234');
+    const missing = await client.send('HEAD', `/v2/gw/blobs/blobs/${digestOf('nothing')}`);
+    assert.equal(missing.status, 404);
+  });
+
+  it('takes a large blob in chunks that fit', async () => {
+    const chunks = [randomBytes(4 * MiB), randomBytes(4 * MiB), randomBytes(3 * MiB)];
+    let location = await client.start('gw/chunks');
+    let offset = 0;
+    for (const chunk of chunks) {
+      const headers = { 'Content-Range': `${offset}-${offset + chunk.length - 1}` };
+      const response = await client.send('PATCH', location, { body: new Uint8Array(chunk), headers });
+      assert.equal(response.status, 202);
+      location = locationOf(response);
+      offset += chunk.length;
+    }
+    const digest = digestOf(Buffer.concat(chunks));
+    assert.equal((await client.send('PUT', withDigest(location, digest))).status, 201);
+  });
+
+  for (const [title, sizeBytes] of [
+    ['that an event still holds', 4.45 * MiB],
+    ['that no event holds', 6 * MiB],
+  ] as const) {
+    it(`refuses a body ${title}, and says what to do`, async () => {
+      const body = new Uint8Array(sizeBytes);
+      const response = await client.send('PATCH', await client.start('gw/large'), { body });
+      const text = await response.clone().text();
+      assert.deepEqual(await codesOf(response), ['UNSUPPORTED']);
+      assert.match(text, /npx stowage serve/);
+    });
+  }
+
+  it('has read the secret of uploads once for each instance', () => {
+    const instances = ['Api', 'Authorizer'].map((id) => deployment.functions.get(id)?.instanceCount ?? 0);
+    assert.equal(
+      deployment.secrets.reads(SESSION_SECRET),
+      instances.reduce((sum, count) => sum + count),
+    );
+  });
+});
+
+describe('behind a push', () => {
+  let deployment: Deployment;
+  let driver: S3Driver;
+
+  before(async () => {
+    deployment = await deploy();
+    driver = new S3Driver({ ...deployment.minio.driverOptions, keyPrefix: 'registry/' });
+  });
+  after(async () => {
+    await driver?.close();
+    await deployment?.stop();
+  });
+
+  const keysBelow = async (prefix: string) =>
+    (await Array.fromAsync(driver.list(prefix as KeyPrefix))).map(({ key }) => key as string);
+
+  it('the event of the bucket makes what v1 shows of a tag, and of its deletion', async () => {
+    const staying = { Authorization: `Basic ${BASIC}`, 'User-Agent': 'oras/1.3.6' };
+    const client = new V2Client(deployment.gateway.url, staying);
+    await pushImage(client, 'view/a/b', 'v1.0', { contents: ['one'] });
+    const folder = 'repositories/view/a%2Fb/';
+    await until(async () => (await keysBelow(folder)).length === 3, 'the view was not made');
+    assert.deepEqual(await keysBelow(folder), [`${folder}_index_images`, `${folder}tag_v1.0`, `${folder}tagv1.0_json`]);
+    await client.send('DELETE', '/v2/view/a/b/manifests/v1.0');
+    await until(async () => !(await keysBelow(folder)).includes(`${folder}tagv1.0_json`), 'the view was not removed');
+    assert.deepEqual(deployment.events.errors, []);
+  });
+
+  it('a v1 client pushes layers past the gateway, and pulls them from S3', async () => {
+    const { gateway, pushEndpoint } = deployment;
+    const v1 = new V1Client(gateway.url, `Basic ${BASIC}`);
+    const chain = ubuntuChain();
+    const layers = chain.reduce((sum, { layer }) => sum + layer.length, 0);
+    gateway.passed.length = 0;
+    await v1.push('old/ubuntu', chain, { '14.04': TOP_ID });
+    assert.deepEqual(
+      gateway.passed.map(({ method, path }) => `${method} ${path}`),
+      ['PUT /v1/repositories/old/ubuntu/', 'PUT /v1/repositories/old/ubuntu/images'],
+    );
+    assert.match(pushEndpoint?.process.logTail(1) ?? '', /"status":200/);
+    gateway.passed.length = 0;
+    const pulled = await v1.pull('old/ubuntu', '14.04');
+    assert.deepEqual(
+      pulled.map(({ id, layer }) => ({ id, layer: Buffer.from(layer) })),
+      chain.map(({ id, layer }) => ({ id, layer: Buffer.from(layer) })),
+    );
+    const bytesOut = gateway.passed.reduce((sum, passed) => sum + passed.bytesOut, 0);
+    const documents = chain.reduce((sum, { json }) => sum + json.length, 0);
+    assert(bytesOut < documents + 4 * KiB && layers > 0, `${bytesOut} bytes came through the gateway`);
+    for (const { path, status } of gateway.passed) if (path.endsWith('/layer')) assert.equal(status, 302);
+  });
+
+  it('every small object but layers has a type that the console shows in the browser', async () => {
+    const { endpoint, credentials, bucket: Bucket } = deployment.minio;
+    const s3 = new S3Client({ endpoint, credentials, region: REGION, forcePathStyle: true });
+    const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket }));
+    const hidden: string[] = [];
+    for (const { Key = '', Size = 0 } of Contents) {
+      const { ContentType = '' } = await s3.send(new HeadObjectCommand({ Bucket, Key }));
+      const isShown = /^(?:application\/(?:[\w.-]+\+)?json|text\/plain)$/.test(ContentType);
+      if (Size > 0 && !isShown) hidden.push(Key.replace(/[0-9a-f]{64}/, '<hex>'));
+    }
+    s3.destroy();
+    assert.deepEqual([...new Set(hidden)].toSorted(), [
+      'registry/images/<hex>/layer',
+      'registry/oci/blobs/sha256/<hex>',
+    ]);
+  });
+
+  it('the push endpoint takes a signed upload without a login, and nothing else', async () => {
+    const client = new V2Client(deployment.gateway.url, { Authorization: `Basic ${BASIC}` });
+    const location = await client.start('signed/app');
+    const bytes = randomBytes(8 * MiB);
+    const digest = digestOf(bytes);
+    assert.notEqual(new URL(location).host, deployment.gateway.host);
+    const put = await fetch(withDigest(location, digest), { method: 'PUT', body: new Uint8Array(bytes) });
+    assert.equal(put.status, 201);
+    assert.equal(put.headers.get('Location'), `${deployment.gateway.url.origin}/v2/signed/app/blobs/${digest}`);
+    const other = location.replace('signed/app', 'other/app');
+    assert.equal((await fetch(withDigest(other, digest), { method: 'PUT', body: new Uint8Array(bytes) })).status, 404);
+    const pushEndpoint = deployment.pushEndpoint?.url ?? '';
+    const start = await fetch(`${pushEndpoint}/v2/signed/app/blobs/uploads/`, { method: 'POST' });
+    assert.equal(start.status, 401);
+    assert.equal(start.headers.get('WWW-Authenticate'), 'Basic realm="Stowage"');
+  });
+});
+
+describe('a registry with anonymous pull behind the gateway', () => {
+  let deployment: Deployment;
+  before(async () => {
+    const RegistryHost = new URL(OTHER_HOST).host;
+    deployment = await deploy({ parameters: { PushEndpoint: 'none', Access: 'anonymous-pull', RegistryHost } });
+  });
+  after(() => deployment?.stop());
+
+  it('tells where tokens are, and asks its authorizer on each request', async () => {
+    const anybody = new V2Client(deployment.gateway.url);
+    for (const calls of [1, 2]) {
+      const response = await anybody.send('GET', '/v2/');
+      assert.equal(response.status, 401);
+      assert.equal(
+        response.headers.get('WWW-Authenticate'),
+        `Bearer realm="${OTHER_HOST}/v2/_token",service="registry.example.com"`,
+      );
+      assert.equal(deployment.gateway.authorizerCalls(), calls);
+    }
+  });
+
+  it('gives whoever has no login a token to pull with, and no other', async () => {
+    const owner = new V2Client(deployment.gateway.url, { Authorization: `Basic ${BASIC}` });
+    const { digest } = await pushImage(owner, 'open/app', 'latest', { contents: ['x'] });
+    const anybody = new V2Client(deployment.gateway.url);
+    const scope = 'repository:open/app:pull,push';
+    const answer = await anybody.send(
+      'GET',
+      `/v2/_token?${new URLSearchParams({ service: 'registry.example.com', scope })}`,
+    );
+    assert.equal(answer.status, 200);
+    const { token } = (await answer.json()) as { token: string };
+    const bearer = new V2Client(deployment.gateway.url, { Authorization: `Bearer ${token}` });
+    const pulled = await bearer.send('GET', '/v2/open/app/manifests/latest');
+    assert.equal(pulled.headers.get('Docker-Content-Digest'), digest);
+    const pushed = await bearer.send('POST', '/v2/open/app/blobs/uploads/');
+    assert([401, 403].includes(pushed.status), `${pushed.status}`);
+    const wrong = await anybody.send('GET', '/v2/', { headers: { Authorization: 'Bearer x.y.z' } });
+    assert.equal(wrong.status, 401);
+    assert.match(wrong.headers.get('WWW-Authenticate') ?? '', /^Bearer realm=/);
+  });
+
+  it('lets whoever has a password in with it', async () => {
+    const client = new V2Client(deployment.gateway.url, { Authorization: `Basic ${BASIC}` });
+    assert.equal((await client.send('GET', '/v2/')).status, 200);
+  });
+
+  it('names what it took by the host that clients know', async () => {
+    const client = new V2Client(deployment.gateway.url, { Authorization: `Basic ${BASIC}` });
+    const { digest, response } = await client.pushBlob('host/app', Buffer.from('bytes'));
+    assert.equal(locationOf(response), `${OTHER_HOST}/v2/host/app/blobs/${digest}`);
+  });
+});
+
+async function until(holds: () => Promise<boolean>, otherwise: string): Promise<void> {
+  const deadline = Date.now() + 15_000;
+  while (!(await holds())) {
+    if (Date.now() > deadline) assert.fail(otherwise);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}

@@ -1,0 +1,145 @@
+// The template as `sam build` leaves it, with parameters given: what a deployment would make of it, as far as a stand-in has
+// to know.
+import { readFileSync } from 'node:fs';
+import { dirname, resolve as resolvePath } from 'node:path';
+import { load } from 'js-yaml';
+import { isJsonObject, type JsonObject, type JsonValue } from '../../lib/json.ts';
+import { resolve, type Scope } from './intrinsics.ts';
+
+export const BUILT_TEMPLATE = resolvePath(import.meta.dirname, '../../.aws-sam/build/template.yaml');
+
+export const ACCOUNT = '123456789012';
+export const REGION = 'eu-west-1';
+
+const PSEUDO: Record<string, string> = {
+  'AWS::AccountId': ACCOUNT,
+  'AWS::Partition': 'aws',
+  'AWS::Region': REGION,
+  'AWS::StackName': 'stowage',
+  'AWS::URLSuffix': 'amazonaws.com',
+};
+
+export type Resource = { type: string; properties: JsonObject };
+
+export type Stack = {
+  /** Directory of the template, from which its paths start. */
+  directory: string;
+  /** Those whose condition holds, by logical id. */
+  resources: Map<string, Resource>;
+  outputs: Map<string, string>;
+};
+
+export type StackOptions = {
+  /** Changes the template before it is read: to see that a mistake in it is noticed. */
+  edit?: (template: JsonObject) => void;
+  parameters?: Record<string, string>;
+  /** What only a deployment knows: `PushEndpointStack.Outputs.Url`, or the ARN that stands for a resource. */
+  known?: Record<string, string>;
+};
+
+/** @throws Error for a parameter that the template does not allow, or a name that it does not have */
+export function readStack(file = BUILT_TEMPLATE, { parameters = {}, known = {}, edit }: StackOptions = {}): Stack {
+  const template = objectOf(load(readTemplate(file)) as JsonValue, file);
+  edit?.(template);
+  const given = parametersOf(objectOf(template.Parameters ?? {}, 'Parameters'), parameters);
+  const resources = objectOf(template.Resources ?? null, 'Resources');
+  const conditions = objectOf(template.Conditions ?? {}, 'Conditions');
+  const scope: Scope = {
+    ref(name) {
+      if (name === 'AWS::NoValue') return undefined;
+      const value = given[name] ?? PSEUDO[name] ?? known[name];
+      if (value !== undefined) return value;
+      const [id = ''] = name.split('.'); // SAM has `Registry.Deployment` for what it makes of `Registry`
+      if (!(id in resources)) throw new Error(`Ref ${name}: there is no such name`);
+      return physicalId(name);
+    },
+    attribute(path) {
+      const [id = ''] = path.split('.');
+      if (!(id in resources) && !isMadeBySam(id, resources))
+        throw new Error(`GetAtt ${path}: there is no such resource`);
+      return known[path] ?? (path.endsWith('.Arn') ? arnOf(id) : physicalId(path));
+    },
+    condition(name) {
+      if (!(name in conditions)) throw new Error(`there is no condition ${name}`);
+      return resolve(conditions[name] ?? null, scope) === true;
+    },
+  };
+  const holds = ({ Condition }: JsonObject) => typeof Condition !== 'string' || scope.condition(Condition);
+  const globals = objectOf(objectOf(template.Globals ?? {}, 'Globals').Function ?? {}, 'Globals.Function');
+
+  const exists = new Map<string, Resource>();
+  for (const [id, value] of Object.entries(resources)) {
+    const { Type, Properties, ...rest } = objectOf(value, id);
+    if (!holds(rest)) continue;
+    const own = objectOf(Properties ?? {}, id);
+    const whole = Type === 'AWS::Serverless::Function' ? merged(globals, own) : own;
+    exists.set(id, { type: String(Type), properties: objectOf(resolve(whole, scope), id) });
+  }
+  const outputs = new Map<string, string>();
+  for (const [name, value] of Object.entries(objectOf(template.Outputs ?? {}, 'Outputs'))) {
+    const output = objectOf(value, name);
+    if (holds(output)) outputs.set(name, String(resolve(output.Value ?? null, scope)));
+  }
+  return { directory: dirname(file), resources: exists, outputs };
+}
+
+/** SAM makes three resources of a Web Function; the endpoint is the one that has a host. */
+function isMadeBySam(id: string, resources: JsonObject): boolean {
+  const made = resources[id.replace(/Endpoint$/, '')] ?? null;
+  return id.endsWith('Endpoint') && isJsonObject(made) && made.Type === 'AWS::Serverless::WebFunction';
+}
+
+/** A resource's name where the deployment would have chosen one. */
+function physicalId(name: string): string {
+  return `${name.toLowerCase().replaceAll('.', '-')}-id`;
+}
+
+export function arnOf(id: string): string {
+  return `arn:aws:lambda:${REGION}:${ACCOUNT}:function:${id}`;
+}
+
+function readTemplate(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new Error(`${file} is missing: run "npm run build:lambda" first`, { cause });
+  }
+}
+
+function parametersOf(declared: JsonObject, given: Record<string, string>): Record<string, string> {
+  for (const name of Object.keys(given)) if (!(name in declared)) throw new Error(`there is no parameter ${name}`);
+  return Object.fromEntries(
+    Object.entries(declared).map(([name, value]) => {
+      const { Default, AllowedValues, AllowedPattern } = objectOf(value, name);
+      const chosen = given[name] ?? Default;
+      if (chosen === undefined) throw new Error(`the parameter ${name} has no default and is not given`);
+      const text = String(chosen);
+      if (Array.isArray(AllowedValues) && !AllowedValues.map(String).includes(text)) {
+        throw new Error(`${name} ${text} is not allowed`);
+      }
+      // CloudFormation matches the whole text, whatever the pattern says of its ends.
+      if (typeof AllowedPattern === 'string' && !new RegExp(`^(?:${AllowedPattern})$`).test(text)) {
+        throw new Error(`${name} ${text} does not match ${AllowedPattern}`);
+      }
+      return [name, text];
+    }),
+  );
+}
+
+/**
+ * As SAM puts Globals under a resource: maps are merged, all else is replaced.
+ * https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-template-anatomy-globals.html
+ */
+function merged(base: JsonObject, own: JsonObject): JsonObject {
+  const result = { ...base };
+  for (const [key, value] of Object.entries(own)) {
+    const below = result[key] ?? null;
+    result[key] = isJsonObject(below) && isJsonObject(value) ? merged(below, value) : value;
+  }
+  return result;
+}
+
+export function objectOf(value: JsonValue, what: string): JsonObject {
+  if (!isJsonObject(value)) throw new Error(`${what} is not a map`);
+  return value;
+}
