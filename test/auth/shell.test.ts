@@ -47,6 +47,39 @@ describe('the shell around a registry', () => {
     });
   }
 
+  for (const [title, send, status] of [
+    ['headers', { path: '/v2/', headers: { ...basic('alice'), 'X-Long': 'x'.repeat(40_000) } }, 431],
+    ['a path', { path: `/v2/${'a/'.repeat(20_000)}tags/list`, headers: basic('alice') }, 431],
+    ['a name', { path: `/v2/${'a/'.repeat(200)}tags/list`, headers: basic('alice') }, 400],
+    ['a password', { path: '/v2/', headers: basic('carol', 'x'.repeat(10_000)) }, 401],
+    [
+      'a manifest',
+      { path: '/v2/a/b/manifests/x', headers: basic('alice'), body: `{"a":"${'x'.repeat(4 << 20)}"}` },
+      413,
+    ],
+    [
+      'JSON nested without end',
+      { path: '/v2/a/b/manifests/x', headers: basic('alice'), body: '['.repeat(1 << 20) },
+      400,
+    ],
+    [
+      'JSON nested too deep',
+      { path: '/v2/a/b/manifests/x', headers: basic('alice'), body: `${'{"a":'.repeat(1000)}1${'}'.repeat(1000)}` },
+      400,
+    ],
+    [
+      'a list of images',
+      { path: '/v1/repositories/a/b/', headers: basic('alice'), body: `["${'x'.repeat(16 << 20)}"]` },
+      413,
+    ],
+  ] as [string, { path: string; headers: Record<string, string>; body?: string }, number][]) {
+    it(`${title} of any size is refused, not taken`, async () => {
+      const { path, headers, body } = send;
+      const init = body === undefined ? {} : { method: 'PUT', body: Buffer.from(body) };
+      assert.equal((await fetch(new URL(path, server.url), { headers, ...init })).status, status);
+    });
+  }
+
   it('who tries passwords is told to wait, whoever has logged in is not', async () => {
     const ping = (headers: Record<string, string>) => fetch(new URL('/v2/', server.url), { headers });
     assert.equal((await ping(basic('bob'))).status, 200);
