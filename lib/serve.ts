@@ -4,6 +4,7 @@ import { createSecureContext } from 'node:tls';
 import { createApp } from './app.ts';
 import { Keys } from './auth/keys.ts';
 import { openAuth } from './auth/open.ts';
+import { PasswordThread } from './auth/password-thread.ts';
 import type { Config } from './config/config.ts';
 import { immutabilityOf } from './config/immutable-tags.ts';
 import type { JsonValue } from './json.ts';
@@ -48,6 +49,7 @@ export async function serve(
 
   if (config.storage.driver === 'local' && !isReadOnly) sweep(storage, log);
 
+  const passwords = new PasswordThread();
   const secret = config.secretKey ?? randomBytes(32).toString('hex');
   const auth = await openAuth(config.auth, {
     storage: config.storage,
@@ -55,6 +57,7 @@ export async function serve(
     keys: new Keys(secret, config.secretKeyPrevious),
     log,
     audit: (entry) => log.audit(entry),
+    comparePassword: (password, hash) => passwords.compare(password, hash),
   });
   if (!config.auth && !isLoopback(config.host)) {
     log.warning('there is no auth in the configuration: whoever reaches this address may read and write everything');

@@ -9,7 +9,7 @@ import { Challenges } from './challenges.ts';
 import { Gate } from './gate.ts';
 import type { Keys } from './keys.ts';
 import type { OidcLogins } from './oidc-logins.ts';
-import { PasswordLogins } from './password-logins.ts';
+import { type ComparePassword, PasswordLogins } from './password-logins.ts';
 import { Permissions } from './permissions.ts';
 import { Robots } from './robots.ts';
 import { FileSource, type TextSource } from './text-source.ts';
@@ -31,6 +31,8 @@ export type OpenAuthOptions = {
   keys: Keys;
   log: Log;
   audit?: Audit;
+  /** How passwords are compared, if not in this thread. */
+  comparePassword?: ComparePassword;
 };
 
 /**
@@ -81,9 +83,10 @@ async function openOidc({ oidc }: AuthConfig, { log }: OpenAuthOptions): Promise
 
 async function openPasswords(
   { htpasswd }: AuthConfig,
-  { storage, log }: OpenAuthOptions,
+  { storage, log, comparePassword }: OpenAuthOptions,
 ): Promise<PasswordLogins | undefined> {
-  return htpasswd && new PasswordLogins(await Users.open(await openSource(htpasswd, storage), log));
+  if (!htpasswd) return undefined;
+  return new PasswordLogins(await Users.open(await openSource(htpasswd, storage), log), comparePassword);
 }
 
 /** AWS's SDK is loaded only where it is used. */
