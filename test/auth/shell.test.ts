@@ -12,6 +12,8 @@ import { startNodeServer } from '../../lib/node-server.ts';
 import { createRegistry } from '../../lib/registry/registry.ts';
 import { type RegistryServer, SIGNER, startRegistry } from '../registry-server.ts';
 import { type OpenedStorage, openFiles } from '../storage/open.ts';
+import { newImage } from '../v1/use-registry.ts';
+import { V1Client } from '../v1-client.ts';
 import { codesOf, locationOf, V2Client } from '../v2/client.ts';
 import { basic, openTestAuth, type TestAuth } from './test-auth.ts';
 
@@ -162,6 +164,30 @@ describe('the shell around a registry', () => {
     assert.equal(await ping({ kind: 'user', name: 'carol', groups: [] }, basic('bob', 'wrong')), 200);
     assert.equal(await ping({ kind: 'anonymous' }, basic('bob')), 401);
     assert.equal(await ping(undefined, basic('bob')), 200);
+  });
+
+  it('those of v1 as well', async () => {
+    auth.audited.length = 0;
+    const image = newImage();
+    await new V1Client(server.url, basic('alice').Authorization).push('a/old', [image], { v1: image.id });
+    const written = auth.audited.map(({ who, action, outcome, repository, tag, image }) => ({
+      who,
+      action,
+      outcome,
+      repository,
+      tag,
+      image,
+    }));
+    const entry = {
+      who: 'alice',
+      action: 'push',
+      outcome: 'done',
+      repository: 'a/old',
+      tag: undefined,
+      image: undefined,
+    };
+    const ofImage = { ...entry, repository: undefined, image: image.id };
+    assert.deepEqual(written, [entry, ofImage, ofImage, ofImage, { ...entry, tag: 'v1' }, entry]);
   });
 
   describe('by itself', () => {
