@@ -5,6 +5,7 @@ import type { Hono, MiddlewareHandler } from 'hono';
 import { createApp } from './app.ts';
 import { Keys } from './auth/keys.ts';
 import { openAuth } from './auth/open.ts';
+import type { ComparePassword } from './auth/password-logins.ts';
 import type { Config } from './config/config.ts';
 import type { FrontSettings } from './front.ts';
 import type { JsonValue } from './json.ts';
@@ -28,6 +29,8 @@ export type OpenAppOptions = {
   isStopping?: () => boolean;
   /** Whether whoever hands on requests says who sends them, so that users need not be read before somebody logs in here. */
   isToldCallers?: boolean;
+  /** How passwords are compared, if not in this thread. */
+  comparePassword?: ComparePassword;
   /** What the configuration cannot know of the platform. */
   front?: FrontSettings;
 };
@@ -36,7 +39,7 @@ export type OpenAppOptions = {
 export async function openApp(
   config: Config,
   { registry, storage, isReadOnly }: OpenRegistry,
-  { log, version, around, isStopping = () => false, isToldCallers = false, front }: OpenAppOptions,
+  { log, version, around, isStopping = () => false, isToldCallers = false, comparePassword, front }: OpenAppOptions,
 ): Promise<Hono> {
   if (config.mirroring) log.warning('mirroring.source is set, but has no effect in this version');
   if (!config.secretKey && config.storage.driver === 's3') {
@@ -50,6 +53,7 @@ export async function openApp(
     log,
     audit: (entry) => log.audit(entry),
     opensLate: isToldCallers,
+    ...(comparePassword && { comparePassword }),
   });
   return createApp({
     registry,

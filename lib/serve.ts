@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
+import { PasswordThread } from './auth/password-thread.ts';
 import type { Config } from './config/config.ts';
 import type { Log } from './log.ts';
 import { accessLog, type NodeServer, startNodeServer } from './node-server.ts';
@@ -20,6 +21,8 @@ export type ServeOptions = {
   tlsFiles?: TlsFiles;
   /** Whether this process makes v1's view of what v2 pushes; without it somebody else does. Default true. */
   worksBehind?: boolean;
+  /** Whether passwords are compared in a thread of their own, whose program lies beside this one. Default true. */
+  hasPasswordThread?: boolean;
 };
 
 /**
@@ -28,7 +31,7 @@ export type ServeOptions = {
  */
 export async function serve(
   config: Config,
-  { log, version, tlsFiles, worksBehind = true }: ServeOptions,
+  { log, version, tlsFiles, worksBehind = true, hasPasswordThread = true }: ServeOptions,
 ): Promise<NodeServer> {
   const tls = tlsFiles && (await readTlsFiles(tlsFiles));
   const background = new Background(log);
@@ -41,7 +44,14 @@ export async function serve(
 
   let isStopping = false;
   const around = accessLog(log);
-  const app = await openApp(config, opened, { log, version, around, isStopping: () => isStopping });
+  const passwords = hasPasswordThread ? new PasswordThread() : undefined;
+  const app = await openApp(config, opened, {
+    log,
+    version,
+    around,
+    isStopping: () => isStopping,
+    ...(passwords && { comparePassword: (password: string, hash: string) => passwords.compare(password, hash) }),
+  });
   const server = await startNodeServer(app, {
     host: config.host,
     port: config.port,

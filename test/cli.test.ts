@@ -56,6 +56,19 @@ describe('the command stowage', () => {
   for (const [title, args, env, message] of [
     ['a file that is not there', ['serve', '--config', '/nowhere.yml'], {}, /nowhere\.yml/],
     ['a value that is wrong', ['config'], { LOGLEVEL: 'loud' }, /loglevel.*loud.*debug, info/],
+    ['a certificate without its key', ['serve', '--tls-cert', 'x.pem'], {}, /--tls-cert and --tls-key belong together/],
+    [
+      'a certificate that is none',
+      ['serve', '--port', '0', '--tls-cert', CLI, '--tls-key', CLI],
+      {},
+      /must be a certificate and its key, in PEM/,
+    ],
+    [
+      'users that are not there',
+      ['serve', '--port', '0'],
+      { AUTH: '{htpasswd: /nowhere/users}' },
+      /auth\.htpasswd \/nowhere\/users cannot be read: ENOENT/,
+    ],
     ['a flavor that is not there', ['serve'], { SETTINGS_FLAVOR: 'x' }, /config\.yml: there is no flavor "x"/],
     [
       'a bucket that cannot be reached',

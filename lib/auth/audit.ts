@@ -1,3 +1,4 @@
+import type { Context } from 'hono';
 import type { Action } from './caller.ts';
 
 /** What is kept of each write, each delete, and whatever was refused. No password, no token, no query. */
@@ -21,3 +22,23 @@ export type AuditEntry = {
 };
 
 export type Audit = (entry: AuditEntry) => void;
+
+/** What the URL of a request names. */
+export function aboutRoute(
+  c: Context,
+  repository: string | undefined,
+): Pick<AuditEntry, 'repository' | 'tag' | 'digest' | 'image'> {
+  const { tag, digest, id, reference } = c.req.param() as Partial<Record<string, string>>;
+  const named = reference?.includes(':') ? { digest: reference } : { tag: reference };
+  const fields = { repository, tag: tag ?? named.tag, digest: digest ?? named.digest, image: id };
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+/** The name in a `Basic` that was refused; never the password. */
+export function claimedName(authorization = ''): string | null {
+  const [, credentials] = /^\s*basic\s+(\S+)/i.exec(authorization) ?? [];
+  const [name = ''] = Buffer.from(credentials ?? '', 'base64')
+    .toString()
+    .split(':');
+  return name.slice(0, 64) || null;
+}

@@ -3,9 +3,10 @@ import type { Context, MiddlewareHandler } from 'hono';
 import { type ErrorCode, RegistryError } from '../errors.ts';
 import { parseRepositoryName, type RepositoryName } from '../names.ts';
 import { AtOnce } from './at-once.ts';
-import type { Audit, AuditEntry } from './audit.ts';
+import { type Audit, type AuditEntry, aboutRoute, claimedName } from './audit.ts';
 import { type Action, ANONYMOUS, type Caller, isAnonymous, nameOf } from './caller.ts';
 import type { Challenges, Scope } from './challenges.ts';
+import { clientAddressOf } from './client-address.ts';
 import type { Logins } from './late-authenticator.ts';
 import { Permissions } from './permissions.ts';
 
@@ -228,31 +229,4 @@ function wasRefused(caller: Caller, action: Action, repository: string | undefin
   if (caller.kind !== 'token') return false;
   if (caller.isFinal) return true;
   return caller.refused?.some((item) => item.repository === repository && item.actions.includes(action)) ?? false;
-}
-
-function aboutRoute(
-  c: Context,
-  repository: string | undefined,
-): Pick<AuditEntry, 'repository' | 'tag' | 'digest' | 'image'> {
-  const { tag, digest, id, reference } = c.req.param() as Partial<Record<string, string>>;
-  const named = reference?.includes(':') ? { digest: reference } : { tag: reference };
-  const fields = { repository, tag: tag ?? named.tag, digest: digest ?? named.digest, image: id };
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
-}
-
-/** The name in a `Basic` that was refused; never the password. */
-function claimedName(authorization = ''): string | null {
-  const [, credentials] = /^\s*basic\s+(\S+)/i.exec(authorization) ?? [];
-  const [name = ''] = Buffer.from(credentials ?? '', 'base64')
-    .toString()
-    .split(':');
-  return name.slice(0, 64) || null;
-}
-
-/** Where the client is, as far as whoever takes the requests knows. */
-export function clientAddressOf(c: Context): string | undefined {
-  const { clientAddress, incoming } = (c.env ?? {}) as RimBindings & {
-    incoming?: { socket?: { remoteAddress?: string } };
-  };
-  return clientAddress ?? incoming?.socket?.remoteAddress;
 }

@@ -6,7 +6,7 @@ import { AccessTokens } from './access-tokens.ts';
 import { Authenticator } from './authenticator.ts';
 import type { Keys } from './keys.ts';
 import type { OidcLogins } from './oidc-logins.ts';
-import { PasswordLogins } from './password-logins.ts';
+import { type ComparePassword, PasswordLogins } from './password-logins.ts';
 import { Robots } from './robots.ts';
 import { FileSource, type TextSource } from './text-source.ts';
 import { Users } from './users.ts';
@@ -18,6 +18,8 @@ export type OpenAuthenticatorOptions = {
   driver: StorageDriver;
   keys: Keys;
   log: Log;
+  /** How passwords are compared, if not in this thread. */
+  comparePassword?: ComparePassword;
 };
 
 /**
@@ -46,9 +48,10 @@ async function openOidc({ oidc }: AuthConfig, { log }: OpenAuthenticatorOptions)
 
 async function openPasswords(
   { htpasswd }: AuthConfig,
-  { storage, log }: OpenAuthenticatorOptions,
+  { storage, log, comparePassword }: OpenAuthenticatorOptions,
 ): Promise<PasswordLogins | undefined> {
-  return htpasswd && new PasswordLogins(await Users.open(await openSource(htpasswd, storage), log));
+  if (!htpasswd) return undefined;
+  return new PasswordLogins(await Users.open(await openSource(htpasswd, storage), log), comparePassword);
 }
 
 /** AWS's SDK is loaded only where it is used. */

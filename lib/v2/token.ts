@@ -1,6 +1,7 @@
 import { Hono } from 'hono';
 import { nameOf } from '../auth/caller.ts';
-import { callerOf, clientAddressOf, type Gate } from '../auth/gate.ts';
+import { clientAddressOf } from '../auth/client-address.ts';
+import { callerOf, type Gate } from '../auth/gate.ts';
 import type { TokenAnswer, TokenService } from '../auth/token-service.ts';
 import { decodeText, KiB, readAtMost } from '../bytes.ts';
 import { RegistryError } from '../errors.ts';

@@ -12,6 +12,8 @@ import { startNodeServer } from '../../lib/node-server.ts';
 import { createRegistry } from '../../lib/registry/registry.ts';
 import { type RegistryServer, SIGNER, startRegistry } from '../registry-server.ts';
 import { type OpenedStorage, openFiles } from '../storage/open.ts';
+import { newImage } from '../v1/use-registry.ts';
+import { V1Client } from '../v1-client.ts';
 import { codesOf, locationOf, V2Client } from '../v2/client.ts';
 import { basic, openTestAuth, type TestAuth } from './test-auth.ts';
 
@@ -44,6 +46,39 @@ describe('the shell around a registry', () => {
       assert.equal(response.headers.get('X-Content-Type-Options'), 'nosniff');
       assert.match(response.headers.get('Content-Security-Policy') ?? '', /default-src 'none'.*sandbox/);
       for (const header of ['Server', 'X-Powered-By']) assert.equal(response.headers.get(header), null);
+    });
+  }
+
+  for (const [title, send, status] of [
+    ['headers', { path: '/v2/', headers: { ...basic('alice'), 'X-Long': 'x'.repeat(40_000) } }, 431],
+    ['a path', { path: `/v2/${'a/'.repeat(20_000)}tags/list`, headers: basic('alice') }, 431],
+    ['a name', { path: `/v2/${'a/'.repeat(200)}tags/list`, headers: basic('alice') }, 400],
+    ['a password', { path: '/v2/', headers: basic('carol', 'x'.repeat(10_000)) }, 401],
+    [
+      'a manifest',
+      { path: '/v2/a/b/manifests/x', headers: basic('alice'), body: `{"a":"${'x'.repeat(4 << 20)}"}` },
+      413,
+    ],
+    [
+      'JSON nested without end',
+      { path: '/v2/a/b/manifests/x', headers: basic('alice'), body: '['.repeat(1 << 20) },
+      400,
+    ],
+    [
+      'JSON nested too deep',
+      { path: '/v2/a/b/manifests/x', headers: basic('alice'), body: `${'{"a":'.repeat(1000)}1${'}'.repeat(1000)}` },
+      400,
+    ],
+    [
+      'a list of images',
+      { path: '/v1/repositories/a/b/', headers: basic('alice'), body: `["${'x'.repeat(16 << 20)}"]` },
+      413,
+    ],
+  ] as [string, { path: string; headers: Record<string, string>; body?: string }, number][]) {
+    it(`${title} of any size is refused, not taken`, async () => {
+      const { path, headers, body } = send;
+      const init = body === undefined ? {} : { method: 'PUT', body: Buffer.from(body) };
+      assert.equal((await fetch(new URL(path, server.url), { headers, ...init })).status, status);
     });
   }
 
@@ -129,6 +164,30 @@ describe('the shell around a registry', () => {
     assert.equal(await ping({ kind: 'user', name: 'carol', groups: [] }, basic('bob', 'wrong')), 200);
     assert.equal(await ping({ kind: 'anonymous' }, basic('bob')), 401);
     assert.equal(await ping(undefined, basic('bob')), 200);
+  });
+
+  it('those of v1 as well', async () => {
+    auth.audited.length = 0;
+    const image = newImage();
+    await new V1Client(server.url, basic('alice').Authorization).push('a/old', [image], { v1: image.id });
+    const written = auth.audited.map(({ who, action, outcome, repository, tag, image }) => ({
+      who,
+      action,
+      outcome,
+      repository,
+      tag,
+      image,
+    }));
+    const entry = {
+      who: 'alice',
+      action: 'push',
+      outcome: 'done',
+      repository: 'a/old',
+      tag: undefined,
+      image: undefined,
+    };
+    const ofImage = { ...entry, repository: undefined, image: image.id };
+    assert.deepEqual(written, [entry, ofImage, ofImage, ofImage, { ...entry, tag: 'v1' }, entry]);
   });
 
   describe('by itself', () => {
