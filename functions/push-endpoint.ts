@@ -8,8 +8,8 @@ const { config, log } = await readConfiguration();
 const { hostname: host, port } = new URL(`http://${process.env.AWS_LAMBDA_HTTP_ENDPOINT ?? '127.0.0.1:8080'}`);
 const server = await serve(
   { ...config, host, port: Number(port), storageRedirect: true, pushEndpoint: undefined },
-  // Events of the bucket tell the view worker what there is to do behind a push. Nobody logs in here but by mistake.
-  { log, version, worksBehind: false, hasPasswordThread: false },
+  // Events of the bucket tell the view worker what there is to do behind a push.
+  { log, version, worksBehind: false },
 );
 log.info('listening', { url: server.url.origin, version });
 process.once('SIGTERM', () => void server.stop().then(() => process.exit()));

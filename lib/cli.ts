@@ -3,6 +3,7 @@
 // makes V8 collect them sooner, which saves 40 MiB while a large layer is pushed and costs nothing that could be measured.
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
+import { PasswordThread } from './auth/password-thread.ts';
 import { addAccessCommands } from './commands/access.ts';
 import { CONFIG_HELP, CONFIG_OPTION, load, loadAloud, run } from './commands/run.ts';
 import { addTokenCommands } from './commands/token.ts';
@@ -84,7 +85,13 @@ async function serveCommand({ config: file, host, port, grace, tlsCert, tlsKey }
   for (const warning of warnings) log.warning(warning);
   const { serve } = await import('./serve.ts');
   const tlsFiles = tlsCert !== undefined && tlsKey !== undefined ? { cert: tlsCert, key: tlsKey } : undefined;
-  const options = { log, version, ...(tlsFiles && { tlsFiles }) };
+  const passwords = new PasswordThread();
+  const options = {
+    log,
+    version,
+    ...(tlsFiles && { tlsFiles }),
+    comparePassword: (password: string, hash: string) => passwords.compare(password, hash),
+  };
   const server = await serve({ ...config, ...(host && { host }), port: port ?? config.port }, options);
   log.info('listening', { url: server.url.origin, version });
   greet(server, config);

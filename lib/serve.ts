@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
-import { PasswordThread } from './auth/password-thread.ts';
+import type { ComparePassword } from './auth/password-logins.ts';
 import type { Config } from './config/config.ts';
 import type { Log } from './log.ts';
 import { accessLog, type NodeServer, startNodeServer } from './node-server.ts';
@@ -21,8 +21,8 @@ export type ServeOptions = {
   tlsFiles?: TlsFiles;
   /** Whether this process makes v1's view of what v2 pushes; without it somebody else does. Default true. */
   worksBehind?: boolean;
-  /** Whether passwords are compared in a thread of their own, whose program lies beside this one. Default true. */
-  hasPasswordThread?: boolean;
+  /** How passwords are compared, if not in this thread. */
+  comparePassword?: ComparePassword;
 };
 
 /**
@@ -31,7 +31,7 @@ export type ServeOptions = {
  */
 export async function serve(
   config: Config,
-  { log, version, tlsFiles, worksBehind = true, hasPasswordThread = true }: ServeOptions,
+  { log, version, tlsFiles, worksBehind = true, comparePassword }: ServeOptions,
 ): Promise<NodeServer> {
   const tls = tlsFiles && (await readTlsFiles(tlsFiles));
   const background = new Background(log);
@@ -44,13 +44,12 @@ export async function serve(
 
   let isStopping = false;
   const around = accessLog(log);
-  const passwords = hasPasswordThread ? new PasswordThread() : undefined;
   const app = await openApp(config, opened, {
     log,
     version,
     around,
     isStopping: () => isStopping,
-    ...(passwords && { comparePassword: (password: string, hash: string) => passwords.compare(password, hash) }),
+    ...(comparePassword && { comparePassword }),
   });
   const server = await startNodeServer(app, {
     host: config.host,

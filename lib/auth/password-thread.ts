@@ -1,4 +1,5 @@
-// Passwords are compared in a thread of their own: 60 ms of one core each, in which the registry's thread serves others.
+// Passwords are compared in a thread of their own: 60 ms of one core each, in which the registry's thread serves others. Not
+// for bundles, which have no second file to run; a Lambda serves nobody else meanwhile.
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 
