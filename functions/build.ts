@@ -1,9 +1,25 @@
 // Makes one function ready to be uploaded: `node functions/build.ts api DIRECTORY`. `sam build` does so by the Makefile.
-import { cp, mkdir, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { build, type Metafile } from 'esbuild';
+import { build, type Metafile, type Plugin } from 'esbuild';
 
 const ROOT = join(import.meta.dirname, '..');
+
+/**
+ * The SDK describes every operation of a service, S3 has more than a hundred, in arrays that esbuild dares not drop, as they
+ * have computed keys. Told that making them changes nothing, it keeps those of the operations that are used.
+ */
+const dropsUnusedSchemas: Plugin = {
+  name: 'drops-unused-schemas',
+  setup({ onLoad }) {
+    onLoad({ filter: /@aws-sdk[/]client-[^/]+[/]dist-es[/]schemas[/]schemas_\d+[.]js$/ }, async ({ path }) => {
+      const source = await readFile(path, 'utf8');
+      return {
+        contents: source.replace(/^((?:export )?var \S+ = )(\[[\s\S]*?\]);$/gm, '$1/* @__PURE__ */ (() => $2)();'),
+      };
+    });
+  },
+};
 
 /**
  * Bundles with all that it imports, the AWS SDK included: what was tested is what runs, whichever SDK the runtime has.
@@ -23,6 +39,7 @@ export async function buildFunction(name: string, directory: string): Promise<Me
     target: 'node24',
     mainFields: ['module', 'main'],
     alias: { '@aws-sdk/credential-provider-node': join(ROOT, 'functions/lambda-credentials.ts') },
+    plugins: [dropsUnusedSchemas],
     legalComments: 'none',
     // What is no ES module asks for Node's own modules by `require`, which there is none of in one.
     banner: { js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);" },
