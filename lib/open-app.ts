@@ -42,7 +42,8 @@ export async function openApp(
   { log, version, around, isStopping = () => false, isToldCallers = false, comparePassword, front }: OpenAppOptions,
 ): Promise<Hono> {
   if (config.mirroring) log.warning('mirroring.source is set, but has no effect in this version');
-  if (!config.secretKey && config.storage.driver === 's3') {
+  // On disk without logins only uploads that are under way are lost: hardly anybody would care.
+  if (!config.secretKey && (config.storage.driver === 's3' || config.auth)) {
     log.warning('secret_key is not set: uploads and tokens are valid in this process only, and not after a restart');
   }
   const secret = config.secretKey ?? randomBytes(32).toString('hex');

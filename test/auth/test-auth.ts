@@ -40,8 +40,7 @@ export async function openTestAuth({
 }): Promise<TestAuth> {
   const directory = await mkdtemp(join(tmpdir(), 'stowage-auth-'));
   const htpasswd = join(directory, 'htpasswd');
-  const lines = users.map(async (name) => `${name}:${await hashPassword(`${name}-password`, COST)}\n`);
-  await writeFile(htpasswd, (await Promise.all(lines)).join(''));
+  await writeFile(htpasswd, await htpasswdOf(users));
   const { config } = loadKeys({
     auth: { htpasswd, realm: 'Ours', ...auth },
     ...(publicUrl && { public_url: publicUrl }),
@@ -58,6 +57,12 @@ export async function openTestAuth({
     audit: (entry) => audited.push(entry),
   });
   return { ...opened, config: config.auth, audited, logged };
+}
+
+/** Lines with the password `<name>-password` for each. */
+export async function htpasswdOf(users: readonly string[]): Promise<string> {
+  const lines = users.map(async (name) => `${name}:${await hashPassword(`${name}-password`, COST)}\n`);
+  return (await Promise.all(lines)).join('');
 }
 
 export function basic(name: string, password = `${name}-password`): { Authorization: string } {
