@@ -1,4 +1,32 @@
+import { startRegistry } from '../registry-server.ts';
 import { openFiles } from '../storage/open.ts';
-import { matrixSuite } from './matrix.ts';
+import { type MatrixRegistry, matrixSuite } from './matrix.ts';
+import { BEARERS } from './matrix-endpoints.ts';
+import { expectedOf } from './matrix-rules.ts';
+import { openTestAuth } from './test-auth.ts';
 
-matrixSuite('files', openFiles);
+matrixSuite('on a Node server', { start, expected: expectedOf });
+
+async function start(access: object[], isOpenToAll: boolean): Promise<MatrixRegistry> {
+  const storage = await openFiles();
+  const auth = await openTestAuth({ users: BEARERS, access, driver: storage.driver });
+  const server = await startRegistry(storage.driver, { auth, hasSearch: true, trustedProxies: 1 });
+  return {
+    url: server.url,
+    driver: storage.driver,
+    place: { isOpenToAll, realm: auth.config.realm, origin: server.url.origin, givesUrls: false },
+    send: async (url, { headers, ...request }, client) => {
+      // What the client claims itself, and what the trusted proxy says of it.
+      const forwarded = `192.0.2.${client % 256}, 198.51.${client >> 8}.${client % 256}`;
+      return await fetch(url, {
+        redirect: 'manual',
+        ...request,
+        headers: { ...headers, 'X-Forwarded-For': forwarded },
+      });
+    },
+    async stop() {
+      await server.stop();
+      await storage.close();
+    },
+  };
+}

@@ -1,4 +1,4 @@
 import { openS3 } from '../storage/open.ts';
-import { secretRepositorySuite } from './secret-repository.ts';
+import { secretRepositoryOnNode } from './secret-repository-on-node.ts';
 
-secretRepositorySuite('S3', openS3);
+secretRepositoryOnNode('S3', openS3);

@@ -1,4 +1,4 @@
 import { openFiles } from '../storage/open.ts';
-import { secretRepositorySuite } from './secret-repository.ts';
+import { secretRepositoryOnNode } from './secret-repository-on-node.ts';
 
-secretRepositorySuite('files', openFiles);
+secretRepositoryOnNode('files', openFiles);

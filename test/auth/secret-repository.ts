@@ -2,22 +2,43 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import { type RegistryServer, startRegistry } from '../registry-server.ts';
-import type { OpenedStorage } from '../storage/contract.ts';
 import { newImage } from '../v1/use-registry.ts';
 import { V1Client, type V1Image } from '../v1-client.ts';
 import { locationOf, V2Client, withDigest } from '../v2/client.ts';
 import { pushImage } from '../v2/image.ts';
-import { basic, openTestAuth } from './test-auth.ts';
+import { basic } from './test-auth.ts';
+
+export const USERS = ['alice', 'mallory'];
 
 const ACCESS = [
   { repositories: 'team/*', users: 'alice', actions: '*' },
   { repositories: 'other/*', users: 'mallory', actions: '*' },
-  { repositories: 'public/*', users: 'anonymous', actions: 'pull' },
 ];
+const OPEN = { repositories: 'public/*', users: 'anonymous', actions: 'pull' };
+
+/** A registry with `USERS`, and with search. */
+export type SecretiveRegistry = {
+  url: URL;
+  /** Of a server that puts images into it; the same one, or another that takes any login. */
+  pushUrl: URL;
+  /** Whether v2 has something for those who have not logged in only if they come with the token that they get for the asking. */
+  wantsTokens: boolean;
+  /** Whether an upload goes on without any login. */
+  hasOpenSessions: boolean;
+  /** When the v1 views of what was pushed are made. */
+  idle(): Promise<void>;
+  stop(): Promise<void>;
+};
+
+export type SecretRepositoryOptions = {
+  start(access: object[], isOpenToAll: boolean): Promise<SecretiveRegistry>;
+};
 
 /** What can be known from elsewhere, of something that is there or of something that is not. */
 type Known = { repository: string; tag: string; manifest: string; blob: string; image: string };
+
+/** What somebody shows who wants this. */
+type Credentials = (known: Known) => Promise<Record<string, string>> | Record<string, string>;
 
 type Attempt = {
   title: string;
@@ -28,10 +49,13 @@ type Attempt = {
 
 const hex = () => randomBytes(32).toString('hex');
 
-export function secretRepositorySuite(name: string, open: () => Promise<OpenedStorage>): void {
-  describe(`a repository that mallory may not pull from, on ${name}`, () => {
-    let storage: OpenedStorage;
-    let server: RegistryServer;
+export function secretRepositorySuite(name: string, { start }: SecretRepositoryOptions): void {
+  for (const isOpenToAll of [true, false]) suite(name, start, isOpenToAll);
+}
+
+function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAll: boolean): void {
+  describe(`a repository that mallory may not pull from, ${name}, ${isOpenToAll ? 'where something is for all' : 'where nothing is'}`, () => {
+    let registry: SecretiveRegistry;
     let there: Known;
     let secretImage: V1Image;
     const notThere: Known = {
@@ -45,18 +69,17 @@ export function secretRepositorySuite(name: string, open: () => Promise<OpenedSt
     const mallory = basic('mallory');
 
     before(async () => {
-      storage = await open();
-      const auth = await openTestAuth({ users: ['alice', 'mallory'], access: ACCESS });
-      server = await startRegistry(storage.driver, { auth, hasSearch: true });
-      const client = new V2Client(server.url, alice);
+      registry = await start(isOpenToAll ? [...ACCESS, OPEN] : ACCESS, isOpenToAll);
+      const { pushUrl } = registry;
+      const client = new V2Client(pushUrl, alice);
       const { digest, manifest } = await pushImage(client, 'team/a', 'latest', { contents: ['secret'] });
       const { layers } = manifest as { layers: { digest: string }[] };
       // A referrer, and an image of v1 in the same repository.
       await pushImage(client, 'team/a', undefined, { contents: ['signature'], config: {} });
       secretImage = newImage();
-      await new V1Client(server.url, alice.Authorization).push('team/a', [secretImage], { v1: secretImage.id });
-      await pushImage(new V2Client(server.url, mallory), 'other/m', 'latest', { contents: ['of mallory'] });
-      await server.idle();
+      await new V1Client(pushUrl, alice.Authorization).push('team/a', [secretImage], { v1: secretImage.id });
+      await pushImage(new V2Client(pushUrl, mallory), 'other/m', 'latest', { contents: ['of mallory'] });
+      await registry.idle();
       there = {
         repository: 'team/a',
         tag: 'latest',
@@ -65,79 +88,98 @@ export function secretRepositorySuite(name: string, open: () => Promise<OpenedSt
         image: secretImage.id,
       };
     });
-    after(async () => {
-      await server.stop();
-      await storage.close();
-    });
+    after(async () => await registry?.stop());
 
+    /** @param path or a URL: of it what comes after the host, since that is where clients know the registry */
     const request = async (
       headers: Record<string, string>,
       method: string,
       path: string,
       init: { body?: string; headers?: Record<string, string> } = {},
-    ): Promise<Response> =>
-      await fetch(new URL(path, server.url), {
+    ): Promise<Response> => {
+      const { pathname, search } = new URL(path, registry.url);
+      return await fetch(new URL(`${pathname}${search}`, registry.url), {
         method,
         redirect: 'manual',
         ...init,
         headers: { ...headers, ...init.headers },
       });
+    };
 
-    const ATTEMPTS_V2 = (as: Record<string, string>): Attempt[] => [
+    /** With a token for these scopes, or for what of them may be had. */
+    const withToken = async (headers: Record<string, string>, ...scopes: string[]) => {
+      const query = new URLSearchParams(scopes.map((scope): [string, string] => ['scope', scope]));
+      const response = await request(headers, 'GET', `/v2/_token?${query}`);
+      assert.equal(response.status, 200);
+      return { Authorization: `Bearer ${((await response.json()) as { token: string }).token}` };
+    };
+    const bearer =
+      (headers: Record<string, string>): Credentials =>
+      ({ repository }) =>
+        withToken(headers, `repository:${repository}:pull,push,delete`, 'repository:other/m:pull');
+
+    const ATTEMPTS_V2 = (as: Credentials): Attempt[] => [
       ...['GET', 'HEAD', 'DELETE'].flatMap((method): Attempt[] => [
         {
           title: `${method} manifest by tag`,
-          send: (k) => request(as, method, `/v2/${k.repository}/manifests/${k.tag}`),
+          send: async (k) => request(await as(k), method, `/v2/${k.repository}/manifests/${k.tag}`),
         },
         {
           title: `${method} manifest by digest`,
-          send: (k) => request(as, method, `/v2/${k.repository}/manifests/${k.manifest}`),
+          send: async (k) => request(await as(k), method, `/v2/${k.repository}/manifests/${k.manifest}`),
         },
-        { title: `${method} blob`, send: (k) => request(as, method, `/v2/${k.repository}/blobs/${k.blob}`) },
+        {
+          title: `${method} blob`,
+          send: async (k) => request(await as(k), method, `/v2/${k.repository}/blobs/${k.blob}`),
+        },
       ]),
-      { title: 'tags', send: (k) => request(as, 'GET', `/v2/${k.repository}/tags/list`) },
-      { title: 'referrers', send: (k) => request(as, 'GET', `/v2/${k.repository}/referrers/${k.manifest}`) },
+      { title: 'tags', send: async (k) => request(await as(k), 'GET', `/v2/${k.repository}/tags/list`) },
+      {
+        title: 'referrers',
+        send: async (k) => request(await as(k), 'GET', `/v2/${k.repository}/referrers/${k.manifest}`),
+      },
       {
         title: 'PUT manifest',
-        send: (k) => request(as, 'PUT', `/v2/${k.repository}/manifests/${k.tag}`, { body: '{}' }),
+        send: async (k) => request(await as(k), 'PUT', `/v2/${k.repository}/manifests/${k.tag}`, { body: '{}' }),
       },
-      { title: 'POST upload', send: (k) => request(as, 'POST', `/v2/${k.repository}/blobs/uploads/`) },
+      { title: 'POST upload', send: async (k) => request(await as(k), 'POST', `/v2/${k.repository}/blobs/uploads/`) },
       {
         title: 'mount into it',
-        send: (k) => request(as, 'POST', `/v2/${k.repository}/blobs/uploads/?mount=${k.blob}&from=other/m`),
+        send: async (k) =>
+          request(await as(k), 'POST', `/v2/${k.repository}/blobs/uploads/?mount=${k.blob}&from=other/m`),
       },
     ];
 
-    const ATTEMPTS_V1 = (as: Record<string, string>): Attempt[] => [
+    const ATTEMPTS_V1 = (as: Credentials): Attempt[] => [
       ...['images', 'tags', 'tags/latest', 'tags/latest/json', 'json', 'properties'].map(
         (part): Attempt => ({
           title: `v1 GET ${part}`,
-          send: (k) => request(as, 'GET', `/v1/repositories/${k.repository}/${part}`),
+          send: async (k) => request(await as(k), 'GET', `/v1/repositories/${k.repository}/${part}`),
         }),
       ),
       ...['', '/images', '/tags', '/tags/latest'].map(
         (part): Attempt => ({
           title: `v1 DELETE ${part || 'the repository'}`,
-          send: (k) => request(as, 'DELETE', `/v1/repositories/${k.repository}${part}`),
+          send: async (k) => request(await as(k), 'DELETE', `/v1/repositories/${k.repository}${part}`),
         }),
       ),
       ...['', '/images', '/tags/latest', '/properties', '/auth'].map(
         (part): Attempt => ({
           title: `v1 PUT ${part || 'the repository'}`,
-          send: (k) => request(as, 'PUT', `/v1/repositories/${k.repository}${part}`, { body: '[]' }),
+          send: async (k) => request(await as(k), 'PUT', `/v1/repositories/${k.repository}${part}`, { body: '[]' }),
         }),
       ),
       ...['GET', 'HEAD'].flatMap((method) =>
         ['json', 'ancestry', 'layer', 'files', 'diff'].map(
           (part): Attempt => ({
             title: `v1 ${method} ${part} of an image`,
-            send: (k) => request(as, method, `/v1/images/${k.image}/${part}`),
+            send: async (k) => request(await as(k), method, `/v1/images/${k.image}/${part}`),
           }),
         ),
       ),
       {
         title: 'v1 GET layer of the image that stands for the manifest',
-        send: (k) => request(as, 'GET', `/v1/images/${k.manifest.slice('sha256:'.length)}/layer`),
+        send: async (k) => request(await as(k), 'GET', `/v1/images/${k.manifest.slice('sha256:'.length)}/layer`),
       },
     ];
 
@@ -254,16 +296,27 @@ export function secretRepositorySuite(name: string, open: () => Promise<OpenedSt
       });
 
     describe('answers as one that is not there, to mallory', () => {
-      for (const attempt of [...ATTEMPTS_V2(mallory), ...ATTEMPTS_V1(mallory)]) same(attempt);
+      for (const attempt of [...ATTEMPTS_V2(() => mallory), ...ATTEMPTS_V1(() => mallory)]) same(attempt);
+    });
+    describe('to a token of hers', () => {
+      for (const attempt of [...ATTEMPTS_V2(bearer(mallory)), ...ATTEMPTS_V1(bearer(mallory))]) same(attempt);
     });
     describe('and to somebody who has not logged in', () => {
-      for (const attempt of [...ATTEMPTS_V2({}), ...ATTEMPTS_V1({})]) same(attempt);
+      for (const attempt of [...ATTEMPTS_V2(() => ({})), ...ATTEMPTS_V1(() => ({}))]) same(attempt);
     });
+    if (isOpenToAll) {
+      describe('and to the token of somebody who has not', () => {
+        for (const attempt of [...ATTEMPTS_V2(bearer({})), ...ATTEMPTS_V1(bearer({}))]) same(attempt);
+      });
+    }
     describe('gives her nothing in her own', () => {
       for (const attempt of ATTEMPTS_AT_HOME) same(attempt);
     });
 
     it('is in no list', async () => {
+      const catalog = 'registry:catalog:*';
+      const nobody = {};
+      const tokens = [await withToken(mallory, catalog), ...(isOpenToAll ? [await withToken(nobody, catalog)] : [])];
       for (const path of [
         '/v2/_catalog',
         '/v2/_catalog?n=1',
@@ -273,10 +326,11 @@ export function secretRepositorySuite(name: string, open: () => Promise<OpenedSt
         '/v1/search?q=',
         '/v1/search?q=&n=1&page=2',
       ]) {
-        for (const headers of [mallory, {}]) {
+        for (const headers of [mallory, nobody, ...tokens]) {
           const response = await request(headers, 'GET', path);
           const text = JSON.stringify([await response.text(), [...response.headers]]);
-          assert.equal(response.status, 200, path);
+          const needsMore = headers === nobody && (!isOpenToAll || (registry.wantsTokens && path.startsWith('/v2')));
+          assert.equal(response.status, needsMore ? 401 : 200, path);
           assert.doesNotMatch(text.replaceAll('?q=team', '').replaceAll('"query\\": \\"team\\"', ''), /team/, path);
         }
       }
@@ -306,9 +360,9 @@ export function secretRepositorySuite(name: string, open: () => Promise<OpenedSt
         `/v1/images/${there.manifest.slice('sha256:'.length)}/json`,
         '/v1/repositories/team/a/tags',
       ]) {
-        assert.equal((await request(alice, 'GET', path)).status, 200, path);
+        assert.equal((await followed(await request(alice, 'GET', path))).status, 200, path);
       }
-      const layer = await request(alice, 'GET', `/v1/images/${there.image}/layer`);
+      const layer = await followed(await request(alice, 'GET', `/v1/images/${there.image}/layer`));
       assert.deepEqual(Buffer.from(await layer.arrayBuffer()), Buffer.from(secretImage.layer));
     });
 
@@ -319,14 +373,19 @@ export function secretRepositorySuite(name: string, open: () => Promise<OpenedSt
       assert.equal(anywhere.status, 202, 'alice may not pull from other/*, which might be where it comes from');
     });
 
-    it('an upload goes on without a login, by its session alone', async () => {
+    it('an upload goes on by its session alone, whoever sends it', async () => {
       const started = locationOf(await request(alice, 'POST', '/v2/team/b/blobs/uploads/'));
       const bytes = Buffer.from('bytes');
       const digest = `sha256:${(await crypto.subtle.digest('SHA-256', bytes).then((hash) => Buffer.from(hash))).toString('hex')}`;
       for (const headers of [{}, { Authorization: 'Basic d3Jvbmc6d3Jvbmc=' }, mallory]) {
         const put = await request(headers, 'PUT', withDigest(started, digest), { body: bytes.toString() });
-        assert.equal(put.status, 201);
+        assert.equal(put.status, headers === mallory || registry.hasOpenSessions ? 201 : 401);
       }
     });
   });
+}
+
+/** What storage has, if that is where the answer leads. */
+async function followed(response: Response): Promise<Response> {
+  return [302, 307].includes(response.status) ? await fetch(locationOf(response)) : response;
 }

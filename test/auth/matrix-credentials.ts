@@ -1,0 +1,70 @@
+// What somebody can show in an `Authorization`: right, wrong and expired, of each scheme.
+import assert from 'node:assert/strict';
+import { SignJWT } from 'jose';
+import { AccessTokens } from '../../lib/auth/access-tokens.ts';
+import type { Action } from '../../lib/auth/caller.ts';
+import { Keys } from '../../lib/auth/keys.ts';
+import { Robots } from '../../lib/auth/robots.ts';
+import { V1Tokens } from '../../lib/auth/v1-tokens.ts';
+import type { RepositoryName } from '../../lib/names.ts';
+import type { StorageDriver } from '../../lib/storage/driver.ts';
+import { type Bearer, REPOSITORY, RIGHTS, type Scheme } from './matrix-endpoints.ts';
+import { basic, SECRET } from './test-auth.ts';
+
+export class Credentials {
+  readonly #url: URL;
+  readonly #expiredRobot: string;
+  readonly #v1Tokens = new V1Tokens(new Keys(SECRET));
+  #guesses = 0;
+
+  private constructor(url: URL, expiredRobot: string) {
+    this.#url = url;
+    this.#expiredRobot = expiredRobot;
+  }
+
+  /** @param url of the registry that gives tokens; its robots are in `driver` */
+  static async open(url: URL, driver: StorageDriver): Promise<Credentials> {
+    const robot = { name: 'old', repositories: ['*'], actions: RIGHTS.admin };
+    const { token } = await new Robots(driver).create({ ...robot, expiresAt: '2026-01-01T00:00:00Z' });
+    return new Credentials(url, token);
+  }
+
+  /** A token of exactly what its bearer may do, in the repository that is asked for; of `other` elsewhere. */
+  async of(scheme: Scheme, bearer: Bearer, repository: string): Promise<string> {
+    if (scheme === 'Basic') return basic(bearer).Authorization;
+    const actions: Action[] = bearer === 'other' ? RIGHTS.admin : RIGHTS[bearer];
+    const where = bearer === 'other' ? 'other/x' : repository;
+    if (scheme === 'Token') {
+      return this.#v1Tokens.issue(where as RepositoryName, 'write', { subject: bearer, actions });
+    }
+    const url = new URL(`/v2/_token?scope=repository:${where}:${actions.join(',')}`, this.#url);
+    const response = await fetch(url, { headers: basic(bearer) });
+    return `Bearer ${((await response.json()) as { token: string }).token}`;
+  }
+
+  /** Wrong in another way each time, since who tries passwords is slowed down. */
+  wrong(scheme: Scheme): string {
+    this.#guesses++;
+    if (scheme === 'Basic') return basic(`user${this.#guesses}`, 'wrong').Authorization;
+    if (scheme === 'Bearer') return `Bearer x.y.${this.#guesses}`;
+    return `Token signature=ABCDEFGHIJKLMNOP,repository="${REPOSITORY}",access=write`;
+  }
+
+  async expired(scheme: Scheme): Promise<string> {
+    if (scheme === 'Basic') return basic('robot', this.#expiredRobot).Authorization;
+    if (scheme === 'Bearer') return `Bearer ${await expiredBearer()}`;
+    const sevenHoursAgo = Date.now() - 7 * 60 * 60 * 1000;
+    const admin = { subject: 'admin', actions: RIGHTS.admin };
+    return this.#v1Tokens.issue(REPOSITORY as RepositoryName, 'write', admin, sevenHoursAgo);
+  }
+}
+
+/** As the registry made it some time ago. */
+async function expiredBearer(): Promise<string> {
+  const grants = [{ repository: REPOSITORY, actions: RIGHTS.admin }];
+  const claims = new SignJWT({ grants }).setProtectedHeader({ alg: 'HS256' }).setIssuer('stowage').setSubject('admin');
+  const key = new Keys(SECRET).signing('access token');
+  const valid = await claims.setExpirationTime('5m').sign(key);
+  assert.ok(await new AccessTokens(new Keys(SECRET)).readAccess(valid), 'the test signs as the registry does');
+  return await claims.setExpirationTime(Math.floor(Date.now() / 1000) - 1).sign(key);
+}

@@ -1,0 +1,25 @@
+import { startRegistry } from '../registry-server.ts';
+import type { OpenedStorage } from '../storage/contract.ts';
+import { secretRepositorySuite, USERS } from './secret-repository.ts';
+import { openTestAuth } from './test-auth.ts';
+
+export function secretRepositoryOnNode(name: string, open: () => Promise<OpenedStorage>): void {
+  secretRepositorySuite(`on ${name}`, {
+    async start(access) {
+      const storage = await open();
+      const auth = await openTestAuth({ users: USERS, access });
+      const server = await startRegistry(storage.driver, { auth, hasSearch: true });
+      return {
+        url: server.url,
+        pushUrl: server.url,
+        wantsTokens: false,
+        hasOpenSessions: true,
+        idle: () => server.idle(),
+        async stop() {
+          await server.stop();
+          await storage.close();
+        },
+      };
+    },
+  });
+}
