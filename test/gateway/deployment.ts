@@ -41,6 +41,8 @@ export type Deployment = {
 
 export type DeployOptions = {
   parameters?: Record<string, string>;
+  /** The lines of the secret `Users`, instead of those with alice. */
+  htpasswd?: string;
   headLength?: 'zero' | 'none';
   /** Counts what goes to S3, from functions and clients alike. */
   countsS3?: boolean;
@@ -61,6 +63,7 @@ const S3_HOST = 'localhost';
 
 export async function deploy({
   parameters = {},
+  htpasswd,
   headLength = 'zero',
   countsS3 = false,
   edit,
@@ -75,7 +78,7 @@ export async function deploy({
     ends.push(() => rm(directory, { recursive: true, force: true }));
     const secrets = await startSecretsManager({
       [SESSION_SECRET]: 'a secret of the tests',
-      [USERS]: `# users\n${USER}:${await hashPassword(PASSWORD)}\n`,
+      [USERS]: htpasswd ?? `# users\n${USER}:${await hashPassword(PASSWORD)}\n`,
     });
     ends.push(() => secrets.stop());
     const events = await startBucketEvents();

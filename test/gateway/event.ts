@@ -18,6 +18,8 @@ export type GatewayRequest = {
   /** Node's list of names and values in turn. */
   rawHeaders: readonly string[];
   body: Buffer;
+  /** Where the connection comes from. */
+  clientAddress: string;
 };
 
 /**
@@ -82,7 +84,7 @@ export function eventOf(
       extendedRequestId: randomUUID(),
       httpMethod: method,
       identity: {
-        sourceIp: '127.0.0.1',
+        sourceIp: request.clientAddress,
         userAgent: multiValueHeaders['User-Agent']?.[0] ?? null,
       } as Context['identity'],
       path: request.fullPath,
@@ -98,7 +100,7 @@ export function eventOf(
   };
 }
 
-export function headersOf({ rawHeaders, host, scheme }: GatewayRequest): Record<string, string[]> {
+export function headersOf({ rawHeaders, host, scheme, clientAddress }: GatewayRequest): Record<string, string[]> {
   const headers: Record<string, string[]> = {};
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? '';
@@ -111,7 +113,7 @@ export function headersOf({ rawHeaders, host, scheme }: GatewayRequest): Record<
   return {
     ...headers,
     Host: [host],
-    'X-Forwarded-For': ['127.0.0.1'],
+    'X-Forwarded-For': [clientAddress],
     'X-Forwarded-Port': [scheme === 'https' ? '443' : '80'],
     'X-Forwarded-Proto': [scheme],
     'X-Amzn-Trace-Id': [`Root=1-${randomUUID()}`],

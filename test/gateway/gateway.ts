@@ -70,6 +70,7 @@ export async function startGateway(stack: Stack, { functions, headLength = 'zero
       query: queryStart < 0 ? '' : url.slice(queryStart + 1),
       rawHeaders,
       body,
+      clientAddress: incoming.socket.remoteAddress ?? '',
     };
     // Same page: these have to come percent-encoded.
     if (/[|{}]/.test(request.query)) return refused(api, 'BAD_REQUEST');
@@ -111,7 +112,11 @@ export async function startGateway(stack: Stack, { functions, headLength = 'zero
             httpMethod: request.method,
             headers: Object.fromEntries(Object.entries(headers).map(([name, values]) => [name, values.at(-1)])),
             queryStringParameters: queryOf(request.query),
-            requestContext: { path: request.fullPath, stage: request.stage, identity: { sourceIp: '127.0.0.1' } },
+            requestContext: {
+              path: request.fullPath,
+              stage: request.stage,
+              identity: { sourceIp: request.clientAddress },
+            },
           }),
         ),
     });

@@ -42,6 +42,7 @@ const request = (given: Partial<GatewayRequest> = {}): GatewayRequest => ({
   query: '',
   rawHeaders: [],
   body: Buffer.alloc(0),
+  clientAddress: '192.0.2.1',
   ...given,
 });
 const route = { resource: '/{proxy+}', proxy: 'app/manifests/latest', integration };

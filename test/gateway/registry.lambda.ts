@@ -10,7 +10,8 @@ import { TOP_ID, ubuntuChain } from '../v1/chain.ts';
 import { V1Client } from '../v1-client.ts';
 import { codesOf, digestOf, locationOf, V2Client, withDigest } from '../v2/client.ts';
 import { pushImage } from '../v2/image.ts';
-import { BASIC, type Deployment, deploy, SESSION_SECRET } from './deployment.ts';
+import { BASIC, type Deployment, deploy, PASSWORD, SESSION_SECRET, USER } from './deployment.ts';
+import { fetchFrom } from './fetch-from.ts';
 import { REGION } from './template.ts';
 
 const OTHER_HOST = 'https://registry.example.com';
@@ -46,6 +47,24 @@ describe('a private registry behind the gateway', () => {
     const response = await anybody.send('GET', '/v2/', { headers });
     assert.equal(response.status, 401);
     assert.equal(response.headers.get('WWW-Authenticate'), 'Basic realm="Stowage"');
+  });
+
+  it('slows down who tries passwords, and nobody who comes from elsewhere', async () => {
+    const login = (localAddress: string, password: string) =>
+      fetchFrom(new URL('/v2/', deployment.gateway.url), {
+        localAddress,
+        method: 'GET',
+        headers: { Authorization: `Basic ${Buffer.from(`${USER}:${password}`).toString('base64')}` },
+      });
+    const statuses: number[] = [];
+    for (let guess = 0; guess < 10; guess++) statuses.push((await login('127.2.0.1', `guess ${guess}`)).status);
+    assert.deepEqual(new Set(statuses), new Set([401]));
+    const refused = await login('127.2.0.1', 'another guess');
+    assert.equal(refused.status, 503); // not 429: all that an authorizer can say beside 401 is that it has failed
+    assert.equal(refused.headers.get('Retry-After'), '5');
+    assert.deepEqual(await codesOf(refused), ['UNAVAILABLE']);
+    assert.equal((await login('127.2.0.2', 'a guess')).status, 401);
+    assert.equal((await login('127.2.0.2', PASSWORD)).status, 200);
   });
 
   it('asks its authorizer once for many requests, of any method, path and stage', async () => {
