@@ -262,14 +262,31 @@ describe('clients that log in', () => {
               ...args,
             ]);
 
-          test('logs in, is told of a wrong password, and logs out', async () => {
-            failed(
-              await podman('login', '--tls-verify=false', '-u', stranger(), '-p', 'wrong', host),
-              /invalid username/,
-            );
-            succeeded(await podman('login', '--tls-verify=false', '-u', 'alice', '-p', PASSWORD, host));
+          const login = (user: string, password: string) =>
+            podman('login', '--tls-verify=false', '-u', user, '-p', password, host);
+          const push = async (repository: string) => {
+            succeeded(await podman('load', '--quiet', '-i', image.archive));
+            return await podman('push', '--tls-verify=false', image.name, `${host}/${repository}:1`);
+          };
+          const pull = (repository: string) => podman('pull', '--tls-verify=false', `${host}/${repository}:1`);
+
+          test('logs in, pushes, is refused, logs out', async () => {
+            failed(await login(stranger(), 'wrong'), /invalid username/);
+            succeeded(await login('alice', PASSWORD));
             succeeded(await podman('search', '--tls-verify=false', `${host}/`));
+            succeeded(await push('team/podman'));
+            succeeded(await push('public/podman'));
+            failed(await push('other/app'), REFUSED);
             succeeded(await podman('logout', host));
+            failed(await pull('team/podman'), /unauthorized|authentication required/);
+            const pulled = await pull('public/podman');
+            if (open) succeeded(pulled);
+            else failed(pulled, /unauthorized|authentication required/);
+          });
+
+          test('pushes with the token of an identity provider', async () => {
+            succeeded(await login('oidc', await issuer.token()));
+            succeeded(await push('team/podman-ci'));
           });
         });
 
