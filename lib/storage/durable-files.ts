@@ -108,13 +108,32 @@ async function isDirectory(path: string): Promise<boolean> {
 }
 
 async function makeDirectory(directory: string): Promise<void> {
-  const firstMade = await mkdir(directory, { recursive: true }).catch((error: unknown) => {
-    throw hasCode(error, 'EEXIST', 'ENOTDIR') ? nameTaken(directory, error) : error;
-  });
+  const firstMade = await mkdirPatiently(directory);
   if (firstMade === undefined) return;
   // Each new folder is a name in the one above, which has to reach the disk too.
   const top = dirname(firstMade);
   for (let made = directory; made.length > top.length; made = dirname(made)) await syncDirectory(dirname(made));
+}
+
+/** Node says EEXIST or ENOTDIR also when a delete has removed a folder that it had just found. */
+async function mkdirPatiently(directory: string): Promise<string | undefined> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await mkdir(directory, { recursive: true });
+    } catch (error) {
+      if (!hasCode(error, 'EEXIST', 'ENOTDIR')) throw error;
+      if (attempt === PLACING_ATTEMPTS || (await isAtOrBelowFile(directory))) throw nameTaken(directory, error);
+    }
+  }
+}
+
+async function isAtOrBelowFile(path: string): Promise<boolean> {
+  try {
+    return !(await stat(path)).isDirectory();
+  } catch (error) {
+    if (isAbsence(error)) return await isAtOrBelowFile(dirname(path));
+    throw error;
+  }
 }
 
 async function syncDirectory(directory: string): Promise<void> {
