@@ -17,6 +17,16 @@ export type RegistryServer = {
 
 export const SIGNER = new SessionSigner('a secret of the tests');
 
+/** Of an open registry that is its own index, with nothing switched on. */
+export const TEST_SETTINGS: AppSettings = {
+  isReadOnly: false,
+  isStandalone: true,
+  isMirror: false,
+  hasSearch: false,
+  storageRedirect: false,
+  issue: true,
+};
+
 type TestSettings = Partial<AppSettings> & {
   v1Layers?: 'copy' | 'link';
   /** Whether the v1 view is made behind the requests that change a tag. */
@@ -50,15 +60,7 @@ export async function startRegistry(
     log,
     auth,
     isReady: async () => true,
-    settings: {
-      isReadOnly: false,
-      isStandalone: true,
-      isMirror: false,
-      hasSearch: false,
-      storageRedirect: false,
-      issue: true,
-      ...settings,
-    },
+    settings: { ...TEST_SETTINGS, ...settings },
   });
   const server = await startNodeServer(app, { host: '127.0.0.1', port: 0, trustedProxies });
   return {

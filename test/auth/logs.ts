@@ -8,7 +8,7 @@ import type { Key } from '../../lib/layout.ts';
 import { createLog } from '../../lib/log.ts';
 import { accessLog, startNodeServer } from '../../lib/node-server.ts';
 import { createRegistry } from '../../lib/registry/registry.ts';
-import { SIGNER } from '../registry-server.ts';
+import { SIGNER, TEST_SETTINGS } from '../registry-server.ts';
 import type { OpenedStorage } from '../storage/contract.ts';
 import { newImage } from '../v1/use-registry.ts';
 import { V1Client } from '../v1-client.ts';
@@ -41,14 +41,7 @@ export function logSuite(name: string, open: () => Promise<OpenedStorage>): void
         around: accessLog(log),
         auth,
         isReady: async () => true,
-        settings: {
-          isReadOnly: false,
-          isStandalone: true,
-          isMirror: false,
-          hasSearch: true,
-          storageRedirect: true,
-          issue: true,
-        },
+        settings: { ...TEST_SETTINGS, hasSearch: true, storageRedirect: true },
       });
       const server = await startNodeServer(app, { host: '127.0.0.1', port: 0 });
       const secrets = new Set([SECRET, 'alice-password', 'wrong-password']);

@@ -10,7 +10,7 @@ import { Gate } from '../../lib/auth/gate.ts';
 import { createLog } from '../../lib/log.ts';
 import { startNodeServer } from '../../lib/node-server.ts';
 import { createRegistry } from '../../lib/registry/registry.ts';
-import { type RegistryServer, SIGNER, startRegistry } from '../registry-server.ts';
+import { type RegistryServer, SIGNER, startRegistry, TEST_SETTINGS } from '../registry-server.ts';
 import { type OpenedStorage, openFiles } from '../storage/open.ts';
 import { newImage } from '../v1/use-registry.ts';
 import { V1Client } from '../v1-client.ts';
@@ -150,14 +150,7 @@ describe('the shell around a registry', () => {
       log: createLog('critical'),
       isReady: async () => true,
       auth,
-      settings: {
-        isReadOnly: false,
-        isStandalone: true,
-        isMirror: false,
-        hasSearch: false,
-        storageRedirect: false,
-        issue: true,
-      },
+      settings: TEST_SETTINGS,
     });
     const ping = async (caller: Caller | undefined, headers = {}) =>
       (await app.request('/v2/', { headers }, { caller, clientAddress: '192.0.2.1' })).status;
@@ -198,14 +191,7 @@ describe('the shell around a registry', () => {
         log: createLog('critical'),
         isReady: async () => true,
         auth: { gate: Gate.open((entry) => audited.push(entry)) },
-        settings: {
-          isReadOnly: false,
-          isStandalone: true,
-          isMirror: false,
-          hasSearch: false,
-          storageRedirect: false,
-          issue: true,
-        },
+        settings: TEST_SETTINGS,
       });
 
     it('speaks TLS with a certificate of its own, and says so in its URLs', async () => {
