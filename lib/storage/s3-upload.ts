@@ -37,15 +37,16 @@ export class SentUpload {
     return `"${md5.digest('hex')}-${numbers.length}"`;
   }
 
-  note(command: SentCommand, output: unknown): void {
-    if (!(command instanceof UploadPartCommand)) return;
-    const { ETag: etag = '' } = output as UploadPartCommandOutput;
-    this.#partEtags.set(command.input.PartNumber ?? 0, etag);
-  }
-
-  begin(command: SentCommand): void {
-    if (command instanceof PutObjectCommand && command.input.Body instanceof Uint8Array)
+  /** Sends what the upload asks for, and keeps in mind what tells its object from another's. */
+  async send(client: S3Client, command: SentCommand): Promise<unknown> {
+    if (command instanceof PutObjectCommand && command.input.Body instanceof Uint8Array) {
       this.#body = command.input.Body;
+    }
+    const output: unknown = await client.send(command);
+    if (command instanceof UploadPartCommand) {
+      this.#partEtags.set(command.input.PartNumber ?? 0, (output as UploadPartCommandOutput).ETag ?? '');
+    }
+    return output;
   }
 }
 
@@ -82,10 +83,7 @@ export async function uploadStream(
 function watching(client: S3Client, sent: SentUpload, signal: AbortSignal | undefined): S3Client {
   const send = async (command: SentCommand) => {
     if (!(command instanceof AbortMultipartUploadCommand)) signal?.throwIfAborted();
-    sent.begin(command);
-    const output = await client.send(command);
-    sent.note(command, output);
-    return output;
+    return await sent.send(client, command);
   };
   return new Proxy(client, { get: (target, name) => (name === 'send' ? send : Reflect.get(target, name)) });
 }
