@@ -56,10 +56,12 @@ export function useIndexClients(): readonly IndexClient[] {
       },
       async pull(reference, directory) {
         await ctr('images', 'pull', '--plain-http', '--all-platforms', reference);
-        await ctr('images', 'export', '--skip-manifest-json', '--all-platforms', `${directory}.tar`, reference);
+        // `--local`, because with the transfer service ctr may end before the whole archive has been written.
+        const archive = `${directory}.tar`;
+        await ctr('images', 'export', '--local', '--skip-manifest-json', '--all-platforms', archive, reference);
         await ctr('images', 'rm', '--sync', reference); // or the next one would find all of it at hand
         await mkdir(directory);
-        await run('tar', ['-C', directory, '-xf', `${directory}.tar`]);
+        await run('tar', ['-C', directory, '-xf', archive]);
       },
     },
     {
