@@ -9,6 +9,7 @@ import type { Push } from './pushes.ts';
 /** How long a request may take, whatever happens to storage. */
 export const MAX_REQUEST_MS = 120_000;
 const PAUSE_MS = 100;
+const TIMES_AGAIN = 5;
 
 /** How often clients were refused, by what they were told. */
 export type Tally = Map<string, number>;
@@ -16,6 +17,22 @@ export type Tally = Map<string, number>;
 /** A server that was told nothing wrong must give an answer in time. */
 export function withinTime(send: Send): Send {
   return (method, path, init = {}) => send(method, path, { ...init, signal: AbortSignal.timeout(MAX_REQUEST_MS) });
+}
+
+/**
+ * Comes again a few times where it is told to: what the server began before all was well, like a view that it makes by
+ * itself, may end badly afterwards, and with it the request that waited for it.
+ */
+export function comingAgain(send: Send): Send {
+  return async (method, path, init) => {
+    for (let left = TIMES_AGAIN; left > 0; left--) {
+      const answer = await send(method, path, init);
+      if (answer.status !== 503) return answer;
+      await answer.body?.cancel();
+      await sleep(PAUSE_MS);
+    }
+    return await send(method, path, init);
+  };
 }
 
 /** Runs a push again and again until it is acknowledged. @throws what is no reason to come again */

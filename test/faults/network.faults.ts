@@ -8,7 +8,7 @@ import { reportLogOfFailure, type Stowage, startStowage } from '../e2e/stowage.t
 import { type Fault, type FaultyProxy, type SeenRequest, startFaultyProxy } from '../storage/faulty-proxy.ts';
 import { newChain } from './content.ts';
 import { type Send, sendTo } from './exchange.ts';
-import { insist, pull, type Tally, withinTime } from './insistence.ts';
+import { comingAgain, insist, pull, type Tally, withinTime } from './insistence.ts';
 import { Inspector } from './inspector.ts';
 import { Ledger } from './ledger.ts';
 import { allEnded, type Push, V1Push, V2Push } from './pushes.ts';
@@ -183,6 +183,7 @@ async function failDuring(
   };
   proxy.fail(suffers, fault, times);
   await work();
+  proxy.heal(); // views are made behind the push's back, and may not have met the rest of it yet
   return suffered;
 }
 
@@ -208,7 +209,13 @@ async function openScene(
   const storage = await openBehind(backend);
   atEnd(() => storage.close());
   const send = withinTime(sendTo(stowage.url));
-  return { stowage, send, inspector: new Inspector(send, storage), ledger: new Ledger(), tally: new Map() };
+  return {
+    stowage,
+    send,
+    inspector: new Inspector(comingAgain(send), storage),
+    ledger: new Ledger(),
+    tally: new Map(),
+  };
 }
 
 /** Pushes in several ways, each with a pull of what was pushed. */

@@ -23,6 +23,8 @@ export type FaultyProxy = {
   brokenOff: () => number;
   /** The next `times` requests that match suffer the fault. Forgets the faults and requests before. */
   fail(matches: (request: SeenRequest) => boolean, fault: Fault, times?: number): void;
+  /** From now on nothing suffers. */
+  heal(): void;
   close(): Promise<void>;
 };
 
@@ -94,6 +96,9 @@ export async function startFaultyProxy(target: string): Promise<FaultyProxy> {
       fault = { matches, fault: what, left: times };
       requests.length = 0;
       brokenOff = 0;
+    },
+    heal() {
+      fault = undefined;
     },
     async close() {
       server.closeAllConnections();
