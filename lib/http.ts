@@ -4,9 +4,10 @@ import { RegistryError } from './errors.ts';
 
 const NO_BODY = new Uint8Array();
 
-/** The request's body; empty if there is none. */
+/** The request's body; empty if there is none. Whoever leaves off reading it does not break the client's connection. */
 export function bodyOf(c: Context): AsyncIterable<Uint8Array> {
-  return c.req.raw.body ?? new Blob([NO_BODY]).stream();
+  const body = c.req.raw.body ?? new Blob([NO_BODY]).stream();
+  return body.values({ preventCancel: true });
 }
 
 /** The origin under which this client reaches the registry, for URLs that it gets back. */

@@ -7,6 +7,7 @@ import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import type { Hono, MiddlewareHandler } from 'hono';
 import type { RequestIdVariables } from 'hono/request-id';
 import type { RimBindings } from './auth/gate.ts';
+import { lingerAfter } from './lingering.ts';
 import type { Log } from './log.ts';
 
 /** How long a client may take to send its headers. */
@@ -47,6 +48,7 @@ export async function startNodeServer(
   };
   const listener = getRequestListener((request, env) => fetch(request, env as HttpBindings), {
     overrideGlobalObjects: false,
+    autoCleanupIncoming: false, // it gives a body 500 ms to end
   });
   let isStopping = false;
   const options = {
@@ -58,6 +60,7 @@ export async function startNodeServer(
   };
   const answer = (request: IncomingMessage, response: ServerResponse) => {
     if (isStopping) response.shouldKeepAlive = false;
+    lingerAfter(response, request);
     void listener(request, response);
   };
   const server = tls ? createTlsServer({ ...options, ...tls }, answer) : createServer(options, answer);

@@ -121,7 +121,7 @@ async function uploadParts(
 ): Promise<ChunkedState & { rest: Uint8Array }> {
   const hash = await importHash(state);
   let { sizeBytes, multipart } = state;
-  let pending = state.scrap ? [await readScrap(storage, uuid, state.scrap.uuid).catch(afterAllOf(body))] : [];
+  let pending = state.scrap ? [await readScrap(storage, uuid, state.scrap.uuid)] : [];
   let pendingBytes = state.scrap?.sizeBytes ?? 0;
   for await (const chunk of body) {
     hash.update(chunk);
@@ -148,16 +148,6 @@ async function readScrap(storage: StorageDriver, uuid: string, scrapUuid: string
   const object = await storage.read(layout.uploadScrap(scrapUuid));
   if (!object) throw unknownUpload(uuid);
   return object.bytes;
-}
-
-/** Fails when the client has sent its chunk: one that still sends would find a closed connection instead of the reason. */
-function afterAllOf(body: AsyncIterable<Uint8Array>): (error: unknown) => Promise<never> {
-  return async (error) => {
-    for await (const _ of body) {
-      // for nobody
-    }
-    throw error;
-  };
 }
 
 type Multipart = NonNullable<ChunkedState['multipart']>;
