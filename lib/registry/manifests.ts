@@ -92,7 +92,7 @@ export class Manifests {
 
   /**
    * Takes a manifest whose blobs and children this repository holds. For N of them N + 2 storage requests, the N side
-   * by side, and one for each tag and for a subject.
+   * by side, one for each tag and for a subject, and one if there are tags.
    * @param reference where the client put it: a tag, or the digest it must have
    * @param tags further tags that shall name it
    * @throws RegistryError MANIFEST_INVALID, MANIFEST_BLOB_UNKNOWN, DIGEST_INVALID
@@ -119,10 +119,10 @@ export class Manifests {
       repository,
       blobs.map((blob) => blob.digest),
     );
-    await mapConcurrently('tag' in reference ? [reference.tag, ...tags] : tags, async (tag) => {
-      await this.#tags.setManifest(repository, tag, digest);
-      this.#onTagChange(repository, tag);
-    });
+    const named = 'tag' in reference ? [reference.tag, ...tags] : tags;
+    await mapConcurrently(named, (tag) => this.#tags.setManifest(repository, tag, digest));
+    if (named.length > 0) await this.#storeIfDeleted(repository, digest, bytes, document);
+    for (const tag of named) this.#onTagChange(repository, tag);
     return { digest, mediaType, bytes, ...(subject && { subject: subject.digest }) };
   }
 
@@ -168,6 +168,17 @@ export class Manifests {
     const changed = await this.#tags.resolveOthers(repository, seen);
     if (!changed.some(({ target }) => target.digest === digest)) return;
     await this.#store(repository, digest, bytes, parseManifest(bytes));
+  }
+
+  /** A deletion that looked for tags before these were there may have taken the manifest from under them. */
+  async #storeIfDeleted(
+    repository: RepositoryName,
+    digest: Digest,
+    bytes: Bytes,
+    document: ManifestDocument,
+  ): Promise<void> {
+    if (await this.#storage.head(layout.manifest(repository, digest))) return;
+    await this.#store(repository, digest, bytes, document);
   }
 
   async #store(repository: RepositoryName, digest: Digest, bytes: Bytes, document: ManifestDocument): Promise<void> {

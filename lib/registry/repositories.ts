@@ -1,15 +1,16 @@
 import { encodeText } from '../bytes.ts';
 import { mapConcurrently } from '../concurrency.ts';
 import { RegistryError } from '../errors.ts';
-import { type KeyPrefix, layout } from '../layout.ts';
-import type { ImageId, RepositoryName, Tag } from '../names.ts';
-import { AS_JSON, type StorageDriver } from '../storage/driver.ts';
+import { type Key, type KeyPrefix, layout } from '../layout.ts';
+import type { Digest, ImageId, RepositoryName, Tag } from '../names.ts';
+import { AS_JSON, type ObjectInfo, type StorageDriver } from '../storage/driver.ts';
 import type { ImageOwners } from './image-owners.ts';
 import type { Images } from './images.ts';
+import { parseManifest } from './manifest-document.ts';
 import { pythonJson } from './python-json.ts';
 import type { Search } from './search.ts';
 import { type TagMetadata, tagMetadata } from './tag-metadata.ts';
-import type { Tags } from './tags.ts';
+import type { ResolvedTag, Tags } from './tags.ts';
 
 /** What v1 does to a repository as a whole and to its tags. */
 export class Repositories {
@@ -45,7 +46,7 @@ export class Repositories {
 
   /** @throws RegistryError REPOSITORY_UNKNOWN */
   async checkExists(repository: RepositoryName): Promise<void> {
-    if (!(await this.exists(repository))) throw new RegistryError('REPOSITORY_UNKNOWN', 'Repository not found');
+    if (!(await this.exists(repository))) throw unknownRepository();
   }
 
   /**
@@ -66,8 +67,12 @@ export class Repositories {
   async deleteTag(repository: RepositoryName, tag: Tag): Promise<void> {
     const resolved = await this.#tags.find(repository, tag);
     if (!resolved) throw new RegistryError('TAG_UNKNOWN', `Tag not found: ${tag}`);
+    await this.#deleteResolved(repository, resolved);
+  }
+
+  async #deleteResolved(repository: RepositoryName, resolved: ResolvedTag): Promise<void> {
     if (await this.#tags.deleteIfUnchanged(repository, resolved)) {
-      await this.#metadata.delete(repository, tag);
+      await this.#metadata.delete(repository, resolved.tag);
     }
   }
 
@@ -92,18 +97,42 @@ export class Repositories {
    * @throws RegistryError REPOSITORY_UNKNOWN
    */
   async delete(repository: RepositoryName): Promise<void> {
-    await this.checkExists(repository);
-    for (const prefix of foldersOf(repository)) await this.#deleteAll(prefix);
+    const folders = await Promise.all(
+      foldersOf(repository).map((prefix) => Array.fromAsync(this.#storage.list(prefix))),
+    );
+    if (folders.flat().length === 0) throw unknownRepository();
+    for (const objects of folders) await this.#deleteAll(objects);
+    await this.#deleteTorn(repository, new Set(folders.flat().map(({ key }) => key)));
     this.#search.forget();
   }
 
-  async #deleteAll(prefix: KeyPrefix): Promise<void> {
-    const objects = await Array.fromAsync(this.#storage.list(prefix));
+  async #deleteAll(objects: ObjectInfo[]): Promise<void> {
     // A tag that has moved since it was listed is somebody's new push, and stays.
     await mapConcurrently(objects, ({ key, etag }) =>
       this.#storage.delete(key, layout.isTag(key) ? { ifMatch: etag } : {}),
     );
   }
+
+  /** A push in between that relied on what has been deleted counts as one before, and goes as well. */
+  async #deleteTorn(repository: RepositoryName, deleted: ReadonlySet<Key>): Promise<void> {
+    const isTorn = async (digest: Digest): Promise<boolean> => {
+      const key = layout.manifest(repository, digest);
+      if (deleted.has(key)) return true;
+      const object = await this.#storage.read(key);
+      if (!object) return false; // a v1 image: those are nobody's
+      const { blobs, manifests } = parseManifest(object.bytes);
+      if (blobs.some((blob) => deleted.has(layout.blobLink(repository, blob.digest)))) return true;
+      const children = await mapConcurrently(manifests, (child) => isTorn(child.digest));
+      return children.includes(true);
+    };
+    await mapConcurrently(await this.#tags.resolveAll(repository), async (tag) => {
+      if (await isTorn(tag.target.digest)) await this.#deleteResolved(repository, tag);
+    });
+  }
+}
+
+function unknownRepository(): RegistryError {
+  return new RegistryError('REPOSITORY_UNKNOWN', 'Repository not found');
 }
 
 /** Tags first, then what they lead to. */

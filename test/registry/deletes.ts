@@ -13,7 +13,9 @@ export function deleteSuite(name: string, open: () => Promise<OpenedStorage>): v
 
     const tagsOf = async (repository: string) => {
       const { client } = registry();
-      const { tags } = (await (await client.send('GET', `/v2/${repository}/tags/list`)).json()) as { tags: string[] };
+      const list = await client.send('GET', `/v2/${repository}/tags/list`);
+      if (list.status === 404) return {};
+      const { tags } = (await list.json()) as { tags: string[] };
       const digests = tags.map(async (tag) => {
         const manifest = await client.send('GET', `/v2/${repository}/manifests/${tag}`);
         return [tag, manifest.status === 200 ? manifest.headers.get('Docker-Content-Digest') : manifest.status];
@@ -66,6 +68,66 @@ export function deleteSuite(name: string, open: () => Promise<OpenedStorage>): v
       );
       await client.send('DELETE', `/v2/${repository}/manifests/${digest}`);
       assert.deepEqual(await tagsOf(repository), { b: digest });
+    });
+
+    it('of a manifest in the middle of its push leaves no tag that leads nowhere', async () => {
+      const { meddler, client } = registry();
+      const repository = 'deletes/middle';
+      const image = await pushImage(client, repository, 'image', { contents: ['one'] });
+      const subject = { mediaType: 'application/vnd.oci.image.manifest.v1+json', digest: image.digest, size: 1 };
+      const manifest = { ...image.manifest, subject };
+      const digest = (await client.pushManifest(repository, 'a', manifest)).headers.get('Docker-Content-Digest');
+      const key = tagKey(repository, 'b');
+      meddler.before(
+        'put',
+        (put) => put === key,
+        () => client.send('DELETE', `/v2/${repository}/manifests/${digest}`),
+      );
+      await client.pushManifest(repository, 'b', manifest);
+      assert.deepEqual(await tagsOf(repository), { b: digest, image: image.digest });
+      const referrers = await client.send('GET', `/v2/${repository}/referrers/${subject.digest}`);
+      const { manifests } = (await referrers.json()) as { manifests: { digest: string }[] };
+      assert.deepEqual(
+        manifests.map((referrer) => referrer.digest),
+        [digest],
+      );
+    });
+
+    it('of a whole repository leaves no tag of a push in between that leads nowhere', async () => {
+      const { meddler, client } = registry();
+      const repository = 'deletes/repository';
+      const { digest, manifest } = await pushImage(client, repository, 'a', { contents: ['one'] });
+      const other = await pushImage(client, repository, 'other', { contents: ['one', 'two'] });
+      await client.send('DELETE', `/v2/${repository}/manifests/${other.digest}`);
+      const key = layout.manifest(parseRepositoryName(repository), parseDigest(digest));
+      meddler.before(
+        'delete',
+        (deleted) => deleted === key,
+        async () => {
+          await client.pushManifest(repository, 'same', manifest);
+          await client.pushManifest(repository, 'other', other.manifest);
+        },
+      );
+      const deleted = await client.send('DELETE', `/v1/repositories/${repository}/`);
+      assert.equal(deleted.status, 200);
+      assert.deepEqual(await tagsOf(repository), {});
+    });
+
+    it('of a whole repository leaves what is pushed whole in between', async () => {
+      const { meddler, client } = registry();
+      const repository = 'deletes/whole';
+      const { digest } = await pushImage(client, repository, 'a', { contents: ['one'] });
+      const key = layout.manifest(parseRepositoryName(repository), parseDigest(digest));
+      let pushed = '';
+      meddler.before(
+        'delete',
+        (deleted) => deleted === key,
+        async () => {
+          pushed = (await pushImage(client, repository, 'b', { contents: ['two'] })).digest;
+        },
+      );
+      await client.send('DELETE', `/v1/repositories/${repository}/`);
+      assert.deepEqual(await tagsOf(repository), { b: pushed });
     });
   });
 }
