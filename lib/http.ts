@@ -10,6 +10,9 @@ export function bodyOf(c: Context): AsyncIterable<Uint8Array> {
   return body.values({ preventCancel: true });
 }
 
+/** Of an answer without a body that is not 204 or 304: Node would say that there are chunks, and send none. */
+export const EMPTY = { 'Content-Length': '0' };
+
 /** The origin under which this client reaches the registry, for URLs that it gets back. */
 export function originOf(c: Context): string {
   const url = new URL(c.req.url);

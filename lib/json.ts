@@ -1,5 +1,3 @@
-import { decodeText } from './bytes.ts';
-
 /** What `JSON.parse` can give. */
 export type JsonValue = null | boolean | number | string | JsonValue[] | JsonObject;
 export type JsonObject = { [name: string]: JsonValue };
@@ -7,10 +5,13 @@ export type JsonObject = { [name: string]: JsonValue };
 /** Far deeper than any manifest, config or image JSON; so that whoever walks through one does not run out of stack. */
 const MAX_DEPTH = 200;
 
+/** Keeps a byte order mark, which JSON may not have. https://www.rfc-editor.org/rfc/rfc8259#section-8.1 */
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
+
 /** `undefined` if the bytes are not JSON, or nested more than 200 levels deep. */
 export function parseJson(bytes: Uint8Array): JsonValue | undefined {
   try {
-    const value = JSON.parse(decodeText(bytes)) as JsonValue;
+    const value = JSON.parse(utf8.decode(bytes)) as JsonValue;
     return isDeeperThan(MAX_DEPTH, value) ? undefined : value;
   } catch {
     return undefined;

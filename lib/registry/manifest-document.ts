@@ -36,8 +36,11 @@ export type ManifestDocument = {
   subject?: Descriptor;
   /** What referrers are filtered by: the field, else the type of the config. */
   artifactType?: string;
-  annotations?: JsonObject;
+  annotations?: Annotations;
 };
+
+/** https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md#rules */
+export type Annotations = Record<string, string>;
 
 const IMAGE_TYPES: readonly string[] = [MEDIA_TYPES.ociManifest, MEDIA_TYPES.dockerManifest];
 const INDEX_TYPES: readonly string[] = [MEDIA_TYPES.ociIndex, MEDIA_TYPES.dockerList];
@@ -69,8 +72,8 @@ export function parseManifest(bytes: Uint8Array, contentType?: string): Manifest
   const common = {
     mediaType,
     ...(json.subject !== undefined && { subject: descriptor(json.subject, 'subject') }),
-    ...(typeof json.artifactType === 'string' && json.artifactType !== '' && { artifactType: json.artifactType }),
-    ...(isJsonObject(json.annotations) && { annotations: json.annotations }),
+    ...artifactType(json),
+    ...annotations(json),
   };
   if (INDEX_TYPES.includes(mediaType)) return { ...common, layers: [], blobs: [], manifests: children(json) };
   const config = descriptor(json.config, 'config');
@@ -97,6 +100,22 @@ function mediaTypeOf(json: JsonObject): ManifestMediaType {
     throw invalid(`has the mediaType ${JSON.stringify(mediaType)}; its shape allows ${allowed.join(', ')}`);
   }
   return mediaType as ManifestMediaType;
+}
+
+function artifactType({ artifactType = '' }: JsonObject): { artifactType?: string } {
+  if (typeof artifactType !== 'string') throw invalid('has an artifactType that is no string');
+  return artifactType === '' ? {} : { artifactType };
+}
+
+/** They are shown to whoever lists the referrers: clients that know only strings could read none of the list. */
+function annotations({ annotations }: JsonObject): { annotations?: Annotations } {
+  if (annotations === undefined || annotations === null) return {};
+  if (!isAnnotations(annotations)) throw invalid('has annotations that are no object of strings');
+  return { annotations };
+}
+
+function isAnnotations(value: JsonValue): value is Annotations {
+  return isJsonObject(value) && Object.values(value).every((item) => typeof item === 'string');
 }
 
 function children(json: JsonObject): IndexChild[] {

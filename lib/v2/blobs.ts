@@ -1,6 +1,6 @@
 import { Hono } from 'hono';
 import { RegistryError } from '../errors.ts';
-import { isKnown } from '../http.ts';
+import { EMPTY, isKnown } from '../http.ts';
 import { parseDigest, parseRepositoryName } from '../names.ts';
 import { parseRange } from '../range.ts';
 import type { V2Options } from './options.ts';
@@ -22,6 +22,7 @@ export const blobRoutes = ({
       const etag = `"${digest}"`;
       c.header('Docker-Content-Digest', digest);
       c.header('ETag', etag);
+      c.header('Cache-Control', NAMED_BY_CONTENT);
       if (isKnown(c, etag)) return c.body(null, 304);
       c.header('Content-Type', 'application/octet-stream');
       c.header('Accept-Ranges', 'bytes');
@@ -32,7 +33,6 @@ export const blobRoutes = ({
 
       if (method === 'HEAD') return c.body(null, 200, { 'Content-Length': String(link.sizeBytes) });
 
-      c.header('Cache-Control', NAMED_BY_CONTENT);
       const range = parseRange(c.req.header('Range'), link.sizeBytes);
       if (range === 'unsatisfiable') {
         throw new RegistryError('RANGE_INVALID', `the blob has ${link.sizeBytes} bytes`, {
@@ -51,5 +51,5 @@ export const blobRoutes = ({
       const repository = parseRepositoryName(c.req.param('name'));
       const digest = parseDigest(c.req.param('digest'));
       await blobs.unlink(repository, digest);
-      return c.body(null, 202, { 'Docker-Content-Digest': digest });
+      return c.body(null, 202, { ...EMPTY, 'Docker-Content-Digest': digest });
     });

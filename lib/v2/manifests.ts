@@ -2,7 +2,7 @@ import { type Context, Hono } from 'hono';
 import { MiB, readAtMost } from '../bytes.ts';
 import { RegistryError } from '../errors.ts';
 import { registryUrlOf } from '../front.ts';
-import { bodyOf, isKnown } from '../http.ts';
+import { bodyOf, EMPTY, isKnown } from '../http.ts';
 import { parseReference, parseRepositoryName, parseTag, type Tag } from '../names.ts';
 import type { V2Options } from './options.ts';
 
@@ -49,6 +49,7 @@ export const manifestRoutes = ({ registry: { manifests }, gate, front }: V2Optio
       for (const tag of tags) c.header('OCI-Tag', tag, { append: true });
       if (subject) c.header('OCI-Subject', subject);
       return c.body(null, 201, {
+        ...EMPTY,
         Location: `${registryUrlOf(c, front)}/v2/${name}/manifests/${digest}`,
         'Docker-Content-Digest': digest,
       });
@@ -57,7 +58,7 @@ export const manifestRoutes = ({ registry: { manifests }, gate, front }: V2Optio
     .delete(PATH, gate.allow('delete'), async (c) => {
       const repository = parseRepositoryName(c.req.param('name'));
       await manifests.delete(repository, parseReference(c.req.param('reference')));
-      return c.body(null, 202);
+      return c.body(null, 202, EMPTY);
     });
 
 /** Tags in the query, by which a manifest put by digest is tagged in the same request. */

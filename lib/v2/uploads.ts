@@ -4,7 +4,7 @@ import { nameOf } from '../auth/caller.ts';
 import { callerOf } from '../auth/gate.ts';
 import { RegistryError } from '../errors.ts';
 import { pushEndpointFor, registryUrlOf } from '../front.ts';
-import { bodyOf, contentLengthOf } from '../http.ts';
+import { bodyOf, contentLengthOf, EMPTY } from '../http.ts';
 import { type Digest, parseDigest, parseDigestAlgorithm, parseRepositoryName, type RepositoryName } from '../names.ts';
 import { parseContentRange } from '../range.ts';
 import type { UploadSession } from '../registry/upload-session.ts';
@@ -30,6 +30,7 @@ export const uploadRoutes = ({ registry: { blobs, uploads }, signer, gate, front
   const goOn = (c: Context, name: string, session: UploadSession, status: 202 | 204, origin = '') => {
     const path = `/v2/${name}/blobs/uploads/${session.uuid}`;
     return c.body(null, status, {
+      ...(status === 202 && EMPTY),
       Location: `${origin}${path}?${STATE}=${signer.sign(session)}`,
       Range: receivedRange(session),
       'Docker-Upload-UUID': session.uuid,
@@ -97,6 +98,7 @@ export const uploadRoutes = ({ registry: { blobs, uploads }, signer, gate, front
 /** Absolute, since the host that took the bytes need not be the registry's. */
 function created(c: Context, registryUrl: string, name: string, digest: Digest): Response {
   return c.body(null, 201, {
+    ...EMPTY,
     Location: `${registryUrl}/v2/${name}/blobs/${digest}`,
     'Docker-Content-Digest': digest,
   });

@@ -43,12 +43,17 @@ describe('S3 requests', () => {
     assert.equal(seen.length, expected, seen.join('\n'));
   };
 
-  /** Holds GETs back until `expected` of them wait together, or for two seconds. Gives how many did. */
-  const mostAtOnce = async (expected: number, operation: () => Promise<unknown>): Promise<number> => {
+  const isRead = ({ method }: SeenRequest) => method === 'GET';
+  /** Holds requests that match back until `expected` of them wait together, or for two seconds. Gives how many did. */
+  const mostAtOnce = async (
+    expected: number,
+    matches: (request: SeenRequest) => boolean,
+    operation: () => Promise<unknown>,
+  ): Promise<number> => {
     const { promise: until, resolve: letGo } = Promise.withResolvers<void>();
     let waiting = 0;
-    const counts = ({ method }: SeenRequest) => {
-      if (method !== 'GET') return false;
+    const counts = (request: SeenRequest) => {
+      if (!matches(request)) return false;
       if (++waiting === expected) letGo();
       return true;
     };
@@ -110,7 +115,7 @@ describe('S3 requests', () => {
   it('a manifest of N blobs with its tag takes N + 4, the N side by side', async () => {
     const { manifest } = await pushImage(client, 'count/app', 'first', { contents: ['a', 'b', 'c', 'd'] });
     await assertCount(5 + 4, () => client.pushManifest('count/app', 'second', manifest));
-    assert.equal(await mostAtOnce(5, () => client.pushManifest('count/app', 'third', manifest)), 5);
+    assert.equal(await mostAtOnce(5, isRead, () => client.pushManifest('count/app', 'third', manifest)), 5);
   });
 
   it('a list of tags takes 1', async () => {
@@ -125,6 +130,16 @@ describe('S3 requests', () => {
     const { repositories } = (await catalog.json()) as { repositories: string[] };
     const namespaces = new Set(repositories.map((name) => name.split('/')[0]));
     await assertCount(1 + namespaces.size, () => client.send('GET', '/v2/_catalog'));
+    // Read in groups of one, two, four, eight.
+    await assertCount(1 + 1 + 2, () => client.send('GET', '/v2/_catalog?n=1'));
+  });
+
+  it('a long catalog reads namespaces side by side', async () => {
+    for (let each = 0; each < 7; each++) await pushImage(client, `many-${each}/app`, 'latest', { contents: ['x'] });
+    let seen = 0;
+    const isOfThirdGroup = ({ url }: SeenRequest) => url.includes('many-') && ++seen > 3;
+    const most = await mostAtOnce(4, isOfThirdGroup, () => client.send('GET', '/v2/_catalog?last=many/app'));
+    assert.equal(most, 4);
   });
 
   it('the deletion of a manifest with M of T tags takes 2 + T + M + 2', async () => {

@@ -316,8 +316,33 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
           headers: { 'If-None-Match': `"${config}"` },
         });
         assert.equal(blob.status, 304);
+        assert.equal(blob.headers.get('Cache-Control'), 'max-age=31536000, immutable');
         const other = await client.send('GET', '/v2/images/app/manifests/v1', { headers: { 'If-None-Match': '"x"' } });
         assert.equal(other.status, 200);
+      });
+
+      it('says of an answer without a body that it is empty', async () => {
+        const repository = '/v2/images/empty';
+        const { manifest, digest } = await pushImage('images/empty', 'v1', 'one');
+        const location = await client.start('images/empty');
+        const bytes = Buffer.from('a blob');
+        const patched = await client.send('PATCH', location, { body: bytes });
+        const put = await client.send('PUT', withDigest(locationOf(patched), digestOf(bytes)));
+        const empty = [
+          await client.send('POST', `${repository}/blobs/uploads/`),
+          patched,
+          put,
+          await client.pushManifest('images/empty', 'v1', manifest),
+          await client.send('DELETE', `${repository}/blobs/${digestOf(bytes)}`),
+          await client.send('DELETE', `${repository}/manifests/${digest}`),
+        ];
+        for (const { url, status, headers } of empty) {
+          assert.deepEqual(
+            [headers.get('Content-Length'), headers.get('Transfer-Encoding')],
+            ['0', null],
+            `${status} ${url}`,
+          );
+        }
       });
 
       it('lists what refers to a manifest, also before that is there', async () => {
@@ -426,6 +451,21 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
         [
           'levels without end',
           `{"schemaVersion":2,"annotations":${'['.repeat(20_000)}${']'.repeat(20_000)}}`,
+          'MANIFEST_INVALID',
+        ],
+        [
+          'annotations that Go clients cannot read',
+          JSON.stringify({ schemaVersion: 2, config: descriptor('x'), layers: [], annotations: { n: 5 } }),
+          'MANIFEST_INVALID',
+        ],
+        [
+          'an artifactType that is no string',
+          JSON.stringify({ schemaVersion: 2, config: descriptor('x'), layers: [], artifactType: ['a'] }),
+          'MANIFEST_INVALID',
+        ],
+        [
+          'a byte order mark',
+          `\uFEFF${JSON.stringify({ schemaVersion: 2, config: descriptor('x'), layers: [] })}`,
           'MANIFEST_INVALID',
         ],
         [
