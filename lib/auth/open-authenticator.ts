@@ -1,7 +1,7 @@
 import type { AuthConfig } from '../config/auth.ts';
-import type { StorageConfig } from '../config/config.ts';
 import type { Log } from '../log.ts';
 import type { StorageDriver } from '../storage/driver.ts';
+import type { StorageConfig } from '../storage/open.ts';
 import { AccessTokens } from './access-tokens.ts';
 import { Authenticator } from './authenticator.ts';
 import type { Keys } from './keys.ts';

@@ -1,9 +1,10 @@
 import { pipeline, Readable, type Transform } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
-import { ByteReader } from '../byte-reader.ts';
 import { KiB } from '../bytes.ts';
-import { formatOf, HEAD_BYTES, type LayerFormat } from '../tar/layer-format.ts';
 import { CorruptLayerError } from './corrupt-layer-error.ts';
+
+/** What a layer's bytes are; docker sent gzip, older tools anything. */
+export type LayerFormat = 'empty' | 'tar' | 'gzip' | 'bzip2' | 'xz' | 'zstd' | 'unknown';
 
 const CHUNK_BYTES = 64 * KiB;
 
@@ -38,17 +39,6 @@ export async function* decompress(body: AsyncIterable<Uint8Array>, format: Layer
     }
     case 'unknown':
       throw new CorruptLayerError('the layer is in no format that is known');
-  }
-}
-
-/** As `decompress`, for a layer whose format its first bytes say. */
-export async function* decompressLayer(layer: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const reader = new ByteReader(layer);
-  try {
-    const format = formatOf(await reader.peek(HEAD_BYTES));
-    yield* decompress(reader.rest(), format);
-  } finally {
-    await reader.close();
   }
 }
 

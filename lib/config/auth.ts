@@ -1,6 +1,6 @@
 import type { OidcRule } from '../auth/oidc-logins.ts';
 import type { AccessRule } from '../auth/permissions.ts';
-import type { StorageConfig } from './config.ts';
+import type { StorageConfig } from '../storage/open.ts';
 import type { Settings } from './settings.ts';
 
 /** Where users and their passwords are. */

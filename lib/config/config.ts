@@ -1,11 +1,9 @@
-import type { S3DriverOptions } from '../storage/s3.ts';
+import type { StorageConfig } from '../storage/open.ts';
 import { type AuthConfig, readAuth } from './auth.ts';
 import type { ImmutableTags } from './immutable-tags.ts';
 import { HOST, type LogLevel, PORT } from './keys.ts';
 import { readS3Options } from './s3-options.ts';
 import type { Settings } from './settings.ts';
-
-export type StorageConfig = { driver: 'local'; path: string } | { driver: 's3'; options: S3DriverOptions };
 
 /** A registry whose content is served here as well. URLs have no final slash. */
 export type MirroringConfig = { source: string; sourceIndex: string; tagsCacheTtlSeconds: number };

@@ -1,4 +1,4 @@
-import type { S3DriverOptions } from '../storage/s3.ts';
+import type { S3DriverOptions } from '../storage/s3-client.ts';
 import type { Settings } from './settings.ts';
 
 /** AWS's own names for S3; before `s3_region` came, naming a host was the way to name a region. */

@@ -1,11 +1,10 @@
 import { encodeText } from '../bytes.ts';
 import { CorruptLayerError } from '../compression/corrupt-layer-error.ts';
-import { decompress } from '../compression/decompress.ts';
+import { decompress, type LayerFormat } from '../compression/decompress.ts';
 import { isJsonObject, parseJson } from '../json.ts';
 import { type Key, layout } from '../layout.ts';
 import { type Digest, type ImageId, parseDigest } from '../names.ts';
 import type { ETag, StorageDriver } from '../storage/driver.ts';
-import type { LayerFormat } from '../tar/layer-format.ts';
 import { type LayerFacts, LayerScan } from './layer-scan.ts';
 import { settleBlob, storeBlob } from './stored-blobs.ts';
 

@@ -1,10 +1,10 @@
 // What must be known of a v1 layer, found out while its bytes pass by on their way to storage.
 import { createHash } from 'node:crypto';
 import { CorruptLayerError } from '../compression/corrupt-layer-error.ts';
-import { decompress } from '../compression/decompress.ts';
+import { decompress, type LayerFormat } from '../compression/decompress.ts';
 import { type Digest, sha256Digest } from '../names.ts';
 import { StreamTap } from '../stream-tap.ts';
-import { formatOf, HEAD_BYTES, type LayerFormat } from '../tar/layer-format.ts';
+import { formatOf, HEAD_BYTES } from '../tar/layer-format.ts';
 
 /** As much as tells gzip from everything else. */
 const MAGIC_BYTES = 2;

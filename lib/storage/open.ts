@@ -1,5 +1,8 @@
-import type { StorageConfig } from '../config/config.ts';
 import type { StorageDriver } from './driver.ts';
+import type { S3DriverOptions } from './s3-client.ts';
+
+/** Where a registry keeps everything. */
+export type StorageConfig = { driver: 'local'; path: string } | { driver: 's3'; options: S3DriverOptions };
 
 /**
  * Opens what the configuration names.

@@ -57,8 +57,6 @@ import { SharedReads } from './shared-reads.ts';
 const MAX_COPY_BYTES = 5 * 1024 ** 3;
 const COPIED_PART_BYTES = 1024 ** 3;
 
-export type { S3DriverOptions } from './s3-client.ts';
-
 /** How often a PUT is sent again whose condition S3 could not judge, as another write was under way. */
 const CONFLICT_ATTEMPTS = 5;
 const CONFLICT_PAUSE_MILLISECONDS = 50;

@@ -1,6 +1,6 @@
 import { CorruptLayerError } from '../compression/corrupt-layer-error.ts';
-import { decompressLayer } from '../compression/decompress.ts';
 import { RegistryError } from '../errors.ts';
+import { decompressLayer } from './decompress-layer.ts';
 import { decodeFileName } from './file-name.ts';
 import type { TarHeader } from './header.ts';
 import { readTar } from './read-tar.ts';

@@ -1,7 +1,5 @@
+import type { LayerFormat } from '../compression/decompress.ts';
 import { BLOCK_BYTES, hasValidChecksum } from './header-checksum.ts';
-
-/** What the first bytes say; docker sent gzip, older tools anything. */
-export type LayerFormat = 'empty' | 'tar' | 'gzip' | 'bzip2' | 'xz' | 'zstd' | 'unknown';
 
 /** How much of a layer `formatOf` wants to see: a tar's first header. */
 export const HEAD_BYTES = BLOCK_BYTES;

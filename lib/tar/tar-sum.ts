@@ -1,7 +1,7 @@
 // TarSum: a sum over an image's JSON and the files of its layer that stays the same however the tar is packed. Docker
 // before 0.10 sent no other. Facts: docker's pkg/tarsum/tarsum_spec.md at v1.9.1.
 import { createHash } from 'node:crypto';
-import { decompressLayer } from '../compression/decompress.ts';
+import { decompressLayer } from './decompress-layer.ts';
 import type { TarHeader } from './header.ts';
 import { readTar, type TarEntry } from './read-tar.ts';
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { CorruptLayerError } from '../../lib/compression/corrupt-layer-error.ts';
-import { decompress, decompressLayer } from '../../lib/compression/decompress.ts';
+import { decompress } from '../../lib/compression/decompress.ts';
+import { decompressLayer } from '../../lib/tar/decompress-layer.ts';
 import { chunked, collect } from '../tar/byte-streams.ts';
 import { furtherSamples, samples, unsupported } from './samples.ts';
 

@@ -6,7 +6,7 @@ import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { loadConfig } from '../../lib/config/load.ts';
 import { keyPrefixOf } from '../../lib/config/s3-options.ts';
-import type { S3DriverOptions } from '../../lib/storage/s3.ts';
+import type { S3DriverOptions } from '../../lib/storage/s3-client.ts';
 import { type Env, loadFixture, loadKeys, loadText, messageOf, textFile } from './load-text.ts';
 
 const S3 = { storage: 's3', boto_bucket: 'bucket', storage_path: '/registry' };

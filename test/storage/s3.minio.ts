@@ -6,7 +6,8 @@ import { HeadObjectCommand, type HeadObjectCommandOutput, S3Client } from '@aws-
 import { decodeText, MiB, readAll } from '../../lib/bytes.ts';
 import type { Key, KeyPrefix } from '../../lib/layout.ts';
 import { StorageUnavailableError } from '../../lib/storage/driver.ts';
-import { S3Driver, type S3DriverOptions } from '../../lib/storage/s3.ts';
+import { S3Driver } from '../../lib/storage/s3.ts';
+import type { S3DriverOptions } from '../../lib/storage/s3-client.ts';
 import { PART_SIZE_BYTES, PARTS_IN_FLIGHT } from '../../lib/storage/s3-upload.ts';
 import { type Minio, startMinio, unfinishedUploads } from '../minio.ts';
 import { storageContract } from './contract.ts';
