@@ -2,6 +2,7 @@ import { type Context, Hono, type MiddlewareHandler, type Next } from 'hono';
 import { cors } from 'hono/cors';
 import { requestId } from 'hono/request-id';
 import type { Auth } from './auth/open.ts';
+import { BoundedRouter, refuseLongPaths } from './bounded-router.ts';
 import type { CorsConfig } from './config/config.ts';
 import { errorResponse, isOurFault } from './error-response.ts';
 import { RegistryError } from './errors.ts';
@@ -64,11 +65,12 @@ export function createApp({ registry, signer, log, isReady, settings, auth, arou
   const { storageRedirect, front = {} } = settings;
   const v1Options = { registry, isReady, gate, ...settings, front, allow, ...(tokens && { tokens: tokens.v1 }) };
   const v2Options = { registry, signer, gate, storageRedirect, front, ...(tokens && { tokenService: tokens.service }) };
-  const app = new Hono().use(requestId());
+  const app = new Hono({ router: new BoundedRouter(new Hono().router) }).use(requestId());
   const identify = besides(isOpen, gate.identify);
   if (around) app.use(around);
   app.use(harmless);
   if (settings.cors) app.use(corsOf(settings.cors));
+  app.use(refuseLongPaths);
   app
     .get('/', (c) => answer(c, settings.issue))
     .get('/healthz', (c) => c.json({ status: 'ok' }))

@@ -16,6 +16,7 @@ const STATUS: Record<ErrorCode, number> = {
   NAME_INVALID: 400,
   NAME_UNKNOWN: 404,
   PAGINATION_NUMBER_INVALID: 400,
+  PATH_TOO_LONG: 414,
   RANGE_INVALID: 416,
   SIZE_INVALID: 413,
   TAG_INVALID: 400,
@@ -40,6 +41,12 @@ const STATUS: Record<ErrorCode, number> = {
   TAG_UNKNOWN: 404,
 };
 
+/**
+ * What v2 clients know under another name: the spec has no code for a path, of which nothing but a name can be long, and
+ * clients give up at that one.
+ */
+const OCI_CODE: Partial<Record<ErrorCode, ErrorCode>> = { PATH_TOO_LONG: 'NAME_INVALID' };
+
 /** For the caches of the day when v1 was new, and those of today. */
 export const NOT_CACHED = { 'Cache-Control': 'no-cache', Expires: '-1', Pragma: 'no-cache' };
 
@@ -52,7 +59,11 @@ export function errorResponse(protocol: Protocol, thrown: Error): Response {
   const body: JsonObject =
     protocol === 'v1'
       ? { error: message }
-      : { errors: [{ code, message, ...(detail !== undefined && { detail: detail as JsonObject }) }] };
+      : {
+          errors: [
+            { code: OCI_CODE[code] ?? code, message, ...(detail !== undefined && { detail: detail as JsonObject }) },
+          ],
+        };
   return Response.json(body, { status: STATUS[code], headers: { ...NOT_CACHED, ...headers } });
 }
 

@@ -1,5 +1,6 @@
 // What the routes of both protocols need of a request.
 import type { Context, Hono } from 'hono';
+import { NOWHERE } from './bounded-router.ts';
 import { RegistryError } from './errors.ts';
 
 const NO_BODY = new Uint8Array();
@@ -37,9 +38,6 @@ export function isKnown(c: Context, etag: string): boolean {
 }
 
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
-
-/** A path that no route takes, only what takes every path. */
-const NOWHERE = '/%00';
 
 /**
  * Answers what none of an app's routes took: 405 if another method would have been right, else 404. To be added last.

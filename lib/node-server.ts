@@ -7,6 +7,7 @@ import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import type { Hono, MiddlewareHandler } from 'hono';
 import type { RequestIdVariables } from 'hono/request-id';
 import type { RimBindings } from './auth/gate.ts';
+import { MAX_PATH_CHARACTERS } from './bounded-router.ts';
 import { lingerAfter } from './lingering.ts';
 import type { Log } from './log.ts';
 
@@ -129,7 +130,7 @@ export function accessLog(
       log.info('request', {
         requestId: c.get('requestId'),
         method: incoming.method,
-        path: c.req.path,
+        path: c.req.path.slice(0, MAX_PATH_CHARACTERS),
         status: outgoing.statusCode,
         ...(outgoing.writableFinished ? {} : { broken: true }),
         durationMs: Math.round(performance.now() - started),
