@@ -1,5 +1,6 @@
 // The strings that name things. They are parsed once, at the edge; below the routes only these types are used.
 import { RegistryError } from './errors.ts';
+import { stripTrailingSlashes } from './strip-trailing-slashes.ts';
 
 declare const brand: unique symbol;
 type Brand<B extends string> = string & { readonly [brand]: B };
@@ -52,7 +53,7 @@ export function parseRepositoryName(input: string): RepositoryName {
  * @throws RegistryError NAME_INVALID
  */
 export function parseV1RepositoryName(input: string): RepositoryName {
-  const name = withNamespace(input.replace(/\/+$/, ''));
+  const name = withNamespace(stripTrailingSlashes(input));
   const parts = [namespaceOf(name), repositoryPartOf(name)];
   if (
     parts.some((part) => part === '' || part === '.' || part === '..' || IN_NO_KEY.test(part) || !part.isWellFormed())

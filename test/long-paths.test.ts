@@ -1,8 +1,8 @@
 // Paths of any length and shape: they are answered at once, and the rest go on meanwhile.
 import assert from 'node:assert/strict';
-import { connect } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { basic, openTestAuth } from './auth/test-auth.ts';
+import { sendRaw } from './raw-request.ts';
 import { type RegistryServer, startRegistry } from './registry-server.ts';
 import { type OpenedStorage, openFiles } from './storage/open.ts';
 
@@ -47,8 +47,6 @@ const ROUTES = [
   ['/', ''],
 ] as const;
 
-type Answer = { status: number; body: string; tookMs: number };
-
 describe('a path', () => {
   let storage: OpenedStorage;
   let server: RegistryServer;
@@ -62,21 +60,7 @@ describe('a path', () => {
     await storage.close();
   });
 
-  /** As it is: no client that tidies up what it is told to send. */
-  const send = (method: string, path: string): Promise<Answer> =>
-    new Promise((resolve, reject) => {
-      const started = performance.now();
-      const { Authorization } = basic('alice');
-      const head = `${method} ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: ${Authorization}\r\nConnection: close\r\n\r\n`;
-      const socket = connect(Number(server.url.port), '127.0.0.1', () => socket.write(head));
-      let answer = '';
-      socket.on('data', (chunk) => (answer += String(chunk)));
-      socket.on('error', reject);
-      socket.on('close', () => {
-        const [lines = '', body = ''] = answer.split('\r\n\r\n');
-        resolve({ status: Number(lines.split(' ')[1]), body, tookMs: performance.now() - started });
-      });
-    });
+  const send = (method: string, path: string) => sendRaw(server.url, method, path, basic('alice'));
 
   for (const [length, what] of [
     [LONGEST, 'too long'],

@@ -1,4 +1,5 @@
 import type { Context } from 'hono';
+import { parseAuthorization } from './authorization.ts';
 import type { Action } from './caller.ts';
 
 /** What is kept of each write, each delete, and whatever was refused. No password, no token, no query. */
@@ -35,9 +36,9 @@ export function aboutRoute(
 }
 
 /** The name in a `Basic` that was refused; never the password. */
-export function claimedName(authorization = ''): string | null {
-  const [, credentials] = /^\s*basic\s+(\S+)/i.exec(authorization) ?? [];
-  const [name = ''] = Buffer.from(credentials ?? '', 'base64')
+export function claimedName(authorization: string | undefined): string | null {
+  const { scheme, credentials } = parseAuthorization(authorization);
+  const [name = ''] = Buffer.from(scheme === 'basic' ? credentials : '', 'base64')
     .toString()
     .split(':');
   return name.slice(0, 64) || null;

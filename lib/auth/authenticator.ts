@@ -1,5 +1,6 @@
 import { RegistryError } from '../errors.ts';
 import type { AccessTokens } from './access-tokens.ts';
+import { parseAuthorization } from './authorization.ts';
 import { ANONYMOUS, type Caller, OIDC_USER } from './caller.ts';
 import { LoginThrottle } from './login-throttle.ts';
 import type { OidcLogins } from './oidc-logins.ts';
@@ -34,8 +35,8 @@ export class Authenticator {
    * @throws RegistryError UNAUTHORIZED; TOOMANYREQUESTS
    */
   async authenticate(authorization: string | undefined, address?: string): Promise<Caller> {
-    const [, scheme = '', credentials = ''] = /^\s*(\S+)\s*(.*?)\s*$/.exec(authorization ?? '') ?? [];
-    switch (scheme.toLowerCase()) {
+    const { scheme, credentials } = parseAuthorization(authorization);
+    switch (scheme) {
       case '':
         return ANONYMOUS;
       case 'basic':

@@ -4,6 +4,7 @@ import { type ErrorCode, RegistryError } from '../errors.ts';
 import { parseRepositoryName, type RepositoryName } from '../names.ts';
 import { AtOnce } from './at-once.ts';
 import { type Audit, type AuditEntry, aboutRoute, claimedName } from './audit.ts';
+import { parseAuthorization } from './authorization.ts';
 import { type Action, ANONYMOUS, type Caller, isAnonymous, nameOf } from './caller.ts';
 import type { Challenges, Scope } from './challenges.ts';
 import { clientAddressOf } from './client-address.ts';
@@ -72,7 +73,7 @@ export class Gate {
       const status = code === 'UNAUTHORIZED' ? 401 : 429;
       this.#note(c, { who: name ?? 'unknown', action: 'login', outcome: 'refused', status, reason });
       if (code === 'TOOMANYREQUESTS') throw error;
-      const isBearer = /^\s*bearer\b/i.test(c.req.header('Authorization') ?? '');
+      const isBearer = parseAuthorization(c.req.header('Authorization')).scheme === 'bearer';
       throw this.#login.challenges.unauthorized(c, error.message, { isBearer });
     }
   }

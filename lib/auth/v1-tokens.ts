@@ -3,6 +3,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { isJsonObject, parseJson } from '../json.ts';
 import { parseV1RepositoryName, type RepositoryName } from '../names.ts';
+import { tokenParameters } from './authorization.ts';
 import type { Action, TokenBearer } from './caller.ts';
 import type { Keys } from './keys.ts';
 
@@ -10,9 +11,6 @@ export type V1TokenAccess = 'read' | 'write' | 'delete';
 
 /** Docker gets one at the beginning of a push and sends it to the end, with layers of any size in between. */
 const LIFETIME_SECONDS = 6 * 60 * 60;
-
-/** `signature=…,repository="a/b",access=write`, with or without quotes, as docker-registry read it. */
-const PARAMETER = /(\w+)[:=][\s"]?([^",]+)"?/g;
 
 export class V1Tokens {
   readonly #signing: Uint8Array;
@@ -38,9 +36,7 @@ export class V1Tokens {
 
   /** `undefined` if it was not signed here, was changed, or has expired. */
   read(credentials: string, nowMs = Date.now()): TokenBearer | undefined {
-    const parameters = new Map(
-      Array.from(credentials.matchAll(PARAMETER), ([, name = '', value = '']) => [name, value]),
-    );
+    const parameters = tokenParameters(credentials);
     const [payload = '', mac = ''] = (parameters.get('signature') ?? '').split('.');
     const repository = repositoryOf(parameters.get('repository'));
     const access = parameters.get('access') ?? '';

@@ -8,8 +8,6 @@ import type { StorageDriver } from '../storage/driver.ts';
 import { pythonJson } from './python-json.ts';
 import { decodeTarget } from './tags.ts';
 
-const PRODUCT = /([^\s/]+)\/([^\s/]+)/g;
-
 /** Names in docker's User-Agent, and what they are called in the object. */
 const FIELDS: Record<string, string> = {
   docker: 'docker_version',
@@ -36,9 +34,10 @@ export const UNKNOWN_METADATA: JsonObject = {
  */
 export function tagMetadata(userAgent: string, now: Date): JsonObject {
   const metadata: JsonObject = { last_update: Math.floor(now.getTime() / 1000) };
-  for (const [, name = '', value = ''] of userAgent.matchAll(PRODUCT)) {
+  for (const product of userAgent.split(/\s/)) {
+    const [name = '', value = ''] = product.split('/', 2);
     const field = Object.hasOwn(FIELDS, name) ? FIELDS[name] : undefined;
-    if (field) metadata[field] = LOWER_CASE_FIELDS.includes(field) ? value.toLowerCase() : value;
+    if (field && value !== '') metadata[field] = LOWER_CASE_FIELDS.includes(field) ? value.toLowerCase() : value;
   }
   return metadata;
 }

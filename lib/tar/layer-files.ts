@@ -1,5 +1,6 @@
 import { CorruptLayerError } from '../compression/corrupt-layer-error.ts';
 import { RegistryError } from '../errors.ts';
+import { stripTrailingSlashes } from '../strip-trailing-slashes.ts';
 import { decompressLayer } from './decompress-layer.ts';
 import { decodeFileName } from './file-name.ts';
 import type { TarHeader } from './header.ts';
@@ -57,7 +58,7 @@ export async function listFiles(layer: AsyncIterable<Uint8Array>): Promise<Layer
 function toLayerFile(header: TarHeader): LayerFile | undefined {
   const { name, sizeBytes } = header.sparse ?? header;
   const type = typeOf(header);
-  const path = absolute(decodeFileName(type === 'd' ? name.replace(/\/+$/, '') : name));
+  const path = absolute(decodeFileName(type === 'd' ? stripTrailingSlashes(name) : name));
   const isDeleted = path.startsWith('/.wh.');
   const shown = isDeleted ? `/${path.slice('/.wh.'.length)}` : path;
   if (shown.startsWith('/.wh.')) return undefined;

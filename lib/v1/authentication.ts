@@ -1,6 +1,7 @@
 // Who may call a registry that is not its own index: whoever has a token that the index accepts.
 import type { KeyObject } from 'node:crypto';
 import type { Context, MiddlewareHandler } from 'hono';
+import { parseAuthorization, tokenParameters } from '../auth/authorization.ts';
 import { mapConcurrently } from '../concurrency.ts';
 import { RegistryError } from '../errors.ts';
 import { type ImageId, parseV1RepositoryName, type RepositoryName } from '../names.ts';
@@ -24,9 +25,6 @@ const METHODS: Record<string, string[]> = {
   write: ['POST', 'PUT'],
   delete: ['DELETE'],
 };
-
-/** `signature=…,repository="a/b",access=write`, with or without quotes. */
-const PARAMETER = /(\w+)[:=][\s"]?([^",]+)"?/g;
 
 /** Lets through what the index knows; `accessOf` tells the handlers more. The method says what the token must allow. */
 export function authentication(options: AuthenticationOptions, registry: Registry): Allow {
@@ -83,10 +81,9 @@ function accessByToken(token: Token, images: ImageId[], index: IndexClient, regi
 /** The token, if it is one for this method and for the repository of the URL. */
 function tokenOf(c: Context): Token | undefined {
   const authorization = c.req.header('Authorization') ?? '';
-  if (!/^token\s/i.test(authorization)) return undefined;
-  const parameters = new Map(
-    Array.from(authorization.matchAll(PARAMETER), ([, name = '', value = '']) => [name, value]),
-  );
+  const { scheme, credentials } = parseAuthorization(authorization);
+  if (scheme !== 'token') return undefined;
+  const parameters = tokenParameters(credentials);
   const access = parameters.get('access');
   const name = parameters.get('repository');
   const allowed = access !== undefined && Object.hasOwn(METHODS, access) ? METHODS[access] : undefined;
