@@ -63,7 +63,9 @@ export function createApp({ registry, signer, log, isReady, settings, auth, arou
     ? authentication(settings.authentication, registry)
     : permissions(gate, registry);
   const { storageRedirect, front = {} } = settings;
-  const v1Options = { registry, isReady, gate, ...settings, front, allow, ...(tokens && { tokens: tokens.v1 }) };
+  const isForAll = !gate.asksWho && !settings.authentication;
+  const v1Tokens = tokens && { tokens: tokens.v1 };
+  const v1Options = { registry, isReady, gate, isForAll, ...settings, front, allow, ...v1Tokens };
   const v2Options = { registry, signer, gate, storageRedirect, front, ...(tokens && { tokenService: tokens.service }) };
   const app = new Hono({ router: new BoundedRouter(new Hono().router) }).use(requestId());
   const identify = besides(isOpen, gate.identify);

@@ -6,11 +6,16 @@ import { pythonJson } from '../registry/python-json.ts';
 
 const YEAR_MS = 365 * 24 * 60 * 60 * 1000;
 
-/** Images never change once they are complete. docker-registry sent these, and `If-Modified-Since` always got a 304. */
-export function cachedForAYear(now = new Date()): Record<string, string> {
+/**
+ * Images never change once they are complete. docker-registry sent these, and `If-Modified-Since` always got a 304.
+ * @param isForAll whether everybody may read everything; else no cache between us and a client may keep it, which by
+ *   `public` it would for whoever asks next, with a login or without. `Expires` is for caches that know nothing newer.
+ * @see https://www.rfc-editor.org/rfc/rfc9111#section-3.5
+ */
+export function cachedForAYear(isForAll: boolean, now = new Date()): Record<string, string> {
   return {
-    'Cache-Control': 'public, max-age=31536000',
-    Expires: new Date(now.getTime() + YEAR_MS).toUTCString(),
+    'Cache-Control': `${isForAll ? 'public' : 'private'}, max-age=31536000`,
+    ...(isForAll && { Expires: new Date(now.getTime() + YEAR_MS).toUTCString() }),
     'Last-Modified': 'Thu, 01 Jan 1970 00:00:00 GMT',
   };
 }

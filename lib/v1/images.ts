@@ -20,6 +20,7 @@ export const imageRoutes = ({
   registry: { images, imagePushes },
   allow,
   gate,
+  isForAll,
   storageRedirect,
   nginxRedirect,
 }: V1Options) =>
@@ -28,10 +29,10 @@ export const imageRoutes = ({
       const id = parseImageId(c.req.param('id'));
       await accessOf(c).checkRead(id);
       const { bytes, layerSizeBytes, checksums } = await images.json(id);
-      if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear());
+      if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear(isForAll));
       for (const checksum of checksums) c.header('X-Docker-Checksum-Payload', checksum, { append: true });
       if (layerSizeBytes !== undefined) c.header('X-Docker-Size', String(layerSizeBytes));
-      return c.body(bytes, 200, { 'Content-Type': 'application/json', ...cachedForAYear() });
+      return c.body(bytes, 200, { 'Content-Type': 'application/json', ...cachedForAYear(isForAll) });
     })
     .put('/images/:id/json', allow('push'), async (c) => {
       const id = parseImageId(c.req.param('id'));
@@ -48,15 +49,15 @@ export const imageRoutes = ({
       const id = parseImageId(c.req.param('id'));
       await accessOf(c).checkRead(id);
       const ancestry = await images.ancestry(id);
-      if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear());
-      return answer(c, ancestry, { headers: cachedForAYear() });
+      if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear(isForAll));
+      return answer(c, ancestry, { headers: cachedForAYear(isForAll) });
     })
 
     .get('/images/:id/layer', allow('pull'), async (c) => {
       const id = parseImageId(c.req.param('id'));
       await accessOf(c).checkRead(id);
       const layer = await images.layer(id);
-      if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear());
+      if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear(isForAll));
       const range = parseRange(c.req.header('Range'), layer.sizeBytes);
       // Docker that resumes at the very end wants just this: 416, and a length of nothing.
       if (range === 'unsatisfiable') {
@@ -72,7 +73,7 @@ export const imageRoutes = ({
         'Content-Length': String(lengthBytes),
         'Accept-Ranges': 'bytes',
         ...(range && { 'Content-Range': `bytes ${range.start}-${range.end}/${layer.sizeBytes}` }),
-        ...cachedForAYear(),
+        ...cachedForAYear(isForAll),
       };
       const status = range ? 206 : 200;
       if (c.req.method === 'HEAD') return c.body(null, status, headers);
@@ -92,15 +93,15 @@ export const imageRoutes = ({
       const id = parseImageId(c.req.param('id'));
       await accessOf(c).checkRead(id);
       const files = await images.files(id);
-      if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear());
-      return c.body(files, 200, { 'Content-Type': 'application/json', ...cachedForAYear() });
+      if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear(isForAll));
+      return c.body(files, 200, { 'Content-Type': 'application/json', ...cachedForAYear(isForAll) });
     })
     .get('/images/:id/diff', allow('pull'), async (c) => {
       const id = parseImageId(c.req.param('id'));
       await accessOf(c).checkRead(id);
       const diff = await images.diff(id);
-      if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear());
-      return c.body(diff, 200, { 'Content-Type': 'application/json', ...cachedForAYear() });
+      if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear(isForAll));
+      return c.body(diff, 200, { 'Content-Type': 'application/json', ...cachedForAYear(isForAll) });
     })
 
     .put('/images/:id/checksum', allow('push'), async (c) => {

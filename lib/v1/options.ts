@@ -12,6 +12,8 @@ export type V1Options = {
   /** Who may do what. */
   allow: Allow;
   gate: Gate;
+  /** Whether nobody is asked who they are, here or by an index. */
+  isForAll: boolean;
   /** Signs tokens, where there is somebody to be told apart. */
   tokens?: V1Tokens;
   /** Whether `search` is there. */

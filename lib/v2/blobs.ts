@@ -6,6 +6,8 @@ import { parseRange } from '../range.ts';
 import type { V2Options } from './options.ts';
 
 const NAMED_BY_CONTENT = 'max-age=31536000, immutable';
+/** Where there are logins: not every cache knows that an answer to one is nobody else's. */
+const FOR_ONE = `private, ${NAMED_BY_CONTENT}`;
 
 /** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-blobs */
 export const blobRoutes = ({
@@ -22,7 +24,7 @@ export const blobRoutes = ({
       const etag = `"${digest}"`;
       c.header('Docker-Content-Digest', digest);
       c.header('ETag', etag);
-      c.header('Cache-Control', NAMED_BY_CONTENT);
+      c.header('Cache-Control', gate.asksWho ? FOR_ONE : NAMED_BY_CONTENT);
       if (isKnown(c, etag)) return c.body(null, 304);
       c.header('Content-Type', 'application/octet-stream');
       c.header('Accept-Ranges', 'bytes');

@@ -183,6 +183,22 @@ describe('the shell around a registry', () => {
     assert.deepEqual(written, [entry, ofImage, ofImage, ofImage, { ...entry, tag: 'v1' }, entry]);
   });
 
+  it('what needs a login is kept by no cache that others ask, also not in an answer of 304', async () => {
+    const image = newImage();
+    await new V1Client(server.url, basic('alice').Authorization).push('a/cached', [image], { v1: image.id });
+    const { digest } = await new V2Client(server.url, basic('alice')).pushBlob('a/cached', Buffer.from('of alice'));
+    const parts = ['json', 'ancestry', 'layer', 'files'].map((part) => `/v1/images/${image.id}/${part}`);
+    for (const path of [...parts, `/v2/a/cached/blobs/${digest}`]) {
+      const etag = path.startsWith('/v1') ? {} : { 'If-None-Match': `"${digest}"` };
+      for (const known of [{}, { 'If-Modified-Since': 'Thu, 01 Jan 1970 00:00:00 GMT', ...etag }]) {
+        const response = await fetch(new URL(path, server.url), { headers: { ...basic('alice'), ...known } });
+        assert.equal(response.ok || response.status === 304, true, path);
+        assert.match(response.headers.get('Cache-Control') ?? '', /^private, max-age=31536000\b/, path);
+        assert.equal(response.headers.get('Expires'), null, path);
+      }
+    }
+  });
+
   describe('by itself', () => {
     const appWith = (audited: AuditEntry[]) =>
       createApp({

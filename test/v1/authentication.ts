@@ -156,6 +156,7 @@ export function v1AuthenticationSuite(name: string, open: OpenStorage): void {
           const path = `/v1/images/${image.id}/${part}`;
           const answer = await registry.send(method, path, { headers: authorized(tokenOf('a/b', 'read')) });
           assert.equal(answer.status, 200);
+          assert.equal(answer.header('Cache-Control'), 'private, max-age=31536000', 'a cache in between asks no index');
         }
       }
     });
