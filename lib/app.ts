@@ -76,7 +76,11 @@ export function createApp({ registry, signer, log, isReady, settings, auth, arou
   app
     .get('/', (c) => answer(c, settings.issue))
     .get('/healthz', (c) => c.json({ status: 'ok' }))
-    .get('/readyz', async (c) => ((await isReady()) ? c.json({ status: 'ok' }) : c.json({ status: 'not ready' }, 503)));
+    .get('/readyz', async (c) => {
+      if (!(await isReady())) return c.json({ status: 'not ready' }, 503);
+      if ((await auth.areUsersCurrent?.()) === false) return c.json({ status: 'the users cannot be read again' }, 503);
+      return c.json({ status: 'ok' });
+    });
   app.use('/v1/*', identify).use('/v2/*', identify);
   if (settings.isReadOnly) app.use(refuseWrites);
   if (front.maxBodyBytes !== undefined) app.use(limitBodies(front.maxBodyBytes));

@@ -79,6 +79,11 @@ export class Authenticator {
     return isRight ? this.#user(name) : undefined;
   }
 
+  /** Whether who has a password is known as it is now. */
+  async areUsersCurrent(): Promise<boolean> {
+    return (await this.#options.passwords?.areCurrent()) ?? true;
+  }
+
   /** What changes with the password of a user; `undefined` if there is no such user. */
   async passwordMarkOf(name: string): Promise<string | undefined> {
     return await this.#options.passwords?.markOf(name);

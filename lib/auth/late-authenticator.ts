@@ -2,7 +2,10 @@ import type { Authenticator } from './authenticator.ts';
 import type { Caller } from './caller.ts';
 
 /** What the rest of `auth` asks of an `Authenticator`. */
-export type Logins = Pick<Authenticator, 'authenticate' | 'login' | 'passwordMarkOf' | 'userByMark'>;
+export type Logins = Pick<
+  Authenticator,
+  'authenticate' | 'login' | 'areUsersCurrent' | 'passwordMarkOf' | 'userByMark'
+>;
 
 /**
  * Is opened by whoever asks first. For processes that are told who sends a request, and hardly ever have to find out: users
@@ -22,6 +25,12 @@ export class LateAuthenticator implements Logins {
 
   async login(name: string, password: string, address?: string): Promise<Caller> {
     return await (await this.#logins()).login(name, password, address);
+  }
+
+  /** Users that nobody has needed yet are not read to answer this. */
+  async areUsersCurrent(): Promise<boolean> {
+    const opened = await this.#opened?.catch(() => undefined);
+    return (await opened?.areUsersCurrent()) ?? true;
   }
 
   async passwordMarkOf(name: string): Promise<string | undefined> {

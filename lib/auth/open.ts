@@ -14,6 +14,8 @@ export type Auth = {
   gate: Gate;
   /** Absent where nobody is asked who they are. */
   tokens?: { v1: V1Tokens; service: TokenService };
+  /** Whether who has a password is known as it is now; absent as well. */
+  areUsersCurrent?: () => Promise<boolean>;
 };
 
 export type OpenAuthOptions = OpenAuthenticatorOptions & {
@@ -45,5 +47,9 @@ export async function openAuth(config: AuthConfig | undefined, options: OpenAuth
     ...(publicUrl !== undefined && { publicUrl }),
   });
   const gate = new Gate({ login: { authenticator, challenges }, permissions, ...(audit && { audit }) });
-  return { gate, tokens: { v1: v1Tokens, service: new TokenService(authenticator, permissions, accessTokens) } };
+  return {
+    gate,
+    tokens: { v1: v1Tokens, service: new TokenService(authenticator, permissions, accessTokens) },
+    areUsersCurrent: () => authenticator.areUsersCurrent(),
+  };
 }

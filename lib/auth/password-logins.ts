@@ -65,6 +65,11 @@ export class PasswordLogins {
     return known?.isKnownRight === true && known.until > Date.now() && known.hash === (await this.#users.hashOf(name));
   }
 
+  /** Whether users and passwords are as their source has them. */
+  async areCurrent(): Promise<boolean> {
+    return await this.#users.areCurrent();
+  }
+
   /** What changes with the password of a user, and tells nothing of it; `undefined` if there is no such user. */
   async markOf(name: string): Promise<string | undefined> {
     if (!(await this.#users.has(name))) return undefined;

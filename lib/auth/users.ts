@@ -3,6 +3,8 @@ import { unmatchedHash } from './bcrypt.ts';
 import { costOf, type Htpasswd, parseHtpasswd } from './htpasswd.ts';
 import type { TextSource } from './text-source.ts';
 
+const UNREADABLE = 'the users cannot be read again; the old ones count, also those who were removed since';
+
 /** Who has a password. What changes in the source counts within seconds: nothing is restarted. */
 export class Users {
   readonly #source: TextSource;
@@ -12,6 +14,8 @@ export class Users {
   #version: string;
   #askedAt = Date.now();
   #reading: Promise<void> | undefined;
+  /** Attempts to read the source since it could be read last. */
+  #failures = 0;
 
   private constructor(source: TextSource, log: Log, text: string, version: string) {
     this.#source = source;
@@ -43,6 +47,15 @@ export class Users {
     return this.#hashes.has(name);
   }
 
+  /**
+   * False once the source could not be read twice in a row: who was removed since, or has a new password, is still let in
+   * as before. Asks the source, if it may be asked again.
+   */
+  async areCurrent(): Promise<boolean> {
+    await this.#refresh();
+    return this.#failures < 2;
+  }
+
   async #refresh(): Promise<void> {
     if (Date.now() - this.#askedAt < this.#source.intervalMs) return;
     this.#reading ??= this.#read().finally(() => {
@@ -59,8 +72,11 @@ export class Users {
         this.#hashes = this.#parse(changed.text);
         this.#version = changed.version;
       }
+      if (this.#failures > 0) this.#log.info('the users can be read again', { source: this.#source.name });
+      this.#failures = 0;
     } catch (error) {
-      this.#log.warning('the users cannot be read again; the old ones count', { source: this.#source.name, error });
+      if (this.#failures === 0) this.#log.error(UNREADABLE, { source: this.#source.name, error });
+      this.#failures++;
     }
     this.#askedAt = Date.now();
   }

@@ -1,4 +1,4 @@
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { hashPassword, isPassword, MAX_PASSWORD_BYTES, unmatchedHash } from '../auth/bcrypt.ts';
 import { isUserName, parseHtpasswd } from '../auth/htpasswd.ts';
@@ -6,6 +6,7 @@ import { openSource } from '../auth/open-authenticator.ts';
 import type { HtpasswdPlace } from '../config/auth.ts';
 import type { Config } from '../config/config.ts';
 import { readPassword } from './read-password.ts';
+import { replaceFile } from './replace-file.ts';
 import { CONFIG_HELP, CONFIG_OPTION, loadAloud, run } from './run.ts';
 
 type Options = { config?: string };
@@ -100,11 +101,8 @@ async function readLines(path: string): Promise<string[]> {
   }
 }
 
-/** In one step: a registry that reads at this moment finds the old file or the new one. */
 async function writeLines(path: string, lines: readonly string[]): Promise<void> {
-  const unfinished = `${path}.${process.pid}`;
-  await writeFile(unfinished, lines.map((line) => `${line}\n`).join(''), { mode: 0o600, flag: 'wx' });
-  await rename(unfinished, path);
+  await replaceFile(path, lines.map((line) => `${line}\n`).join(''));
 }
 
 function nameOf(line: string): string | undefined {

@@ -159,6 +159,23 @@ describe('the shell around a registry', () => {
     assert.equal(await ping(undefined, basic('bob')), 200);
   });
 
+  it('is not ready while who was removed since would still be let in', async () => {
+    const ready = async (areUsersCurrent: boolean) => {
+      const app = createApp({
+        registry: createRegistry(storage.driver, { copiesLayers: false }),
+        signer: SIGNER,
+        log: createLog('critical'),
+        isReady: async () => true,
+        auth: { ...auth, areUsersCurrent: async () => areUsersCurrent },
+        settings: TEST_SETTINGS,
+      });
+      const response = await app.request('/readyz');
+      return [response.status, await response.json()];
+    };
+    assert.deepEqual(await ready(true), [200, { status: 'ok' }]);
+    assert.deepEqual(await ready(false), [503, { status: 'the users cannot be read again' }]);
+  });
+
   it('those of v1 as well', async () => {
     auth.audited.length = 0;
     const image = newImage();

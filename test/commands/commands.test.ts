@@ -44,13 +44,14 @@ describe('commands for users and permissions', () => {
     await writeFile(
       join(directory, 'users'),
       '# people\nbob:$2y$05$FFqvSuyJmA5eecpyvVzbDeDyyYBlTcIMmzBCzuoIFYk1o1fNk.ROO\n',
+      { mode: 0o640 },
     );
     assert.equal((await stowage(['user', 'add', 'alice'], 'first\n')).stderr, 'alice was added\n');
     assert.equal((await stowage(['user', 'add', 'alice'], 'second\n')).stderr, 'alice has a new password\n');
     assert.equal((await stowage(['user', 'list'])).stdout, 'alice  (devs)\nbob\n');
     const file = await readFile(join(directory, 'users'), 'utf8');
     assert.match(file, /^# people\nbob:\$2y\$05\$.*\nalice:\$2y\$10\$.*\n$/);
-    assert.equal((await stat(join(directory, 'users'))).mode & 0o777, 0o600);
+    assert.equal((await stat(join(directory, 'users'))).mode & 0o777, 0o640);
     const right = await stowage(['user', 'check', 'alice'], 'second\n');
     assert.deepEqual([right.code, right.stdout], [0, 'right\n']);
     for (const [name, password] of [

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { chmod, chown, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { replaceFile } from '../../lib/commands/replace-file.ts';
+
+/** Who may do nothing, by the number that it has everywhere. */
+const NOBODY = 65_534;
+
+const skip = process.getuid?.() === 0 ? false : 'only root may give files away';
+
+describe('a file that is replaced', () => {
+  let directory: string;
+  let path: string;
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'stowage-replace-'));
+    path = join(directory, 'users');
+  });
+  afterEach(() => rm(directory, { recursive: true, force: true }));
+
+  const content = () => readFile(path, 'utf8');
+  const modeOf = async () => (await stat(path)).mode & 0o7777;
+
+  it('is for its owner alone if there was none', async () => {
+    await replaceFile(path, 'new');
+    assert.deepEqual([await content(), await modeOf()], ['new', 0o600]);
+  });
+
+  it('keeps its mode, whatever new files of this process have', async () => {
+    await writeFile(path, 'old');
+    const mask = process.umask(0o077);
+    try {
+      for (const mode of [0o640, 0o664, 0o600]) {
+        await chmod(path, mode);
+        await replaceFile(path, 'new');
+        assert.deepEqual([await content(), await modeOf()], ['new', mode]);
+      }
+    } finally {
+      process.umask(mask);
+    }
+  });
+
+  it('is never there in part, and leaves nothing behind', async () => {
+    await writeFile(path, 'old');
+    const reads = Promise.all(Array.from({ length: 50 }, content));
+    await replaceFile(path, 'new');
+    for (const text of await reads) assert.match(text, /^(?:old|new)$/);
+    assert.deepEqual(await readdir(directory), ['users']);
+  });
+
+  it('is the one that a link leads to, which stays', async () => {
+    await writeFile(join(directory, 'real'), 'old');
+    await symlink('real', path);
+    await replaceFile(path, 'new');
+    assert.equal(await readFile(join(directory, 'real'), 'utf8'), 'new');
+  });
+
+  it('keeps its owner and group, so that the server which could read it still can', { skip }, async () => {
+    await writeFile(path, 'old');
+    await chown(path, NOBODY, NOBODY);
+    await chmod(path, 0o640);
+    await replaceFile(path, 'new');
+    const { uid, gid } = await stat(path);
+    assert.deepEqual([uid, gid, await modeOf(), await content()], [NOBODY, NOBODY, 0o640, 'new']);
+  });
+
+  it('stays as it was if its owner cannot be kept, and the message says who can', { skip }, async () => {
+    await writeFile(path, 'old');
+    await chmod(directory, 0o777);
+    process.seteuid?.(NOBODY);
+    try {
+      await assert.rejects(replaceFile(path, 'new'), /users belongs to the user 0 .*run this as that user, or as root/);
+    } finally {
+      process.seteuid?.(0);
+    }
+    assert.equal(await content(), 'old');
+    assert.deepEqual(await readdir(directory), ['users']);
+  });
+});
