@@ -17,7 +17,7 @@ import {
   type UploadedPart,
 } from '../storage/driver.ts';
 import { checkDigest, rehashBlob, type StoredBlob, storeSmallBlob } from './stored-blobs.ts';
-import { type ChunkedState, unknownUpload } from './upload-session.ts';
+import { type ChunkedState, UPLOAD_SECONDS, unknownUpload } from './upload-session.ts';
 
 /** S3 takes no smaller part but the last. https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
 const MIN_PART_BYTES = 5 * MiB;
@@ -101,12 +101,9 @@ export async function discardChunks(storage: StorageDriver, state: ChunkedState)
   ]);
 }
 
-/** How long a scrap is kept: longer than any session rests, with room for clocks that differ. */
-const SCRAP_SECONDS = 24 * 60 * 60;
-
 /** Removes what uploads left that nobody went on with; for storage that has no lifecycle rules to do it. */
 export async function removeExpiredScraps(storage: StorageDriver, now = new Date()): Promise<void> {
-  const expired = now.getTime() - SCRAP_SECONDS * 1000;
+  const expired = now.getTime() - UPLOAD_SECONDS * 1000;
   for await (const { key, lastModified } of storage.list(layout.uploadScraps())) {
     if (lastModified.getTime() < expired) await storage.delete(key);
   }

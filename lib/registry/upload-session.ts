@@ -1,12 +1,18 @@
 // An upload session has no object of its own: all that is known about it travels, signed, with the client, so any
-// instance that has the secret can go on with any upload. It is a permission for one upload into one repository.
+// instance that has the secret can go on with any upload. It is a permission to write into one repository for a day.
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { RegistryError } from '../errors.ts';
 import type { Key } from '../layout.ts';
 import type { Digest, DigestAlgorithm, RepositoryName } from '../names.ts';
 
 /** How long a session may rest between two requests. Each answer renews it. */
-export const SESSION_SECONDS = 60 * 60;
+const SESSION_SECONDS = 60 * 60;
+
+/**
+ * How long an upload may take in all, and so how long its scraps are kept. Whoever sees a session, or has lost the right to
+ * push, can renew it no further.
+ */
+export const UPLOAD_SECONDS = 24 * 60 * 60;
 
 /** Chunks of an upload that have come so far. */
 export type ChunkedState = {
@@ -32,6 +38,8 @@ export type UploadSession = {
   repository: RepositoryName;
   /** Origin under which clients reach the registry, which may not be the host that takes the bytes. */
   registryUrl: string;
+  /** Unix time. */
+  startedAtSeconds: number;
   state: UploadState;
   /** Who has begun it, for the log. */
   startedBy?: string;
@@ -55,7 +63,8 @@ export class SessionSigner {
 
   /** A string of `[A-Za-z0-9_.-]`, which survives whatever clients do to a query. */
   sign(session: UploadSession, nowMs = Date.now()): string {
-    const payload = { ...session, expires: Math.floor(nowMs / 1000) + SESSION_SECONDS };
+    const rested = Math.floor(nowMs / 1000) + SESSION_SECONDS;
+    const payload = { ...session, expires: Math.min(rested, session.startedAtSeconds + UPLOAD_SECONDS) };
     const text = Buffer.from(JSON.stringify(payload)).toString('base64url');
     const [key = Buffer.alloc(0)] = this.#keys;
     return `${text}.${signatureOf(text, key).toString('base64url')}`;

@@ -44,7 +44,8 @@ export class Uploads {
    * @param algorithm of the digest that the client will name; with another one its bytes are read again
    */
   start(repository: RepositoryName, registryUrl: string, algorithm: DigestAlgorithm = 'sha256'): UploadSession {
-    return { uuid: randomUUID(), repository, registryUrl, state: { kind: 'started', algorithm } };
+    const startedAtSeconds = Math.floor(Date.now() / 1000);
+    return { uuid: randomUUID(), repository, registryUrl, startedAtSeconds, state: { kind: 'started', algorithm } };
   }
 
   /**

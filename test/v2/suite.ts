@@ -253,6 +253,7 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
               uuid,
               repository,
               registryUrl: server.url.origin,
+              startedAtSeconds: Date.now() / 1000,
               state: { kind: 'started' as const, algorithm: 'sha256' as const },
             };
             return location.replace(/_state=.*/, `_state=${SIGNER.sign(session, Date.now() - 2 * 60 * 60 * 1000)}`);
