@@ -118,7 +118,7 @@ describe('the command stowage', () => {
     child.kill();
     await once(child, 'close');
     const lines = log.map((line) => JSON.parse(line));
-    const line = lines.find(({ method }) => method === 'PATCH');
+    const line = lines.find(({ message, method }) => message === 'request' && method === 'PATCH');
     assert.partialDeepStrictEqual(line, { status: 202, requestId: response.headers.get('X-Request-Id') });
     assert.ok(line.bytesIn > 0 && line.bytesOut > 0);
     assert.doesNotMatch(log.join('\n'), /_state/);

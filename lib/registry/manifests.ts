@@ -140,14 +140,15 @@ export class Manifests {
 
   /**
    * Deletes a tag, or a manifest and every tag that names it. Blobs stay.
+   * @returns the tags that went with a manifest
    * @throws RegistryError MANIFEST_UNKNOWN
    */
-  async delete(repository: RepositoryName, reference: Reference): Promise<void> {
+  async delete(repository: RepositoryName, reference: Reference): Promise<Tag[]> {
     if ('tag' in reference) {
       const resolved = await this.#tags.find(repository, reference.tag);
       if (!resolved) throw unknownManifest(repository, reference);
       await this.#deleteTag(repository, resolved);
-      return;
+      return [];
     }
     const { digest } = reference;
     const [manifest, tags] = await Promise.all([this.#find(repository, digest), this.#tags.resolveAll(repository)]);
@@ -161,6 +162,7 @@ export class Manifests {
     this.#recent.delete(`${repository} ${digest}`);
     const others = tags.filter((tag) => !naming.includes(tag));
     await this.#restoreIfTagged(repository, manifest, others);
+    return naming.map(({ tag }) => tag);
   }
 
   /** Somebody may have pushed the manifest again, under a tag that the deletion did not see: then it stays. */

@@ -1,4 +1,5 @@
 import { type Context, Hono } from 'hono';
+import { addToAudit } from '../auth/audit.ts';
 import { type Bytes, KiB, readAtMost } from '../bytes.ts';
 import { NOT_CACHED } from '../error-response.ts';
 import { RegistryError } from '../errors.ts';
@@ -37,6 +38,7 @@ export const tagRoutes = ({ registry: { repositories, tagMetadata, tags, tagView
       const repository = parseV1RepositoryName(c.req.param('name'));
       const tag = parseV1Tag(c.req.param('tag'));
       const id = parseTagBody(await readAtMost(bodyOf(c), MAX_TAG_BYTES, 'the tag'));
+      addToAudit(c, { image: id });
       await accessOf(c).checkTag(id);
       await repositories.tagImage(repository, tag, id, c.req.header('User-Agent') ?? '');
       return answer(c, true);

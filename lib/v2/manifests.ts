@@ -1,4 +1,5 @@
 import { type Context, Hono } from 'hono';
+import { addToAudit } from '../auth/audit.ts';
 import { MiB, readAtMost } from '../bytes.ts';
 import { RegistryError } from '../errors.ts';
 import { registryUrlOf } from '../front.ts';
@@ -42,6 +43,7 @@ export const manifestRoutes = ({ registry: { manifests }, gate, front }: V2Optio
       const bytes = await readAtMost(bodyOf(c), MAX_MANIFEST_BYTES, 'the manifest');
       const contentType = c.req.header('Content-Type')?.split(';')[0]?.trim();
       const tags = furtherTags(c);
+      if (tags.length > 0) addToAudit(c, { tags });
       const { digest, subject } = await manifests.put(repository, reference, bytes, {
         tags,
         ...(contentType !== undefined && { contentType }),
@@ -57,7 +59,8 @@ export const manifestRoutes = ({ registry: { manifests }, gate, front }: V2Optio
 
     .delete(PATH, gate.allow('delete'), async (c) => {
       const repository = parseRepositoryName(c.req.param('name'));
-      await manifests.delete(repository, parseReference(c.req.param('reference')));
+      const tags = await manifests.delete(repository, parseReference(c.req.param('reference')));
+      if (tags.length > 0) addToAudit(c, { tags });
       return c.body(null, 202, EMPTY);
     });
 

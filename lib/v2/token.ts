@@ -1,4 +1,5 @@
 import { Hono } from 'hono';
+import { claimed } from '../auth/audit.ts';
 import { nameOf } from '../auth/caller.ts';
 import { clientAddressOf } from '../auth/client-address.ts';
 import { callerOf, type Gate } from '../auth/gate.ts';
@@ -28,7 +29,7 @@ export const tokenRoutes = (service: TokenService, gate: Gate) =>
     .post('/_token', async (c) => {
       const form = new URLSearchParams(decodeText(await readAtMost(bodyOf(c), MAX_FORM_BYTES, 'the form')));
       return c.json(
-        await gate.challenging(c, form.get('username'), () => grantByForm(service, form, clientAddressOf(c))),
+        await gate.challenging(c, claimed(form.get('username')), () => grantByForm(service, form, clientAddressOf(c))),
         200,
         NOT_STORED,
       );

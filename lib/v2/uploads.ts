@@ -52,7 +52,7 @@ export const uploadRoutes = ({ registry: { blobs, uploads }, signer, gate, front
     const session = sessionOf(c);
     c.set('session', session);
     await next();
-    if (c.req.method === 'PUT') gate.noteOutcome(c, 'push', session.repository, session.startedBy);
+    if (!['GET', 'HEAD'].includes(c.req.method)) gate.noteOutcome(c, 'push', session.repository, session.startedBy);
   });
 
   const limitSession = gate.limitUploads((c) => (c.get('session') as UploadSession).startedBy);

@@ -15,6 +15,7 @@ import { type OpenedStorage, openFiles } from '../storage/open.ts';
 import { newImage } from '../v1/use-registry.ts';
 import { V1Client } from '../v1-client.ts';
 import { codesOf, locationOf, V2Client } from '../v2/client.ts';
+import { pushImage } from '../v2/image.ts';
 import { basic, openTestAuth, type TestAuth } from './test-auth.ts';
 
 const fixture = (name: string) => readFile(new URL(`../fixtures/${name}`, import.meta.url));
@@ -124,6 +125,11 @@ describe('the shell around a registry', () => {
     assert.equal((await alice.pushBlob('a/b', Buffer.from('later'))).response.status, 201);
   });
 
+  const assertAudited = (expected: readonly Partial<AuditEntry>[]) => {
+    assert.equal(auth.audited.length, expected.length, JSON.stringify(auth.audited));
+    for (const [index, entry] of expected.entries()) assert.partialDeepStrictEqual(auth.audited[index], entry);
+  };
+
   it('every write is noted: who, what, where, from where, and how it ended', async () => {
     auth.audited.length = 0;
     const alice = new V2Client(server.url, basic('alice'));
@@ -139,8 +145,47 @@ describe('the shell around a registry', () => {
       { who: 'alice', action: 'delete', outcome: 'failed', status: 404, repository: 'a/b', tag: 'none', from },
       { who: 'anonymous', action: 'pull', outcome: 'refused', status: 401, repository: 'a/b', from },
     ];
-    assert.equal(auth.audited.length, expected.length);
-    for (const [index, entry] of expected.entries()) assert.partialDeepStrictEqual(auth.audited[index], entry);
+    assertAudited(expected);
+  });
+
+  it('tags that a manifest is given, or takes away with it, are noted by name', async () => {
+    const alice = new V2Client(server.url, basic('alice'));
+    const { digest, manifest } = await pushImage(alice, 'a/tagged', 'first', { contents: ['x'] });
+    auth.audited.length = 0;
+    await alice.pushManifest('a/tagged', `${digest}?tag=latest&tag=stable`, manifest);
+    await alice.pushManifest('a/tagged', `${digest}?tag=latest&tag=stable`, {});
+    await alice.send('DELETE', `/v2/a/tagged/manifests/${digest}`);
+    const line = { who: 'alice', repository: 'a/tagged', digest };
+    assertAudited([
+      { ...line, action: 'push', outcome: 'done', tags: ['latest', 'stable'] },
+      { ...line, action: 'push', outcome: 'failed', tags: ['latest', 'stable'] },
+      { ...line, action: 'delete', outcome: 'done', tags: ['first', 'latest', 'stable'] },
+    ]);
+  });
+
+  it('each step of an upload is noted, as its owner’s, who is not asked for a login', async () => {
+    const alice = new V2Client(server.url, basic('alice'));
+    const nobody = new V2Client(server.url);
+    const location = await alice.start('a/b');
+    auth.audited.length = 0;
+    const next = locationOf(await nobody.send('PATCH', location, { body: 'x' }));
+    await nobody.send('GET', next);
+    await nobody.send('DELETE', next);
+    const line = { who: 'alice', action: 'push', outcome: 'done', repository: 'a/b' } as const;
+    assertAudited([
+      { ...line, method: 'PATCH', status: 202 },
+      { ...line, method: 'DELETE', status: 204 },
+    ]);
+  });
+
+  it('a name that nobody has is noted in part, however long it is', async () => {
+    auth.audited.length = 0;
+    const form = new URLSearchParams({ grant_type: 'password', username: 'x'.repeat(60_000), password: 'y' });
+    await fetch(new URL('/v2/_token', server.url), { method: 'POST', body: form });
+    await fetch(new URL('/v2/', server.url), { headers: basic('x'.repeat(10_000), 'y') });
+    const line = { who: 'x'.repeat(64), action: 'login', outcome: 'refused' } as const;
+    assertAudited([line, line]);
+    assert.ok(auth.audited.every((entry) => JSON.stringify(entry).length < 400));
   });
 
   it('a gateway that has asked who somebody is, is believed, and a header is not asked again', async () => {
@@ -197,7 +242,7 @@ describe('the shell around a registry', () => {
       image: undefined,
     };
     const ofImage = { ...entry, repository: undefined, image: image.id };
-    assert.deepEqual(written, [entry, ofImage, ofImage, ofImage, { ...entry, tag: 'v1' }, entry]);
+    assert.deepEqual(written, [entry, ofImage, ofImage, ofImage, { ...entry, tag: 'v1', image: image.id }, entry]);
   });
 
   it('what needs a login is kept by no cache that others ask, also not in an answer of 304', async () => {
