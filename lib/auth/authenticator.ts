@@ -65,8 +65,9 @@ export class Authenticator {
     // A signature, which nobody guesses, and which is checked in no time.
     if (name === OIDC_USER) return valid(await oidc?.find(password));
     const isRobot = name === ROBOT_USER;
+    // Of robots nobody guesses the secret either, but each id that is made up costs a storage request.
     const guessed = isRobot ? undefined : name;
-    const isKnown = isRobot ? robots.isRemembered(password) : await passwords?.isRemembered(name, password);
+    const isKnown = isRobot ? robots.isKnown(password) : await passwords?.isRemembered(name, password);
     if (!isKnown) this.#throttle.check(guessed, address);
     const caller = isRobot ? await robots.find(password) : await this.#userBy(name, password);
     if (caller) return caller;

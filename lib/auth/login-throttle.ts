@@ -1,18 +1,25 @@
 import { LRUCache } from 'lru-cache';
 import { RegistryError } from '../errors.ts';
+import { networkOf } from './network.ts';
 
 /** How many failures at once, and how many seconds until one of them is forgotten. */
 type Limit = { failures: number; forgetSeconds: number };
 
 /** Somebody who mistypes, or a client that sends a password that was changed on five connections at once. */
 const PAIR: Limit = { failures: 10, forgetSeconds: 10 };
-/** One machine that tries many names; behind it may be an office. */
+/** One machine that tries many names, or robots; behind it may be an office. */
 const ADDRESS: Limit = { failures: 30, forgetSeconds: 4 };
-/** Many machines that try one name. Whoever has logged in lately is not asked again, so this does not shut them out. */
+/**
+ * Many machines that try one name. Each has one guess whatever the others did, so that they do not shut out the user, who
+ * has not failed where she is.
+ */
 const NAME: Limit = { failures: 100, forgetSeconds: 2 };
 
 /** The oldest go when there are more: whoever sends what, memory is bounded. */
 const MAX_ENTRIES = 10_000;
+
+/** `onlyAfter`: the limit holds whoever has failures under that key, be it long ago. */
+type Counter = { key: string; limit: Limit; onlyAfter?: string };
 
 type Entry = { failures: number; atSeconds: number };
 
@@ -22,12 +29,15 @@ export class LoginThrottle {
 
   /**
    * To be asked before a password is looked at.
-   * @param name absent where there is none to be guessed at, but a token
+   * @param name absent for the token of a robot: such are counted by themselves
    * @param address of the client, where it is known
    * @throws RegistryError TOOMANYREQUESTS
    */
   check(name: string | undefined, address: string | undefined): void {
-    const waits = limitsOf(name, address).map(([key, limit]) => this.#waitSeconds(key, limit));
+    const counters = countersOf(name, address).filter(
+      ({ onlyAfter }) => onlyAfter === undefined || this.#entries.has(onlyAfter),
+    );
+    const waits = counters.map(({ key, limit }) => this.#waitSeconds(key, limit));
     const seconds = Math.ceil(Math.max(0, ...waits));
     if (seconds === 0) return;
     throw new RegistryError('TOOMANYREQUESTS', `too many wrong logins, try again in ${seconds} s`, {
@@ -36,7 +46,7 @@ export class LoginThrottle {
   }
 
   failed(name: string | undefined, address: string | undefined): void {
-    for (const [key, limit] of limitsOf(name, address)) {
+    for (const { key, limit } of countersOf(name, address)) {
       // Those that came at once are not held against anybody for long.
       const failures = Math.min(this.#failures(key, limit) + 1, 2 * limit.failures);
       this.#entries.set(key, { failures, atSeconds: nowSeconds() });
@@ -55,12 +65,16 @@ export class LoginThrottle {
 }
 
 /** Names are cut: those of users are shorter, and an attacker's need not be kept. */
-function limitsOf(name: string | undefined, address = ''): [string, Limit][] {
-  const limits: [string, Limit][] = [];
-  if (address !== '') limits.push([`address ${address}`, ADDRESS]);
-  if (name === undefined) return limits;
+function countersOf(name: string | undefined, address = ''): Counter[] {
+  const network = networkOf(address);
+  if (name === undefined) return network === '' ? [] : [{ key: `robots ${network}`, limit: ADDRESS }];
   const known = name.slice(0, 64);
-  return [...limits, [`pair ${known} ${address}`, PAIR], [`name ${known}`, NAME]];
+  const pair = `pair ${known} ${network}`;
+  const counters: Counter[] = [
+    { key: pair, limit: PAIR },
+    { key: `name ${known}`, limit: NAME, ...(network !== '' && { onlyAfter: pair }) },
+  ];
+  return network === '' ? counters : [...counters, { key: `address ${network}`, limit: ADDRESS }];
 }
 
 function nowSeconds(): number {

@@ -33,12 +33,13 @@ export type Robot = {
 
 type StoredRobot = Robot & { sha256: string };
 
-/** `isRight` once somebody has shown the right secret. */
-type Remembered = { robot: Promise<StoredRobot | undefined>; until: number; isRight: boolean };
+type Remembered = { robot: Promise<StoredRobot | undefined>; until: number };
 
 export class Robots {
   readonly #storage: StorageDriver;
   readonly #remembered = new LRUCache<string, Remembered>({ max: MAX_REMEMBERED });
+  /** Ids of those whose right secret was shown: none that somebody made up pushes one out. */
+  readonly #known = new LRUCache<string, true>({ max: MAX_REMEMBERED });
 
   constructor(storage: StorageDriver) {
     this.#storage = storage;
@@ -73,30 +74,31 @@ export class Robots {
   async find(token: string): Promise<TokenBearer | undefined> {
     const [, id, secret] = TOKEN.exec(token) ?? [];
     if (id === undefined || secret === undefined) return undefined;
-    const remembered = this.#remember(id);
-    const robot = await remembered.robot;
-    if (!robot || !timingSafeEqual(Buffer.from(robot.sha256), Buffer.from(hashOf(secret)))) return undefined;
-    if (robot.expiresAt !== undefined && Date.parse(robot.expiresAt) < Date.now()) return undefined;
-    remembered.isRight = true;
+    const robot = await this.#remember(id);
+    const hasEnded = robot?.expiresAt !== undefined && Date.parse(robot.expiresAt) < Date.now();
+    if (!robot || hasEnded) {
+      this.#known.delete(id);
+      return undefined;
+    }
+    if (!timingSafeEqual(Buffer.from(robot.sha256), Buffer.from(hashOf(secret)))) return undefined;
+    this.#known.set(id, true);
     const grants: Grant[] = robot.repositories.map((pattern) => ({ pattern, actions: robot.actions }));
     return { kind: 'token', subject: `${ROBOT_USER}:${robot.name}`, grants, isFinal: true };
   }
 
-  /** Whether the token was found right lately: then it is no guess, and costs nothing. */
-  isRemembered(token: string): boolean {
+  /** Whether the token is of a robot that has been here: then it costs no more than a storage request in half a minute. */
+  isKnown(token: string): boolean {
     const [, id = ''] = TOKEN.exec(token) ?? [];
-    const known = this.#remembered.get(id);
-    return known?.isRight === true && known.until > Date.now();
+    return this.#known.has(id);
   }
 
-  #remember(id: string): Remembered {
+  async #remember(id: string): Promise<StoredRobot | undefined> {
     const known = this.#remembered.get(id);
-    if (known && known.until > Date.now()) return known;
+    if (known && known.until > Date.now()) return await known.robot;
     const robot = this.#read(layout.robot(id));
-    const remembered = { robot, until: Date.now() + FRESH_MS, isRight: false };
-    this.#remembered.set(id, remembered);
+    this.#remembered.set(id, { robot, until: Date.now() + FRESH_MS });
     robot.catch(() => this.#remembered.delete(id));
-    return remembered;
+    return await robot;
   }
 
   async #read(key: Key): Promise<StoredRobot | undefined> {

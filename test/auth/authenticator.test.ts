@@ -150,6 +150,27 @@ describe('who sends a request', () => {
     assert.equal(await authenticator.areUsersCurrent(), true);
   });
 
+  it('guesses at users shut out no robot at the same address, nor do made-up robots one that was here', async () => {
+    const { authenticator } = await open({ alice: 'a' });
+    const make = async () =>
+      await robots.create({ name: 'ci', repositories: ['*'], actions: ['pull'], expiresAt: undefined });
+    const login = async (name: string, password: string) =>
+      await authenticator
+        .login(name, password, '192.0.2.1')
+        .then(({ kind }) => kind)
+        .catch((error: unknown) => (error instanceof RegistryError ? error.code : error));
+    const [first, second] = [await make(), await make()];
+    for (let i = 0; i < 31; i++) await login(`user${i}`, 'guess');
+    assert.equal(await login('alice', 'a'), 'TOOMANYREQUESTS');
+    assert.equal(await login('robot', first.token), 'token');
+    for (let i = 0; i < 31; i++) await login('robot', `${second.token.slice(0, -4)}${1000 + i}`);
+    assert.equal(await login('robot', first.token), 'token');
+    assert.equal(await login('robot', second.token), 'TOOMANYREQUESTS');
+    await robots.revoke(first.robot.id);
+    assert.equal(await login('robot', first.token), 'UNAUTHORIZED');
+    assert.equal(await login('robot', first.token), 'TOOMANYREQUESTS');
+  });
+
   it('a flood of wrong logins is cut off, and what is right already is not kept waiting', async () => {
     const { authenticator } = await open({ alice: 'a' }, 8);
     await authenticator.authenticate(basic('alice:a'));
