@@ -33,6 +33,14 @@ export const ANONYMOUS: Anonymous = { kind: 'anonymous' };
 /** The name that whoever has a token of an identity provider logs in with; who they are says the token. */
 export const OIDC_USER = 'oidc';
 
+/**
+ * How the bearer of a provider's token is called: `oidc:https://token.example#repo:org/app`. Each provider gives subjects as
+ * it likes, so without the issuer, which has no `#`, one could make a token for the user of another.
+ */
+export function oidcName(issuer: string, subject: string): string {
+  return `${OIDC_USER}:${issuer}#${subject}`;
+}
+
 /** Whether anything was shown that tells this caller from anybody else. */
 export function isAnonymous(caller: Caller): boolean {
   return caller.kind === 'anonymous' || (caller.kind === 'token' && caller.subject === '');

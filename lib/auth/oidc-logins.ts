@@ -1,6 +1,6 @@
 import type { JWTPayload } from 'jose';
 import type { Log } from '../log.ts';
-import { OIDC_USER, type User } from './caller.ts';
+import { oidcName, type User } from './caller.ts';
 import { OidcIssuer } from './oidc-issuer.ts';
 import { matcherOf } from './pattern.ts';
 
@@ -50,10 +50,10 @@ export class OidcLogins {
 
 function userOf(claims: JWTPayload, rules: readonly OidcRule[]): User | undefined {
   const fitting = rules.filter((rule) => fits(claims, rule));
-  const { sub = '' } = claims;
+  const { iss = '', sub = '' } = claims;
   if (fitting.length === 0 || sub === '' || sub.length > MAX_SUBJECT_LENGTH) return undefined;
   const groups = [...new Set(fitting.flatMap((rule) => rule.groups))];
-  return { kind: 'user', name: `${OIDC_USER}:${sub}`, groups };
+  return { kind: 'user', name: oidcName(iss, sub), groups };
 }
 
 function fits(claims: JWTPayload, rule: OidcRule): boolean {

@@ -1,3 +1,4 @@
+import { OIDC_USER, oidcName } from '../auth/caller.ts';
 import type { OidcRule } from '../auth/oidc-logins.ts';
 import type { AccessRule } from '../auth/permissions.ts';
 import type { StorageConfig } from '../storage/open.ts';
@@ -49,6 +50,7 @@ export function readAuth(settings: Settings, storage: StorageConfig): AuthConfig
     );
   }
   const groups = settings.get('auth.groups', {});
+  checkOidcNames(rules ?? [], groups, oidc, settings);
   warnOfRules(rules ?? [], [...Object.keys(groups), ...oidc.flatMap((rule) => rule.groups)], settings);
   return {
     htpasswd: htpasswd === undefined ? undefined : placeOf(htpasswd, settings, storage),
@@ -67,6 +69,35 @@ function placeOf(text: string, settings: Settings, storage: StorageConfig): Htpa
   if (bucket) return { kind: 'object', bucket, key };
   if (storage.driver === 's3') return { kind: 'object', bucket: storage.options.bucket, key };
   return settings.fail('auth.htpasswd', "names an object of the registry's own bucket; it needs storage: s3");
+}
+
+/**
+ * Refuses what would be nobody's name, or that of whoever gets a token with this subject from any issuer.
+ * @throws ConfigError
+ */
+function checkOidcNames(
+  rules: readonly AccessRule[],
+  groups: Record<string, string[]>,
+  oidc: readonly OidcRule[],
+  settings: Settings,
+): void {
+  for (const [group, members] of Object.entries(groups)) {
+    const member = members.find(isOidcName);
+    if (member !== undefined) {
+      settings.fail('auth.groups', `${group} has the member ${member}; an entry of auth.oidc says itself which groups`);
+    }
+  }
+  const allowed = oidc.map(({ issuer }) => oidcName(issuer, ''));
+  for (const [index, { users }] of rules.entries()) {
+    const unknown = users.find((user) => isOidcName(user) && !allowed.some((start) => user.startsWith(start)));
+    if (unknown === undefined) continue;
+    const names = allowed.map((start) => `${start}<subject>`).join(', ') || 'none, without auth.oidc';
+    settings.fail('access', `rule ${index + 1} names the user ${unknown}; allowed: ${names}`);
+  }
+}
+
+function isOidcName(user: string): boolean {
+  return user.startsWith(`${OIDC_USER}:`);
 }
 
 /** What is allowed, but hardly meant. */

@@ -30,7 +30,8 @@ function parseRule(node: YamlNode, number: number): OidcRule {
   const isInsecure = get('insecure', boolean) ?? false;
   const address = (key: string) => {
     const url = get(key, text);
-    if (url !== undefined && !isAddress(url, isInsecure)) fail(`has a ${key} that does not begin with https://`);
+    if (url !== undefined && !isAddress(url, isInsecure))
+      fail(`has a ${key} that is no address beginning with https://`);
     return url;
   };
   const issuer = address('issuer') ?? fail('has no issuer');
@@ -57,9 +58,9 @@ function requiredClaims(node: YamlMap, claims: Record<string, string[]> | undefi
 
 /** Plain HTTP is for tests on the same machine. */
 function isAddress(text: string, isInsecure: boolean): boolean {
-  if (!URL.canParse(text)) return false;
-  const { protocol, hostname, username, search, hash } = new URL(text);
-  if (username !== '' || search !== '' || hash !== '') return false;
+  if (!URL.canParse(text) || text.includes('#')) return false;
+  const { protocol, hostname, username, search } = new URL(text);
+  if (username !== '' || search !== '') return false;
   return (
     protocol === 'https:' ||
     (isInsecure && protocol === 'http:' && ['127.0.0.1', 'localhost', '[::1]'].includes(hostname))

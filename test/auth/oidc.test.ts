@@ -40,9 +40,16 @@ describe('a login with the token of an identity provider', () => {
     ).find(await issuer.token({ ref: 'refs/heads/main' }));
     assert.deepEqual(found, {
       kind: 'user',
-      name: 'oidc:repo:org/app:ref:refs/heads/main',
+      name: `oidc:${issuer.url}#repo:org/app:ref:refs/heads/main`,
       groups: ['ci', 'release'],
     });
+  });
+
+  it('does not take the same subject of two issuers for the same user', async () => {
+    const both = logins(rule({ sub: ['*'] }, ['ci']), { ...rule({ sub: ['*'] }, ['guests']), issuer: other.url });
+    const [one, another] = [await both.find(await issuer.token()), await both.find(await other.token())];
+    assert.ok(one && another);
+    assert.notEqual(one.name, another.name);
   });
 
   for (const [title, claims, expected, fits] of [

@@ -93,7 +93,7 @@ describe('commands for users and permissions', () => {
     const { stdout } = await stowage(['access', 'explain', 'anonymous', 'app']);
     assert.match(stdout, /^anonymous in library\/app:\n {2}pull {4}yes {2}rule 2: /);
     assert.match(
-      (await stowage(['access', 'explain', 'oidc:x', 'team/a', '-g', 'devs'])).stdout,
+      (await stowage(['access', 'explain', 'oidc:https://token.example#x', 'team/a', '-g', 'devs'])).stdout,
       /push {4}yes {2}rule 1/,
     );
   });

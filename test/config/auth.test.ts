@@ -183,7 +183,7 @@ for (const [title, entry, message] of [
   ['without an audience', { issuer: 'https://x', claims: { sub: '*' } }, /entry 1 has no audience/],
   ['for all the world', GITHUB, /entry 1 has no claims/],
   ['with no claim in the map', { ...GITHUB, claims: {} }, /entry 1 has no claims/],
-  ['over plain HTTP', { ...GITHUB, issuer: 'http://x', claims: { sub: '*' } }, /issuer that does not begin with https/],
+  ['over plain HTTP', { ...GITHUB, issuer: 'http://x', claims: { sub: '*' } }, /issuer that is no address .* https/],
   [
     'over plain HTTP, from another machine',
     { ...GITHUB, issuer: 'http://x', insecure: true, claims: { sub: '*' } },
@@ -192,8 +192,9 @@ for (const [title, entry, message] of [
   [
     'with keys over plain HTTP',
     { ...GITHUB, jwks_uri: 'http://127.0.0.1/', claims: { sub: '*' } },
-    /jwks_uri that does not/,
+    /jwks_uri that is no address/,
   ],
+  ['with a fragment', { ...GITHUB, issuer: 'https://x#', claims: { sub: '*' } }, /issuer that is no address/],
   ['with a key nobody knows', { ...GITHUB, claim: { sub: '*' } }, /entry 1 has claim; allowed: issuer/],
   ['that is a text', 'x', /entry 1 is not a map/],
 ] as const) {
@@ -204,3 +205,22 @@ for (const [title, entry, message] of [
     );
   });
 }
+
+test('a rule or group that names the bearer of a token, but not whose token it is, stops the start', () => {
+  const oidc = [{ ...GITHUB, claims: { sub: '*' } }];
+  const load = (user: string, effect: object, groups = {}) =>
+    loadKeys({ auth: { oidc, groups }, access: [{ repositories: '*', users: ['alice', user], ...effect }] });
+  for (const effect of [{ actions: 'pull' }, { deny: '*' }]) {
+    load(`oidc:${GITHUB.issuer}#repo:org/app`, effect);
+    for (const user of ['oidc:repo:org/app', 'oidc:https://elsewhere.example#repo:org/app', `oidc:${GITHUB.issuer}`]) {
+      assert.match(
+        messageOf(() => load(user, effect)),
+        /access rule 1 names the user oidc:.*; allowed: oidc:https:\/\/token\.actions\.githubusercontent\.com#<subject>/,
+      );
+    }
+  }
+  assert.match(
+    messageOf(() => load('x', { deny: '*' }, { ci: [`oidc:${GITHUB.issuer}#repo:org/app`] })),
+    /auth\.groups ci has the member oidc:.*; an entry of auth\.oidc says itself which groups/,
+  );
+});
