@@ -91,7 +91,7 @@ export function createApp({ registry, signer, log, isReady, settings, auth, arou
 
 /** What needs no login: the ping of v1, by which clients look for a registry, and uploads, whose sessions are permissions. */
 const isOpen = ({ req: { method, path } }: Context): boolean =>
-  path.endsWith('/_ping') || (method !== 'POST' && /^\/v2\/.+\/blobs\/uploads\/[^/]+$/.test(path));
+  path === '/v1/_ping' || (method !== 'POST' && /^\/v2\/.+\/blobs\/uploads\/[^/]+$/.test(path));
 
 function besides(isOpen: (c: Context) => boolean, middleware: MiddlewareHandler): MiddlewareHandler {
   return async (c, next) => (isOpen(c) ? await next() : await middleware(c, next));

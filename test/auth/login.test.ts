@@ -2,6 +2,10 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { type RegistryServer, startRegistry } from '../registry-server.ts';
 import { type OpenedStorage, openFiles } from '../storage/open.ts';
+import { newImage } from '../v1/use-registry.ts';
+import { V1Client } from '../v1-client.ts';
+import { V2Client } from '../v2/client.ts';
+import { pushImage } from '../v2/image.ts';
 import { basic, openTestAuth } from './test-auth.ts';
 
 describe('a registry with users', () => {
@@ -47,6 +51,23 @@ describe('a registry with users', () => {
     assert.equal(await status('/v1/users/', basic('alice')), 200);
     assert.equal(await status('/v1/_ping'), 200);
     assert.equal(await status('/healthz'), 200);
+  });
+
+  it('a tag that is called like the ping is pushed and pulled with a login, by v1 and by v2, and not without', async () => {
+    const alice = new V2Client(server.url, basic('alice'));
+    const { digest } = await pushImage(alice, 'team/ping', '_ping', { contents: ['x'] });
+    assert.equal(
+      (await alice.send('HEAD', '/v2/team/ping/manifests/_ping')).headers.get('Docker-Content-Digest'),
+      digest,
+    );
+    const image = newImage();
+    const v1 = new V1Client(server.url, basic('alice').Authorization);
+    await v1.push('team/ping', [image], { _ping: image.id });
+    assert.equal(await status('/v1/repositories/team/ping/tags/_ping', basic('alice')), 200);
+    for (const path of ['/v2/team/ping/manifests/_ping', '/v1/repositories/team/ping/tags/_ping']) {
+      assert.equal(await status(path), 401);
+      assert.equal(await status(path, basic('alice', 'wrong')), 401);
+    }
   });
 
   it('v2: who has logged in comes in', async () => {
