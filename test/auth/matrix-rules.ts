@@ -1,9 +1,13 @@
 // Who gets which answer: the rules as docs/auth.md has them, in other words than the code's.
 import type { Action } from '../../lib/auth/caller.ts';
-import { type Bearer, type Endpoint, isOfV2, REPOSITORY, RIGHTS, type Scheme } from './matrix-endpoints.ts';
+import { type Bearer, type Endpoint, isOfV2, ofV1, ofV2, REPOSITORY, RIGHTS, type Scheme } from './matrix-endpoints.ts';
 
-/** A request, as far as its answer depends on it. `invalid` has shown something that is wrong, or no longer right. */
-export type Asked = { endpoint: Endpoint; scheme?: Scheme; who: Bearer | 'anonymous' | 'invalid' };
+/** A request, as far as its answer depends on it. */
+export type Asked = { endpoint: Endpoint; scheme?: Scheme; who: Bearer | 'anonymous' | Invalid };
+
+/** What somebody has shown instead of a good login. */
+export const INVALID = ['wrong', 'expired'] as const;
+type Invalid = (typeof INVALID)[number];
 
 export type Place = {
   /** Whether an access rule lets everybody pull something. */
@@ -15,22 +19,27 @@ export type Place = {
   givesUrls: boolean;
 };
 
-/** Status, the codes of v2, and the challenge: `401 UNAUTHORIZED Basic realm="Ours"`. */
+/** Status, the whole body of an error, and the challenge: `401 {"error":"log in first"} Basic realm="Ours"`. */
 export function expectedOf({ endpoint, scheme, who }: Asked, place: Place): string {
   const { path, needs, method, repository = REPOSITORY } = endpoint;
   const { isOpenToAll, realm, origin, givesUrls } = place;
   const gets = givesUrls ? (endpoint.getsUrl ?? endpoint.gets) : endpoint.gets;
   const isV2 = isOfV2(endpoint);
-  const code = (text: string) => (isV2 && method !== 'HEAD' ? ` ${text}` : '');
+  const refused = (status: 401 | 403 | 404, code: string, message: string) =>
+    method === 'HEAD' ? String(status) : `${status} ${isV2 ? ofV2(code, message) : ofV1(message)}`;
   const challenge = (parameters: string, hasToken: boolean) => {
     if (!isV2 || path === '/v2/_token') return `Basic realm="${realm}"`;
     return isOpenToAll || hasToken ? bearerChallenge(origin, parameters) : `Basic realm="${realm}"`;
   };
-  const unauthorized = (parameters = '', hasToken = false) =>
-    `401${code('UNAUTHORIZED')} ${challenge(parameters, hasToken)}`;
+  const unauthorized = (message: string, parameters = '', hasToken = false) =>
+    `${refused(401, 'UNAUTHORIZED', message)} ${challenge(parameters, hasToken)}`;
 
   if (needs === 'open') return gets;
-  if (who === 'invalid') return unauthorized('', scheme === 'Bearer');
+  if (who === 'wrong' || who === 'expired') {
+    const isPassword = scheme === 'Basic' && who === 'wrong';
+    const message = isPassword ? 'wrong user name or password' : 'this token is not valid, or no longer';
+    return unauthorized(message, '', scheme === 'Bearer');
+  }
   if (needs === 'nothing') return gets;
 
   const isAnonymous = who === 'anonymous';
@@ -40,30 +49,39 @@ export function expectedOf({ endpoint, scheme, who }: Asked, place: Place): stri
   const insufficient = `${parameters},error="insufficient_scope"`;
   switch (needs) {
     case 'login':
-      return isAnonymous ? unauthorized() : gets;
+      return isAnonymous ? unauthorized('log in first') : gets;
     case 'token':
-      if (isAnonymous) return isOpenToAll ? gets : unauthorized();
-      return hasToken ? unauthorized() : gets;
-    case 'list':
-      if (isAnonymous) return isOpenToAll ? gets : unauthorized(',scope="registry:catalog:*"');
-      return hasToken ? unauthorized(',scope="registry:catalog:*",error="insufficient_scope"', true) : gets;
+      if (isAnonymous) return isOpenToAll ? gets : unauthorized('log in first');
+      return hasToken ? unauthorized('a token gives no tokens') : gets;
+    case 'list': {
+      const [what, ofCatalog] = ['pull from the list of repositories', ',scope="registry:catalog:*"'];
+      if (isAnonymous) return isOpenToAll ? gets : unauthorized(`log in to ${what}`, ofCatalog);
+      if (!hasToken) return gets;
+      return unauthorized(`${who} may not ${what}`, `${ofCatalog},error="insufficient_scope"`, true);
+    }
     case 'image':
-      if (isAnonymous) return isOpenToAll ? '404' : unauthorized();
-      return who === 'other' ? '404' : gets;
-    case 'push anywhere':
-      if (isAnonymous) return unauthorized();
+      if (isAnonymous && !isOpenToAll) return unauthorized('log in to pull from any repository');
+      return isAnonymous || who === 'other' ? refused(404, 'IMAGE_UNKNOWN', 'Image not found') : gets;
+    case 'push anywhere': {
+      if (isAnonymous) return unauthorized('log in to push to any repository');
       if (who === 'other' || who === 'push' || who === 'admin') return gets;
-      return hasToken ? unauthorized() : '403';
+      const message = `${who} may not push to any repository`;
+      return hasToken ? unauthorized(message) : refused(403, 'DENIED', message);
+    }
     default: {
-      if (isAnonymous) return unauthorized(parameters);
+      const what = `${VERBS[needs]} ${repository}`;
+      if (isAnonymous) return unauthorized(`log in to ${what}`, parameters);
       const rights: Action[] = RIGHTS[who];
       if (rights.includes(needs)) return gets;
-      if (hasToken) return unauthorized(insufficient, true);
+      if (hasToken) return unauthorized(`${who} may not ${what}`, insufficient, true);
       // What clients ask with HEAD before they push is not there, so that they go on and are told why not.
-      return method === 'HEAD' && path.includes('<blob>') ? '404' : `403${code('DENIED')}`;
+      const isLookingFirst = method === 'HEAD' && path.includes('<blob>');
+      return isLookingFirst ? '404' : refused(403, 'DENIED', `${who} may not ${what}`);
     }
   }
 }
+
+const VERBS: Record<Action, string> = { pull: 'pull from', push: 'push to', delete: 'delete from' };
 
 /** @param parameters each with a comma in front */
 export function bearerChallenge(origin: string, parameters = ''): string {

@@ -1,11 +1,11 @@
 import { startRegistry } from '../registry-server.ts';
 import { openFiles } from '../storage/open.ts';
 import { type MatrixRegistry, matrixSuite } from './matrix.ts';
-import { BEARERS } from './matrix-endpoints.ts';
+import { BEARERS, ROOT } from './matrix-endpoints.ts';
 import { expectedOf } from './matrix-rules.ts';
 import { openTestAuth } from './test-auth.ts';
 
-matrixSuite('on a Node server', { start, expected: expectedOf });
+matrixSuite('on a Node server', { start, expected: expectedOf, further: ROOT });
 
 async function start(access: object[], isOpenToAll: boolean): Promise<MatrixRegistry> {
   const storage = await openFiles();
