@@ -71,6 +71,7 @@ export type Config = {
 /** @throws ConfigError */
 export function readConfig(settings: Settings, file: string, flavor: string | undefined): Config {
   const storage = readStorage(settings);
+  const standalone = settings.get('standalone');
   return {
     file,
     flavor,
@@ -84,7 +85,7 @@ export function readConfig(settings: Settings, file: string, flavor: string | un
     logLevel: settings.get('loglevel'),
     debug: settings.get('debug'),
     issue: settings.get('issue'),
-    standalone: settings.get('standalone'),
+    standalone,
     disableTokenAuth: settings.get('disable_token_auth'),
     indexEndpoint: settings.get('index_endpoint'),
     registryEndpoints: settings.get('registry_endpoints'),
@@ -94,7 +95,7 @@ export function readConfig(settings: Settings, file: string, flavor: string | un
     secretKey: settings.get('secret_key'),
     secretKeyPrevious: settings.get('secret_key_previous') ?? [],
     searchBackend: readSearchBackend(settings),
-    auth: readAuth(settings, storage),
+    auth: readAuth(settings, { storage, standalone }),
     trustedProxies: settings.get('trusted_proxies'),
     immutableTags: settings.get('immutable_tags') ?? [],
     mirroring: readMirroring(settings),

@@ -2,12 +2,18 @@ import { closestName } from './closest-name.ts';
 import { ConfigError } from './config-error.ts';
 import { expandEnv } from './expand-env.ts';
 import { type KeyName, UNUSED_KEYS, USED_KEYS, type UsedKey, type ValueOf } from './keys.ts';
-import { fromWhere, MASK, maskPasswords, originOf, show } from './shown-values.ts';
+import { fromWhere, holdsMask, MASK, originOf, show, withoutSecrets } from './shown-values.ts';
 import { isOff, isPlaceholder, NotAllowedError, PLACEHOLDER } from './value-types.ts';
 import { isMap, isScalar, parsed, YamlError, type YamlMap, type YamlNode } from './yaml.ts';
 
-/** A value in effect and where it came from, as `stowage config` shows it. Secrets are masked already. */
-export type Setting = { name: string; value: unknown; origin: string };
+/** A value in effect, as the file has it, and where it came from: for `stowage config`. Secrets are masked already. */
+export type Setting = {
+  name: string;
+  value: unknown;
+  origin: string;
+  /** Present for what no file can say. */
+  isVariable?: true;
+};
 
 /** The keys of one flavor. Reading a key checks it, once; what was read is kept for `stowage config`. */
 export class Settings {
@@ -42,7 +48,7 @@ export class Settings {
   variable<V>(name: string, key: UsedKey<V>, variables: readonly string[]): V {
     const variable = variables.find((candidate) => this.#env[candidate]) ?? '';
     const node = expandEnv({ text: `_env:${variable}`, isPlain: true }, this.#env);
-    return this.#read(name, node, key, name);
+    return this.#read(name, node, key, name, { isVariable: true });
   }
 
   /** True if the key was read and its default counts. */
@@ -55,12 +61,17 @@ export class Settings {
     return isPlaceholder(this.#find(name));
   }
 
-  /** True if this is a map of keys, even if none of them holds a value; false if it is off. @throws ConfigError */
+  /**
+   * True if this is a map of keys, even if none of them holds a value. False if it is off, which is kept as what was read.
+   * @throws ConfigError
+   */
   isMap(outer: string): boolean {
     const node = this.#root.get(outer);
     const map = node && this.#parsing(`${this.#file}: ${outer}`, node, parsed);
     if (isMap(map)) return true;
-    return isOff(map) ? false : this.fail(outer, 'must be a map of keys, or null');
+    if (!isOff(map)) this.fail(outer, 'must be a map of keys, or null');
+    this.read.push({ name: outer, value: null, origin: 'default' });
+    return false;
   }
 
   warn(name: string, problem: string): void {
@@ -103,15 +114,25 @@ export class Settings {
     return isOff(map) ? undefined : this.fail(outer, 'must be a map of keys, or null');
   }
 
-  #read<V>(name: string, node: YamlNode | undefined, key: UsedKey<V>, where: string): V {
+  #read<V>(
+    name: string,
+    node: YamlNode | undefined,
+    key: UsedKey<V>,
+    where: string,
+    more: Pick<Setting, 'isVariable'> = {},
+  ): V {
     const value = node === undefined ? null : this.#parsing(where, node, (given) => key.type.parse(given));
     if (value === undefined) {
       const shown = key.isSecret ? MASK : show(node);
       throw new ConfigError(`${where} ${shown}${fromWhere(node)} is not allowed; allowed: ${key.type.allowed}`);
     }
+    if (holdsMask(value)) {
+      throw new ConfigError(`${where} holds ${MASK}, which stands for a secret; put the secret itself there`);
+    }
     const effective = value ?? key.fallback;
-    const masked = key.isSecret && effective !== undefined ? MASK : maskPasswords(effective);
-    this.read.push({ name, value: masked ?? null, origin: value === null ? 'default' : originOf(node) });
+    const written = value !== null && key.type.format ? key.type.format(value) : effective;
+    const shown = written === undefined ? null : withoutSecrets(written, key.isSecret, node);
+    this.read.push({ name, value: shown, origin: value === null ? 'default' : originOf(node), ...more });
     return effective;
   }
 

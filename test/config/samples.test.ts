@@ -158,8 +158,8 @@ const VARIABLES: { flavors: string[]; rows: [string, string, string, unknown][] 
     rows: [
       ['STORAGE_PATH', '/x', 'storage_path', '/x'],
       ['AWS_BUCKET', 'other', 'boto_bucket', 'other'],
-      ['AWS_KEY', '0123', 's3_access_key', '********'],
-      ['AWS_SECRET', '%x', 's3_secret_key', '********'],
+      ['AWS_KEY', '0123', 's3_access_key', '_env:AWS_KEY'],
+      ['AWS_SECRET', '%x', 's3_secret_key', '_env:AWS_SECRET'],
       ['AWS_ENCRYPT', 'false', 's3_encrypt', false],
       ['AWS_ENCRYPT', 'true', 's3_encrypt', true],
       ['AWS_SECURE', 'false', 's3_secure', false],
