@@ -5,9 +5,6 @@ import { HOST, type LogLevel, PORT } from './keys.ts';
 import { readS3Options } from './s3-options.ts';
 import type { Settings } from './settings.ts';
 
-/** A registry whose content is served here as well. URLs have no final slash. */
-export type MirroringConfig = { source: string; sourceIndex: string; tagsCacheTtlSeconds: number };
-
 /** As Flask-Cors names them; what is undefined was not set. */
 export type CorsConfig = {
   origins: string[];
@@ -16,11 +13,6 @@ export type CorsConfig = {
   exposeHeaders: string[] | undefined;
   supportsCredentials: boolean | undefined;
   maxAgeSeconds: number | undefined;
-  sendWildcard: boolean | undefined;
-  alwaysSend: boolean | undefined;
-  automaticOptions: boolean | undefined;
-  varyHeader: boolean | undefined;
-  resources: unknown;
 };
 
 export type Config = {
@@ -64,7 +56,6 @@ export type Config = {
   trustedProxies: number;
   /** Tags that no push may move. */
   immutableTags: ImmutableTags;
-  mirroring: MirroringConfig | undefined;
   cors: CorsConfig | undefined;
 };
 
@@ -98,7 +89,6 @@ export function readConfig(settings: Settings, file: string, flavor: string | un
     auth: readAuth(settings, { storage, standalone }),
     trustedProxies: settings.get('trusted_proxies'),
     immutableTags: settings.get('immutable_tags') ?? [],
-    mirroring: readMirroring(settings),
     cors: readCors(settings),
   };
 }
@@ -132,16 +122,6 @@ function readSearchBackend(settings: Settings): string | undefined {
   return backend;
 }
 
-function readMirroring(settings: Settings): MirroringConfig | undefined {
-  const source = settings.get('mirroring.source');
-  if (source === undefined) return undefined;
-  return {
-    source,
-    sourceIndex: settings.get('mirroring.source_index', source),
-    tagsCacheTtlSeconds: settings.get('mirroring.tags_cache_ttl'),
-  };
-}
-
 function readCors(settings: Settings): CorsConfig | undefined {
   const origins = settings.get('cors.origins');
   if (!origins?.length) return undefined;
@@ -152,10 +132,5 @@ function readCors(settings: Settings): CorsConfig | undefined {
     exposeHeaders: settings.get('cors.expose_headers'),
     supportsCredentials: settings.get('cors.supports_credentials'),
     maxAgeSeconds: settings.get('cors.max_age'),
-    sendWildcard: settings.get('cors.send_wildcard'),
-    alwaysSend: settings.get('cors.always_send'),
-    automaticOptions: settings.get('cors.automatic_options'),
-    varyHeader: settings.get('cors.vary_header'),
-    resources: settings.get('cors.resources'),
   };
 }

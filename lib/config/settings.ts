@@ -1,9 +1,9 @@
 import { closestName } from './closest-name.ts';
 import { ConfigError } from './config-error.ts';
 import { expandEnv } from './expand-env.ts';
-import { type KeyName, UNUSED_KEYS, USED_KEYS, type UsedKey, type ValueOf } from './keys.ts';
+import { type KeyName, UNUSED_KEYS, type UnusedKey, USED_KEYS, type UsedKey, type ValueOf } from './keys.ts';
 import { fromWhere, holdsMask, MASK, originOf, show, withoutSecrets } from './shown-values.ts';
-import { isOff, isPlaceholder, NotAllowedError, PLACEHOLDER } from './value-types.ts';
+import { isNull, isOff, isPlaceholder, NotAllowedError, PLACEHOLDER } from './value-types.ts';
 import { isMap, isScalar, parsed, YamlError, type YamlMap, type YamlNode } from './yaml.ts';
 
 /** A value in effect, as the file has it, and where it came from: for `stowage config`. Secrets are masked already. */
@@ -86,21 +86,19 @@ export class Settings {
   /** Warns of keys that are set but mean nothing here, and of those that nobody knows. */
   checkNames(): void {
     for (const [name, node] of this.#root) {
-      const unused = Object.hasOwn(UNUSED_KEYS, name) ? UNUSED_KEYS[name] : undefined;
-      if (unused) {
-        const chosen = unused.switchedOnBy && isMap(node) ? node.get(unused.switchedOnBy) : node;
-        const isDefault = isScalar(chosen) && chosen.variable?.isDefault === true;
-        if (!isOff(chosen) && !(isDefault && unused.ignoreDefault)) this.warn(name, `is ignored: ${unused.why}`);
-      } else if (isMap(node) && USED_NAMES.some((used) => used.startsWith(`${name}.`))) {
-        for (const inner of node.keys()) this.#checkName(`${name}.${inner}`);
-      } else {
-        this.#checkName(name);
-      }
+      const map = USED_NAMES.some((used) => used.startsWith(`${name}.`)) ? parsed(node) : undefined;
+      if (isMap(map)) for (const [inner, item] of map) this.#checkName(`${name}.${inner}`, item);
+      else this.#checkName(name, node);
     }
   }
 
-  #checkName(name: string): void {
+  #checkName(name: string, node: YamlNode): void {
     if (USED_NAMES.some((used) => used === name || used.startsWith(`${name}.`))) return;
+    const unused = Object.hasOwn(UNUSED_KEYS, name) ? UNUSED_KEYS[name] : undefined;
+    if (unused) {
+      if (isChosen(node, unused)) this.warn(name, `is ignored: ${unused.why}`);
+      return;
+    }
     const closest = closestName(name, ALL_NAMES);
     this.warn(name, `is not a known key and is ignored${closest ? `; did you mean ${closest}?` : ''}`);
   }
@@ -145,6 +143,14 @@ export class Settings {
       throw new ConfigError(`${where}${fromWhere(node)} is not valid YAML: ${error.message}`, { cause: error });
     }
   }
+}
+
+/** Whether an operator wants something by this; what the samples hold anyhow says nothing. */
+function isChosen(node: YamlNode, { switchedOnBy, ignoreDefault, isSetByFalse }: UnusedKey): boolean {
+  const chosen = switchedOnBy && isMap(node) ? node.get(switchedOnBy) : node;
+  if (chosen === undefined || isPlaceholder(chosen) || isNull(chosen)) return false;
+  if (ignoreDefault && isScalar(chosen) && chosen.variable?.isDefault) return false;
+  return isSetByFalse === true || !isOff(chosen);
 }
 
 const USED_NAMES = Object.keys(USED_KEYS);

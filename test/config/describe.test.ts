@@ -9,7 +9,7 @@ import { type Env, loadFixture, loadKeys, loadText, messageOf, textFile } from '
 
 test('the configuration in effect is YAML, with where each value came from', () => {
   const loaded = loadKeys(
-    { loglevel: '_env:LOGLEVEL:info', issue: '{a: [1, "b\\nc"]}', mirroring: '{source: "https://a"}' },
+    { loglevel: '_env:LOGLEVEL:info', issue: '{a: [1, "b\\nc"]}', cors: '{origins: "https://a"}' },
     { LOGLEVEL: 'WARN', REGISTRY_PORT: '5001' },
   );
   const text = describeConfig(loaded);
@@ -38,15 +38,21 @@ test('the configuration in effect is YAML, with where each value came from', () 
     immutable_tags: null,
     trusted_proxies: 0,
     search_backend: null,
-    mirroring: { source: 'https://a', source_index: 'https://a', tags_cache_ttl: 172800 },
-    cors: { origins: null },
+    cors: {
+      origins: ['https://a'],
+      methods: null,
+      headers: null,
+      expose_headers: null,
+      supports_credentials: null,
+      max_age: null,
+    },
   });
   assert.equal(text.split('\n')[0], `# ${textFile}, secrets masked`);
   assert.match(text, /^ {2}loglevel: warning {2}# variable LOGLEVEL$/m);
   assert.match(text, /^# port: 5001 {2}# variable REGISTRY_PORT$/m);
   assert.match(text, /^ {2}storage: local {2}# file$/m);
   assert.match(text, /^ {2}standalone: true {2}# default$/m);
-  assert.match(text, /^ {4}source: https:\/\/a {2}# file$/m);
+  assert.match(text, /^ {4}origins: \[https:\/\/a\] {2}# file$/m);
 });
 
 test('for S3 it shows the keys of S3', () => {
