@@ -67,7 +67,7 @@ describe('the command stowage', () => {
       'users that are not there',
       ['serve', '--port', '0'],
       { AUTH: '{htpasswd: /nowhere/users}' },
-      /auth\.htpasswd \/nowhere\/users cannot be read: ENOENT/,
+      /auth\.htpasswd \/nowhere\/users is not there: make it with `stowage user add NAME`/,
     ],
     ['a flavor that is not there', ['serve'], { SETTINGS_FLAVOR: 'x' }, /config\.yml: there is no flavor "x"/],
     [
