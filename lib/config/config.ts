@@ -95,7 +95,7 @@ export function readConfig(settings: Settings, file: string, flavor: string | un
 
 function readStorage(settings: Settings): StorageConfig {
   const driver = settings.get('storage');
-  if (driver === undefined) settings.fail('storage', 'is missing; allowed: local (or file) and s3');
+  if (driver === undefined) settings.missing('storage', 'allowed: local (or file) and s3');
   const storage: StorageConfig =
     driver === 's3'
       ? { driver, options: readS3Options(settings) }

@@ -80,7 +80,10 @@ const htpasswd = matching(
   "a path, s3://bucket/key, s3:///key in the registry's own bucket, or the ARN of a secret in Secrets Manager",
 );
 
-const bucket = matching(/^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$/, 'the name of a bucket');
+const bucket = matching(
+  /^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$/,
+  'the name of a bucket, 3 to 255 letters, digits and . _ -',
+);
 
 export const USED_KEYS = {
   storage: optional(choice<'local' | 's3'>('local (or file) and s3', { local: 'local', file: 'local', s3: 's3' })),

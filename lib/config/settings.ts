@@ -83,6 +83,14 @@ export class Settings {
     throw new ConfigError(`${this.#file}: ${name} ${problem}`);
   }
 
+  /** Names the variable, too, that the key would have come from. @throws ConfigError */
+  missing(name: KeyName, remedy: string): never {
+    const node = this.#find(name);
+    const variable = isScalar(node) ? node.variable : undefined;
+    const why = variable ? `: the variable ${variable.name} is ${variable.isDefault ? 'not set' : 'empty'}` : '';
+    return this.fail(name, `is missing${why}; ${remedy}`);
+  }
+
   /** Warns of keys that are set but mean nothing here, and of those that nobody knows. */
   checkNames(): void {
     for (const [name, node] of this.#root) {
