@@ -41,14 +41,17 @@ export class Settings {
       this.warn(name, `still holds the sample's ${PLACEHOLDER} and counts as not set`);
       node = undefined;
     }
-    return this.#read(name, node, fallback === undefined ? key : { ...key, fallback }, `${this.#file}: ${name}`);
+    return this.#read(name, node, fallback === undefined ? key : { ...key, fallback }, {
+      where: `${this.#file}: ${name}`,
+      source: this.#sourceOf(name, node),
+    });
   }
 
   /** The first of these environment variables that is set; parsed and shown like a key. @throws ConfigError */
   variable<V>(name: string, key: UsedKey<V>, variables: readonly string[]): V {
     const variable = variables.find((candidate) => this.#env[candidate]) ?? '';
     const node = expandEnv({ text: `_env:${variable}`, isPlain: true }, this.#env);
-    return this.#read(name, node, key, name, { isVariable: true });
+    return this.#read(name, node, key, { where: name, source: node, isVariable: true });
   }
 
   /** True if the key was read and its default counts. */
@@ -120,12 +123,17 @@ export class Settings {
     return isOff(map) ? undefined : this.fail(outer, 'must be a map of keys, or null');
   }
 
+  /** The node that knows which variable a value came from: the map around it, if a variable holds that. */
+  #sourceOf(name: KeyName, node: YamlNode | undefined): YamlNode | undefined {
+    const outer = this.#root.get(name.split('.')[0] ?? '');
+    return isScalar(outer) ? outer : node;
+  }
+
   #read<V>(
     name: string,
     node: YamlNode | undefined,
     key: UsedKey<V>,
-    where: string,
-    more: Pick<Setting, 'isVariable'> = {},
+    { where, source, ...more }: Pick<Setting, 'isVariable'> & { where: string; source: YamlNode | undefined },
   ): V {
     const value = node === undefined ? null : this.#parsing(where, node, (given) => key.type.parse(given));
     if (value === undefined) {
@@ -138,7 +146,7 @@ export class Settings {
     const effective = value ?? key.fallback;
     const written = value !== null && key.type.format ? key.type.format(value) : effective;
     const shown = written === undefined ? null : withoutSecrets(written, key.isSecret, node);
-    this.read.push({ name, value: shown, origin: value === null ? 'default' : originOf(node), ...more });
+    this.read.push({ name, value: shown, origin: value === null ? 'default' : originOf(source), ...more });
     return effective;
   }
 

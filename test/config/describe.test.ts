@@ -55,6 +55,12 @@ test('the configuration in effect is YAML, with where each value came from', () 
   assert.match(text, /^ {4}origins: \[https:\/\/a\] {2}# file$/m);
 });
 
+test('what is in a map that a variable holds came from that variable', () => {
+  const text = describeConfig(loadKeys({ auth: '_env:AUTH' }, { AUTH: '{htpasswd: ./users, oidc: ~}' }));
+  assert.match(text, /^ {4}htpasswd: \.\/users {2}# variable AUTH$/m);
+  assert.match(text, /^ {4}oidc: null {2}# default$/m);
+});
+
 test('for S3 it shows the keys of S3', () => {
   const loaded = loadFixture('../../../config.yml', { SETTINGS_FLAVOR: 's3', AWS_BUCKET: 'bucket' });
   const described = (load(describeConfig(loaded)) as { s3: Record<string, unknown> }).s3;
