@@ -1,10 +1,13 @@
+import { existsSync } from 'node:fs';
 import { Presets, SingleBar } from 'cli-progress';
 import { MiB } from './bytes.ts';
 import type { Config } from './config/config.ts';
-import { mayWrite } from './layout-version.ts';
-import { parseV1RepositoryName } from './names.ts';
+import { layout } from './layout.ts';
+import { mayWrite, noteLayout } from './layout-version.ts';
+import { parseV1RepositoryName, type RepositoryName } from './names.ts';
 import type { Adoption, AdoptionFailure, AdoptionPlan } from './registry/adoption.ts';
-import { createRegistry } from './registry/registry.ts';
+import { createRegistry, type Registry } from './registry/registry.ts';
+import type { Requoting } from './registry/requoting.ts';
 import { openStorage } from './storage/open.ts';
 
 export type AdoptOptions = {
@@ -17,17 +20,30 @@ export type AdoptOptions = {
 /**
  * The command `stowage adopt`: makes v1 images ready for v2, with a bar on a terminal and a summary.
  * @returns how much could not be adopted
- * @throws Error if storage cannot be used
+ * @throws Error if storage cannot be used, or holds nothing of what was asked for
  */
 export async function adopt(config: Config, options: AdoptOptions): Promise<number> {
   const started = performance.now();
   const only = options.repositories.map(parseV1RepositoryName);
+  const place = placeOf(config);
+  // A slip of the pen: the folder would be made, and nothing found in it.
+  if (config.storage.driver === 'local' && !existsSync(place)) {
+    throw new Error(`there is no folder ${place}: correct storage_path, or STORAGE_PATH`);
+  }
   const storage = await openStorage(config.storage);
   try {
     if (!(await mayWrite(storage))) throw new Error('a newer Stowage writes to this storage: upgrade this one');
-    const { adoption } = createRegistry(storage, { copiesLayers: config.v1Layers === 'copy' });
+    const registry = createRegistry(storage, { copiesLayers: config.v1Layers === 'copy' });
+    const { adoption } = registry;
     const requotings = await adoption.requotings();
-    if (!options.dryRun) await adoption.requote(requotings);
+    for (const repository of only) await checkIsThere(repository, registry, requotings);
+    if (await isEmpty(registry)) {
+      throw new Error(`no repository is kept in ${place}: correct storage_path, or STORAGE_PATH`);
+    }
+    if (!options.dryRun) {
+      await noteLayout(storage);
+      await adoption.requote(requotings);
+    }
     const plan = await adoption.plan(only);
     console.log(summaryOf(plan, requotings.length));
     if (options.dryRun) return 0;
@@ -42,6 +58,26 @@ export async function adopt(config: Config, options: AdoptOptions): Promise<numb
   }
 }
 
+/** @throws Error if the repository is not there, nor anything that is to be copied to its name */
+async function checkIsThere(
+  repository: RepositoryName,
+  { repositories }: Registry,
+  requotings: readonly Requoting[],
+): Promise<void> {
+  const folder = layout.repository(repository);
+  if (requotings.some(({ to }) => to.startsWith(folder)) || (await repositories.exists(repository))) return;
+  throw new Error(`nothing is kept under ${repository}: correct the name, or leave it out to adopt all`);
+}
+
+async function isEmpty({ catalog }: Registry): Promise<boolean> {
+  for await (const _ of catalog.list()) return false;
+  return true;
+}
+
+function placeOf({ storage }: Config): string {
+  return storage.driver === 'local' ? storage.path : `s3://${storage.options.bucket}/${storage.options.keyPrefix}`;
+}
+
 async function runWithBar(
   adoption: Adoption,
   plan: AdoptionPlan,
@@ -50,7 +86,7 @@ async function runWithBar(
   const format = 'reading layers {bar} {percentage}% | {value}/{total} MiB | {eta_formatted} left';
   const bar = new SingleBar({ format, noTTYOutput: true, notTTYSchedule: 10_000 }, Presets.shades_classic);
   let readBytes = 0;
-  bar.start(inMiB(bytesOf(plan)), 0);
+  if (plan.unread.length > 0) bar.start(inMiB(bytesOf(plan)), 0);
   try {
     return await adoption.run(plan, {
       layersAtOnce,

@@ -31,23 +31,17 @@ export type AppOptions = {
   around?: MiddlewareHandler;
 };
 
-export type CorsSettings = Pick<
-  CorsConfig,
-  'origins' | 'methods' | 'headers' | 'exposeHeaders' | 'supportsCredentials' | 'maxAgeSeconds'
->;
-
 export type AppSettings = {
   /** Refuse whatever would write. */
   isReadOnly: boolean;
   isStandalone: boolean;
-  isMirror: boolean;
   hasSearch: boolean;
   /** Present if the registry is not standalone: whom it asks who may do what. */
   authentication?: AuthenticationOptions;
   storageRedirect: boolean;
   nginxRedirect?: string;
   /** Web pages of other origins that may call the API. */
-  cors?: CorsSettings;
+  cors?: CorsConfig;
   registryEndpoints?: string | string[];
   debug?: { version: string; flavor: string };
   /** What stands between clients and this process; absent for a plain connection. */
@@ -114,7 +108,7 @@ async function refuseWrites(c: Context, next: Next): Promise<void> {
   await next();
 }
 
-function corsOf({ origins, methods, headers, exposeHeaders, supportsCredentials, maxAgeSeconds }: CorsSettings) {
+function corsOf({ origins, methods, headers, exposeHeaders, supportsCredentials, maxAgeSeconds }: CorsConfig) {
   return cors({
     origin: origins.includes('*') ? '*' : origins,
     ...(methods && { allowMethods: methods }),

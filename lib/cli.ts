@@ -35,7 +35,7 @@ type ServeOptions = {
 const program = new Command('stowage')
   .description('A container registry that keeps everything in one bucket.')
   .version(version)
-  .showHelpAfterError();
+  .showHelpAfterError('\n(--help shows all options)');
 
 program
   .command('serve')
@@ -50,7 +50,6 @@ program
   .option('--tls-cert <file>', 'certificate with its chain, in PEM; with --tls-key serves HTTPS')
   .option('--tls-key <file>', 'key of the certificate, in PEM')
   .option('--grace <seconds>', 'how long transfers may go on after the signal', parseSeconds, DEFAULT_GRACE_SECONDS)
-  .addHelpText('after', '\nThe flavor of the configuration is $SETTINGS_FLAVOR (default: dev).')
   .action(run(serveCommand));
 
 program

@@ -104,11 +104,23 @@ function clientAddressOf({ socket, headers }: IncomingMessage, trustedProxies: n
   return chain.at(-trustedProxies)?.trim() || socket.remoteAddress;
 }
 
+/** What the system says if it does not let us listen, and what to do then. */
+const LISTEN_ERRORS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'is taken: choose another by --port or REGISTRY_PORT',
+  EACCES: 'is for root alone: choose one from 1024 on by --port or REGISTRY_PORT',
+  EADDRNOTAVAIL: 'is at no address of this machine: choose another by --host or REGISTRY_HOST',
+};
+
+/** @throws Error if the port or the address cannot be had */
 function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
+    const fail = (error: NodeJS.ErrnoException) => {
+      const problem = LISTEN_ERRORS[error.code ?? ''];
+      reject(problem ? new Error(`port ${port} of ${host} ${problem}`) : error);
+    };
+    server.once('error', fail);
     server.listen({ host, port }, () => {
-      server.off('error', reject);
+      server.off('error', fail);
       resolve();
     });
   });

@@ -41,7 +41,6 @@ export async function openApp(
   { registry, storage, isReadOnly }: OpenRegistry,
   { log, version, around, isStopping = () => false, isToldCallers = false, comparePassword, front }: OpenAppOptions,
 ): Promise<Hono> {
-  if (config.mirroring) log.warning('mirroring.source is set, but has no effect in this version');
   // On disk without logins only uploads that are under way are lost: hardly anybody would care.
   if (!config.secretKey && (config.storage.driver === 's3' || config.auth)) {
     log.warning('secret_key is not set: uploads and tokens are valid in this process only, and not after a restart');
@@ -54,6 +53,7 @@ export async function openApp(
     log,
     audit: (entry) => log.audit(entry),
     opensLate: isToldCallers,
+    ...(config.publicUrl && { publicUrl: config.publicUrl }),
     ...(comparePassword && { comparePassword }),
   });
   return createApp({
@@ -66,7 +66,6 @@ export async function openApp(
     settings: {
       isReadOnly,
       isStandalone: config.standalone,
-      isMirror: config.mirroring !== undefined,
       hasSearch: config.searchBackend !== undefined,
       storageRedirect: config.storageRedirect,
       issue: (config.issue ?? true) as JsonValue,

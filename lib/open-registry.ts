@@ -1,7 +1,7 @@
 // From a configuration to a registry, for every kind of process that serves one.
 import type { Config } from './config/config.ts';
 import { immutabilityOf } from './config/immutable-tags.ts';
-import { mayWrite } from './layout-version.ts';
+import { noteLayout } from './layout-version.ts';
 import type { Log } from './log.ts';
 import type { Background } from './registry/background.ts';
 import { createRegistry, type Registry } from './registry/registry.ts';
@@ -26,7 +26,7 @@ export async function openRegistry(
   { log, background }: { log: Log; background?: Background },
 ): Promise<OpenRegistry> {
   const opened = await openStorage(config.storage);
-  const isReadOnly = !(await mayWrite(opened));
+  const isReadOnly = !(await noteLayout(opened));
   const storage = isReadOnly ? readOnlyStorage(opened) : opened;
   if (isReadOnly) log.warning('a newer Stowage writes to this storage; this one is too old to, and serves reads only');
   const registry = createRegistry(storage, {

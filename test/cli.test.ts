@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { request } from 'node:http';
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -67,7 +68,7 @@ describe('the command stowage', () => {
       'users that are not there',
       ['serve', '--port', '0'],
       { AUTH: '{htpasswd: /nowhere/users}' },
-      /auth\.htpasswd \/nowhere\/users cannot be read: ENOENT/,
+      /auth\.htpasswd \/nowhere\/users is not there: make it with `stowage user add NAME`/,
     ],
     ['a flavor that is not there', ['serve'], { SETTINGS_FLAVOR: 'x' }, /config\.yml: there is no flavor "x"/],
     [
@@ -82,7 +83,19 @@ describe('the command stowage', () => {
         AWS_PORT: '1',
         AWS_SECURE: 'false',
       },
-      /bucket abc/,
+      /bucket abc at \S+127\.0\.0\.1:1: .*ECONNREFUSED 127\.0\.0\.1:1.*boto_host and boto_port/,
+    ],
+    [
+      'a bucket that is not named',
+      ['serve'],
+      { SETTINGS_FLAVOR: 's3' },
+      /boto_bucket is missing: the variable AWS_BUCKET is not set; allowed: the name of a bucket/,
+    ],
+    [
+      'a bucket that cannot be one',
+      ['serve'],
+      { SETTINGS_FLAVOR: 's3', AWS_BUCKET: 'b' },
+      /boto_bucket "b" .*AWS_BUCKET.*allowed: the name of a bucket, 3 to 255 letters/,
     ],
   ] as const) {
     it(`ends with 1 and one line for ${title}`, async () => {
@@ -90,8 +103,62 @@ describe('the command stowage', () => {
       assert.equal(code, 1);
       assert.match(stderr, message);
       assert.equal(stderr.trim().split('\n').length, 1, stderr);
+      const reasons = stderr.match(/\bE[A-Z]{5,}\b/g) ?? [];
+      assert.equal(new Set(reasons).size, reasons.length, `it says nothing twice: ${stderr}`);
     });
   }
+
+  for (const [title, status, secure, message] of [
+    ['is not there', 404, false, 'there is no bucket abc at URL: create it, or correct its name'],
+    [
+      'is not ours',
+      403,
+      false,
+      'access to the bucket abc at URL is denied: check the access key, or give the role s3:ListBucket on it',
+    ],
+    [
+      'is asked for at a server that wants HTTPS, or elsewhere',
+      400,
+      false,
+      'the bucket abc cannot be used at URL: it is probably in another region than here, or the server speaks HTTPS: then set s3_secure (AWS_SECURE) to true',
+    ],
+    [
+      'is asked for by HTTPS where there is HTTP',
+      200,
+      true,
+      'the server at URL does not answer with HTTPS: if it speaks HTTP, set s3_secure (AWS_SECURE) to false',
+    ],
+  ] as const) {
+    it(`says what to do about a bucket that ${title}`, async () => {
+      const server = createServer((_, response) => response.writeHead(status).end()).listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const { port } = server.address() as AddressInfo;
+      const { code, stderr } = await run(['serve'], {
+        ...{ SETTINGS_FLAVOR: 's3', AWS_BUCKET: 'abc', AWS_KEY: 'k', AWS_SECRET: 's', AWS_REGION: 'here' },
+        ...{ AWS_HOST: '127.0.0.1', AWS_PORT: String(port), AWS_SECURE: String(secure) },
+        AWS_CALLING_FORMAT: 'OrdinaryCallingFormat',
+      });
+      server.close();
+      const url = `${secure ? 'https' : 'http'}://127.0.0.1:${port}`;
+      assert.deepEqual([code, stderr], [1, `stowage: ${message.replace('URL', url)}\n`]);
+    });
+  }
+
+  it('answers an option that there is not with one line, and where to find those that there are', async () => {
+    const { code, stdout, stderr } = await run(['serve', '--prot', '5000']);
+    assert.deepEqual([code, stdout], [1, '']);
+    assert.equal(stderr, "error: unknown option '--prot'\n(Did you mean --port?)\n\n(--help shows all options)\n");
+  });
+
+  for (const command of ['serve', 'config', 'adopt', 'user add', 'access explain', 'token create']) {
+    it(`tells in the help of ${command} which flavor counts`, async () => {
+      assert.match((await run([...command.split(' '), '--help'])).stdout, /\$SETTINGS_FLAVOR/);
+    });
+  }
+
+  it('tells that a token never ends unless it is said when', async () => {
+    assert.match((await run(['token', 'create', '--help'])).stdout, /default:\s+never/);
+  });
 
   it('prints the configuration in effect without secrets', async () => {
     const file = join(directory, 'config.yml');
@@ -106,7 +173,8 @@ describe('the command stowage', () => {
     const { child, url } = await serve();
     const { code, stderr } = await run(['serve', '--port', url.port]);
     assert.equal(code, 1);
-    assert.match(stderr, /address already in use/);
+    assert.match(stderr, /port \d+ .*is taken: choose another by --port or REGISTRY_PORT/);
+    assert.equal(stderr.match(/EADDRINUSE/g), null);
     child.kill();
     await once(child, 'exit');
   });

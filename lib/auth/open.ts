@@ -20,6 +20,8 @@ export type Auth = {
 
 export type OpenAuthOptions = OpenAuthenticatorOptions & {
   audit?: Audit;
+  /** Origin under which clients reach the registry, where a request does not tell. */
+  publicUrl?: string;
   /** Whether users are read when somebody is to be told by a password, instead of now. */
   opensLate?: boolean;
 };
@@ -30,9 +32,9 @@ export type OpenAuthOptions = OpenAuthenticatorOptions & {
  * @throws Error if the users cannot be read
  */
 export async function openAuth(config: AuthConfig | undefined, options: OpenAuthOptions): Promise<Auth> {
-  const { keys, audit } = options;
+  const { keys, audit, publicUrl } = options;
   if (!config) return { gate: Gate.open(audit) };
-  const { realm, rules, publicUrl } = config;
+  const { realm, rules } = config;
   const permissions = new Permissions(rules);
   const v1Tokens = new V1Tokens(keys);
   const accessTokens = new AccessTokens(keys);

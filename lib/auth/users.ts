@@ -1,4 +1,5 @@
 import type { Log } from '../log.ts';
+import { hasCode } from '../storage/file-errors.ts';
 import { unmatchedHash } from './bcrypt.ts';
 import { costOf, type Htpasswd, parseHtpasswd } from './htpasswd.ts';
 import type { TextSource } from './text-source.ts';
@@ -30,6 +31,9 @@ export class Users {
       const { text, version } = (await source.read()) ?? { text: '', version: '' };
       return new Users(source, log, text, version);
     } catch (cause) {
+      if (hasCode(cause, 'ENOENT')) {
+        throw new Error(`auth.htpasswd ${source.name} is not there: make it with \`stowage user add NAME\``);
+      }
       throw new Error(`auth.htpasswd ${source.name} cannot be read`, { cause });
     }
   }

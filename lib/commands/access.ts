@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { ACTIONS, ANONYMOUS, type Anonymous, type User } from '../auth/caller.ts';
 import { type AccessRule, Permissions } from '../auth/permissions.ts';
+import { formatRule } from '../config/access-rules.ts';
 import type { AuthConfig } from '../config/auth.ts';
 import { parseV1RepositoryName } from '../names.ts';
 import { CONFIG_HELP, CONFIG_OPTION, loadAloud, run } from './run.ts';
@@ -51,12 +52,7 @@ function reasonOf(number: number | undefined, auth: AuthConfig | undefined): str
   return rule ? `rule ${number}: ${format(rule)}` : 'no rule is about this';
 }
 
-function format({ repositories, users, groups, effect, actions }: AccessRule): string {
-  const parts = [
-    `repositories: [${repositories.join(', ')}]`,
-    ...(users.length > 0 ? [`users: [${users.join(', ')}]`] : []),
-    ...(groups.length > 0 ? [`groups: [${groups.join(', ')}]`] : []),
-    `${effect === 'allows' ? 'actions' : 'deny'}: [${actions.join(', ')}]`,
-  ];
+function format(rule: AccessRule): string {
+  const parts = Object.entries(formatRule(rule)).map(([key, texts]) => `${key}: [${texts.join(', ')}]`);
   return `{${parts.join(', ')}}`;
 }

@@ -2,7 +2,8 @@ import { ConfigError } from '../config/config-error.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 
 export const CONFIG_OPTION = '-c, --config <file>';
-export const CONFIG_HELP = 'configuration file (default: $DOCKER_REGISTRY_CONFIG, else config.yml)';
+export const CONFIG_HELP =
+  'configuration file (default: $DOCKER_REGISTRY_CONFIG, else config.yml); $SETTINGS_FLAVOR chooses its flavor (default: dev)';
 
 /** The action of a command: what the operator did wrong gets one line; a stack would hide it. */
 export function run<A extends unknown[]>(command: (...args: A) => void | Promise<void>): (...args: A) => Promise<void> {
@@ -11,11 +12,17 @@ export function run<A extends unknown[]>(command: (...args: A) => void | Promise
       await command(...args);
     } catch (error) {
       if (!(error instanceof Error)) throw error;
-      const cause = !(error instanceof ConfigError) && error.cause instanceof Error ? `: ${error.cause.message}` : '';
-      console.error(`stowage: ${error.message}${cause}`);
+      console.error(`stowage: ${error.message}${reasonBeyond(error)}`);
       process.exitCode = 1;
     }
   };
+}
+
+/** What the cause of an error adds to its message. One of the configuration says it all, and its cause may know a secret. */
+function reasonBeyond(error: Error): string {
+  const { message, cause } = error;
+  const isNews = !(error instanceof ConfigError) && cause instanceof Error && !message.includes(cause.message);
+  return isNews ? `: ${cause.message}` : '';
 }
 
 export function load(file: string | undefined): LoadedConfig {

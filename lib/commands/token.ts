@@ -18,7 +18,7 @@ export function addTokenCommands(program: Command): void {
     .argument('<name>', 'what it is for, as the log shall name it')
     .requiredOption('-r, --repositories <pattern...>', "where it is good for: team/app, team/*, or '*' for all")
     .requiredOption('-a, --actions <actions>', `what it allows, with commas: ${ACTIONS.join(', ')}`, parseActions)
-    .option('-e, --expires <time>', 'when it ends: 12h, 90d, or never', parseExpiry)
+    .option('-e, --expires <time>', 'when it ends: 12h, 90d, or never (default: never)', parseExpiry)
     .option(CONFIG_OPTION, CONFIG_HELP)
     .action(run(createToken));
   token.command('list').description('list the tokens').option(CONFIG_OPTION, CONFIG_HELP).action(run(listTokens));

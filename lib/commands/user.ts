@@ -5,7 +5,7 @@ import { isUserName, parseHtpasswd } from '../auth/htpasswd.ts';
 import { openSource } from '../auth/open-authenticator.ts';
 import type { HtpasswdPlace } from '../config/auth.ts';
 import type { Config } from '../config/config.ts';
-import { readPassword } from './read-password.ts';
+import { readNewPassword, readPassword } from './read-password.ts';
 import { replaceFile } from './replace-file.ts';
 import { CONFIG_HELP, CONFIG_OPTION, loadAloud, run } from './run.ts';
 
@@ -16,7 +16,7 @@ export function addUserCommands(program: Command): void {
   const user = program.command('user').description('the users who may log in');
   const add = (name: string, description: string) =>
     user.command(name).description(description).option(CONFIG_OPTION, CONFIG_HELP);
-  add('add', 'add a user, or change a password; it is asked for, or read from standard input')
+  add('add', 'add a user, or change a password; it is asked for twice, or read from standard input')
     .argument('<name>')
     .action(run(addUser));
   add('remove', 'remove a user').argument('<name>').action(run(removeUser));
@@ -31,7 +31,7 @@ async function addUser(name: string, { config: file }: Options): Promise<void> {
       `${name} cannot be a user's name; allowed: 64 letters, digits and . _ @ + -, but for anonymous, robot, oidc`,
     );
   }
-  const password = await readPassword(`Password of ${name}: `);
+  const password = await readNewPassword(name);
   const lengthBytes = Buffer.byteLength(password);
   if (lengthBytes === 0 || lengthBytes > MAX_PASSWORD_BYTES) {
     throw new Error(`a password has 1 to ${MAX_PASSWORD_BYTES} bytes, this one ${lengthBytes}`);
@@ -72,7 +72,7 @@ async function listUsers({ config: file }: Options): Promise<void> {
 
 async function checkUser(name: string, { config: file }: Options): Promise<void> {
   const { hashes } = await readUsers(loadAloud(file));
-  const isRight = await isPassword(await readPassword(`Password of ${name}: `), hashes.get(name) ?? unmatchedHash());
+  const isRight = await isPassword(await readPassword(name), hashes.get(name) ?? unmatchedHash());
   console.log(isRight ? 'right' : 'wrong');
   if (!isRight) process.exitCode = 1;
 }

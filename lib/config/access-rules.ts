@@ -14,7 +14,18 @@ export const accessRules: ValueType<AccessRule[]> = {
     if (isNull(value)) return null;
     return Array.isArray(value) ? value.map((item: YamlNode, index) => parseRule(item, index + 1)) : undefined;
   },
+  format: (rules) => rules.map(formatRule),
 };
+
+/** The rule as an operator writes it. */
+export function formatRule({ repositories, users, groups, effect, actions }: AccessRule): Record<string, string[]> {
+  return {
+    repositories,
+    ...(users.length > 0 && { users }),
+    ...(groups.length > 0 && { groups }),
+    [effect === 'allows' ? 'actions' : 'deny']: actions,
+  };
+}
 
 function parseRule(node: YamlNode, number: number): AccessRule {
   const fail = (problem: string): never => {

@@ -20,8 +20,6 @@ export type AuthConfig = {
   groups: Record<string, string[]>;
   /** Who may do what; without rules whoever has logged in may do everything. */
   rules: AccessRule[] | undefined;
-  /** Origin under which clients reach the registry, where a request does not tell. */
-  publicUrl: string | undefined;
 };
 
 const S3_URL = /^s3:\/\/([^/]*)\/(.+)$/;
@@ -31,14 +29,17 @@ const S3_URL = /^s3:\/\/([^/]*)\/(.+)$/;
  * that was not set does not open it.
  * @throws ConfigError
  */
-export function readAuth(settings: Settings, storage: StorageConfig): AuthConfig | undefined {
+export function readAuth(
+  settings: Settings,
+  { storage, standalone }: { storage: StorageConfig; standalone: boolean },
+): AuthConfig | undefined {
   const rules = settings.get('access');
   if (!settings.isMap('auth')) {
     if (rules)
       settings.fail('access', 'needs auth: without it nobody is asked who they are, and everybody may do everything');
     return undefined;
   }
-  if (!settings.get('standalone')) {
+  if (!standalone) {
     settings.fail('auth', 'needs standalone: true; a registry with an index elsewhere leaves it to that');
   }
   const htpasswd = settings.get('auth.htpasswd');
@@ -58,7 +59,6 @@ export function readAuth(settings: Settings, storage: StorageConfig): AuthConfig
     realm: settings.get('auth.realm'),
     groups,
     rules,
-    publicUrl: settings.get('public_url'),
   };
 }
 

@@ -5,9 +5,6 @@ import { HOST, type LogLevel, PORT } from './keys.ts';
 import { readS3Options } from './s3-options.ts';
 import type { Settings } from './settings.ts';
 
-/** A registry whose content is served here as well. URLs have no final slash. */
-export type MirroringConfig = { source: string; sourceIndex: string; tagsCacheTtlSeconds: number };
-
 /** As Flask-Cors names them; what is undefined was not set. */
 export type CorsConfig = {
   origins: string[];
@@ -16,11 +13,6 @@ export type CorsConfig = {
   exposeHeaders: string[] | undefined;
   supportsCredentials: boolean | undefined;
   maxAgeSeconds: number | undefined;
-  sendWildcard: boolean | undefined;
-  alwaysSend: boolean | undefined;
-  automaticOptions: boolean | undefined;
-  varyHeader: boolean | undefined;
-  resources: unknown;
 };
 
 export type Config = {
@@ -64,13 +56,13 @@ export type Config = {
   trustedProxies: number;
   /** Tags that no push may move. */
   immutableTags: ImmutableTags;
-  mirroring: MirroringConfig | undefined;
   cors: CorsConfig | undefined;
 };
 
 /** @throws ConfigError */
 export function readConfig(settings: Settings, file: string, flavor: string | undefined): Config {
   const storage = readStorage(settings);
+  const standalone = settings.get('standalone');
   return {
     file,
     flavor,
@@ -84,7 +76,7 @@ export function readConfig(settings: Settings, file: string, flavor: string | un
     logLevel: settings.get('loglevel'),
     debug: settings.get('debug'),
     issue: settings.get('issue'),
-    standalone: settings.get('standalone'),
+    standalone,
     disableTokenAuth: settings.get('disable_token_auth'),
     indexEndpoint: settings.get('index_endpoint'),
     registryEndpoints: settings.get('registry_endpoints'),
@@ -94,17 +86,16 @@ export function readConfig(settings: Settings, file: string, flavor: string | un
     secretKey: settings.get('secret_key'),
     secretKeyPrevious: settings.get('secret_key_previous') ?? [],
     searchBackend: readSearchBackend(settings),
-    auth: readAuth(settings, storage),
+    auth: readAuth(settings, { storage, standalone }),
     trustedProxies: settings.get('trusted_proxies'),
     immutableTags: settings.get('immutable_tags') ?? [],
-    mirroring: readMirroring(settings),
     cors: readCors(settings),
   };
 }
 
 function readStorage(settings: Settings): StorageConfig {
   const driver = settings.get('storage');
-  if (driver === undefined) settings.fail('storage', 'is missing; allowed: local (or file) and s3');
+  if (driver === undefined) settings.missing('storage', 'allowed: local (or file) and s3');
   const storage: StorageConfig =
     driver === 's3'
       ? { driver, options: readS3Options(settings) }
@@ -131,16 +122,6 @@ function readSearchBackend(settings: Settings): string | undefined {
   return backend;
 }
 
-function readMirroring(settings: Settings): MirroringConfig | undefined {
-  const source = settings.get('mirroring.source');
-  if (source === undefined) return undefined;
-  return {
-    source,
-    sourceIndex: settings.get('mirroring.source_index', source),
-    tagsCacheTtlSeconds: settings.get('mirroring.tags_cache_ttl'),
-  };
-}
-
 function readCors(settings: Settings): CorsConfig | undefined {
   const origins = settings.get('cors.origins');
   if (!origins?.length) return undefined;
@@ -151,10 +132,5 @@ function readCors(settings: Settings): CorsConfig | undefined {
     exposeHeaders: settings.get('cors.expose_headers'),
     supportsCredentials: settings.get('cors.supports_credentials'),
     maxAgeSeconds: settings.get('cors.max_age'),
-    sendWildcard: settings.get('cors.send_wildcard'),
-    alwaysSend: settings.get('cors.always_send'),
-    automaticOptions: settings.get('cors.automatic_options'),
-    varyHeader: settings.get('cors.vary_header'),
-    resources: settings.get('cors.resources'),
   };
 }

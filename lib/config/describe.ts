@@ -1,21 +1,38 @@
-import { dump } from 'js-yaml';
+import { dump, YAML11_SCHEMA } from 'js-yaml';
 import type { LoadedConfig } from './load.ts';
+import type { Setting } from './settings.ts';
 
-/** The configuration in effect as YAML, each value with where it came from; secrets are masked. For `stowage config`. */
-export function describeConfig({ config, settings }: LoadedConfig): string {
-  const lines = [line('file', config.file), line('flavor', config.flavor ?? null)];
+/**
+ * The configuration in effect as a file that leads to the same configuration, in the same environment: each value with where
+ * it came from. Secrets are masked, and a mask is accepted nowhere. For `stowage config`.
+ */
+export function describeConfig({ config: { file, flavor }, settings }: LoadedConfig): string {
+  const variables = settings.filter(({ isVariable }) => isVariable);
+  const keys = settings.filter(({ isVariable }) => !isVariable);
+  const head = [`# ${file}, secrets masked`, ...variables.map((setting) => `# ${line(setting)}`)];
+  if (flavor === undefined) return `${[...head, ...lines(keys)].join('\n')}\n`;
+  return `${[...head, entry(flavor, {}).replace(/ \{\}$/, ''), ...lines(keys).map((text) => `  ${text}`)].join('\n')}\n`;
+}
+
+/** A nested map's keys stand together, as they were read. */
+function lines(settings: readonly Setting[]): string[] {
   let outer = '';
-  for (const { name, value, origin } of settings) {
-    const [map = '', inner] = name.split('.');
-    if (inner !== undefined && map !== outer) lines.push(`${map}:`);
+  return settings.flatMap((setting) => {
+    const [map = '', inner] = setting.name.split('.');
+    const isNext = inner !== undefined && map !== outer;
     outer = map;
-    lines.push(`${inner === undefined ? '' : '  '}${line(inner ?? map, value)}  # ${origin}`);
-  }
-  return `${lines.join('\n')}\n`;
+    if (inner === undefined) return [line(setting)];
+    const nested = `  ${line({ ...setting, name: inner })}`;
+    return isNext ? [`${map}:`, nested] : [nested];
+  });
+}
+
+function line({ name, value, origin }: Setting): string {
+  return `${entry(name, value)}  # ${origin}`;
 }
 
 /** On one line whatever the value, so that a comment can follow. */
-function line(key: string, value: unknown): string {
-  const isText = typeof value === 'string' && !/[\r\n]/.test(value);
-  return isText ? dump({ [key]: value }, { lineWidth: -1 }).trimEnd() : `${key}: ${JSON.stringify(value)}`;
+function entry(key: string, value: unknown): string {
+  const map = dump({ [key]: value }, { schema: YAML11_SCHEMA, flowLevel: 0, lineWidth: -1, noRefs: true });
+  return map.trim().slice(1, -1);
 }

@@ -17,6 +17,7 @@ export const immutableTags: ValueType<ImmutableTags> = {
       return { repositories, tags };
     });
   },
+  format: (patterns) => patterns.map(({ repositories, tags }) => `${repositories}:${tags}`),
 };
 
 export function immutabilityOf(patterns: ImmutableTags): (repository: string, tag: string) => boolean {

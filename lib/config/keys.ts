@@ -32,6 +32,8 @@ export type UnusedKey = {
   readonly switchedOnBy?: string;
   /** The default beside a variable is the sample's, not the operator's. */
   readonly ignoreDefault?: true;
+  /** `false` is a wish here, not the lack of one. */
+  readonly isSetByFalse?: true;
 };
 
 const optional = <T>(type: ValueType<T>): UsedKey<T | undefined> => ({
@@ -78,7 +80,10 @@ const htpasswd = matching(
   "a path, s3://bucket/key, s3:///key in the registry's own bucket, or the ARN of a secret in Secrets Manager",
 );
 
-const bucket = matching(/^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$/, 'the name of a bucket');
+const bucket = matching(
+  /^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$/,
+  'the name of a bucket, 3 to 255 letters, digits and . _ -',
+);
 
 export const USED_KEYS = {
   storage: optional(choice<'local' | 's3'>('local (or file) and s3', { local: 'local', file: 'local', s3: 's3' })),
@@ -111,21 +116,12 @@ export const USED_KEYS = {
   access: optional(accessRules),
   immutable_tags: optional(immutableTags),
 
-  'mirroring.source': optional(orOff(url)),
-  'mirroring.source_index': optional(orOff(url)),
-  'mirroring.tags_cache_ttl': withDefault(integer(0), 172_800),
-
   'cors.origins': optional(orOff(list)),
   'cors.methods': optional(list),
   'cors.headers': optional(list),
   'cors.expose_headers': optional(list),
   'cors.supports_credentials': optional(boolean),
   'cors.max_age': optional(integer(0)),
-  'cors.send_wildcard': optional(boolean),
-  'cors.always_send': optional(boolean),
-  'cors.automatic_options': optional(boolean),
-  'cors.vary_header': optional(boolean),
-  'cors.resources': optional(anything),
 
   boto_bucket: optional(bucket),
   s3_bucket: optional(bucket),
@@ -164,6 +160,12 @@ const NO_OSS = 'Aliyun OSS is not supported';
 const NO_PROXY = 'requests to S3 go straight to it';
 
 export const UNUSED_KEYS: Readonly<Record<string, UnusedKey>> = {
+  mirroring: { why: 'Stowage mirrors no other registry', switchedOnBy: 'source' },
+  'cors.send_wildcard': { why: "the origin '*' is always answered with *, each other with itself", isSetByFalse: true },
+  'cors.always_send': { why: 'an origin is named where a request comes from it', isSetByFalse: true },
+  'cors.automatic_options': { why: 'OPTIONS is always answered', isSetByFalse: true },
+  'cors.vary_header': { why: 'Vary is sent wherever the answer depends on the origin', isSetByFalse: true },
+  'cors.resources': { why: 'origins count for every path' },
   cache: { why: NO_CACHE, switchedOnBy: 'host' },
   cache_lru: { why: NO_CACHE, switchedOnBy: 'host' },
   email_exceptions: { why: 'errors go to the log, not into mail', switchedOnBy: 'smtp_host' },

@@ -12,6 +12,12 @@ export const oidcRules: ValueType<OidcRule[]> = {
     if (isNull(value)) return null;
     return Array.isArray(value) ? value.map((item: YamlNode, index) => parseRule(item, index + 1)) : undefined;
   },
+  format: (rules) =>
+    rules.map(({ jwksUri, ...rule }) => ({
+      ...rule,
+      ...(jwksUri !== undefined && { jwks_uri: jwksUri }),
+      ...([rule.issuer, jwksUri].some((url) => url?.startsWith('http:')) && { insecure: true }),
+    })),
 };
 
 function parseRule(node: YamlNode, number: number): OidcRule {

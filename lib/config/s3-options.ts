@@ -7,7 +7,7 @@ const AWS_HOST = /^s3(?:[.-]([a-z]{2}(?:-[a-z]+)+-\d))?\.amazonaws\.com(?:\.cn)?
 /** @throws ConfigError */
 export function readS3Options(settings: Settings): S3DriverOptions {
   const bucket = settings.get('boto_bucket') ?? settings.get('s3_bucket');
-  if (bucket === undefined) settings.fail('boto_bucket', 'is missing; allowed: the name of a bucket');
+  if (bucket === undefined) settings.missing('boto_bucket', 'allowed: the name of a bucket');
   const credentials = readCredentials(settings);
   const path = settings.get('storage_path', '/test');
   return {
@@ -42,10 +42,10 @@ function readCredentials(settings: Settings): S3DriverOptions['credentials'] {
   const secretAccessKey = settings.get('s3_secret_key');
   if (accessKeyId !== undefined && secretAccessKey !== undefined) return { accessKeyId, secretAccessKey };
   if (accessKeyId !== undefined) {
-    settings.fail('s3_secret_key', 'is missing, but s3_access_key is set; set both or none');
+    settings.missing('s3_secret_key', 's3_access_key is set; set both or none');
   }
   if (secretAccessKey !== undefined) {
-    settings.fail('s3_access_key', 'is missing, but s3_secret_key is set; set both or none');
+    settings.missing('s3_access_key', 's3_secret_key is set; set both or none');
   }
   return undefined;
 }

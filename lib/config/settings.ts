@@ -1,13 +1,19 @@
 import { closestName } from './closest-name.ts';
 import { ConfigError } from './config-error.ts';
 import { expandEnv } from './expand-env.ts';
-import { type KeyName, UNUSED_KEYS, USED_KEYS, type UsedKey, type ValueOf } from './keys.ts';
-import { fromWhere, MASK, maskPasswords, originOf, show } from './shown-values.ts';
-import { isOff, isPlaceholder, NotAllowedError, PLACEHOLDER } from './value-types.ts';
+import { type KeyName, UNUSED_KEYS, type UnusedKey, USED_KEYS, type UsedKey, type ValueOf } from './keys.ts';
+import { fromWhere, holdsMask, MASK, originOf, show, withoutSecrets } from './shown-values.ts';
+import { isNull, isOff, isPlaceholder, NotAllowedError, PLACEHOLDER } from './value-types.ts';
 import { isMap, isScalar, parsed, YamlError, type YamlMap, type YamlNode } from './yaml.ts';
 
-/** A value in effect and where it came from, as `stowage config` shows it. Secrets are masked already. */
-export type Setting = { name: string; value: unknown; origin: string };
+/** A value in effect, as the file has it, and where it came from: for `stowage config`. Secrets are masked already. */
+export type Setting = {
+  name: string;
+  value: unknown;
+  origin: string;
+  /** Present for what no file can say. */
+  isVariable?: true;
+};
 
 /** The keys of one flavor. Reading a key checks it, once; what was read is kept for `stowage config`. */
 export class Settings {
@@ -35,14 +41,17 @@ export class Settings {
       this.warn(name, `still holds the sample's ${PLACEHOLDER} and counts as not set`);
       node = undefined;
     }
-    return this.#read(name, node, fallback === undefined ? key : { ...key, fallback }, `${this.#file}: ${name}`);
+    return this.#read(name, node, fallback === undefined ? key : { ...key, fallback }, {
+      where: `${this.#file}: ${name}`,
+      source: this.#sourceOf(name, node),
+    });
   }
 
   /** The first of these environment variables that is set; parsed and shown like a key. @throws ConfigError */
   variable<V>(name: string, key: UsedKey<V>, variables: readonly string[]): V {
     const variable = variables.find((candidate) => this.#env[candidate]) ?? '';
     const node = expandEnv({ text: `_env:${variable}`, isPlain: true }, this.#env);
-    return this.#read(name, node, key, name);
+    return this.#read(name, node, key, { where: name, source: node, isVariable: true });
   }
 
   /** True if the key was read and its default counts. */
@@ -55,12 +64,17 @@ export class Settings {
     return isPlaceholder(this.#find(name));
   }
 
-  /** True if this is a map of keys, even if none of them holds a value; false if it is off. @throws ConfigError */
+  /**
+   * True if this is a map of keys, even if none of them holds a value. False if it is off, which is kept as what was read.
+   * @throws ConfigError
+   */
   isMap(outer: string): boolean {
     const node = this.#root.get(outer);
     const map = node && this.#parsing(`${this.#file}: ${outer}`, node, parsed);
     if (isMap(map)) return true;
-    return isOff(map) ? false : this.fail(outer, 'must be a map of keys, or null');
+    if (!isOff(map)) this.fail(outer, 'must be a map of keys, or null');
+    this.read.push({ name: outer, value: null, origin: 'default' });
+    return false;
   }
 
   warn(name: string, problem: string): void {
@@ -72,24 +86,30 @@ export class Settings {
     throw new ConfigError(`${this.#file}: ${name} ${problem}`);
   }
 
+  /** Names the variable, too, that the key would have come from. @throws ConfigError */
+  missing(name: KeyName, remedy: string): never {
+    const node = this.#find(name);
+    const variable = isScalar(node) ? node.variable : undefined;
+    const why = variable ? `: the variable ${variable.name} is ${variable.isDefault ? 'not set' : 'empty'}` : '';
+    return this.fail(name, `is missing${why}; ${remedy}`);
+  }
+
   /** Warns of keys that are set but mean nothing here, and of those that nobody knows. */
   checkNames(): void {
     for (const [name, node] of this.#root) {
-      const unused = Object.hasOwn(UNUSED_KEYS, name) ? UNUSED_KEYS[name] : undefined;
-      if (unused) {
-        const chosen = unused.switchedOnBy && isMap(node) ? node.get(unused.switchedOnBy) : node;
-        const isDefault = isScalar(chosen) && chosen.variable?.isDefault === true;
-        if (!isOff(chosen) && !(isDefault && unused.ignoreDefault)) this.warn(name, `is ignored: ${unused.why}`);
-      } else if (isMap(node) && USED_NAMES.some((used) => used.startsWith(`${name}.`))) {
-        for (const inner of node.keys()) this.#checkName(`${name}.${inner}`);
-      } else {
-        this.#checkName(name);
-      }
+      const map = USED_NAMES.some((used) => used.startsWith(`${name}.`)) ? parsed(node) : undefined;
+      if (isMap(map)) for (const [inner, item] of map) this.#checkName(`${name}.${inner}`, item);
+      else this.#checkName(name, node);
     }
   }
 
-  #checkName(name: string): void {
+  #checkName(name: string, node: YamlNode): void {
     if (USED_NAMES.some((used) => used === name || used.startsWith(`${name}.`))) return;
+    const unused = Object.hasOwn(UNUSED_KEYS, name) ? UNUSED_KEYS[name] : undefined;
+    if (unused) {
+      if (isChosen(node, unused)) this.warn(name, `is ignored: ${unused.why}`);
+      return;
+    }
     const closest = closestName(name, ALL_NAMES);
     this.warn(name, `is not a known key and is ignored${closest ? `; did you mean ${closest}?` : ''}`);
   }
@@ -103,15 +123,30 @@ export class Settings {
     return isOff(map) ? undefined : this.fail(outer, 'must be a map of keys, or null');
   }
 
-  #read<V>(name: string, node: YamlNode | undefined, key: UsedKey<V>, where: string): V {
+  /** The node that knows which variable a value came from: the map around it, if a variable holds that. */
+  #sourceOf(name: KeyName, node: YamlNode | undefined): YamlNode | undefined {
+    const outer = this.#root.get(name.split('.')[0] ?? '');
+    return isScalar(outer) ? outer : node;
+  }
+
+  #read<V>(
+    name: string,
+    node: YamlNode | undefined,
+    key: UsedKey<V>,
+    { where, source, ...more }: Pick<Setting, 'isVariable'> & { where: string; source: YamlNode | undefined },
+  ): V {
     const value = node === undefined ? null : this.#parsing(where, node, (given) => key.type.parse(given));
     if (value === undefined) {
       const shown = key.isSecret ? MASK : show(node);
       throw new ConfigError(`${where} ${shown}${fromWhere(node)} is not allowed; allowed: ${key.type.allowed}`);
     }
+    if (holdsMask(value)) {
+      throw new ConfigError(`${where} holds ${MASK}, which stands for a secret; put the secret itself there`);
+    }
     const effective = value ?? key.fallback;
-    const masked = key.isSecret && effective !== undefined ? MASK : maskPasswords(effective);
-    this.read.push({ name, value: masked ?? null, origin: value === null ? 'default' : originOf(node) });
+    const written = value !== null && key.type.format ? key.type.format(value) : effective;
+    const shown = written === undefined ? null : withoutSecrets(written, key.isSecret, node);
+    this.read.push({ name, value: shown, origin: value === null ? 'default' : originOf(source), ...more });
     return effective;
   }
 
@@ -124,6 +159,14 @@ export class Settings {
       throw new ConfigError(`${where}${fromWhere(node)} is not valid YAML: ${error.message}`, { cause: error });
     }
   }
+}
+
+/** Whether an operator wants something by this; what the samples hold anyhow says nothing. */
+function isChosen(node: YamlNode, { switchedOnBy, ignoreDefault, isSetByFalse }: UnusedKey): boolean {
+  const chosen = switchedOnBy && isMap(node) ? node.get(switchedOnBy) : node;
+  if (chosen === undefined || isPlaceholder(chosen) || isNull(chosen)) return false;
+  if (ignoreDefault && isScalar(chosen) && chosen.variable?.isDefault) return false;
+  return isSetByFalse === true || !isOff(chosen);
 }
 
 const USED_NAMES = Object.keys(USED_KEYS);

@@ -14,6 +14,8 @@ export type ValueType<T> = {
   readonly allowed: string;
   /** `null` where nothing is set, `undefined` for what is not allowed. @throws YamlError; NotAllowedError */
   parse(node: YamlNode): T | null | undefined;
+  /** What `parse` makes the value of, where that is not the value itself. */
+  format?(value: T): unknown;
 };
 
 /** Any text. That of a variable is taken as it is, whatever YAML would make of it. */

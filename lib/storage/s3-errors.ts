@@ -1,8 +1,9 @@
 import { S3ServiceException } from '@aws-sdk/client-s3';
 import { StorageUnavailableError } from './driver.ts';
+import { hasCode } from './file-errors.ts';
 
 /** What Node says when there is no answer. */
-const UNREACHABLE = new Set([
+const UNREACHABLE = [
   'ECONNREFUSED',
   'ECONNRESET',
   'EPIPE',
@@ -11,7 +12,7 @@ const UNREACHABLE = new Set([
   'ENETUNREACH',
   'ENOTFOUND',
   'EAI_AGAIN',
-]);
+];
 /** What S3 and the SDK say when another time may do. https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html */
 const MAY_PASS = new Set([
   'TimeoutError',
@@ -99,5 +100,10 @@ export function asStorageError(attempted: string, error: unknown): Error {
 function mayPass(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if (MAY_PASS.has(error.name) || STATUS_MAY_PASS.has(statusOf(error) ?? 0)) return true;
-  return 'code' in error && typeof error.code === 'string' && UNREACHABLE.has(error.code);
+  return isUnreachable(error);
+}
+
+/** Nobody has answered at all. */
+export function isUnreachable(error: unknown): boolean {
+  return hasCode(error, ...UNREACHABLE);
 }

@@ -38,6 +38,7 @@ import type {
   StoredObject,
   UploadedPart,
 } from './driver.ts';
+import { bucketError } from './s3-bucket-errors.ts';
 import { createAgents, createS3Client, regionOfEnvironment, type S3DriverOptions } from './s3-client.ts';
 import {
   answerOf,
@@ -87,27 +88,11 @@ export class S3Driver implements StorageDriver {
   async verifyBucket(): Promise<void> {
     const { bucket, region, endpoint } = this.#options;
     const currentRegion = await this.#client.config.region();
-    const where = endpoint ?? `S3 in ${currentRegion}`;
     try {
       const { BucketRegion } = await this.#client.send(new HeadBucketCommand({ Bucket: bucket }));
       if (region === undefined && BucketRegion !== undefined) this.#region = Promise.resolve(BucketRegion);
-    } catch (cause) {
-      const status = statusOf(cause);
-      if (status === 404)
-        throw new Error(`there is no bucket ${bucket} at ${where}: create it, or correct its name`, { cause });
-      if (status === 403) {
-        throw new Error(
-          `access to the bucket ${bucket} at ${where} is denied: check the access key, or give the role s3:ListBucket on it`,
-          { cause },
-        );
-      }
-      if (status === 301 || status === 400) {
-        throw new Error(
-          `the bucket ${bucket} cannot be used at ${where}: it is probably in another region than ${currentRegion}`,
-          { cause },
-        );
-      }
-      throw asStorageError(`looking for the bucket ${bucket} at ${where}`, cause);
+    } catch (error) {
+      throw bucketError(error, { bucket, endpoint, region: currentRegion });
     }
   }
 

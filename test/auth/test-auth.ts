@@ -53,6 +53,7 @@ export async function openTestAuth({
     storage: config.storage,
     driver: driver ?? (await FilesDriver.open(join(directory, 'data'))),
     keys: new Keys(secret),
+    ...(config.publicUrl && { publicUrl: config.publicUrl }),
     log: createLog('debug', (line) => logged.push(line) > 0),
     audit: (entry) => audited.push(entry),
   });

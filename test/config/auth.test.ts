@@ -19,7 +19,6 @@ test('a path is all that is needed; the rest has defaults', () => {
     realm: 'Stowage',
     groups: {},
     rules: undefined,
-    publicUrl: undefined,
   });
 });
 
@@ -33,7 +32,6 @@ test('the whole section may come from a variable', () => {
     realm: 'Ours',
     groups: { devs: ['alice', 'bob'], ops: ['carl'] },
     rules: undefined,
-    publicUrl: undefined,
   });
 });
 

@@ -1,23 +1,23 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { load } from 'js-yaml';
+import type { Config } from '../../lib/config/config.ts';
 import { ConfigError } from '../../lib/config/config-error.ts';
 import { describeConfig } from '../../lib/config/describe.ts';
-import { type Env, loadFixture, loadKeys, textFile } from './load-text.ts';
+import type { LoadedConfig } from '../../lib/config/load.ts';
+import { type Env, loadFixture, loadKeys, loadText, messageOf, textFile } from './load-text.ts';
 
 test('the configuration in effect is YAML, with where each value came from', () => {
   const loaded = loadKeys(
-    { loglevel: '_env:LOGLEVEL:info', issue: '{a: [1, "b\\nc"]}', mirroring: '{source: "https://a"}' },
+    { loglevel: '_env:LOGLEVEL:info', issue: '{a: [1, "b\\nc"]}', cors: '{origins: "https://a"}' },
     { LOGLEVEL: 'WARN', REGISTRY_PORT: '5001' },
   );
   const text = describeConfig(loaded);
-  assert.deepEqual(load(text), {
-    file: textFile,
-    flavor: 'dev',
+  const { dev, ...others } = load(text) as { dev: object };
+  assert.deepEqual(others, {});
+  assert.deepEqual(dev, {
     storage: 'local',
     storage_path: './data',
-    host: '127.0.0.1',
-    port: 5001,
     storage_redirect: false,
     v1_layers: 'copy',
     nginx_x_accel_redirect: null,
@@ -33,27 +33,57 @@ test('the configuration in effect is YAML, with where each value came from', () 
     privileged_key: null,
     secret_key: null,
     secret_key_previous: null,
+    auth: null,
     access: null,
     immutable_tags: null,
     trusted_proxies: 0,
     search_backend: null,
-    mirroring: { source: 'https://a', source_index: 'https://a', tags_cache_ttl: 172800 },
-    cors: { origins: null },
+    cors: {
+      origins: ['https://a'],
+      methods: null,
+      headers: null,
+      expose_headers: null,
+      supports_credentials: null,
+      max_age: null,
+    },
   });
-  assert.match(text, /^loglevel: warning {2}# variable LOGLEVEL$/m);
-  assert.match(text, /^port: 5001 {2}# variable REGISTRY_PORT$/m);
-  assert.match(text, /^storage: local {2}# file$/m);
-  assert.match(text, /^standalone: true {2}# default$/m);
-  assert.match(text, /^ {2}source: https:\/\/a {2}# file$/m);
+  assert.equal(text.split('\n')[0], `# ${textFile}, secrets masked`);
+  assert.match(text, /^ {2}loglevel: warning {2}# variable LOGLEVEL$/m);
+  assert.match(text, /^# port: 5001 {2}# variable REGISTRY_PORT$/m);
+  assert.match(text, /^ {2}storage: local {2}# file$/m);
+  assert.match(text, /^ {2}standalone: true {2}# default$/m);
+  assert.match(text, /^ {4}origins: \[https:\/\/a\] {2}# file$/m);
 });
 
-test('without a flavor it says null, and for S3 it shows the keys of S3', () => {
+test('what is in a map that a variable holds came from that variable', () => {
+  const text = describeConfig(loadKeys({ auth: '_env:AUTH' }, { AUTH: '{htpasswd: ./users, oidc: ~}' }));
+  assert.match(text, /^ {4}htpasswd: \.\/users {2}# variable AUTH$/m);
+  assert.match(text, /^ {4}oidc: null {2}# default$/m);
+});
+
+test('for S3 it shows the keys of S3', () => {
   const loaded = loadFixture('../../../config.yml', { SETTINGS_FLAVOR: 's3', AWS_BUCKET: 'bucket' });
-  const described = load(describeConfig(loaded)) as Record<string, unknown>;
+  const described = (load(describeConfig(loaded)) as { s3: Record<string, unknown> }).s3;
   assert.equal(described.boto_bucket, 'bucket');
   assert.equal(described.boto_calling_format, 'SubdomainCallingFormat');
   assert.equal(described.s3_access_key, null);
 });
+
+const ODD = [
+  'yes',
+  'y',
+  '1:30',
+  '0123',
+  '0x1f',
+  'null',
+  '',
+  ' a: b #c',
+  "it's",
+  'a\nb',
+  '\u0085\u2028\ufeff\x7f',
+  1e21,
+  { '~': [null] },
+];
 
 const SECRET_VARIABLES = [
   'SECRET_KEY',
@@ -110,10 +140,76 @@ function told(load: () => ReturnType<typeof loadKeys>): string {
   }
 }
 
-test('a secret that is set shows as masked', () => {
-  const env: Env = { SECRET_KEY: 'hunter2' };
-  assert.match(
-    describeConfig(loadFixture('../../../config.yml', env)),
-    /^secret_key: '\*{8}' {2}# variable SECRET_KEY$/m,
-  );
+test('a secret of the file shows as masked, one of a variable as the variable', () => {
+  const file = loadKeys({ secret_key: 'hunter2', index_endpoint: 'https://user:hunter2@host' });
+  assert.match(describeConfig(file), /^ {2}secret_key: '\*{8}' {2}# file$/m);
+  assert.match(describeConfig(file), /^ {2}index_endpoint: https:\/\/\*{8}@host {2}# file$/m);
+  const variable = loadFixture('../../../config.yml', { SECRET_KEY: 'hunter2' });
+  assert.match(describeConfig(variable), /^ {2}secret_key: _env:SECRET_KEY {2}# variable SECRET_KEY$/m);
 });
+
+test('a mask is taken for no secret: what was printed with one does not start', () => {
+  for (const keys of [{ secret_key: 'hunter2' }, { secret_key_previous: ['hunter2'] }]) {
+    const message = messageOf(() => loadText(describeConfig(loadKeys(keys))));
+    assert.match(message, /: secret_key\w* holds \*{8}, which stands for a secret; put the secret itself there$/);
+  }
+});
+
+const AUTH = {
+  htpasswd: '/run/users',
+  realm: 'Ours: all',
+  groups: { devs: ['alice', '0123', 'null'], nobody: [] },
+  oidc: [
+    {
+      issuer: 'https://token.example',
+      audience: 'a',
+      claims: { repository: 'our/*', ref: ['a', 'yes'] },
+      groups: 'ci',
+    },
+    {
+      issuer: 'http://localhost:1',
+      jwks_uri: 'http://localhost:1/k',
+      audience: 'a',
+      claims: { sub: '*' },
+      insecure: true,
+    },
+  ],
+};
+const ACCESS = [
+  { repositories: 'team/secret, app', groups: ['devs'], users: ['0123'], deny: '*' },
+  { repositories: '*', users: 'anonymous', actions: ['pull'] },
+];
+const S3_VARIABLES = {
+  ...{ SETTINGS_FLAVOR: 's3', AWS_BUCKET: 'bucket', AWS_REGION: 'eu-central-1', AWS_KEY: '0123', AWS_SECRET: '*x' },
+  ...{ SECRET_KEY: '"1"', SECRET_KEY_PREVIOUS: '[a, b]', TRUSTED_PROXIES: '2', CORS_ORIGINS: 'https://a, https://b' },
+};
+
+for (const [title, load, env] of [
+  ['the shipped file', (env) => loadFixture('../../../config.yml', env), {}],
+  ['the shipped file for S3', (env) => loadFixture('../../../config.yml', env), S3_VARIABLES],
+  [
+    'the shipped file with auth from variables',
+    (env) => loadFixture('../../../config.yml', env),
+    { AUTH: JSON.stringify(AUTH), ACCESS: JSON.stringify(ACCESS), IMMUTABLE_TAGS: '[team/*:v*, "*:1"]' },
+  ],
+  ['auth in the file', (env) => loadKeys({ auth: AUTH, access: ACCESS, immutable_tags: 'team/*:v*' }, env), {}],
+  ['auth without rules', (env) => loadKeys({ auth: { htpasswd: 'users' }, access: [] }, env), {}],
+  [
+    'texts that YAML would take for something else',
+    (env) => loadKeys({ issue: ODD, secret_key: '_env:X' }, env),
+    { X: '"' },
+  ],
+  ['a file without flavors', (env) => loadText('storage: local\nstorage_path: "0123"\n', env), { SETTINGS_FLAVOR: '' }],
+  ['a flavor with an odd name', (env) => loadText('"a: #b": {storage: local}', env), { SETTINGS_FLAVOR: 'a: #b' }],
+] satisfies [string, (env: Env) => LoadedConfig, Env][]) {
+  test(`what is printed, as a file, leads to the same configuration: ${title}`, () => {
+    const loaded = load({ REGISTRY_PORT: '5001', ...env });
+    const again = loadText(describeConfig(loaded), { REGISTRY_PORT: '5001', ...env });
+    assert.deepEqual(withoutFile(again.config), withoutFile(loaded.config));
+    assert.deepEqual(again.warnings, []);
+  });
+}
+
+function withoutFile({ file, ...config }: Config): Omit<Config, 'file'> {
+  return config;
+}

@@ -254,23 +254,23 @@ describe('56: _env:NAME and _env:NAME:default', () => {
 
   test('in nested maps and in lists', () => {
     const { config } = loadKeys(
-      { mirroring: '{source: _env:A, tags_cache_ttl: _env:B:60}', registry_endpoints: '[_env:A, _env:C, b:5000]' },
+      { cors: '{origins: _env:A, max_age: _env:B:60}', registry_endpoints: '[_env:A, _env:C, b:5000]' },
       { A: 'http://a' },
     );
-    assert.deepEqual(config.mirroring, { source: 'http://a', sourceIndex: 'http://a', tagsCacheTtlSeconds: 60 });
+    assert.deepEqual([config.cors?.origins, config.cors?.maxAgeSeconds], [['http://a'], 60]);
     assert.deepEqual(config.registryEndpoints, ['http://a', 'b:5000']);
   });
 
   test('a map whole', () => {
-    const { config } = loadKeys({ mirroring: '_env:M' }, { M: '{source: "https://a/", tags_cache_ttl: 5}' });
-    assert.deepEqual(config.mirroring, { source: 'https://a', sourceIndex: 'https://a', tagsCacheTtlSeconds: 5 });
+    const { config } = loadKeys({ cors: '_env:C' }, { C: '{origins: "https://a", max_age: 5}' });
+    assert.deepEqual([config.cors?.origins, config.cors?.maxAgeSeconds], [['https://a'], 5]);
   });
 
   for (const [key, text] of [
     ['debug', '[a'],
     ['issue', '{a'],
     ['issue', '!!python/object:x'],
-    ['mirroring', '{source: ['],
+    ['cors', '{origins: ['],
     ['registry_endpoints', '[a'],
     ['cors.max_age', '@'],
   ] as const) {
@@ -335,7 +335,6 @@ describe('57: each key has one type', () => {
       auth: undefined,
       immutableTags: [],
       trustedProxies: 0,
-      mirroring: undefined,
       cors: undefined,
     });
     assert.deepEqual(warnings, []);

@@ -101,13 +101,8 @@ describe('files of docker-registry start Stowage unchanged', () => {
 
   test('0.9.1, config_mirror.yml', () => {
     const loaded = loadFixture('registry-0.9.1-mirror.yml');
-    assert.deepEqual(loaded.config.mirroring, {
-      source: 'https://registry-1.docker.io',
-      sourceIndex: 'https://index.docker.io',
-      tagsCacheTtlSeconds: 172_800,
-    });
     assert.equal(loaded.config.standalone, false);
-    assert.deepEqual(warnedOf(loaded), []);
+    assert.deepEqual(warnedOf(loaded), ['mirroring']);
   });
 
   test('0.9.1 without its own merging, as 0.6 read it', () => {
@@ -132,9 +127,7 @@ const VARIABLES: { flavors: string[]; rows: [string, string, string, unknown][] 
       ['PRIVILEGED_KEY', '/k.pem', 'privileged_key', '/k.pem'],
       ['SEARCH_BACKEND', 'sqlalchemy', 'search_backend', 'sqlalchemy'],
       ['SQLALCHEMY_INDEX_DATABASE', 'sqlite:////x', 'sqlalchemy_index_database', 'ignored'],
-      ['MIRROR_SOURCE', 'https://m', 'mirroring.source', 'https://m'],
-      ['MIRROR_SOURCE_INDEX', 'https://i', 'mirroring.source_index', 'https://i'],
-      ['MIRROR_TAGS_CACHE_TTL', '60', 'mirroring.tags_cache_ttl', 60],
+      ['MIRROR_SOURCE', 'https://m', 'mirroring', 'ignored'],
       ['CACHE_REDIS_HOST', 'redis', 'cache', 'ignored'], // and no port: no crash
       ['CACHE_LRU_REDIS_HOST', 'redis', 'cache_lru', 'ignored'],
       ['SMTP_HOST', 'smtp', 'email_exceptions', 'ignored'],
@@ -145,11 +138,11 @@ const VARIABLES: { flavors: string[]; rows: [string, string, string, unknown][] 
       ['CORS_EXPOSE_HEADERS', '[X-B]', 'cors.expose_headers', ['X-B']],
       ['CORS_SUPPORTS_CREDENTIALS', 'on', 'cors.supports_credentials', true],
       ['CORS_MAX_AGE', '1:00', 'cors.max_age', 60],
-      ['CORS_SEND_WILDCARD', 'true', 'cors.send_wildcard', true],
-      ['CORS_ALWAYS_SEND', 'no', 'cors.always_send', false],
-      ['CORS_AUTOMATIC_OPTIONS', 'off', 'cors.automatic_options', false],
-      ['CORS_VARY_HEADER', 'false', 'cors.vary_header', false],
-      ['CORS_RESOURCES', '{"/v1/*": {origins: a}}', 'cors.resources', { '/v1/*': { origins: 'a' } }],
+      ['CORS_SEND_WILDCARD', 'true', 'cors.send_wildcard', 'ignored'],
+      ['CORS_ALWAYS_SEND', 'no', 'cors.always_send', 'ignored'],
+      ['CORS_AUTOMATIC_OPTIONS', 'off', 'cors.automatic_options', 'ignored'],
+      ['CORS_VARY_HEADER', 'false', 'cors.vary_header', 'ignored'],
+      ['CORS_RESOURCES', '{"/v1/*": {origins: a}}', 'cors.resources', 'ignored'],
       ['STORAGE_PATH', '/x', 'storage_path', '/x'],
     ],
   },
@@ -158,8 +151,8 @@ const VARIABLES: { flavors: string[]; rows: [string, string, string, unknown][] 
     rows: [
       ['STORAGE_PATH', '/x', 'storage_path', '/x'],
       ['AWS_BUCKET', 'other', 'boto_bucket', 'other'],
-      ['AWS_KEY', '0123', 's3_access_key', '********'],
-      ['AWS_SECRET', '%x', 's3_secret_key', '********'],
+      ['AWS_KEY', '0123', 's3_access_key', '_env:AWS_KEY'],
+      ['AWS_SECRET', '%x', 's3_secret_key', '_env:AWS_SECRET'],
       ['AWS_ENCRYPT', 'false', 's3_encrypt', false],
       ['AWS_ENCRYPT', 'true', 's3_encrypt', true],
       ['AWS_SECURE', 'false', 's3_secure', false],
@@ -179,7 +172,7 @@ const VARIABLES: { flavors: string[]; rows: [string, string, string, unknown][] 
 
 describe('59: each variable of the image sets its key', () => {
   const others: Env = {
-    ...{ MIRROR_SOURCE: 'https://a', CORS_ORIGINS: 'a' }, // switch the maps on
+    CORS_ORIGINS: 'a', // switches the map on
     ...{ AWS_BUCKET: 'bucket', AWS_KEY: 'k', AWS_SECRET: 's', AWS_HOST: 'h' },
   };
 
@@ -263,13 +256,17 @@ describe('the shipped file', () => {
 });
 
 describe('keys without meaning', () => {
-  for (const [name, { why, switchedOnBy }] of Object.entries(UNUSED_KEYS)) {
+  for (const [name, { why, switchedOnBy, isSetByFalse }] of Object.entries(UNUSED_KEYS)) {
     test(`${name}: a warning with the reason if it is set, none if it is null`, () => {
-      const value = switchedOnBy ? { [switchedOnBy]: 'x' } : 'x';
-      assert.deepEqual(loadKeys({ [name]: value }).warnings, [`${textFile}: ${name} is ignored: ${why}`]);
-      for (const off of ['~', '_env:UNSET', 'REPLACEME', { a: null, b: '_env:UNSET' }, false, 0]) {
-        assert.deepEqual(loadKeys({ [name]: off }).warnings, []);
-      }
+      const [outer = '', inner] = name.split('.');
+      const warningsOf = (value: unknown) =>
+        loadKeys({ [outer]: inner === undefined ? value : { [inner]: value } }).warnings;
+      const warning = `${textFile}: ${name} is ignored: ${why}`;
+      assert.deepEqual(warningsOf(switchedOnBy ? { [switchedOnBy]: 'x' } : 'x'), [warning]);
+      assert.deepEqual(warningsOf(false), isSetByFalse ? [warning] : []);
+      for (const off of [null, '_env:UNSET', 'REPLACEME']) assert.deepEqual(warningsOf(off), []);
+      if (isSetByFalse) return;
+      for (const off of [{ a: null, b: '_env:UNSET' }, 0]) assert.deepEqual(warningsOf(off), []);
     });
   }
 
@@ -279,16 +276,24 @@ describe('keys without meaning', () => {
     ['Loglevel', 'Loglevel is not a known key and is ignored; did you mean loglevel?'],
     ['something_else', 'something_else is not a known key and is ignored'],
     ['__proto__', '__proto__ is not a known key and is ignored'],
-    ['mirroring.x', 'mirroring.x is not a known key and is ignored'],
+    ['cors.x', 'cors.x is not a known key and is ignored'],
   ] as const) {
     test(`an unknown key is named: ${key}`, () => {
-      const keys = key === 'mirroring.x' ? { mirroring: '{x: 1}' } : Object.fromEntries([[key, 'secret']]);
+      const keys = key === 'cors.x' ? { cors: '{x: 1}' } : Object.fromEntries([[key, 'secret']]);
       assert.deepEqual(loadKeys(keys).warnings, [`${textFile}: ${problem}`]);
     });
   }
 
   test('a nested key is corrected', () => {
-    assert.match(loadKeys({ mirroring: '{sorce: x}' }).warnings[0] ?? '', /did you mean mirroring\.source\?/);
+    assert.match(loadKeys({ cors: '{orgins: x}' }).warnings[0] ?? '', /did you mean cors\.origins\?/);
+  });
+
+  test('a nested key is named where a variable holds the map, too', () => {
+    const loaded = loadKeys(
+      { auth: '_env:AUTH', cors: '_env:CORS' },
+      { AUTH: '{htpasswd: x, relm: y}', CORS: '{resources: z}' },
+    );
+    assert.deepEqual(warnedOf(loaded), ['auth.relm', 'cors.resources']);
   });
 
   test('keys that need another storage or name a Python module', () => {

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { FilesDriver } from '../../lib/storage/files.ts';
+import { oldBucket } from '../old-buckets/generator.ts';
+import { hashAll, hashesOf, storeBucket } from '../old-buckets/in-storage.ts';
+
+const CLI = fileURLToPath(new URL('../../lib/cli.ts', import.meta.url));
+
+describe('the command adopt', () => {
+  const bucket = oldBucket('0.9.1');
+  let directory: string;
+  let driver: FilesDriver;
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'stowage-adopt-'));
+    driver = await FilesDriver.open(join(directory, 'data'));
+    await storeBucket(driver, bucket);
+  });
+  after(() => rm(directory, { recursive: true, force: true }));
+
+  const adopt = (args: string[], folder = 'data') =>
+    new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
+      const env = { PATH: process.env.PATH, STORAGE_PATH: join(directory, folder) };
+      const child = execFile(process.execPath, [CLI, 'adopt', ...args], { env }, (_, stdout, stderr) =>
+        resolve({ code: child.exitCode ?? -1, stdout, stderr }),
+      );
+    });
+
+  it('writes nothing in a dry run', async () => {
+    const { code, stdout } = await adopt(['--dry-run']);
+    assert.equal(code, 0);
+    assert.match(stdout, /^5 repositories, .* layers to read/);
+    assert.deepEqual(await hashAll(driver), hashesOf(bucket));
+  });
+
+  it('finds by its own name what is still to be copied to that', async () => {
+    assert.equal((await adopt(['a/b/c', '--dry-run'])).code, 0);
+  });
+
+  for (const name of ['nosuch', 'a//b', 'ubuntu/ubuntu']) {
+    it(`ends with 1 for a repository that is not there, and does nothing: ${name}`, async () => {
+      const { code, stdout, stderr } = await adopt(['ubuntu', name]);
+      assert.deepEqual([code, stdout], [1, '']);
+      assert.match(stderr, new RegExp(`^stowage: nothing is kept under \\S*${name}: .*\\n$`));
+      assert.deepEqual(await hashAll(driver), hashesOf(bucket));
+    });
+  }
+
+  it('ends with 1 where there is no such folder, and makes none', async () => {
+    const { code, stdout, stderr } = await adopt([], 'dtaa');
+    assert.deepEqual([code, stdout], [1, '']);
+    assert.match(stderr, /^stowage: there is no folder \S*dtaa: .*storage_path.*\n$/);
+    assert.equal(existsSync(join(directory, 'dtaa')), false);
+  });
+
+  it('ends with 1 where no repository is kept', async () => {
+    await FilesDriver.open(join(directory, 'empty'));
+    const { code, stderr } = await adopt([], 'empty');
+    assert.equal(code, 1);
+    assert.match(stderr, /^stowage: no repository is kept in \S*empty: .*storage_path.*\n$/);
+  });
+
+  it('adopts a repository, and then has nothing left to read, nor a bar for it', async () => {
+    const first = await adopt(['ubuntu']);
+    assert.deepEqual([first.code, /reading layers/.test(first.stderr + first.stdout)], [0, true]);
+    const second = await adopt(['ubuntu']);
+    assert.deepEqual([second.code, second.stderr], [0, '']);
+    assert.match(second.stdout, /^1 repositories, .* 0 layers to read .*\n\d+ tags, 0 failures, \S+ s\n$/);
+  });
+});
