@@ -35,6 +35,8 @@ export type AppSettings = {
   /** Refuse whatever would write. */
   isReadOnly: boolean;
   isStandalone: boolean;
+  /** What `_ping` says instead of that. */
+  isMirror: boolean;
   hasSearch: boolean;
   /** Present if the registry is not standalone: whom it asks who may do what. */
   authentication?: AuthenticationOptions;

@@ -41,6 +41,7 @@ export async function openApp(
   { registry, storage, isReadOnly }: OpenRegistry,
   { log, version, around, isStopping = () => false, isToldCallers = false, comparePassword, front }: OpenAppOptions,
 ): Promise<Hono> {
+  if (config.isMirror) log.warning('mirroring.source: Stowage mirrors no other registry, though _ping will say so');
   // On disk without logins only uploads that are under way are lost: hardly anybody would care.
   if (!config.secretKey && (config.storage.driver === 's3' || config.auth)) {
     log.warning('secret_key is not set: uploads and tokens are valid in this process only, and not after a restart');
@@ -66,6 +67,7 @@ export async function openApp(
     settings: {
       isReadOnly,
       isStandalone: config.standalone,
+      isMirror: config.isMirror,
       hasSearch: config.searchBackend !== undefined,
       storageRedirect: config.storageRedirect,
       issue: (config.issue ?? true) as JsonValue,

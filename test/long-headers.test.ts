@@ -1,7 +1,7 @@
 // Headers, queries and file names of any length and shape: they are read at once, and the rest go on meanwhile.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { CorsSettings } from '../lib/app.ts';
+import type { CorsConfig } from '../lib/config/config.ts';
 import { basic, openTestAuth } from './auth/test-auth.ts';
 import { sendRaw } from './raw-request.ts';
 import { type RegistryServer, startRegistry } from './registry-server.ts';
@@ -83,7 +83,7 @@ describe('what a client sends', () => {
   before(async () => {
     storage = await openFiles();
     const auth = await openTestAuth({ users: ['alice'] });
-    const cors = { origins: ['*'] } as CorsSettings;
+    const cors = { origins: ['*'] } as CorsConfig;
     server = await startRegistry(storage.driver, { auth, cors, hasSearch: true, trustedProxies: 1 });
     await new V1Client(server.url, basic('alice').Authorization).push('a/b', [image], { x: image.id });
   });

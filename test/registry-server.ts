@@ -21,6 +21,7 @@ export const SIGNER = new SessionSigner('a secret of the tests');
 export const TEST_SETTINGS: AppSettings = {
   isReadOnly: false,
   isStandalone: true,
+  isMirror: false,
   hasSearch: false,
   storageRedirect: false,
   issue: true,

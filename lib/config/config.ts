@@ -56,6 +56,8 @@ export type Config = {
   trustedProxies: number;
   /** Tags that no push may move. */
   immutableTags: ImmutableTags;
+  /** Whether `_ping` calls this a mirror, as docker-registry did. */
+  isMirror: boolean;
   cors: CorsConfig | undefined;
 };
 
@@ -89,6 +91,7 @@ export function readConfig(settings: Settings, file: string, flavor: string | un
     auth: readAuth(settings, { storage, standalone }),
     trustedProxies: settings.get('trusted_proxies'),
     immutableTags: settings.get('immutable_tags') ?? [],
+    isMirror: settings.get('mirroring.source') !== undefined,
     cors: readCors(settings),
   };
 }

@@ -116,6 +116,8 @@ export const USED_KEYS = {
   access: optional(accessRules),
   immutable_tags: optional(immutableTags),
 
+  'mirroring.source': optional(orOff(url)),
+
   'cors.origins': optional(orOff(list)),
   'cors.methods': optional(list),
   'cors.headers': optional(list),
@@ -157,10 +159,12 @@ const NO_GLANCE = 'Glance is not supported';
 const NO_ELLIPTICS = 'Elliptics is not supported';
 const NO_AZURE = 'Azure is not supported';
 const NO_OSS = 'Aliyun OSS is not supported';
+const NO_MIRROR = 'Stowage mirrors no other registry';
 const NO_PROXY = 'requests to S3 go straight to it';
 
 export const UNUSED_KEYS: Readonly<Record<string, UnusedKey>> = {
-  mirroring: { why: 'Stowage mirrors no other registry', switchedOnBy: 'source' },
+  'mirroring.source_index': { why: NO_MIRROR },
+  'mirroring.tags_cache_ttl': { why: NO_MIRROR, ignoreDefault: true },
   'cors.send_wildcard': { why: "the origin '*' is always answered with *, each other with itself", isSetByFalse: true },
   'cors.always_send': { why: 'an origin is named where a request comes from it', isSetByFalse: true },
   'cors.automatic_options': { why: 'OPTIONS is always answered', isSetByFalse: true },

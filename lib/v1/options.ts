@@ -18,6 +18,7 @@ export type V1Options = {
   tokens?: V1Tokens;
   /** Whether `search` is there. */
   hasSearch: boolean;
+  isMirror: boolean;
   /** Whether clients fetch layers from storage itself, where storage has URLs. */
   storageRedirect: boolean;
   front: FrontSettings;

@@ -7,7 +7,7 @@ import type { V1Options } from './options.ts';
  * `_ping`, which docker asks to find out whether there is a registry, and whether it is its own index; and `_status`, which
  * load balancers asked.
  */
-export const statusRoutes = ({ isStandalone, debug, isReady }: V1Options) =>
+export const statusRoutes = ({ isStandalone, isMirror, debug, isReady }: V1Options) =>
   new Hono()
     .get('/_status', async (c) => {
       const isUp = await isReady();
@@ -16,8 +16,8 @@ export const statusRoutes = ({ isStandalone, debug, isReady }: V1Options) =>
       return answer(c, { failures, host: hostname(), services: ['storage'] }, { status });
     })
     .get('/_ping', (c) => {
-      // A Python bool, and clients know it so.
-      const headers = { 'X-Docker-Registry-Standalone': isStandalone ? 'True' : 'False' };
+      const standalone = isMirror ? 'mirror' : isStandalone ? 'True' : 'False'; // a Python bool, and clients know it so
+      const headers = { 'X-Docker-Registry-Standalone': standalone };
       if (!debug) return answer(c, {}, { headers });
       return answer(
         c,

@@ -47,6 +47,7 @@ const ROWS: Row[] = [
   { keys: { privileged_key: ['a'] }, key: 'privileged_key', value: '(a list)', allowed: /a text/ },
   { keys: { secret_key: { a: 1 } }, key: 'secret_key', value: '********', allowed: /a text/ },
   { keys: { search_backend: ['a'] }, key: 'search_backend', value: '(a list)', allowed: /a text/ },
+  { keys: { mirroring: { source: 'ftp://x' } }, key: 'mirroring.source', value: '"ftp://x"', allowed: /http:\/\// },
   { keys: { cors: 'true' }, key: 'cors', allowed: /a map of keys/ },
   { keys: { cors: ['a'] }, key: 'cors', allowed: /a map of keys/ },
   { keys: { cors: { origins: { a: 1 } } }, key: 'cors.origins', value: '(a map)', allowed: /list of texts/ },

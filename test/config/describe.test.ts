@@ -38,6 +38,7 @@ test('the configuration in effect is YAML, with where each value came from', () 
     immutable_tags: null,
     trusted_proxies: 0,
     search_backend: null,
+    mirroring: { source: null },
     cors: {
       origins: ['https://a'],
       methods: null,

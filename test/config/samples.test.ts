@@ -102,7 +102,8 @@ describe('files of docker-registry start Stowage unchanged', () => {
   test('0.9.1, config_mirror.yml', () => {
     const loaded = loadFixture('registry-0.9.1-mirror.yml');
     assert.equal(loaded.config.standalone, false);
-    assert.deepEqual(warnedOf(loaded), ['mirroring']);
+    assert.equal(loaded.config.isMirror, true);
+    assert.deepEqual(warnedOf(loaded), ['mirroring.source_index', 'mirroring.tags_cache_ttl']);
   });
 
   test('0.9.1 without its own merging, as 0.6 read it', () => {
@@ -127,7 +128,9 @@ const VARIABLES: { flavors: string[]; rows: [string, string, string, unknown][] 
       ['PRIVILEGED_KEY', '/k.pem', 'privileged_key', '/k.pem'],
       ['SEARCH_BACKEND', 'sqlalchemy', 'search_backend', 'sqlalchemy'],
       ['SQLALCHEMY_INDEX_DATABASE', 'sqlite:////x', 'sqlalchemy_index_database', 'ignored'],
-      ['MIRROR_SOURCE', 'https://m', 'mirroring', 'ignored'],
+      ['MIRROR_SOURCE', 'https://m', 'mirroring.source', 'https://m'],
+      ['MIRROR_SOURCE_INDEX', 'https://i', 'mirroring.source_index', 'ignored'],
+      ['MIRROR_TAGS_CACHE_TTL', '60', 'mirroring.tags_cache_ttl', 'ignored'],
       ['CACHE_REDIS_HOST', 'redis', 'cache', 'ignored'], // and no port: no crash
       ['CACHE_LRU_REDIS_HOST', 'redis', 'cache_lru', 'ignored'],
       ['SMTP_HOST', 'smtp', 'email_exceptions', 'ignored'],

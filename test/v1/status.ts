@@ -23,13 +23,19 @@ export function v1StatusSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    describe('2: a registry that is not standalone', () => {
-      const other = useRegistry(storage, { settings: { isStandalone: false } });
-      it('says False in X-Docker-Registry-Standalone', async () => {
-        const answer = await other.send('GET', '/v1/_ping');
-        assert.equal(answer.header('X-Docker-Registry-Standalone'), 'False');
+    for (const [what, settings, standalone] of [
+      ['a registry that is not standalone says False', { isStandalone: false }, 'False'],
+      ['a mirror says mirror', { isMirror: true }, 'mirror'],
+      ['a mirror that is not standalone says mirror', { isMirror: true, isStandalone: false }, 'mirror'],
+    ] as const) {
+      describe(`2: ${what}`, () => {
+        const other = useRegistry(storage, { settings });
+        it('in X-Docker-Registry-Standalone', async () => {
+          const answer = await other.send('GET', '/v1/_ping');
+          assert.equal(answer.header('X-Docker-Registry-Standalone'), standalone);
+        });
       });
-    });
+    }
 
     describe('2: with debug', () => {
       const debugging = useRegistry(storage, { settings: { debug: { version: '1.2.3', flavor: 'prod' } } });
