@@ -16,8 +16,9 @@
 //  oci/repositories/<ns>/<repo>/condemned.json                  the same: links of this repository that may go
 //  oci/images/<id>/{layer,manifest}.json                        what a v1 image is for v2
 //  oci/images/<id>/view.json                                    this v1 image was made from a v2 manifest
-//  oci/images/<id>/repositories/<ns>%2F<repo>                   empty: this repository uses the image
-//  oci/images/<id>/pushers/<mark>                               empty: the user of this mark has pushed the image
+//  oci/images/<id>/view/<ns>%2F<repo>                           empty: this repository uses that view
+//  oci/images/<id>/repositories/<ns>%2F<repo>                   empty: this repository uses the image that v1 pushed
+//  oci/images/<id>/pushers/<mark>                               empty: who has this mark has pushed the image
 //  oci/robots/<uuid>.json                                       what the holder of a robot's token may do
 import type { Digest, ImageId, RepositoryName, Tag } from './names.ts';
 import { algorithmOf, hexOf, namespaceOf, quotePlus, repositoryPartOf, unquotePlus } from './names.ts';
@@ -85,9 +86,11 @@ export const layout = {
   robot: (id: string) => at('oci/robots', `${id}.json`),
   imageLayerDescriptor: (id: ImageId) => at('oci/images', id, 'layer.json'),
   imageView: (id: ImageId) => at('oci/images', id, 'view.json'),
-  imageOwners: (id: ImageId) => folder('oci/images', id, 'repositories'),
+  /** Everything beside an image, in an order that matters: who has pushed or tagged it, whether it is a view, whose. */
+  imageMarks: (id: ImageId) => folder('oci/images', id),
   imageOwner: (id: ImageId, repository: RepositoryName) => at('oci/images', id, 'repositories', quotePlus(repository)),
-  /** `mark` stands for a user, in letters that any key can hold. */
+  viewOwner: (id: ImageId, repository: RepositoryName) => at('oci/images', id, 'view', quotePlus(repository)),
+  /** `mark` stands for whoever pushes, in letters that any key can hold. */
   imagePusher: (id: ImageId, mark: string) => at('oci/images', id, 'pushers', mark),
   imageManifest: (id: ImageId) => at('oci/images', id, 'manifest.json'),
 };
@@ -115,6 +118,25 @@ export function tagOf(key: Key): Tag {
 export function repositoryOf(namespace: string, folderKey: KeyPrefix): RepositoryName | undefined {
   const part = unquotePlus(lastPartOf(folderKey));
   return part === undefined ? undefined : (`${namespace}/${part}` as RepositoryName);
+}
+
+/** What an object below `layout.imageMarks` says. */
+export type ImageMark =
+  | { kind: 'view' }
+  | { kind: 'viewOwner'; repository: RepositoryName }
+  | { kind: 'owner'; repository: RepositoryName }
+  | { kind: 'pusher'; mark: string };
+
+const IMAGE_MARK = /^oci\/images\/[^/]+\/(?:(view\.json)|(view|repositories|pushers)\/([^/]+))$/;
+
+/** The inverse of `layout.imageView`, `viewOwner`, `imageOwner`, `imagePusher`; `undefined` for any other key. */
+export function parseImageMark(key: Key): ImageMark | undefined {
+  const [, view, kind, name = ''] = IMAGE_MARK.exec(key) ?? [];
+  if (view !== undefined) return { kind: 'view' };
+  if (kind === 'pushers') return { kind: 'pusher', mark: name };
+  const repository = unquotePlus(name) as RepositoryName | undefined;
+  if (kind === undefined || repository === undefined) return undefined;
+  return { kind: kind === 'view' ? 'viewOwner' : 'owner', repository };
 }
 
 const TAG_KEY = /^repositories\/([^/]+)\/([^/]+)\/tag_([^/]+)$/;

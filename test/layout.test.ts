@@ -104,7 +104,8 @@ function keysOf(name: RepositoryName, t: Tag, d: Digest, id: ImageId): [Key | un
     [layout.imageJson(id), `images/${id}/`],
     [layout.imageLayer(id), `images/${id}/`],
     [layout.imageManifest(id), `oci/images/${id}/`],
-    [layout.imageOwner(id, name), layout.imageOwners(id)],
+    [layout.imageOwner(id, name), layout.imageMarks(id)],
+    [layout.viewOwner(id, name), layout.imageMarks(id)],
     [layout.blob(d), 'oci/blobs/'],
     [layout.condemnedBlob(d), 'oci/condemned/'],
   ];

@@ -130,6 +130,8 @@ export class Adoption {
     ]);
     await this.#owners.add(repository, ancestry ?? [id]);
     if (!manifest)
-      throw new Error(`image ${id} is not complete: it, a layer or an ancestor is missing or being pushed`);
+      throw new Error(
+        `image ${id} is not complete: it, a layer or an ancestor is missing, being pushed, or of another repository's manifest`,
+      );
   }
 }

@@ -4,7 +4,7 @@ import { decompress, type LayerFormat } from '../compression/decompress.ts';
 import { isJsonObject, parseJson } from '../json.ts';
 import { type Key, layout } from '../layout.ts';
 import { type Digest, type ImageId, parseDigest } from '../names.ts';
-import type { ETag, StorageDriver } from '../storage/driver.ts';
+import { AS_JSON, type Condition, type ETag, type StorageDriver, unchanged } from '../storage/driver.ts';
 import { type LayerFacts, LayerScan } from './layer-scan.ts';
 import { settleBlob, storeBlob } from './stored-blobs.ts';
 
@@ -16,8 +16,8 @@ export type LayerDescriptor = LayerFacts & {
   etag?: ETag;
 };
 
-/** A layer that has to be read; `etag` if it is the image's own object. */
-type Unread = { key: Key; sizeBytes: number; etag?: ETag };
+/** A layer that has to be read; `etag` if it is the image's own object. What is found replaces what is kept as `condition` says. */
+type Unread = { key: Key; sizeBytes: number; etag?: ETag; condition: Condition };
 
 /** The layers of v1 images, described for v2. */
 export class ImageLayers {
@@ -28,9 +28,9 @@ export class ImageLayers {
     this.#storage = storage;
   }
 
-  /** Keeps what is known of a layer. One storage request. */
-  async keep(id: ImageId, descriptor: LayerDescriptor): Promise<void> {
-    await this.#storage.put(layout.imageLayerDescriptor(id), encode(descriptor), { contentType: 'application/json' });
+  /** Keeps what is known of a layer. One storage request. `undefined` if the condition did not hold. */
+  async keep(id: ImageId, descriptor: LayerDescriptor, condition: Condition = {}): Promise<ETag | undefined> {
+    return await this.#storage.put(layout.imageLayerDescriptor(id), encode(descriptor), { ...AS_JSON, ...condition });
   }
 
   /** What v1 clients get: of a view the blob, else the object that a v1 client pushed. Two storage requests, side by side. */
@@ -58,10 +58,16 @@ export class ImageLayers {
   }
 
   async #state(id: ImageId): Promise<{ known: LayerDescriptor } | { unread: Unread } | undefined> {
-    const [layer, kept] = await Promise.all([this.#storage.head(layout.imageLayer(id)), this.#kept(id)]);
-    if (kept && !kept.etag) return kept.diffId ? { known: kept } : { unread: kept };
+    const [layer, object] = await Promise.all([
+      this.#storage.head(layout.imageLayer(id)),
+      this.#storage.read(layout.imageLayerDescriptor(id)),
+    ]);
+    const kept = object && decode(object.bytes);
+    const condition = unchanged(object?.info);
+    if (kept && !kept.etag) return kept.diffId ? { known: kept } : { unread: { ...kept, condition } };
     if (!layer) return undefined;
-    return kept && kept.etag === layer.etag && !isUnpackable(kept) ? { known: kept } : { unread: layer };
+    const isKnown = kept && kept.etag === layer.etag && !isUnpackable(kept);
+    return isKnown ? { known: kept } : { unread: { ...layer, condition } };
   }
 
   async #kept(id: ImageId): Promise<LayerDescriptor | undefined> {
@@ -82,7 +88,7 @@ export class ImageLayers {
   /** Reads a layer, and a second time if v2 needs it in another form. What is found is kept. */
   async #scan(
     id: ImageId,
-    { key, etag }: Unread,
+    { key, etag, condition }: Unread,
     onBytes?: (sizeBytes: number) => void,
   ): Promise<LayerDescriptor | undefined> {
     const object = await this.#storage.get(key);
@@ -91,8 +97,8 @@ export class ImageLayers {
     for await (const chunk of scan.through(object.body)) onBytes?.(chunk.length);
     const found: LayerDescriptor = { ...scan.facts, key, ...(etag && { etag: object.info.etag }) };
     const descriptor = isUnpackable(found) ? await this.#unpack(found) : found;
-    await this.keep(id, descriptor);
-    return descriptor;
+    // What came meanwhile is newer: a push, or a view that has replaced the image.
+    return (await this.keep(id, descriptor, condition)) ? descriptor : ((await this.#kept(id)) ?? descriptor);
   }
 
   /** Stores a layer as plain tar: its digest is the diff id, which no compressor's version can change. */

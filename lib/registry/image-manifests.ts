@@ -8,9 +8,11 @@ import type { StorageDriver } from '../storage/driver.ts';
 import type { Blobs } from './blobs.ts';
 import { type ChainLink, imageConfig } from './image-config.ts';
 import type { ImageLayers, LayerDescriptor } from './image-layers.ts';
+import type { ImageOwners } from './image-owners.ts';
 import type { Images } from './images.ts';
 import { MEDIA_TYPES, parseManifest } from './manifest-document.ts';
 import { digestOf, storeSmallBlob } from './stored-blobs.ts';
+import { findViewMark } from './view-mark.ts';
 
 export type MadeManifest = { digest: Digest; bytes: Bytes };
 
@@ -27,18 +29,26 @@ export function mayBeMade(manifest: Uint8Array): boolean {
 /** An image of the chain with its layer, if that is not empty. */
 type LayeredImage = ChainLink & { layer?: LayerDescriptor };
 
+/** An image with its ancestors, base first. */
+type Chain = { images: LayeredImage[]; isView: boolean };
+
 /** v1 images as v2 sees them: a manifest made once from ancestry, JSON and layers, over the layers as they lie. */
 export class ImageManifests {
   readonly #storage: StorageDriver;
   readonly #blobs: Blobs;
   readonly #images: Images;
   readonly #layers: ImageLayers;
+  readonly #owners: ImageOwners;
 
-  constructor(storage: StorageDriver, blobs: Blobs, images: Images, layers: ImageLayers) {
+  constructor(
+    storage: StorageDriver,
+    dependencies: { blobs: Blobs; images: Images; layers: ImageLayers; owners: ImageOwners },
+  ) {
     this.#storage = storage;
-    this.#blobs = blobs;
-    this.#images = images;
-    this.#layers = layers;
+    this.#blobs = dependencies.blobs;
+    this.#images = dependencies.images;
+    this.#layers = dependencies.layers;
+    this.#owners = dependencies.owners;
   }
 
   /** The manifest that was made from this image, if one was. One storage request. */
@@ -51,25 +61,42 @@ export class ImageManifests {
 
   /**
    * The manifest of a v1 image, made if need be, with everything it names linked into the repository. Two storage
-   * requests once that is done. `undefined` if there is no such image, or it is not complete.
+   * requests once that is done. `undefined` if there is no such image, or it is not complete, or it or an ancestor is
+   * the view of something that is not this repository's.
    * @throws RegistryError MANIFEST_UNKNOWN if a layer is in a form that v2 does not have
    */
   async provide(repository: RepositoryName, id: ImageId): Promise<MadeManifest | undefined> {
     const made = await this.madeFrom(id);
     if (made && (await this.#storage.head(layout.manifest(repository, made.digest)))) return made;
-    const chain = await this.#chain(id);
+    const chain = await this.#chain(repository, id);
     if (!chain) return undefined;
-    const manifest = made ?? (await this.#make(id, chain));
-    await this.#link(repository, manifest, chain);
+    // Of the image that a view has replaced there may be one already.
+    const manifest = made && !chain.isView ? made : await this.#make(id, chain);
+    await this.#link(repository, manifest, chain.images);
     return manifest;
   }
 
-  /** The image and its ancestors, base first; `undefined` if one of them is not there or not complete. */
-  async #chain(id: ImageId): Promise<LayeredImage[] | undefined> {
-    const ancestry = await this.#images.findAncestry(id);
+  /**
+   * `undefined` if one of the images is not there or not complete, or is a view that the repository has no right to. Asked
+   * before the images are read and again afterwards: one that becomes a view meanwhile is neither the one nor the other.
+   */
+  async #chain(repository: RepositoryName, id: ImageId): Promise<Chain | undefined> {
+    const use = await this.#useOf(repository, id);
+    const ancestry = use !== 'none' && (await this.#images.findAncestry(id));
     if (!ancestry) return undefined;
+    const before = await mapConcurrently(ancestry.slice(1), (ancestor) => this.#useOf(repository, ancestor));
+    if (before.includes('none')) return undefined;
     const images = await mapConcurrently(ancestry.toReversed(), (ancestor) => this.#layeredImage(ancestor));
-    return images.every((image) => image !== undefined) ? images : undefined;
+    const after = await mapConcurrently(ancestry, (ancestor) => this.#useOf(repository, ancestor));
+    if ([use, ...before].some((one, index) => one !== after[index])) return undefined;
+    return images.every((image) => image !== undefined) ? { images, isView: use === 'view' } : undefined;
+  }
+
+  /** As what the repository may use the image. One storage request, two for a view. */
+  async #useOf(repository: RepositoryName, id: ImageId): Promise<'image' | 'view' | 'none'> {
+    const view = await findViewMark(this.#storage, id);
+    if (!view) return 'image';
+    return view.isMade && (await this.#owners.ownsView(repository, id)) ? 'view' : 'none';
   }
 
   async #layeredImage(id: ImageId): Promise<LayeredImage | undefined> {
@@ -93,14 +120,14 @@ export class ImageManifests {
     return { json, layer, diffId: layer.diffId };
   }
 
-  async #make(id: ImageId, chain: LayeredImage[]): Promise<MadeManifest> {
-    const config = await storeSmallBlob(this.#storage, encodeText(imageConfig(chain)));
+  async #make(id: ImageId, { images, isView }: Chain): Promise<MadeManifest> {
+    const config = await storeSmallBlob(this.#storage, encodeText(imageConfig(images)));
     const bytes = encodeText(
       JSON.stringify({
         schemaVersion: 2,
         mediaType: MEDIA_TYPES.dockerManifest,
         config: { mediaType: MEDIA_TYPES.dockerConfig, size: config.sizeBytes, digest: config.digest },
-        layers: chain.flatMap(({ layer }) =>
+        layers: images.flatMap(({ layer }) =>
           layer
             ? {
                 mediaType: layer.format === 'gzip' ? MEDIA_TYPES.dockerLayerGzip : MEDIA_TYPES.dockerLayerTar,
@@ -112,7 +139,7 @@ export class ImageManifests {
       }),
     );
     const isFirst = await this.#storage.put(layout.imageManifest(id), bytes, {
-      ifAbsent: true,
+      ifAbsent: !isView, // what is made of a view is the same whenever it is made
       contentType: 'application/json',
     });
     // Another process may have been faster. What it wrote is what everybody sees.
@@ -120,8 +147,8 @@ export class ImageManifests {
   }
 
   /** Links first, the manifest last: where the manifest is, everything it names can be read. */
-  async #link(repository: RepositoryName, { digest, bytes }: MadeManifest, chain: LayeredImage[]): Promise<void> {
-    const layers = new Map(chain.flatMap(({ layer }) => (layer ? [[layer.digest, layer]] : [])));
+  async #link(repository: RepositoryName, { digest, bytes }: MadeManifest, images: LayeredImage[]): Promise<void> {
+    const layers = new Map(images.flatMap(({ layer }) => (layer ? [[layer.digest, layer]] : [])));
     const { blobs, config } = parseManifest(bytes);
     await mapConcurrently(blobs, async (blob) => {
       const key =

@@ -5,14 +5,26 @@
 // there and changes it in one go, under a lock for the image: it fits what another push has left, or is refused. Against
 // other processes each step writes before it looks once more: whoever changes an image sets the mark afterwards, and
 // whoever takes the mark away looks whether what it has compared is still there, and sets the mark if not.
+//
+// An id may become that of a view at any moment. The view takes it before it writes anything, and a push looks for that
+// after it has looked at what it will replace, which it does only while that is there: so it never replaces what a view wrote.
 import { createHash, type Hash } from 'node:crypto';
 import { encodeText } from '../bytes.ts';
 import { CorruptLayerError } from '../compression/corrupt-layer-error.ts';
 import { RegistryError } from '../errors.ts';
 import { KeyLocks } from '../key-locks.ts';
-import { layout } from '../layout.ts';
+import { type Key, layout } from '../layout.ts';
 import type { ImageId } from '../names.ts';
-import { AS_JSON, AS_TEXT, type StorageDriver } from '../storage/driver.ts';
+import {
+  AS_JSON,
+  AS_TEXT,
+  type Condition,
+  type ETag,
+  type ObjectInfo,
+  type StorageDriver,
+  StorageUnavailableError,
+  unchanged,
+} from '../storage/driver.ts';
 import { readChecksums, readClaim, tarSumVersionOf, writeChecksums } from './image-checksums.ts';
 import { noSuchParent, type ParsedImageJson } from './image-json.ts';
 import type { ImageLayers } from './image-layers.ts';
@@ -31,6 +43,9 @@ export type ClaimedChecksums = {
 
 /** Who pushes, where it matters: they may read the image before any tag names it. */
 type PushOptions = { pusher?: string };
+
+/** How often two pushes of one image may get in each other's way before one of them is asked to come again. */
+const MAX_TRIES = 20;
 
 type CheckParent = (parent: ImageId) => Promise<void>;
 
@@ -59,13 +74,13 @@ export class ImagePushes {
   }
 
   async #putJson({ id, parent, bytes }: ParsedImageJson, checkParent: CheckParent, claim?: string): Promise<void> {
-    const [stored, isComplete, isView, ancestry] = await Promise.all([
-      this.#images.exists(id),
+    const [stored, storedAncestry, isComplete, ancestry] = await Promise.all([
+      this.#storage.head(layout.imageJson(id)),
+      this.#storage.head(layout.imageAncestry(id)),
       this.#images.isComplete(id),
-      this.#storage.head(layout.imageView(id)),
       this.#ancestryOf(id, parent),
     ]);
-    if (parent) await checkParent(parent);
+    const [isView] = await Promise.all([this.#isView(id), parent && checkParent(parent)]);
     // The id of a view belongs to the manifest of which it is the digest.
     if (isView || (stored && isComplete)) throw imageExists();
     if (claim !== undefined && claim.split(':').length !== 2)
@@ -80,17 +95,42 @@ export class ImagePushes {
         : this.#storage.put(layout.imageChecksum(id), encodeText(claim), AS_TEXT),
     ]);
     await Promise.all([
-      this.#storage.put(layout.imageJson(id), bytes, AS_JSON),
-      this.#storage.put(layout.imageAncestry(id), encodeText(pythonJson(ancestry)), AS_JSON),
+      this.#put(id, layout.imageJson(id), bytes, stored),
+      this.#put(id, layout.imageAncestry(id), encodeText(pythonJson(ancestry)), storedAncestry),
     ]);
     await this.#mark(id);
     await this.#yieldToView(id);
   }
 
-  /** A view that was made in the meantime has the better right to the id: it is made anew when somebody asks for it. */
+  async #isView(id: ImageId): Promise<boolean> {
+    return (await this.#storage.head(layout.imageView(id))) !== undefined;
+  }
+
+  /** @param before what was there when the id was not yet that of a view */
+  async #put(id: ImageId, key: Key, bytes: Uint8Array, before: ObjectInfo | undefined): Promise<void> {
+    await this.#replace(id, key, before, (condition) => this.#storage.put(key, bytes, { ...AS_JSON, ...condition }));
+  }
+
+  /** Writes unless a view has written there. Another push may: what is left of the two is compared in the end. */
+  async #replace(
+    id: ImageId,
+    key: Key,
+    before: ObjectInfo | undefined,
+    put: (condition: Condition) => Promise<ETag | undefined>,
+  ): Promise<void> {
+    let seen = before;
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      if (await put(unchanged(seen))) return;
+      seen = await this.#storage.head(key);
+      await this.#yieldToView(id);
+    }
+    throw new StorageUnavailableError(`too many pushes write ${key} at once`);
+  }
+
+  /** A view that was made in the meantime has the better right to the id. The mark of this push must not hide it. */
   async #yieldToView(id: ImageId): Promise<void> {
-    if (!(await this.#storage.head(layout.imageView(id)))) return;
-    await this.#storage.delete(layout.imageView(id));
+    if (!(await this.#isView(id))) return;
+    await this.#storage.delete(layout.imageInProgress(id));
     throw imageExists();
   }
 
@@ -115,9 +155,10 @@ export class ImagePushes {
     body: AsyncIterable<Uint8Array>,
     { pusher, signal }: PushOptions & { signal?: AbortSignal } = {},
   ): Promise<void> {
-    const [json, before, isComplete] = await Promise.all([
+    const [json, before, descriptorBefore, isComplete] = await Promise.all([
       this.#images.findJson(id),
       this.#storage.head(layout.imageLayer(id)),
+      this.#storage.head(layout.imageLayerDescriptor(id)),
       this.#images.isComplete(id),
     ]);
     if (!json) throw imageUnknown();
@@ -136,7 +177,10 @@ export class ImagePushes {
       if (!etag) throw imageExists();
       const claim = await readClaim(this.#storage, id);
       const sums = [`sha256:${payload.digest('hex')}`];
-      await Promise.all([this.#layers.keep(id, { ...scan.facts, key, etag }), writeChecksums(this.#storage, id, sums)]);
+      await this.#replace(id, layout.imageLayerDescriptor(id), descriptorBefore, (condition) =>
+        this.#layers.keep(id, { ...scan.facts, key, etag }, condition),
+      );
+      await writeChecksums(this.#storage, id, sums);
       await this.#mark(id);
       await this.#yieldToView(id);
       if (claim !== undefined) {
@@ -158,8 +202,12 @@ export class ImagePushes {
       yield chunk;
     }
     await turn.begin();
-    const [jsonNow, isComplete] = await Promise.all([this.#images.findJson(turn.id), this.#images.isComplete(turn.id)]);
-    if (isComplete) throw imageExists();
+    const [jsonNow, isComplete, isView] = await Promise.all([
+      this.#images.findJson(turn.id),
+      this.#images.isComplete(turn.id),
+      this.#isView(turn.id),
+    ]);
+    if (isComplete || isView) throw imageExists();
     if (!jsonNow || !Buffer.from(json).equals(jsonNow)) throw checksumMismatch();
   }
 
@@ -169,13 +217,14 @@ export class ImagePushes {
    */
   async confirmChecksum(id: ImageId, claimed: ClaimedChecksums, options: PushOptions = {}): Promise<void> {
     await this.#locks.run(id, async () => {
-      const [json, isComplete, sums] = await Promise.all([
+      const [json, isComplete, sums, isView] = await Promise.all([
         this.#images.findJson(id),
         this.#images.isComplete(id),
         readChecksums(this.#storage, id),
+        this.#isView(id),
       ]);
       if (!json) throw imageUnknown();
-      if (isComplete) throw new RegistryError('IMAGE_EXISTS', 'Cannot set this image checksum');
+      if (isComplete || isView) throw new RegistryError('IMAGE_EXISTS', 'Cannot set this image checksum');
       await this.#confirm(id, json, sums, claimed, options);
     });
   }
@@ -204,6 +253,7 @@ export class ImagePushes {
     if (jsonNow && Buffer.from(json).equals(jsonNow) && layerNow?.etag === layer.etag) return;
     await this.#mark(id);
     if (pusher !== undefined) await this.#owners.removePusher(pusher, id);
+    await this.#yieldToView(id);
     throw checksumMismatch(refusal);
   }
 

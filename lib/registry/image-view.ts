@@ -1,5 +1,5 @@
-// How a v2 image looks to v1: a chain of images with one layer each. Pure: the same manifest gives the same chain for
-// ever, and images with the same base layers share the images of that base.
+// How a v2 image looks to v1: a chain of images with one layer each. Images with the same base layers share the images of
+// that base.
 import { createHash } from 'node:crypto';
 import type { JsonObject } from '../json.ts';
 import type { Digest, ImageId } from '../names.ts';
@@ -31,16 +31,18 @@ const KEPT_FIELDS = [
 ];
 
 /**
- * @param digest the manifest that the tag names, or an index of it; its hex digits are the id of the top image
- * @param layers base first; at least one
+ * Pure: the same ids give the same images for ever.
+ * @param ids of the images, base first
+ * @param layers as many
  */
-export function viewOf(digest: Digest, config: JsonObject, layers: readonly Descriptor[]): ViewedImage[] {
+export function viewOf(ids: readonly ImageId[], config: JsonObject, layers: readonly Descriptor[]): ViewedImage[] {
   const images: ViewedImage[] = [];
   let ancestry: ImageId[] = [];
   for (const [index, layer] of layers.entries()) {
+    const id = ids[index];
+    if (id === undefined) throw new Error(`no id for layer ${layer.digest}`);
     const isTop = index === layers.length - 1;
     const parent = ancestry[0];
-    const id = isTop ? idOfManifest(digest) : chainId(parent, layer.digest);
     ancestry = [id, ...ancestry];
     // Docker 1.10 and newer sent as little for images below the top: nothing in them may depend on who made them.
     const json = { ...(isTop ? topOf(config) : {}), id, ...(parent && { parent }) };
@@ -53,14 +55,22 @@ function topOf(config: JsonObject): JsonObject {
   return Object.fromEntries(KEPT_FIELDS.flatMap((name) => (config[name] == null ? [] : [[name, config[name]]])));
 }
 
-function idOfManifest(digest: Digest): ImageId {
-  return digest.slice('sha256:'.length) as ImageId;
-}
-
-/** The id of a layer on top of a chain. */
-function chainId(parent: ImageId | undefined, layer: Digest): ImageId {
-  const chain = parent ? `${parent} ${layer}` : layer;
-  return createHash('sha256').update(chain).digest('hex') as ImageId;
+/**
+ * The ids of a chain of layers, base first: equal for equal chains.
+ * @param above a chain that this one goes on with, in a way that nobody knows beforehand who cannot read the manifest
+ */
+export function chainIds(
+  layers: readonly Digest[],
+  above?: { parent: ImageId | undefined; manifest: Uint8Array },
+): ImageId[] {
+  const ids: ImageId[] = [];
+  for (const layer of layers) {
+    const parent = ids.at(-1) ?? above?.parent;
+    const hash = createHash('sha256').update(parent ? `${parent} ${layer}` : layer);
+    if (above && ids.length === 0) hash.update('\n').update(above.manifest);
+    ids.push(hash.digest('hex') as ImageId);
+  }
+  return ids;
 }
 
 /** The child of an index that v1 shows: that for linux/amd64, which was all there was, else the first. */

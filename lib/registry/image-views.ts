@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
-import { encodeText, MiB, readAtMost } from '../bytes.ts';
+import { type Bytes, encodeText, MiB, readAtMost } from '../bytes.ts';
 import { CorruptLayerError } from '../compression/corrupt-layer-error.ts';
 import { decompress, type LayerFormat } from '../compression/decompress.ts';
 import { mapConcurrently } from '../concurrency.ts';
@@ -15,11 +15,13 @@ import type { Blobs } from './blobs.ts';
 import { writeChecksums } from './image-checksums.ts';
 import type { ImageLayers, LayerDescriptor } from './image-layers.ts';
 import type { ImageOwners } from './image-owners.ts';
-import { shownChild, type ViewedImage, viewOf } from './image-view.ts';
+import { chainIds, shownChild, type ViewedImage, viewOf } from './image-view.ts';
+import type { Images } from './images.ts';
 import { type Descriptor, MEDIA_TYPES, parseManifest } from './manifest-document.ts';
 import { pythonJson } from './python-json.ts';
 import { settleBlob, storeBlob } from './stored-blobs.ts';
 import type { TagTarget } from './tags.ts';
+import { completeView, findViewMark, takeForView, type ViewMark } from './view-mark.ts';
 
 const MAX_CONFIG_BYTES = 4 * MiB;
 
@@ -33,12 +35,13 @@ const MAX_LAYERS = 200;
 const MAX_INDEX_DEPTH = 4;
 
 /** A v2 image with what its view needs. */
-type SourceImage = { config: JsonObject; layers: Descriptor[]; links: Map<Digest, BlobLink> };
+type SourceImage = { manifest: Bytes; config: JsonObject; layers: Descriptor[]; links: Map<Digest, BlobLink> };
 
 /** The v1 images that stand for v2 images. */
 export class ImageViews {
   readonly #storage: StorageDriver;
   readonly #blobs: Blobs;
+  readonly #images: Images;
   readonly #layers: ImageLayers;
   readonly #owners: ImageOwners;
   readonly #copiesLayers: boolean;
@@ -47,19 +50,20 @@ export class ImageViews {
   /** @param copiesLayers whether each image gets a real `layer` and `_checksum`, so that docker-registry could serve it */
   constructor(
     storage: StorageDriver,
-    dependencies: { blobs: Blobs; layers: ImageLayers; owners: ImageOwners },
+    dependencies: { blobs: Blobs; images: Images; layers: ImageLayers; owners: ImageOwners },
     { copiesLayers }: { copiesLayers: boolean },
   ) {
     this.#storage = storage;
     this.#blobs = dependencies.blobs;
+    this.#images = dependencies.images;
     this.#layers = dependencies.layers;
     this.#owners = dependencies.owners;
     this.#copiesLayers = copiesLayers;
   }
 
-  /** Whether this id is that of a view, which no v1 client may push. One storage request. */
-  async has(id: ImageId): Promise<boolean> {
-    return (await this.#storage.head(layout.imageView(id))) !== undefined;
+  /** Of what this id is the view, whole or not; `undefined` if it is none. One storage request. */
+  async find(id: ImageId): Promise<ViewMark | undefined> {
+    return await findViewMark(this.#storage, id);
   }
 
   /**
@@ -69,20 +73,39 @@ export class ImageViews {
   async provide(repository: RepositoryName, { digest, imageId }: TagTarget): Promise<JsonObject | undefined> {
     const source = imageId && (await this.#source(repository, digest));
     if (!source) return undefined;
-    const images = viewOf(digest, source.config, source.layers);
+    const chooseBelow = () => this.#chooseIds(source);
+    const { below } = await takeForView(this.#storage, imageId, { manifest: digest, chooseBelow });
+    const images = viewOf([...below, imageId], source.config, source.layers);
     try {
       // The top last: that its view is there says that the whole chain is.
       await mapConcurrently(images.slice(0, -1), (image) => this.#provideOnce(image, digest, source.links));
-      for (const top of images.slice(-1)) await this.#provideOnce(top, digest, source.links);
+      for (const image of images.slice(-1)) await this.#provideOnce(image, digest, source.links);
     } catch (error) {
       if (error instanceof CorruptLayerError) return undefined; // what was pushed is no image, whatever it says
       throw error;
     }
-    await this.#owners.add(
+    await this.#owners.addToViews(
       repository,
       images.map(({ id }) => id),
     );
     return source.config;
+  }
+
+  /**
+   * The ids of the images below the top, base first. What a client of v1 has pushed under one of them stays, and the view
+   * has others from there on.
+   */
+  async #chooseIds({ layers, manifest }: SourceImage): Promise<ImageId[]> {
+    const digests = layers.slice(0, -1).map(({ digest }) => digest);
+    const ids = chainIds(digests);
+    const arePushed = await mapConcurrently(ids, (id) => this.#isPushed(id));
+    const free = arePushed.includes(true) ? ids.slice(0, arePushed.indexOf(true)) : ids;
+    return [...free, ...chainIds(digests.slice(free.length), { parent: free.at(-1), manifest })];
+  }
+
+  /** In this order: a view is marked as one before it has any JSON. */
+  async #isPushed(id: ImageId): Promise<boolean> {
+    return (await this.#storage.head(layout.imageJson(id))) !== undefined && !(await this.find(id));
   }
 
   async #source(repository: RepositoryName, digest: Digest, depth = 0): Promise<SourceImage | undefined> {
@@ -103,7 +126,7 @@ export class ImageViews {
     const configLink = links.get(config.digest);
     if (!configLink || layers.some((layer) => !links.has(layer.digest))) return undefined; // bytes that lie elsewhere
     const json = parseJson(await readAtMost(await this.#blobs.read(configLink), MAX_CONFIG_BYTES, 'the config'));
-    return isJsonObject(json) ? { config: json, layers, links } : undefined;
+    return isJsonObject(json) ? { manifest: bytes, config: json, layers, links } : undefined;
   }
 
   /** One at a time: images of equal bases are those of other views too, which may be made at the same moment. */
@@ -111,21 +134,36 @@ export class ImageViews {
     await this.#locks.run(image.id, () => this.#provideImage(image, manifest, links));
   }
 
-  /** The layer before the JSON, so that a v1 client finds all of the image or nothing; the view's own mark last. */
+  /** The id first; then the layer before the JSON, so that a v1 client finds all of the image or nothing. */
   async #provideImage(image: ViewedImage, manifest: Digest, links: Map<Digest, BlobLink>): Promise<void> {
     const { id, ancestry } = image;
-    if (await this.has(id)) return;
+    // A push that lost the id to the view, and ended halfway, may have hidden it: then it is made once more.
+    const [known, isComplete] = await Promise.all([this.find(id), this.#images.isComplete(id)]);
+    if (known?.isMade && isComplete) return;
     const link = links.get(image.layer.digest);
     if (!link) throw new Error(`no link for ${image.layer.digest}`);
+    const mark = await takeForView(this.#storage, id, { manifest });
+    if (mark.replaces) await this.#clear(id);
     const layer = await this.#servedLayer(image.layer, link);
     const json = encodeText(image.json);
     await this.#layers.keep(id, layer);
-    if (this.#copiesLayers) await this.#copyLayer(id, json, layer);
+    // Not where another layer lies: whoever has a link to that object, or a URL, gets what they had a right to.
+    if (this.#copiesLayers && !mark.replaces) await this.#copyLayer(id, json, layer);
     await this.#storage.put(layout.imageAncestry(id), encodeText(pythonJson(ancestry)), AS_JSON);
     await this.#storage.put(layout.imageJson(id), json, AS_JSON);
-    // Whoever began to push an image under this id must not hide it. What they stored is no longer looked at.
+    // Whoever began to push an image under this id must not hide it.
     await this.#storage.delete(layout.imageInProgress(id));
-    await this.#storage.put(layout.imageView(id), encodeText(JSON.stringify({ manifest })), AS_JSON);
+    await completeView(this.#storage, id, mark);
+  }
+
+  /**
+   * Makes way where somebody pushed an image under the id of a view. Nobody sees a mix of the two: it is hidden meanwhile.
+   * Their layer stays, since links may name it, and is not looked at any more.
+   */
+  async #clear(id: ImageId): Promise<void> {
+    await this.#images.hide(id);
+    const others = [layout.imageChecksum(id), layout.imageFiles(id), layout.imageDiff(id)];
+    await mapConcurrently(others, (key) => this.#storage.delete(key));
   }
 
   /** v1 clients cannot read zstd: they get the same tar as gzip, made once and kept. */
@@ -139,7 +177,7 @@ export class ImageViews {
 
   async #copyLayer(id: ImageId, json: Uint8Array, { key }: LayerDescriptor): Promise<void> {
     const target = layout.imageLayer(id);
-    // What lies there is left of an earlier try, or of somebody who pushed an image under this id beforehand.
+    // What lies there is left of an earlier try.
     if (!(await this.#storage.copyIfAbsent(key, target))) {
       await this.#storage.delete(target);
       await this.#storage.copyIfAbsent(key, target);

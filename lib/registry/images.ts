@@ -7,7 +7,7 @@ import { RegistryError } from '../errors.ts';
 import { parseJson } from '../json.ts';
 import { type Key, layout } from '../layout.ts';
 import { type ImageId, isImageId } from '../names.ts';
-import type { ByteRange, StorageDriver } from '../storage/driver.ts';
+import { AS_TEXT, type ByteRange, type ETag, type StorageDriver } from '../storage/driver.ts';
 import { PRESIGNED_SECONDS } from './blobs.ts';
 import { readChecksums } from './image-checksums.ts';
 import type { ImageLayers } from './image-layers.ts';
@@ -15,6 +15,9 @@ import { pythonJson } from './python-json.ts';
 
 /** So many images are remembered for so long: a client asks for the JSON, the ancestry and the layer of each in turn. */
 const REMEMBERED = { max: 10_000, ttl: 30_000 };
+
+/** What was seen of an image: its layer, once that was asked for, and which JSON it had beside it. */
+type Remembered = { layer?: ImageLayer; jsonETag?: ETag };
 
 export type ImageJson = {
   /** Byte for byte as it was pushed: sums are computed over them. */
@@ -32,8 +35,8 @@ export type LayerContent = { url: URL } | { body: ReadableStream<Uint8Array> };
 export class Images {
   readonly #storage: StorageDriver;
   readonly #layers: ImageLayers;
-  /** Those that were seen whole and unmarked, with their layer once that was asked for. None is ever changed. */
-  readonly #complete = new LRUCache<ImageId, { layer?: ImageLayer }>(REMEMBERED);
+  /** Those that were seen whole and unmarked. None is ever changed, but that a view may replace it: see `forgetPushed`. */
+  readonly #complete = new LRUCache<ImageId, Remembered>(REMEMBERED);
 
   constructor(storage: StorageDriver, layers: ImageLayers) {
     this.#storage = storage;
@@ -43,6 +46,20 @@ export class Images {
   async findJson(id: ImageId): Promise<Bytes | undefined> {
     const object = await this.#storage.read(layout.imageJson(id));
     return object?.bytes;
+  }
+
+  /**
+   * Forgets an image of which it turns out that it is a view, if another is remembered, which the view has replaced.
+   * @returns whether it was
+   */
+  forgetPushed(id: ImageId): boolean {
+    return this.#complete.get(id)?.layer?.key === layout.imageLayer(id) && this.#complete.delete(id);
+  }
+
+  /** Marks an image as one that is not complete, and so not to be read. One storage request. */
+  async hide(id: ImageId): Promise<void> {
+    await this.#storage.put(layout.imageInProgress(id), encodeText('true'), AS_TEXT);
+    this.#complete.delete(id);
   }
 
   /** This image first, its base last. */
@@ -68,14 +85,20 @@ export class Images {
    */
   async json(id: ImageId): Promise<ImageJson> {
     const known = this.#complete.get(id);
-    const [bytes, isComplete, layer, checksums] = await Promise.all([
-      this.findJson(id),
+    const [object, isComplete, layer, checksums] = await Promise.all([
+      this.#storage.read(layout.imageJson(id)),
       known ? true : this.isComplete(id),
-      known?.layer ?? this.#layers.find(id),
+      (known?.jsonETag && known.layer) ?? this.#layers.find(id),
       readChecksums(this.#storage, id),
     ]);
+    const jsonETag = object?.info.etag;
+    if (known?.jsonETag && known.jsonETag !== jsonETag) {
+      this.#complete.delete(id);
+      return await this.json(id);
+    }
+    const bytes = object?.bytes;
     checkReadable(bytes, isComplete);
-    this.#complete.set(id, { ...(layer && { layer }) });
+    this.#complete.set(id, { ...(layer && { layer }), ...(jsonETag && { jsonETag }) });
     return { bytes, checksums, ...(layer && { layerSizeBytes: layer.sizeBytes }) };
   }
 
@@ -94,7 +117,7 @@ export class Images {
     if (known?.layer) return known.layer;
     const [layer, isComplete] = await Promise.all([this.#layers.find(id), known ? true : this.isComplete(id)]);
     checkReadable(layer, isComplete);
-    this.#complete.set(id, { layer });
+    this.#complete.set(id, { ...known, layer });
     return layer;
   }
 

@@ -62,9 +62,9 @@ export function createRegistry(
   const indexImages = new IndexImages(storage);
   const referrers = new Referrers(storage);
   const tagMetadata = new TagMetadata(storage);
-  const imageManifests = new ImageManifests(storage, blobs, images, layers);
-  const views = new ImageViews(storage, { blobs, layers, owners }, { copiesLayers });
-  const tagViews = new TagViews(storage, { tags, views, metadata: tagMetadata, index: indexImages });
+  const imageManifests = new ImageManifests(storage, { blobs, images, layers, owners });
+  const views = new ImageViews(storage, { blobs, images, layers, owners }, { copiesLayers });
+  const tagViews = new TagViews(storage, { tags, views, metadata: tagMetadata, index: indexImages, owners });
   const onTagChange: OnTagChange = (repository, tag) => {
     search.forget();
     background?.run(`v1 view of ${repository}:${tag}`, () => tagViews.update(repository, tag));

@@ -12,6 +12,8 @@ import type { Search } from './search.ts';
 import { type TagMetadata, tagMetadata } from './tag-metadata.ts';
 import type { ResolvedTag, Tags } from './tags.ts';
 
+type ReadableAs = (id: ImageId) => Promise<string | undefined>;
+
 /** What v1 does to a repository as a whole and to its tags. */
 export class Repositories {
   readonly #storage: StorageDriver;
@@ -51,16 +53,28 @@ export class Repositories {
 
   /**
    * Makes a tag name a v1 image, and notes what pushed it and that the repository uses the image and its ancestors. The
-   * image need not be complete. Four storage requests, five for `latest`, and one for each image of the ancestry.
+   * image need not be complete. Four storage requests, five for `latest`, and two for each image of the ancestry.
+   * @param readableAs of a view: `undefined` if the caller may not read it, and so cannot give the repository a right to it
    * @throws RegistryError IMAGE_UNKNOWN
    */
-  async tagImage(repository: RepositoryName, tag: Tag, id: ImageId, userAgent: string): Promise<void> {
+  async tagImage(
+    repository: RepositoryName,
+    tag: Tag,
+    id: ImageId,
+    { userAgent, readableAs }: { userAgent: string; readableAs: ReadableAs },
+  ): Promise<void> {
     const [exists, ancestry] = await Promise.all([this.#images.exists(id), this.#images.findAncestry(id)]);
     if (!exists) throw new RegistryError('IMAGE_UNKNOWN', 'Image not found');
-    await this.#owners.add(repository, ancestry ?? [id]);
+    await mapConcurrently(ancestry ?? [id], (image) => this.#noteUse(repository, image, readableAs));
     await this.#tags.setImage(repository, tag, id);
     this.#search.forget();
     await this.#metadata.put(repository, tag, tagMetadata(userAgent, new Date()));
+  }
+
+  /** An image that becomes a view meanwhile gets a mark that does not count for it. */
+  async #noteUse(repository: RepositoryName, image: ImageId, readableAs: ReadableAs): Promise<void> {
+    if (!(await this.#storage.head(layout.imageView(image)))) await this.#owners.add(repository, [image]);
+    else if (await readableAs(image)) await this.#owners.addToViews(repository, [image]);
   }
 
   /** @throws RegistryError TAG_UNKNOWN */

@@ -4,6 +4,7 @@ import type { JsonObject } from '../json.ts';
 import { layout } from '../layout.ts';
 import type { ImageId, RepositoryName, Tag } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
+import type { ImageOwners } from './image-owners.ts';
 import type { ImageViews } from './image-views.ts';
 import type { IndexImages } from './index-images.ts';
 import type { TagMetadata } from './tag-metadata.ts';
@@ -22,16 +23,18 @@ export class TagViews {
   readonly #views: ImageViews;
   readonly #metadata: TagMetadata;
   readonly #index: IndexImages;
+  readonly #owners: ImageOwners;
 
   constructor(
     storage: StorageDriver,
-    dependencies: { tags: Tags; views: ImageViews; metadata: TagMetadata; index: IndexImages },
+    dependencies: { tags: Tags; views: ImageViews; metadata: TagMetadata; index: IndexImages; owners: ImageOwners },
   ) {
     this.#storage = storage;
     this.#tags = dependencies.tags;
     this.#views = dependencies.views;
     this.#metadata = dependencies.metadata;
     this.#index = dependencies.index;
+    this.#owners = dependencies.owners;
   }
 
   /**
@@ -63,7 +66,7 @@ export class TagViews {
   async updateIndex(repository: RepositoryName): Promise<void> {
     const tagged = await this.resolve(repository, await this.#tags.resolveAll(repository));
     const current = new Set(tagged.map(({ id }) => id));
-    await this.#index.replace(repository, [...current], async (id) => !(await this.#views.has(id)));
+    await this.#index.replace(repository, [...current], async (id) => !(await this.#views.find(id)));
   }
 
   /** The tags that v1 can show, their images there to be asked for; artifacts are left out. */
@@ -78,14 +81,19 @@ export class TagViews {
     );
   }
 
-  /** Two storage requests, side by side, unless the view is still to be made. */
+  /**
+   * Two storage requests, side by side, unless the view is still to be made, or that of a manifest that this repository
+   * does not hold: it shows that if somebody tagged it who may read it, not if the tag named another image under this id.
+   */
   async #isShown(repository: RepositoryName, target: TagTarget): Promise<boolean> {
-    if (!target.imageId) return false;
-    const [hasView, isManifest] = await Promise.all([
-      this.#views.has(target.imageId),
+    const { imageId } = target;
+    if (!imageId) return false;
+    const [view, isManifest] = await Promise.all([
+      this.#views.find(imageId),
       this.#storage.head(layout.manifest(repository, target.digest)),
     ]);
-    return hasView || !isManifest || (await this.#views.provide(repository, target)) !== undefined;
+    if (isManifest) return view?.isMade === true || (await this.#views.provide(repository, target)) !== undefined;
+    return view === undefined || (await this.#owners.ownsView(repository, imageId));
   }
 }
 

@@ -13,16 +13,24 @@ export type ReadObject = { info: ObjectInfo; bytes: Bytes };
 /** Offsets of the first and the last byte, both included, as in a `Range` header. */
 export type ByteRange = { start: number; end: number };
 
-/** At most one of the two conditions. */
-export type PutOptions = {
-  contentType?: string;
+/** At most one of the two. */
+export type Condition = {
   /** Write only if there is no object at this key. */
   ifAbsent?: boolean;
   /** Write only if the object at this key is still this one. */
   ifMatch?: ETag;
+};
+
+export type PutOptions = Condition & {
+  contentType?: string;
   /** The SHA-256 of the body in hex: storage refuses other bytes. */
   sha256?: string;
 };
+
+/** Write only if at this key there is what there was before. */
+export function unchanged(before: ObjectInfo | undefined): Condition {
+  return before ? { ifMatch: before.etag } : { ifAbsent: true };
+}
 
 /** What the console of S3 shows in the browser, instead of saving it as a file. */
 export const AS_JSON = { contentType: 'application/json' } as const;

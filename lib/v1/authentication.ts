@@ -5,7 +5,6 @@ import { parseAuthorization, tokenParameters } from '../auth/authorization.ts';
 import { mapConcurrently } from '../concurrency.ts';
 import { RegistryError } from '../errors.ts';
 import { type ImageId, parseV1RepositoryName, type RepositoryName } from '../names.ts';
-import { imageUnknown } from '../registry/images.ts';
 import type { Registry } from '../registry/registry.ts';
 import { type Access, type Allow, EVERYTHING, setAccess } from './access.ts';
 import { IndexClient } from './index-client.ts';
@@ -47,15 +46,14 @@ export function authentication(options: AuthenticationOptions, registry: Registr
 function accessByToken(token: Token, images: ImageId[], index: IndexClient, registry: Registry): Access {
   const { repository, authorization } = token;
   const { imageOwners, repositories } = registry;
-  const mayRead = (id: ImageId) => index.mayRead(repository, id, authorization);
+  const isInIndex = (id: ImageId) => index.mayRead(repository, id, authorization);
 
   /** By what owns the image, not by what the token names: a public repository's token is anybody's. */
-  const isReadable = async (id: ImageId) => {
-    const owners = await imageOwners.list(id);
+  const isReadable = async (id: ImageId, owners: RepositoryName[]) => {
     if (owners.includes(repository) || images.includes(id)) {
-      return !(await repositories.isPrivate(repository)) || (await mayRead(id));
+      return !(await repositories.isPrivate(repository)) || (await isInIndex(id));
     }
-    if (owners.length === 0) return await mayRead(id);
+    if (owners.length === 0) return await isInIndex(id);
     const open = await mapConcurrently(owners, async (owner) => {
       const [isPrivate, exists] = await Promise.all([repositories.isPrivate(owner), repositories.exists(owner)]);
       return exists && !isPrivate;
@@ -68,10 +66,11 @@ function accessByToken(token: Token, images: ImageId[], index: IndexClient, regi
       if (!images.includes(id)) throw refused('This image does not belong to the repository');
     },
     async checkParent(parent) {
-      if (!(await mayRead(parent))) throw refused('Image depends on an unauthorized parent');
+      if (!(await isInIndex(parent))) throw refused('Image depends on an unauthorized parent');
     },
-    async checkRead(id) {
-      if (!(await isReadable(id))) throw imageUnknown();
+    async readableAs(id) {
+      const { kind, owners } = await imageOwners.find(id);
+      return (await isReadable(id, owners)) ? kind : undefined;
     },
     // The index has said which repository the token is for, and what is in it.
     checkTag: async () => undefined,

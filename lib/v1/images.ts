@@ -3,10 +3,11 @@ import { MiB, readAtMost } from '../bytes.ts';
 import { NOT_CACHED } from '../error-response.ts';
 import { RegistryError } from '../errors.ts';
 import { bodyOf } from '../http.ts';
-import { parseImageId } from '../names.ts';
+import { type ImageId, parseImageId } from '../names.ts';
 import { parseRange } from '../range.ts';
 import { parseImageJson } from '../registry/image-json.ts';
 import type { ClaimedChecksums } from '../registry/image-pushes.ts';
+import { imageUnknown } from '../registry/images.ts';
 import { type Access, accessOf } from './access.ts';
 import { answer, cachedForAYear } from './answers.ts';
 import type { V1Options } from './options.ts';
@@ -23,12 +24,24 @@ export const imageRoutes = ({
   isForAll,
   storageRedirect,
   nginxRedirect,
-}: V1Options) =>
-  new Hono()
+}: V1Options) => {
+  /**
+   * What `load` reads of an image. The right to it is asked for afterwards: an image that a client has pushed may become
+   * the view of something that the caller may not read, and then that right is gone before anything else is there.
+   */
+  const read = async <T>(c: Context, id: ImageId, load: () => Promise<T>): Promise<T> => {
+    const [loaded] = await Promise.allSettled([load()]);
+    const kind = await accessOf(c).readableAs(id);
+    if (!kind) throw imageUnknown();
+    if (kind === 'view' && images.forgetPushed(id)) return await load();
+    if (loaded.status === 'rejected') throw loaded.reason;
+    return loaded.value;
+  };
+
+  return new Hono()
     .get('/images/:id/json', allow('pull'), async (c) => {
       const id = parseImageId(c.req.param('id'));
-      await accessOf(c).checkRead(id);
-      const { bytes, layerSizeBytes, checksums } = await images.json(id);
+      const { bytes, layerSizeBytes, checksums } = await read(c, id, () => images.json(id));
       if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear(isForAll));
       for (const checksum of checksums) c.header('X-Docker-Checksum-Payload', checksum, { append: true });
       if (layerSizeBytes !== undefined) c.header('X-Docker-Size', String(layerSizeBytes));
@@ -47,16 +60,14 @@ export const imageRoutes = ({
 
     .get('/images/:id/ancestry', allow('pull'), async (c) => {
       const id = parseImageId(c.req.param('id'));
-      await accessOf(c).checkRead(id);
-      const ancestry = await images.ancestry(id);
+      const ancestry = await read(c, id, () => images.ancestry(id));
       if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear(isForAll));
       return answer(c, ancestry, { headers: cachedForAYear(isForAll) });
     })
 
     .get('/images/:id/layer', allow('pull'), async (c) => {
       const id = parseImageId(c.req.param('id'));
-      await accessOf(c).checkRead(id);
-      const layer = await images.layer(id);
+      const layer = await read(c, id, () => images.layer(id));
       if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear(isForAll));
       const range = parseRange(c.req.header('Range'), layer.sizeBytes);
       // Docker that resumes at the very end wants just this: 416, and a length of nothing.
@@ -91,15 +102,14 @@ export const imageRoutes = ({
 
     .get('/images/:id/files', allow('pull'), async (c) => {
       const id = parseImageId(c.req.param('id'));
-      await accessOf(c).checkRead(id);
-      const files = await images.files(id);
+      if (!(await accessOf(c).readableAs(id))) throw imageUnknown(); // before a list is made
+      const files = await read(c, id, () => images.files(id));
       if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear(isForAll));
       return c.body(files, 200, { 'Content-Type': 'application/json', ...cachedForAYear(isForAll) });
     })
     .get('/images/:id/diff', allow('pull'), async (c) => {
       const id = parseImageId(c.req.param('id'));
-      await accessOf(c).checkRead(id);
-      const diff = await images.diff(id);
+      const diff = await read(c, id, () => images.diff(id));
       if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear(isForAll));
       return c.body(diff, 200, { 'Content-Type': 'application/json', ...cachedForAYear(isForAll) });
     })
@@ -111,6 +121,7 @@ export const imageRoutes = ({
       await imagePushes.confirmChecksum(id, claimedChecksums(c), pusherOf(access));
       return answer(c, true);
     });
+};
 
 function pusherOf({ pusher }: Access): { pusher?: string } {
   return pusher === undefined ? {} : { pusher };

@@ -4,6 +4,7 @@ import { nameOf } from '../auth/caller.ts';
 import { callerOf, type Gate } from '../auth/gate.ts';
 import { type ImageId, parseV1RepositoryName } from '../names.ts';
 import { noSuchParent } from '../registry/image-json.ts';
+import { type ImageKind, markOf } from '../registry/image-owners.ts';
 import { imageUnknown } from '../registry/images.ts';
 import type { Registry } from '../registry/registry.ts';
 import { type Access, type Allow, EVERYTHING, setAccess } from './access.ts';
@@ -23,22 +24,24 @@ export function permissions(gate: Gate, registry: Registry): Allow {
 /** Images have no repository: who may pull from one that uses an image may read it, and whoever has pushed it. */
 function accessByOwners(c: Parameters<typeof callerOf>[0], gate: Gate, { imageOwners }: Registry): Access {
   const pusher = nameOf(callerOf(c));
-  const mayRead = async (id: ImageId): Promise<boolean> => {
-    if (gate.mayEverywhere(c, 'pull')) return true;
-    const owners = await imageOwners.list(id);
-    return owners.some((owner) => gate.may(c, 'pull', owner)) || (await imageOwners.isPusher(pusher, id));
-  };
-  const checkRead = async (id: ImageId) => {
-    if (!(await mayRead(id))) throw imageUnknown();
+  const readableAs = async (id: ImageId): Promise<ImageKind | undefined> => {
+    const { kind, owners, pushers } = await imageOwners.find(id);
+    const mayRead =
+      gate.mayEverywhere(c, 'pull') ||
+      owners.some((owner) => gate.may(c, 'pull', owner)) ||
+      pushers.includes(markOf(pusher));
+    return mayRead ? kind : undefined;
   };
   return {
     pusher,
     // An id that nobody has used yet is anybody's; what is complete is not pushed again.
     checkImage: () => undefined,
     async checkParent(parent) {
-      if (!(await mayRead(parent))) throw noSuchParent(); // as if it were not there
+      if (!(await readableAs(parent))) throw noSuchParent(); // as if it were not there
     },
-    checkRead,
-    checkTag: checkRead,
+    readableAs,
+    async checkTag(id) {
+      if (!(await readableAs(id))) throw imageUnknown();
+    },
   };
 }

@@ -39,8 +39,9 @@ export const tagRoutes = ({ registry: { repositories, tagMetadata, tags, tagView
       const tag = parseV1Tag(c.req.param('tag'));
       const id = parseTagBody(await readAtMost(bodyOf(c), MAX_TAG_BYTES, 'the tag'));
       addToAudit(c, { image: id });
-      await accessOf(c).checkTag(id);
-      await repositories.tagImage(repository, tag, id, c.req.header('User-Agent') ?? '');
+      const access = accessOf(c);
+      await access.checkTag(id);
+      await repositories.tagImage(repository, tag, id, { userAgent: c.req.header('User-Agent') ?? '', ...access });
       return answer(c, true);
     })
     .delete(TAG_PATH, allow('delete'), async (c) => {

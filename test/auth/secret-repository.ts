@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { newImage } from '../v1/use-registry.ts';
-import { V1Client, type V1Image } from '../v1-client.ts';
+import { payloadSum, V1Client, type V1Image } from '../v1-client.ts';
 import { locationOf, V2Client, withDigest } from '../v2/client.ts';
-import { pushImage } from '../v2/image.ts';
+import { chainIdOf, pushImage } from '../v2/image.ts';
 import { basic } from './test-auth.ts';
 
 export const USERS = ['alice', 'mallory'];
@@ -35,7 +35,17 @@ export type SecretRepositoryOptions = {
 };
 
 /** What can be known from elsewhere, of something that is there or of something that is not. */
-type Known = { repository: string; tag: string; manifest: string; blob: string; image: string };
+type Known = {
+  repository: string;
+  tag: string;
+  manifest: string;
+  blob: string;
+  image: string;
+  /** Of v1's view of a manifest: mallory had pushed something under its id before it was made. */
+  taken: string;
+  /** Layers of that manifest. */
+  takenBlobs: string[];
+};
 
 /** What somebody shows who wants this. */
 type Credentials = (known: Known) => Promise<Record<string, string>> | Record<string, string>;
@@ -64,7 +74,12 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
       manifest: `sha256:${hex()}`,
       blob: `sha256:${hex()}`,
       image: hex(),
+      taken: hex(),
+      takenBlobs: [`sha256:${hex()}`, `sha256:${hex()}`],
     };
+    /** The image that she had pushed under the id that was to be that of the base of the view, and one on top of it. */
+    let takenBase: V1Image;
+    let onTaken: V1Image;
     const alice = basic('alice');
     const mallory = basic('mallory');
 
@@ -79,6 +94,7 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
       secretImage = newImage();
       await new V1Client(pushUrl, alice.Authorization).push('team/a', [secretImage], { v1: secretImage.id });
       await pushImage(new V2Client(pushUrl, mallory), 'other/m', 'latest', { contents: ['of mallory'] });
+      const taken = await pushTaken(client);
       await registry.idle();
       there = {
         repository: 'team/a',
@@ -86,8 +102,38 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
         manifest: digest,
         blob: layers[0]?.digest ?? '',
         image: secretImage.id,
+        ...taken,
       };
     });
+
+    /** Between the push of a manifest by its digest alone, as buildkit does it, and its tag mallory pushes under its v1 ids. */
+    const pushTaken = async (client: V2Client) => {
+      const pushed = await pushImage(client, 'team/a', undefined, { contents: ['taken base', 'taken top'] });
+      const takenBlobs = (pushed.manifest as { layers: { digest: string }[] }).layers.map(({ digest }) => digest);
+      const taken = pushed.digest.slice('sha256:'.length);
+      takenBase = newImage({ id: chainIdOf(takenBlobs.slice(0, 1)) });
+      onTaken = newImage({ parent: takenBase });
+      const images = [takenBase, newImage({ id: taken }), onTaken];
+      for (const image of images) await pushByV1(image);
+      for (const { id } of images) await tagByV1(`taken-${id}`, id);
+      assert.equal((await client.pushManifest('team/a', 'taken', pushed.manifest)).status, 201);
+      return { taken, takenBlobs };
+    };
+    const expect = async (status: number, sending: Promise<Response>) => {
+      const response = await sending;
+      assert.equal(response.status, status, await response.text());
+    };
+    const pushByV1 = async ({ id, json, layer }: V1Image) => {
+      const sum = { 'X-Docker-Checksum-Payload': payloadSum(json, layer) };
+      await expect(200, request(mallory, 'PUT', `/v1/images/${id}/json`, { body: json }));
+      await expect(200, request(mallory, 'PUT', `/v1/images/${id}/layer`, { body: layer }));
+      await expect(200, request(mallory, 'PUT', `/v1/images/${id}/checksum`, { headers: sum }));
+    };
+    const tagByV1 = async (tag: string, id: string, status = 200) =>
+      await expect(
+        status,
+        request(mallory, 'PUT', `/v1/repositories/other/m/tags/${tag}`, { body: JSON.stringify(id) }),
+      );
     after(async () => await registry?.stop());
 
     /** @param path or a URL: of it what comes after the host, since that is where clients know the registry */
@@ -95,13 +141,14 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
       headers: Record<string, string>,
       method: string,
       path: string,
-      init: { body?: string; headers?: Record<string, string> } = {},
+      init: { body?: string | Uint8Array; headers?: Record<string, string> } = {},
     ): Promise<Response> => {
       const { pathname, search } = new URL(path, registry.url);
       return await fetch(new URL(`${pathname}${search}`, registry.url), {
         method,
         redirect: 'manual',
         ...init,
+        ...(init.body !== undefined && { body: Buffer.from(init.body) }),
         headers: { ...headers, ...init.headers },
       });
     };
@@ -176,6 +223,12 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
             send: async (k) => request(await as(k), method, `/v1/images/${k.image}/${part}`),
           }),
         ),
+      ),
+      ...['json', 'ancestry', 'layer', 'files', 'diff'].map(
+        (part): Attempt => ({
+          title: `v1 GET ${part} of an image whose id was taken`,
+          send: async (k) => request(await as(k), 'GET', `/v1/images/${k.taken}/${part}`),
+        }),
       ),
       {
         title: 'v1 GET layer of the image that stands for the manifest',
@@ -259,6 +312,36 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
         status: 400,
       },
       {
+        title: 'a v1 tag that names an image whose id she had taken',
+        send: (k) => request(mallory, 'PUT', '/v1/repositories/other/m/tags/again', { body: JSON.stringify(k.taken) }),
+        status: 404,
+      },
+      {
+        title: 'a v1 image that builds on it',
+        send: (k) => {
+          const id = hex();
+          return request(mallory, 'PUT', `/v1/images/${id}/json`, { body: JSON.stringify({ id, parent: k.taken }) });
+        },
+        status: 400,
+      },
+      {
+        title: 'the tag that she had given it',
+        send: (k) => request(mallory, 'GET', `/v2/other/m/manifests/taken-${k.taken}`),
+        status: 404,
+      },
+      {
+        title: 'the tag that she had given it, by v1',
+        send: (k) => request(mallory, 'GET', `/v1/repositories/other/m/tags/taken-${k.taken}`),
+        status: 404,
+      },
+      ...[0, 1].map(
+        (index): Attempt => ({
+          title: `GET layer ${index} of what the taken ids show, in her own repository`,
+          send: (k) => request(mallory, 'GET', `/v2/other/m/blobs/${k.takenBlobs[index]}`),
+          status: 404,
+        }),
+      ),
+      {
         title: 'a v1 image after its id was announced in her own _index_images',
         send: async (k) => {
           const list = JSON.stringify([{ id: k.image }]);
@@ -281,7 +364,9 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
     /** All that an answer tells, but for the names that were in the request, and what changes with each. */
     const told = async (response: Response, known: Known) => {
       let text = JSON.stringify([response.status, await response.text(), [...response.headers]]);
-      for (const [key, value] of Object.entries(known)) text = text.replaceAll(value, `<${key}>`);
+      for (const [key, value] of Object.entries(known)) {
+        for (const part of [value].flat()) text = text.replaceAll(part, `<${key}>`);
+      }
       return text
         .replaceAll(known.manifest.slice('sha256:'.length), '<manifest hex>')
         .replaceAll(/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, '<uuid>')
@@ -350,6 +435,20 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
       assert.equal((await request(mallory, 'GET', `/v1/images/${id}/layer`)).status, 404);
     });
 
+    it('has other images below the top of a view than those that mallory had pushed, which stay hers', async () => {
+      const { taken } = there;
+      const [, base] = (await (await request(alice, 'GET', `/v1/images/${taken}/ancestry`)).json()) as string[];
+      assert.notEqual(base, takenBase.id);
+      assert.equal((await request(mallory, 'GET', `/v1/images/${base}/layer`)).status, 404);
+      for (const { id, layer } of [takenBase, onTaken]) {
+        const got = await followed(await request(mallory, 'GET', `/v1/images/${id}/layer`));
+        assert.deepEqual(Buffer.from(await got.arrayBuffer()), Buffer.from(layer));
+        const byV2 = await request(mallory, 'GET', `/v2/other/m/manifests/taken-${id}`);
+        const { layers } = (await byV2.json()) as { layers: { digest: string }[] };
+        for (const { digest } of layers) assert.ok(!there.takenBlobs.includes(digest));
+      }
+    });
+
     it('is all there for alice', async () => {
       for (const path of [
         `/v2/team/a/manifests/${there.manifest}`,
@@ -358,6 +457,9 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
         `/v1/images/${there.image}/json`,
         `/v1/images/${there.image}/ancestry`,
         `/v1/images/${there.manifest.slice('sha256:'.length)}/json`,
+        `/v1/images/${there.taken}/layer`,
+        '/v2/team/a/manifests/taken',
+        '/v1/repositories/team/a/tags/taken',
         '/v1/repositories/team/a/tags',
       ]) {
         assert.equal((await followed(await request(alice, 'GET', path))).status, 200, path);

@@ -59,6 +59,14 @@ export async function pushImage(
   return { digest, manifest, sizeBytes: bytes.length, tars };
 }
 
+/** The v1 id of an image below the top of its view. @param layers their digests, base first, up to its own */
+export function chainIdOf(layers: readonly string[]): string {
+  return layers.reduce((parent, layer) => {
+    const chain = parent === '' ? layer : `${parent} ${layer}`;
+    return createHash('sha256').update(chain).digest('hex');
+  }, '');
+}
+
 async function pushDescribed(client: V2Client, repository: string, bytes: Buffer, mediaType: string) {
   const { digest, response } = await client.pushBlob(repository, bytes);
   if (response.status !== 201) throw new Error(`${response.status} ${await response.text()}`);

@@ -1,0 +1,81 @@
+// `oci/images/<id>/view.json`: this id is that of a view. It is there before anything else of the view, and stays: from
+// then on no push by v1 changes the image, and who has pushed or tagged something under its id has no right to it.
+import { encodeText } from '../bytes.ts';
+import { isJsonObject, parseJson } from '../json.ts';
+import { layout } from '../layout.ts';
+import { type Digest, type ImageId, isImageId, parseDigest } from '../names.ts';
+import { AS_JSON, type ETag, type StorageDriver, StorageUnavailableError } from '../storage/driver.ts';
+
+export type ViewMark = {
+  /** Of which it was made; of an image below the top the first of several. */
+  manifest: Digest;
+  /** Whether all of it is there. */
+  isMade: boolean;
+  /** Of the top of a view the ids of the images below it, base first. */
+  below: ImageId[];
+  /** Whether somebody had pushed an image under this id before; undefined until that was looked for. */
+  replaces?: boolean;
+};
+
+/** How often two processes may get in each other's way. */
+const MAX_TRIES = 20;
+
+/** One storage request. `undefined` if the id is not that of a view. */
+export async function findViewMark(storage: StorageDriver, id: ImageId): Promise<ViewMark | undefined> {
+  return (await read(storage, id))?.mark;
+}
+
+/**
+ * Takes the id for a view. Whether it replaces an image is looked for once it is taken, so that no push goes unseen, and
+ * kept before anything of the view is written, so that its own objects are not taken for those of somebody else after a
+ * crash. Four storage requests, one if that was done before.
+ * @param chooseBelow the ids of the images below the top of a view
+ * @returns the mark that is there, which may be that of a process that came first
+ */
+export async function takeForView(
+  storage: StorageDriver,
+  id: ImageId,
+  { manifest, chooseBelow = async () => [] }: { manifest: Digest; chooseBelow?: () => Promise<ImageId[]> },
+): Promise<ViewMark & { replaces: boolean }> {
+  for (let tries = 0; tries < MAX_TRIES; tries++) {
+    const found = await read(storage, id);
+    if (found?.mark.replaces !== undefined) return { ...found.mark, replaces: found.mark.replaces };
+    const taken: ViewMark = found?.mark ?? { manifest, below: await chooseBelow(), isMade: false };
+    const etag = found?.etag ?? (await put(storage, id, taken, { ifAbsent: true }));
+    if (!etag) continue;
+    const replaces = (await storage.head(layout.imageJson(id))) !== undefined;
+    if (await put(storage, id, { ...taken, replaces }, { ifMatch: etag })) return { ...taken, replaces };
+  }
+  throw new StorageUnavailableError(`too many processes take ${layout.imageView(id)} at once`);
+}
+
+/** One storage request. */
+export async function completeView(storage: StorageDriver, id: ImageId, mark: ViewMark): Promise<void> {
+  await put(storage, id, { ...mark, isMade: true });
+}
+
+async function read(storage: StorageDriver, id: ImageId): Promise<{ mark: ViewMark; etag: ETag } | undefined> {
+  const object = await storage.read(layout.imageView(id));
+  if (!object) return undefined;
+  const value = parseJson(object.bytes);
+  if (!isJsonObject(value) || typeof value.manifest !== 'string') throw new Error(`${object.info.key} is no view`);
+  const { made, replaces, below } = value;
+  const manifest = parseDigest(value.manifest);
+  const mark = {
+    manifest,
+    below: Array.isArray(below) ? below.filter(isImageId) : [],
+    isMade: made === true,
+    ...(typeof replaces === 'boolean' && { replaces }),
+  };
+  return { mark, etag: object.info.etag };
+}
+
+async function put(
+  storage: StorageDriver,
+  id: ImageId,
+  { manifest, below, isMade: made, replaces }: ViewMark,
+  condition: { ifAbsent?: boolean; ifMatch?: ETag } = {},
+): Promise<ETag | undefined> {
+  const bytes = encodeText(JSON.stringify({ manifest, ...(below.length > 0 && { below }), made, replaces }));
+  return await storage.put(layout.imageView(id), bytes, { ...AS_JSON, ...condition });
+}

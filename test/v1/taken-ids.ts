@@ -1,0 +1,257 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import type { Key } from '../../lib/layout.ts';
+import { parseRepositoryName, parseTag } from '../../lib/names.ts';
+import { createRegistry } from '../../lib/registry/registry.ts';
+import type { TagViews } from '../../lib/registry/tag-views.ts';
+import { Meddler } from '../registry/meddler.ts';
+import { type RegistryServer, startRegistry } from '../registry-server.ts';
+import { tar } from '../tar.ts';
+import { type PulledImage, payloadSum, V1Client } from '../v1-client.ts';
+import { V2Client } from '../v2/client.ts';
+import { chainIdOf, type PushedImage, pushImage } from '../v2/image.ts';
+import { newImage, newRepository, type OpenStorage, useStorage } from './use-registry.ts';
+
+/** What a v1 client pushes under an id that will be that of a view: they can be computed before the view is there. */
+export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
+  for (const v1Layers of ['copy', 'link'] as const) {
+    describe(`v1 ids that are taken before their view is made, on ${name}, v1_layers: ${v1Layers}`, () => {
+      const storage = useStorage(open);
+      /** The one that makes views; the other is another process. */
+      let server: RegistryServer;
+      let other: RegistryServer;
+      /** In front of the storage of either. */
+      let meddler: Meddler;
+      let otherMeddler: Meddler;
+      /** What a push leaves to be done behind it, by a process of its own. */
+      let worker: TagViews;
+      let v2: V2Client;
+      let v1: V1Client;
+      let otherV1: V1Client;
+      before(async () => {
+        meddler = new Meddler(storage.driver);
+        otherMeddler = new Meddler(storage.driver);
+        server = await startRegistry(meddler.driver, { v1Layers, worksBehind: false });
+        other = await startRegistry(otherMeddler.driver, { v1Layers, worksBehind: false, storageRedirect: true });
+        worker = createRegistry(meddler.driver, { copiesLayers: v1Layers === 'copy' }).tagViews;
+        v2 = new V2Client(server.url);
+        v1 = new V1Client(server.url);
+        otherV1 = new V1Client(other.url);
+      });
+      after(async () => {
+        await server.stop();
+        await other.stop();
+      });
+
+      /** An image that lies there by its digest alone, with the ids that v1 will see: base first. */
+      const pushUntagged = async (repository: string) => {
+        const pushed = await pushImage(v2, repository, undefined, {
+          contents: [`base ${repository}`, `top ${repository}`],
+        });
+        const { layers } = pushed.manifest as { layers: { digest: string }[] };
+        const baseId = chainIdOf(layers.slice(0, 1).map(({ digest }) => digest));
+        return { ...pushed, baseId, topId: pushed.digest.slice('sha256:'.length) };
+      };
+      const tagByV2 = async (repository: string, { manifest }: PushedImage) =>
+        assert.equal((await v2.pushManifest(repository, 'latest', manifest)).status, 201);
+      const squatterOf = (id: string) =>
+        newImage({ id, layer: gzipSync(tar([{ path: 'squatter', content: Buffer.from('of the squatter') }])) });
+      const assertShows = (pulled: readonly PulledImage[], { tars }: PushedImage) => {
+        assert.deepEqual(
+          pulled.map(({ layer }) => gunzipSync(layer)),
+          tars,
+        );
+        for (const { json } of pulled) assert.doesNotMatch(String(Buffer.from(json)), /2014-05-15/);
+      };
+      const statusOf = async (path: string) => (await v2.send('GET', path)).status;
+
+      it('are those of the view from then on, and tags elsewhere that named them lead nowhere', async () => {
+        const [repository, elsewhere] = [newRepository(), newRepository()];
+        const pushed = await pushUntagged(repository);
+        const { topId, baseId } = pushed;
+        const onTop = newImage({ parent: squatterOf(baseId) });
+        await otherV1.push(elsewhere, [squatterOf(topId)], { top: topId });
+        await otherV1.push(elsewhere, [squatterOf(baseId), onTop], { base: baseId, 'on-top': onTop.id });
+        await tagByV2(repository, pushed);
+        assertShows(await v1.pull(repository, 'latest'), pushed);
+
+        const tags = await v2.send('GET', `/v1/repositories/${elsewhere}/tags`);
+        assert.deepEqual(await tags.json(), { base: baseId, 'on-top': onTop.id });
+        assert.equal(await statusOf(`/v2/${elsewhere}/manifests/top`), 404);
+        const links = await storage.keysBelow(`oci/repositories/${elsewhere}/blobs/`);
+        assert.deepEqual(links, [], 'and nothing of it was linked there');
+        const adoption = createRegistry(storage.driver, { copiesLayers: false }).adoption;
+        const failures = await adoption.run(await adoption.plan([parseRepositoryName(elsewhere)]), { layersAtOnce: 1 });
+        assert.deepEqual(
+          failures.map(({ what }) => what),
+          [`${elsewhere}:top`],
+        );
+        assert.equal(await statusOf(`/v2/${elsewhere}/manifests/top`), 404);
+      });
+
+      it('stay those of the pusher below the top of the view, which gets others there', async () => {
+        const [repository, elsewhere] = [newRepository(), newRepository()];
+        const pushed = await pushUntagged(repository);
+        const base = squatterOf(pushed.baseId);
+        const onTop = newImage({ parent: base });
+        await otherV1.push(elsewhere, [base, onTop], { base: base.id, 'on-top': onTop.id });
+        await tagByV2(repository, pushed);
+        const [shown] = await v1.pull(repository, 'latest');
+        assert.notEqual(shown?.id, base.id);
+        for (const client of [v1, otherV1]) {
+          assertShows(await client.pull(repository, 'latest'), pushed);
+          const kept = await client.pull(elsewhere, 'on-top');
+          assert.deepEqual(
+            kept.map(({ layer }) => Buffer.from(layer)),
+            [base, onTop].map(({ layer }) => Buffer.from(layer)),
+          );
+        }
+        for (const tag of ['base', 'on-top']) assert.equal(await statusOf(`/v2/${elsewhere}/manifests/${tag}`), 200);
+
+        await worker.update(parseRepositoryName(repository), parseTag('latest'));
+        const { layers } = pushed.manifest as { layers: object[] };
+        const sameBase = { ...pushed.manifest, layers: [...layers, ...layers] };
+        assert.equal((await v2.pushManifest(repository, 'other', sameBase)).status, 201);
+        const [again] = await v1.pull(repository, 'latest');
+        const [shownOfOther] = await v1.pull(repository, 'other');
+        assert.equal(again?.id, shown?.id);
+        assert.notEqual(shownOfOther?.id, shown?.id, 'nobody knows beforehand which');
+      });
+
+      it('keep showing by v2 what they showed there before', async () => {
+        const [repository, elsewhere] = [newRepository(), newRepository()];
+        const pushed = await pushUntagged(repository);
+        await otherV1.push(elsewhere, [squatterOf(pushed.topId)], { top: pushed.topId });
+        const path = `/v2/${elsewhere}/manifests/top`;
+        const first = (await (await v2.send('GET', path)).json()) as { layers: { digest: string }[] };
+        const blob = `/v2/${elsewhere}/blobs/${first.layers[0]?.digest}`;
+        const layer = Buffer.from(await (await v2.send('GET', blob)).bytes());
+        await tagByV2(repository, pushed);
+        await v1.pull(repository, 'latest');
+        assert.deepEqual(await (await v2.send('GET', path)).json(), first);
+        assert.deepEqual(Buffer.from(await (await v2.send('GET', blob)).bytes()), layer);
+      });
+
+      it('are what the view shows where somebody tags it afterwards, whatever v2 had made of the other image', async () => {
+        const [repository, elsewhere, target] = [newRepository(), newRepository(), newRepository()];
+        const pushed = await pushUntagged(repository);
+        await otherV1.push(elsewhere, [squatterOf(pushed.topId)], { top: pushed.topId });
+        assert.equal(await statusOf(`/v2/${elsewhere}/manifests/top`), 200);
+        await tagByV2(repository, pushed);
+        const images = await v1.pull(repository, 'latest');
+        await v1.push(target, images, { copied: pushed.topId });
+        for (const [client, of] of [
+          [v1, await v1.pull(target, 'copied')],
+          [otherV1, await otherV1.pull(target, 'copied')],
+        ] as const) {
+          assert.ok(client);
+          assertShows(of, pushed);
+        }
+        const manifest = await v2.send('GET', `/v2/${target}/manifests/copied`);
+        const { layers } = (await manifest.json()) as { layers: { digest: string }[] };
+        for (const [index, { digest }] of layers.entries()) {
+          const blob = await v2.send('GET', `/v2/${target}/blobs/${digest}`);
+          assert.deepEqual(gunzipSync(await blob.bytes()), pushed.tars[index]);
+        }
+      });
+
+      it('are no way to the layer of the view by a URL that was given out before', async () => {
+        const repository = newRepository();
+        const pushed = await pushUntagged(repository);
+        const squatter = squatterOf(pushed.topId);
+        await otherV1.push(newRepository(), [squatter], { top: pushed.topId });
+        const given = await fetch(new URL(`/v1/images/${pushed.topId}/layer`, other.url), { redirect: 'manual' });
+        const url = given.headers.get('Location');
+        await tagByV2(repository, pushed);
+        assertShows(await v1.pull(repository, 'latest'), pushed);
+        if (url === null) return; // files have none
+        assert.deepEqual(Buffer.from(await (await fetch(url)).bytes()), Buffer.from(squatter.layer));
+      });
+
+      it('are not remembered as those of the image that is no more', async () => {
+        const repository = newRepository();
+        const pushed = await pushUntagged(repository);
+        await otherV1.push(newRepository(), [squatterOf(pushed.topId)], { top: pushed.topId });
+        for (const part of ['json', 'layer']) assert.equal(await statusOf(`/v1/images/${pushed.topId}/${part}`), 200);
+        await tagByV2(repository, pushed);
+        assertShows(await v1.pull(repository, 'latest'), pushed);
+      });
+
+      // A push and a view at the same moment: whichever step of the push is under way, the view stays whole.
+      for (const step of ['json', 'ancestry', '_inprogress', 'layer.json']) {
+        it(`belong to the view if a push is about to write its ${step} while the view is made`, async () => {
+          const repository = newRepository();
+          const pushed = await pushUntagged(repository);
+          const { topId } = pushed;
+          const squatter = squatterOf(topId);
+          const put = async (part: string, body: Uint8Array) =>
+            await fetch(new URL(`/v1/images/${topId}/${part}`, other.url), {
+              method: 'PUT',
+              body: new Uint8Array(body),
+            });
+          if (step === 'layer.json') assert.equal((await put('json', squatter.json)).status, 200);
+          let isMet = false;
+          const isMeant = (key: Key) => key.includes(topId) && key.endsWith(`/${step}`);
+          otherMeddler.before('put', isMeant, async () => {
+            isMet = true;
+            await tagByV2(repository, pushed);
+            await v1.pull(repository, 'latest');
+          });
+          const [part, body] = step === 'layer.json' ? ['layer', squatter.layer] : ['json', squatter.json];
+          const refused = await put(part as string, body as Uint8Array);
+          assert.ok(isMet);
+          assert.equal(refused.status, 409, await refused.text());
+          const sums = { 'X-Docker-Checksum-Payload': payloadSum(squatter.json, squatter.layer) };
+          const confirmed = await fetch(new URL(`/v1/images/${topId}/checksum`, other.url), {
+            method: 'PUT',
+            headers: sums,
+          });
+          assert.equal(confirmed.status, 409);
+          assertShows(await v1.pull(repository, 'latest'), pushed);
+          assertShows(await otherV1.pull(repository, 'latest'), pushed);
+        });
+      }
+
+      it('belong to the view also if the process that makes it dies halfway, and the next one makes it whole', async () => {
+        for (const step of ['layer.json', 'ancestry', 'json']) {
+          for (const isSquatted of [true, false]) {
+            const repository = newRepository();
+            const pushed = await pushUntagged(repository);
+            const { topId } = pushed;
+            if (isSquatted) await otherV1.push(newRepository(), [squatterOf(topId)], { top: topId });
+            await tagByV2(repository, pushed);
+            meddler.before(
+              'put',
+              (key) => key.includes(topId) && key.endsWith(`/${step}`),
+              async () => {
+                throw new Error('the process dies here');
+              },
+            );
+            await assert.rejects(worker.update(parseRepositoryName(repository), parseTag('latest')), /dies here/);
+            const { id, json } = squatterOf(topId);
+            const refused = await fetch(new URL(`/v1/images/${id}/json`, other.url), {
+              method: 'PUT',
+              body: new Uint8Array(json),
+            });
+            assert.equal(refused.status, 409);
+            assertShows(await otherV1.pull(repository, 'latest'), pushed);
+            const hasCopy = (await storage.textOf(`images/${topId}/_checksum`)) !== undefined;
+            assert.equal(hasCopy, v1Layers === 'copy' && !isSquatted);
+          }
+        }
+      });
+
+      it('come back if a push has hidden the view and died', async () => {
+        const repository = newRepository();
+        const pushed = await pushUntagged(repository);
+        await tagByV2(repository, pushed);
+        await v1.pull(repository, 'latest');
+        await storage.put(`images/${pushed.topId}/_inprogress`, 'true');
+        assert.equal((await fetch(new URL(`/v1/images/${pushed.topId}/json`, other.url))).status, 400);
+        await worker.update(parseRepositoryName(repository), parseTag('latest'));
+        assertShows(await otherV1.pull(repository, 'latest'), pushed);
+      });
+    });
+  }
+}
