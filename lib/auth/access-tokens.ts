@@ -22,8 +22,8 @@ export class AccessTokens {
     this.#keys = keys;
   }
 
-  async issueAccess({ subject, grants, refused, lists }: Omit<TokenBearer, 'kind'>): Promise<string> {
-    const claims = { grants, ...(refused?.length && { refused }), ...(lists && { lists }) };
+  async issueAccess({ subject, grants, robot, refused, lists }: Omit<TokenBearer, 'kind'>): Promise<string> {
+    const claims = { grants, ...(robot && { robot }), ...(refused?.length && { refused }), ...(lists && { lists }) };
     return await this.#sign('access token', subject, claims, ACCESS_TOKEN_SECONDS);
   }
 
@@ -31,11 +31,12 @@ export class AccessTokens {
   async readAccess(token: string): Promise<TokenBearer | undefined> {
     const claims = await this.#verify('access token', token);
     if (!claims) return undefined;
-    const { sub: subject = '', grants, refused, lists } = claims as JWTPayload & TokenBearer;
+    const { sub: subject = '', grants, robot, refused, lists } = claims as JWTPayload & TokenBearer;
     return {
       kind: 'token',
       subject,
       grants: grants as Grant[],
+      ...(robot && { robot }),
       ...(refused && { refused }),
       ...(lists && { lists: lists as Exclude<Caller, undefined> }),
     };

@@ -18,6 +18,8 @@ export type TokenBearer = {
   /** Whose token it is, for the log: a user's name, `robot:ci`; empty for a token that was given to nobody in particular. */
   subject: string;
   grants: Grant[];
+  /** The id of the robot whose token it is, or for which it was made: robots may share a name. */
+  robot?: string;
   /** What was asked for together with `grants` and refused: to ask again would not help. */
   refused?: { repository: string; actions: Action[] }[];
   /** Nobody gets another token for this bearer: a robot has but one. */
@@ -44,6 +46,11 @@ export function oidcName(issuer: string, subject: string): string {
 /** Whether anything was shown that tells this caller from anybody else. */
 export function isAnonymous(caller: Caller): boolean {
   return caller.kind === 'anonymous' || (caller.kind === 'token' && caller.subject === '');
+}
+
+/** What a token that is made for this caller has to say of it besides its name. */
+export function robotOf(caller: Caller): Pick<TokenBearer, 'robot'> {
+  return caller.kind === 'token' && caller.robot !== undefined ? { robot: caller.robot } : {};
 }
 
 /** How the log and messages name a caller. */

@@ -83,7 +83,7 @@ export class Robots {
     if (!timingSafeEqual(Buffer.from(robot.sha256), Buffer.from(hashOf(secret)))) return undefined;
     this.#known.set(id, true);
     const grants: Grant[] = robot.repositories.map((pattern) => ({ pattern, actions: robot.actions }));
-    return { kind: 'token', subject: `${ROBOT_USER}:${robot.name}`, grants, isFinal: true };
+    return { kind: 'token', subject: `${ROBOT_USER}:${robot.name}`, grants, robot: id, isFinal: true };
   }
 
   /** Whether the token is of a robot that has been here: then it costs no more than a storage request in half a minute. */

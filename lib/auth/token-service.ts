@@ -1,7 +1,7 @@
 // Docker's token protocol: a login, once, for tokens that allow exactly what they say.
 import { RegistryError } from '../errors.ts';
 import { ACCESS_TOKEN_SECONDS, type AccessTokens } from './access-tokens.ts';
-import { type Action, type Caller, type Grant, isAnonymous, nameOf, type TokenBearer } from './caller.ts';
+import { type Action, type Caller, type Grant, isAnonymous, nameOf, robotOf, type TokenBearer } from './caller.ts';
 import type { Logins } from './late-authenticator.ts';
 import type { Permissions } from './permissions.ts';
 import { parseScopes, type RequestedScopes } from './scopes.ts';
@@ -77,7 +77,7 @@ export class TokenService {
       if (mayNot.length > 0) refused.push({ repository, actions: mayNot });
     }
     const subject = isAnonymous(caller) ? '' : nameOf(caller);
-    return { kind: 'token', subject, grants, refused, ...(catalog && { lists: caller }) };
+    return { kind: 'token', subject, grants, refused, ...robotOf(caller), ...(catalog && { lists: caller }) };
   }
 }
 

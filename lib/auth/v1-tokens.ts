@@ -25,11 +25,11 @@ export class V1Tokens {
   issue(
     repository: RepositoryName,
     access: V1TokenAccess,
-    { subject, actions }: { subject: string; actions: Action[] },
+    { subject, actions, robot }: { subject: string; actions: Action[]; robot?: string },
     nowMs = Date.now(),
   ): string {
     const expires = Math.floor(nowMs / 1000) + LIFETIME_SECONDS;
-    const payload = Buffer.from(JSON.stringify({ sub: subject, exp: expires, actions })).toString('base64url');
+    const payload = Buffer.from(JSON.stringify({ sub: subject, robot, exp: expires, actions })).toString('base64url');
     const mac = macOf(this.#signing, payload, repository, access).toString('base64url');
     return `Token signature=${payload}.${mac},repository="${encodeURI(repository)}",access=${access}`;
   }
@@ -47,6 +47,7 @@ export class V1Tokens {
       kind: 'token',
       subject: String(claims.sub),
       grants: [{ repository, actions: claims.actions as Action[] }],
+      ...(typeof claims.robot === 'string' && { robot: claims.robot }),
     };
   }
 

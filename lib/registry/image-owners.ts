@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { mapConcurrently } from '../concurrency.ts';
 import { layout, parseImageMark } from '../layout.ts';
 import type { ImageId, RepositoryName } from '../names.ts';
@@ -47,14 +46,14 @@ export class ImageOwners {
     return (await this.#storage.head(layout.viewOwner(id, repository))) !== undefined;
   }
 
-  /** One storage request. */
+  /** @param pusher in letters that any key can hold. One storage request. */
   async addPusher(pusher: string, id: ImageId): Promise<void> {
-    await this.#storage.put(layout.imagePusher(id, markOf(pusher)), new Uint8Array());
+    await this.#storage.put(layout.imagePusher(id, pusher), new Uint8Array());
   }
 
   /** One storage request. */
   async removePusher(pusher: string, id: ImageId): Promise<void> {
-    await this.#storage.delete(layout.imagePusher(id, markOf(pusher)));
+    await this.#storage.delete(layout.imagePusher(id, pusher));
   }
 
   /** Notes that the repository uses these images, as long as they are no views. One storage request for each, side by side. */
@@ -66,9 +65,4 @@ export class ImageOwners {
   async addToViews(repository: RepositoryName, views: readonly ImageId[]): Promise<void> {
     await mapConcurrently(views, (id) => this.#storage.put(layout.viewOwner(id, repository), new Uint8Array()));
   }
-}
-
-/** Names that identity providers give may be longer than a key, and hold anything. */
-export function markOf(pusher: string): string {
-  return createHash('sha256').update(pusher).digest('hex');
 }

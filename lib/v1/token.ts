@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { Context } from 'hono';
-import { type Action, isAnonymous, nameOf } from '../auth/caller.ts';
+import { type Action, isAnonymous, nameOf, robotOf } from '../auth/caller.ts';
 import { callerOf, type Gate } from '../auth/gate.ts';
 import type { V1TokenAccess, V1Tokens } from '../auth/v1-tokens.ts';
 import { type FrontSettings, pushEndpointFor } from '../front.ts';
@@ -34,7 +34,8 @@ const ALLOWED: Record<V1TokenAccess, Action[]> = {
 function signed(c: Context, gate: Gate, tokens: V1Tokens, repository: RepositoryName, access: V1TokenAccess): string {
   const caller = callerOf(c);
   const actions = ALLOWED[access].filter((action) => gate.may(c, action, repository));
-  return tokens.issue(repository, access, { subject: isAnonymous(caller) ? '' : nameOf(caller), actions });
+  const subject = isAnonymous(caller) ? '' : nameOf(caller);
+  return tokens.issue(repository, access, { subject, actions, ...robotOf(caller) });
 }
 
 /** Nobody checks it: an open registry takes requests with and without. */
