@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { Presets, SingleBar } from 'cli-progress';
 import { MiB } from './bytes.ts';
 import type { Config } from './config/config.ts';
+import { immutabilityOf } from './config/immutable-tags.ts';
 import { layout } from './layout.ts';
 import { mayWrite, noteLayout } from './layout-version.ts';
 import { parseV1RepositoryName, type RepositoryName } from './names.ts';
@@ -33,7 +34,10 @@ export async function adopt(config: Config, options: AdoptOptions): Promise<numb
   const storage = await openStorage(config.storage);
   try {
     if (!(await mayWrite(storage))) throw new Error('a newer Stowage writes to this storage: upgrade this one');
-    const registry = createRegistry(storage, { copiesLayers: config.v1Layers === 'copy' });
+    const registry = createRegistry(storage, {
+      copiesLayers: config.v1Layers === 'copy',
+      isImmutable: immutabilityOf(config.immutableTags),
+    });
     const { adoption } = registry;
     const requotings = await adoption.requotings();
     for (const repository of only) await checkIsThere(repository, registry, requotings);

@@ -32,7 +32,7 @@ type TestSettings = Partial<AppSettings> & {
   /** Whether the v1 view is made behind the requests that change a tag. */
   worksBehind?: boolean;
   auth?: Auth;
-  isImmutable?: (repository: string, tag: string) => boolean;
+  isImmutable?: (repository: string, tag?: string) => boolean;
   trustedProxies?: number;
 };
 

@@ -20,10 +20,11 @@ export const immutableTags: ValueType<ImmutableTags> = {
   format: (patterns) => patterns.map(({ repositories, tags }) => `${repositories}:${tags}`),
 };
 
-export function immutabilityOf(patterns: ImmutableTags): (repository: string, tag: string) => boolean {
+/** Whether a tag never moves; without a tag, whether there may be one in the repository that does not. */
+export function immutabilityOf(patterns: ImmutableTags): (repository: string, tag?: string) => boolean {
   const matchers = patterns.map(({ repositories, tags }) => ({
     isIn: repositoryMatcher(repositories),
     isOne: matcherOf(tags),
   }));
-  return (repository, tag) => matchers.some(({ isIn, isOne }) => isIn(repository) && isOne(tag));
+  return (repository, tag) => matchers.some(({ isIn, isOne }) => isIn(repository) && (tag === undefined || isOne(tag)));
 }

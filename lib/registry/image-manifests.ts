@@ -11,6 +11,7 @@ import type { ImageLayers, LayerDescriptor } from './image-layers.ts';
 import type { ImageOwners } from './image-owners.ts';
 import type { Images } from './images.ts';
 import { MEDIA_TYPES, parseManifest } from './manifest-document.ts';
+import type { ShownImages } from './shown-images.ts';
 import { digestOf, storeSmallBlob } from './stored-blobs.ts';
 import { findViewMark } from './view-mark.ts';
 
@@ -39,16 +40,18 @@ export class ImageManifests {
   readonly #images: Images;
   readonly #layers: ImageLayers;
   readonly #owners: ImageOwners;
+  readonly #shownImages: ShownImages;
 
   constructor(
     storage: StorageDriver,
-    dependencies: { blobs: Blobs; images: Images; layers: ImageLayers; owners: ImageOwners },
+    dependencies: { blobs: Blobs; images: Images; layers: ImageLayers; owners: ImageOwners; shownImages: ShownImages },
   ) {
     this.#storage = storage;
     this.#blobs = dependencies.blobs;
     this.#images = dependencies.images;
     this.#layers = dependencies.layers;
     this.#owners = dependencies.owners;
+    this.#shownImages = dependencies.shownImages;
   }
 
   /** The manifest that was made from this image, if one was. One storage request. */
@@ -62,7 +65,8 @@ export class ImageManifests {
   /**
    * The manifest of a v1 image, made if need be, with everything it names linked into the repository. Two storage
    * requests once that is done. `undefined` if there is no such image, or it is not complete, or it or an ancestor is
-   * the view of something that is not this repository's.
+   * the view of something that is not this repository's, or if an immutable tag would show its manifest instead of what
+   * it shows now.
    * @throws RegistryError MANIFEST_UNKNOWN if a layer is in a form that v2 does not have
    */
   async provide(repository: RepositoryName, id: ImageId): Promise<MadeManifest | undefined> {
@@ -72,6 +76,7 @@ export class ImageManifests {
     if (!chain) return undefined;
     // Of the image that a view has replaced there may be one already.
     const manifest = made && !chain.isView ? made : await this.#make(id, chain);
+    if (await this.#shownImages.findHiddenBy(repository, manifest.digest)) return undefined;
     await this.#link(repository, manifest, chain.images);
     return manifest;
   }

@@ -9,8 +9,9 @@ import type { Blobs } from './blobs.ts';
 import { type ImageManifests, mayBeMade } from './image-manifests.ts';
 import { type Descriptor, type ManifestDocument, mediaTypeOfStored, parseManifest } from './manifest-document.ts';
 import type { Referrers } from './referrers.ts';
+import type { ShownImages } from './shown-images.ts';
 import { checkDigest, digestOf } from './stored-blobs.ts';
-import type { ResolvedTag, Tags } from './tags.ts';
+import { immutableTag, type ResolvedTag, type Tags } from './tags.ts';
 
 /** Of the manifests that were pulled last. */
 const RECENT_BYTES = 8 * MiB;
@@ -32,6 +33,7 @@ export class Manifests {
   readonly #tags: Tags;
   readonly #imageManifests: ImageManifests;
   readonly #referrers: Referrers;
+  readonly #shownImages: ShownImages;
   readonly #onTagChange: OnTagChange;
   readonly #recent = new LRUCache<string, Manifest>({
     maxSize: RECENT_BYTES,
@@ -45,6 +47,7 @@ export class Manifests {
       tags: Tags;
       imageManifests: ImageManifests;
       referrers: Referrers;
+      shownImages: ShownImages;
       onTagChange: OnTagChange;
     },
   ) {
@@ -53,6 +56,7 @@ export class Manifests {
     this.#tags = dependencies.tags;
     this.#imageManifests = dependencies.imageManifests;
     this.#referrers = dependencies.referrers;
+    this.#shownImages = dependencies.shownImages;
     this.#onTagChange = dependencies.onTagChange;
   }
 
@@ -92,10 +96,11 @@ export class Manifests {
 
   /**
    * Takes a manifest whose blobs and children this repository holds. For N of them N + 2 storage requests, the N side
-   * by side, one for each tag and for a subject, and one if there are tags.
+   * by side, one for each tag and for a subject, and one if there are tags; three more, beside the N, where tags may be
+   * immutable.
    * @param reference where the client put it: a tag, or the digest it must have
    * @param tags further tags that shall name it
-   * @throws RegistryError MANIFEST_INVALID, MANIFEST_BLOB_UNKNOWN, DIGEST_INVALID
+   * @throws RegistryError MANIFEST_INVALID, MANIFEST_BLOB_UNKNOWN, DIGEST_INVALID, DENIED
    */
   async put(
     repository: RepositoryName,
@@ -110,6 +115,7 @@ export class Manifests {
     const checks = [
       ...distinct(blobs).map((blob) => () => this.#checkBlob(repository, blob)),
       ...distinct(manifests).map((child) => () => this.#checkChild(repository, child)),
+      () => this.#checkImmutable(repository, digest),
     ];
     await mapConcurrently(checks, (check) => check());
 
@@ -130,6 +136,11 @@ export class Manifests {
     const link = await this.#blobs.find(repository, digest);
     if (!link) throw missing(repository, digest);
     checkSize(digest, sizeBytes, link.sizeBytes);
+  }
+
+  async #checkImmutable(repository: RepositoryName, digest: Digest): Promise<void> {
+    const tag = await this.#shownImages.findHiddenBy(repository, digest);
+    if (tag) throw immutableTag(repository, tag);
   }
 
   async #checkChild(repository: RepositoryName, { digest, sizeBytes }: Descriptor): Promise<void> {

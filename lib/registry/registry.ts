@@ -1,4 +1,3 @@
-import type { RepositoryName, Tag } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { Adoption } from './adoption.ts';
 import type { Background } from './background.ts';
@@ -15,9 +14,10 @@ import { Manifests, type OnTagChange } from './manifests.ts';
 import { Referrers } from './referrers.ts';
 import { Repositories } from './repositories.ts';
 import { Search } from './search.ts';
+import { ShownImages } from './shown-images.ts';
 import { TagMetadata } from './tag-metadata.ts';
 import { TagViews } from './tag-views.ts';
-import { Tags } from './tags.ts';
+import { type IsImmutable, Tags } from './tags.ts';
 import { Uploads } from './uploads.ts';
 
 /** What both protocols act on: one bucket, seen by its nouns. */
@@ -45,7 +45,7 @@ export type RegistryOptions = {
   /** Does what no request waits for; without it somebody else keeps v1's view in step, or the first v1 request does. */
   background?: Background;
   /** Tags that no push may move. */
-  isImmutable?: (repository: RepositoryName, tag: Tag) => boolean;
+  isImmutable?: IsImmutable;
 };
 
 export function createRegistry(
@@ -62,7 +62,8 @@ export function createRegistry(
   const indexImages = new IndexImages(storage);
   const referrers = new Referrers(storage);
   const tagMetadata = new TagMetadata(storage);
-  const imageManifests = new ImageManifests(storage, { blobs, images, layers, owners });
+  const shownImages = new ShownImages(storage, { tags, owners });
+  const imageManifests = new ImageManifests(storage, { blobs, images, layers, owners, shownImages });
   const views = new ImageViews(storage, { blobs, images, layers, owners }, { copiesLayers });
   const tagViews = new TagViews(storage, { tags, views, metadata: tagMetadata, index: indexImages, owners });
   const onTagChange: OnTagChange = (repository, tag) => {
@@ -77,9 +78,9 @@ export function createRegistry(
     imageOwners: owners,
     imagePushes: new ImagePushes(storage, { images, layers, owners }),
     images,
-    manifests: new Manifests(storage, { blobs, tags, imageManifests, referrers, onTagChange }),
+    manifests: new Manifests(storage, { blobs, tags, imageManifests, referrers, shownImages, onTagChange }),
     referrers,
-    repositories: new Repositories(storage, { tags, images, metadata: tagMetadata, owners, search }),
+    repositories: new Repositories(storage, { tags, images, metadata: tagMetadata, owners, shownImages, search }),
     search,
     tagMetadata,
     tags,

@@ -2,15 +2,16 @@ import { encodeText } from '../bytes.ts';
 import { mapConcurrently } from '../concurrency.ts';
 import { RegistryError } from '../errors.ts';
 import { type Key, type KeyPrefix, layout } from '../layout.ts';
-import type { Digest, ImageId, RepositoryName, Tag } from '../names.ts';
+import { type Digest, type ImageId, type RepositoryName, sha256Digest, type Tag } from '../names.ts';
 import { AS_JSON, type ObjectInfo, type StorageDriver } from '../storage/driver.ts';
 import type { ImageOwners } from './image-owners.ts';
 import type { Images } from './images.ts';
 import { parseManifest } from './manifest-document.ts';
 import { pythonJson } from './python-json.ts';
 import type { Search } from './search.ts';
+import type { ShownImages } from './shown-images.ts';
 import { type TagMetadata, tagMetadata } from './tag-metadata.ts';
-import type { ResolvedTag, Tags } from './tags.ts';
+import { immutableTag, type ResolvedTag, type Tags } from './tags.ts';
 
 type ReadableAs = (id: ImageId) => Promise<string | undefined>;
 
@@ -21,17 +22,26 @@ export class Repositories {
   readonly #images: Images;
   readonly #metadata: TagMetadata;
   readonly #owners: ImageOwners;
+  readonly #shownImages: ShownImages;
   readonly #search: Search;
 
   constructor(
     storage: StorageDriver,
-    dependencies: { tags: Tags; images: Images; metadata: TagMetadata; owners: ImageOwners; search: Search },
+    dependencies: {
+      tags: Tags;
+      images: Images;
+      metadata: TagMetadata;
+      owners: ImageOwners;
+      shownImages: ShownImages;
+      search: Search;
+    },
   ) {
     this.#storage = storage;
     this.#tags = dependencies.tags;
     this.#images = dependencies.images;
     this.#metadata = dependencies.metadata;
     this.#owners = dependencies.owners;
+    this.#shownImages = dependencies.shownImages;
     this.#search = dependencies.search;
   }
 
@@ -55,7 +65,7 @@ export class Repositories {
    * Makes a tag name a v1 image, and notes what pushed it and that the repository uses the image and its ancestors. The
    * image need not be complete. Four storage requests, five for `latest`, and two for each image of the ancestry.
    * @param readableAs of a view: `undefined` if the caller may not read it, and so cannot give the repository a right to it
-   * @throws RegistryError IMAGE_UNKNOWN
+   * @throws RegistryError IMAGE_UNKNOWN, DENIED
    */
   async tagImage(
     repository: RepositoryName,
@@ -73,8 +83,13 @@ export class Repositories {
 
   /** An image that becomes a view meanwhile gets a mark that does not count for it. */
   async #noteUse(repository: RepositoryName, image: ImageId, readableAs: ReadableAs): Promise<void> {
-    if (!(await this.#storage.head(layout.imageView(image)))) await this.#owners.add(repository, [image]);
-    else if (await readableAs(image)) await this.#owners.addToViews(repository, [image]);
+    if (!(await this.#storage.head(layout.imageView(image)))) return await this.#owners.add(repository, [image]);
+    if (!(await readableAs(image))) return;
+    const hidden =
+      !(await this.#owners.ownsView(repository, image)) &&
+      (await this.#shownImages.findHiddenBy(repository, sha256Digest(image)));
+    if (hidden) throw immutableTag(repository, hidden);
+    await this.#owners.addToViews(repository, [image]);
   }
 
   /** @throws RegistryError TAG_UNKNOWN */

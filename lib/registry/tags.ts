@@ -16,16 +16,18 @@ export type ResolvedTag = { tag: Tag; target: TagTarget; etag: ETag; lastModifie
 
 const SHA512_TARGET = /^sha512:[a-f0-9]{128}$/;
 
+/** Whether a tag that is there stays what it is, until it is deleted; without a tag, whether any in this repository may. */
+export type IsImmutable = (repository: RepositoryName, tag?: Tag) => boolean;
+
 /** The sizes that a tag's object can have: an image id of 64 or 16 digits, or a digest by SHA-512. */
 const TARGET_SIZES = [64, 16, 'sha512:'.length + 128];
 
 /** The tags of repositories: one object each, so that one atomic put moves a tag for v1 and v2 alike. */
 export class Tags {
   readonly #storage: StorageDriver;
-  readonly #isImmutable: (repository: RepositoryName, tag: Tag) => boolean;
+  readonly #isImmutable: IsImmutable;
 
-  /** @param isImmutable whether a tag that is there stays what it is, until it is deleted */
-  constructor(storage: StorageDriver, isImmutable: (repository: RepositoryName, tag: Tag) => boolean = () => false) {
+  constructor(storage: StorageDriver, isImmutable: IsImmutable = () => false) {
     this.#storage = storage;
     this.#isImmutable = isImmutable;
   }
@@ -56,9 +58,20 @@ export class Tags {
     // To push again what is there already is no change, and clients do.
     const stored = await this.#storage.read(layout.tag(repository, tag));
     if (stored && decodeText(stored.bytes) === target) return;
-    throw new RegistryError('DENIED', `${tag} of ${repository} is immutable: it names something else already`, {
-      detail: { tag },
-    });
+    throw immutableTag(repository, tag);
+  }
+
+  /** False if none is in this repository, whatever it is called. */
+  mayBeImmutable(repository: RepositoryName): boolean {
+    return this.#isImmutable(repository);
+  }
+
+  /** An immutable tag that names this. As `list`, and one storage request for each tag that is immutable, side by side. */
+  async findImmutable(repository: RepositoryName, digest: Digest): Promise<Tag | undefined> {
+    const tags = await Array.fromAsync(this.list(repository));
+    const immutable = tags.filter((tag) => this.#isImmutable(repository, tag));
+    const resolved = await mapConcurrently(immutable, (tag) => this.find(repository, tag));
+    return resolved.find((tag) => tag?.target.digest === digest)?.tag;
   }
 
   /** In ASCII order, after `after` if given. One storage request per 1,000 tags. */
@@ -107,6 +120,13 @@ export class Tags {
 export function decodeTarget(text: string): TagTarget | undefined {
   if (isImageId(text)) return { digest: sha256Digest(text), imageId: text };
   return SHA512_TARGET.test(text) ? { digest: text as Digest } : undefined;
+}
+
+/** A push would change what the tag shows. */
+export function immutableTag(repository: RepositoryName, tag: Tag): RegistryError {
+  return new RegistryError('DENIED', `${tag} of ${repository} is immutable: it names something else already`, {
+    detail: { tag },
+  });
 }
 
 /** The client asked for a tag that is not there. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { immutabilityOf } from '../../lib/config/immutable-tags.ts';
 import { type RegistryServer, startRegistry } from '../registry-server.ts';
@@ -72,6 +73,102 @@ export function immutableTagsSuite(name: string, open: () => Promise<OpenedStora
       await v1.push('prod/old', [one], { v1: one.id });
       await assert.rejects(v1.push('prod/old', [other], { v1: other.id }), /403 .*v1 of prod\/old is immutable/);
       await assert.rejects(v1.push('prod/app', [other], { v1: other.id }), /403 .*v1 of prod\/app is immutable/);
+    });
+
+    /** A manifest that is in no repository yet, with its blobs in `repository`; and a v1 image under its digits. */
+    const oneIdForTwo = async (repository: string) => {
+      const elsewhere = `elsewhere/${randomBytes(4).toString('hex')}`;
+      const { digest, manifest } = await pushImage(client, repository, undefined, { contents: [elsewhere] });
+      await pushImage(client, elsewhere, undefined, { contents: [elsewhere] });
+      assert.equal((await client.send('DELETE', `/v2/${repository}/manifests/${digest}`)).status, 202);
+      return { digest, manifest, elsewhere, image: newImage({ id: digest.slice('sha256:'.length) }) };
+    };
+    const shown = async (repository: string, tag: string) => {
+      const byV2 = await client.send('GET', `/v2/${repository}/manifests/${tag}`);
+      const byV1 = await client.send('GET', `/v1/repositories/${repository}/tags/${tag}`);
+      return [byV2.status, byV2.headers.get('Docker-Content-Digest'), byV1.status, await byV1.text()];
+    };
+    const tagByV1 = async (repository: string, tag: string, id: string) => {
+      const body = JSON.stringify(id);
+      return (await client.send('PUT', `/v1/repositories/${repository}/tags/${tag}`, { body })).status;
+    };
+    const v1 = () => new V1Client(servers[0]?.url ?? assert.fail());
+
+    it('one that names a v1 image goes on to show it: no manifest of these digits comes to its repository', async () => {
+      for (const isAsked of [true, false]) {
+        const repository = `prod/digits-${isAsked}`;
+        const { digest, manifest, image } = await oneIdForTwo(repository);
+        await v1().push(repository, [image], { v1: image.id });
+        const before = isAsked && (await shown(repository, 'v1'));
+        for (const reference of [digest, `${digest}?tag=latest`, 'v1', 'v2', 'latest']) {
+          const refused = await client.pushManifest(repository, reference, manifest);
+          assert.equal(refused.status, 403, reference);
+          const { errors } = (await refused.json()) as { errors: { code: string; message: string }[] };
+          assert.equal(errors[0]?.code, 'DENIED');
+          assert.match(errors[0]?.message ?? '', /^v1 of .* is immutable/);
+        }
+        const after = await shown(repository, 'v1');
+        assert.deepEqual([after[0], after[2]], [200, 200]);
+        assert.notEqual(after[1], digest);
+        if (before) assert.deepEqual(after, before);
+      }
+    });
+
+    it('nor by way of a view that replaces the image elsewhere', async () => {
+      const repository = 'prod/views';
+      const { digest, manifest, elsewhere, image } = await oneIdForTwo(repository);
+      await v1().push(repository, [image], { v1: image.id });
+      const [, before] = await shown(repository, 'v1');
+      assert.notEqual(before, digest);
+      assert.equal((await client.pushManifest(elsewhere, 'latest', manifest)).status, 201);
+      assert.equal((await v1().pull(elsewhere, 'latest')).length, 1);
+      assert.deepEqual((await shown(repository, 'v1')).slice(0, 3), [200, before, 404]);
+      for (const tag of ['v1', 'v2', 'latest']) assert.equal(await tagByV1(repository, tag, image.id), 403);
+      assert.equal((await client.pushManifest(repository, digest, manifest)).status, 403);
+      assert.deepEqual((await shown(repository, 'v1')).slice(0, 3), [200, before, 404]);
+    });
+
+    it('nor by a manifest that is made of another v1 image', async () => {
+      const repository = 'prod/made';
+      const source = newImage();
+      await v1().push('elsewhere/made', [source], { latest: source.id });
+      const made = (await client.send('HEAD', '/v2/elsewhere/made/manifests/latest')).headers;
+      const image = newImage({ id: made.get('Docker-Content-Digest')?.slice('sha256:'.length) ?? '' });
+      await v1().push(repository, [image], { v1: image.id });
+      const before = await shown(repository, 'v1');
+      assert.equal(await tagByV1(repository, 'other', source.id), 200);
+      assert.equal((await client.send('GET', `/v2/${repository}/manifests/other`)).status, 404);
+      assert.deepEqual(await shown(repository, 'v1'), before);
+    });
+
+    it('one that names a manifest goes on to show that, whatever is pushed by v1 under its digits', async () => {
+      const repository = 'prod/reverse';
+      const { digest, manifest, image } = await oneIdForTwo(repository);
+      assert.equal((await client.pushManifest(repository, digest, manifest)).status, 201);
+      await v1().push(repository, [image], { v1: image.id });
+      const before = await shown(repository, 'v1');
+      assert.deepEqual(before, [200, digest, 200, JSON.stringify(image.id)]);
+      assert.equal((await v1().pull(repository, 'v1')).length, 1);
+      assert.equal((await client.pushManifest(repository, 'v1', manifest)).status, 201);
+      assert.deepEqual(await shown(repository, 'v1'), before);
+    });
+
+    it('tags that may move do', async () => {
+      const repository = 'dev/digits';
+      const { digest, manifest, image } = await oneIdForTwo(repository);
+      await v1().push(repository, [image], { v1: image.id });
+      assert.equal((await client.pushManifest(repository, digest, manifest)).status, 201);
+      assert.equal((await shown(repository, 'v1'))[1], digest);
+    });
+
+    it('a view that replaced nothing may be tagged by v1, and its manifest pushed', async () => {
+      const { digest, manifest } = await pushImage(client, 'dev/promoted', 'latest', { contents: ['promoted'] });
+      const images = await v1().pull('dev/promoted', 'latest');
+      const id = digest.slice('sha256:'.length);
+      await v1().push('prod/promoted', images, { latest: id });
+      await pushImage(client, 'prod/promoted', 'v1', { contents: ['promoted'] });
+      assert.equal((await client.pushManifest('prod/promoted', 'v1', manifest)).status, 201);
+      assert.equal((await shown('prod/promoted', 'v1'))[1], digest);
     });
 
     it('one that was deleted may be made anew', async () => {

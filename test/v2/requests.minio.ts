@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { MiB } from '../../lib/bytes.ts';
+import { immutabilityOf } from '../../lib/config/immutable-tags.ts';
 import { S3Driver } from '../../lib/storage/s3.ts';
 import { type Minio, startMinio } from '../minio.ts';
 import { type RegistryServer, startRegistry } from '../registry-server.ts';
@@ -116,6 +117,17 @@ describe('S3 requests', () => {
     const { manifest } = await pushImage(client, 'count/app', 'first', { contents: ['a', 'b', 'c', 'd'] });
     await assertCount(5 + 4, () => client.pushManifest('count/app', 'second', manifest));
     assert.equal(await mostAtOnce(5, isRead, () => client.pushManifest('count/app', 'third', manifest)), 5);
+  });
+
+  it('and 3 more, beside the N, where tags may be immutable', async () => {
+    const isImmutable = immutabilityOf([{ repositories: 'kept/*', tags: 'v*' }]);
+    const keeping = await startRegistry(driver, { worksBehind: false, isImmutable });
+    const other = new V2Client(keeping.url);
+    const { manifest } = await pushImage(other, 'kept/app', 'v1', { contents: ['a', 'b', 'c', 'd'] });
+    await assertCount(5 + 4 + 3, () => other.pushManifest('kept/app', 'v2', manifest));
+    await pushImage(other, 'count/app', 'v1', { contents: ['a', 'b', 'c', 'd'] });
+    await assertCount(5 + 4, () => other.pushManifest('count/app', 'v2', manifest));
+    await keeping.stop();
   });
 
   it('a list of tags takes 1', async () => {

@@ -1,0 +1,43 @@
+import { layout } from '../layout.ts';
+import { type Digest, hexOf, type ImageId, type RepositoryName, type Tag } from '../names.ts';
+import type { StorageDriver } from '../storage/driver.ts';
+import type { ImageOwners } from './image-owners.ts';
+import type { Tags } from './tags.ts';
+import { findViewMark } from './view-mark.ts';
+
+/**
+ * What tags show whose digits are not those of a manifest that is there, but the id of a v1 image. They would show something
+ * else if such a manifest came to be in their repository, or the right to a view of it: an immutable one must not.
+ */
+export class ShownImages {
+  readonly #storage: StorageDriver;
+  readonly #tags: Tags;
+  readonly #owners: ImageOwners;
+
+  constructor(storage: StorageDriver, dependencies: { tags: Tags; owners: ImageOwners }) {
+    this.#storage = storage;
+    this.#tags = dependencies.tags;
+    this.#owners = dependencies.owners;
+  }
+
+  /**
+   * An immutable tag that shows a v1 image, and would not any more once this repository had this manifest. No storage
+   * request where no tag is immutable, else three, side by side; more if there is, or was, an image under these digits.
+   */
+  async findHiddenBy(repository: RepositoryName, digest: Digest): Promise<Tag | undefined> {
+    if (!this.#tags.mayBeImmutable(repository) || digest.startsWith('sha512:')) return undefined;
+    if (!(await this.#mayBeTagged(repository, hexOf(digest) as ImageId))) return undefined;
+    if (await this.#storage.head(layout.manifest(repository, digest))) return undefined;
+    return await this.#tags.findImmutable(repository, digest);
+  }
+
+  /** A view that has replaced nothing was there before any tag could name it, and whoever did is among its owners. */
+  async #mayBeTagged(repository: RepositoryName, id: ImageId): Promise<boolean> {
+    const [view, json, isOwner] = await Promise.all([
+      findViewMark(this.#storage, id),
+      this.#storage.head(layout.imageJson(id)),
+      this.#owners.ownsView(repository, id),
+    ]);
+    return view ? view.replaces !== false || isOwner : json !== undefined;
+  }
+}
