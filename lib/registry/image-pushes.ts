@@ -87,16 +87,16 @@ export class ImagePushes {
       throw new RegistryError('IMAGE_CHECKSUM_INVALID', 'Invalid checksum format');
     await this.#mark(id);
     await Promise.all([
-      // What is left of a push that failed.
+      this.#put(id, layout.imageJson(id), bytes, stored),
+      this.#put(id, layout.imageAncestry(id), encodeText(pythonJson(ancestry)), storedAncestry),
+    ]);
+    await Promise.all([
+      // What is left of a push that failed; now that no view has the id.
       this.#storage.delete(layout.imageFiles(id)),
       this.#storage.delete(layout.imageDiff(id)),
       claim === undefined
         ? this.#storage.delete(layout.imageChecksum(id))
         : this.#storage.put(layout.imageChecksum(id), encodeText(claim), AS_TEXT),
-    ]);
-    await Promise.all([
-      this.#put(id, layout.imageJson(id), bytes, stored),
-      this.#put(id, layout.imageAncestry(id), encodeText(pythonJson(ancestry)), storedAncestry),
     ]);
     await this.#mark(id);
     await this.#yieldToView(id);
