@@ -7,6 +7,7 @@ import { KiB, MiB } from '../../lib/bytes.ts';
 import type { KeyPrefix } from '../../lib/layout.ts';
 import { S3Driver } from '../../lib/storage/s3.ts';
 import { TOP_ID, ubuntuChain } from '../v1/chain.ts';
+import { newImage } from '../v1/use-registry.ts';
 import { V1Client } from '../v1-client.ts';
 import { codesOf, digestOf, locationOf, V2Client, withDigest } from '../v2/client.ts';
 import { pushImage } from '../v2/image.ts';
@@ -200,6 +201,20 @@ describe('behind a push', () => {
     assert.deepEqual(await keysBelow(folder), [`${folder}_index_images`, `${folder}tag_v1.0`, `${folder}tagv1.0_json`]);
     await client.send('DELETE', '/v2/view/a/b/manifests/v1.0');
     await until(async () => !(await keysBelow(folder)).includes(`${folder}tagv1.0_json`), 'the view was not removed');
+    assert.deepEqual(deployment.events.errors, []);
+  });
+
+  it('the view takes its id from whoever has pushed something under it, with the rights that the worker has', async () => {
+    const staying = { Authorization: `Basic ${BASIC}`, 'User-Agent': 'oras/1.3.6' };
+    const client = new V2Client(deployment.gateway.url, staying);
+    const { digest, manifest } = await pushImage(client, 'view/taken', undefined, { contents: ['taken'] });
+    const taker = newImage({ id: digest.slice('sha256:'.length) });
+    await new V1Client(deployment.gateway.url, `Basic ${BASIC}`).push('view/taker', [taker], { latest: taker.id });
+    assert.equal((await client.pushManifest('view/taken', 'latest', manifest)).status, 201);
+    const folder = 'repositories/view/taken/';
+    await until(async () => (await keysBelow(folder)).length === 3, 'the view was not made');
+    const json = await client.send('GET', `/v1/images/${taker.id}/json`);
+    assert.equal(((await json.json()) as { os: string }).os, 'linux');
     assert.deepEqual(deployment.events.errors, []);
   });
 
