@@ -32,7 +32,8 @@ async function probe({ gateway, minio }: Deployment): Promise<void> {
   assert.equal(put.status, 201);
 
   const staying = new V2Client(gateway.url, { Authorization, 'User-Agent': 'oras/1.3.6' });
-  await pushImage(staying, 'probe/app', 'latest', { contents: ['x'] });
+  // Layers of zstd, of which the view worker makes layers for v1.
+  await pushImage(staying, 'probe/app', 'latest', { contents: ['x'], compression: 'zstd' });
   const blob = await client.send('GET', `/v2/probe/app/blobs/${digest}`);
   assert.equal(blob.status, 307);
   assert.equal((await client.send('DELETE', `/v2/probe/app/blobs/${digest}`)).status, 202);
@@ -90,6 +91,12 @@ const MISTAKES: Record<string, DeployOptions> = {
   },
   'the view worker may not write': {
     edit: (t) => (statement(t, 'ViewWorker', 'WriteViews').Action = ['s3:GetObject']),
+  },
+  'the view worker may not store layers': {
+    edit: (t) => {
+      const writing = statement(t, 'ViewWorker', 'WriteViews');
+      writing.Resource = (writing.Resource as JsonObject[]).filter((arn) => !JSON.stringify(arn).includes('oci/blobs'));
+    },
   },
   'events of another folder': {
     edit: (t) => {

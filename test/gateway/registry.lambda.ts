@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
+import { gunzipSync } from 'node:zlib';
 import { HeadObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 import { KiB, MiB } from '../../lib/bytes.ts';
 import type { KeyPrefix } from '../../lib/layout.ts';
@@ -203,6 +204,21 @@ describe('behind a push', () => {
     assert.deepEqual(deployment.events.errors, []);
   });
 
+  it('layers that v1 clients could not read are made anew for them, small ones and large ones', async () => {
+    const { gateway, events } = deployment;
+    const client = new V2Client(gateway.url, { Authorization: `Basic ${BASIC}` });
+    const contents = ['small', randomBytes(5 * MiB).toString('base64')];
+    const config = { history: [{ created_by: 'small' }, { created_by: 'large' }] };
+    const { tars } = await pushImage(client, 'view/zstd', 'latest', { contents, compression: 'zstd', config });
+    await until(async () => (await keysBelow('repositories/view/zstd/tag')).length === 2, 'the view was not made');
+    assert.deepEqual(events.errors, []);
+    const pulled = await new V1Client(gateway.url, `Basic ${BASIC}`).pull('view/zstd', 'latest');
+    assert.deepEqual(
+      pulled.map(({ layer }) => digestOf(gunzipSync(layer))),
+      tars.map((bytes) => digestOf(bytes)),
+    );
+  });
+
   it('a v1 client pushes layers past the gateway, and pulls them from S3', async () => {
     const { gateway, pushEndpoint } = deployment;
     const v1 = new V1Client(gateway.url, `Basic ${BASIC}`);
@@ -235,12 +251,13 @@ describe('behind a push', () => {
     for (const { Key = '', Size = 0 } of Contents) {
       const { ContentType = '' } = await s3.send(new HeadObjectCommand({ Bucket, Key }));
       const isShown = /^(?:application\/(?:[\w.-]+\+)?json|text\/plain)$/.test(ContentType);
-      if (Size > 0 && !isShown) hidden.push(Key.replace(/[0-9a-f]{64}/, '<hex>'));
+      if (Size > 0 && !isShown) hidden.push(Key.replace(/[0-9a-f]{64}/, '<hex>').replace(/[0-9a-f-]{36}/, '<uuid>'));
     }
     s3.destroy();
     assert.deepEqual([...new Set(hidden)].toSorted(), [
       'registry/images/<hex>/layer',
       'registry/oci/blobs/sha256/<hex>',
+      'registry/oci/data/<uuid>',
     ]);
   });
 
