@@ -7,9 +7,10 @@ import { openAuthenticator } from '../lib/auth/open-authenticator.ts';
 import { RegistryError } from '../lib/errors.ts';
 import { openStorage } from '../lib/storage/open.ts';
 import { readConfiguration } from './configuration.ts';
+import { clientAddressOf } from './gateway/client-address.ts';
 
 const { config, log } = await readConfiguration();
-const { auth, secretKey, secretKeyPrevious, storage } = config;
+const { auth, secretKey, secretKeyPrevious, storage, trustedProxies } = config;
 if (!auth) throw new Error('the configuration has no auth: set AUTH, or add the key to config.yml');
 if (!secretKey) throw new Error('secret_key is not set: no token could be read');
 /** Whether requests without a login may come through to where the access rules decide. */
@@ -22,8 +23,8 @@ const authenticator = await openAuthenticator(auth, {
 });
 
 export const handler = async (event: APIGatewayRequestAuthorizerEvent): Promise<APIGatewayAuthorizerResult> => {
-  const { sourceIp } = event.requestContext.identity;
-  const caller = await authenticator.authenticate(authorizationOf(event), sourceIp).catch((error: unknown) => {
+  const address = clientAddressOf(event, trustedProxies);
+  const caller = await authenticator.authenticate(authorizationOf(event), address).catch((error: unknown) => {
     if (error instanceof RegistryError && error.code === 'UNAUTHORIZED') throw unauthorized();
     throw error; // too many logins: the gateway says that it cannot tell now, see AUTHORIZER_FAILURE in template.yaml
   });

@@ -115,7 +115,7 @@ export async function deploy({
     const nested = readPushEndpointStack(stack, editPushEndpoint);
     const env = nested && (await environmentWith(roleOf(nested)));
     const pushEndpoint = nested && env && (await startPushEndpoint(nested, { env, directory, port }));
-    if (pushEndpoint) ends.push(() => pushEndpoint.process.stop());
+    if (pushEndpoint) ends.push(() => pushEndpoint.stop());
     const gateway = await startGateway(stack, { functions, headLength });
     ends.push(() => gateway.stop());
     const s3Requests = s3?.requests ?? [];

@@ -111,6 +111,7 @@ export async function startGateway(stack: Stack, { functions, headLength = 'zero
             path: request.path,
             httpMethod: request.method,
             headers: Object.fromEntries(Object.entries(headers).map(([name, values]) => [name, values.at(-1)])),
+            multiValueHeaders: headers,
             queryStringParameters: queryOf(request.query),
             requestContext: {
               path: request.fullPath,

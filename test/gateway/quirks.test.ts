@@ -85,6 +85,8 @@ describe('a request on its way to a Lambda', () => {
     const rawHeaders = ['X-Forwarded-Proto', 'http', 'x-forwarded-for', '6.6.6.6'];
     const { headers } = eventOf(request({ rawHeaders }), route, api, null);
     assert.equal(headers['X-Forwarded-Proto'], 'https');
+    assert.equal(headers['X-Forwarded-For'], '6.6.6.6, 192.0.2.1');
+    assert.equal(headers['x-forwarded-for'], undefined);
   });
 
   test('keeps repeated headers in the other map', () => {

@@ -51,21 +51,14 @@ describe('a private registry behind the gateway', () => {
   });
 
   it('slows down who tries passwords, and nobody who comes from elsewhere', async () => {
-    const login = (localAddress: string, password: string) =>
-      fetchFrom(new URL('/v2/', deployment.gateway.url), {
-        localAddress,
-        method: 'GET',
-        headers: { Authorization: `Basic ${Buffer.from(`${USER}:${password}`).toString('base64')}` },
-      });
-    const statuses: number[] = [];
-    for (let guess = 0; guess < 10; guess++) statuses.push((await login('127.2.0.1', `guess ${guess}`)).status);
-    assert.deepEqual(new Set(statuses), new Set([401]));
-    const refused = await login('127.2.0.1', 'another guess');
+    const { url } = deployment.gateway;
+    const refused = await guessPasswords(
+      (password) => login(url, '127.2.0.1', password),
+      (password) => login(url, '127.2.0.2', password),
+    );
     assert.equal(refused.status, 503); // not 429: all that an authorizer can say beside 401 is that it has failed
     assert.equal(refused.headers.get('Retry-After'), '5');
     assert.deepEqual(await codesOf(refused), ['UNAVAILABLE']);
-    assert.equal((await login('127.2.0.2', 'a guess')).status, 401);
-    assert.equal((await login('127.2.0.2', PASSWORD)).status, 200);
   });
 
   it('asks its authorizer once for many requests, of any method, path and stage', async () => {
@@ -277,6 +270,46 @@ describe('behind a push', () => {
     assert.equal(start.status, 401);
     assert.equal(start.headers.get('WWW-Authenticate'), 'Basic realm="Stowage"');
   });
+
+  it('the push endpoint slows down who tries passwords, and nobody who comes from elsewhere', async () => {
+    const url = pushEndpointOf(deployment);
+    const refused = await guessPasswords(
+      // What a client writes there itself makes it nobody else.
+      (password, guess) => login(url, '127.2.0.1', password, `203.0.113.${guess}`),
+      (password) => login(url, '127.2.0.2', password),
+    );
+    assert.equal(refused.status, 429);
+    assert.match(deployment.pushEndpoint?.process.logTail(20) ?? '', /"action":"login".*"from":"127\.2\.0\.1"/);
+  });
+});
+
+describe('a registry behind CloudFront', () => {
+  /** From where CloudFront would ask. */
+  const EDGE = '127.3.0.1';
+  let deployment: Deployment;
+  before(async () => {
+    deployment = await deploy({ parameters: { Edge: 'cloudfront', RegistryHost: new URL(OTHER_HOST).host } });
+  });
+  after(() => deployment?.stop());
+
+  for (const [title, urlOf, status] of [
+    ['its API', ({ gateway }: Deployment) => gateway.url, 503],
+    ['its push endpoint', pushEndpointOf, 429],
+  ] as const) {
+    it(`${title} slows down who tries passwords, and nobody who comes by the same edge`, async () => {
+      const url = urlOf(deployment);
+      const refused = await guessPasswords(
+        (password, guess) => login(url, EDGE, password, `198.51.100.${guess}, 203.0.113.1`),
+        (password) => login(url, EDGE, password, '203.0.113.2'),
+      );
+      assert.equal(refused.status, status);
+    });
+  }
+
+  it('keeps the uploads on its own host', async () => {
+    const client = new V2Client(deployment.gateway.url, { Authorization: `Basic ${BASIC}` });
+    assert.match(await client.start('edge/app'), /^\/v2\/edge\/app\/blobs\/uploads\//);
+  });
 });
 
 describe('a registry with anonymous pull behind the gateway', () => {
@@ -332,6 +365,28 @@ describe('a registry with anonymous pull behind the gateway', () => {
     assert.equal(locationOf(response), `${OTHER_HOST}/v2/host/app/blobs/${digest}`);
   });
 });
+
+function pushEndpointOf({ pushEndpoint }: Deployment): URL {
+  return new URL((pushEndpoint?.url ?? assert.fail('there is no push endpoint')).replace('localhost', '127.0.0.1'));
+}
+
+/** @param forwardedFor what a hop before, or the client itself, says of where it comes from */
+async function login(url: URL, localAddress: string, password: string, forwardedFor?: string): Promise<Response> {
+  const Authorization = `Basic ${Buffer.from(`${USER}:${password}`).toString('base64')}`;
+  const headers = { Authorization, ...(forwardedFor !== undefined && { 'X-Forwarded-For': forwardedFor }) };
+  return await fetchFrom(new URL('/v2/', url), { localAddress, method: 'GET', headers });
+}
+
+type Login = (password: string, guess: number) => Promise<Response>;
+
+/** Guesses until it is enough, which nobody else has to suffer for. @returns what the last guess got */
+async function guessPasswords(attacker: Login, somebodyElse: Login): Promise<Response> {
+  for (let guess = 0; guess < 10; guess++) assert.equal((await attacker(`guess ${guess}`, guess)).status, 401);
+  const refused = await attacker('another guess', 10);
+  assert.equal((await somebodyElse('a guess', 0)).status, 401);
+  assert.equal((await somebodyElse(PASSWORD, 0)).status, 200);
+  return refused;
+}
 
 async function until(holds: () => Promise<boolean>, otherwise: string): Promise<void> {
   const deadline = Date.now() + 15_000;
