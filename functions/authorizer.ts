@@ -26,7 +26,7 @@ export const handler = async (event: APIGatewayRequestAuthorizerEvent): Promise<
   const address = clientAddressOf(event, trustedProxies);
   const caller = await authenticator.authenticate(authorizationOf(event), address).catch((error: unknown) => {
     if (error instanceof RegistryError && error.code === 'UNAUTHORIZED') throw unauthorized();
-    throw error; // too many logins: the gateway says that it cannot tell now, see AUTHORIZER_FAILURE in template.yaml
+    throw error; // too many logins: the gateway says that it cannot tell now, see AUTHORIZER_… in template.yaml
   });
   // A token that was given to nobody in particular is one.
   if (caller.kind === 'anonymous' && !(allowsAnonymous && needsNoToken(event))) throw unauthorized();

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Answer, answerOf, MalformedResult } from './answer.ts';
-import { Authorization } from './authorization.ts';
+import { Authorization, type AuthorizerFailure } from './authorization.ts';
 import { eventOf, type GatewayRequest, headersOf, queryOf } from './event.ts';
 import { type GatewayResponseType, gatewayResponse, noSuchStage, payloadTooLarge } from './gateway-response.ts';
 import { EventTooLarge, type LambdaFunction } from './lambda-function.ts';
@@ -35,11 +35,16 @@ export type GatewayOptions = {
    * What becomes of the length of an answer to HEAD, which nobody here has seen on AWS: both of what it may be are tested.
    */
   headLength?: 'zero' | 'none';
+  /** What becomes of an authorizer that throws: the same goes for it. */
+  authorizerFailure?: AuthorizerFailure;
 };
 
-export async function startGateway(stack: Stack, { functions, headLength = 'zero' }: GatewayOptions): Promise<Gateway> {
+export async function startGateway(
+  stack: Stack,
+  { functions, headLength = 'zero', authorizerFailure }: GatewayOptions,
+): Promise<Gateway> {
   const api = readRestApi(stack);
-  const authorization = new Authorization();
+  const authorization = new Authorization(authorizerFailure);
   const passed: Passed[] = [];
 
   const functionOf = (id: string): LambdaFunction => {

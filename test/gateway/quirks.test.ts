@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { APIGatewayAuthorizerResult } from 'aws-lambda';
 import { answerOf, MalformedResult } from './answer.ts';
-import { Authorization } from './authorization.ts';
+import { AUTHORIZER_FAILURES, Authorization } from './authorization.ts';
 import { eventOf, type GatewayRequest, queryOf } from './event.ts';
 import { gatewayResponse, payloadTooLarge } from './gateway-response.ts';
 import { headersBytes, MAX_HEADERS_BYTES } from './limits.ts';
@@ -241,17 +241,19 @@ describe('an authorizer', () => {
     assert.equal(authorization.calls, 1);
   });
 
-  for (const [message, refusal] of [
-    ['Unauthorized', 'UNAUTHORIZED'],
-    ['unauthorized', 'AUTHORIZER_FAILURE'],
-    ['TypeError', 'AUTHORIZER_FAILURE'],
-  ] as const) {
-    test(`that throws "${message}" gives ${refusal}`, async () => {
-      const ask = async () => {
-        throw new Error(message);
-      };
-      assert.deepEqual(await new Authorization().decide(authorizer, { methodArn, headers, ask }), { refusal });
-    });
+  for (const failure of AUTHORIZER_FAILURES) {
+    for (const [message, refusal] of [
+      ['Unauthorized', 'UNAUTHORIZED'],
+      ['unauthorized', failure],
+      ['TypeError', failure],
+    ] as const) {
+      test(`that throws "${message}" gives ${refusal}, if other words are ${failure}`, async () => {
+        const ask = async () => {
+          throw new Error(message);
+        };
+        assert.deepEqual(await new Authorization(failure).decide(authorizer, { methodArn, headers, ask }), { refusal });
+      });
+    }
   }
 
   for (const [title, answer] of [

@@ -11,8 +11,10 @@ import { TOP_ID, ubuntuChain } from '../v1/chain.ts';
 import { V1Client } from '../v1-client.ts';
 import { codesOf, digestOf, locationOf, V2Client, withDigest } from '../v2/client.ts';
 import { pushImage } from '../v2/image.ts';
+import { AUTHORIZER_FAILURES } from './authorization.ts';
 import { BASIC, type Deployment, deploy, PASSWORD, SESSION_SECRET, USER } from './deployment.ts';
 import { fetchFrom } from './fetch-from.ts';
+import { startGateway } from './gateway.ts';
 import { REGION } from './template.ts';
 
 const OTHER_HOST = 'https://registry.example.com';
@@ -50,16 +52,20 @@ describe('a private registry behind the gateway', () => {
     assert.equal(response.headers.get('WWW-Authenticate'), 'Basic realm="Stowage"');
   });
 
-  it('slows down who tries passwords, and nobody who comes from elsewhere', async () => {
-    const { url } = deployment.gateway;
-    const refused = await guessPasswords(
-      (password) => login(url, '127.2.0.1', password),
-      (password) => login(url, '127.2.0.2', password),
-    );
-    assert.equal(refused.status, 503); // not 429: all that an authorizer can say beside 401 is that it has failed
-    assert.equal(refused.headers.get('Retry-After'), '5');
-    assert.deepEqual(await codesOf(refused), ['UNAVAILABLE']);
-  });
+  for (const [index, authorizerFailure] of AUTHORIZER_FAILURES.entries()) {
+    it(`slows down who tries passwords, if that is ${authorizerFailure}, and nobody who comes from elsewhere`, async (t) => {
+      const { stack, functions } = deployment;
+      const gateway = await startGateway(stack, { functions, authorizerFailure });
+      t.after(() => gateway.stop());
+      const refused = await guessPasswords(
+        (password) => login(gateway.url, `127.2.${index}.1`, password),
+        (password) => login(gateway.url, `127.2.${index}.2`, password),
+      );
+      assert.equal(refused.status, 503); // not 429: all that an authorizer can say beside 401 is that it has failed
+      assert.equal(refused.headers.get('Retry-After'), '5');
+      assert.deepEqual(await codesOf(refused), ['UNAVAILABLE']);
+    });
+  }
 
   it('asks its authorizer once for many requests, of any method, path and stage', async () => {
     await client.send('GET', '/v2/');
