@@ -40,7 +40,7 @@ async function probe({ gateway, minio }: Deployment): Promise<void> {
   const large = await staying.send('PATCH', await staying.start('probe/app'), {
     body: new Uint8Array(6 * 1024 * 1024),
   });
-  assert.match(await large.text(), /npx stowage serve/);
+  assert.match(await large.text(), /in a clone of Stowage run \W*npx stowage serve/);
 
   const driver = new S3Driver({ ...minio.driverOptions, keyPrefix: 'registry/' });
   const view = layout.tagJson(parseRepositoryName('probe/app'), parseTag('latest'));

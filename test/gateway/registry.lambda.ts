@@ -162,7 +162,7 @@ describe('a private registry behind the gateway', () => {
       const response = await client.send('PATCH', await client.start('gw/large'), { body });
       const text = await response.clone().text();
       assert.deepEqual(await codesOf(response), ['UNSUPPORTED']);
-      assert.match(text, /npx stowage serve/);
+      assert.match(text, /in a clone of Stowage run \W*npx stowage serve/);
     });
   }
 
