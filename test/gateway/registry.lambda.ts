@@ -294,7 +294,8 @@ describe('a registry behind CloudFront', () => {
   const EDGE = '127.3.0.1';
   let deployment: Deployment;
   before(async () => {
-    deployment = await deploy({ parameters: { Edge: 'cloudfront', RegistryHost: new URL(OTHER_HOST).host } });
+    const parameters = { Edge: 'cloudfront', RegistryHost: new URL(OTHER_HOST).host };
+    deployment = await deploy({ parameters, webFunctionKeys: 'endpoint' });
   });
   after(() => deployment?.stop());
 
@@ -312,9 +313,13 @@ describe('a registry behind CloudFront', () => {
     });
   }
 
-  it('keeps the uploads on its own host', async () => {
+  it('keeps the uploads on its own host, where they go to the push endpoint, wherever that has its keys from', async () => {
     const client = new V2Client(deployment.gateway.url, { Authorization: `Basic ${BASIC}` });
     assert.match(await client.start('edge/app'), /^\/v2\/edge\/app\/blobs\/uploads\//);
+    const pushing = new V2Client(pushEndpointOf(deployment), { Authorization: `Basic ${BASIC}` });
+    const { digest, response } = await pushing.pushBlob('edge/app', randomBytes(8 * MiB));
+    assert.equal(response.status, 201);
+    assert.equal((await client.send('HEAD', `/v2/edge/app/blobs/${digest}`)).status, 307);
   });
 });
 
