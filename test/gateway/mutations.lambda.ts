@@ -106,6 +106,13 @@ const MISTAKES: Record<string, DeployOptions> = {
       }
     },
   },
+  'the bucket may not call the view worker': { edit: (t) => delete at(t, 'Resources').BucketMayCallViewWorker },
+  'another bucket may call the view worker': {
+    edit: (t) => (properties(t, 'BucketMayCallViewWorker').SourceArn = 'arn:aws:s3:::another'),
+  },
+  'a bucket that may be there before it may call': { edit: (t) => delete at(t, 'Resources', 'Bucket').DependsOn },
+  'failed events get lost': { edit: (t) => delete properties(t, 'ViewWorker').DeadLetterQueue },
+  'a bucket without notifications': { edit: (t) => delete properties(t, 'Bucket').NotificationConfiguration },
   'the API without a secret': {
     edit: (t) => delete at(properties(t, 'Api'), 'Environment', 'Variables').SECRET_KEY_ARN,
   },

@@ -1,0 +1,116 @@
+// The template with every combination of parameters that are conditions in it: some are refused, and for the others all that
+// the template refers to is there.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { notificationsOf } from './events.ts';
+import { readPushEndpointStack, webFunctionOf } from './push-endpoint.ts';
+import { readRestApi } from './rest-api.ts';
+import { objectOf, type Resource, readStack, type Stack } from './template.ts';
+
+type Parameters = Record<string, string>;
+
+const HOST = 'registry.example.com';
+const ELSEWHERE = 'https://push.example.com';
+const NESTED = 'https://nested.example.com';
+
+const CHOICES: Record<string, string[]> = {
+  BucketIs: ['new', 'existing'],
+  Access: ['private', 'anonymous-pull'],
+  RegistryHost: ['', HOST],
+  PushEndpoint: ['web-function', 'none', ELSEWHERE],
+  Edge: ['none', 'cloudfront'],
+};
+
+/** These have nothing to do with the others, nor with one another. */
+const APART: Parameters[] = [
+  { Versioning: 'Suspended', GatewayLogs: 'with-role' },
+  { Versioning: 'Enabled', GatewayLogs: 'role-exists', AlarmTopicArn: 'arn:aws:sns:eu-west-1:123456789012:alarms' },
+  { GatewayLogs: 'none', LogRetentionDays: '1' },
+];
+
+/** What the rules of the template say, said once more. */
+function refusalOf({ Access, RegistryHost, PushEndpoint, Edge }: Parameters): RegExp | undefined {
+  if (Access === 'anonymous-pull' && RegistryHost === '') return /Access anonymous-pull needs RegistryHost/;
+  if (Edge === 'cloudfront' && RegistryHost === '') return /Edge cloudfront needs RegistryHost/;
+  if (Edge === 'cloudfront' && PushEndpoint === 'none') return /Edge cloudfront needs a PushEndpoint/;
+  return undefined;
+}
+
+describe('the template', () => {
+  for (const parameters of combinationsOf(CHOICES)) {
+    const refusal = refusalOf(parameters);
+    const title = Object.values(parameters).filter(Boolean).join(', ');
+    test(`${refusal ? 'refuses' : 'holds together with'} ${title}`, () => {
+      for (const apart of APART) {
+        const read = () => stackWith({ ...parameters, ...apart });
+        if (refusal) assert.throws(read, refusal);
+        else check(read());
+      }
+    });
+  }
+});
+
+function stackWith(parameters: Parameters): Stack {
+  return readStack(undefined, {
+    parameters: { BucketName: 'acme-images', ...parameters },
+    known: { 'PushEndpointStack.Outputs.Url': NESTED },
+  });
+}
+
+function check(stack: Stack): void {
+  const { parameters, outputs, resources } = stack;
+  const { PushEndpoint, Edge, RegistryHost, BucketIs, GatewayLogs } = parameters;
+  const isEdge = Edge === 'cloudfront';
+  for (const [name, value] of outputs) assert.doesNotMatch(value, /^$|\$\{|undefined|null|\[object/, name);
+  assert.equal(outputs.get('Host'), RegistryHost || 'registry-id.execute-api.eu-west-1.amazonaws.com');
+
+  const { routes, stages } = readRestApi(stack);
+  assert.deepEqual(stages, ['v2', 'v1']);
+  assert.equal(routes.size, 3);
+  for (const id of ['Registry', 'StageV1']) {
+    assert.equal('AccessLogSetting' in resourceOf(stack, id).properties, GatewayLogs !== 'none', id);
+  }
+
+  assert.equal(resources.has('Bucket'), BucketIs === 'new');
+  for (const { prefix, functionId } of notificationsOf(stack)) {
+    assert.deepEqual({ prefix, functionId }, { prefix: 'registry/repositories/', functionId: 'ViewWorker' });
+  }
+
+  const PUBLIC_URL = RegistryHost ? `https://${RegistryHost}` : '';
+  const TRUSTED_PROXIES = isEdge ? '2' : '1';
+  const urls: Record<string, string> = { 'web-function': NESTED, none: '' };
+  // Clients of the edge push where they are; all others where the push endpoint is.
+  const PUSH_ENDPOINT = isEdge ? '' : (urls[PushEndpoint ?? ''] ?? ELSEWHERE);
+  const variables = objectOf(resourceOf(stack, 'Api').properties.Environment ?? null, 'Environment').Variables ?? null;
+  assert.partialDeepStrictEqual(variables, { PUBLIC_URL, PUSH_ENDPOINT, TRUSTED_PROXIES });
+  assert.match(outputs.get('LargestLayer') ?? '', PushEndpoint === 'none' ? /4\.4 MiB/ : /any size, through https:/);
+
+  const nested = readPushEndpointStack(stack);
+  assert.equal(nested !== undefined, PushEndpoint === 'web-function');
+  assert.equal(outputs.has('PushEndpointUrl'), nested !== undefined);
+  if (!nested) return;
+  const same = objectOf(variables, 'Variables');
+  const own = objectOf(webFunctionOf(nested).properties.EnvironmentVariables ?? null, 'EnvironmentVariables');
+  for (const name of [
+    'AWS_BUCKET',
+    'STORAGE_PATH',
+    'SECRET_KEY_ARN',
+    'AUTH',
+    'ACCESS',
+    'PUBLIC_URL',
+    'TRUSTED_PROXIES',
+  ]) {
+    assert.equal(own[name], same[name], name);
+  }
+}
+
+function resourceOf({ resources }: Stack, id: string): Resource {
+  return resources.get(id) ?? assert.fail(`there is no ${id}`);
+}
+
+function combinationsOf(choices: Record<string, string[]>): Parameters[] {
+  return Object.entries(choices).reduce<Parameters[]>(
+    (all, [name, values]) => all.flatMap((some) => values.map((value) => ({ ...some, [name]: value }))),
+    [{}],
+  );
+}
