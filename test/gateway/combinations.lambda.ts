@@ -25,7 +25,8 @@ const CHOICES: Record<string, string[]> = {
 const APART: Parameters[] = [
   { Versioning: 'Suspended', GatewayLogs: 'with-role' },
   { Versioning: 'Enabled', GatewayLogs: 'role-exists', AlarmTopicArn: 'arn:aws:sns:eu-west-1:123456789012:alarms' },
-  { GatewayLogs: 'none', LogRetentionDays: '1' },
+  { GatewayLogs: 'none', LogRetentionDays: '1', StoragePath: '', BucketName: 'registry.example.com' },
+  { StoragePath: 'old/registry/', BucketName: 'My_Bucket' },
 ];
 
 /** What the rules of the template say, said once more. */
@@ -37,6 +38,19 @@ function refusalOf({ Access, RegistryHost, PushEndpoint, Edge }: Parameters): Re
 }
 
 describe('the template', () => {
+  for (const [name, value] of [
+    ['StoragePath', 'registry'],
+    ['StoragePath', '/registry/'],
+    ['StoragePath', 'a//b/'],
+    ['StoragePath', '*/'],
+    ['BucketName', 'acme/images'],
+    ['BucketName', '*'],
+  ] as const) {
+    test(`takes no ${name} like ${value}`, () => {
+      assert.throws(() => stackWith({ [name]: value }), new RegExp(`${name} .* does not match`));
+    });
+  }
+
   for (const parameters of combinationsOf(CHOICES)) {
     const refusal = refusalOf(parameters);
     const title = Object.values(parameters).filter(Boolean).join(', ');
@@ -59,7 +73,7 @@ function stackWith(parameters: Parameters): Stack {
 
 function check(stack: Stack): void {
   const { parameters, outputs, resources } = stack;
-  const { PushEndpoint, Edge, RegistryHost, BucketIs, GatewayLogs } = parameters;
+  const { PushEndpoint, Edge, RegistryHost, BucketIs, GatewayLogs, StoragePath } = parameters;
   const isEdge = Edge === 'cloudfront';
   for (const [name, value] of outputs) assert.doesNotMatch(value, /^$|\$\{|undefined|null|\[object/, name);
   assert.equal(outputs.get('Host'), RegistryHost || 'registry-id.execute-api.eu-west-1.amazonaws.com');
@@ -73,7 +87,7 @@ function check(stack: Stack): void {
 
   assert.equal(resources.has('Bucket'), BucketIs === 'new');
   for (const { prefix, functionId } of notificationsOf(stack)) {
-    assert.deepEqual({ prefix, functionId }, { prefix: 'registry/repositories/', functionId: 'ViewWorker' });
+    assert.deepEqual({ prefix, functionId }, { prefix: `${StoragePath}repositories/`, functionId: 'ViewWorker' });
   }
 
   const PUBLIC_URL = RegistryHost ? `https://${RegistryHost}` : '';

@@ -97,7 +97,7 @@ export function notificationsOf(stack: Stack): Notification[] {
 /** Those that docs/deploy.md tells the owner of an existing bucket to add to it. */
 function ownersNotifications({ parameters, outputs, resources }: Stack): Notification[] {
   const functionId = functionOf(resources, outputs.get('ViewWorkerArn') ?? null);
-  const prefix = `${parameters.StoragePath}/repositories/`;
+  const prefix = `${parameters.StoragePath}repositories/`;
   return ['s3:ObjectCreated:*', 's3:ObjectRemoved:*'].map((event) => ({ event, prefix, functionId }));
 }
 

@@ -289,6 +289,30 @@ describe('behind a push', () => {
   });
 });
 
+describe('a registry in the root of a bucket that is there already', () => {
+  let deployment: Deployment;
+  before(async () => {
+    deployment = await deploy({ parameters: { PushEndpoint: 'none', BucketIs: 'existing', StoragePath: '' } });
+  });
+  after(() => deployment?.stop());
+
+  it('has rights there, and makes views when the owner has added what docs/deploy.md says', async () => {
+    const client = new V2Client(deployment.gateway.url, { Authorization: `Basic ${BASIC}` });
+    await pushImage(client, 'root/app', 'latest', { contents: ['one'], compression: 'zstd' });
+    const driver = new S3Driver({ ...deployment.minio.driverOptions, keyPrefix: '' });
+    const keys = async () => (await Array.fromAsync(driver.list('' as KeyPrefix))).map(({ key }) => key as string);
+    await until(async () => (await keys()).includes('repositories/root/app/taglatest_json'), 'the view was not made');
+    assert.deepEqual(
+      new Set((await keys()).map((key) => key.split('/')[0])),
+      new Set(['images', 'oci', 'repositories']),
+    );
+    assert.equal((await client.send('DELETE', '/v2/root/app/manifests/latest')).status, 202);
+    await until(async () => !(await keys()).includes('repositories/root/app/taglatest_json'), 'the view has stayed');
+    await driver.close();
+    assert.deepEqual(deployment.events.errors, []);
+  });
+});
+
 describe('a registry behind CloudFront', () => {
   /** From where CloudFront would ask. */
   const EDGE = '127.3.0.1';
