@@ -2,9 +2,11 @@
 // the template refers to is there.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { JsonObject } from '../../lib/json.ts';
 import { notificationsOf } from './events.ts';
-import { readPushEndpointStack, webFunctionOf } from './push-endpoint.ts';
+import { readPushEndpointStack, roleOf, webFunctionOf } from './push-endpoint.ts';
 import { readRestApi } from './rest-api.ts';
+import { statementsOf } from './role.ts';
 import { objectOf, type Resource, readStack, type Stack } from './template.ts';
 
 type Parameters = Record<string, string>;
@@ -12,6 +14,8 @@ type Parameters = Record<string, string>;
 const HOST = 'registry.example.com';
 const ELSEWHERE = 'https://push.example.com';
 const NESTED = 'https://nested.example.com';
+
+const KEY = 'arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab';
 
 const CHOICES: Record<string, string[]> = {
   BucketIs: ['new', 'existing'],
@@ -26,7 +30,7 @@ const APART: Parameters[] = [
   { Versioning: 'Suspended', GatewayLogs: 'with-role' },
   { Versioning: 'Enabled', GatewayLogs: 'role-exists', AlarmTopicArn: 'arn:aws:sns:eu-west-1:123456789012:alarms' },
   { GatewayLogs: 'none', LogRetentionDays: '1', StoragePath: '', BucketName: 'registry.example.com' },
-  { StoragePath: 'old/registry/', BucketName: 'My_Bucket' },
+  { StoragePath: 'old/registry/', BucketName: 'My_Bucket', KmsKeyArn: KEY },
 ];
 
 /** What the rules of the template say, said once more. */
@@ -73,7 +77,7 @@ function stackWith(parameters: Parameters): Stack {
 
 function check(stack: Stack): void {
   const { parameters, outputs, resources } = stack;
-  const { PushEndpoint, Edge, RegistryHost, BucketIs, GatewayLogs, StoragePath } = parameters;
+  const { PushEndpoint, Edge, RegistryHost, BucketIs, GatewayLogs, StoragePath, KmsKeyArn } = parameters;
   const isEdge = Edge === 'cloudfront';
   for (const [name, value] of outputs) assert.doesNotMatch(value, /^$|\$\{|undefined|null|\[object/, name);
   assert.equal(outputs.get('Host'), RegistryHost || 'registry-id.execute-api.eu-west-1.amazonaws.com');
@@ -102,6 +106,8 @@ function check(stack: Stack): void {
   const nested = readPushEndpointStack(stack);
   assert.equal(nested !== undefined, PushEndpoint === 'web-function');
   assert.equal(outputs.has('PushEndpointUrl'), nested !== undefined);
+  const roles = ['Api', 'Authorizer', 'ViewWorker'].map((id) => resourceOf(stack, id));
+  for (const role of [...roles, ...(nested ? [roleOf(nested)] : [])]) checkKey(statementsOf(role), KmsKeyArn);
   if (!nested) return;
   const same = objectOf(variables, 'Variables');
   const own = objectOf(webFunctionOf(nested).properties.EnvironmentVariables ?? null, 'EnvironmentVariables');
@@ -116,6 +122,16 @@ function check(stack: Stack): void {
   ]) {
     assert.equal(own[name], same[name], name);
   }
+}
+
+/** Whoever reads has to decrypt, and whoever writes needs a new key too; to put the parts of an upload together, both. */
+function checkKey(statements: JsonObject[], key = ''): void {
+  const may = (action: string) => statements.some(({ Action }) => [Action].flat().includes(action));
+  const expected = ['kms:Decrypt', ...(may('s3:PutObject') ? ['kms:GenerateDataKey'] : [])];
+  const onKey = statements
+    .filter(({ Resource: resource }) => resource === KEY)
+    .flatMap(({ Action }) => [Action].flat());
+  assert.deepEqual(onKey, key === '' ? [] : expected);
 }
 
 function resourceOf({ resources }: Stack, id: string): Resource {

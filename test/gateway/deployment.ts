@@ -6,6 +6,7 @@ import { hashPassword } from '../../lib/auth/bcrypt.ts';
 import type { JsonObject } from '../../lib/json.ts';
 import { type Minio, startMinio } from '../minio.ts';
 import { type SeenRequest, startFaultyProxy } from '../storage/faulty-proxy.ts';
+import { encryptBucket } from './bucket-encryption.ts';
 import { startCredentialsEndpoint } from './credentials-endpoint.ts';
 import { type BucketEvents, startBucketEvents } from './events.ts';
 import { type Gateway, startGateway } from './gateway.ts';
@@ -103,6 +104,7 @@ export async function deploy({
         'PushEndpointStack.Outputs.Url': pushEndpointUrl(port),
       },
     });
+    await encryptBucket(stack, minio);
     const environmentWith = async (role: Resource) => {
       const statements = statementsOf(role);
       const credentials = await assumeRole(minio, statements);

@@ -7,6 +7,7 @@ import { HeadObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/clie
 import { KiB, MiB } from '../../lib/bytes.ts';
 import type { KeyPrefix } from '../../lib/layout.ts';
 import { S3Driver } from '../../lib/storage/s3.ts';
+import { KMS_KEY } from '../minio.ts';
 import { TOP_ID, ubuntuChain } from '../v1/chain.ts';
 import { V1Client } from '../v1-client.ts';
 import { codesOf, digestOf, locationOf, V2Client, withDigest } from '../v2/client.ts';
@@ -15,7 +16,7 @@ import { AUTHORIZER_FAILURES } from './authorization.ts';
 import { BASIC, type Deployment, deploy, PASSWORD, SESSION_SECRET, USER } from './deployment.ts';
 import { fetchFrom } from './fetch-from.ts';
 import { startGateway } from './gateway.ts';
-import { REGION } from './template.ts';
+import { ACCOUNT, REGION } from './template.ts';
 
 const OTHER_HOST = 'https://registry.example.com';
 
@@ -308,6 +309,32 @@ describe('a registry in the root of a bucket that is there already', () => {
     );
     assert.equal((await client.send('DELETE', '/v2/root/app/manifests/latest')).status, 202);
     await until(async () => !(await keys()).includes('repositories/root/app/taglatest_json'), 'the view has stayed');
+    await driver.close();
+    assert.deepEqual(deployment.events.errors, []);
+  });
+});
+
+describe('a registry in a bucket that is encrypted with a key of its owner', () => {
+  let deployment: Deployment;
+  before(async () => {
+    deployment = await deploy({ parameters: { KmsKeyArn: `arn:aws:kms:${REGION}:${ACCOUNT}:key/${KMS_KEY}` } });
+  });
+  after(() => deployment?.stop());
+
+  it('gives back what was pushed, small and large, by the URLs of the bucket', async () => {
+    const { minio, gateway } = deployment;
+    const client = new V2Client(gateway.url, { Authorization: `Basic ${BASIC}` });
+    for (const sizeBytes of [1000, 20 * MiB]) {
+      const { digest } = await client.pushBlob('kms/app', randomBytes(sizeBytes));
+      const url = locationOf(await client.send('GET', `/v2/kms/app/blobs/${digest}`));
+      const answer = await fetch(url);
+      assert.equal(answer.headers.get('x-amz-server-side-encryption'), 'aws:kms');
+      assert.equal(digestOf(await answer.bytes()), digest);
+    }
+    await pushImage(client, 'kms/app', 'latest', { contents: ['one'], compression: 'zstd' });
+    const driver = new S3Driver({ ...minio.driverOptions, keyPrefix: 'registry/' });
+    const view = () => Array.fromAsync(driver.list('repositories/kms/app/taglatest_json' as KeyPrefix));
+    await until(async () => (await view()).length > 0, 'the view was not made');
     await driver.close();
     assert.deepEqual(deployment.events.errors, []);
   });
