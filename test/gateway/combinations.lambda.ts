@@ -30,7 +30,7 @@ const APART: Parameters[] = [
   { Versioning: 'Suspended', GatewayLogs: 'with-role' },
   { Versioning: 'Enabled', GatewayLogs: 'role-exists', AlarmTopicArn: 'arn:aws:sns:eu-west-1:123456789012:alarms' },
   { GatewayLogs: 'none', LogRetentionDays: '1', StoragePath: '', BucketName: 'registry.example.com' },
-  { StoragePath: 'old/registry/', BucketName: 'My_Bucket', KmsKeyArn: KEY },
+  { Versioning: 'Off', StoragePath: 'old/registry/', BucketName: 'My_Bucket', KmsKeyArn: KEY },
 ];
 
 /** What the rules of the template say, said once more. */
@@ -77,7 +77,7 @@ function stackWith(parameters: Parameters): Stack {
 
 function check(stack: Stack): void {
   const { parameters, outputs, resources } = stack;
-  const { PushEndpoint, Edge, RegistryHost, BucketIs, GatewayLogs, StoragePath, KmsKeyArn } = parameters;
+  const { PushEndpoint, Edge, RegistryHost, BucketIs, GatewayLogs, StoragePath, KmsKeyArn, Versioning } = parameters;
   const isEdge = Edge === 'cloudfront';
   for (const [name, value] of outputs) assert.doesNotMatch(value, /^$|\$\{|undefined|null|\[object/, name);
   assert.equal(outputs.get('Host'), RegistryHost || 'registry-id.execute-api.eu-west-1.amazonaws.com');
@@ -89,7 +89,9 @@ function check(stack: Stack): void {
     assert.equal('AccessLogSetting' in resourceOf(stack, id).properties, GatewayLogs !== 'none', id);
   }
 
-  assert.equal(resources.has('Bucket'), BucketIs === 'new');
+  const bucket = resources.get('Bucket');
+  assert.equal(bucket !== undefined, BucketIs === 'new');
+  if (bucket) checkVersions(bucket.properties, Versioning ?? '');
   for (const { prefix, functionId } of notificationsOf(stack)) {
     assert.deepEqual({ prefix, functionId }, { prefix: `${StoragePath}repositories/`, functionId: 'ViewWorker' });
   }
@@ -122,6 +124,21 @@ function check(stack: Stack): void {
   ]) {
     assert.equal(own[name], same[name], name);
   }
+}
+
+/** A bucket that had versions has them until they are expired, whatever it does now. */
+function checkVersions(
+  { VersioningConfiguration, LifecycleConfiguration = null }: JsonObject,
+  versioning: string,
+): void {
+  assert.deepEqual(VersioningConfiguration, versioning === 'Off' ? undefined : { Status: versioning });
+  const { Rules: rules = null } = objectOf(LifecycleConfiguration, 'LifecycleConfiguration');
+  assert(Array.isArray(rules));
+  const forVersions = { NoncurrentVersionExpiration: { NoncurrentDays: 30 }, ExpiredObjectDeleteMarker: true };
+  assert.partialDeepStrictEqual(
+    rules.find((rule) => objectOf(rule, 'rule').Id === 'old-versions'),
+    forVersions,
+  );
 }
 
 /** Whoever reads has to decrypt, and whoever writes needs a new key too; to put the parts of an upload together, both. */
