@@ -3,10 +3,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { JsonObject } from '../../lib/json.ts';
+import { SESSION_SECRET, USERS } from './deployment.ts';
 import { notificationsOf } from './events.ts';
 import { readPushEndpointStack, roleOf, webFunctionOf } from './push-endpoint.ts';
 import { readRestApi } from './rest-api.ts';
-import { statementsOf } from './role.ts';
+import { readableSecrets, statementsOf } from './role.ts';
 import { objectOf, type Resource, readStack, type Stack } from './template.ts';
 
 type Parameters = Record<string, string>;
@@ -29,7 +30,13 @@ const CHOICES: Record<string, string[]> = {
 const APART: Parameters[] = [
   { Versioning: 'Suspended', GatewayLogs: 'with-role' },
   { Versioning: 'Enabled', GatewayLogs: 'role-exists', AlarmTopicArn: 'arn:aws:sns:eu-west-1:123456789012:alarms' },
-  { GatewayLogs: 'none', LogRetentionDays: '1', StoragePath: '', BucketName: 'registry.example.com' },
+  {
+    GatewayLogs: 'none',
+    LogRetentionDays: '1',
+    UsersSecretArn: USERS.replace('Users', 'OldUsers'),
+    StoragePath: '',
+    BucketName: 'registry.example.com',
+  },
   { Versioning: 'Off', StoragePath: 'old/registry/', BucketName: 'My_Bucket', KmsKeyArn: KEY },
 ];
 
@@ -71,13 +78,23 @@ describe('the template', () => {
 function stackWith(parameters: Parameters): Stack {
   return readStack(undefined, {
     parameters: { BucketName: 'acme-images', ...parameters },
-    known: { 'PushEndpointStack.Outputs.Url': NESTED },
+    known: { SessionSecret: SESSION_SECRET, Users: USERS, 'PushEndpointStack.Outputs.Url': NESTED },
   });
 }
 
 function check(stack: Stack): void {
   const { parameters, outputs, resources } = stack;
-  const { PushEndpoint, Edge, RegistryHost, BucketIs, GatewayLogs, StoragePath, KmsKeyArn, Versioning } = parameters;
+  const {
+    PushEndpoint,
+    Edge,
+    RegistryHost,
+    BucketIs,
+    GatewayLogs,
+    StoragePath,
+    KmsKeyArn,
+    Versioning,
+    UsersSecretArn,
+  } = parameters;
   const isEdge = Edge === 'cloudfront';
   for (const [name, value] of outputs) assert.doesNotMatch(value, /^$|\$\{|undefined|null|\[object/, name);
   assert.equal(outputs.get('Host'), RegistryHost || 'registry-id.execute-api.eu-west-1.amazonaws.com');
@@ -109,7 +126,16 @@ function check(stack: Stack): void {
   assert.equal(nested !== undefined, PushEndpoint === 'web-function');
   assert.equal(outputs.has('PushEndpointUrl'), nested !== undefined);
   const roles = ['Api', 'Authorizer', 'ViewWorker'].map((id) => resourceOf(stack, id));
-  for (const role of [...roles, ...(nested ? [roleOf(nested)] : [])]) checkKey(statementsOf(role), KmsKeyArn);
+  if (nested) roles.push(roleOf(nested));
+  for (const role of roles) checkKey(statementsOf(role), KmsKeyArn);
+  const users = UsersSecretArn || USERS;
+  assert.equal(resources.has('Users'), users === USERS);
+  assert.equal(outputs.get('UsersSecretArn'), users);
+  assert.equal(objectOf(variables, 'Variables').AUTH, `{htpasswd: "${users}"}`);
+  for (const role of roles) {
+    const isWorker = role === resourceOf(stack, 'ViewWorker');
+    assert.deepEqual(readableSecrets(statementsOf(role)), isWorker ? [] : [SESSION_SECRET, users]);
+  }
   if (!nested) return;
   const same = objectOf(variables, 'Variables');
   const own = objectOf(webFunctionOf(nested).properties.EnvironmentVariables ?? null, 'EnvironmentVariables');
