@@ -1,5 +1,6 @@
 // A stand-in for API Gateway: a server in front of the built bundles, which does to requests and answers what a REST API does
 // to them, as the built template has it.
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -121,6 +122,7 @@ export async function startGateway(
             requestContext: {
               path: request.fullPath,
               stage: request.stage,
+              requestId: randomUUID(),
               identity: { sourceIp: request.clientAddress },
             },
           }),

@@ -25,6 +25,8 @@ export class LambdaFunction {
   readonly #instances = new Set<Worker>();
   /** How often it was called. */
   calls = 0;
+  /** What it has written. */
+  log = '';
   /** How long the start of the latest instance took. */
   initMs = 0;
 
@@ -76,9 +78,9 @@ export class LambdaFunction {
     const instance = new Worker(join(import.meta.dirname, 'lambda-instance.ts'), {
       workerData: { entry: this.#entry },
       env: this.env,
-      stdout: true, // its log; a failure shows in what it answers
+      stdout: true, // its log
     });
-    instance.stdout.resume();
+    instance.stdout.setEncoding('utf8').on('data', (text: string) => (this.log += text));
     this.#instances.add(instance);
     instance.once('exit', () => this.#instances.delete(instance));
     const [ready]: InstanceMessage[] = await once(instance, 'message'); // a failed start throws here

@@ -68,6 +68,22 @@ describe('a private registry behind the gateway', () => {
     });
   }
 
+  it('notes who could not log in, and from where', async () => {
+    const authorizer = deployment.functions.get('Authorizer') ?? assert.fail('no Authorizer');
+    const ofAttacker = () =>
+      authorizer.log
+        .split('\n')
+        .filter((line) => line.includes('"from":"127.2.0.1"'))
+        .map((line) => JSON.parse(line));
+    await until(async () => ofAttacker().length >= 11, 'it was not noted');
+    const entries = ofAttacker();
+    const common = { level: 'audit', who: USER, action: 'login', outcome: 'refused', method: 'GET', path: '/v2/' };
+    assert.partialDeepStrictEqual(entries[0], { ...common, status: 401, reason: 'wrong user name or password' });
+    assert.partialDeepStrictEqual(entries.at(-1), { ...common, status: 503 });
+    assert.match(entries[0].requestId, /./);
+    assert.doesNotMatch(authorizer.log, /guess \d/);
+  });
+
   it('asks its authorizer once for many requests, of any method, path and stage', async () => {
     await client.send('GET', '/v2/');
     const calls = deployment.gateway.authorizerCalls();

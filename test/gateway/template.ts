@@ -73,14 +73,15 @@ export function readStack(file = BUILT_TEMPLATE, { parameters = {}, known = {}, 
   };
   const holds = ({ Condition }: JsonObject) => typeof Condition !== 'string' || scope.condition(Condition);
   checkRules(objectOf(template.Rules ?? {}, 'Rules'), given);
-  const globals = objectOf(objectOf(template.Globals ?? {}, 'Globals').Function ?? {}, 'Globals.Function');
+  const globals = objectOf(template.Globals ?? {}, 'Globals');
 
   const exists = new Map<string, Resource>();
   for (const [id, value] of Object.entries(resources)) {
     const { Type, Properties, DependsOn = [], ...rest } = objectOf(value, id);
     if (!holds(rest)) continue;
     const own = objectOf(Properties ?? {}, id);
-    const whole = Type === 'AWS::Serverless::Function' ? merged(globals, own) : own;
+    const [, kind = ''] = /^AWS::Serverless::(\w+)$/.exec(String(Type)) ?? [];
+    const whole = merged(objectOf(globals[kind] ?? {}, kind), own);
     const dependsOn = [DependsOn].flat().map(String);
     for (const other of dependsOn)
       if (!(other in resources)) throw new Error(`${id} depends on ${other}, which is not there`);
