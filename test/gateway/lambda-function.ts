@@ -25,6 +25,8 @@ export class LambdaFunction {
   readonly #instances = new Set<Worker>();
   /** How often it was called. */
   calls = 0;
+  /** How long its handler has worked, in all. */
+  busyMs = 0;
   /** What it has written. */
   log = '';
   /** How long the start of the latest instance took. */
@@ -53,12 +55,14 @@ export class LambdaFunction {
     if (Buffer.byteLength(text) > MAX_EVENT_BYTES) throw new EventTooLarge();
     this.calls++;
     const instance = await this.#take();
+    const started = performance.now();
     try {
       instance.postMessage(text);
       const [message]: InstanceMessage[] = await once(instance, 'message');
       if (message?.kind === 'result') return message.text;
       throw new Error(message?.kind === 'error' ? message.message : 'the instance gave no result');
     } finally {
+      this.busyMs += performance.now() - started;
       this.#give(instance);
     }
   }
