@@ -18,6 +18,17 @@ const NESTED = 'https://nested.example.com';
 
 const KEY = 'arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab';
 
+/** What the API and the push endpoint have to be told alike. */
+const SAME_FOR_BOTH = [
+  'AWS_BUCKET',
+  'STORAGE_PATH',
+  'SECRET_KEY_ARN',
+  'AUTH',
+  'ACCESS',
+  'PUBLIC_URL',
+  'TRUSTED_PROXIES',
+];
+
 const CHOICES: Record<string, string[]> = {
   BucketIs: ['new', 'existing'],
   Access: ['private', 'anonymous-pull'],
@@ -83,72 +94,70 @@ function stackWith(parameters: Parameters): Stack {
 }
 
 function check(stack: Stack): void {
-  const { parameters, outputs, resources } = stack;
-  const {
-    PushEndpoint,
-    Edge,
-    RegistryHost,
-    BucketIs,
-    GatewayLogs,
-    StoragePath,
-    KmsKeyArn,
-    Versioning,
-    UsersSecretArn,
-  } = parameters;
-  const isEdge = Edge === 'cloudfront';
-  for (const [name, value] of outputs) assert.doesNotMatch(value, /^$|\$\{|undefined|null|\[object/, name);
-  assert.equal(outputs.get('Host'), RegistryHost || 'registry-id.execute-api.eu-west-1.amazonaws.com');
+  for (const [name, value] of stack.outputs) assert.doesNotMatch(value, /^$|\$\{|undefined|null|\[object/, name);
+  const nested = readPushEndpointStack(stack);
+  checkGateway(stack);
+  checkBucket(stack);
+  checkPushEndpoint(stack, nested);
+  checkRoles(stack, nested);
+}
 
+function checkGateway(stack: Stack): void {
+  const { RegistryHost, GatewayLogs } = stack.parameters;
+  assert.equal(stack.outputs.get('Host'), RegistryHost || 'registry-id.execute-api.eu-west-1.amazonaws.com');
   const { routes, stages } = readRestApi(stack);
   assert.deepEqual(stages, ['v2', 'v1']);
   assert.equal(routes.size, 3);
   for (const id of ['Registry', 'StageV1']) {
     assert.equal('AccessLogSetting' in resourceOf(stack, id).properties, GatewayLogs !== 'none', id);
   }
+}
 
-  const bucket = resources.get('Bucket');
+function checkBucket(stack: Stack): void {
+  const { BucketIs, StoragePath, Versioning } = stack.parameters;
+  const bucket = stack.resources.get('Bucket');
   assert.equal(bucket !== undefined, BucketIs === 'new');
   if (bucket) checkVersions(bucket.properties, Versioning ?? '');
-  for (const { prefix, functionId } of notificationsOf(stack)) {
-    assert.deepEqual({ prefix, functionId }, { prefix: `${StoragePath}repositories/`, functionId: 'ViewWorker' });
-  }
+  const prefix = `${StoragePath}repositories/`;
+  const expected = ['s3:ObjectCreated:*', 's3:ObjectRemoved:*'].map((event) => ({
+    event,
+    prefix,
+    functionId: 'ViewWorker',
+  }));
+  assert.deepEqual(notificationsOf(stack), expected);
+}
 
+function checkPushEndpoint(stack: Stack, nested: Stack | undefined): void {
+  const { PushEndpoint, Edge, RegistryHost } = stack.parameters;
+  const isEdge = Edge === 'cloudfront';
   const PUBLIC_URL = RegistryHost ? `https://${RegistryHost}` : '';
   const TRUSTED_PROXIES = isEdge ? '2' : '1';
   const urls: Record<string, string> = { 'web-function': NESTED, none: '' };
   // Clients of the edge push where they are; all others where the push endpoint is.
   const PUSH_ENDPOINT = isEdge ? '' : (urls[PushEndpoint ?? ''] ?? ELSEWHERE);
-  const variables = objectOf(resourceOf(stack, 'Api').properties.Environment ?? null, 'Environment').Variables ?? null;
-  assert.partialDeepStrictEqual(variables, { PUBLIC_URL, PUSH_ENDPOINT, TRUSTED_PROXIES });
+  const ofApi = variablesOf(resourceOf(stack, 'Api'));
+  assert.partialDeepStrictEqual(ofApi, { PUBLIC_URL, PUSH_ENDPOINT, TRUSTED_PROXIES });
+  const { outputs } = stack;
   assert.match(outputs.get('LargestLayer') ?? '', PushEndpoint === 'none' ? /4\.4 MiB/ : /any size, through https:/);
 
-  const nested = readPushEndpointStack(stack);
   assert.equal(nested !== undefined, PushEndpoint === 'web-function');
   assert.equal(outputs.has('PushEndpointUrl'), nested !== undefined);
-  const roles = ['Api', 'Authorizer', 'ViewWorker'].map((id) => resourceOf(stack, id));
-  if (nested) roles.push(roleOf(nested));
-  for (const role of roles) checkKey(statementsOf(role), KmsKeyArn);
-  const users = UsersSecretArn || USERS;
-  assert.equal(resources.has('Users'), users === USERS);
-  assert.equal(outputs.get('UsersSecretArn'), users);
-  assert.equal(objectOf(variables, 'Variables').AUTH, `{htpasswd: "${users}"}`);
-  for (const role of roles) {
-    const isWorker = role === resourceOf(stack, 'ViewWorker');
-    assert.deepEqual(readableSecrets(statementsOf(role)), isWorker ? [] : [SESSION_SECRET, users]);
-  }
   if (!nested) return;
-  const same = objectOf(variables, 'Variables');
   const own = objectOf(webFunctionOf(nested).properties.EnvironmentVariables ?? null, 'EnvironmentVariables');
-  for (const name of [
-    'AWS_BUCKET',
-    'STORAGE_PATH',
-    'SECRET_KEY_ARN',
-    'AUTH',
-    'ACCESS',
-    'PUBLIC_URL',
-    'TRUSTED_PROXIES',
-  ]) {
-    assert.equal(own[name], same[name], name);
+  for (const name of SAME_FOR_BOTH) assert.equal(own[name], ofApi[name], name);
+}
+
+function checkRoles(stack: Stack, nested: Stack | undefined): void {
+  const { KmsKeyArn, UsersSecretArn } = stack.parameters;
+  const users = UsersSecretArn || USERS;
+  assert.equal(stack.resources.has('Users'), users === USERS);
+  assert.equal(stack.outputs.get('UsersSecretArn'), users);
+  assert.equal(variablesOf(resourceOf(stack, 'Api')).AUTH, `{htpasswd: "${users}"}`);
+  const worker = resourceOf(stack, 'ViewWorker');
+  const asking = [resourceOf(stack, 'Api'), resourceOf(stack, 'Authorizer'), ...(nested ? [roleOf(nested)] : [])];
+  for (const role of [worker, ...asking]) {
+    checkKey(statementsOf(role), KmsKeyArn);
+    assert.deepEqual(readableSecrets(statementsOf(role)), role === worker ? [] : [SESSION_SECRET, users]);
   }
 }
 
@@ -175,6 +184,10 @@ function checkKey(statements: JsonObject[], key = ''): void {
     .filter(({ Resource: resource }) => resource === KEY)
     .flatMap(({ Action }) => [Action].flat());
   assert.deepEqual(onKey, key === '' ? [] : expected);
+}
+
+function variablesOf({ properties }: Resource): JsonObject {
+  return objectOf(objectOf(properties.Environment ?? null, 'Environment').Variables ?? null, 'Variables');
 }
 
 function resourceOf({ resources }: Stack, id: string): Resource {
