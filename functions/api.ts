@@ -6,6 +6,7 @@ import { KiB } from '../lib/bytes.ts';
 import { openApp } from '../lib/open-app.ts';
 import { openRegistry } from '../lib/open-registry.ts';
 import { readConfiguration } from './configuration.ts';
+import { clientAddressOf } from './gateway/client-address.ts';
 import { requestOf } from './gateway/request.ts';
 import { resultOf } from './gateway/result.ts';
 import { version } from './version.ts';
@@ -31,7 +32,7 @@ const app = await openApp({ ...config, storageRedirect: true }, opened, {
 
 export const handler = async (event: APIGatewayProxyEvent): Promise<APIGatewayProxyResult> => {
   const caller = callerOf(event);
-  const rim: RimBindings = { ...(caller && { caller }), clientAddress: event.requestContext.identity.sourceIp };
+  const rim: RimBindings = { ...(caller && { caller }), clientAddress: clientAddressOf(event, config.trustedProxies) };
   return await resultOf(await app.fetch(requestOf(event), rim));
 };
 

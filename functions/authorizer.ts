@@ -1,5 +1,6 @@
 // Who sends a request. What they may do is decided where it is done; here everybody who may log in may pass.
 import type { APIGatewayAuthorizerResult, APIGatewayRequestAuthorizerEvent } from 'aws-lambda';
+import { type AuditEntry, claimedName } from '../lib/auth/audit.ts';
 import { nameOf } from '../lib/auth/caller.ts';
 import { TOKEN_PATH } from '../lib/auth/challenges.ts';
 import { Keys } from '../lib/auth/keys.ts';
@@ -7,9 +8,10 @@ import { openAuthenticator } from '../lib/auth/open-authenticator.ts';
 import { RegistryError } from '../lib/errors.ts';
 import { openStorage } from '../lib/storage/open.ts';
 import { readConfiguration } from './configuration.ts';
+import { clientAddressOf } from './gateway/client-address.ts';
 
 const { config, log } = await readConfiguration();
-const { auth, secretKey, secretKeyPrevious, storage } = config;
+const { auth, secretKey, secretKeyPrevious, storage, trustedProxies } = config;
 if (!auth) throw new Error('the configuration has no auth: set AUTH, or add the key to config.yml');
 if (!secretKey) throw new Error('secret_key is not set: no token could be read');
 /** Whether requests without a login may come through to where the access rules decide. */
@@ -22,10 +24,12 @@ const authenticator = await openAuthenticator(auth, {
 });
 
 export const handler = async (event: APIGatewayRequestAuthorizerEvent): Promise<APIGatewayAuthorizerResult> => {
-  const { sourceIp } = event.requestContext.identity;
-  const caller = await authenticator.authenticate(authorizationOf(event), sourceIp).catch((error: unknown) => {
-    if (error instanceof RegistryError && error.code === 'UNAUTHORIZED') throw unauthorized();
-    throw error; // too many logins: the gateway says that it cannot tell now, see AUTHORIZER_FAILURE in template.yaml
+  const address = clientAddressOf(event, trustedProxies);
+  const caller = await authenticator.authenticate(authorizationOf(event), address).catch((error: unknown) => {
+    if (!(error instanceof RegistryError)) throw error;
+    log.audit(refusedLogin(event, error, address));
+    if (error.code === 'UNAUTHORIZED') throw unauthorized();
+    throw error; // too many logins: the gateway says that it cannot tell now, see AUTHORIZER_… in template.yaml
   });
   // A token that was given to nobody in particular is one.
   if (caller.kind === 'anonymous' && !(allowsAnonymous && needsNoToken(event))) throw unauthorized();
@@ -40,6 +44,18 @@ export const handler = async (event: APIGatewayRequestAuthorizerEvent): Promise<
     context: { caller: JSON.stringify(caller) },
   };
 };
+
+/** As the registry notes it where it asks by itself. The status is the one that the gateway gives the client. */
+function refusedLogin(
+  event: APIGatewayRequestAuthorizerEvent,
+  { code, message: reason }: RegistryError,
+  from: string,
+): AuditEntry {
+  const { path, requestId } = event.requestContext;
+  const who = claimedName(authorizationOf(event)) ?? 'unknown';
+  const status = code === 'UNAUTHORIZED' ? 401 : 503;
+  return { who, action: 'login', outcome: 'refused', status, reason, method: event.httpMethod, path, from, requestId };
+}
 
 /**
  * With anonymous pull a v2 client without a token is told where to get one, and asks there without one. v1 knows none of

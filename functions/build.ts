@@ -5,6 +5,9 @@ import { build, type Metafile, type Plugin } from 'esbuild';
 
 const ROOT = join(import.meta.dirname, '..');
 
+/** How those get their credentials no page of AWS says, so they look everywhere. Their size is of no matter: no pull waits for them. */
+const WEB_FUNCTIONS = ['push-endpoint'];
+
 /**
  * The SDK describes every operation of a service, S3 has more than a hundred, in arrays that esbuild dares not drop, as they
  * have computed keys. Told that making them changes nothing, it keeps those of the operations that are used.
@@ -38,7 +41,9 @@ export async function buildFunction(name: string, directory: string): Promise<Me
     platform: 'node',
     target: 'node24',
     mainFields: ['module', 'main'],
-    alias: { '@aws-sdk/credential-provider-node': join(ROOT, 'functions/lambda-credentials.ts') },
+    ...(!WEB_FUNCTIONS.includes(name) && {
+      alias: { '@aws-sdk/credential-provider-node': join(ROOT, 'functions/lambda-credentials.ts') },
+    }),
     plugins: [dropsUnusedSchemas],
     legalComments: 'none',
     // What is no ES module asks for Node's own modules by `require`, which there is none of in one.

@@ -1,6 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=2
-// The command `stowage`. Most of what passes through it are buffers outside of V8's heap: a small young generation, in MiB,
-// makes V8 collect them sooner, which saves 40 MiB while a large layer is pushed and costs nothing that could be measured.
+// The command `stowage`, which bin/stowage.js starts.
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
 import { PasswordThread } from './auth/password-thread.ts';

@@ -53,6 +53,6 @@ function tooLarge(maxBodyBytes: number): string {
   const limit = `${(maxBodyBytes / MiB).toFixed(1)} MiB`;
   return (
     `a request to this host carries ${limit} at most. For larger layers turn on the push endpoint of the registry, ` +
-    'or run "npx stowage serve" with the configuration of its bucket and push to localhost:5000'
+    'or in a clone of Stowage run "npx stowage serve" with the configuration of its bucket and push to localhost:5000'
   );
 }

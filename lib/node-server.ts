@@ -8,6 +8,7 @@ import type { Hono, MiddlewareHandler } from 'hono';
 import type { RequestIdVariables } from 'hono/request-id';
 import type { RimBindings } from './auth/gate.ts';
 import { MAX_PATH_CHARACTERS } from './bounded-router.ts';
+import { forwardedFor } from './forwarded-for.ts';
 import { lingerAfter } from './lingering.ts';
 import type { Log } from './log.ts';
 
@@ -44,7 +45,8 @@ export async function startNodeServer(
   { host, port, tls, trustedProxies = 0 }: ListenOptions,
 ): Promise<NodeServer> {
   const fetch = (request: Request, env: HttpBindings) => {
-    const clientAddress = clientAddressOf(env.incoming, trustedProxies);
+    const { headers, socket } = env.incoming;
+    const clientAddress = forwardedFor(headers['x-forwarded-for']?.toString(), trustedProxies) ?? socket.remoteAddress;
     return app.fetch(request, { ...env, ...(clientAddress !== undefined && { clientAddress }) });
   };
   const listener = getRequestListener((request, env) => fetch(request, env as HttpBindings), {
@@ -95,13 +97,6 @@ export async function startNodeServer(
 /** Go clients open connections in reserve, and to Node one on which nothing was ever said is not idle. */
 function closeUnused(connections: Iterable<Socket>): void {
   for (const socket of connections) if (socket.bytesRead === 0) socket.destroy();
-}
-
-/** Whom the outermost proxy that is trusted has seen; without proxies the other end of the connection. */
-function clientAddressOf({ socket, headers }: IncomingMessage, trustedProxies: number): string | undefined {
-  if (trustedProxies === 0) return socket.remoteAddress;
-  const chain = String(headers['x-forwarded-for'] ?? '').split(',');
-  return chain.at(-trustedProxies)?.trim() || socket.remoteAddress;
 }
 
 /** What the system says if it does not let us listen, and what to do then. */

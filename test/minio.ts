@@ -27,6 +27,9 @@ export type MinioOptions = {
 const START_TIMEOUT_MILLISECONDS = 30_000;
 
 /** Starts a MinIO of its own, empty but for one bucket, on a free port; it ends with `stop` or with this process. */
+/** The name of the one key that it encrypts with. */
+export const KMS_KEY = 'stowage';
+
 export async function startMinio({ region = 'us-east-1', env = {} }: MinioOptions = {}): Promise<Minio> {
   const binary = await findMinio();
   const directory = await mkdtemp(join(tmpdir(), 'stowage-minio-'));
@@ -45,7 +48,7 @@ export async function startMinio({ region = 'us-east-1', env = {} }: MinioOption
       MINIO_ROOT_PASSWORD: credentials.secretAccessKey,
       MINIO_SITE_REGION: region,
       MINIO_BROWSER: 'off',
-      MINIO_KMS_SECRET_KEY: `stowage:${randomBytes(32).toString('base64')}`, // else it refuses to encrypt
+      MINIO_KMS_SECRET_KEY: `${KMS_KEY}:${randomBytes(32).toString('base64')}`, // else it refuses to encrypt
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -10,11 +10,20 @@ export type Counts = {
   gateway: number;
   /** Calls of functions, by their names in the template. */
   functions: Record<string, number>;
+  /** How long their handlers worked, in all: on this machine, with MinIO beside them. */
+  busyMs: number;
   s3Reads: number;
   s3Writes: number;
 };
 
-export type Measured = { push: Counts; pull: Counts; layers: number };
+export type Measured = {
+  push: Counts;
+  pull: Counts;
+  layers: number;
+  /** What the stack has of things that are paid for each month. */
+  secrets: number;
+  alarms: number;
+};
 
 export async function measure(): Promise<Measured> {
   const directory = await mkdtemp(join(tmpdir(), 'costs-'));
@@ -32,7 +41,15 @@ export async function measure(): Promise<Measured> {
     const push = await countDuring(deployment, () => run(engine, 'push', reference));
     await engine.removeImages();
     const pull = await countDuring(deployment, () => run(engine, 'pull', reference));
-    return { push, pull, layers: image.layers.length };
+    const numberOf = (type: string) =>
+      [...deployment.stack.resources.values()].filter((found) => found.type === type).length;
+    return {
+      push,
+      pull,
+      layers: image.layers.length,
+      secrets: numberOf('AWS::SecretsManager::Secret'),
+      alarms: numberOf('AWS::CloudWatch::Alarm'),
+    };
   } finally {
     await engine?.stop();
     await deployment.stop();
@@ -50,7 +67,9 @@ async function countDuring(
   work: () => Promise<unknown>,
 ): Promise<Counts> {
   const calls = () => Object.fromEntries([...functions].map(([id, found]) => [id, found.calls]));
+  const busyMs = () => [...functions.values()].reduce((sum, found) => sum + found.busyMs, 0);
   const before = calls();
+  const busyBefore = busyMs();
   gateway.passed.length = 0;
   s3Requests.length = 0;
   await work();
@@ -62,6 +81,7 @@ async function countDuring(
   return {
     gateway: gateway.passed.length,
     functions: Object.fromEntries(Object.entries(calls()).map(([id, count]) => [id, count - (before[id] ?? 0)])),
+    busyMs: busyMs() - busyBefore,
     s3Reads: reads,
     s3Writes: s3Requests.length - reads - deletes,
   };

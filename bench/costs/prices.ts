@@ -2,28 +2,36 @@
 
 export type Price = { dollars: number; per: string; source: string };
 
+/** Quotes AWS's own page, word by word, as it was on that day. */
+const SECRETS_MANAGER =
+  'github.com/api-evangelist/amazon-secrets-manager, plans/amazon-secrets-manager-plans-pricing.yml, 2026-09-20';
+
 export const PRICES = {
   gatewayMillion: {
     dollars: 3.5,
     per: 'million requests to a REST API',
     source:
-      'go-cloud.io/aws-api-gateway-pricing, 2026; AWS whitepaper "Best Practices for Designing Amazon API Gateway Private APIs"',
+      'docs.aws.amazon.com/whitepapers/latest/best-practices-api-gateway-private-apis-integration/cost-optimization.html, read 2026-11-24',
   },
-  lambdaMillion: { dollars: 0.2, per: 'million calls of Lambda', source: 'go-cloud.io/aws-lambda-pricing, 2026' },
+  lambdaMillion: {
+    dollars: 0.2,
+    per: 'million calls of Lambda',
+    source: 'git.mcrn.ar/mariano/lambda_local_runner, docs/lambdas-md/lambda-13-cost.md, 2026-05-11',
+  },
   lambdaGigabyteSecond: {
     dollars: 0.0000133334,
     per: 'GB-second of Lambda on arm64',
-    source: 'cloudchipr.com/blog/aws-lambda-pricing, 2024',
+    source: 'git.mcrn.ar/mariano/lambda_local_runner, docs/lambdas-md/lambda-13-cost.md, 2026-05-11',
   },
   s3WriteThousand: {
     dollars: 0.005,
-    per: 'thousand PUT, POST, COPY or LIST requests to S3',
-    source: 'devnotes.tech/understanding-aws-s3-pricing…, read 2026-11-24',
+    per: 'thousand PUT, COPY or POST requests to S3; LIST is counted as one',
+    source: 'devnotes.tech/understanding-aws-s3-pricing-a-complete-cost-breakdown-with-examples, read 2026-11-24',
   },
   s3ReadThousand: {
     dollars: 0.0004,
     per: 'thousand GET or HEAD requests to S3',
-    source: 'devnotes.tech/understanding-aws-s3-pricing…, read 2026-11-24',
+    source: 'devnotes.tech/understanding-aws-s3-pricing-a-complete-cost-breakdown-with-examples, read 2026-11-24',
   },
   s3GigabyteMonth: {
     dollars: 0.023,
@@ -40,6 +48,11 @@ export const PRICES = {
     per: 'GB to the internet, from S3 and ECR alike; within the region nothing',
     source: 'cloudburn.io/blog/amazon-ecr-pricing, March 2026',
   },
-  secretMonth: { dollars: 0.4, per: 'secret and month', source: 'no page that was read: unproven' },
-  alarmMonth: { dollars: 0.1, per: 'alarm and month', source: 'no page that was read: unproven' },
+  secretMonth: { dollars: 0.4, per: 'secret and month', source: SECRETS_MANAGER },
+  secretReadTenThousand: { dollars: 0.05, per: 'ten thousand reads of secrets', source: SECRETS_MANAGER },
+  alarmMonth: {
+    dollars: 0.1,
+    per: 'alarm and month',
+    source: 'c3x.dev/resources/aws/aws_cloudwatch_metric_alarm, read 2026-11-24; api-evangelist/cloudwatch, 2026-05-05',
+  },
 } satisfies Record<string, Price>;

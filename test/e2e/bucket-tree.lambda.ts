@@ -1,17 +1,21 @@
 // The same pushes to the stack behind API Gateway and to the Node server leave the same objects.
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hashPassword } from '../../lib/auth/bcrypt.ts';
+import { MiB } from '../../lib/bytes.ts';
 import type { KeyPrefix } from '../../lib/layout.ts';
 import type { StorageDriver } from '../../lib/storage/driver.ts';
 import { S3Driver } from '../../lib/storage/s3.ts';
 import { BASIC, type Deployment, deploy, PASSWORD, USER } from '../gateway/deployment.ts';
 import { TOP_ID, ubuntuChain } from '../v1/chain.ts';
 import { V1Client } from '../v1-client.ts';
+import { V2Client } from '../v2/client.ts';
+import { pushImage } from '../v2/image.ts';
 import { type Backend, backends } from './backends.ts';
 import { useCleanup } from './cleanup.ts';
 import { pullByDockerRegistryClient } from './docker-registry-client.ts';
@@ -60,7 +64,11 @@ describe('the bucket behind API Gateway and that of a Node server', () => {
       await run('crane', ['auth', 'login', '-u', USER, '-p', PASSWORD, host], { env });
       await run('crane', ['push', image.layoutDirectory, `${host}/tree/a/b/c:1`], { env });
     }
+    const contents = ['small', randomBytes(5 * MiB).toString('base64')];
+    const config = { history: [{ created_by: 'small' }, { created_by: 'large' }] };
     for (const url of [deployment.gateway.url, new URL(server.url)]) {
+      const client = new V2Client(url, { Authorization: `Basic ${BASIC}` });
+      await pushImage(client, 'tree/zstd', 'latest', { contents, compression: 'zstd', config });
       await new V1Client(url, `Basic ${BASIC}`).push('tree/ubuntu', ubuntuChain(), { '14.04': TOP_ID });
     }
 
@@ -75,6 +83,7 @@ describe('the bucket behind API Gateway and that of a Node server', () => {
     }
     await Promise.all([onLambda.close(), onNode.close()]);
     assert.deepEqual(actual, expected);
+    assert(actual.some((object) => object.startsWith('repositories/tree/zstd/taglatest_json ')));
     assert(actual.length > 60, `${actual.length} objects`);
     assert.deepEqual(deployment.events.errors, []);
   });

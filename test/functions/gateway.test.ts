@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { APIGatewayProxyEvent } from 'aws-lambda';
+import { clientAddressOf } from '../../functions/gateway/client-address.ts';
 import { requestOf } from '../../functions/gateway/request.ts';
 import { resultOf } from '../../functions/gateway/result.ts';
 
@@ -18,6 +19,21 @@ const event = (given: Partial<APIGatewayProxyEvent> = {}, path = '/v2/a%2Fb/tags
     requestContext: { path, requestId: 'a-request', domainName: 'abc.execute-api.eu-west-1.amazonaws.com' },
     ...given,
   }) as unknown as APIGatewayProxyEvent;
+
+describe('a client behind the gateway', () => {
+  for (const [title, trustedProxies, forwarded, address] of [
+    ['is where the gateway says', 1, ['6.6.6.6, 192.0.2.1'], '192.0.2.1'],
+    ['is whom CloudFront saw, whatever it claimed itself', 2, ['6.6.6.6, 203.0.113.9, 192.0.2.1'], '203.0.113.9'],
+    ['is the same in several lines', 2, ['6.6.6.6', '203.0.113.9, 192.0.2.1'], '203.0.113.9'],
+    ['that comes past CloudFront is where the gateway says', 2, ['192.0.2.1'], '192.0.2.1'],
+  ] as const) {
+    test(title, () => {
+      const multiValueHeaders = { 'X-Forwarded-For': [...forwarded] };
+      const requestContext = { identity: { sourceIp: '192.0.2.1' } } as APIGatewayProxyEvent['requestContext'];
+      assert.equal(clientAddressOf({ multiValueHeaders, requestContext }, trustedProxies), address);
+    });
+  }
+});
 
 describe('an event', () => {
   test('has the stage and the encoding in its URL', () => {

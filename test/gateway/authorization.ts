@@ -10,10 +10,23 @@ export type Verdict = { context: AuthorizerContext } | { refusal: GatewayRespons
 
 type Asked = { methodArn: string; headers: Record<string, string[]>; ask: () => Promise<unknown> };
 
+/**
+ * What an authorizer that throws something else than "Unauthorized" makes of a request. AWS says of the second that the
+ * gateway "fails to connect to an authorizer", and others have seen it then; nobody here has, so both are tried.
+ * https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
+ */
+export const AUTHORIZER_FAILURES = ['AUTHORIZER_FAILURE', 'AUTHORIZER_CONFIGURATION_ERROR'] as const;
+export type AuthorizerFailure = (typeof AUTHORIZER_FAILURES)[number];
+
 export class Authorization {
+  readonly #failure: AuthorizerFailure;
   readonly #cache = new Map<string, { result: APIGatewayAuthorizerResult; until: number }>();
   /** How often the function was called. */
   calls = 0;
+
+  constructor(failure: AuthorizerFailure = 'AUTHORIZER_FAILURE') {
+    this.#failure = failure;
+  }
 
   async decide(authorizer: Authorizer, { methodArn, headers, ask }: Asked): Promise<Verdict> {
     if (Buffer.byteLength(methodArn) > MAX_METHOD_ARN_BYTES) return { refusal: 'URI_TOO_LONG' };
@@ -30,7 +43,7 @@ export class Authorization {
     } catch (error) {
       // This very word, and no other: https://github.com/aws/aws-lambda-go/issues/81
       const isRefusal = error instanceof Error && error.message === 'Unauthorized';
-      return { refusal: isRefusal ? 'UNAUTHORIZED' : 'AUTHORIZER_FAILURE' };
+      return { refusal: isRefusal ? 'UNAUTHORIZED' : this.#failure };
     }
     const result = checked(answer);
     if (!result) return { refusal: 'AUTHORIZER_CONFIGURATION_ERROR' };

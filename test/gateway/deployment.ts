@@ -6,6 +6,8 @@ import { hashPassword } from '../../lib/auth/bcrypt.ts';
 import type { JsonObject } from '../../lib/json.ts';
 import { type Minio, startMinio } from '../minio.ts';
 import { type SeenRequest, startFaultyProxy } from '../storage/faulty-proxy.ts';
+import { encryptBucket } from './bucket-encryption.ts';
+import { startCredentialsEndpoint } from './credentials-endpoint.ts';
 import { type BucketEvents, startBucketEvents } from './events.ts';
 import { type Gateway, startGateway } from './gateway.ts';
 import { LambdaFunction } from './lambda-function.ts';
@@ -46,6 +48,8 @@ export type DeployOptions = {
   headLength?: 'zero' | 'none';
   /** Counts what goes to S3, from functions and clients alike. */
   countsS3?: boolean;
+  /** Where the Web Function finds its credentials, which AWS does not say: both are tested. */
+  webFunctionKeys?: 'environment' | 'endpoint';
   /** Change the templates before they are read. */
   edit?: (template: JsonObject) => void;
   editPushEndpoint?: (template: JsonObject) => void;
@@ -66,6 +70,7 @@ export async function deploy({
   htpasswd,
   headLength = 'zero',
   countsS3 = false,
+  webFunctionKeys: keysFrom = 'environment',
   edit,
   editPushEndpoint,
 }: DeployOptions = {}): Promise<Deployment> {
@@ -99,6 +104,7 @@ export async function deploy({
         'PushEndpointStack.Outputs.Url': pushEndpointUrl(port),
       },
     });
+    await encryptBucket(stack, minio);
     const environmentWith = async (role: Resource) => {
       const statements = statementsOf(role);
       const credentials = await assumeRole(minio, statements);
@@ -113,9 +119,12 @@ export async function deploy({
     for (const found of functions.values()) ends.push(() => found.stop());
     await events.connect(stack, minio, functions);
     const nested = readPushEndpointStack(stack, editPushEndpoint);
-    const env = nested && (await environmentWith(roleOf(nested)));
+    const withKeys = nested && (await environmentWith(roleOf(nested)));
+    const credentials = withKeys && keysFrom === 'endpoint' ? await startCredentialsEndpoint(withKeys) : undefined;
+    if (credentials) ends.push(() => credentials.stop());
+    const env = credentials?.env ?? withKeys;
     const pushEndpoint = nested && env && (await startPushEndpoint(nested, { env, directory, port }));
-    if (pushEndpoint) ends.push(() => pushEndpoint.process.stop());
+    if (pushEndpoint) ends.push(() => pushEndpoint.stop());
     const gateway = await startGateway(stack, { functions, headLength });
     ends.push(() => gateway.stop());
     const s3Requests = s3?.requests ?? [];

@@ -109,11 +109,14 @@ export function headersOf({ rawHeaders, host, scheme, clientAddress }: GatewayRe
     const known = CAPITALISED[lower] ?? name;
     headers[known] = [...(headers[known] ?? []), rawHeaders[i + 1] ?? ''];
   }
-  // What the gateway adds; whoever sent one of these finds it replaced.
+  const forwardedFor = Object.entries(headers).filter(([name]) => name.toLowerCase() === 'x-forwarded-for');
+  for (const [name] of forwardedFor) delete headers[name];
+  // What the gateway adds; whoever sent one of these finds it replaced, but for the first, which it adds to:
+  // https://github.com/logandk/serverless-wsgi/issues/36
   return {
     ...headers,
     Host: [host],
-    'X-Forwarded-For': [clientAddress],
+    'X-Forwarded-For': [[...forwardedFor.flatMap(([, values]) => values), clientAddress].join(', ')],
     'X-Forwarded-Port': [scheme === 'https' ? '443' : '80'],
     'X-Forwarded-Proto': [scheme],
     'X-Amzn-Trace-Id': [`Root=1-${randomUUID()}`],

@@ -7,7 +7,7 @@ import { type Event, PutBucketNotificationConfigurationCommand, S3Client } from 
 import type { JsonValue } from '../../lib/json.ts';
 import type { Minio } from '../minio.ts';
 import type { LambdaFunction } from './lambda-function.ts';
-import { arnOf, objectOf, type Stack } from './template.ts';
+import { ACCOUNT, arnOf, objectOf, type Resource, type Stack } from './template.ts';
 
 export type BucketEvents = {
   /** For MinIO, before it starts. */
@@ -47,7 +47,7 @@ export async function startBucketEvents(): Promise<BucketEvents> {
       const notifications = notificationsOf(stack);
       const [id = ''] = new Set(notifications.map(({ functionId }) => functionId));
       const worker = functions.get(id);
-      if (!worker) throw new Error('the notifications of the bucket name no function of the stack');
+      if (!worker) throw new Error(`the function ${id} does not run`);
       deliver = (event) => worker.invoke(event);
       const { endpoint, credentials, bucket: Bucket, driverOptions } = minio;
       const region = driverOptions.region ?? '';
@@ -74,21 +74,73 @@ export async function startBucketEvents(): Promise<BucketEvents> {
   };
 }
 
-type Notification = { event: string; prefix: string; functionId: string };
+export type Notification = { event: string; prefix: string; functionId: string };
 
-function notificationsOf({ resources }: Stack): Notification[] {
-  const configuration = objectOf(
-    resources.get('Bucket')?.properties.NotificationConfiguration ?? null,
-    'notifications',
-  );
+/**
+ * What S3 tells whom.
+ * @throws Error if the bucket may not call the function, or what fails there gets lost
+ */
+export function notificationsOf(stack: Stack): Notification[] {
+  const bucket = stack.resources.get('Bucket');
+  const found = bucket ? notificationsOfBucket(stack, bucket) : ownersNotifications(stack);
+  for (const { functionId } of found) {
+    const permission = permissionFor(stack, functionId);
+    // S3 tries to call when it is given notifications, so that has to be allowed before there is the bucket.
+    // https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html
+    if (bucket && !bucket.dependsOn.includes(permission))
+      throw new Error(`the bucket may be made before ${permission}`);
+    checkDeadLetters(stack, functionId);
+  }
+  return found;
+}
+
+/** Those that docs/deploy.md tells the owner of an existing bucket to add to it. */
+function ownersNotifications({ parameters, outputs, resources }: Stack): Notification[] {
+  const functionId = functionOf(resources, outputs.get('ViewWorkerArn') ?? null);
+  const prefix = `${parameters.StoragePath}repositories/`;
+  return ['s3:ObjectCreated:*', 's3:ObjectRemoved:*'].map((event) => ({ event, prefix, functionId }));
+}
+
+function permissionFor({ resources, parameters }: Stack, functionId: string): string {
+  const [id] =
+    [...resources].find(
+      ([, { type, properties }]) =>
+        type === 'AWS::Lambda::Permission' &&
+        properties.Principal === 's3.amazonaws.com' &&
+        properties.Action === 'lambda:InvokeFunction' &&
+        properties.FunctionName === `${functionId.toLowerCase()}-id` &&
+        properties.SourceArn === `arn:aws:s3:::${parameters.BucketName}` &&
+        properties.SourceAccount === ACCOUNT,
+    ) ?? [];
+  if (id === undefined)
+    throw new Error(`the bucket may not call ${functionId}: there is no AWS::Lambda::Permission for it`);
+  return id;
+}
+
+function checkDeadLetters({ resources }: Stack, functionId: string): void {
+  const { DeadLetterQueue = null } = resources.get(functionId)?.properties ?? {};
+  const { Type, TargetArn } = objectOf(DeadLetterQueue, `the dead-letter queue of ${functionId}`);
+  const [, queue] = [...resources].find(([id]) => arnOf(id) === TargetArn) ?? [];
+  if (Type !== 'SQS' || queue?.type !== 'AWS::SQS::Queue')
+    throw new Error(`events that ${functionId} fails at get lost`);
+}
+
+function notificationsOfBucket({ resources }: Stack, { properties }: Resource): Notification[] {
+  const configuration = objectOf(properties.NotificationConfiguration ?? null, 'notifications');
   return listOf(configuration.LambdaConfigurations).map((item) => {
     const { Event: event, Function: arn, Filter } = objectOf(item, 'notification');
     const [rule] = listOf(objectOf(objectOf(Filter ?? null, 'Filter').S3Key ?? null, 'S3Key').Rules);
     const { Name, Value } = objectOf(rule ?? null, 'rule');
     if (Name !== 'prefix') throw new Error('only filters by prefix are known here');
-    const [functionId] = [...resources.keys()].filter((id) => arnOf(id) === arn);
-    return { event: String(event), prefix: String(Value), functionId: functionId ?? '' };
+    return { event: String(event), prefix: String(Value), functionId: functionOf(resources, arn ?? null) };
   });
+}
+
+function functionOf(resources: Stack['resources'], arn: JsonValue): string {
+  const [id, found] = [...resources].find(([name]) => arnOf(name) === arn) ?? [];
+  if (id === undefined || found?.type !== 'AWS::Serverless::Function')
+    throw new Error(`${arn} is no function of the stack`);
+  return id;
 }
 
 function listOf(value: JsonValue | undefined): JsonValue[] {

@@ -1,10 +1,11 @@
 // A stand-in for API Gateway: a server in front of the built bundles, which does to requests and answers what a REST API does
 // to them, as the built template has it.
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Answer, answerOf, MalformedResult } from './answer.ts';
-import { Authorization } from './authorization.ts';
+import { Authorization, type AuthorizerFailure } from './authorization.ts';
 import { eventOf, type GatewayRequest, headersOf, queryOf } from './event.ts';
 import { type GatewayResponseType, gatewayResponse, noSuchStage, payloadTooLarge } from './gateway-response.ts';
 import { EventTooLarge, type LambdaFunction } from './lambda-function.ts';
@@ -35,11 +36,16 @@ export type GatewayOptions = {
    * What becomes of the length of an answer to HEAD, which nobody here has seen on AWS: both of what it may be are tested.
    */
   headLength?: 'zero' | 'none';
+  /** What becomes of an authorizer that throws: the same goes for it. */
+  authorizerFailure?: AuthorizerFailure;
 };
 
-export async function startGateway(stack: Stack, { functions, headLength = 'zero' }: GatewayOptions): Promise<Gateway> {
+export async function startGateway(
+  stack: Stack,
+  { functions, headLength = 'zero', authorizerFailure }: GatewayOptions,
+): Promise<Gateway> {
   const api = readRestApi(stack);
-  const authorization = new Authorization();
+  const authorization = new Authorization(authorizerFailure);
   const passed: Passed[] = [];
 
   const functionOf = (id: string): LambdaFunction => {
@@ -111,10 +117,12 @@ export async function startGateway(stack: Stack, { functions, headLength = 'zero
             path: request.path,
             httpMethod: request.method,
             headers: Object.fromEntries(Object.entries(headers).map(([name, values]) => [name, values.at(-1)])),
+            multiValueHeaders: headers,
             queryStringParameters: queryOf(request.query),
             requestContext: {
               path: request.fullPath,
               stage: request.stage,
+              requestId: randomUUID(),
               identity: { sourceIp: request.clientAddress },
             },
           }),

@@ -25,6 +25,10 @@ export class LambdaFunction {
   readonly #instances = new Set<Worker>();
   /** How often it was called. */
   calls = 0;
+  /** How long its handler has worked, in all. */
+  busyMs = 0;
+  /** What it has written. */
+  log = '';
   /** How long the start of the latest instance took. */
   initMs = 0;
 
@@ -51,12 +55,14 @@ export class LambdaFunction {
     if (Buffer.byteLength(text) > MAX_EVENT_BYTES) throw new EventTooLarge();
     this.calls++;
     const instance = await this.#take();
+    const started = performance.now();
     try {
       instance.postMessage(text);
       const [message]: InstanceMessage[] = await once(instance, 'message');
       if (message?.kind === 'result') return message.text;
       throw new Error(message?.kind === 'error' ? message.message : 'the instance gave no result');
     } finally {
+      this.busyMs += performance.now() - started;
       this.#give(instance);
     }
   }
@@ -76,9 +82,9 @@ export class LambdaFunction {
     const instance = new Worker(join(import.meta.dirname, 'lambda-instance.ts'), {
       workerData: { entry: this.#entry },
       env: this.env,
-      stdout: true, // its log; a failure shows in what it answers
+      stdout: true, // its log
     });
-    instance.stdout.resume();
+    instance.stdout.setEncoding('utf8').on('data', (text: string) => (this.log += text));
     this.#instances.add(instance);
     instance.once('exit', () => this.#instances.delete(instance));
     const [ready]: InstanceMessage[] = await once(instance, 'message'); // a failed start throws here

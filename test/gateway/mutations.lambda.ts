@@ -32,14 +32,15 @@ async function probe({ gateway, minio }: Deployment): Promise<void> {
   assert.equal(put.status, 201);
 
   const staying = new V2Client(gateway.url, { Authorization, 'User-Agent': 'oras/1.3.6' });
-  await pushImage(staying, 'probe/app', 'latest', { contents: ['x'] });
+  // Layers of zstd, of which the view worker makes layers for v1.
+  await pushImage(staying, 'probe/app', 'latest', { contents: ['x'], compression: 'zstd' });
   const blob = await client.send('GET', `/v2/probe/app/blobs/${digest}`);
   assert.equal(blob.status, 307);
   assert.equal((await client.send('DELETE', `/v2/probe/app/blobs/${digest}`)).status, 202);
   const large = await staying.send('PATCH', await staying.start('probe/app'), {
     body: new Uint8Array(6 * 1024 * 1024),
   });
-  assert.match(await large.text(), /npx stowage serve/);
+  assert.match(await large.text(), /in a clone of Stowage run \W*npx stowage serve/);
 
   const driver = new S3Driver({ ...minio.driverOptions, keyPrefix: 'registry/' });
   const view = layout.tagJson(parseRepositoryName('probe/app'), parseTag('latest'));
@@ -91,6 +92,12 @@ const MISTAKES: Record<string, DeployOptions> = {
   'the view worker may not write': {
     edit: (t) => (statement(t, 'ViewWorker', 'WriteViews').Action = ['s3:GetObject']),
   },
+  'the view worker may not store layers': {
+    edit: (t) => {
+      const writing = statement(t, 'ViewWorker', 'WriteViews');
+      writing.Resource = (writing.Resource as JsonObject[]).filter((arn) => !JSON.stringify(arn).includes('oci/blobs'));
+    },
+  },
   'events of another folder': {
     edit: (t) => {
       for (const item of at(t, 'Resources', 'Bucket', 'Properties', 'NotificationConfiguration')
@@ -99,6 +106,13 @@ const MISTAKES: Record<string, DeployOptions> = {
       }
     },
   },
+  'the bucket may not call the view worker': { edit: (t) => delete at(t, 'Resources').BucketMayCallViewWorker },
+  'another bucket may call the view worker': {
+    edit: (t) => (properties(t, 'BucketMayCallViewWorker').SourceArn = 'arn:aws:s3:::another'),
+  },
+  'a bucket that may be there before it may call': { edit: (t) => delete at(t, 'Resources', 'Bucket').DependsOn },
+  'failed events get lost': { edit: (t) => delete properties(t, 'ViewWorker').DeadLetterQueue },
+  'a bucket without notifications': { edit: (t) => delete properties(t, 'Bucket').NotificationConfiguration },
   'the API without a secret': {
     edit: (t) => delete at(properties(t, 'Api'), 'Environment', 'Variables').SECRET_KEY_ARN,
   },

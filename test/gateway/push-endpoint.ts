@@ -2,12 +2,14 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { JsonObject } from '../../lib/json.ts';
 import { answers, freePort, ServerProcess } from '../e2e/server-process.ts';
+import { startLambdaProxy } from './lambda-proxy.ts';
 import { arnOf, objectOf, type Resource, readStack, type Stack } from './template.ts';
 
 export type PushEndpoint = {
   /** On another host than the gateway's. */
   url: string;
   process: ServerProcess;
+  stop(): Promise<void>;
 };
 
 /** The nested stack of the push endpoint, with the parameters that the stack gives it. */
@@ -20,7 +22,7 @@ export function readPushEndpointStack(stack: Stack, edit?: (template: JsonObject
 }
 
 /**
- * Runs the Web Function as Lambda does: the entry, told by a variable where to listen.
+ * Runs the Web Function as Lambda does: the entry, told by a variable where to listen, behind a proxy.
  * https://docs.aws.amazon.com/lambda/latest/dg/web-functions.html
  */
 export async function startPushEndpoint(
@@ -29,7 +31,8 @@ export async function startPushEndpoint(
 ): Promise<PushEndpoint> {
   const { properties } = webFunctionOf(nested);
   const artifact = artifactOf(nested);
-  const address = `127.0.0.1:${port}`;
+  const behind = await freePort();
+  const address = `127.0.0.1:${behind}`;
   const process = await ServerProcess.start({
     command: globalThis.process.execPath,
     args: [artifact],
@@ -41,7 +44,15 @@ export async function startPushEndpoint(
     log: join(directory, 'push-endpoint.log'),
     isReady: () => answers(`http://${address}/readyz`),
   });
-  return { url: pushEndpointUrl(port), process };
+  const proxy = await startLambdaProxy({ from: port, to: behind });
+  return {
+    url: pushEndpointUrl(port),
+    process,
+    async stop() {
+      await proxy.stop();
+      await process.stop();
+    },
+  };
 }
 
 /** The role that the Web Function runs with. */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { APIGatewayAuthorizerResult } from 'aws-lambda';
 import { answerOf, MalformedResult } from './answer.ts';
-import { Authorization } from './authorization.ts';
+import { AUTHORIZER_FAILURES, Authorization } from './authorization.ts';
 import { eventOf, type GatewayRequest, queryOf } from './event.ts';
 import { gatewayResponse, payloadTooLarge } from './gateway-response.ts';
 import { headersBytes, MAX_HEADERS_BYTES } from './limits.ts';
@@ -85,6 +85,8 @@ describe('a request on its way to a Lambda', () => {
     const rawHeaders = ['X-Forwarded-Proto', 'http', 'x-forwarded-for', '6.6.6.6'];
     const { headers } = eventOf(request({ rawHeaders }), route, api, null);
     assert.equal(headers['X-Forwarded-Proto'], 'https');
+    assert.equal(headers['X-Forwarded-For'], '6.6.6.6, 192.0.2.1');
+    assert.equal(headers['x-forwarded-for'], undefined);
   });
 
   test('keeps repeated headers in the other map', () => {
@@ -239,17 +241,19 @@ describe('an authorizer', () => {
     assert.equal(authorization.calls, 1);
   });
 
-  for (const [message, refusal] of [
-    ['Unauthorized', 'UNAUTHORIZED'],
-    ['unauthorized', 'AUTHORIZER_FAILURE'],
-    ['TypeError', 'AUTHORIZER_FAILURE'],
-  ] as const) {
-    test(`that throws "${message}" gives ${refusal}`, async () => {
-      const ask = async () => {
-        throw new Error(message);
-      };
-      assert.deepEqual(await new Authorization().decide(authorizer, { methodArn, headers, ask }), { refusal });
-    });
+  for (const failure of AUTHORIZER_FAILURES) {
+    for (const [message, refusal] of [
+      ['Unauthorized', 'UNAUTHORIZED'],
+      ['unauthorized', failure],
+      ['TypeError', failure],
+    ] as const) {
+      test(`that throws "${message}" gives ${refusal}, if other words are ${failure}`, async () => {
+        const ask = async () => {
+          throw new Error(message);
+        };
+        assert.deepEqual(await new Authorization(failure).decide(authorizer, { methodArn, headers, ask }), { refusal });
+      });
+    }
   }
 
   for (const [title, answer] of [

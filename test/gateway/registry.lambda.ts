@@ -2,18 +2,22 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
+import { gunzipSync } from 'node:zlib';
 import { HeadObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 import { KiB, MiB } from '../../lib/bytes.ts';
 import type { KeyPrefix } from '../../lib/layout.ts';
 import { S3Driver } from '../../lib/storage/s3.ts';
+import { KMS_KEY } from '../minio.ts';
 import { TOP_ID, ubuntuChain } from '../v1/chain.ts';
 import { newImage } from '../v1/use-registry.ts';
 import { V1Client } from '../v1-client.ts';
 import { codesOf, digestOf, locationOf, V2Client, withDigest } from '../v2/client.ts';
 import { pushImage } from '../v2/image.ts';
+import { AUTHORIZER_FAILURES } from './authorization.ts';
 import { BASIC, type Deployment, deploy, PASSWORD, SESSION_SECRET, USER } from './deployment.ts';
 import { fetchFrom } from './fetch-from.ts';
-import { REGION } from './template.ts';
+import { startGateway } from './gateway.ts';
+import { ACCOUNT, REGION } from './template.ts';
 
 const OTHER_HOST = 'https://registry.example.com';
 
@@ -50,22 +54,35 @@ describe('a private registry behind the gateway', () => {
     assert.equal(response.headers.get('WWW-Authenticate'), 'Basic realm="Stowage"');
   });
 
-  it('slows down who tries passwords, and nobody who comes from elsewhere', async () => {
-    const login = (localAddress: string, password: string) =>
-      fetchFrom(new URL('/v2/', deployment.gateway.url), {
-        localAddress,
-        method: 'GET',
-        headers: { Authorization: `Basic ${Buffer.from(`${USER}:${password}`).toString('base64')}` },
-      });
-    const statuses: number[] = [];
-    for (let guess = 0; guess < 10; guess++) statuses.push((await login('127.2.0.1', `guess ${guess}`)).status);
-    assert.deepEqual(new Set(statuses), new Set([401]));
-    const refused = await login('127.2.0.1', 'another guess');
-    assert.equal(refused.status, 503); // not 429: all that an authorizer can say beside 401 is that it has failed
-    assert.equal(refused.headers.get('Retry-After'), '5');
-    assert.deepEqual(await codesOf(refused), ['UNAVAILABLE']);
-    assert.equal((await login('127.2.0.2', 'a guess')).status, 401);
-    assert.equal((await login('127.2.0.2', PASSWORD)).status, 200);
+  for (const [index, authorizerFailure] of AUTHORIZER_FAILURES.entries()) {
+    it(`slows down who tries passwords, if that is ${authorizerFailure}, and nobody who comes from elsewhere`, async (t) => {
+      const { stack, functions } = deployment;
+      const gateway = await startGateway(stack, { functions, authorizerFailure });
+      t.after(() => gateway.stop());
+      const refused = await guessPasswords(
+        (password) => login(gateway.url, `127.2.${index}.1`, password),
+        (password) => login(gateway.url, `127.2.${index}.2`, password),
+      );
+      assert.equal(refused.status, 503); // not 429: all that an authorizer can say beside 401 is that it has failed
+      assert.equal(refused.headers.get('Retry-After'), '5');
+      assert.deepEqual(await codesOf(refused), ['UNAVAILABLE']);
+    });
+  }
+
+  it('notes who could not log in, and from where', async () => {
+    const authorizer = deployment.functions.get('Authorizer') ?? assert.fail('no Authorizer');
+    const ofAttacker = () =>
+      authorizer.log
+        .split('\n')
+        .filter((line) => line.includes('"from":"127.2.0.1"'))
+        .map((line) => JSON.parse(line));
+    await until(async () => ofAttacker().length >= 11, 'it was not noted');
+    const entries = ofAttacker();
+    const common = { level: 'audit', who: USER, action: 'login', outcome: 'refused', method: 'GET', path: '/v2/' };
+    assert.partialDeepStrictEqual(entries[0], { ...common, status: 401, reason: 'wrong user name or password' });
+    assert.partialDeepStrictEqual(entries.at(-1), { ...common, status: 503 });
+    assert.match(entries[0].requestId, /./);
+    assert.doesNotMatch(authorizer.log, /guess \d/);
   });
 
   it('asks its authorizer once for many requests, of any method, path and stage', async () => {
@@ -163,7 +180,7 @@ describe('a private registry behind the gateway', () => {
       const response = await client.send('PATCH', await client.start('gw/large'), { body });
       const text = await response.clone().text();
       assert.deepEqual(await codesOf(response), ['UNSUPPORTED']);
-      assert.match(text, /npx stowage serve/);
+      assert.match(text, /in a clone of Stowage run \W*npx stowage serve/);
     });
   }
 
@@ -218,6 +235,21 @@ describe('behind a push', () => {
     assert.deepEqual(deployment.events.errors, []);
   });
 
+  it('layers that v1 clients could not read are made anew for them, small ones and large ones', async () => {
+    const { gateway, events } = deployment;
+    const client = new V2Client(gateway.url, { Authorization: `Basic ${BASIC}` });
+    const contents = ['small', randomBytes(5 * MiB).toString('base64')];
+    const config = { history: [{ created_by: 'small' }, { created_by: 'large' }] };
+    const { tars } = await pushImage(client, 'view/zstd', 'latest', { contents, compression: 'zstd', config });
+    await until(async () => (await keysBelow('repositories/view/zstd/tag')).length === 2, 'the view was not made');
+    assert.deepEqual(events.errors, []);
+    const pulled = await new V1Client(gateway.url, `Basic ${BASIC}`).pull('view/zstd', 'latest');
+    assert.deepEqual(
+      pulled.map(({ layer }) => digestOf(gunzipSync(layer))),
+      tars.map((bytes) => digestOf(bytes)),
+    );
+  });
+
   it('a v1 client pushes layers past the gateway, and pulls them from S3', async () => {
     const { gateway, pushEndpoint } = deployment;
     const v1 = new V1Client(gateway.url, `Basic ${BASIC}`);
@@ -250,12 +282,13 @@ describe('behind a push', () => {
     for (const { Key = '', Size = 0 } of Contents) {
       const { ContentType = '' } = await s3.send(new HeadObjectCommand({ Bucket, Key }));
       const isShown = /^(?:application\/(?:[\w.-]+\+)?json|text\/plain)$/.test(ContentType);
-      if (Size > 0 && !isShown) hidden.push(Key.replace(/[0-9a-f]{64}/, '<hex>'));
+      if (Size > 0 && !isShown) hidden.push(Key.replace(/[0-9a-f]{64}/, '<hex>').replace(/[0-9a-f-]{36}/, '<uuid>'));
     }
     s3.destroy();
     assert.deepEqual([...new Set(hidden)].toSorted(), [
       'registry/images/<hex>/layer',
       'registry/oci/blobs/sha256/<hex>',
+      'registry/oci/data/<uuid>',
     ]);
   });
 
@@ -274,6 +307,101 @@ describe('behind a push', () => {
     const start = await fetch(`${pushEndpoint}/v2/signed/app/blobs/uploads/`, { method: 'POST' });
     assert.equal(start.status, 401);
     assert.equal(start.headers.get('WWW-Authenticate'), 'Basic realm="Stowage"');
+  });
+
+  it('the push endpoint slows down who tries passwords, and nobody who comes from elsewhere', async () => {
+    const url = pushEndpointOf(deployment);
+    const refused = await guessPasswords(
+      // What a client writes there itself makes it nobody else.
+      (password, guess) => login(url, '127.2.0.1', password, `203.0.113.${guess}`),
+      (password) => login(url, '127.2.0.2', password),
+    );
+    assert.equal(refused.status, 429);
+    assert.match(deployment.pushEndpoint?.process.logTail(20) ?? '', /"action":"login".*"from":"127\.2\.0\.1"/);
+  });
+});
+
+describe('a registry in the root of a bucket that is there already', () => {
+  let deployment: Deployment;
+  before(async () => {
+    deployment = await deploy({ parameters: { PushEndpoint: 'none', BucketIs: 'existing', StoragePath: '' } });
+  });
+  after(() => deployment?.stop());
+
+  it('has rights there, and makes views when the owner has added what docs/deploy.md says', async () => {
+    const client = new V2Client(deployment.gateway.url, { Authorization: `Basic ${BASIC}` });
+    await pushImage(client, 'root/app', 'latest', { contents: ['one'], compression: 'zstd' });
+    const driver = new S3Driver({ ...deployment.minio.driverOptions, keyPrefix: '' });
+    const keys = async () => (await Array.fromAsync(driver.list('' as KeyPrefix))).map(({ key }) => key as string);
+    await until(async () => (await keys()).includes('repositories/root/app/taglatest_json'), 'the view was not made');
+    assert.deepEqual(
+      new Set((await keys()).map((key) => key.split('/')[0])),
+      new Set(['images', 'oci', 'repositories']),
+    );
+    assert.equal((await client.send('DELETE', '/v2/root/app/manifests/latest')).status, 202);
+    await until(async () => !(await keys()).includes('repositories/root/app/taglatest_json'), 'the view has stayed');
+    await driver.close();
+    assert.deepEqual(deployment.events.errors, []);
+  });
+});
+
+describe('a registry in a bucket that is encrypted with a key of its owner', () => {
+  let deployment: Deployment;
+  before(async () => {
+    deployment = await deploy({ parameters: { KmsKeyArn: `arn:aws:kms:${REGION}:${ACCOUNT}:key/${KMS_KEY}` } });
+  });
+  after(() => deployment?.stop());
+
+  it('gives back what was pushed, small and large, by the URLs of the bucket', async () => {
+    const { minio, gateway } = deployment;
+    const client = new V2Client(gateway.url, { Authorization: `Basic ${BASIC}` });
+    for (const sizeBytes of [1000, 20 * MiB]) {
+      const { digest } = await client.pushBlob('kms/app', randomBytes(sizeBytes));
+      const url = locationOf(await client.send('GET', `/v2/kms/app/blobs/${digest}`));
+      const answer = await fetch(url);
+      assert.equal(answer.headers.get('x-amz-server-side-encryption'), 'aws:kms');
+      assert.equal(digestOf(await answer.bytes()), digest);
+    }
+    await pushImage(client, 'kms/app', 'latest', { contents: ['one'], compression: 'zstd' });
+    const driver = new S3Driver({ ...minio.driverOptions, keyPrefix: 'registry/' });
+    const view = () => Array.fromAsync(driver.list('repositories/kms/app/taglatest_json' as KeyPrefix));
+    await until(async () => (await view()).length > 0, 'the view was not made');
+    await driver.close();
+    assert.deepEqual(deployment.events.errors, []);
+  });
+});
+
+describe('a registry behind CloudFront', () => {
+  /** From where CloudFront would ask. */
+  const EDGE = '127.3.0.1';
+  let deployment: Deployment;
+  before(async () => {
+    const parameters = { Edge: 'cloudfront', RegistryHost: new URL(OTHER_HOST).host };
+    deployment = await deploy({ parameters, webFunctionKeys: 'endpoint' });
+  });
+  after(() => deployment?.stop());
+
+  for (const [title, urlOf, status] of [
+    ['its API', ({ gateway }: Deployment) => gateway.url, 503],
+    ['its push endpoint', pushEndpointOf, 429],
+  ] as const) {
+    it(`${title} slows down who tries passwords, and nobody who comes by the same edge`, async () => {
+      const url = urlOf(deployment);
+      const refused = await guessPasswords(
+        (password, guess) => login(url, EDGE, password, `198.51.100.${guess}, 203.0.113.1`),
+        (password) => login(url, EDGE, password, '203.0.113.2'),
+      );
+      assert.equal(refused.status, status);
+    });
+  }
+
+  it('keeps the uploads on its own host, where they go to the push endpoint, wherever that has its keys from', async () => {
+    const client = new V2Client(deployment.gateway.url, { Authorization: `Basic ${BASIC}` });
+    assert.match(await client.start('edge/app'), /^\/v2\/edge\/app\/blobs\/uploads\//);
+    const pushing = new V2Client(pushEndpointOf(deployment), { Authorization: `Basic ${BASIC}` });
+    const { digest, response } = await pushing.pushBlob('edge/app', randomBytes(8 * MiB));
+    assert.equal(response.status, 201);
+    assert.equal((await client.send('HEAD', `/v2/edge/app/blobs/${digest}`)).status, 307);
   });
 });
 
@@ -330,6 +458,28 @@ describe('a registry with anonymous pull behind the gateway', () => {
     assert.equal(locationOf(response), `${OTHER_HOST}/v2/host/app/blobs/${digest}`);
   });
 });
+
+function pushEndpointOf({ pushEndpoint }: Deployment): URL {
+  return new URL((pushEndpoint?.url ?? assert.fail('there is no push endpoint')).replace('localhost', '127.0.0.1'));
+}
+
+/** @param forwardedFor what a hop before, or the client itself, says of where it comes from */
+async function login(url: URL, localAddress: string, password: string, forwardedFor?: string): Promise<Response> {
+  const Authorization = `Basic ${Buffer.from(`${USER}:${password}`).toString('base64')}`;
+  const headers = { Authorization, ...(forwardedFor !== undefined && { 'X-Forwarded-For': forwardedFor }) };
+  return await fetchFrom(new URL('/v2/', url), { localAddress, method: 'GET', headers });
+}
+
+type Login = (password: string, guess: number) => Promise<Response>;
+
+/** Guesses until it is enough, which nobody else has to suffer for. @returns what the last guess got */
+async function guessPasswords(attacker: Login, somebodyElse: Login): Promise<Response> {
+  for (let guess = 0; guess < 10; guess++) assert.equal((await attacker(`guess ${guess}`, guess)).status, 401);
+  const refused = await attacker('another guess', 10);
+  assert.equal((await somebodyElse('a guess', 0)).status, 401);
+  assert.equal((await somebodyElse(PASSWORD, 0)).status, 200);
+  return refused;
+}
 
 async function until(holds: () => Promise<boolean>, otherwise: string): Promise<void> {
   const deadline = Date.now() + 15_000;

@@ -51,7 +51,7 @@ export function readRestApi(stack: Stack, id = 'Registry'): RestApi {
     routes.set(path, new Map(byMethod));
   }
   return {
-    stages: [String(api.properties.StageName), ...furtherStages(stack, id)],
+    stages: [String(api.properties.StageName), ...furtherStages(stack, id), ...unwantedStages(api)],
     routes,
     binaryMediaTypes: textsOf(body['x-amazon-apigateway-binary-media-types'] ?? []),
     gatewayResponses: gatewayResponsesOf(objectOf(body['x-amazon-apigateway-gateway-responses'] ?? {}, 'responses')),
@@ -62,6 +62,11 @@ function furtherStages({ resources }: Stack, id: string): string[] {
   const isStage = ({ type, properties }: Resource) =>
     type === 'AWS::ApiGateway::Stage' && properties.RestApiId === `${id.toLowerCase()}-id`;
   return [...resources.values()].filter(isStage).map(({ properties }) => String(properties.StageName));
+}
+
+/** SAM makes one more stage unless it is told a version: https://github.com/aws/serverless-application-model/issues/191 */
+function unwantedStages({ properties }: Resource): string[] {
+  return properties.OpenApiVersion === undefined ? ['Stage'] : [];
 }
 
 function integrationOf(

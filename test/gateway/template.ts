@@ -19,11 +19,18 @@ const PSEUDO: Record<string, string> = {
   'AWS::URLSuffix': 'amazonaws.com',
 };
 
-export type Resource = { type: string; properties: JsonObject };
+export type Resource = {
+  type: string;
+  properties: JsonObject;
+  /** Logical ids of what has to be there before. */
+  dependsOn: string[];
+};
 
 export type Stack = {
   /** Directory of the template, from which its paths start. */
   directory: string;
+  /** With those that were left at their default. */
+  parameters: Record<string, string>;
   /** Those whose condition holds, by logical id. */
   resources: Map<string, Resource>;
   outputs: Map<string, string>;
@@ -37,26 +44,26 @@ export type StackOptions = {
   known?: Record<string, string>;
 };
 
-/** @throws Error for a parameter that the template does not allow, or a name that it does not have */
+/** @throws Error for parameters that the template does not allow, or a name that it does not have, or not with these */
 export function readStack(file = BUILT_TEMPLATE, { parameters = {}, known = {}, edit }: StackOptions = {}): Stack {
   const template = objectOf(load(readTemplate(file)) as JsonValue, file);
   edit?.(template);
   const given = parametersOf(objectOf(template.Parameters ?? {}, 'Parameters'), parameters);
   const resources = objectOf(template.Resources ?? null, 'Resources');
   const conditions = objectOf(template.Conditions ?? {}, 'Conditions');
+  const isMade = (id: string): boolean => id in resources && holds(objectOf(resources[id] ?? null, id));
   const scope: Scope = {
     ref(name) {
       if (name === 'AWS::NoValue') return undefined;
-      const value = given[name] ?? PSEUDO[name] ?? known[name];
+      const value = given[name] ?? PSEUDO[name];
       if (value !== undefined) return value;
       const [id = ''] = name.split('.'); // SAM has `Registry.Deployment` for what it makes of `Registry`
-      if (!(id in resources)) throw new Error(`Ref ${name}: there is no such name`);
-      return physicalId(name);
+      if (!isMade(id)) throw new Error(`Ref ${name}: there is no such name`);
+      return known[name] ?? physicalId(name);
     },
     attribute(path) {
       const [id = ''] = path.split('.');
-      if (!(id in resources) && !isMadeBySam(id, resources))
-        throw new Error(`GetAtt ${path}: there is no such resource`);
+      if (!isMade(id) && !isMadeBySam(id, resources)) throw new Error(`GetAtt ${path}: there is no such resource`);
       return known[path] ?? (path.endsWith('.Arn') ? arnOf(id) : physicalId(path));
     },
     condition(name) {
@@ -65,22 +72,51 @@ export function readStack(file = BUILT_TEMPLATE, { parameters = {}, known = {}, 
     },
   };
   const holds = ({ Condition }: JsonObject) => typeof Condition !== 'string' || scope.condition(Condition);
-  const globals = objectOf(objectOf(template.Globals ?? {}, 'Globals').Function ?? {}, 'Globals.Function');
+  checkRules(objectOf(template.Rules ?? {}, 'Rules'), given);
+  const globals = objectOf(template.Globals ?? {}, 'Globals');
 
   const exists = new Map<string, Resource>();
   for (const [id, value] of Object.entries(resources)) {
-    const { Type, Properties, ...rest } = objectOf(value, id);
+    const { Type, Properties, DependsOn = [], ...rest } = objectOf(value, id);
     if (!holds(rest)) continue;
     const own = objectOf(Properties ?? {}, id);
-    const whole = Type === 'AWS::Serverless::Function' ? merged(globals, own) : own;
-    exists.set(id, { type: String(Type), properties: objectOf(resolve(whole, scope), id) });
+    const [, kind = ''] = /^AWS::Serverless::(\w+)$/.exec(String(Type)) ?? [];
+    const whole = merged(objectOf(globals[kind] ?? {}, kind), own);
+    const dependsOn = [DependsOn].flat().map(String);
+    for (const other of dependsOn)
+      if (!(other in resources)) throw new Error(`${id} depends on ${other}, which is not there`);
+    exists.set(id, { type: String(Type), properties: objectOf(resolve(whole, scope), id), dependsOn });
   }
   const outputs = new Map<string, string>();
   for (const [name, value] of Object.entries(objectOf(template.Outputs ?? {}, 'Outputs'))) {
     const output = objectOf(value, name);
     if (holds(output)) outputs.set(name, String(resolve(output.Value ?? null, scope)));
   }
-  return { directory: dirname(file), resources: exists, outputs };
+  return { directory: dirname(file), parameters: given, resources: exists, outputs };
+}
+
+/**
+ * Which parameters go together: asked before anything is made, by parameters alone.
+ * https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/rules-section-structure.html
+ */
+function checkRules(rules: JsonObject, given: Record<string, string>): void {
+  const no = (what: string) => (name: string) => {
+    throw new Error(`a rule may not ask for the ${what} ${name}`);
+  };
+  const scope: Scope = {
+    ref: (name) => given[name] ?? no('name')(name),
+    attribute: no('resource'),
+    condition: no('condition'),
+  };
+  for (const [name, value] of Object.entries(rules)) {
+    const { RuleCondition = true, Assertions = null } = objectOf(value, name);
+    if (!Array.isArray(Assertions)) throw new Error(`the rule ${name} asserts nothing`);
+    if (resolve(RuleCondition, scope) !== true) continue;
+    for (const assertion of Assertions) {
+      const { Assert = null, AssertDescription } = objectOf(assertion, name);
+      if (resolve(Assert, scope) !== true) throw new Error(`the rule ${name} says: ${String(AssertDescription)}`);
+    }
+  }
 }
 
 /** SAM makes three resources of a Web Function; the endpoint is the one that has a host. */

@@ -1,0 +1,202 @@
+// The template with every combination of parameters that are conditions in it: some are refused, and for the others all that
+// the template refers to is there.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { JsonObject } from '../../lib/json.ts';
+import { SESSION_SECRET, USERS } from './deployment.ts';
+import { notificationsOf } from './events.ts';
+import { readPushEndpointStack, roleOf, webFunctionOf } from './push-endpoint.ts';
+import { readRestApi } from './rest-api.ts';
+import { readableSecrets, statementsOf } from './role.ts';
+import { objectOf, type Resource, readStack, type Stack } from './template.ts';
+
+type Parameters = Record<string, string>;
+
+const HOST = 'registry.example.com';
+const ELSEWHERE = 'https://push.example.com';
+const NESTED = 'https://nested.example.com';
+
+const KEY = 'arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab';
+
+/** What the API and the push endpoint have to be told alike. */
+const SAME_FOR_BOTH = [
+  'AWS_BUCKET',
+  'STORAGE_PATH',
+  'SECRET_KEY_ARN',
+  'AUTH',
+  'ACCESS',
+  'PUBLIC_URL',
+  'TRUSTED_PROXIES',
+];
+
+const CHOICES: Record<string, string[]> = {
+  BucketIs: ['new', 'existing'],
+  Access: ['private', 'anonymous-pull'],
+  RegistryHost: ['', HOST],
+  PushEndpoint: ['web-function', 'none', ELSEWHERE],
+  Edge: ['none', 'cloudfront'],
+};
+
+/** These have nothing to do with the others, nor with one another. */
+const APART: Parameters[] = [
+  { Versioning: 'Suspended', GatewayLogs: 'with-role' },
+  { Versioning: 'Enabled', GatewayLogs: 'role-exists', AlarmTopicArn: 'arn:aws:sns:eu-west-1:123456789012:alarms' },
+  {
+    GatewayLogs: 'none',
+    LogRetentionDays: '1',
+    UsersSecretArn: USERS.replace('Users', 'OldUsers'),
+    StoragePath: '',
+    BucketName: 'registry.example.com',
+  },
+  { Versioning: 'Off', StoragePath: 'old/registry/', BucketName: 'My_Bucket', KmsKeyArn: KEY },
+];
+
+/** What the rules of the template say, said once more. */
+function refusalOf({ Access, RegistryHost, PushEndpoint, Edge }: Parameters): RegExp | undefined {
+  if (Access === 'anonymous-pull' && RegistryHost === '') return /Access anonymous-pull needs RegistryHost/;
+  if (Edge === 'cloudfront' && RegistryHost === '') return /Edge cloudfront needs RegistryHost/;
+  if (Edge === 'cloudfront' && PushEndpoint === 'none') return /Edge cloudfront needs a PushEndpoint/;
+  return undefined;
+}
+
+describe('the template', () => {
+  for (const [name, value] of [
+    ['StoragePath', 'registry'],
+    ['StoragePath', '/registry/'],
+    ['StoragePath', 'a//b/'],
+    ['StoragePath', '*/'],
+    ['BucketName', 'acme/images'],
+    ['BucketName', '*'],
+  ] as const) {
+    test(`takes no ${name} like ${value}`, () => {
+      assert.throws(() => stackWith({ [name]: value }), new RegExp(`${name} .* does not match`));
+    });
+  }
+
+  for (const parameters of combinationsOf(CHOICES)) {
+    const refusal = refusalOf(parameters);
+    const title = Object.values(parameters).filter(Boolean).join(', ');
+    test(`${refusal ? 'refuses' : 'holds together with'} ${title}`, () => {
+      for (const apart of APART) {
+        const read = () => stackWith({ ...parameters, ...apart });
+        if (refusal) assert.throws(read, refusal);
+        else check(read());
+      }
+    });
+  }
+});
+
+function stackWith(parameters: Parameters): Stack {
+  return readStack(undefined, {
+    parameters: { BucketName: 'acme-images', ...parameters },
+    known: { SessionSecret: SESSION_SECRET, Users: USERS, 'PushEndpointStack.Outputs.Url': NESTED },
+  });
+}
+
+function check(stack: Stack): void {
+  for (const [name, value] of stack.outputs) assert.doesNotMatch(value, /^$|\$\{|undefined|null|\[object/, name);
+  const nested = readPushEndpointStack(stack);
+  checkGateway(stack);
+  checkBucket(stack);
+  checkPushEndpoint(stack, nested);
+  checkRoles(stack, nested);
+}
+
+function checkGateway(stack: Stack): void {
+  const { RegistryHost, GatewayLogs } = stack.parameters;
+  assert.equal(stack.outputs.get('Host'), RegistryHost || 'registry-id.execute-api.eu-west-1.amazonaws.com');
+  const { routes, stages } = readRestApi(stack);
+  assert.deepEqual(stages, ['v2', 'v1']);
+  assert.equal(routes.size, 3);
+  for (const id of ['Registry', 'StageV1']) {
+    assert.equal('AccessLogSetting' in resourceOf(stack, id).properties, GatewayLogs !== 'none', id);
+  }
+}
+
+function checkBucket(stack: Stack): void {
+  const { BucketIs, StoragePath, Versioning } = stack.parameters;
+  const bucket = stack.resources.get('Bucket');
+  assert.equal(bucket !== undefined, BucketIs === 'new');
+  if (bucket) checkVersions(bucket.properties, Versioning ?? '');
+  const prefix = `${StoragePath}repositories/`;
+  const expected = ['s3:ObjectCreated:*', 's3:ObjectRemoved:*'].map((event) => ({
+    event,
+    prefix,
+    functionId: 'ViewWorker',
+  }));
+  assert.deepEqual(notificationsOf(stack), expected);
+}
+
+function checkPushEndpoint(stack: Stack, nested: Stack | undefined): void {
+  const { PushEndpoint, Edge, RegistryHost } = stack.parameters;
+  const isEdge = Edge === 'cloudfront';
+  const PUBLIC_URL = RegistryHost ? `https://${RegistryHost}` : '';
+  const TRUSTED_PROXIES = isEdge ? '2' : '1';
+  const urls: Record<string, string> = { 'web-function': NESTED, none: '' };
+  // Clients of the edge push where they are; all others where the push endpoint is.
+  const PUSH_ENDPOINT = isEdge ? '' : (urls[PushEndpoint ?? ''] ?? ELSEWHERE);
+  const ofApi = variablesOf(resourceOf(stack, 'Api'));
+  assert.partialDeepStrictEqual(ofApi, { PUBLIC_URL, PUSH_ENDPOINT, TRUSTED_PROXIES });
+  const { outputs } = stack;
+  assert.match(outputs.get('LargestLayer') ?? '', PushEndpoint === 'none' ? /4\.4 MiB/ : /any size, through https:/);
+
+  assert.equal(nested !== undefined, PushEndpoint === 'web-function');
+  assert.equal(outputs.has('PushEndpointUrl'), nested !== undefined);
+  if (!nested) return;
+  const own = objectOf(webFunctionOf(nested).properties.EnvironmentVariables ?? null, 'EnvironmentVariables');
+  for (const name of SAME_FOR_BOTH) assert.equal(own[name], ofApi[name], name);
+}
+
+function checkRoles(stack: Stack, nested: Stack | undefined): void {
+  const { KmsKeyArn, UsersSecretArn } = stack.parameters;
+  const users = UsersSecretArn || USERS;
+  assert.equal(stack.resources.has('Users'), users === USERS);
+  assert.equal(stack.outputs.get('UsersSecretArn'), users);
+  assert.equal(variablesOf(resourceOf(stack, 'Api')).AUTH, `{htpasswd: "${users}"}`);
+  const worker = resourceOf(stack, 'ViewWorker');
+  const asking = [resourceOf(stack, 'Api'), resourceOf(stack, 'Authorizer'), ...(nested ? [roleOf(nested)] : [])];
+  for (const role of [worker, ...asking]) {
+    checkKey(statementsOf(role), KmsKeyArn);
+    assert.deepEqual(readableSecrets(statementsOf(role)), role === worker ? [] : [SESSION_SECRET, users]);
+  }
+}
+
+/** A bucket that had versions has them until they are expired, whatever it does now. */
+function checkVersions(
+  { VersioningConfiguration, LifecycleConfiguration = null }: JsonObject,
+  versioning: string,
+): void {
+  assert.deepEqual(VersioningConfiguration, versioning === 'Off' ? undefined : { Status: versioning });
+  const { Rules: rules = null } = objectOf(LifecycleConfiguration, 'LifecycleConfiguration');
+  assert(Array.isArray(rules));
+  const forVersions = { NoncurrentVersionExpiration: { NoncurrentDays: 30 }, ExpiredObjectDeleteMarker: true };
+  assert.partialDeepStrictEqual(
+    rules.find((rule) => objectOf(rule, 'rule').Id === 'old-versions'),
+    forVersions,
+  );
+}
+
+/** Whoever reads has to decrypt, and whoever writes needs a new key too; to put the parts of an upload together, both. */
+function checkKey(statements: JsonObject[], key = ''): void {
+  const may = (action: string) => statements.some(({ Action }) => [Action].flat().includes(action));
+  const expected = ['kms:Decrypt', ...(may('s3:PutObject') ? ['kms:GenerateDataKey'] : [])];
+  const onKey = statements
+    .filter(({ Resource: resource }) => resource === KEY)
+    .flatMap(({ Action }) => [Action].flat());
+  assert.deepEqual(onKey, key === '' ? [] : expected);
+}
+
+function variablesOf({ properties }: Resource): JsonObject {
+  return objectOf(objectOf(properties.Environment ?? null, 'Environment').Variables ?? null, 'Variables');
+}
+
+function resourceOf({ resources }: Stack, id: string): Resource {
+  return resources.get(id) ?? assert.fail(`there is no ${id}`);
+}
+
+function combinationsOf(choices: Record<string, string[]>): Parameters[] {
+  return Object.entries(choices).reduce<Parameters[]>(
+    (all, [name, values]) => all.flatMap((some) => values.map((value) => ({ ...some, [name]: value }))),
+    [{}],
+  );
+}
