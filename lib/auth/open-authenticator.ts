@@ -1,16 +1,35 @@
-import type { AuthConfig } from '../config/auth.ts';
 import type { Log } from '../log.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import type { StorageConfig } from '../storage/open.ts';
 import { AccessTokens } from './access-tokens.ts';
 import { Authenticator } from './authenticator.ts';
 import type { Keys } from './keys.ts';
-import type { OidcLogins } from './oidc-logins.ts';
+import type { OidcLogins, OidcRule } from './oidc-logins.ts';
 import { type ComparePassword, PasswordLogins } from './password-logins.ts';
+import type { AccessRule } from './permissions.ts';
 import { Robots } from './robots.ts';
 import { FileSource, type TextSource } from './text-source.ts';
 import { Users } from './users.ts';
 import { V1Tokens } from './v1-tokens.ts';
+
+/** Where users and their passwords are. */
+export type HtpasswdPlace =
+  | { kind: 'file'; path: string }
+  | { kind: 'object'; bucket: string; key: string }
+  | { kind: 'secret'; arn: string };
+
+/** Who there is, and what they may do. */
+export type AuthConfig = {
+  htpasswd: HtpasswdPlace | undefined;
+  /** Identity providers whose tokens are taken. */
+  oidc: OidcRule[];
+  /** What clients show when they ask for a password. */
+  realm: string;
+  /** The members of each group. */
+  groups: Record<string, string[]>;
+  /** Who may do what; without rules whoever has logged in may do everything. */
+  rules: AccessRule[] | undefined;
+};
 
 export type OpenAuthenticatorOptions = {
   storage: StorageConfig;
@@ -55,10 +74,7 @@ async function openPasswords(
 }
 
 /** AWS's SDK is loaded only where it is used. */
-export async function openSource(
-  place: NonNullable<AuthConfig['htpasswd']>,
-  storage: StorageConfig,
-): Promise<TextSource> {
+export async function openSource(place: HtpasswdPlace, storage: StorageConfig): Promise<TextSource> {
   switch (place.kind) {
     case 'file':
       return new FileSource(place.path);

@@ -1,10 +1,9 @@
-import type { AuthConfig } from '../config/auth.ts';
 import { AccessTokens } from './access-tokens.ts';
 import type { Audit } from './audit.ts';
 import { Challenges } from './challenges.ts';
 import { Gate } from './gate.ts';
 import { LateAuthenticator } from './late-authenticator.ts';
-import type { OpenAuthenticatorOptions } from './open-authenticator.ts';
+import type { AuthConfig, OpenAuthenticatorOptions } from './open-authenticator.ts';
 import { Permissions } from './permissions.ts';
 import { TokenService } from './token-service.ts';
 import { V1Tokens } from './v1-tokens.ts';

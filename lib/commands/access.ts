@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { ACTIONS, ANONYMOUS, type Anonymous, type User } from '../auth/caller.ts';
+import type { AuthConfig } from '../auth/open-authenticator.ts';
 import { type AccessRule, Permissions } from '../auth/permissions.ts';
 import { formatRule } from '../config/access-rules.ts';
-import type { AuthConfig } from '../config/auth.ts';
 import { parseV1RepositoryName } from '../names.ts';
 import { CONFIG_HELP, CONFIG_OPTION, loadAloud, run } from './run.ts';
 

@@ -1,26 +1,9 @@
 import { OIDC_USER, oidcName } from '../auth/caller.ts';
 import type { OidcRule } from '../auth/oidc-logins.ts';
+import type { AuthConfig, HtpasswdPlace } from '../auth/open-authenticator.ts';
 import type { AccessRule } from '../auth/permissions.ts';
 import type { StorageConfig } from '../storage/open.ts';
 import type { Settings } from './settings.ts';
-
-/** Where users and their passwords are. */
-export type HtpasswdPlace =
-  | { kind: 'file'; path: string }
-  | { kind: 'object'; bucket: string; key: string }
-  | { kind: 'secret'; arn: string };
-
-export type AuthConfig = {
-  htpasswd: HtpasswdPlace | undefined;
-  /** Identity providers whose tokens are taken. */
-  oidc: OidcRule[];
-  /** What clients show when they ask for a password. */
-  realm: string;
-  /** The members of each group. */
-  groups: Record<string, string[]>;
-  /** Who may do what; without rules whoever has logged in may do everything. */
-  rules: AccessRule[] | undefined;
-};
 
 const S3_URL = /^s3:\/\/([^/]*)\/(.+)$/;
 

@@ -1,5 +1,6 @@
+import type { AuthConfig } from '../auth/open-authenticator.ts';
 import type { StorageConfig } from '../storage/open.ts';
-import { type AuthConfig, readAuth } from './auth.ts';
+import { readAuth } from './auth.ts';
 import type { ImmutableTags } from './immutable-tags.ts';
 import { HOST, type LogLevel, PORT } from './keys.ts';
 import { readS3Options } from './s3-options.ts';

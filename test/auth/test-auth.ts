@@ -5,7 +5,7 @@ import type { AuditEntry } from '../../lib/auth/audit.ts';
 import { hashPassword } from '../../lib/auth/bcrypt.ts';
 import { Keys } from '../../lib/auth/keys.ts';
 import { type Auth, openAuth } from '../../lib/auth/open.ts';
-import type { AuthConfig } from '../../lib/config/auth.ts';
+import type { AuthConfig } from '../../lib/auth/open-authenticator.ts';
 import { createLog } from '../../lib/log.ts';
 import type { StorageDriver } from '../../lib/storage/driver.ts';
 import { FilesDriver } from '../../lib/storage/files.ts';
