@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
+import { accessLog } from './access-log.ts';
 import type { ComparePassword } from './auth/password-logins.ts';
 import type { Config } from './config/config.ts';
 import type { Log } from './log.ts';
-import { accessLog, type NodeServer, startNodeServer } from './node-server.ts';
+import { type NodeServer, startNodeServer } from './node-server.ts';
 import { openApp } from './open-app.ts';
 import { openRegistry } from './open-registry.ts';
 import { Background } from './registry/background.ts';

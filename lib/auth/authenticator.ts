@@ -1,7 +1,7 @@
 import { RegistryError } from '../errors.ts';
 import type { AccessTokens } from './access-tokens.ts';
 import { parseAuthorization } from './authorization.ts';
-import { ANONYMOUS, type Caller, OIDC_USER } from './caller.ts';
+import { ANONYMOUS, type Caller, groupsOf, OIDC_USER } from './caller.ts';
 import { LoginThrottle } from './login-throttle.ts';
 import type { OidcLogins } from './oidc-logins.ts';
 import type { PasswordLogins } from './password-logins.ts';
@@ -96,12 +96,7 @@ export class Authenticator {
   }
 
   #user(name: string): Caller {
-    const groups = Object.entries(this.#options.groups);
-    return {
-      kind: 'user',
-      name,
-      groups: groups.flatMap(([group, members]) => (members.includes(name) ? [group] : [])),
-    };
+    return { kind: 'user', name, groups: groupsOf(name, this.#options.groups) };
   }
 }
 

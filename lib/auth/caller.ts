@@ -6,6 +6,11 @@ export type Action = (typeof ACTIONS)[number];
 /** Somebody who has shown a password or the token of an identity provider. */
 export type User = { kind: 'user'; name: string; groups: string[] };
 
+/** The groups of a user, of all that are configured with their members. */
+export function groupsOf(name: string, groups: Readonly<Record<string, readonly string[]>>): string[] {
+  return Object.entries(groups).flatMap(([group, members]) => (members.includes(name) ? [group] : []));
+}
+
 /** Nobody has said who they are. */
 export type Anonymous = { kind: 'anonymous' };
 

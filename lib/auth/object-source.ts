@@ -1,6 +1,7 @@
 import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { MiB } from '../bytes.ts';
 import { createAgents, createS3Client, regionOfEnvironment, type S3DriverOptions } from '../storage/s3-client.ts';
+import { statusOf } from '../storage/s3-errors.ts';
 import type { TextSource, VersionedText } from './text-source.ts';
 
 const INTERVAL_MS = 60_000;
@@ -38,9 +39,4 @@ export class ObjectSource implements TextSource {
       throw error;
     }
   }
-}
-
-function statusOf(error: unknown): number | undefined {
-  const { $metadata } = error as { $metadata?: { httpStatusCode?: number } };
-  return $metadata?.httpStatusCode;
 }

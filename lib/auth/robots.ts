@@ -6,7 +6,7 @@ import { encodeText } from '../bytes.ts';
 import { mapConcurrently } from '../concurrency.ts';
 import { isJsonObject, parseJson } from '../json.ts';
 import { type Key, lastPartOf, layout } from '../layout.ts';
-import type { StorageDriver } from '../storage/driver.ts';
+import { AS_JSON, type StorageDriver } from '../storage/driver.ts';
 import type { Action, Grant, TokenBearer } from './caller.ts';
 
 /** The name that robots log in with; whose token it is says the token. */
@@ -51,7 +51,7 @@ export class Robots {
     const secret = randomBytes(32).toString('base64url');
     const created = { id, ...robot, createdAt: new Date().toISOString() };
     const stored: StoredRobot = { ...created, sha256: hashOf(secret) };
-    await this.#storage.put(layout.robot(id), encodeText(JSON.stringify(stored)), { contentType: 'application/json' });
+    await this.#storage.put(layout.robot(id), encodeText(JSON.stringify(stored)), AS_JSON);
     return { robot: created, token: `${PREFIX}${id}_${secret}` };
   }
 

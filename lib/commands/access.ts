@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { ACTIONS, ANONYMOUS, type Anonymous, type User } from '../auth/caller.ts';
+import { ACTIONS, ANONYMOUS, type Anonymous, groupsOf, type User } from '../auth/caller.ts';
 import type { AuthConfig } from '../auth/open-authenticator.ts';
 import { type AccessRule, Permissions } from '../auth/permissions.ts';
 import { formatRule } from '../config/access-rules.ts';
@@ -39,10 +39,7 @@ function explain(
 
 function callerOf(user: string, given: string[], auth: AuthConfig | undefined): User | Anonymous {
   if (user === 'anonymous') return ANONYMOUS;
-  const configured = Object.entries(auth?.groups ?? {}).flatMap(([group, members]) =>
-    members.includes(user) ? [group] : [],
-  );
-  return { kind: 'user', name: user, groups: [...new Set([...configured, ...given])] };
+  return { kind: 'user', name: user, groups: [...new Set([...groupsOf(user, auth?.groups ?? {}), ...given])] };
 }
 
 function reasonOf(number: number | undefined, auth: AuthConfig | undefined): string {

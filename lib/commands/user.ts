@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { hashPassword, isPassword, MAX_PASSWORD_BYTES, unmatchedHash } from '../auth/bcrypt.ts';
+import { groupsOf } from '../auth/caller.ts';
 import { isUserName, parseHtpasswd } from '../auth/htpasswd.ts';
 import { type HtpasswdPlace, openSource } from '../auth/open-authenticator.ts';
 import type { Config } from '../config/config.ts';
@@ -62,9 +63,7 @@ async function listUsers({ config: file }: Options): Promise<void> {
   const { hashes, problems } = await readUsers(config);
   for (const problem of problems) console.error(problem);
   for (const name of [...hashes.keys()].sort()) {
-    const groups = Object.entries(config.auth?.groups ?? {}).flatMap(([group, members]) =>
-      members.includes(name) ? [group] : [],
-    );
+    const groups = groupsOf(name, config.auth?.groups ?? {});
     console.log(groups.length > 0 ? `${name}  (${groups.join(', ')})` : name);
   }
 }

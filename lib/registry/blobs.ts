@@ -4,7 +4,7 @@ import { RegistryError } from '../errors.ts';
 import { parseJson } from '../json.ts';
 import { layout } from '../layout.ts';
 import type { Digest, RepositoryName } from '../names.ts';
-import type { ByteRange, StorageDriver } from '../storage/driver.ts';
+import { AS_JSON, type ByteRange, type StorageDriver } from '../storage/driver.ts';
 import { type BlobLink, decodeBlobLink, encodeBlobLink } from './blob-link.ts';
 import { findStored } from './stored-blobs.ts';
 
@@ -58,8 +58,7 @@ export class Blobs {
   }
 
   async #put(repository: RepositoryName, digest: Digest, link: BlobLink, nonce?: string): Promise<void> {
-    const options = { contentType: 'application/json' };
-    await this.#storage.put(layout.blobLink(repository, digest), encodeBlobLink(link, nonce), options);
+    await this.#storage.put(layout.blobLink(repository, digest), encodeBlobLink(link, nonce), AS_JSON);
   }
 
   /**

@@ -4,7 +4,7 @@ import { RegistryError } from '../errors.ts';
 import { isJsonObject, parseJson } from '../json.ts';
 import { layout } from '../layout.ts';
 import type { Digest, ImageId, RepositoryName } from '../names.ts';
-import type { StorageDriver } from '../storage/driver.ts';
+import { AS_JSON, type StorageDriver } from '../storage/driver.ts';
 import type { Blobs } from './blobs.ts';
 import { type ChainLink, imageConfig } from './image-config.ts';
 import type { ImageLayers, LayerDescriptor } from './image-layers.ts';
@@ -145,7 +145,7 @@ export class ImageManifests {
     );
     const isFirst = await this.#storage.put(layout.imageManifest(id), bytes, {
       ifAbsent: !isView, // what is made of a view is the same whenever it is made
-      contentType: 'application/json',
+      ...AS_JSON,
     });
     // Another process may have been faster. What it wrote is what everybody sees.
     return (isFirst ? undefined : await this.madeFrom(id)) ?? { digest: digestOf(bytes), bytes };

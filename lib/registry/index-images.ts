@@ -4,7 +4,7 @@ import { RegistryError } from '../errors.ts';
 import { isJsonObject, type JsonObject, parseJson } from '../json.ts';
 import { layout } from '../layout.ts';
 import { type ImageId, isImageId, type RepositoryName } from '../names.ts';
-import { type StorageDriver, StorageUnavailableError } from '../storage/driver.ts';
+import { AS_JSON, type StorageDriver, StorageUnavailableError } from '../storage/driver.ts';
 import { pythonJson } from './python-json.ts';
 
 /** How often two pushes may get in each other's way before one of them is asked to come again. */
@@ -67,7 +67,7 @@ export class IndexImages {
       if (after.length > MAX_INDEX_BYTES)
         throw new RegistryError('SIZE_INVALID', 'the list of images has grown too long');
       const condition = object ? { ifMatch: object.info.etag } : { ifAbsent: true };
-      if (await this.#storage.put(key, after, { contentType: 'application/json', ...condition })) return;
+      if (await this.#storage.put(key, after, { ...AS_JSON, ...condition })) return;
     }
     throw new StorageUnavailableError(`too many pushes write ${key} at once`);
   }

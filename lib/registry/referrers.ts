@@ -3,7 +3,7 @@ import { mapConcurrently } from '../concurrency.ts';
 import { isJsonObject, type JsonObject, parseJson } from '../json.ts';
 import { type Key, layout } from '../layout.ts';
 import type { Digest, RepositoryName } from '../names.ts';
-import type { StorageDriver } from '../storage/driver.ts';
+import { AS_JSON, type StorageDriver } from '../storage/driver.ts';
 import type { ManifestDocument } from './manifest-document.ts';
 
 /** How many descriptors are read for one answer. */
@@ -42,9 +42,11 @@ export class Referrers {
     }: ManifestDocument & { digest: Digest; sizeBytes: number },
   ): Promise<void> {
     const descriptor = { mediaType, digest, size: sizeBytes, artifactType, annotations };
-    await this.#storage.put(layout.referrer(repository, subject, digest), encodeText(JSON.stringify(descriptor)), {
-      contentType: 'application/json',
-    });
+    await this.#storage.put(
+      layout.referrer(repository, subject, digest),
+      encodeText(JSON.stringify(descriptor)),
+      AS_JSON,
+    );
   }
 
   /** One storage request. */

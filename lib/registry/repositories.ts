@@ -5,7 +5,7 @@ import { type Key, type KeyPrefix, layout } from '../layout.ts';
 import { type Digest, type ImageId, type RepositoryName, sha256Digest, type Tag } from '../names.ts';
 import { AS_JSON, type ObjectInfo, type StorageDriver } from '../storage/driver.ts';
 import type { ImageOwners } from './image-owners.ts';
-import type { Images } from './images.ts';
+import { type Images, imageUnknown } from './images.ts';
 import { parseManifest } from './manifest-document.ts';
 import { pythonJson } from './python-json.ts';
 import type { Search } from './search.ts';
@@ -74,7 +74,7 @@ export class Repositories {
     { userAgent, readableAs }: { userAgent: string; readableAs: ReadableAs },
   ): Promise<void> {
     const [exists, ancestry] = await Promise.all([this.#images.exists(id), this.#images.findAncestry(id)]);
-    if (!exists) throw new RegistryError('IMAGE_UNKNOWN', 'Image not found');
+    if (!exists) throw imageUnknown();
     await mapConcurrently(ancestry ?? [id], (image) => this.#noteUse(repository, image, readableAs));
     await this.#tags.setImage(repository, tag, id);
     this.#search.forget();

@@ -4,7 +4,7 @@ import { type Bytes, decodeText, encodeText } from '../bytes.ts';
 import type { JsonObject } from '../json.ts';
 import { type Key, layout } from '../layout.ts';
 import type { RepositoryName, Tag } from '../names.ts';
-import type { StorageDriver } from '../storage/driver.ts';
+import { AS_JSON, type StorageDriver } from '../storage/driver.ts';
 import { pythonJson } from './python-json.ts';
 import { decodeTarget } from './tags.ts';
 
@@ -59,8 +59,7 @@ export class TagMetadata {
   /** One or two storage requests, side by side. */
   async put(repository: RepositoryName, tag: Tag, metadata: JsonObject): Promise<void> {
     const bytes = encodeText(pythonJson(metadata));
-    const options = { contentType: 'application/json' };
-    await Promise.all(keysOf(repository, tag).map((key) => this.#storage.put(key, bytes, options)));
+    await Promise.all(keysOf(repository, tag).map((key) => this.#storage.put(key, bytes, AS_JSON)));
   }
 
   /** One or two storage requests, side by side. */

@@ -3,7 +3,7 @@ import { mapConcurrently } from '../concurrency.ts';
 import { RegistryError } from '../errors.ts';
 import { layout, tagOf } from '../layout.ts';
 import { type Digest, hexOf, type ImageId, isImageId, type RepositoryName, sha256Digest, type Tag } from '../names.ts';
-import type { ETag, ObjectInfo, StorageDriver } from '../storage/driver.ts';
+import { AS_TEXT, type ETag, type ObjectInfo, type StorageDriver } from '../storage/driver.ts';
 
 /**
  * What a tag names. 64 hex digits may be the SHA-256 of a manifest or the id of a v1 image: whoever follows the tag
@@ -53,7 +53,7 @@ export class Tags {
 
   async #put(repository: RepositoryName, tag: Tag, target: string): Promise<void> {
     const ifAbsent = this.#isImmutable(repository, tag);
-    const options = { contentType: 'text/plain', ...(ifAbsent && { ifAbsent }) };
+    const options = { ...AS_TEXT, ...(ifAbsent && { ifAbsent }) };
     if (await this.#storage.put(layout.tag(repository, tag), encodeText(target), options)) return;
     // To push again what is there already is no change, and clients do.
     const stored = await this.#storage.read(layout.tag(repository, tag));

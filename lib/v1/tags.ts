@@ -6,6 +6,7 @@ import { RegistryError } from '../errors.ts';
 import { bodyOf } from '../http.ts';
 import { parseJson } from '../json.ts';
 import { type ImageId, isImageId, parseV1RepositoryName, parseV1Tag } from '../names.ts';
+import { imageUnknown } from '../registry/images.ts';
 import { UNKNOWN_METADATA } from '../registry/tag-metadata.ts';
 import { unknownTag } from '../registry/tags.ts';
 import { accessOf } from './access.ts';
@@ -73,6 +74,6 @@ function metadataAnswer(c: Context, stored: Bytes | undefined): Response {
 function parseTagBody(bytes: Uint8Array): ImageId {
   const value = parseJson(bytes);
   if (typeof value !== 'string' || value === '') throw new RegistryError('IMAGE_INVALID', 'Invalid data');
-  if (!isImageId(value)) throw new RegistryError('IMAGE_UNKNOWN', 'Image not found');
+  if (!isImageId(value)) throw imageUnknown();
   return value;
 }

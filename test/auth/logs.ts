@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { accessLog } from '../../lib/access-log.ts';
 import { createApp } from '../../lib/app.ts';
 import { Keys } from '../../lib/auth/keys.ts';
 import { openAuth } from '../../lib/auth/open.ts';
 import { Robots } from '../../lib/auth/robots.ts';
 import type { Key } from '../../lib/layout.ts';
 import { createLog } from '../../lib/log.ts';
-import { accessLog, startNodeServer } from '../../lib/node-server.ts';
+import { startNodeServer } from '../../lib/node-server.ts';
 import { createRegistry } from '../../lib/registry/registry.ts';
 import { SIGNER, TEST_SETTINGS } from '../registry-server.ts';
 import type { OpenedStorage } from '../storage/contract.ts';

@@ -1,15 +1,15 @@
 import { existsSync } from 'node:fs';
 import { Presets, SingleBar } from 'cli-progress';
-import { MiB } from './bytes.ts';
-import type { Config } from './config/config.ts';
-import { immutabilityOf } from './config/immutable-tags.ts';
-import { layout } from './layout.ts';
-import { mayWrite, noteLayout } from './layout-version.ts';
-import { parseV1RepositoryName, type RepositoryName } from './names.ts';
-import type { Adoption, AdoptionFailure, AdoptionPlan } from './registry/adoption.ts';
-import { createRegistry, type Registry } from './registry/registry.ts';
-import type { Requoting } from './registry/requoting.ts';
-import { openStorage } from './storage/open.ts';
+import { MiB } from '../bytes.ts';
+import type { Config } from '../config/config.ts';
+import { immutabilityOf } from '../config/immutable-tags.ts';
+import { layout } from '../layout.ts';
+import { mayWrite, noteLayout } from '../layout-version.ts';
+import { parseV1RepositoryName, type RepositoryName } from '../names.ts';
+import type { Adoption, AdoptionFailure, AdoptionPlan } from '../registry/adoption.ts';
+import { createRegistry, type Registry } from '../registry/registry.ts';
+import type { Requoting } from '../registry/requoting.ts';
+import { openStorage } from '../storage/open.ts';
 
 export type AdoptOptions = {
   /** Names as a client writes them; none means all. */
@@ -19,7 +19,7 @@ export type AdoptOptions = {
 };
 
 /**
- * The command `stowage adopt`: makes v1 images ready for v2, with a bar on a terminal and a summary.
+ * Makes v1 images ready for v2, with a bar on a terminal and a summary.
  * @returns how much could not be adopted
  * @throws Error if storage cannot be used, or holds nothing of what was asked for
  */

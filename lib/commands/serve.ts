@@ -1,0 +1,98 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { PasswordThread } from '../auth/password-thread.ts';
+import type { Config } from '../config/config.ts';
+import { createLog } from '../log.ts';
+import type { NodeServer } from '../node-server.ts';
+import { CONFIG_HELP, CONFIG_OPTION, load, run } from './run.ts';
+
+/** How long transfers may go on after the first signal, as docker-registry's launcher had it. */
+const DEFAULT_GRACE_SECONDS = 3600;
+
+type ServeOptions = {
+  config?: string;
+  host?: string;
+  port?: number;
+  grace: number;
+  tlsCert?: string;
+  tlsKey?: string;
+};
+
+/** `stowage serve` */
+export function addServeCommand(program: Command, version: string): void {
+  program
+    .command('serve')
+    .description('serve the registry until it gets SIGTERM or SIGINT')
+    .option(CONFIG_OPTION, CONFIG_HELP)
+    .option('--host <address>', 'address to listen on (default: $REGISTRY_HOST, else 127.0.0.1)')
+    .option(
+      '-p, --port <number>',
+      'port to listen on, 0 for any free one (default: $REGISTRY_PORT, else 5000)',
+      parsePort,
+    )
+    .option('--tls-cert <file>', 'certificate with its chain, in PEM; with --tls-key serves HTTPS')
+    .option('--tls-key <file>', 'key of the certificate, in PEM')
+    .option('--grace <seconds>', 'how long transfers may go on after the signal', parseSeconds, DEFAULT_GRACE_SECONDS)
+    .action(run((options: ServeOptions) => serveUntilStopped(options, version)));
+}
+
+async function serveUntilStopped(
+  { config: file, host, port, grace, tlsCert, tlsKey }: ServeOptions,
+  version: string,
+): Promise<void> {
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) throw new Error('--tls-cert and --tls-key belong together');
+  const { config, warnings } = load(file);
+  const log = createLog(config.logLevel);
+  for (const warning of warnings) log.warning(warning);
+  const { serve } = await import('../serve.ts');
+  const tlsFiles = tlsCert !== undefined && tlsKey !== undefined ? { cert: tlsCert, key: tlsKey } : undefined;
+  const passwords = new PasswordThread();
+  const options = {
+    log,
+    version,
+    ...(tlsFiles && { tlsFiles }),
+    comparePassword: (password: string, hash: string) => passwords.compare(password, hash),
+  };
+  const server = await serve({ ...config, ...(host && { host }), port: port ?? config.port }, options);
+  log.info('listening', { url: server.url.origin, version });
+  greet(server, config, version);
+  stopOnSignals(server, grace);
+}
+
+function greet({ url }: NodeServer, { storage }: Config, version: string): void {
+  const place = storage.driver === 's3' ? `bucket ${storage.options.bucket}` : storage.path;
+  // Docker speaks plain HTTP to localhost; elsewhere it wants TLS, or to be told that the registry is insecure.
+  const name = ['127.0.0.1', '0.0.0.0', '[::]', '[::1]'].includes(url.hostname) ? `localhost:${url.port}` : url.host;
+  console.error(`Stowage ${version} listens on ${url.origin} and keeps everything in ${place}.
+
+  docker tag alpine ${name}/alpine
+  docker push ${name}/alpine
+  docker pull ${name}/alpine
+`);
+}
+
+/** The first signal waits for transfers, the second does not. */
+function stopOnSignals(server: NodeServer, graceSeconds: number): void {
+  let isStopping = false;
+  const stop = () => {
+    if (isStopping) {
+      server.kill();
+      process.exit(1);
+    }
+    isStopping = true;
+    setTimeout(() => server.kill(), graceSeconds * 1000).unref();
+    void server.stop().then(() => process.exit());
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+}
+
+function parsePort(text: string): number {
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port > 65_535) throw new InvalidArgumentError('allowed: 0 to 65535');
+  return port;
+}
+
+function parseSeconds(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('allowed: a whole number of seconds');
+  return Number(text);
+}
