@@ -374,9 +374,10 @@ describe('a registry in a bucket that is encrypted with a key of its owner', () 
 describe('a registry behind CloudFront', () => {
   /** From where CloudFront would ask. */
   const EDGE = '127.3.0.1';
+  const EdgeKey = 'abcdefgh12345678';
   let deployment: Deployment;
   before(async () => {
-    const parameters = { Edge: 'cloudfront', RegistryHost: new URL(OTHER_HOST).host };
+    const parameters = { Edge: 'cloudfront', EdgeKey, RegistryHost: new URL(OTHER_HOST).host };
     deployment = await deploy({ parameters, webFunctionKeys: 'endpoint' });
   });
   after(() => deployment?.stop());
@@ -388,8 +389,17 @@ describe('a registry behind CloudFront', () => {
     it(`${title} slows down who tries passwords, and nobody who comes by the same edge`, async () => {
       const url = urlOf(deployment);
       const refused = await guessPasswords(
-        (password, guess) => login(url, EDGE, password, `198.51.100.${guess}, 203.0.113.1`),
-        (password) => login(url, EDGE, password, '203.0.113.2'),
+        (password, guess) => login(url, EDGE, password, `198.51.100.${guess}, 203.0.113.1`, EdgeKey),
+        (password) => login(url, EDGE, password, '203.0.113.2', EdgeKey),
+      );
+      assert.equal(refused.status, status);
+    });
+
+    it(`${title} believes nobody who comes past CloudFront about where they are`, async () => {
+      const url = urlOf(deployment);
+      const refused = await guessPasswords(
+        (password, guess) => login(url, '127.3.0.2', password, `198.51.100.${guess}`, 'a guess'),
+        (password) => login(url, '127.3.0.3', password),
       );
       assert.equal(refused.status, status);
     });
@@ -464,9 +474,19 @@ function pushEndpointOf({ pushEndpoint }: Deployment): URL {
 }
 
 /** @param forwardedFor what a hop before, or the client itself, says of where it comes from */
-async function login(url: URL, localAddress: string, password: string, forwardedFor?: string): Promise<Response> {
+async function login(
+  url: URL,
+  localAddress: string,
+  password: string,
+  forwardedFor?: string,
+  edgeKey?: string,
+): Promise<Response> {
   const Authorization = `Basic ${Buffer.from(`${USER}:${password}`).toString('base64')}`;
-  const headers = { Authorization, ...(forwardedFor !== undefined && { 'X-Forwarded-For': forwardedFor }) };
+  const headers = {
+    Authorization,
+    ...(forwardedFor !== undefined && { 'X-Forwarded-For': forwardedFor }),
+    ...(edgeKey !== undefined && { 'X-Stowage-Edge': edgeKey }),
+  };
   return await fetchFrom(new URL('/v2/', url), { localAddress, method: 'GET', headers });
 }
 
