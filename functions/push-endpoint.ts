@@ -2,14 +2,21 @@
 // https://docs.aws.amazon.com/lambda/latest/dg/web-functions.html
 import { serve } from '../lib/serve.ts';
 import { readConfiguration } from './configuration.ts';
+import { cameByEdge, EDGE_HEADER } from './edge.ts';
 import { version } from './version.ts';
 
 const { config, log } = await readConfiguration();
 const { hostname: host, port } = new URL(`http://${process.env.AWS_LAMBDA_HTTP_ENDPOINT ?? '127.0.0.1:8080'}`);
 const server = await serve(
   { ...config, host, port: Number(port), storageRedirect: true, pushEndpoint: undefined },
-  // Events of the bucket tell the view worker what there is to do behind a push.
-  { log, version, worksBehind: false },
+  {
+    log,
+    version,
+    // Events of the bucket tell the view worker what there is to do behind a push.
+    worksBehind: false,
+    // Lambda's own is always there.
+    trustedProxies: (headers) => (cameByEdge(headers[EDGE_HEADER]?.toString()) ? config.trustedProxies : 1),
+  },
 );
 log.info('listening', { url: server.url.origin, version });
 process.once('SIGTERM', () => void server.stop().then(() => process.exit()));

@@ -1,5 +1,11 @@
 // The registry as one Node process. Everything about connections is here: limits, and an end that waits for transfers.
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
@@ -32,8 +38,11 @@ export type ListenOptions = {
   /** Certificate (with its chain) and key, both in PEM; plain HTTP without. */
   tls?: { cert: Buffer; key: Buffer };
   /** How many proxies in front say, in `X-Forwarded-For`, who asked them; what the client wrote there itself is not believed. */
-  trustedProxies?: number;
+  trustedProxies?: TrustedProxies;
 };
+
+/** How many, or how many of them a request shows that it came by. */
+export type TrustedProxies = number | ((headers: IncomingHttpHeaders) => number);
 
 export async function startNodeServer(
   app: Hono,
@@ -41,7 +50,8 @@ export async function startNodeServer(
 ): Promise<NodeServer> {
   const fetch = (request: Request, env: HttpBindings) => {
     const { headers, socket } = env.incoming;
-    const clientAddress = forwardedFor(headers['x-forwarded-for']?.toString(), trustedProxies) ?? socket.remoteAddress;
+    const trusted = typeof trustedProxies === 'number' ? trustedProxies : trustedProxies(headers);
+    const clientAddress = forwardedFor(headers['x-forwarded-for']?.toString(), trusted) ?? socket.remoteAddress;
     return app.fetch(request, { ...env, ...(clientAddress !== undefined && { clientAddress }) });
   };
   const listener = getRequestListener((request, env) => fetch(request, env as HttpBindings), {

@@ -4,7 +4,7 @@ import { accessLog } from './access-log.ts';
 import type { ComparePassword } from './auth/password-logins.ts';
 import type { Config } from './config/config.ts';
 import type { Log } from './log.ts';
-import { type NodeServer, startNodeServer } from './node-server.ts';
+import { type NodeServer, startNodeServer, type TrustedProxies } from './node-server.ts';
 import { openApp } from './open-app.ts';
 import { openRegistry } from './open-registry.ts';
 import { Background } from './registry/background.ts';
@@ -24,6 +24,8 @@ export type ServeOptions = {
   worksBehind?: boolean;
   /** How passwords are compared, if not in this thread. */
   comparePassword?: ComparePassword;
+  /** Which proxies in front are believed, if that depends on the request. */
+  trustedProxies?: TrustedProxies;
 };
 
 /**
@@ -32,7 +34,7 @@ export type ServeOptions = {
  */
 export async function serve(
   config: Config,
-  { log, version, tlsFiles, worksBehind = true, comparePassword }: ServeOptions,
+  { log, version, tlsFiles, worksBehind = true, comparePassword, trustedProxies = config.trustedProxies }: ServeOptions,
 ): Promise<NodeServer> {
   const tls = tlsFiles && (await readTlsFiles(tlsFiles));
   const background = new Background(log);
@@ -55,7 +57,7 @@ export async function serve(
   const server = await startNodeServer(app, {
     host: config.host,
     port: config.port,
-    trustedProxies: config.trustedProxies,
+    trustedProxies,
     ...(tls && { tls }),
   });
   return {

@@ -21,16 +21,18 @@ const event = (given: Partial<APIGatewayProxyEvent> = {}, path = '/v2/a%2Fb/tags
   }) as unknown as APIGatewayProxyEvent;
 
 describe('a client behind the gateway', () => {
-  for (const [title, trustedProxies, forwarded, address] of [
-    ['is where the gateway says', 1, ['6.6.6.6, 192.0.2.1'], '192.0.2.1'],
-    ['is whom CloudFront saw, whatever it claimed itself', 2, ['6.6.6.6, 203.0.113.9, 192.0.2.1'], '203.0.113.9'],
-    ['is the same in several lines', 2, ['6.6.6.6', '203.0.113.9, 192.0.2.1'], '203.0.113.9'],
-    ['that comes past CloudFront is where the gateway says', 2, ['192.0.2.1'], '192.0.2.1'],
+  const KEY = 'the key of the edge';
+  for (const [title, trustedProxies, forwarded, address, shown] of [
+    ['is where the gateway says', 1, ['6.6.6.6, 192.0.2.1'], '192.0.2.1', KEY],
+    ['is whom CloudFront saw, whatever it claimed itself', 2, ['6.6.6.6, 203.0.113.9, 192.0.2.1'], '203.0.113.9', KEY],
+    ['is the same in several lines', 2, ['6.6.6.6', '203.0.113.9, 192.0.2.1'], '203.0.113.9', KEY],
+    ['that comes past CloudFront is where the gateway says', 2, ['6.6.6.6, 192.0.2.1'], '192.0.2.1', 'a guess'],
+    ['that comes past CloudFront with nothing is there too', 2, ['6.6.6.6, 192.0.2.1'], '192.0.2.1', ''],
   ] as const) {
     test(title, () => {
-      const multiValueHeaders = { 'X-Forwarded-For': [...forwarded] };
+      const multiValueHeaders = { 'X-Forwarded-For': [...forwarded], 'X-Stowage-Edge': [shown] };
       const requestContext = { identity: { sourceIp: '192.0.2.1' } } as APIGatewayProxyEvent['requestContext'];
-      assert.equal(clientAddressOf({ multiValueHeaders, requestContext }, trustedProxies), address);
+      assert.equal(clientAddressOf({ multiValueHeaders, requestContext }, trustedProxies, KEY), address);
     });
   }
 });

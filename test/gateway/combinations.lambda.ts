@@ -27,6 +27,7 @@ const SAME_FOR_BOTH = [
   'ACCESS',
   'PUBLIC_URL',
   'TRUSTED_PROXIES',
+  'EDGE_KEY',
 ];
 
 const CHOICES: Record<string, string[]> = {
@@ -35,6 +36,7 @@ const CHOICES: Record<string, string[]> = {
   RegistryHost: ['', HOST],
   PushEndpoint: ['web-function', 'none', ELSEWHERE],
   Edge: ['none', 'cloudfront'],
+  EdgeKey: ['', 'abcdefgh12345678'],
 };
 
 /** These have nothing to do with the others, nor with one another. */
@@ -52,10 +54,11 @@ const APART: Parameters[] = [
 ];
 
 /** What the rules of the template say, said once more. */
-function refusalOf({ Access, RegistryHost, PushEndpoint, Edge }: Parameters): RegExp | undefined {
+function refusalOf({ Access, RegistryHost, PushEndpoint, Edge, EdgeKey }: Parameters): RegExp | undefined {
   if (Access === 'anonymous-pull' && RegistryHost === '') return /Access anonymous-pull needs RegistryHost/;
   if (Edge === 'cloudfront' && RegistryHost === '') return /Edge cloudfront needs RegistryHost/;
   if (Edge === 'cloudfront' && PushEndpoint === 'none') return /Edge cloudfront needs a PushEndpoint/;
+  if (Edge === 'cloudfront' && EdgeKey === '') return /Edge cloudfront needs EdgeKey/;
   return undefined;
 }
 

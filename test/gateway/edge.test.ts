@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { EDGE_HEADER } from '../../functions/edge.ts';
 import type { JsonObject } from '../../lib/json.ts';
 import { objectOf, readStack } from './template.ts';
 
@@ -11,6 +12,7 @@ const stack = readStack(join(import.meta.dirname, '../../infra/edge.yaml'), {
     CertificateArn: 'arn:aws:acm:us-east-1:123456789012:certificate/x',
     ApiHost: 'abc123.execute-api.eu-west-1.amazonaws.com',
     PushEndpointHost: 'push.example.com',
+    EdgeKey: 'abcdefgh12345678',
   },
 });
 const config = objectOf(stack.resources.get('Distribution')?.properties.DistributionConfig ?? null, 'config');
@@ -43,6 +45,12 @@ describe('the edge', () => {
   ] as const) {
     test(`sends ${path} to the ${origin}`, () => assert.equal(behaviorOf(path).TargetOriginId, origin));
   }
+
+  test('shows its key to both, so that they know what comes from it', () => {
+    const key = [{ HeaderName: 'X-Stowage-Edge', HeaderValue: 'abcdefgh12345678' }];
+    for (const origin of config.Origins as JsonObject[]) assert.deepEqual(origin.OriginCustomHeaders, key);
+    assert.equal(key[0]?.HeaderName.toLowerCase(), EDGE_HEADER);
+  });
 
   test('lets every method through, and keeps nothing', () => {
     for (const behavior of behaviors) {

@@ -228,8 +228,7 @@ describe('behind a push', () => {
     const taker = newImage({ id: digest.slice('sha256:'.length) });
     await new V1Client(deployment.gateway.url, `Basic ${BASIC}`).push('view/taker', [taker], { latest: taker.id });
     assert.equal((await client.pushManifest('view/taken', 'latest', manifest)).status, 201);
-    const folder = 'repositories/view/taken/';
-    await until(async () => (await keysBelow(folder)).length === 3, 'the view was not made');
+    await until(async () => (await keysBelow('repositories/view/taken/tag')).length === 2, 'the view was not made');
     const json = await client.send('GET', `/v1/images/${taker.id}/json`);
     assert.equal(((await json.json()) as { os: string }).os, 'linux');
     assert.deepEqual(deployment.events.errors, []);
@@ -374,9 +373,10 @@ describe('a registry in a bucket that is encrypted with a key of its owner', () 
 describe('a registry behind CloudFront', () => {
   /** From where CloudFront would ask. */
   const EDGE = '127.3.0.1';
+  const EdgeKey = 'abcdefgh12345678';
   let deployment: Deployment;
   before(async () => {
-    const parameters = { Edge: 'cloudfront', RegistryHost: new URL(OTHER_HOST).host };
+    const parameters = { Edge: 'cloudfront', EdgeKey, RegistryHost: new URL(OTHER_HOST).host };
     deployment = await deploy({ parameters, webFunctionKeys: 'endpoint' });
   });
   after(() => deployment?.stop());
@@ -388,8 +388,17 @@ describe('a registry behind CloudFront', () => {
     it(`${title} slows down who tries passwords, and nobody who comes by the same edge`, async () => {
       const url = urlOf(deployment);
       const refused = await guessPasswords(
-        (password, guess) => login(url, EDGE, password, `198.51.100.${guess}, 203.0.113.1`),
-        (password) => login(url, EDGE, password, '203.0.113.2'),
+        (password, guess) => login(url, EDGE, password, `198.51.100.${guess}, 203.0.113.1`, EdgeKey),
+        (password) => login(url, EDGE, password, '203.0.113.2', EdgeKey),
+      );
+      assert.equal(refused.status, status);
+    });
+
+    it(`${title} believes nobody who comes past CloudFront about where they are`, async () => {
+      const url = urlOf(deployment);
+      const refused = await guessPasswords(
+        (password, guess) => login(url, '127.3.0.2', password, `198.51.100.${guess}`, 'a guess'),
+        (password) => login(url, '127.3.0.3', password),
       );
       assert.equal(refused.status, status);
     });
@@ -464,9 +473,19 @@ function pushEndpointOf({ pushEndpoint }: Deployment): URL {
 }
 
 /** @param forwardedFor what a hop before, or the client itself, says of where it comes from */
-async function login(url: URL, localAddress: string, password: string, forwardedFor?: string): Promise<Response> {
+async function login(
+  url: URL,
+  localAddress: string,
+  password: string,
+  forwardedFor?: string,
+  edgeKey?: string,
+): Promise<Response> {
   const Authorization = `Basic ${Buffer.from(`${USER}:${password}`).toString('base64')}`;
-  const headers = { Authorization, ...(forwardedFor !== undefined && { 'X-Forwarded-For': forwardedFor }) };
+  const headers = {
+    Authorization,
+    ...(forwardedFor !== undefined && { 'X-Forwarded-For': forwardedFor }),
+    ...(edgeKey !== undefined && { 'X-Stowage-Edge': edgeKey }),
+  };
   return await fetchFrom(new URL('/v2/', url), { localAddress, method: 'GET', headers });
 }
 
