@@ -28,6 +28,11 @@ export function contentLengthOf(c: Context): number | undefined {
   return header === undefined ? undefined : Number(header);
 }
 
+/** Whether bytes follow the headers. https://www.rfc-editor.org/rfc/rfc9112#section-6.3 */
+export function hasBody(c: Context): boolean {
+  return c.req.header('Transfer-Encoding') !== undefined || (contentLengthOf(c) ?? 0) > 0;
+}
+
 /**
  * Whether the client has this content already.
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2

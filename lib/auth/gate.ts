@@ -1,7 +1,9 @@
 // Everything that the routes ask about who sends a request and what they may do.
 import type { Context, MiddlewareHandler } from 'hono';
 import { type ErrorCode, RegistryError } from '../errors.ts';
+import { hasBody } from '../http.ts';
 import { parseRepositoryName, type RepositoryName } from '../names.ts';
+import type { Turns } from '../turns.ts';
 import { AtOnce } from './at-once.ts';
 import { type Audit, type AuditEntry, aboutRoute, claimedName } from './audit.ts';
 import { parseAuthorization } from './authorization.ts';
@@ -19,6 +21,8 @@ export type GateOptions = {
   login?: { authenticator: Logins; challenges: Challenges };
   permissions: Permissions;
   audit?: Audit;
+  /** For the bodies of uploads, whoever sends them; absent, all come at once. */
+  uploadTurns?: Turns;
 };
 
 type ParseName = (name: string) => RepositoryName;
@@ -30,16 +34,18 @@ export class Gate {
   readonly #login: GateOptions['login'];
   readonly #audit: Audit | undefined;
   readonly #uploads = new AtOnce();
+  readonly #uploadTurns: Turns | undefined;
 
-  constructor({ login, permissions, audit }: GateOptions) {
+  constructor({ login, permissions, audit, uploadTurns }: GateOptions) {
     this.permissions = permissions;
+    this.#uploadTurns = uploadTurns;
     this.#login = login;
     this.#audit = audit;
   }
 
   /** Of a registry where everybody may do everything. */
-  static open(audit?: Audit): Gate {
-    return new Gate({ permissions: Permissions.open(), ...(audit && { audit }) });
+  static open(options: Pick<GateOptions, 'audit' | 'uploadTurns'> = {}): Gate {
+    return new Gate({ permissions: Permissions.open(), ...options });
   }
 
   /** False where everybody may do everything. */
@@ -166,11 +172,13 @@ export class Gate {
     return error;
   }
 
-  /** Counts who sends a body: nobody may send many at once. */
+  /** Counts who sends a body: nobody may send many at once, and all together no more than there is memory for. */
   limitUploads(whoOf = (c: Context): string | undefined => namedCallerOf(c)): MiddlewareHandler {
     return async (c, next) => {
-      if (!this.#login) return await next();
-      await this.#uploads.run(whoOf(c) ?? `address ${clientAddressOf(c) ?? ''}`, next);
+      const turns = hasBody(c) ? this.#uploadTurns : undefined;
+      const work = () => (turns ? turns.run(next) : next());
+      if (!this.#login) return await work();
+      await this.#uploads.run(whoOf(c) ?? `address ${clientAddressOf(c) ?? ''}`, work);
     };
   }
 

@@ -1,3 +1,4 @@
+import type { Turns } from '../turns.ts';
 import { AccessTokens } from './access-tokens.ts';
 import type { Audit } from './audit.ts';
 import { Challenges } from './challenges.ts';
@@ -21,6 +22,7 @@ export type OpenAuthOptions = OpenAuthenticatorOptions & {
   audit?: Audit;
   /** Origin under which clients reach the registry, where a request does not tell. */
   publicUrl?: string;
+  uploadTurns?: Turns;
   /** Whether users are read when somebody is to be told by a password, instead of now. */
   opensLate?: boolean;
 };
@@ -31,8 +33,9 @@ export type OpenAuthOptions = OpenAuthenticatorOptions & {
  * @throws Error if the users cannot be read
  */
 export async function openAuth(config: AuthConfig | undefined, options: OpenAuthOptions): Promise<Auth> {
-  const { keys, audit, publicUrl } = options;
-  if (!config) return { gate: Gate.open(audit) };
+  const { keys, audit, publicUrl, uploadTurns } = options;
+  const forAll = { ...(audit && { audit }), ...(uploadTurns && { uploadTurns }) };
+  if (!config) return { gate: Gate.open(forAll) };
   const { realm, rules } = config;
   const permissions = new Permissions(rules);
   const v1Tokens = new V1Tokens(keys);
@@ -47,7 +50,7 @@ export async function openAuth(config: AuthConfig | undefined, options: OpenAuth
     offersTokens: permissions.letsAnonymousIn,
     ...(publicUrl !== undefined && { publicUrl }),
   });
-  const gate = new Gate({ login: { authenticator, challenges }, permissions, ...(audit && { audit }) });
+  const gate = new Gate({ login: { authenticator, challenges }, permissions, ...forAll });
   return {
     gate,
     tokens: { v1: v1Tokens, service: new TokenService(authenticator, permissions, accessTokens) },

@@ -55,6 +55,8 @@ export type Config = {
   auth: AuthConfig | undefined;
   /** How many proxies in front are believed in what they say of clients. */
   trustedProxies: number;
+  /** How many uploads one process takes at once; more of them wait. */
+  uploadsAtOnce: number;
   /** Tags that no push may move. */
   immutableTags: ImmutableTags;
   /** Whether `_ping` calls this a mirror, as docker-registry did. */
@@ -91,6 +93,7 @@ export function readConfig(settings: Settings, file: string, flavor: string | un
     searchBackend: readSearchBackend(settings),
     auth: readAuth(settings, { storage, standalone }),
     trustedProxies: settings.get('trusted_proxies'),
+    uploadsAtOnce: settings.get('uploads_at_once'),
     immutableTags: settings.get('immutable_tags') ?? [],
     isMirror: settings.get('mirroring.source') !== undefined,
     cors: readCors(settings),

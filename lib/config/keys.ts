@@ -113,6 +113,7 @@ export const USED_KEYS = {
   'auth.groups': optional(mapOf(list)),
   'auth.oidc': optional(oidcRules),
   trusted_proxies: withDefault(integer(0, 16), 0),
+  uploads_at_once: withDefault(integer(1, 10_000), 100),
   access: optional(accessRules),
   immutable_tags: optional(immutableTags),
 

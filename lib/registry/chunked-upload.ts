@@ -10,12 +10,7 @@ import { concatBytes, MiB } from '../bytes.ts';
 import { RegistryError } from '../errors.ts';
 import { layout } from '../layout.ts';
 import { algorithmOf, type Digest, type DigestAlgorithm } from '../names.ts';
-import {
-  type MultipartUpload,
-  type StorageDriver,
-  StorageUnavailableError,
-  type UploadedPart,
-} from '../storage/driver.ts';
+import { type StorageDriver, StorageUnavailableError, type UploadedPart } from '../storage/driver.ts';
 import { checkDigest, rehashBlob, type StoredBlob, storeSmallBlob } from './stored-blobs.ts';
 import { type ChunkedState, UPLOAD_SECONDS, unknownUpload } from './upload-session.ts';
 
@@ -24,7 +19,7 @@ const MIN_PART_BYTES = 5 * MiB;
 const PART_BYTES = 12 * MiB;
 const MAX_PARTS = 10_000;
 
-const NO_PARTS = '';
+const NO_PARTS = { partCount: 0, etagChain: '', sha256Chain: '' };
 
 /** Loaded only where a blob comes in chunks. */
 async function createHasher(algorithm: DigestAlgorithm): Promise<IHasher> {
@@ -87,7 +82,7 @@ export async function finishChunks(
     if (!marker) throw unknownUpload(uuid);
     return { digest: expected, sizeBytes, key, isNew: true };
   }
-  if (parts.reduce(chainOf, NO_PARTS) !== multipart.chain) throw unknownUpload(uuid);
+  if (!areSigned(parts, multipart)) throw unknownUpload(uuid);
   if (!(await storage.completeMultipart(multipart, parts))) throw unknownUpload(uuid);
   const stored = { digest, sizeBytes, key, isNew: true };
   return isSameAlgorithm ? stored : await rehashBlob(storage, stored, expected);
@@ -118,6 +113,8 @@ async function uploadParts(
 ): Promise<ChunkedState & { rest: Uint8Array }> {
   const hash = await importHash(state);
   let { sizeBytes, multipart } = state;
+  // Signed by an older version of this program, which knew parts by their ETags alone: the client uploads again.
+  if (multipart && multipart.sha256Chain === undefined) throw unknownUpload(uuid);
   let pending = state.scrap ? [await readScrap(storage, uuid, state.scrap.uuid)] : [];
   let pendingBytes = state.scrap?.sizeBytes ?? 0;
   for await (const chunk of body) {
@@ -155,18 +152,28 @@ async function addPart(
   before: Multipart | undefined,
   bytes: Uint8Array,
 ): Promise<Multipart> {
-  const upload: MultipartUpload = before ?? (await storage.createMultipart(layout.data(randomUUID())));
-  const partNumber = (before?.partCount ?? 0) + 1;
+  const upload = before ?? { ...(await storage.createMultipart(layout.data(randomUUID()))), ...NO_PARTS };
+  const partNumber = upload.partCount + 1;
   if (partNumber > MAX_PARTS) throw new RegistryError('SIZE_INVALID', `an upload has ${MAX_PARTS} parts at most`);
   const part = await storage.uploadPart(upload, partNumber, bytes);
   if (!part) throw unknownUpload(uuid);
-  const { key, uploadId } = upload;
-  return { key, uploadId, partCount: partNumber, chain: chainOf(before?.chain ?? NO_PARTS, part) };
+  return { ...upload, ...chainsWith(upload, part) };
 }
 
-/** A hash over this part and all before it. */
-function chainOf(before: string, part: UploadedPart): string {
-  return createHash('sha256').update(`${before} ${part.partNumber} ${part.etag}`).digest('base64url');
+type Chains = typeof NO_PARTS;
+
+/** Hashes over this part and all before it. */
+function chainsWith({ partCount, etagChain, sha256Chain }: Chains, { partNumber, etag, sha256 }: UploadedPart): Chains {
+  const chain = (before: string, proof = '') =>
+    createHash('sha256').update(`${before} ${partNumber} ${proof}`).digest('base64url');
+  return { partCount: partCount + 1, etagChain: chain(etagChain, etag), sha256Chain: chain(sha256Chain, sha256) };
+}
+
+/** Whether these are the very parts of the session. A server that keeps no SHA-256 of parts lists none: then by ETags alone. */
+function areSigned(parts: readonly UploadedPart[], signed: Chains): boolean {
+  const { partCount, etagChain, sha256Chain } = parts.reduce(chainsWith, NO_PARTS);
+  if (partCount !== signed.partCount || etagChain !== signed.etagChain) return false;
+  return sha256Chain === signed.sha256Chain || parts.every(({ sha256 }) => sha256 === undefined);
 }
 
 function exportHash(hash: IHasher): string {

@@ -4,6 +4,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import { RegistryError } from '../errors.ts';
 import type { Key } from '../layout.ts';
 import type { Digest, DigestAlgorithm, RepositoryName } from '../names.ts';
+import type { MultipartUpload } from '../storage/driver.ts';
 
 /** How long a session may rest between two requests. Each answer renews it. */
 const SESSION_SECONDS = 60 * 60;
@@ -23,8 +24,8 @@ export type ChunkedState = {
   hashState: string;
   /** Bytes that are too few for a part; the object is written once and named here only. */
   scrap?: { uuid: string; sizeBytes: number };
-  /** `chain` is a hash over the ETags of the parts, in order: commit takes exactly these parts or none. */
-  multipart?: { key: Key; uploadId: string; partCount: number; chain: string };
+  /** Hashes over the ETags and over the SHA-256 of the parts, in order: commit takes exactly these parts or none. */
+  multipart?: MultipartUpload & { partCount: number; etagChain: string; sha256Chain: string };
 };
 
 export type UploadState =

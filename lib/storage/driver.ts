@@ -38,8 +38,19 @@ export const AS_TEXT = { contentType: 'text/plain' } as const;
 
 export type PutStreamOptions = Omit<PutOptions, 'sha256'> & { signal?: AbortSignal };
 
-export type MultipartUpload = { key: Key; uploadId: string };
-export type UploadedPart = { partNumber: number; etag: ETag; sizeBytes: number };
+export type MultipartUpload = {
+  key: Key;
+  uploadId: string;
+  /** The server wants no checksums of its parts. */
+  refusesChecksums?: true;
+};
+
+/**
+ * What a part is known by. On disk its ETag is random, and so proof of its bytes. On S3 it is their MD5, of which anybody can
+ * make two that are alike: there the proof is `sha256`, in hex, of which the server has checked the part, and which it keeps.
+ * Servers that keep none do not list one, and parts are then as good as their ETags.
+ */
+export type UploadedPart = { partNumber: number; etag: ETag; sizeBytes: number; sha256?: string };
 
 export type PresignOptions = { expiresSeconds: number; contentType?: string };
 
@@ -98,9 +109,9 @@ export interface StorageDriver {
    * https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
    */
   uploadPart(upload: MultipartUpload, partNumber: number, body: Uint8Array): Promise<UploadedPart | undefined>;
-  /** In order of part number; `undefined` if the upload is unknown, completed or aborted. */
+  /** In order of part number, each with all that storage knows it by; `undefined` if the upload is unknown, completed or aborted. */
   listParts(upload: MultipartUpload): Promise<UploadedPart[] | undefined>;
-  /** False if the upload is unknown, completed or aborted, or a part is no longer what it was. */
+  /** False if the upload is unknown, completed or aborted, or a part is no longer what it was, by its ETag or its `sha256`. */
   completeMultipart(upload: MultipartUpload, parts: readonly UploadedPart[]): Promise<boolean>;
   /** An upload that does not exist counts as aborted. */
   abortMultipart(upload: MultipartUpload): Promise<void>;

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -39,6 +40,7 @@ import type {
   UploadedPart,
 } from './driver.ts';
 import { bucketError } from './s3-bucket-errors.ts';
+import { isMadeOfParts, signBy, toBase64, toHex } from './s3-checksums.ts';
 import { createAgents, createS3Client, regionOfEnvironment, type S3DriverOptions } from './s3-client.ts';
 import {
   answerOf,
@@ -69,6 +71,8 @@ export class S3Driver implements StorageDriver {
   readonly #plainReads: PlainReads;
   readonly #sharedReads = new SharedReads<ReadObject | undefined>();
   #region: Promise<string> | undefined;
+  /** Known once it has refused one; AWS never does. */
+  #refusesChecksums = false;
 
   constructor(options: S3DriverOptions) {
     if (options.keyPrefix !== '' && !options.keyPrefix.endsWith('/')) {
@@ -139,7 +143,7 @@ export class S3Driver implements StorageDriver {
     const command = new PutObjectCommand({
       ...this.#writing(key, options),
       Body: body,
-      ChecksumSHA256: options.sha256 && Buffer.from(options.sha256, 'hex').toString('base64'),
+      ChecksumSHA256: options.sha256 && toBase64(options.sha256),
     });
     for (let attempt = 1; ; attempt++) {
       try {
@@ -195,7 +199,7 @@ export class S3Driver implements StorageDriver {
       await answerOf(`copying ${from} to ${to}`, request);
       return true;
     }
-    const upload = await this.createMultipart(to);
+    const upload = { key: to, uploadId: await this.#startMultipart(to) };
     try {
       return await this.completeMultipart(upload, await this.#copyParts(CopySource, upload, source.sizeBytes));
     } catch (error) {
@@ -263,18 +267,40 @@ export class S3Driver implements StorageDriver {
     }
   }
 
+  /** Once, where the server turns out to refuse checksums, one request more. */
   async createMultipart(key: Key): Promise<MultipartUpload> {
-    const request = this.#client.send(new CreateMultipartUploadCommand(this.#writing(key, {})));
+    if (!this.#refusesChecksums) {
+      try {
+        return { key, uploadId: await this.#startMultipart(key, { ChecksumAlgorithm: 'SHA256' }) };
+      } catch (error) {
+        const isUnknownHeader = error instanceof Error && statusOf(error.cause) === 501;
+        if (!isUnknownHeader || this.#options.endpoint === undefined) throw error;
+        this.#refusesChecksums = true;
+      }
+    }
+    return { key, uploadId: await this.#startMultipart(key), refusesChecksums: true };
+  }
+
+  async #startMultipart(key: Key, checksums: { ChecksumAlgorithm?: 'SHA256' } = {}): Promise<string> {
+    const request = this.#client.send(new CreateMultipartUploadCommand({ ...this.#writing(key, {}), ...checksums }));
     const { UploadId: uploadId } = await answerOf(`starting a multipart upload of ${key}`, request);
     if (uploadId === undefined) throw new Error('the server gave no upload id');
-    return { key, uploadId };
+    return uploadId;
   }
 
   async uploadPart(upload: MultipartUpload, partNumber: number, body: Uint8Array): Promise<UploadedPart | undefined> {
-    const command = new UploadPartCommand({ ...this.#in(upload), PartNumber: partNumber, Body: body });
+    const sha256 = createHash('sha256').update(body).digest('hex');
+    const isChecked = !upload.refusesChecksums;
+    const command = new UploadPartCommand({
+      ...this.#in(upload),
+      PartNumber: partNumber,
+      Body: body,
+      ChecksumSHA256: isChecked ? toBase64(sha256) : undefined,
+    });
+    signBy(sha256, command);
     const request = this.#client.send(command);
     const output = await answerUnless(isUnknownUpload, `uploading part ${partNumber} of ${upload.key}`, request);
-    return output && { partNumber, etag: etagOf(output), sizeBytes: body.byteLength };
+    return output && { partNumber, etag: etagOf(output), sizeBytes: body.byteLength, ...(isChecked && { sha256 }) };
   }
 
   /** A request for each 1,000 parts. */
@@ -285,7 +311,8 @@ export class S3Driver implements StorageDriver {
       const page = await answerUnless(isUnknownUpload, `listing the parts of ${upload.key}`, request);
       if (!page) return undefined;
       for (const part of page.Parts ?? []) {
-        parts.push({ partNumber: part.PartNumber ?? 0, etag: etagOf(part), sizeBytes: part.Size ?? 0 });
+        const { PartNumber: partNumber = 0, Size: sizeBytes = 0, ChecksumSHA256: checksum } = part;
+        parts.push({ partNumber, etag: etagOf(part), sizeBytes, ...(checksum && { sha256: toHex(checksum) }) });
       }
       if (page.IsTruncated !== true) return parts;
       marker = page.NextPartNumberMarker;
@@ -293,11 +320,16 @@ export class S3Driver implements StorageDriver {
   }
 
   async completeMultipart(upload: MultipartUpload, parts: readonly UploadedPart[]): Promise<boolean> {
-    const Parts = parts.map(({ partNumber, etag }) => ({ PartNumber: partNumber, ETag: etag }));
+    const Parts = parts.map(({ partNumber, etag, sha256 }) => ({
+      PartNumber: partNumber,
+      ETag: etag,
+      ChecksumSHA256: sha256 && toBase64(sha256),
+    }));
     const command = new CompleteMultipartUploadCommand({ ...this.#in(upload), MultipartUpload: { Parts } });
     try {
-      await this.#client.send(command);
-      return true;
+      const { ChecksumSHA256 } = await this.#client.send(command);
+      // A server may also say yes to an upload that is complete already, made by somebody else of other parts.
+      return isMadeOfParts(ChecksumSHA256, parts) ?? true;
     } catch (error) {
       if (isRefusal(error, 'InvalidPart')) return false;
       if (isUnknownUpload(error)) return wasRetried(error) && (await this.#isMadeOf(upload.key, parts));
@@ -376,11 +408,17 @@ export class S3Driver implements StorageDriver {
     return object && Buffer.compare(object.bytes, body) === 0 ? object.info.etag : undefined;
   }
 
-  /** After a lost answer: was it our own request that completed the upload? Its ETag ends in the number of parts. */
+  /**
+   * After a lost answer: was it our own request that completed the upload? The object has a checksum made of those of its
+   * parts; where the server keeps none, an ETag that ends in their number.
+   */
   async #isMadeOf(key: Key, parts: readonly UploadedPart[]): Promise<boolean> {
-    const info = await this.head(key);
+    const request = this.#client.send(new HeadObjectCommand({ ...this.#at(key), ChecksumMode: 'ENABLED' }));
+    const object = await answerUnless(isAbsent, `HEAD ${key}`, request);
+    if (!object) return false;
     const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
-    return info?.sizeBytes === sizeBytes && info.etag.endsWith(`-${parts.length}"`);
+    const looksAlike = object.ContentLength === sizeBytes && etagOf(object).endsWith(`-${parts.length}"`);
+    return isMadeOfParts(object.ChecksumSHA256, parts) ?? looksAlike;
   }
 }
 

@@ -268,7 +268,7 @@ describe('the shell around a registry', () => {
         signer: SIGNER,
         log: createLog('critical'),
         isReady: async () => true,
-        auth: { gate: Gate.open((entry) => audited.push(entry)) },
+        auth: { gate: Gate.open({ audit: (entry) => audited.push(entry) }) },
         settings: TEST_SETTINGS,
       });
 

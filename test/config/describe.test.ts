@@ -37,6 +37,7 @@ test('the configuration in effect is YAML, with where each value came from', () 
     access: null,
     immutable_tags: null,
     trusted_proxies: 0,
+    uploads_at_once: 100,
     search_backend: null,
     mirroring: { source: null },
     cors: {

@@ -335,6 +335,7 @@ describe('57: each key has one type', () => {
       auth: undefined,
       immutableTags: [],
       trustedProxies: 0,
+      uploadsAtOnce: 100,
       isMirror: false,
       cors: undefined,
     });

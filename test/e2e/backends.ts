@@ -37,7 +37,7 @@ async function openLocalBackend(): Promise<Backend> {
   };
 }
 
-async function openS3Backend({ redirect }: { redirect: boolean }): Promise<Backend> {
+export async function openS3Backend({ redirect = false } = {}): Promise<Backend> {
   const minio = await startMinio();
   const { endpoint, bucket: Bucket, credentials } = minio;
   const storagePath = 'registry';
@@ -84,7 +84,7 @@ export interface BackendKind {
 }
 
 const local: BackendKind = { name: 'local', redirects: false, open: openLocalBackend };
-const s3: BackendKind = { name: 's3', redirects: false, open: () => openS3Backend({ redirect: false }) };
+const s3: BackendKind = { name: 's3', redirects: false, open: openS3Backend };
 const s3WithRedirects: BackendKind = {
   name: 's3 with redirects',
   redirects: true,

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { afterEach, before, describe, type TestContext, test } from 'node:test';
-import { backends } from './backends.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type SeenRequest, startFaultyProxy } from '../storage/faulty-proxy.ts';
+import { backends, openS3Backend } from './backends.ts';
 import { bigBlob, pull, pushByPatch, pushByPut } from './big-blob.ts';
 import { useCleanup } from './cleanup.ts';
 import { reportLogOfFailure, type Stowage, startStowage } from './stowage.ts';
@@ -40,6 +42,42 @@ for (const { name, open } of backends) {
     }
   });
 }
+
+describe('memory of the server, many uploads at once, on S3 that has stopped to answer', () => {
+  const UPLOADS = 48;
+  const AT_ONCE = 8;
+  /** What each was seen to hold at most, and what the server takes without any. */
+  const MANY_LIMIT_MIB = AT_ONCE * 40 + 200;
+
+  const atEnd = useCleanup();
+  let stowage: Stowage;
+  const release = Promise.withResolvers<void>();
+
+  before(async () => {
+    const backend = await openS3Backend();
+    atEnd(() => backend.close());
+    const { AWS_HOST, AWS_PORT } = backend.env;
+    const proxy = await startFaultyProxy(`http://${AWS_HOST}:${AWS_PORT}`);
+    atEnd(() => proxy.close());
+    const isPart = ({ method, url }: SeenRequest) => method === 'PUT' && url.includes('partNumber=');
+    proxy.fail(isPart, { kind: 'hold', until: release.promise }, Number.POSITIVE_INFINITY);
+    const { port } = new URL(proxy.endpoint);
+    const env = { ...backend.env, AWS_PORT: port, UPLOADS_AT_ONCE: String(AT_ONCE) };
+    stowage = await startStowage({ ...backend, env });
+    atEnd(() => stowage.stop());
+  });
+  afterEach((t) => reportLogOfFailure(t, stowage));
+
+  test('is that of those that have a turn', async (t) => {
+    const blob = await bigBlob(48, 'many');
+    const pushes = Array.from({ length: UPLOADS }, () => pushByPatch(`${stowage.url}/v2/memory/test`, blob));
+    const ended = Promise.allSettled(pushes); // who waits for long is refused
+    const peak = await peakMiB(t, `${UPLOADS} uploads`, stowage, () => sleep(15_000));
+    release.resolve();
+    await ended;
+    assert(peak < MANY_LIMIT_MIB, `the server took up to ${peak} MiB`);
+  });
+});
 
 /** The most memory that the server held at any moment of `work`, which is printed with how long that took. */
 async function peakMiB(t: TestContext, what: string, { pid }: Stowage, work: () => Promise<void>): Promise<number> {

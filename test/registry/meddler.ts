@@ -2,7 +2,8 @@ import type { Key } from '../../lib/layout.ts';
 import type { StorageDriver } from '../../lib/storage/driver.ts';
 import { alterDriver } from '../storage/altered-driver.ts';
 
-type Meddling = { method: 'put' | 'delete'; isMeant: (key: Key) => boolean; act: () => Promise<unknown> };
+type MeddledMethod = 'put' | 'delete' | 'completeMultipart';
+type Meddling = { method: MeddledMethod; isMeant: (key: Key) => boolean; act: () => Promise<unknown> };
 
 /**
  * A driver that remembers what was written through it, and in front of which a test does something at a chosen moment, as
@@ -22,8 +23,10 @@ export class Meddler {
       },
       putStream: async (key, body, options) => this.#note(key, await original.putStream(key, body, options)),
       copyIfAbsent: async (from, to) => this.#note(to, await original.copyIfAbsent(from, to)),
-      completeMultipart: async (upload, parts) =>
-        this.#note(upload.key, await original.completeMultipart(upload, parts)),
+      completeMultipart: async (upload, parts) => {
+        await this.#meddle('completeMultipart', upload.key);
+        return this.#note(upload.key, await original.completeMultipart(upload, parts));
+      },
       delete: async (key, options) => {
         await this.#meddle('delete', key);
         return await original.delete(key, options);
@@ -31,12 +34,12 @@ export class Meddler {
     }));
   }
 
-  /** Once, right before the first put or delete of a key that is meant. */
-  before(method: 'put' | 'delete', isMeant: (key: Key) => boolean, act: () => Promise<unknown>): void {
+  /** Once, right before the first call of this method for a key that is meant. */
+  before(method: MeddledMethod, isMeant: (key: Key) => boolean, act: () => Promise<unknown>): void {
     this.#waiting.add({ method, isMeant, act });
   }
 
-  async #meddle(method: string, key: Key): Promise<void> {
+  async #meddle(method: MeddledMethod, key: Key): Promise<void> {
     for (const meddling of this.#waiting) {
       if (meddling.method !== method || !meddling.isMeant(key)) continue;
       this.#waiting.delete(meddling);

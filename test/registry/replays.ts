@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { MiB } from '../../lib/bytes.ts';
-import { SessionSigner } from '../../lib/registry/upload-session.ts';
+import { type ChunkedState, SessionSigner, type UploadSession } from '../../lib/registry/upload-session.ts';
+import { withOneMd5 } from '../md5-collision.ts';
 import { SIGNER } from '../registry-server.ts';
 import type { OpenedStorage } from '../storage/open.ts';
 import { chunked, codesOf, digestOf, locationOf, withDigest } from '../v2/client.ts';
@@ -27,7 +28,8 @@ export function replaySuite(name: string, open: () => Promise<OpenedStorage>): v
     const commit = (location: string, bytes: Uint8Array) =>
       registry().client.send('PUT', withDigest(location, digestOf(bytes)));
     const assertUnknown = async (response: Response) => {
-      assert.deepEqual([response.status, await codesOf(response)], [404, ['BLOB_UPLOAD_UNKNOWN']]);
+      assert.equal(response.status, 404);
+      assert.deepEqual(await codesOf(response), ['BLOB_UPLOAD_UNKNOWN']);
     };
 
     // With parts of a multipart upload, and with scraps that are too small for one.
@@ -122,6 +124,49 @@ export function replaySuite(name: string, open: () => Promise<OpenedStorage>): v
       });
     }
 
+    // S3 names parts by their MD5, of which two contents can be made that share one.
+    for (const [title, moment] of Object.entries({
+      'before the commit': 'before',
+      'when the commit has seen its own': 'within',
+    } as const)) {
+      it(`takes no part of the same MD5 for the one that it has signed, if it comes ${title}`, async () => {
+        const { client, meddler, readBlob } = registry();
+        const first = randomBytes(6 * MiB);
+        const [signed, other] = withOneMd5(6 * MiB);
+        const whole = Buffer.concat([first, signed]);
+        const one = await patch(await client.start(repository), first, 0);
+        const two = await patch(one, signed, first.length);
+        const replay = () => patch(one, other, first.length);
+        if (moment === 'before') await replay();
+        else meddler.before('completeMultipart', () => true, replay);
+        await assertUnknown(await commit(two, whole));
+        assert.equal((await client.send('GET', `/v2/${repository}/blobs/${digestOf(whole)}`)).status, 404);
+        // Whoever pushes the right bytes afterwards, wherever, has them.
+        const pushed = locationOf(
+          await client.send('PATCH', await client.start('replays/victim'), { body: chunked(whole) }),
+        );
+        assert.equal((await commit(pushed, whole)).status, 201);
+        assert.ok((await readBlob('replays/victim', digestOf(whole))).equals(whole));
+      });
+    }
+
+    it('that another version has signed, without what proves its parts, ends: the client begins again', async () => {
+      const { client, readBlob } = registry();
+      const [first, second] = [randomBytes(6 * MiB), randomBytes(6 * MiB)];
+      const whole = Buffer.concat([first, second]);
+      const older = withMultipart(
+        await patch(await client.start(repository), first, 0),
+        ({ key, uploadId, partCount }) => ({ key, uploadId, partCount, chain: 'a hash over ETags' }),
+      );
+      await assertUnknown(await sendChunk('PATCH', older, second, first.length));
+      await assertUnknown(await sendChunk('PUT', withDigest(older, digestOf(whole)), second, first.length));
+      await assertUnknown(await commit(older, first));
+      assert.equal((await client.send('DELETE', older)).status, 204);
+      const again = await patch(await patch(await client.start(repository), first, 0), second, first.length);
+      assert.equal((await commit(again, whole)).status, 201);
+      assert.ok((await readBlob(repository, digestOf(whole))).equals(whole));
+    });
+
     for (const sizeBytes of [1000, 11 * MiB]) {
       it(`of one PATCH: ${sizeBytes} other bytes, sent to its start again, become another blob or none`, async () => {
         const { client, readBlob } = registry();
@@ -177,11 +222,26 @@ export function replaySuite(name: string, open: () => Promise<OpenedStorage>): v
   });
 }
 
+type Multipart = NonNullable<ChunkedState['multipart']>;
+
 const bodyOf = (location: string) => location.slice(0, location.lastIndexOf('.'));
 
 /** The same session, signed anew. */
-function signedBy(signer: SessionSigner, location: string, nowMs?: number): string {
+function signedBy(
+  signer: SessionSigner,
+  location: string,
+  nowMs?: number,
+  change = (session: UploadSession): UploadSession => session,
+): string {
   const [beginning = '', state = ''] = location.split('_state=');
   const { expires: _, ...session } = JSON.parse(Buffer.from(state.split('.')[0] ?? '', 'base64url').toString());
-  return `${beginning}_state=${signer.sign(session, nowMs)}`;
+  return `${beginning}_state=${signer.sign(change(session), nowMs)}`;
+}
+
+/** The same session as a version of this program would sign it that keeps other things about the parts. */
+function withMultipart(location: string, change: (multipart: Multipart) => object): string {
+  return signedBy(SIGNER, location, undefined, (session) => {
+    assert.ok(session.state.kind === 'chunked' && session.state.multipart);
+    return { ...session, state: { ...session.state, multipart: change(session.state.multipart) as Multipart } };
+  });
 }

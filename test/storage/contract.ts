@@ -7,6 +7,7 @@ import { MiB, readAll } from '../../lib/bytes.ts';
 import type { Key, KeyPrefix } from '../../lib/layout.ts';
 import { compareByteOrder } from '../../lib/storage/byte-order.ts';
 import type { ByteRange, ETag, StorageDriver } from '../../lib/storage/driver.ts';
+import { withOneMd5 } from '../md5-collision.ts';
 
 export type OpenedStorage = {
   driver: StorageDriver;
@@ -610,6 +611,21 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         assert.equal(await driver.completeMultipart(upload, [again]), true, 'a part may be left out');
         assert.equal((await driver.head(at))?.sizeBytes, MIN_PART_BYTES);
         assert.deepEqual(await storage.leftovers(), []);
+      });
+
+      test('a part that was replaced by another of the same MD5 is no longer what it was', async () => {
+        const at = key(`${freshFolder()}a`);
+        const upload = await driver.createMultipart(at);
+        const [seen, other] = withOneMd5(MIN_PART_BYTES);
+        const old = await driver.uploadPart(upload, 1, seen);
+        const again = await driver.uploadPart(upload, 1, other);
+        assert.ok(old && again);
+        assert.notDeepEqual(again, old);
+        assert.deepEqual(await driver.listParts(upload), [again]);
+        assert.equal(await driver.completeMultipart(upload, [old]), false);
+        assert.equal(await driver.head(at), undefined);
+        assert.equal(await driver.completeMultipart(upload, [again]), true);
+        assert.ok(other.equals((await driver.read(at))?.bytes ?? new Uint8Array()));
       });
 
       test('an upload that is complete, aborted or never was is unknown', async () => {

@@ -9,6 +9,7 @@ import { StorageUnavailableError } from '../../lib/storage/driver.ts';
 import { S3Driver } from '../../lib/storage/s3.ts';
 import type { S3DriverOptions } from '../../lib/storage/s3-client.ts';
 import { PART_SIZE_BYTES, PARTS_IN_FLIGHT } from '../../lib/storage/s3-upload.ts';
+import { withOneMd5 } from '../md5-collision.ts';
 import { type Minio, startMinio, unfinishedUploads } from '../minio.ts';
 import { storageContract } from './contract.ts';
 import { type FaultyProxy, type SeenRequest, startFaultyProxy } from './faulty-proxy.ts';
@@ -348,6 +349,34 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
       assert.ok(part);
       proxy.fail((request) => request.method === 'POST', { kind: 'lose-answer' });
       assert.equal(await shaky.completeMultipart(upload, [part]), true);
+    });
+
+    test('but not if somebody else completed it, of other parts of the same MD5', async () => {
+      const upload = await driver.createMultipart(freshKey());
+      const [mine, others] = withOneMd5(1000);
+      const part = await driver.uploadPart(upload, 1, mine);
+      const other = await driver.uploadPart(upload, 1, others);
+      assert.ok(part && other);
+      assert.equal(await driver.completeMultipart(upload, [other]), true);
+      proxy.fail((request) => request.method === 'POST', { kind: 'drop' });
+      assert.equal(await shaky.completeMultipart(upload, [part]), false);
+    });
+
+    test('a server that refuses checksums is asked for them once, and takes parts without', async () => {
+      const unwilling = new S3Driver({ ...minio.driverOptions, endpoint: proxy.endpoint });
+      proxy.fail(isCreation, { kind: 'refuse', status: 501, code: 'NotImplemented' });
+      for (const expected of [5, 4]) {
+        const upload = await unwilling.createMultipart(freshKey());
+        const part = await driver.uploadPart(upload, 1, bytes('x')); // by a process that has not been refused yet
+        assert.ok(part);
+        await unwilling.uploadPart(upload, 1, bytes('x'));
+        assert.deepEqual(await unwilling.listParts(upload), [part]);
+        assert.equal(part.sha256, undefined);
+        assert.equal(await unwilling.completeMultipart(upload, [part]), true);
+        assert.equal(proxy.requests.length, expected);
+        proxy.requests.length = 0;
+      }
+      await unwilling.close();
     });
 
     test('a large stream whose upload vanished has to be sent again', async () => {

@@ -112,6 +112,20 @@ describe('S3 requests', () => {
     });
   }
 
+  it('a new blob in n chunks, each a part, takes n + 7, the proof of its parts included', async () => {
+    const chunks = Array.from({ length: 3 }, () => randomBytes(6 * MiB));
+    await assertCount(chunks.length + 7, async () => {
+      let location = await client.start('count/app');
+      for (const [index, body] of chunks.entries()) {
+        const start = index * body.length;
+        const headers = { 'Content-Range': `${start}-${start + body.length - 1}` };
+        location = locationOf(await client.send('PATCH', location, { body, headers }));
+      }
+      const put = await client.send('PUT', withDigest(location, digestOf(Buffer.concat(chunks))));
+      assert.equal(put.status, 201);
+    });
+  });
+
   // One more than it could: a deletion in between may have taken the manifest from under its tag.
   it('a manifest of N blobs with its tag takes N + 4, the N side by side', async () => {
     const { manifest } = await pushImage(client, 'count/app', 'first', { contents: ['a', 'b', 'c', 'd'] });

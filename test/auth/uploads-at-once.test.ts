@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Gate } from '../../lib/auth/gate.ts';
+import { MiB } from '../../lib/bytes.ts';
+import { Turns } from '../../lib/turns.ts';
+import { type RegistryServer, startRegistry } from '../registry-server.ts';
+import { type OpenedStorage, openFiles } from '../storage/open.ts';
+import { chunked, codesOf, digestOf, locationOf, V2Client, withDigest } from '../v2/client.ts';
+
+const AT_ONCE = 2;
+const WAIT_MS = 300;
+
+/** Tells how many have a turn. */
+class CountedTurns extends Turns {
+  taken = 0;
+  override async run<T>(work: () => Promise<T>): Promise<T> {
+    return await super.run(async () => {
+      this.taken++;
+      return await work().finally(() => this.taken--);
+    });
+  }
+}
+
+describe(`a registry without a login that takes ${AT_ONCE} uploads at once`, () => {
+  let storage: OpenedStorage;
+  let server: RegistryServer;
+  let client: V2Client;
+  const turns = new CountedTurns(AT_ONCE, WAIT_MS);
+  before(async () => {
+    storage = await openFiles();
+    const gate = Gate.open({ uploadTurns: turns });
+    server = await startRegistry(storage.driver, { auth: { gate } });
+    client = new V2Client(server.url);
+  });
+  after(async () => {
+    await server.stop();
+    await storage.close();
+  });
+
+  /** Uploads whose clients have begun to send, and stop when they are told to. */
+  const underWay: { end: () => void; answer: Promise<Response> }[] = [];
+  const takeAll = async () => {
+    for (let i = 0; i < AT_ONCE; i++) {
+      const end = Promise.withResolvers<void>();
+      const body = ReadableStream.from(
+        (async function* () {
+          yield randomBytes(1000);
+          await end.promise;
+        })(),
+      );
+      underWay.push({ end: end.resolve, answer: client.send('PATCH', await client.start('a/b'), { body }) });
+    }
+    for (let i = 0; turns.taken < AT_ONCE; i++) {
+      assert.ok(i < 1000, 'they have no turn');
+      await sleep(5);
+    }
+  };
+  afterEach(async () => {
+    for (const { end, answer } of underWay.splice(0)) {
+      end();
+      assert.equal((await answer).status, 202);
+    }
+  });
+
+  const assertRefused = async (response: Response) => {
+    assert.equal(response.status, 503);
+    assert.equal(response.headers.get('Retry-After'), '5');
+    assert.deepEqual(await codesOf(response), ['UNAVAILABLE']);
+  };
+
+  for (const [title, sizeBytes] of [
+    ['small', 10],
+    ['large', 20 * MiB],
+  ] as const) {
+    it(`refuses another one, ${title}, by every way, when it has waited long enough`, async () => {
+      const content = randomBytes(sizeBytes);
+      const location = await client.start('a/b');
+      await takeAll();
+      const headers = { 'Content-Range': `0-${sizeBytes - 1}` };
+      const answers = await Promise.all([
+        client.send('PATCH', location, { body: chunked(content) }),
+        client.send('PATCH', location, { body: content, headers }),
+        client.send('PUT', withDigest(location, digestOf(content)), { body: content }),
+        client.send('POST', `/v2/a/b/blobs/uploads/?digest=${digestOf(content)}`, { body: content }),
+      ]);
+      for (const answer of answers) await assertRefused(answer);
+    });
+  }
+
+  it('takes it when one of them has ended, without another request', async () => {
+    const content = randomBytes(20 * MiB);
+    await takeAll();
+    const pushed = client.pushBlob('a/b', content);
+    setTimeout(() => underWay[0]?.end(), WAIT_MS / 3);
+    assert.equal((await pushed).response.status, 201);
+  });
+
+  it('keeps nobody waiting who sends no bytes', async () => {
+    const content = randomBytes(1000);
+    const patched = await client.send('PATCH', await client.start('a/b'), { body: chunked(content) });
+    await takeAll();
+    const committed = await client.send('PUT', withDigest(locationOf(patched), digestOf(content)));
+    assert.equal(committed.status, 201);
+    assert.equal((await client.send('GET', locationOf(patched))).status, 204);
+    assert.equal((await client.send('GET', `/v2/a/b/blobs/${digestOf(content)}`)).status, 200);
+  });
+
+  it('counts the layers of v1 as well', async () => {
+    await takeAll();
+    const path = `/v1/images/${'a'.repeat(64)}`;
+    const response = await client.send('PUT', `${path}/layer`, { body: randomBytes(1000) });
+    assert.equal(response.status, 503);
+  });
+});
