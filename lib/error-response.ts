@@ -4,7 +4,7 @@ import { StorageUnavailableError } from './storage/driver.ts';
 
 type Protocol = 'v1' | 'v2';
 
-const STATUS: Record<ErrorCode, number> = {
+export const STATUS: Readonly<Record<ErrorCode, number>> = {
   BLOB_UNKNOWN: 404,
   BLOB_UPLOAD_INVALID: 400,
   BLOB_UPLOAD_UNKNOWN: 404,

@@ -1,4 +1,4 @@
-// What can go wrong, without HTTP. `error-response.ts` puts it on the wire.
+// What can go wrong, by its meaning. `error-response.ts` alone knows statuses and bodies, and puts it on the wire.
 
 /** The codes of the OCI distribution spec, and those that only v1 has. */
 export type ErrorCode =
@@ -43,7 +43,7 @@ export class RegistryError extends Error {
   readonly code: ErrorCode;
   /** Anything that JSON can hold; v2 clients get it as `detail`. */
   readonly detail: unknown;
-  /** Headers that the answer must carry, such as the `Range` of an upload that is elsewhere. */
+  /** What the client has to know besides, in headers of the answer: where an upload is, when to come again, how to log in. */
   readonly headers: Readonly<Record<string, string>>;
 
   constructor(

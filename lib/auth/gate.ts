@@ -1,6 +1,7 @@
 // Everything that the routes ask about who sends a request and what they may do.
 import type { Context, MiddlewareHandler } from 'hono';
-import { type ErrorCode, RegistryError } from '../errors.ts';
+import { STATUS } from '../error-response.ts';
+import { RegistryError } from '../errors.ts';
 import { hasBody } from '../http.ts';
 import { parseRepositoryName, type RepositoryName } from '../names.ts';
 import type { Turns } from '../turns.ts';
@@ -76,8 +77,8 @@ export class Gate {
       if (!(error instanceof RegistryError) || !this.#login) throw error;
       const { code, message: reason } = error;
       if (code !== 'UNAUTHORIZED' && code !== 'TOOMANYREQUESTS') throw error;
-      const status = code === 'UNAUTHORIZED' ? 401 : 429;
-      this.#note(c, { who: name ?? 'unknown', action: 'login', outcome: 'refused', status, reason });
+      const who = name ?? 'unknown';
+      this.#note(c, { who, action: 'login', outcome: 'refused', status: STATUS[code], reason });
       if (code === 'TOOMANYREQUESTS') throw error;
       const isBearer = parseAuthorization(c.req.header('Authorization')).scheme === 'bearer';
       throw this.#login.challenges.unauthorized(c, error.message, { isBearer });
@@ -167,7 +168,7 @@ export class Gate {
       who: nameOf(caller),
       action,
       outcome: 'refused',
-      status: STATUS[error.code] ?? 401,
+      status: STATUS[error.code],
     });
     return error;
   }
@@ -203,8 +204,6 @@ export class Gate {
     this.#audit?.({ ...entry, method, path, ...(from && { from }), ...(requestId && { requestId }) });
   }
 }
-
-const STATUS: Partial<Record<ErrorCode, number>> = { DENIED: 403, NAME_UNKNOWN: 404 };
 
 const VERBS: Record<Action, string> = { pull: 'pull from', push: 'push to', delete: 'delete from' };
 
