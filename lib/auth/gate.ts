@@ -176,10 +176,11 @@ export class Gate {
   /** Counts who sends a body: nobody may send many at once, and all together no more than there is memory for. */
   limitUploads(whoOf = (c: Context): string | undefined => namedCallerOf(c)): MiddlewareHandler {
     return async (c, next) => {
+      const who = whoOf(c) ?? `address ${clientAddressOf(c) ?? ''}`;
       const turns = hasBody(c) ? this.#uploadTurns : undefined;
-      const work = () => (turns ? turns.run(next) : next());
+      const work = () => (turns ? turns.run(who, next) : next());
       if (!this.#login) return await work();
-      await this.#uploads.run(whoOf(c) ?? `address ${clientAddressOf(c) ?? ''}`, work);
+      await this.#uploads.run(who, work);
     };
   }
 

@@ -132,16 +132,23 @@ export class Images {
   }
 
   /**
-   * What is in the layer: the stored list, which is made if there is none.
+   * What is in the layer: the stored list, which is made if there is none. What is remembered of the image is not asked:
+   * its layer may have become another since, and the list is kept.
    * @throws RegistryError IMAGE_UNKNOWN, IMAGE_INCOMPLETE; IMAGE_LAYER_INVALID if it is no tar
    */
   async files(id: ImageId): Promise<Bytes> {
-    const [layer, stored] = await Promise.all([this.layer(id), this.#storage.read(layout.imageFiles(id))]);
+    const [layer, isComplete, stored] = await Promise.all([
+      this.#layers.find(id),
+      this.isComplete(id),
+      this.#storage.read(layout.imageFiles(id)),
+    ]);
+    checkReadable(layer, isComplete);
     if (stored) return stored.bytes;
     const object = await this.#storage.get(layer.key);
     if (!object) throw imageUnknown();
     const { listFiles } = await import('../tar/layer-files.ts'); // hardly anybody asks
     const files = encodeText(pythonJson(await listFiles(object.body)));
+    if ((await this.#layers.find(id))?.key !== layer.key) return await this.files(id);
     await this.#storage.put(layout.imageFiles(id), files);
     return files;
   }

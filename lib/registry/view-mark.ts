@@ -11,8 +11,8 @@ export type ViewMark = {
   manifest: Digest;
   /** Whether all of it is there. */
   isMade: boolean;
-  /** Of the top of a view the ids of the images below it, base first. */
-  below: ImageId[];
+  /** Of the top of a view the ids of the images below it, base first; undefined where nobody has chosen them yet. */
+  below?: ImageId[];
   /** Whether somebody had pushed an image under this id before; undefined until that was looked for. */
   replaces?: boolean;
 };
@@ -36,11 +36,12 @@ export async function takeForView(
   storage: StorageDriver,
   id: ImageId,
   { manifest, chooseBelow = async () => [] }: { manifest: Digest; chooseBelow?: () => Promise<ImageId[]> },
-): Promise<ViewMark & { replaces: boolean }> {
+): Promise<ViewMark & { below: ImageId[]; replaces: boolean }> {
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const found = await read(storage, id);
-    if (found?.mark.replaces !== undefined) return { ...found.mark, replaces: found.mark.replaces };
-    const taken: ViewMark = found?.mark ?? { manifest, below: await chooseBelow(), isMade: false };
+    const { below, replaces: known } = found?.mark ?? {};
+    if (found && below && known !== undefined) return { ...found.mark, below, replaces: known };
+    const taken = { ...(found?.mark ?? { manifest, isMade: false }), below: below ?? (await chooseBelow()) };
     const etag = found?.etag ?? (await put(storage, id, taken, { ifAbsent: true }));
     if (!etag) continue;
     const replaces = (await storage.head(layout.imageJson(id))) !== undefined;
@@ -63,8 +64,8 @@ async function read(storage: StorageDriver, id: ImageId): Promise<{ mark: ViewMa
   const manifest = parseDigest(value.manifest);
   const mark = {
     manifest,
-    below: Array.isArray(below) ? below.filter(isImageId) : [],
     isMade: made === true,
+    ...(Array.isArray(below) && { below: below.filter(isImageId) }),
     ...(typeof replaces === 'boolean' && { replaces }),
   };
   return { mark, etag: object.info.etag };
@@ -76,6 +77,6 @@ async function put(
   { manifest, below, isMade: made, replaces }: ViewMark,
   condition: { ifAbsent?: boolean; ifMatch?: ETag } = {},
 ): Promise<ETag | undefined> {
-  const bytes = encodeText(JSON.stringify({ manifest, ...(below.length > 0 && { below }), made, replaces }));
+  const bytes = encodeText(JSON.stringify({ manifest, below, made, replaces }));
   return await storage.put(layout.imageView(id), bytes, { ...AS_JSON, ...condition });
 }

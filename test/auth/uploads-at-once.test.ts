@@ -15,8 +15,8 @@ const WAIT_MS = 300;
 /** Tells how many have a turn. */
 class CountedTurns extends Turns {
   taken = 0;
-  override async run<T>(work: () => Promise<T>): Promise<T> {
-    return await super.run(async () => {
+  override async run<T>(who: string, work: () => Promise<T>): Promise<T> {
+    return await super.run(who, async () => {
       this.taken++;
       return await work().finally(() => this.taken--);
     });

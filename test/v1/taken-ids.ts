@@ -245,6 +245,38 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
         }
       });
 
+      it('lend nothing to the list of files of the view, also where the other image is remembered', async () => {
+        const repository = newRepository();
+        const pushed = await pushUntagged(repository);
+        await otherV1.push(newRepository(), [squatterOf(pushed.topId)], { top: pushed.topId });
+        const filesOf = async () => await (await fetch(new URL(`/v1/images/${pushed.topId}/files`, other.url))).text();
+        assert.equal((await fetch(new URL(`/v1/images/${pushed.topId}/layer`, other.url))).status, 200);
+        await tagByV2(repository, pushed);
+        await v1.pull(repository, 'latest');
+        for (const files of [await filesOf(), await filesOf()]) {
+          assert.ok(files.includes('file-1') && !files.includes('squatter'), files);
+        }
+      });
+
+      it('are given to each repository that shows the view, also if nobody worked behind its push', async () => {
+        const [first, second] = [newRepository(), newRepository()];
+        const contents = [`of ${first}`, 'and another'];
+        const { digest } = await pushImage(v2, first, 'latest', { contents });
+        await worker.update(parseRepositoryName(first), parseTag('latest'));
+        await pushImage(v2, second, 'latest', { contents });
+        await v1.pull(second, 'latest');
+        const owners = await storage.keysBelow(`oci/images/${digest.slice('sha256:'.length)}/view/`);
+        assert.equal(owners.length, 2, owners.join());
+      });
+
+      it('of a view whose mark does not say which it has below are chosen when they are needed', async () => {
+        const repository = newRepository();
+        const pushed = await pushUntagged(repository);
+        await storage.put(`oci/images/${pushed.topId}/view.json`, JSON.stringify({ manifest: pushed.digest }));
+        await tagByV2(repository, pushed);
+        assertShows(await v1.pull(repository, 'latest'), pushed);
+      });
+
       it('come back if a push has hidden the view and died', async () => {
         const repository = newRepository();
         const pushed = await pushUntagged(repository);
