@@ -24,6 +24,18 @@ const dropsUnusedSchemas: Plugin = {
   },
 };
 
+/** Of `package.json` functions ask for the version alone, and a default import brings all of it. */
+const keepsVersionAlone: Plugin = {
+  name: 'keeps-version-alone',
+  setup({ onLoad }) {
+    onLoad({ filter: /[/]package[.]json$/ }, async ({ path }) => {
+      if (path !== join(ROOT, 'package.json')) return undefined;
+      const { version } = JSON.parse(await readFile(path, 'utf8')) as { version: string };
+      return { contents: JSON.stringify({ version }), loader: 'json' };
+    });
+  },
+};
+
 /**
  * Bundles with all that it imports, the AWS SDK included: what was tested is what runs, whichever SDK the runtime has.
  * What is imported only when it is needed stays in files of its own. The entry is `index.js`, where both kinds of Lambda
@@ -44,7 +56,7 @@ export async function buildFunction(name: string, directory: string): Promise<Me
     ...(!WEB_FUNCTIONS.includes(name) && {
       alias: { '@aws-sdk/credential-provider-node': join(ROOT, 'functions/lambda-credentials.ts') },
     }),
-    plugins: [dropsUnusedSchemas],
+    plugins: [dropsUnusedSchemas, keepsVersionAlone],
     legalComments: 'none',
     // What is no ES module asks for Node's own modules by `require`, which there is none of in one.
     banner: { js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);" },
