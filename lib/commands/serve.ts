@@ -64,6 +64,7 @@ function greet({ url }: NodeServer, { storage }: Config, version: string): void 
   const name = ['127.0.0.1', '0.0.0.0', '[::]', '[::1]'].includes(url.hostname) ? `localhost:${url.port}` : url.host;
   console.error(`Stowage ${version} listens on ${url.origin} and keeps everything in ${place}.
 
+  docker pull alpine
   docker tag alpine ${name}/alpine
   docker push ${name}/alpine
   docker pull ${name}/alpine
