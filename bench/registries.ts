@@ -24,7 +24,7 @@ type StartOptions = {
   directory: string;
 };
 
-const CLI = fileURLToPath(new URL('../lib/cli.ts', import.meta.url));
+const CLI = fileURLToPath(new URL('../bin/stowage.js', import.meta.url));
 const CONFIG = fileURLToPath(new URL('../config.yml', import.meta.url));
 const REGION = 'us-east-1';
 

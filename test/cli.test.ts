@@ -10,7 +10,7 @@ import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { digestOf, V2Client } from './v2/client.ts';
 
-const CLI = fileURLToPath(new URL('../lib/cli.ts', import.meta.url));
+const CLI = fileURLToPath(new URL('../bin/stowage.js', import.meta.url));
 
 describe('the command stowage', () => {
   let directory: string;

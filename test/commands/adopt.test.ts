@@ -10,7 +10,7 @@ import { FilesDriver } from '../../lib/storage/files.ts';
 import { oldBucket } from '../old-buckets/generator.ts';
 import { hashAll, hashesOf, storeBucket } from '../old-buckets/in-storage.ts';
 
-const CLI = fileURLToPath(new URL('../../lib/cli.ts', import.meta.url));
+const CLI = fileURLToPath(new URL('../../bin/stowage.js', import.meta.url));
 
 describe('the command adopt', () => {
   const bucket = oldBucket('0.9.1');

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { Robots } from '../../lib/auth/robots.ts';
 import { FilesDriver } from '../../lib/storage/files.ts';
 
-const CLI = fileURLToPath(new URL('../../lib/cli.ts', import.meta.url));
+const CLI = fileURLToPath(new URL('../../bin/stowage.js', import.meta.url));
 
 const CONFIG = `
 storage: local

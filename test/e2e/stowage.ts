@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { Backend } from './backends.ts';
 import { answers, freePort, ServerProcess } from './server-process.ts';
 
-export const CLI = fileURLToPath(new URL('../../lib/cli.ts', import.meta.url));
+export const CLI = fileURLToPath(new URL('../../bin/stowage.js', import.meta.url));
 export const CONFIG = fileURLToPath(new URL('../../config.yml', import.meta.url));
 
 /** The server under test, as `npm start` runs it, on a port of its own. */
