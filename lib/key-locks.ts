@@ -23,3 +23,31 @@ export class KeyLocks {
     };
   }
 }
+
+/** The lock of a key, taken in the middle of something, and given back at its end, whether it was taken by then or not. */
+export class LateLock {
+  readonly #locks: KeyLocks;
+  readonly #key: string;
+  #release: (() => void) | undefined;
+  #hasEnded = false;
+
+  constructor(locks: KeyLocks, key: string) {
+    this.#locks = locks;
+    this.#key = key;
+  }
+
+  /** @throws Error if it was given back meanwhile */
+  async take(): Promise<void> {
+    const release = await this.#locks.acquire(this.#key);
+    if (this.#hasEnded) {
+      release();
+      throw new Error('what wanted the lock has ended while it waited');
+    }
+    this.#release = release;
+  }
+
+  release(): void {
+    this.#hasEnded = true;
+    this.#release?.();
+  }
+}

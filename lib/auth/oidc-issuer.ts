@@ -2,6 +2,7 @@
 // https://openid.net/specs/openid-connect-discovery-1_0.html
 import type { JSONWebKeySet, JWTPayload, JWTVerifyGetKey } from 'jose';
 import { KiB, readAtMost } from '../bytes.ts';
+import { hasCode } from '../has-code.ts';
 import { isJsonObject, type JsonObject, parseJson } from '../json.ts';
 
 /** No `none`, and no HMAC, for which our copy of a public key would do as the secret. */
@@ -120,5 +121,5 @@ async function getJson(url: string): Promise<JsonObject> {
 }
 
 function isUnknownKey(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ERR_JWKS_NO_MATCHING_KEY';
+  return hasCode(error, 'ERR_JWKS_NO_MATCHING_KEY');
 }

@@ -1,5 +1,5 @@
+import { hasCode } from '../has-code.ts';
 import type { Log } from '../log.ts';
-import { hasCode } from '../storage/file-errors.ts';
 import { unmatchedHash } from './bcrypt.ts';
 import { costOf, type Htpasswd, parseHtpasswd } from './htpasswd.ts';
 import type { TextSource } from './text-source.ts';

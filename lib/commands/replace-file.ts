@@ -1,5 +1,6 @@
 import type { Stats } from 'node:fs';
 import { chmod, chown, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { hasCode } from '../has-code.ts';
 
 /** Whoever runs a command may be another user than the server that has to read the file. */
 const PRIVATE = 0o600;
@@ -43,7 +44,7 @@ async function unlessMissing<T>(found: Promise<T>): Promise<T | undefined> {
   try {
     return await found;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (hasCode(error, 'ENOENT')) return undefined;
     throw error;
   }
 }

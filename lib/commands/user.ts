@@ -5,6 +5,7 @@ import { groupsOf } from '../auth/caller.ts';
 import { isUserName, parseHtpasswd } from '../auth/htpasswd.ts';
 import { type HtpasswdPlace, openSource } from '../auth/open-authenticator.ts';
 import type { Config } from '../config/config.ts';
+import { hasCode } from '../has-code.ts';
 import { readNewPassword, readPassword } from './read-password.ts';
 import { replaceFile } from './replace-file.ts';
 import { CONFIG_HELP, CONFIG_OPTION, loadAloud, run } from './run.ts';
@@ -94,7 +95,7 @@ async function readLines(path: string): Promise<string[]> {
   try {
     return (await readFile(path, 'utf8')).split(/\r?\n/).filter((line) => line !== '');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    if (hasCode(error, 'ENOENT')) return [];
     throw error;
   }
 }

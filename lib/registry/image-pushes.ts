@@ -12,7 +12,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { encodeText } from '../bytes.ts';
 import { CorruptLayerError } from '../compression/corrupt-layer-error.ts';
 import { RegistryError } from '../errors.ts';
-import { KeyLocks } from '../key-locks.ts';
+import { KeyLocks, LateLock } from '../key-locks.ts';
 import { type Key, layout } from '../layout.ts';
 import type { ImageId } from '../names.ts';
 import {
@@ -32,6 +32,7 @@ import type { ImageOwners } from './image-owners.ts';
 import { type Images, imageUnknown } from './images.ts';
 import { LayerScan } from './layer-scan.ts';
 import { pythonJson } from './python-json.ts';
+import { isView } from './view-mark.ts';
 
 /** Sums that a client sent with PUT checksum. Docker 0.10 and newer sends both, older ones only the TarSum. */
 export type ClaimedChecksums = {
@@ -80,9 +81,9 @@ export class ImagePushes {
       this.#images.isComplete(id),
       this.#ancestryOf(id, parent),
     ]);
-    const [isView] = await Promise.all([this.#isView(id), parent && checkParent(parent)]);
+    const [isTaken] = await Promise.all([isView(this.#storage, id), parent && checkParent(parent)]);
     // The id of a view belongs to the manifest of which it is the digest.
-    if (isView || (stored && isComplete)) throw imageExists();
+    if (isTaken || (stored && isComplete)) throw imageExists();
     if (claim !== undefined && claim.split(':').length !== 2)
       throw new RegistryError('IMAGE_CHECKSUM_INVALID', 'Invalid checksum format');
     await this.#mark(id);
@@ -100,10 +101,6 @@ export class ImagePushes {
     ]);
     await this.#mark(id);
     await this.#yieldToView(id);
-  }
-
-  async #isView(id: ImageId): Promise<boolean> {
-    return (await this.#storage.head(layout.imageView(id))) !== undefined;
   }
 
   /** @param before what was there when the id was not yet that of a view */
@@ -129,7 +126,7 @@ export class ImagePushes {
 
   /** A view that was made in the meantime has the better right to the id. The mark of this push must not hide it. */
   async #yieldToView(id: ImageId): Promise<void> {
-    if (!(await this.#isView(id))) return;
+    if (!(await isView(this.#storage, id))) return;
     await this.#storage.delete(layout.imageInProgress(id));
     throw imageExists();
   }
@@ -166,12 +163,12 @@ export class ImagePushes {
 
     const scan = new LayerScan();
     const payload = createHash('sha256').update(json).update('\n');
-    const turn = new Turn(this.#locks, id);
+    const lock = new LateLock(this.#locks, id);
     try {
       const key = layout.imageLayer(id);
-      const etag = await this.#storage.putStream(key, this.#untilTurn(turn, json, scan.through(body), payload), {
+      const etag = await this.#storage.putStream(key, this.#thenLocked(lock, id, json, scan.through(body), payload), {
         // Also where the lock does not reach: of two layers the one that ends later must not replace the other.
-        ...(before ? { ifMatch: before.etag } : { ifAbsent: true }),
+        ...unchanged(before),
         ...(signal && { signal }),
       });
       if (!etag) throw imageExists();
@@ -188,7 +185,7 @@ export class ImagePushes {
         await this.#confirm(id, json, sums, { plain: claim }, { refusal, ...(pusher !== undefined && { pusher }) });
       }
     } finally {
-      turn.end();
+      lock.release();
     }
   }
 
@@ -196,18 +193,18 @@ export class ImagePushes {
    * Hashes a layer as it passes. At its end it waits for the image's lock, and fails if the push is no longer the one that
    * it began with; so the layer becomes visible under the lock.
    */
-  async *#untilTurn(turn: Turn, json: Uint8Array, body: AsyncIterable<Uint8Array>, payload: Hash) {
+  async *#thenLocked(lock: LateLock, id: ImageId, json: Uint8Array, body: AsyncIterable<Uint8Array>, payload: Hash) {
     for await (const chunk of body) {
       payload.update(chunk);
       yield chunk;
     }
-    await turn.begin();
-    const [jsonNow, isComplete, isView] = await Promise.all([
-      this.#images.findJson(turn.id),
-      this.#images.isComplete(turn.id),
-      this.#isView(turn.id),
+    await lock.take();
+    const [jsonNow, isComplete, isTaken] = await Promise.all([
+      this.#images.findJson(id),
+      this.#images.isComplete(id),
+      isView(this.#storage, id),
     ]);
-    if (isComplete || isView) throw imageExists();
+    if (isComplete || isTaken) throw imageExists();
     if (!jsonNow || !Buffer.from(json).equals(jsonNow)) throw checksumMismatch();
   }
 
@@ -217,14 +214,14 @@ export class ImagePushes {
    */
   async confirmChecksum(id: ImageId, claimed: ClaimedChecksums, options: PushOptions = {}): Promise<void> {
     await this.#locks.run(id, async () => {
-      const [json, isComplete, sums, isView] = await Promise.all([
+      const [json, isComplete, sums, isTaken] = await Promise.all([
         this.#images.findJson(id),
         this.#images.isComplete(id),
         readChecksums(this.#storage, id),
-        this.#isView(id),
+        isView(this.#storage, id),
       ]);
       if (!json) throw imageUnknown();
-      if (isComplete || isView) throw new RegistryError('IMAGE_EXISTS', 'Cannot set this image checksum');
+      if (isComplete || isTaken) throw new RegistryError('IMAGE_EXISTS', 'Cannot set this image checksum');
       await this.#confirm(id, json, sums, claimed, options);
     });
   }
@@ -268,33 +265,6 @@ export class ImagePushes {
       if (error instanceof CorruptLayerError) return false;
       throw error;
     }
-  }
-}
-
-/** The lock of an image, taken when a layer has ended, and given back when it is stored. */
-class Turn {
-  readonly id: ImageId;
-  readonly #locks: KeyLocks;
-  #release: (() => void) | undefined;
-  #hasEnded = false;
-
-  constructor(locks: KeyLocks, id: ImageId) {
-    this.#locks = locks;
-    this.id = id;
-  }
-
-  async begin(): Promise<void> {
-    const release = await this.#locks.acquire(this.id);
-    if (this.#hasEnded) {
-      release();
-      throw new Error('the push was given up while it waited');
-    }
-    this.#release = release;
-  }
-
-  end(): void {
-    this.#hasEnded = true;
-    this.#release?.();
   }
 }
 

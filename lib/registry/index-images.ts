@@ -4,7 +4,7 @@ import { RegistryError } from '../errors.ts';
 import { isJsonObject, type JsonObject, parseJson } from '../json.ts';
 import { layout } from '../layout.ts';
 import { type ImageId, isImageId, type RepositoryName } from '../names.ts';
-import { AS_JSON, type StorageDriver, StorageUnavailableError } from '../storage/driver.ts';
+import { AS_JSON, type StorageDriver, StorageUnavailableError, unchanged } from '../storage/driver.ts';
 import { pythonJson } from './python-json.ts';
 
 /** How often two pushes may get in each other's way before one of them is asked to come again. */
@@ -66,8 +66,7 @@ export class IndexImages {
       if (!after || (before && Buffer.from(before).equals(after))) return;
       if (after.length > MAX_INDEX_BYTES)
         throw new RegistryError('SIZE_INVALID', 'the list of images has grown too long');
-      const condition = object ? { ifMatch: object.info.etag } : { ifAbsent: true };
-      if (await this.#storage.put(key, after, { ...AS_JSON, ...condition })) return;
+      if (await this.#storage.put(key, after, { ...AS_JSON, ...unchanged(object?.info) })) return;
     }
     throw new StorageUnavailableError(`too many pushes write ${key} at once`);
   }

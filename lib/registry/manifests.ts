@@ -96,8 +96,7 @@ export class Manifests {
 
   /**
    * Takes a manifest whose blobs and children this repository holds. For N of them N + 2 storage requests, the N side
-   * by side, one for each tag and for a subject, and one if there are tags; three more, beside the N, where tags may be
-   * immutable.
+   * by side, two for each tag and one for a subject; three more, beside the N, where tags may be immutable.
    * @param reference where the client put it: a tag, or the digest it must have
    * @param tags further tags that shall name it
    * @throws RegistryError MANIFEST_INVALID, MANIFEST_BLOB_UNKNOWN, DIGEST_INVALID, DENIED
@@ -125,10 +124,12 @@ export class Manifests {
       repository,
       blobs.map((blob) => blob.digest),
     );
-    const named = 'tag' in reference ? [reference.tag, ...tags] : tags;
-    await mapConcurrently(named, (tag) => this.#tags.setManifest(repository, tag, digest));
-    if (named.length > 0) await this.#storeIfDeleted(repository, digest, bytes, document);
-    for (const tag of named) this.#onTagChange(repository, tag);
+    // Each by itself: one that may not move keeps none of the others from being seen to.
+    await mapConcurrently('tag' in reference ? [reference.tag, ...tags] : tags, async (tag) => {
+      await this.#tags.setManifest(repository, tag, digest);
+      await this.#storeIfDeleted(repository, digest, bytes, document);
+      this.#onTagChange(repository, tag);
+    });
     return { digest, mediaType, bytes, ...(subject && { subject: subject.digest }) };
   }
 
@@ -183,7 +184,7 @@ export class Manifests {
     await this.#store(repository, digest, bytes, parseManifest(bytes));
   }
 
-  /** A deletion that looked for tags before these were there may have taken the manifest from under them. */
+  /** A deletion that looked for tags before one was there may have taken the manifest from under it. */
   async #storeIfDeleted(
     repository: RepositoryName,
     digest: Digest,

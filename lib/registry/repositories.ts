@@ -12,6 +12,7 @@ import type { Search } from './search.ts';
 import type { ShownImages } from './shown-images.ts';
 import { type TagMetadata, tagMetadata } from './tag-metadata.ts';
 import { immutableTag, type ResolvedTag, type Tags } from './tags.ts';
+import { isView } from './view-mark.ts';
 
 type ReadableAs = (id: ImageId) => Promise<string | undefined>;
 
@@ -83,7 +84,7 @@ export class Repositories {
 
   /** An image that becomes a view meanwhile gets a mark that does not count for it. */
   async #noteUse(repository: RepositoryName, image: ImageId, readableAs: ReadableAs): Promise<void> {
-    if (!(await this.#storage.head(layout.imageView(image)))) return await this.#owners.add(repository, [image]);
+    if (!(await isView(this.#storage, image))) return await this.#owners.add(repository, [image]);
     if (!(await readableAs(image))) return;
     const hidden =
       !(await this.#owners.ownsView(repository, image)) &&
@@ -144,7 +145,7 @@ export class Repositories {
 
   /** A push in between that relied on what has been deleted counts as one before, and goes as well. */
   async #deleteTorn(repository: RepositoryName, deleted: ReadonlySet<Key>): Promise<void> {
-    const isTorn = async (digest: Digest): Promise<boolean> => {
+    const looksTorn = async (digest: Digest): Promise<boolean> => {
       const key = layout.manifest(repository, digest);
       if (deleted.has(key)) return true;
       const object = await this.#storage.read(key);
@@ -153,6 +154,13 @@ export class Repositories {
       if (blobs.some((blob) => deleted.has(layout.blobLink(repository, blob.digest)))) return true;
       const children = await mapConcurrently(manifests, (child) => isTorn(child.digest));
       return children.includes(true);
+    };
+    // Each manifest once, however many indexes name it, and however often.
+    const looked = new Map<Digest, Promise<boolean>>();
+    const isTorn = (digest: Digest): Promise<boolean> => {
+      const torn = looked.get(digest) ?? looksTorn(digest);
+      looked.set(digest, torn);
+      return torn;
     };
     await mapConcurrently(await this.#tags.resolveAll(repository), async (tag) => {
       if (await isTorn(tag.target.digest)) await this.#deleteResolved(repository, tag);

@@ -82,21 +82,21 @@ export class TagViews {
   }
 
   /**
-   * Three storage requests, side by side, unless the view is still to be made, or to be given to this repository. One of a
-   * manifest that this repository does not hold it shows if somebody tagged it who may read it, not if the tag named
-   * another image under this id.
+   * Two storage requests, side by side, and one more for a view, unless that is still to be made, or to be given to this
+   * repository. One of a manifest that this repository does not hold it shows if somebody tagged it who may read it, not if
+   * the tag named another image under this id.
    */
   async #isShown(repository: RepositoryName, target: TagTarget): Promise<boolean> {
     const { imageId } = target;
     if (!imageId) return false;
-    const [view, isManifest, isOwner] = await Promise.all([
+    const [view, isManifest] = await Promise.all([
       this.#views.find(imageId),
       this.#storage.head(layout.manifest(repository, target.digest)),
-      this.#owners.ownsView(repository, imageId),
     ]);
+    const isOwner = view !== undefined && (await this.#owners.ownsView(repository, imageId));
     if (!isManifest) return view === undefined || isOwner;
     // Whoever made the view may have ended before this repository had it.
-    return (view?.isMade && isOwner) || (await this.#views.provide(repository, target)) !== undefined;
+    return (isOwner && view.isMade) || (await this.#views.provide(repository, target)) !== undefined;
   }
 }
 

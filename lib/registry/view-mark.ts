@@ -25,6 +25,11 @@ export async function findViewMark(storage: StorageDriver, id: ImageId): Promise
   return (await read(storage, id))?.mark;
 }
 
+/** Whether the id is that of a view, whole or not. One storage request. */
+export async function isView(storage: StorageDriver, id: ImageId): Promise<boolean> {
+  return (await storage.head(layout.imageView(id))) !== undefined;
+}
+
 /**
  * Takes the id for a view. Whether it replaces an image is looked for once it is taken, so that no push goes unseen, and
  * kept before anything of the view is written, so that its own objects are not taken for those of somebody else after a

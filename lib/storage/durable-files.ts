@@ -4,8 +4,9 @@ import { randomUUID } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { type FileHandle, link, mkdir, open, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { hasCode } from '../has-code.ts';
 import type { ETag } from './driver.ts';
-import { hasCode, isAbsence } from './file-errors.ts';
+import { isAbsence } from './file-errors.ts';
 
 export type WrittenFile = { path: string; etag: ETag };
 

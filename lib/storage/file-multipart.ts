@@ -3,9 +3,10 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { hasCode } from '../has-code.ts';
 import type { ETag, MultipartUpload, UploadedPart } from './driver.ts';
 import { sealFile, type WrittenFile, writeAside } from './durable-files.ts';
-import { hasCode, isAbsence } from './file-errors.ts';
+import { isAbsence } from './file-errors.ts';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const PART_FILE = /^(\d{1,5})\.(\d+)\.([0-9a-f-]{36})$/;

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { access, type FileHandle, mkdir, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { hasCode } from '../has-code.ts';
 import { KeyLocks } from '../key-locks.ts';
 import type { Key, KeyPrefix } from '../layout.ts';
 import { offsetsWithin, watchBody } from './byte-streams.ts';
@@ -18,7 +19,7 @@ import type {
   UploadedPart,
 } from './driver.ts';
 import { etagOf, placeFile, removeFile, type WrittenFile, writeAside } from './durable-files.ts';
-import { hasCode, isAbsence } from './file-errors.ts';
+import { isAbsence } from './file-errors.ts';
 import { fold, partsOfKey, spellingOnDisk, TEMPORARY_FOLDER } from './file-keys.ts';
 import { type Folder, walkFiles, walkFolders } from './file-listing.ts';
 import { claimUpload, createUpload, folderOfUpload, joinParts, readParts, writePart } from './file-multipart.ts';

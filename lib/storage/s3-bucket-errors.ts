@@ -1,6 +1,7 @@
 // What an operator reads if the bucket cannot be used when a process starts.
+
+import { hasCode } from '../has-code.ts';
 import { StorageUnavailableError } from './driver.ts';
-import { hasCode } from './file-errors.ts';
 import { asStorageError, isUnreachable, statusOf } from './s3-errors.ts';
 
 export type BucketPlace = {

@@ -1,6 +1,6 @@
 import { S3ServiceException } from '@aws-sdk/client-s3';
+import { hasCode } from '../has-code.ts';
 import { StorageUnavailableError } from './driver.ts';
-import { hasCode } from './file-errors.ts';
 
 /** What Node says when there is no answer. */
 const UNREACHABLE = [

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { immutabilityOf } from '../../lib/config/immutable-tags.ts';
+import type { Key } from '../../lib/layout.ts';
 import { type RegistryServer, startRegistry } from '../registry-server.ts';
 import type { OpenedStorage } from '../storage/contract.ts';
 import { newImage } from '../v1/use-registry.ts';
@@ -55,6 +56,13 @@ export function immutableTagsSuite(name: string, open: () => Promise<OpenedStora
         (await client.send('HEAD', '/v2/prod/app/manifests/v2')).headers.get('Docker-Content-Digest'),
         digest,
       );
+    });
+
+    it('a tag that moved beside one that may not is shown by v1 as any other', async () => {
+      const { digest, manifest } = await pushImage(client, 'prod/app', undefined, { contents: ['beside'] });
+      assert.equal((await client.pushManifest('prod/app', `${digest}?tag=beside&tag=v1`, manifest)).status, 403);
+      await servers[0]?.idle();
+      assert.ok(await storage.driver.head('repositories/prod/app/tagbeside_json' as Key));
     });
 
     it('of pushes that come at once, to two processes, one wins', async () => {
