@@ -11,7 +11,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import type { Hono } from 'hono';
 import { forwardedFor } from './forwarded-for.ts';
-import { lingerAfter } from './lingering.ts';
+import { lingerAfter, takeRest } from './lingering.ts';
 
 /** How long a client may take to send its headers. */
 const HEADERS_MS = 60_000;
@@ -48,11 +48,15 @@ export async function startNodeServer(
   app: Hono,
   { host, port, tls, trustedProxies = 0 }: ListenOptions,
 ): Promise<NodeServer> {
-  const fetch = (request: Request, env: HttpBindings) => {
-    const { headers, socket } = env.incoming;
+  const fetch = async (request: Request, env: HttpBindings) => {
+    const { incoming, outgoing } = env;
+    const { headers, socket } = incoming;
     const trusted = typeof trustedProxies === 'number' ? trustedProxies : trustedProxies(headers);
     const clientAddress = forwardedFor(headers['x-forwarded-for']?.toString(), trusted) ?? socket.remoteAddress;
-    return app.fetch(request, { ...env, ...(clientAddress !== undefined && { clientAddress }) });
+    const response = await app.fetch(request, { ...env, ...(clientAddress !== undefined && { clientAddress }) });
+    // Node closes such a connection with its answer, so what still comes has to come before.
+    if (!outgoing.shouldKeepAlive) await takeRest(incoming);
+    return response;
   };
   const listener = getRequestListener((request, env) => fetch(request, env as HttpBindings), {
     overrideGlobalObjects: false,

@@ -26,25 +26,44 @@ describe('a client that sends all of its body before it reads', () => {
   };
   for (const [when, take] of Object.entries(refusals)) {
     it(`reads why it is refused ${when}, and may ask again`, TIMEOUT, async (t) => {
-      const app = new Hono()
-        .put('/', async (c) => {
-          await take(bodyOf(c));
-          return c.text('refused', 403);
-        })
-        .get('/', (c) => c.text('here'));
-      const server = await startNodeServer(app, { host: '127.0.0.1', port: 0 });
-      t.after(() => server.stop());
-      const socket = await connectTo(t, Number(server.url.port));
-      socket.write(`PUT / HTTP/1.1\r\nHost: test\r\nContent-Length: ${PIECES * PIECE.length}\r\n\r\n`);
-      for (let sent = 0; sent < PIECES; sent++) {
-        await write(socket, PIECE);
-        await sleep(PAUSE_MS);
-      }
+      const socket = await connectTo(t, await serve(t, take));
+      await sendSlowly(socket, 'PUT / HTTP/1.1\r\nHost: test');
       socket.write('GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n');
       const answers = (await Array.fromAsync(socket)).join('');
       assert.match(answers, /^HTTP\/1\.1 403 .*refused.*HTTP\/1\.1 200 .*here/s);
     });
+
+    for (const [what, request] of [
+      ['whose connection ends with the answer', 'PUT / HTTP/1.1\r\nHost: test\r\nConnection: close'],
+      ['of HTTP/1.0, as proxies speak it', 'PUT / HTTP/1.0\r\nHost: test'],
+    ] as const) {
+      it(`reads why it is refused ${when}, one ${what}`, TIMEOUT, async (t) => {
+        const socket = await connectTo(t, await serve(t, take));
+        await sendSlowly(socket, request);
+        assert.match((await Array.fromAsync(socket)).join(''), /^HTTP\/1\.1 403 .*refused/s);
+      });
+    }
   }
+
+  const serve = async (t: TestContext, take: (body: AsyncIterable<Uint8Array>) => Promise<unknown>) => {
+    const app = new Hono()
+      .put('/', async (c) => {
+        await take(bodyOf(c));
+        return c.text('refused', 403);
+      })
+      .get('/', (c) => c.text('here'));
+    const server = await startNodeServer(app, { host: '127.0.0.1', port: 0 });
+    t.after(() => server.stop());
+    return Number(server.url.port);
+  };
+
+  const sendSlowly = async (socket: Socket, request: string) => {
+    await write(socket, Buffer.from(`${request}\r\nContent-Length: ${PIECES * PIECE.length}\r\n\r\n`));
+    for (let sent = 0; sent < PIECES; sent++) {
+      await write(socket, PIECE);
+      await sleep(PAUSE_MS);
+    }
+  };
 });
 
 it('does not wait for ever for a body to end', TIMEOUT, async (t) => {
