@@ -14,7 +14,6 @@ import type { Log } from './log.ts';
 import type { OpenRegistry } from './open-registry.ts';
 import { SessionSigner } from './registry/upload-session.ts';
 import type { StorageDriver } from './storage/driver.ts';
-import { Turns } from './turns.ts';
 import type { AuthenticationOptions } from './v1/authentication.ts';
 import { parsePrivilegedKey } from './v1/signature.ts';
 
@@ -54,7 +53,7 @@ export async function openApp(
     keys: new Keys(secret, config.secretKeyPrevious),
     log,
     audit: (entry) => log.audit(entry),
-    uploadTurns: new Turns(config.uploadsAtOnce),
+    uploadsAtOnce: config.uploadsAtOnce,
     opensLate: isToldCallers,
     ...(config.publicUrl && { publicUrl: config.publicUrl }),
     ...(comparePassword && { comparePassword }),

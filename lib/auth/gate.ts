@@ -4,8 +4,6 @@ import { STATUS } from '../error-response.ts';
 import { RegistryError } from '../errors.ts';
 import { hasBody } from '../http.ts';
 import { parseRepositoryName, type RepositoryName } from '../names.ts';
-import type { Turns } from '../turns.ts';
-import { AtOnce } from './at-once.ts';
 import { type Audit, type AuditEntry, aboutRoute, claimedName } from './audit.ts';
 import { parseAuthorization } from './authorization.ts';
 import { type Action, ANONYMOUS, type Caller, isAnonymous, nameOf } from './caller.ts';
@@ -13,6 +11,7 @@ import type { Challenges, Scope } from './challenges.ts';
 import { clientAddressOf } from './client-address.ts';
 import type { Logins } from './late-authenticator.ts';
 import { Permissions } from './permissions.ts';
+import type { UploadTurns } from './upload-turns.ts';
 
 /** What whoever takes the requests may know of them: a gateway's authorizer has asked already who sends one. */
 export type RimBindings = { caller?: Caller; clientAddress?: string };
@@ -23,7 +22,7 @@ export type GateOptions = {
   permissions: Permissions;
   audit?: Audit;
   /** For the bodies of uploads, whoever sends them; absent, all come at once. */
-  uploadTurns?: Turns;
+  uploadTurns?: UploadTurns;
 };
 
 type ParseName = (name: string) => RepositoryName;
@@ -34,8 +33,7 @@ export class Gate {
   readonly permissions: Permissions;
   readonly #login: GateOptions['login'];
   readonly #audit: Audit | undefined;
-  readonly #uploads = new AtOnce();
-  readonly #uploadTurns: Turns | undefined;
+  readonly #uploadTurns: UploadTurns | undefined;
 
   constructor({ login, permissions, audit, uploadTurns }: GateOptions) {
     this.permissions = permissions;
@@ -176,11 +174,8 @@ export class Gate {
   /** Counts who sends a body: nobody may send many at once, and all together no more than there is memory for. */
   limitUploads(whoOf = (c: Context): string | undefined => namedCallerOf(c)): MiddlewareHandler {
     return async (c, next) => {
-      const who = whoOf(c) ?? `address ${clientAddressOf(c) ?? ''}`;
-      const turns = hasBody(c) ? this.#uploadTurns : undefined;
-      const work = () => (turns ? turns.run(who, next) : next());
-      if (!this.#login) return await work();
-      await this.#uploads.run(who, work);
+      if (!this.#uploadTurns || !hasBody(c)) return await next();
+      await this.#uploadTurns.run(whoOf(c) ?? `address ${clientAddressOf(c) ?? ''}`, next);
     };
   }
 

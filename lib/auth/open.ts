@@ -1,4 +1,3 @@
-import type { Turns } from '../turns.ts';
 import { AccessTokens } from './access-tokens.ts';
 import type { Audit } from './audit.ts';
 import { Challenges } from './challenges.ts';
@@ -7,7 +6,11 @@ import { LateAuthenticator } from './late-authenticator.ts';
 import type { AuthConfig, OpenAuthenticatorOptions } from './open-authenticator.ts';
 import { Permissions } from './permissions.ts';
 import { TokenService } from './token-service.ts';
+import { UploadTurns } from './upload-turns.ts';
 import { V1Tokens } from './v1-tokens.ts';
+
+/** How many bodies one caller may send at once, to one process. Docker sends 5. */
+const MAX_UPLOADS_EACH = 64;
 
 /** What the routes need to know who may do what. */
 export type Auth = {
@@ -22,7 +25,8 @@ export type OpenAuthOptions = OpenAuthenticatorOptions & {
   audit?: Audit;
   /** Origin under which clients reach the registry, where a request does not tell. */
   publicUrl?: string;
-  uploadTurns?: Turns;
+  /** How many uploads the process takes at once; absent, any number. */
+  uploadsAtOnce?: number;
   /** Whether users are read when somebody is to be told by a password, instead of now. */
   opensLate?: boolean;
 };
@@ -33,8 +37,10 @@ export type OpenAuthOptions = OpenAuthenticatorOptions & {
  * @throws Error if the users cannot be read
  */
 export async function openAuth(config: AuthConfig | undefined, options: OpenAuthOptions): Promise<Auth> {
-  const { keys, audit, publicUrl, uploadTurns } = options;
-  const forAll = { ...(audit && { audit }), ...(uploadTurns && { uploadTurns }) };
+  const { keys, audit, publicUrl, uploadsAtOnce: atOnce } = options;
+  // Of callers that nobody knows apart each may have them all.
+  const limits = { ...(atOnce && { atOnce }), ...(config && { each: MAX_UPLOADS_EACH }) };
+  const forAll = { ...(audit && { audit }), uploadTurns: new UploadTurns(limits) };
   if (!config) return { gate: Gate.open(forAll) };
   const { realm, rules } = config;
   const permissions = new Permissions(rules);

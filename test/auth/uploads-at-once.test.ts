@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Gate } from '../../lib/auth/gate.ts';
+import { UploadTurns } from '../../lib/auth/upload-turns.ts';
 import { MiB } from '../../lib/bytes.ts';
-import { Turns } from '../../lib/turns.ts';
 import { type RegistryServer, startRegistry } from '../registry-server.ts';
 import { type OpenedStorage, openFiles } from '../storage/open.ts';
 import { chunked, codesOf, digestOf, locationOf, V2Client, withDigest } from '../v2/client.ts';
@@ -13,7 +13,7 @@ const AT_ONCE = 2;
 const WAIT_MS = 300;
 
 /** Tells how many have a turn. */
-class CountedTurns extends Turns {
+class CountedTurns extends UploadTurns {
   taken = 0;
   override async run<T>(who: string, work: () => Promise<T>): Promise<T> {
     return await super.run(who, async () => {
@@ -27,7 +27,7 @@ describe(`a registry without a login that takes ${AT_ONCE} uploads at once`, () 
   let storage: OpenedStorage;
   let server: RegistryServer;
   let client: V2Client;
-  const turns = new CountedTurns(AT_ONCE, WAIT_MS);
+  const turns = new CountedTurns({ atOnce: AT_ONCE, waitMs: WAIT_MS });
   before(async () => {
     storage = await openFiles();
     const gate = Gate.open({ uploadTurns: turns });

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RegistryError } from '../lib/errors.ts';
-import { Turns } from '../lib/turns.ts';
+import { UploadTurns } from '../../lib/auth/upload-turns.ts';
+import { RegistryError } from '../../lib/errors.ts';
 
-describe('turns', () => {
+describe('turns of uploads', () => {
   it('are as many as there are, and go on in the order in which they were asked for', async () => {
-    const turns = new Turns(3); // too few to keep some back
+    const turns = new UploadTurns({ atOnce: 3 }); // too few to keep some back
     const started: number[] = [];
     let underWay = 0;
     let most = 0;
@@ -27,7 +27,7 @@ describe('turns', () => {
   });
 
   it('that do not come in time are refused, and nobody else loses theirs by that', async () => {
-    const turns = new Turns(1, 50);
+    const turns = new UploadTurns({ atOnce: 1, waitMs: 50 });
     const end = Promise.withResolvers<void>();
     const first = turns.run('somebody', () => end.promise);
     await assert.rejects(
@@ -45,7 +45,7 @@ describe('turns', () => {
   });
 
   it('are kept back for callers who have few', async () => {
-    const turns = new Turns(20, 50);
+    const turns = new UploadTurns({ atOnce: 20, waitMs: 50 });
     const end = Promise.withResolvers<void>();
     const take = (who: string) => turns.run(who, () => end.promise);
     const greedy = Array.from({ length: 40 }, (_, index) => take(index % 2 === 0 ? 'alice' : 'bob'));
@@ -60,7 +60,7 @@ describe('turns', () => {
   });
 
   it('that are given back go past those who have many already', async () => {
-    const turns = new Turns(8, 1000);
+    const turns = new UploadTurns({ atOnce: 8, waitMs: 1000 });
     const ends = Array.from({ length: 8 }, () => Promise.withResolvers<void>());
     const underWay = ends.map(({ promise }, index) => turns.run(index < 6 ? 'alice' : 'bob', () => promise));
     const order: string[] = [];
