@@ -6,7 +6,7 @@ import { hasBody } from '../http.ts';
 import { parseRepositoryName, type RepositoryName } from '../names.ts';
 import { type Audit, type AuditEntry, aboutRoute, claimedName } from './audit.ts';
 import { parseAuthorization } from './authorization.ts';
-import { type Action, ANONYMOUS, type Caller, isAnonymous, nameOf } from './caller.ts';
+import { type Action, ANONYMOUS, type Anonymous, type Caller, isAnonymous, nameOf } from './caller.ts';
 import type { Challenges, Scope } from './challenges.ts';
 import { clientAddressOf } from './client-address.ts';
 import type { Logins } from './late-authenticator.ts';
@@ -112,18 +112,29 @@ export class Gate {
     };
   }
 
-  /** Lets in whoever may list something; `maySee` says what. */
-  readonly allowList: MiddlewareHandler = async (c, next) => {
-    const caller = callerOf(c);
-    const mayList =
-      caller.kind === 'token' ? caller.lists !== undefined || caller.isFinal === true : this.#mayList(caller);
-    if (!mayList) throw this.#refuse(c, 'pull', 'catalog');
-    await next();
-  };
+  /** Admits callers to the search of v1, which knows no anonymous tokens: `maySee` says which repositories it shows. */
+  readonly allowSearch: MiddlewareHandler = this.#allowList((caller) => this.permissions.maySomewhere(caller, 'pull'));
 
-  /** Who has logged in gets a list, be it empty. */
-  #mayList(caller: Caller): boolean {
-    return !isAnonymous(caller) || this.permissions.maySomewhere(caller, 'pull');
+  /**
+   * Admits callers to the catalog; `maySee` says which repositories it shows. Clients keep their login until they are
+   * challenged, so a request without one is challenged wherever a login could show more: a robot's token may allow
+   * anything. A client without a login then asks for an anonymous token, and gets the public part by that.
+   */
+  readonly allowCatalog: MiddlewareHandler = this.#allowList((caller) =>
+    this.permissions.mayEverywhere(caller, 'pull'),
+  );
+
+  /** A logged-in caller gets a list, even an empty one. */
+  #allowList(maySeeUnasked: (anonymous: Anonymous) => boolean): MiddlewareHandler {
+    return async (c, next) => {
+      const caller = callerOf(c);
+      const mayList =
+        caller.kind === 'token'
+          ? caller.lists !== undefined || caller.isFinal === true
+          : caller.kind === 'user' || maySeeUnasked(caller);
+      if (!mayList) throw this.#refuse(c, 'pull', 'catalog');
+      await next();
+    };
   }
 
   may(c: Context, action: Action, repository: RepositoryName): boolean {

@@ -8,7 +8,7 @@ const MAX_SIZE = 100;
 
 /** `docker search`. Docker 1.12 adds `n`; `page` is Docker Hub's. */
 export const searchRoutes = ({ registry: { search }, gate }: V1Options) =>
-  new Hono().get('/search', gate.allowList, async (c) => {
+  new Hono().get('/search', gate.allowSearch, async (c) => {
     const query = c.req.query('q') ?? '';
     const size = Math.min(numberOf(c, 'n', DEFAULT_SIZE), MAX_SIZE);
     const page = numberOf(c, 'page', 1);

@@ -7,7 +7,7 @@ const DEFAULT_PAGE = 1000;
 
 /** @see https://distribution.github.io/distribution/spec/api/#catalog */
 export const catalogRoutes = ({ registry: { catalog }, gate }: V2Options) =>
-  new Hono().get('/_catalog', gate.allowList, async (c) => {
+  new Hono().get('/_catalog', gate.allowCatalog, async (c) => {
     const size = pageSizeOf(c) ?? DEFAULT_PAGE;
     const last = c.req.query('last');
     const isShown = (name: RepositoryName) => isV2Name(name) && gate.maySee(c, name);

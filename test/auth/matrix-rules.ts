@@ -55,7 +55,8 @@ export function expectedOf({ endpoint, scheme, who }: Asked, place: Place): stri
       return hasToken ? unauthorized('a token gives no tokens') : gets;
     case 'list': {
       const [what, ofCatalog] = ['pull from the list of repositories', ',scope="registry:catalog:*"'];
-      if (isAnonymous) return isOpenToAll ? gets : unauthorized(`log in to ${what}`, ofCatalog);
+      // The search of v1 shows what is for all at once: v1 has no anonymous tokens.
+      if (isAnonymous) return isOpenToAll && !isV2 ? gets : unauthorized(`log in to ${what}`, ofCatalog);
       if (!hasToken) return gets;
       return unauthorized(`${who} may not ${what}`, `${ofCatalog},error="insufficient_scope"`, true);
     }

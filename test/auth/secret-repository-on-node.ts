@@ -12,7 +12,6 @@ export function secretRepositoryOnNode(name: string, open: () => Promise<OpenedS
       return {
         url: server.url,
         pushUrl: server.url,
-        wantsTokens: false,
         hasOpenSessions: true,
         idle: () => server.idle(),
         async stop() {

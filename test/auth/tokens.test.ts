@@ -160,6 +160,58 @@ describe("Docker's token protocol", () => {
     assert.match(refused.headers.get('WWW-Authenticate') ?? '', /scope="registry:catalog:\*"/);
   });
 
+  describe('the catalog, where a login would show more', () => {
+    before(async () => {
+      const { driver } = storage;
+      const open = await startRegistry(driver);
+      await pushImage(new V2Client(open.url), 'public/x', 'latest', { contents: ['public'] });
+      await open.stop();
+    });
+
+    it('asks a caller who has shown nothing for a login, as oras, regctl and crane wait for before they send theirs', async () => {
+      const response = await request('/v2/_catalog');
+      assert.equal(response.status, 401);
+      assert.equal(
+        response.headers.get('WWW-Authenticate'),
+        `Bearer realm="${server.url.origin}/v2/_token",service="${server.url.host}",scope="registry:catalog:*"`,
+      );
+      assert.deepEqual(await codesOf(response), ['UNAUTHORIZED']);
+    });
+
+    it('gives the public part to a token that was asked for without a login', async () => {
+      const { token } = await tokenOf(['registry:catalog:*']);
+      const list = await request('/v2/_catalog', bearer(token));
+      assert.equal(list.status, 200);
+      assert.deepEqual(await list.json(), { repositories: ['public/x'] });
+    });
+
+    it('gives all that a user may pull to their token, and to their password', async () => {
+      const { token } = await tokenOf(['registry:catalog:*'], basic('alice'));
+      const repositories = ['public/x', 'team/a'];
+      assert.deepEqual(await (await request('/v2/_catalog', bearer(token))).json(), { repositories });
+      assert.deepEqual(await (await request('/v2/_catalog', basic('alice'))).json(), { repositories });
+    });
+
+    it('asks nothing where every caller may pull everything', async () => {
+      const access = [{ repositories: '*', users: 'anonymous', actions: 'pull' }];
+      const all = await startRegistry(storage.driver, { auth: await openTestAuth({ users: ['alice'], access }) });
+      const list = await fetch(new URL('/v2/_catalog', all.url));
+      assert.equal(list.status, 200);
+      assert.deepEqual(await list.json(), { repositories: ['public/x', 'team/a'] });
+      await all.stop();
+    });
+
+    it('does not concern tags and referrers, of which a login shows all or nothing', async () => {
+      const referrers = `referrers/sha256:${'0'.repeat(64)}`;
+      for (const path of ['tags/list', referrers]) {
+        assert.equal((await request(`/v2/public/x/${path}`)).status, 200);
+        const secret = await request(`/v2/team/a/${path}`);
+        assert.equal(secret.status, 401);
+        assert.match(secret.headers.get('WWW-Authenticate') ?? '', /scope="repository:team\/a:pull"$/);
+      }
+    });
+  });
+
   it('a wrong password is refused, with Basic as the way to log in', async () => {
     const response = await request('/v2/_token', basic('alice', 'wrong'));
     assert.equal(response.status, 401);

@@ -13,7 +13,6 @@ secretRepositorySuite('behind the gateway', {
     return {
       url: deployment.gateway.url,
       pushUrl: besides.url,
-      wantsTokens: true,
       hasOpenSessions: false,
       idle: () => besides.idle(),
       async stop() {
