@@ -17,6 +17,7 @@ import { createV1 } from './v1/app.ts';
 import { type AuthenticationOptions, authentication } from './v1/authentication.ts';
 import { permissions } from './v1/permissions.ts';
 import { createV2 } from './v2/app.ts';
+import { type V2VersionHeader, versionHeader } from './v2/version-header.ts';
 
 export type AppOptions = {
   registry: Registry;
@@ -42,6 +43,8 @@ export type AppSettings = {
   authentication?: AuthenticationOptions;
   storageRedirect: boolean;
   nginxRedirect?: string;
+  /** Which clients are told that v2 is spoken here. Default `auto`. */
+  v2VersionHeader?: V2VersionHeader;
   /** Web pages of other origins that may call the API. */
   cors?: CorsConfig;
   registryEndpoints?: string | string[];
@@ -66,7 +69,7 @@ export function createApp({ registry, signer, log, isReady, settings, auth, arou
   const app = new Hono({ router: new BoundedRouter(new Hono().router) }).use(requestId());
   const identify = besides(isOpen, gate.identify);
   if (around) app.use(around);
-  app.use(harmless);
+  app.use(harmless).use(versionHeader(settings.v2VersionHeader ?? 'auto'));
   if (settings.cors) app.use(corsOf(settings.cors));
   app.use(refuseLongPaths);
   app

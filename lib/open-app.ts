@@ -71,6 +71,7 @@ export async function openApp(
       isMirror: config.isMirror,
       hasSearch: config.searchBackend !== undefined,
       storageRedirect: config.storageRedirect,
+      v2VersionHeader: config.v2VersionHeader,
       issue: (config.issue ?? true) as JsonValue,
       front: {
         ...(config.publicUrl && { publicUrl: config.publicUrl }),

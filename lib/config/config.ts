@@ -1,5 +1,6 @@
 import type { AuthConfig } from '../auth/open-authenticator.ts';
 import type { StorageConfig } from '../storage/open.ts';
+import type { V2VersionHeader } from '../v2/version-header.ts';
 import { readAuth } from './auth.ts';
 import type { ImmutableTags } from './immutable-tags.ts';
 import { HOST, type LogLevel, PORT } from './keys.ts';
@@ -44,6 +45,8 @@ export type Config = {
   publicUrl: string | undefined;
   /** Origin of another process on the same storage, to which clients send layers; without a final slash. */
   pushEndpoint: string | undefined;
+  /** Which clients are told that v2 is spoken here. */
+  v2VersionHeader: V2VersionHeader;
   /** Path of a PEM file. */
   privilegedKey: string | undefined;
   secretKey: string | undefined;
@@ -87,6 +90,7 @@ export function readConfig(settings: Settings, file: string, flavor: string | un
     registryEndpoints: settings.get('registry_endpoints'),
     publicUrl: settings.get('public_url'),
     pushEndpoint: settings.get('push_endpoint'),
+    v2VersionHeader: settings.get('v2_version_header'),
     privilegedKey: settings.get('privileged_key'),
     secretKey: settings.get('secret_key'),
     secretKeyPrevious: settings.get('secret_key_previous') ?? [],

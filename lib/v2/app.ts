@@ -10,8 +10,7 @@ import { tokenRoutes } from './token.ts';
 import { uploadRoutes } from './uploads.ts';
 
 /**
- * The OCI distribution API, `/v2/` and all below it. No answer carries `Docker-Distribution-Api-Version`: Docker up to 1.9
- * takes v1 only where that header is missing, and current clients do without.
+ * The OCI distribution API, `/v2/` and all below it.
  * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#endpoints
  */
 export function createV2(options: V2Options): Hono {

@@ -328,6 +328,7 @@ describe('57: each key has one type', () => {
       registryEndpoints: undefined,
       publicUrl: undefined,
       pushEndpoint: undefined,
+      v2VersionHeader: 'auto',
       privilegedKey: undefined,
       secretKey: undefined,
       secretKeyPrevious: [],

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
+import { tar } from '../tar.ts';
 import { nearAndFar } from './backends.ts';
 import { makeIndex, type TestIndex } from './images.ts';
 import { useIndexClients } from './index-clients.ts';
@@ -41,6 +42,30 @@ for (const kind of nearAndFar) {
         }
       });
     }
+
+    test('docker manifest of 20.10 makes a list of images that are there, and reads it', async () => {
+      const { stowage, directory } = served();
+      const env = { HOME: directory, DOCKER_CONFIG: join(directory, 'docker'), DOCKER_CLI_EXPERIMENTAL: 'enabled' };
+      const manifest = async (command: string, ...args: string[]) =>
+        await run('docker', ['manifest', command, ...args], { env });
+      const name = `${stowage.host}/indexes/docker-manifest`;
+      for (const architecture of ['amd64', 'arm64']) {
+        const layer = join(directory, `${architecture}.tar`);
+        await writeFile(layer, tar([{ path: 'architecture', content: Buffer.from(architecture) }]));
+        await run('crane', ['append', '-f', layer, '-t', `${name}:${architecture}`]);
+      }
+      await manifest('create', '--insecure', `${name}:all`, `${name}:amd64`, `${name}:arm64`);
+      for (const architecture of ['amd64', 'arm64']) {
+        await manifest('annotate', `${name}:all`, `${name}:${architecture}`, '--os', 'linux', '--arch', architecture);
+      }
+      const digest = (await manifest('push', '--insecure', `${name}:all`)).trim();
+      const { manifests } = JSON.parse(await manifest('inspect', '--insecure', `${name}:all`));
+      const architectures = manifests.map(
+        (child: { platform: { architecture: string } }) => child.platform.architecture,
+      );
+      assert.deepEqual(architectures, ['amd64', 'arm64']);
+      assert.equal((await run('crane', ['digest', `${name}:all`])).trim(), digest);
+    });
 
     test('crane makes an index of images that are there, and copies it', async () => {
       const { stowage } = served();

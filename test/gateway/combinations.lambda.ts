@@ -41,7 +41,7 @@ const CHOICES: Record<string, string[]> = {
 
 /** These have nothing to do with the others, nor with one another. */
 const APART: Parameters[] = [
-  { Versioning: 'Suspended', GatewayLogs: 'with-role' },
+  { Versioning: 'Suspended', GatewayLogs: 'with-role', V2VersionHeader: 'never' },
   { Versioning: 'Enabled', GatewayLogs: 'role-exists', AlarmTopicArn: 'arn:aws:sns:eu-west-1:123456789012:alarms' },
   {
     GatewayLogs: 'none',
@@ -108,7 +108,12 @@ function check(stack: Stack): void {
 function checkGateway(stack: Stack): void {
   const { RegistryHost, GatewayLogs } = stack.parameters;
   assert.equal(stack.outputs.get('Host'), RegistryHost || 'registry-id.execute-api.eu-west-1.amazonaws.com');
-  const { routes, stages } = readRestApi(stack);
+  const { routes, stages, gatewayResponses } = readRestApi(stack);
+  const version = stack.parameters.V2VersionHeader === 'never' ? undefined : 'registry/2.0';
+  for (const [type, { headers }] of gatewayResponses) {
+    assert.equal(headers['Docker-Distribution-Api-Version'], version, type);
+  }
+  assert.equal(variablesOf(resourceOf(stack, 'Api')).V2_VERSION_HEADER, stack.parameters.V2VersionHeader);
   assert.deepEqual(stages, ['v2', 'v1']);
   assert.equal(routes.size, 3);
   for (const id of ['Registry', 'StageV1']) {

@@ -39,6 +39,7 @@ describe('a private registry behind the gateway', () => {
       const response = await anybody.send('GET', path);
       assert.equal(response.status, 401);
       assert.equal(response.headers.get('WWW-Authenticate'), 'Basic realm="Stowage"');
+      assert.equal(response.headers.get('Docker-Distribution-Api-Version'), 'registry/2.0');
       assert.equal(response.headers.get('x-amzn-remapped-www-authenticate'), null);
       const body = (await response.json()) as { error: string; errors: { code: string }[] };
       assert.equal(typeof body.error, 'string');

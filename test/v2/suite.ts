@@ -397,10 +397,10 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
         });
       }
 
-      it('never sends Docker-Distribution-Api-Version', async () => {
+      it('tells current clients that v2 is spoken here', async () => {
         for (const path of ['/v2/', '/v2/images/app/manifests/v1', '/v2/images/app/tags/list', '/v2/none']) {
           const response = await client.send('GET', path);
-          assert.equal(response.headers.get('Docker-Distribution-Api-Version'), null);
+          assert.equal(response.headers.get('Docker-Distribution-Api-Version'), 'registry/2.0');
         }
       });
 
