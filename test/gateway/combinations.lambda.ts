@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import type { JsonObject } from '../../lib/json.ts';
 import { SESSION_SECRET, USERS } from './deployment.ts';
 import { notificationsOf } from './events.ts';
-import { readPushEndpointStack, roleOf, webFunctionOf } from './push-endpoint.ts';
+import { environmentVariablesOf, readPushEndpointStack, roleOf } from './push-endpoint.ts';
 import { readRestApi } from './rest-api.ts';
 import { readableSecrets, statementsOf } from './role.ts';
 import { objectOf, type Resource, readStack, type Stack } from './template.ts';
@@ -18,6 +18,8 @@ const NESTED = 'https://nested.example.com';
 
 const KEY = 'arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab';
 
+const BOUNDARY = 'arn:aws:iam::123456789012:policy/boundary';
+
 /** What the API and the push endpoint have to be told alike. */
 const SAME_FOR_BOTH = [
   'AWS_BUCKET',
@@ -28,6 +30,7 @@ const SAME_FOR_BOTH = [
   'PUBLIC_URL',
   'TRUSTED_PROXIES',
   'EDGE_KEY',
+  'LOGLEVEL',
 ];
 
 const CHOICES: Record<string, string[]> = {
@@ -37,11 +40,12 @@ const CHOICES: Record<string, string[]> = {
   PushEndpoint: ['web-function', 'none', ELSEWHERE],
   Edge: ['none', 'cloudfront'],
   EdgeKey: ['', 'abcdefgh12345678'],
+  CertificateArn: ['', 'arn:aws:acm:eu-west-1:123456789012:certificate/1234abcd'],
 };
 
 /** These have nothing to do with the others, nor with one another. */
 const APART: Parameters[] = [
-  { Versioning: 'Suspended', GatewayLogs: 'with-role', V2VersionHeader: 'never' },
+  { Versioning: 'Suspended', V2VersionHeader: 'never' },
   { Versioning: 'Enabled', GatewayLogs: 'role-exists', AlarmTopicArn: 'arn:aws:sns:eu-west-1:123456789012:alarms' },
   {
     GatewayLogs: 'none',
@@ -49,16 +53,26 @@ const APART: Parameters[] = [
     UsersSecretArn: USERS.replace('Users', 'OldUsers'),
     StoragePath: '',
     BucketName: 'registry.example.com',
+    PermissionsBoundaryArn: BOUNDARY,
   },
   { Versioning: 'Off', StoragePath: 'old/registry/', BucketName: 'My_Bucket', KmsKeyArn: KEY },
 ];
 
 /** What the rules of the template say, said once more. */
-function refusalOf({ Access, RegistryHost, PushEndpoint, Edge, EdgeKey }: Parameters): RegExp | undefined {
+function refusalOf({
+  Access,
+  RegistryHost,
+  PushEndpoint,
+  Edge,
+  EdgeKey,
+  CertificateArn,
+}: Parameters): RegExp | undefined {
   if (Access === 'anonymous-pull' && RegistryHost === '') return /Access anonymous-pull needs RegistryHost/;
   if (Edge === 'cloudfront' && RegistryHost === '') return /Edge cloudfront needs RegistryHost/;
   if (Edge === 'cloudfront' && PushEndpoint === 'none') return /Edge cloudfront needs a PushEndpoint/;
   if (Edge === 'cloudfront' && EdgeKey === '') return /Edge cloudfront needs EdgeKey/;
+  if (CertificateArn !== '' && RegistryHost === '') return /CertificateArn needs RegistryHost/;
+  if (CertificateArn !== '' && Edge === 'cloudfront') return /Choose one of them/;
   return undefined;
 }
 
@@ -106,7 +120,7 @@ function check(stack: Stack): void {
 }
 
 function checkGateway(stack: Stack): void {
-  const { RegistryHost, GatewayLogs } = stack.parameters;
+  const { RegistryHost, GatewayLogs, CertificateArn } = stack.parameters;
   assert.equal(stack.outputs.get('Host'), RegistryHost || 'registry-id.execute-api.eu-west-1.amazonaws.com');
   const { routes, stages, gatewayResponses } = readRestApi(stack);
   const version = stack.parameters.V2VersionHeader === 'never' ? undefined : 'registry/2.0';
@@ -117,8 +131,11 @@ function checkGateway(stack: Stack): void {
   assert.deepEqual(stages, ['v2', 'v1']);
   assert.equal(routes.size, 3);
   for (const id of ['Registry', 'StageV1']) {
-    assert.equal('AccessLogSetting' in resourceOf(stack, id).properties, GatewayLogs !== 'none', id);
+    assert.equal('AccessLogSetting' in resourceOf(stack, id).properties, GatewayLogs === 'role-exists', id);
   }
+  const mapped = ['DomainV1', 'DomainV2'].map((id) => stack.resources.get(id)?.properties.BasePath);
+  assert.deepEqual(mapped, CertificateArn ? ['v1', 'v2'] : [undefined, undefined]);
+  assert.equal(stack.outputs.has('HostTarget'), CertificateArn !== '');
 }
 
 function checkBucket(stack: Stack): void {
@@ -138,25 +155,30 @@ function checkBucket(stack: Stack): void {
 function checkPushEndpoint(stack: Stack, nested: Stack | undefined): void {
   const { PushEndpoint, Edge, RegistryHost } = stack.parameters;
   const isEdge = Edge === 'cloudfront';
-  const PUBLIC_URL = RegistryHost ? `https://${RegistryHost}` : '';
+  const PUBLIC_URL = RegistryHost ? `https://${RegistryHost}` : undefined;
   const TRUSTED_PROXIES = isEdge ? '2' : '1';
-  const urls: Record<string, string> = { 'web-function': NESTED, none: '' };
+  const urls = new Map([
+    ['web-function', NESTED],
+    ['none', undefined],
+  ]);
   // Clients of the edge push where they are; all others where the push endpoint is.
-  const PUSH_ENDPOINT = isEdge ? '' : (urls[PushEndpoint ?? ''] ?? ELSEWHERE);
+  const PUSH_ENDPOINT = isEdge ? undefined : urls.has(PushEndpoint ?? '') ? urls.get(PushEndpoint ?? '') : ELSEWHERE;
   const ofApi = variablesOf(resourceOf(stack, 'Api'));
-  assert.partialDeepStrictEqual(ofApi, { PUBLIC_URL, PUSH_ENDPOINT, TRUSTED_PROXIES });
+  for (const [name, value] of Object.entries({ PUBLIC_URL, PUSH_ENDPOINT, TRUSTED_PROXIES })) {
+    assert.equal(ofApi[name], value, name);
+  }
   const { outputs } = stack;
-  assert.match(outputs.get('LargestLayer') ?? '', PushEndpoint === 'none' ? /4\.4 MiB/ : /any size, through https:/);
+  assert.match(outputs.get('LargestLayer') ?? '', PushEndpoint === 'none' ? /4\.4 MiB/ : /through https:/);
 
   assert.equal(nested !== undefined, PushEndpoint === 'web-function');
   assert.equal(outputs.has('PushEndpointUrl'), nested !== undefined);
   if (!nested) return;
-  const own = objectOf(webFunctionOf(nested).properties.EnvironmentVariables ?? null, 'EnvironmentVariables');
+  const own = environmentVariablesOf(nested);
   for (const name of SAME_FOR_BOTH) assert.equal(own[name], ofApi[name], name);
 }
 
 function checkRoles(stack: Stack, nested: Stack | undefined): void {
-  const { KmsKeyArn, UsersSecretArn } = stack.parameters;
+  const { KmsKeyArn, UsersSecretArn, PermissionsBoundaryArn } = stack.parameters;
   const users = UsersSecretArn || USERS;
   assert.equal(stack.resources.has('Users'), users === USERS);
   assert.equal(stack.outputs.get('UsersSecretArn'), users);
@@ -164,6 +186,7 @@ function checkRoles(stack: Stack, nested: Stack | undefined): void {
   const worker = resourceOf(stack, 'ViewWorker');
   const asking = [resourceOf(stack, 'Api'), resourceOf(stack, 'Authorizer'), ...(nested ? [roleOf(nested)] : [])];
   for (const role of [worker, ...asking]) {
+    assert.equal(role.properties.PermissionsBoundary, PermissionsBoundaryArn || undefined);
     checkKey(statementsOf(role), KmsKeyArn);
     assert.deepEqual(readableSecrets(statementsOf(role)), role === worker ? [] : [SESSION_SECRET, users]);
   }

@@ -57,6 +57,10 @@ function call(name: string, argument: JsonValue, scope: Scope): JsonValue | unde
       return list().every(truth);
     case 'Fn::Or':
       return list().some(truth);
+    case 'Fn::Contains': {
+      const [items = [], wanted = null] = list();
+      return argumentsOf(name, items).some((item) => resolvedOf(item, scope) === resolvedOf(wanted, scope));
+    }
     case 'Fn::Join': {
       const [separator = '', items = []] = list();
       const resolved = resolvedOf(items, scope);

@@ -29,7 +29,6 @@ export async function startPushEndpoint(
   nested: Stack,
   { env, directory, port }: { env: NodeJS.ProcessEnv; directory: string; port: number },
 ): Promise<PushEndpoint> {
-  const { properties } = webFunctionOf(nested);
   const artifact = artifactOf(nested);
   const behind = await freePort();
   const address = `127.0.0.1:${behind}`;
@@ -38,7 +37,7 @@ export async function startPushEndpoint(
     args: [artifact],
     env: {
       ...env,
-      ...(objectOf(properties.EnvironmentVariables ?? {}, 'EnvironmentVariables') as Record<string, string>),
+      ...environmentVariablesOf(nested),
       AWS_LAMBDA_HTTP_ENDPOINT: address,
     },
     log: join(directory, 'push-endpoint.log'),
@@ -53,6 +52,21 @@ export async function startPushEndpoint(
       await process.stop();
     },
   };
+}
+
+/**
+ * The variables of the Web Function. Other functions may have empty ones.
+ * @throws Error for a value that is empty or too long
+ * @see https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-webfunctionrevision-serviceconfig.html
+ */
+export function environmentVariablesOf(nested: Stack): Record<string, string> {
+  const { EnvironmentVariables } = webFunctionOf(nested).properties;
+  const variables = Object.entries(objectOf(EnvironmentVariables ?? {}, 'EnvironmentVariables'));
+  for (const [name, value] of variables) {
+    const { length } = String(value);
+    if (length < 1 || length > 4096) throw new Error(`${name} has ${length}, not 1 to 4,096 characters`);
+  }
+  return Object.fromEntries(variables.map(([name, value]) => [name, String(value)]));
 }
 
 /** The role that the Web Function runs with. */

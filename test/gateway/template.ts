@@ -1,11 +1,13 @@
-// The template as `sam build` leaves it, with parameters given: what a deployment would make of it, as far as a stand-in has
-// to know.
+// A template, as it is written or as `sam build` leaves it, with parameters given: what a deployment would make of it, as far
+// as a stand-in has to know.
 import { readFileSync } from 'node:fs';
 import { dirname, resolve as resolvePath } from 'node:path';
-import { load } from 'js-yaml';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../lib/json.ts';
+import { parseCloudFormationYaml } from './cloudformation-yaml.ts';
 import { resolve, type Scope } from './intrinsics.ts';
 
+/** The template as it is written, for what needs no bundles. */
+export const SOURCE_TEMPLATE = resolvePath(import.meta.dirname, '../../template.yaml');
 export const BUILT_TEMPLATE = resolvePath(import.meta.dirname, '../../.aws-sam/build/template.yaml');
 
 export const ACCOUNT = '123456789012';
@@ -40,13 +42,18 @@ export type StackOptions = {
   /** Changes the template before it is read: to see that a mistake in it is noticed. */
   edit?: (template: JsonObject) => void;
   parameters?: Record<string, string>;
+  region?: string;
   /** What only a deployment knows: `PushEndpointStack.Outputs.Url`, or the ARN that stands for a resource. */
   known?: Record<string, string>;
 };
 
 /** @throws Error for parameters that the template does not allow, or a name that it does not have, or not with these */
-export function readStack(file = BUILT_TEMPLATE, { parameters = {}, known = {}, edit }: StackOptions = {}): Stack {
-  const template = objectOf(load(readTemplate(file)) as JsonValue, file);
+export function readStack(
+  file = BUILT_TEMPLATE,
+  { parameters = {}, known = {}, region = REGION, edit }: StackOptions = {},
+): Stack {
+  const pseudo: Record<string, string> = { ...PSEUDO, 'AWS::Region': region };
+  const template = objectOf(parseCloudFormationYaml(readTemplate(file)), file);
   edit?.(template);
   const given = parametersOf(objectOf(template.Parameters ?? {}, 'Parameters'), parameters);
   const resources = objectOf(template.Resources ?? null, 'Resources');
@@ -55,7 +62,7 @@ export function readStack(file = BUILT_TEMPLATE, { parameters = {}, known = {}, 
   const scope: Scope = {
     ref(name) {
       if (name === 'AWS::NoValue') return undefined;
-      const value = given[name] ?? PSEUDO[name];
+      const value = given[name] ?? pseudo[name];
       if (value !== undefined) return value;
       const [id = ''] = name.split('.'); // SAM has `Registry.Deployment` for what it makes of `Registry`
       if (!isMade(id)) throw new Error(`Ref ${name}: there is no such name`);
@@ -72,7 +79,7 @@ export function readStack(file = BUILT_TEMPLATE, { parameters = {}, known = {}, 
     },
   };
   const holds = ({ Condition }: JsonObject) => typeof Condition !== 'string' || scope.condition(Condition);
-  checkRules(objectOf(template.Rules ?? {}, 'Rules'), given);
+  checkRules(objectOf(template.Rules ?? {}, 'Rules'), given, pseudo);
   const globals = objectOf(template.Globals ?? {}, 'Globals');
 
   const exists = new Map<string, Resource>();
@@ -99,12 +106,12 @@ export function readStack(file = BUILT_TEMPLATE, { parameters = {}, known = {}, 
  * Which parameters go together: asked before anything is made, by parameters alone.
  * https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/rules-section-structure.html
  */
-function checkRules(rules: JsonObject, given: Record<string, string>): void {
+function checkRules(rules: JsonObject, given: Record<string, string>, pseudo: Record<string, string>): void {
   const no = (what: string) => (name: string) => {
     throw new Error(`a rule may not ask for the ${what} ${name}`);
   };
   const scope: Scope = {
-    ref: (name) => given[name] ?? no('name')(name),
+    ref: (name) => given[name] ?? pseudo[name] ?? no('name')(name),
     attribute: no('resource'),
     condition: no('condition'),
   };
@@ -119,10 +126,11 @@ function checkRules(rules: JsonObject, given: Record<string, string>): void {
   }
 }
 
-/** SAM makes three resources of a Web Function; the endpoint is the one that has a host. */
+/** SAM makes three resources of a Web Function; the endpoint is the one that has a host, the revision the one with the code. */
 function isMadeBySam(id: string, resources: JsonObject): boolean {
-  const made = resources[id.replace(/Endpoint$/, '')] ?? null;
-  return id.endsWith('Endpoint') && isJsonObject(made) && made.Type === 'AWS::Serverless::WebFunction';
+  const [, webFunction = ''] = /^(.*)(?:Endpoint|Revision)$/.exec(id) ?? [];
+  const made = resources[webFunction] ?? null;
+  return isJsonObject(made) && made.Type === 'AWS::Serverless::WebFunction';
 }
 
 /** A resource's name where the deployment would have chosen one. */

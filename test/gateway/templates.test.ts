@@ -1,0 +1,141 @@
+// What the templates promise, read as they are written.
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { cameByEdge } from '../../functions/edge.ts';
+import { loadConfig } from '../../lib/config/load.ts';
+import type { JsonObject, JsonValue } from '../../lib/json.ts';
+import { parseCloudFormationYaml } from './cloudformation-yaml.ts';
+import { SESSION_SECRET, USERS } from './deployment.ts';
+import { objectOf, readStack, SOURCE_TEMPLATE, type Stack, type StackOptions } from './template.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const TEMPLATES = ['template.yaml', ...readdirSync(join(ROOT, 'infra')).filter((name) => name.endsWith('.yaml'))];
+
+function read(options: StackOptions = {}): Stack {
+  return readStack(SOURCE_TEMPLATE, {
+    known: { SessionSecret: SESSION_SECRET, Users: USERS, 'PushEndpointStack.Outputs.Url': 'https://push.example.com' },
+    ...options,
+  });
+}
+
+function templateOf(name: string): JsonObject {
+  const path = join(ROOT, name === 'template.yaml' ? name : `infra/${name}`);
+  return objectOf(parseCloudFormationYaml(readFileSync(path, 'utf8')), name);
+}
+
+const resourcesOf = (template: JsonObject) => Object.entries(objectOf(template.Resources ?? null, 'Resources'));
+const variablesOf = ({ resources }: Stack) => {
+  const { Environment = null } = resources.get('Api')?.properties ?? {};
+  return objectOf(objectOf(Environment, 'Environment').Variables ?? null, 'Variables');
+};
+
+describe('sam deploy --guided', () => {
+  for (const [name, value] of Object.entries(objectOf(templateOf('template.yaml').Parameters ?? null, 'Parameters'))) {
+    // SAM CLI asks for a parameter with NoEcho again and again until it gets an answer, whatever its default.
+    test(`asks for ${name}, which Enter can answer`, () => {
+      const parameter = objectOf(value, name);
+      assert('Default' in parameter);
+      assert(!('NoEcho' in parameter));
+    });
+  }
+
+  test('with nothing but Enter gives a stack', () => assert(read().resources.size > 10));
+});
+
+describe('the bucket', () => {
+  test('is named by account and region, if not by the operator', () => {
+    for (const [parameters, bucket] of [
+      [{}, 'stowage-123456789012-eu-west-1'],
+      [{ BucketName: 'acme-images' }, 'acme-images'],
+    ] as const) {
+      const stack = read({ parameters });
+      assert.equal(stack.resources.get('Bucket')?.properties.BucketName, bucket);
+      assert.equal(variablesOf(stack).AWS_BUCKET, bucket);
+      const nested = stack.resources.get('PushEndpointStack')?.properties.Parameters ?? null;
+      assert.equal(objectOf(nested, 'Parameters').BucketName, bucket);
+    }
+  });
+
+  test('that is there already has to be named', () => {
+    assert.throws(() => read({ parameters: { BucketIs: 'existing' } }), /BucketIs existing needs BucketName/);
+  });
+});
+
+describe('a region without Web Functions', () => {
+  const region = 'eu-south-2';
+  test('is refused with what to do instead', () => {
+    assert.throws(() => read({ region }), /no Lambda Web Functions.*infra\/push-endpoint-ecs\.yaml/);
+  });
+  for (const PushEndpoint of ['none', 'https://push.example.com']) {
+    test(`will do with PushEndpoint ${PushEndpoint}`, () => {
+      assert.equal(read({ region, parameters: { PushEndpoint } }).resources.has('PushEndpointStack'), false);
+    });
+  }
+});
+
+describe("API Gateway's setting for the account", () => {
+  const setters = (name: string) =>
+    resourcesOf(templateOf(name)).filter(([id, value]) => objectOf(value, id).Type === 'AWS::ApiGateway::Account');
+
+  for (const name of TEMPLATES.filter((template) => template !== 'gateway-account.yaml')) {
+    test(`is left alone by ${name}`, () => assert.deepEqual(setters(name), []));
+  }
+
+  test('and its role outlive the stack that made them, also one that failed', () => {
+    assert.equal(setters('gateway-account.yaml').length, 1);
+    for (const [id, value] of resourcesOf(templateOf('gateway-account.yaml'))) {
+      const { DeletionPolicy, UpdateReplacePolicy } = objectOf(value, id);
+      assert.deepEqual([DeletionPolicy, UpdateReplacePolicy], ['Retain', 'Retain'], id);
+    }
+  });
+});
+
+describe('a variable of the environment that the stack leaves out', () => {
+  for (const name of ['ACCESS', 'PUBLIC_URL', 'PUSH_ENDPOINT']) {
+    test(`is as good as an empty one: ${name}`, () => {
+      const env = { SETTINGS_FLAVOR: 's3', AWS_BUCKET: 'acme-images', SECRET_KEY: 'x'.repeat(32) };
+      const { config: absent } = loadConfig({ env, directory: ROOT });
+      const { config: empty } = loadConfig({ env: { ...env, [name]: '' }, directory: ROOT });
+      assert.deepEqual(empty, absent);
+    });
+  }
+
+  test('is as good as an empty one: EDGE_KEY', () => {
+    for (const key of ['', undefined]) assert.equal(cameByEdge('', key), false);
+  });
+});
+
+describe('the permissions boundary', () => {
+  const BOUNDARY = 'arn:aws:iam::123456789012:policy/boundary';
+  for (const name of TEMPLATES) {
+    const template = templateOf(name);
+    const roles = resourcesOf(template).filter(([id, value]) =>
+      ['AWS::IAM::Role', 'AWS::Serverless::Function'].includes(String(objectOf(value, id).Type)),
+    );
+    if (roles.length === 0) continue;
+    test(`is that of every role of ${name}`, () => {
+      assert('PermissionsBoundaryArn' in objectOf(template.Parameters ?? null, 'Parameters'));
+      const { Function: common = {} } = objectOf(template.Globals ?? {}, 'Globals');
+      for (const [id, value] of roles) {
+        const { Type, Properties = null } = objectOf(value, id);
+        const inherited = Type === 'AWS::Serverless::Function' ? objectOf(common, 'Function') : {};
+        const { PermissionsBoundary = null } = { ...inherited, ...objectOf(Properties, id) };
+        assert.deepEqual(PermissionsBoundary, IF_BOUNDARY, id);
+      }
+    });
+  }
+
+  test('is handed on to nested stacks', () => {
+    const stack = read({ parameters: { PermissionsBoundaryArn: BOUNDARY } });
+    for (const { type, properties } of stack.resources.values()) {
+      if (type !== 'AWS::Serverless::Application') continue;
+      assert.equal(objectOf(properties.Parameters ?? null, 'Parameters').PermissionsBoundaryArn, BOUNDARY);
+    }
+  });
+});
+
+const IF_BOUNDARY: JsonValue = {
+  'Fn::If': ['HasBoundary', { Ref: 'PermissionsBoundaryArn' }, { Ref: 'AWS::NoValue' }],
+};
