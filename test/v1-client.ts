@@ -76,7 +76,13 @@ export class V1Client {
 
   async #pushImage(endpoint: URL, { id, json, layer }: V1Image, token: string): Promise<void> {
     const headers = { Authorization: token };
-    await this.#expect([200], 'PUT', new URL(`/v1/images/${id}/json`, endpoint), { body: json, headers });
+    const begun = await this.#send('PUT', new URL(`/v1/images/${id}/json`, endpoint), { body: json, headers });
+    if (begun.status !== 200) {
+      const text = await begun.text();
+      // Docker goes by the words, whatever the status is. https://github.com/moby/moby/blob/v1.9.1/registry/session.go#L509
+      if ((JSON.parse(text) as { error?: string }).error === 'Image already exists') return;
+      throw new Error(`HTTP code ${begun.status} while uploading metadata: ${text}`);
+    }
     await this.#expect([200], 'PUT', new URL(`/v1/images/${id}/layer`, endpoint), {
       body: chunked(layer),
       headers: { ...headers, 'Content-Type': 'application/octet-stream' },

@@ -1,12 +1,24 @@
 import { RegistryError } from '../errors.ts';
 import type { AccessTokens } from './access-tokens.ts';
 import { parseAuthorization } from './authorization.ts';
-import { ANONYMOUS, type Caller, groupsOf, OIDC_USER } from './caller.ts';
+import {
+  ANONYMOUS,
+  type Anonymous,
+  type Caller,
+  groupsOf,
+  isAnonymous,
+  isOidcName,
+  nameOf,
+  OIDC_USER,
+  robotOf,
+  type TokenBearer,
+  type User,
+} from './caller.ts';
 import { LoginThrottle } from './login-throttle.ts';
 import type { OidcLogins } from './oidc-logins.ts';
 import type { PasswordLogins } from './password-logins.ts';
 import { ROBOT_USER, type Robots } from './robots.ts';
-import type { V1Tokens } from './v1-tokens.ts';
+import type { TokenHolder, V1Tokens } from './v1-tokens.ts';
 
 const INVALID_TOKEN = 'this token is not valid, or no longer';
 
@@ -45,10 +57,54 @@ export class Authenticator {
         return valid(await this.#options.accessTokens.readAccess(credentials));
       case 'token':
         // Without anything it is that of a docker which has got none.
-        return credentials === '' ? ANONYMOUS : valid(this.#options.v1Tokens.read(credentials));
+        return credentials === '' ? ANONYMOUS : valid(await this.#byV1Token(credentials));
       default:
         throw new RegistryError('UNAUTHORIZED', 'this registry takes a user name and a password (Basic)');
     }
+  }
+
+  /** What the token allows, as long as its holder is one still. One storage request in half a minute for that of a robot. */
+  async #byV1Token(credentials: string): Promise<TokenBearer | undefined> {
+    const token = this.#options.v1Tokens.read(credentials);
+    if (!token) return undefined;
+    const { madeFor, ...bearer } = token;
+    if (!madeFor) return bearer;
+    const holder = await this.#holder(madeFor);
+    return holder && { ...bearer, holder };
+  }
+
+  /** With the rights of now; `undefined` if the user or the robot is gone, or the password has changed. */
+  async #holder(named: TokenHolder): Promise<User | Anonymous | TokenBearer | undefined> {
+    const { subject, robot, passwordMark, groups, grants } = named;
+    const holder =
+      robot !== undefined
+        ? await this.#options.robots.findById(robot)
+        : passwordMark !== undefined
+          ? await this.userByMark(subject, passwordMark)
+          : groups !== undefined
+            ? this.#oidcUser(subject, groups)
+            : subject === ''
+              ? ANONYMOUS
+              : undefined;
+    if (!holder || !grants) return holder;
+    return { kind: 'token', subject, grants, ...(robot !== undefined && { robot }) };
+  }
+
+  #oidcUser(name: string, groups: readonly string[]): User | undefined {
+    const left = this.#options.oidc?.groupsLeft(name, groups);
+    return left && { kind: 'user', name, groups: left };
+  }
+
+  /** The caller, as a token names for whom it is made. */
+  async holderOf(caller: Caller): Promise<TokenHolder> {
+    if (caller.kind === 'token' && caller.holder) return await this.holderOf(caller.holder);
+    if (isAnonymous(caller)) return { subject: '', ...grantsOf(caller) };
+    const subject = nameOf(caller);
+    const { robot } = robotOf(caller);
+    if (robot !== undefined) return { subject, robot, ...grantsOf(caller) };
+    if (isOidcName(subject))
+      return { subject, groups: caller.kind === 'user' ? caller.groups : [], ...grantsOf(caller) };
+    return { subject, passwordMark: (await this.passwordMarkOf(subject)) ?? '', ...grantsOf(caller) };
   }
 
   async #basic(credentials: string, address: string | undefined): Promise<Caller> {
@@ -91,13 +147,18 @@ export class Authenticator {
   }
 
   /** The user, if the password is still the one of this mark. */
-  async userByMark(name: string, mark: string): Promise<Caller | undefined> {
+  async userByMark(name: string, mark: string): Promise<User | undefined> {
     return (await this.passwordMarkOf(name)) === mark ? this.#user(name) : undefined;
   }
 
-  #user(name: string): Caller {
+  #user(name: string): User {
     return { kind: 'user', name, groups: groupsOf(name, this.#options.groups) };
   }
+}
+
+/** Of a token that says itself what it allows; a robot's rights are looked up. */
+function grantsOf(caller: Caller): Pick<TokenHolder, 'grants'> {
+  return caller.kind === 'token' && !caller.isFinal ? { grants: caller.grants } : {};
 }
 
 function valid(caller: Caller | undefined): Caller {

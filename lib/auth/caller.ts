@@ -31,6 +31,11 @@ export type TokenBearer = {
   isFinal?: true;
   /** Whose repositories the token allows to list, if it was made for that. */
   lists?: User | Anonymous | TokenBearer;
+  /**
+   * For whom a token of v1 was made, with the rights of now. The token reads v1 images, which have no repository, by these
+   * rights, and is good for nothing beyond them. Absent in other tokens, and in those of version 0.1.0.
+   */
+  holder?: User | Anonymous | TokenBearer;
 };
 
 export type Caller = Anonymous | User | TokenBearer;
@@ -46,6 +51,11 @@ export const OIDC_USER = 'oidc';
  */
 export function oidcName(issuer: string, subject: string): string {
   return `${OIDC_USER}:${issuer}#${subject}`;
+}
+
+/** Whether a user with this name comes from an identity provider; names in htpasswd hold no colon. */
+export function isOidcName(name: string): boolean {
+  return name.startsWith(`${OIDC_USER}:`);
 }
 
 /** Whether anything was shown that tells this caller from anybody else. */

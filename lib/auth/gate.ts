@@ -12,6 +12,7 @@ import { clientAddressOf } from './client-address.ts';
 import type { Logins } from './late-authenticator.ts';
 import { Permissions } from './permissions.ts';
 import type { UploadTurns } from './upload-turns.ts';
+import type { TokenHolder } from './v1-tokens.ts';
 
 /** What whoever takes the requests may know of them: a gateway's authorizer has asked already who sends one. */
 export type RimBindings = { caller?: Caller; clientAddress?: string };
@@ -103,10 +104,13 @@ export class Gate {
     };
   }
 
-  /** Lets in whoever may do this in some repository: the route names none, and its handler asks further. */
+  /** For v1 images, whose routes name no repository: lets in callers who may do this in some, and their handler asks further. */
   allowSomewhere(action: Action): MiddlewareHandler {
     return async (c, next) => {
-      if (!this.permissions.maySomewhere(callerOf(c), action)) throw this.#refuse(c, action);
+      const caller = callerOf(c);
+      const may =
+        action === 'pull' ? this.permissions.mayReadSomeImages(caller) : this.permissions.maySomewhere(caller, action);
+      if (!may) throw this.#refuse(c, action);
       await next();
       if (action !== 'pull') this.noteOutcome(c, action);
     };
@@ -141,12 +145,27 @@ export class Gate {
     return this.permissions.may(callerOf(c), action, repository);
   }
 
-  maySee(c: Context, repository: RepositoryName): boolean {
-    return this.permissions.maySee(callerOf(c), repository);
+  /** Whether the caller may read a v1 image because this repository holds it. */
+  mayReadImagesOf(c: Context, repository: RepositoryName): boolean {
+    return this.permissions.mayReadImagesOf(callerOf(c), repository);
+  }
+
+  /** Whether the caller may read every v1 image. */
+  mayReadAllImages(c: Context): boolean {
+    return this.permissions.mayReadAllImages(callerOf(c));
+  }
+
+  /** The caller, as a token names for whom it is made. Only where callers are told apart. */
+  async holderOf(c: Context): Promise<TokenHolder> {
+    return (await this.#login?.authenticator.holderOf(callerOf(c))) ?? { subject: '' };
   }
 
   mayEverywhere(c: Context, action: Action): boolean {
     return this.permissions.mayEverywhere(callerOf(c), action);
+  }
+
+  maySee(c: Context, repository: RepositoryName): boolean {
+    return this.permissions.maySee(callerOf(c), repository);
   }
 
   /**

@@ -1,10 +1,11 @@
 import type { Authenticator } from './authenticator.ts';
-import type { Caller } from './caller.ts';
+import type { Caller, User } from './caller.ts';
+import type { TokenHolder } from './v1-tokens.ts';
 
 /** What the rest of `auth` asks of an `Authenticator`. */
 export type Logins = Pick<
   Authenticator,
-  'authenticate' | 'login' | 'areUsersCurrent' | 'passwordMarkOf' | 'userByMark'
+  'authenticate' | 'login' | 'areUsersCurrent' | 'passwordMarkOf' | 'userByMark' | 'holderOf'
 >;
 
 /**
@@ -37,8 +38,12 @@ export class LateAuthenticator implements Logins {
     return await (await this.#logins()).passwordMarkOf(name);
   }
 
-  async userByMark(name: string, mark: string): Promise<Caller | undefined> {
+  async userByMark(name: string, mark: string): Promise<User | undefined> {
     return await (await this.#logins()).userByMark(name, mark);
+  }
+
+  async holderOf(caller: Caller): Promise<TokenHolder> {
+    return await (await this.#logins()).holderOf(caller);
   }
 
   async #logins(): Promise<Logins> {

@@ -46,6 +46,16 @@ export class OidcLogins {
       return undefined;
     }
   }
+
+  /**
+   * What is left of the groups that a user got by an earlier token: those that the rules about its issuer still give.
+   * `undefined` if there is no such rule any more.
+   */
+  groupsLeft(name: string, groups: readonly string[]): string[] | undefined {
+    const rules = this.#rules.filter(({ issuer }) => name.startsWith(oidcName(issuer, '')));
+    if (rules.length === 0) return undefined;
+    return groups.filter((group) => rules.some((rule) => rule.groups.includes(group)));
+  }
 }
 
 function userOf(claims: JWTPayload, rules: readonly OidcRule[]): User | undefined {

@@ -1,5 +1,5 @@
 import type { RepositoryName } from '../names.ts';
-import type { Action, Anonymous, Caller, Grant, User } from './caller.ts';
+import { type Action, ANONYMOUS, type Anonymous, type Caller, type Grant, type User } from './caller.ts';
 import { repositoryMatcher } from './pattern.ts';
 
 /** Everybody, whether logged in or not, and everybody who has logged in; beside names in `users`. */
@@ -22,6 +22,11 @@ const ALL: Omit<AccessRule, 'users'> = {
   effect: 'allows',
   actions: ['pull', 'push', 'delete'],
 };
+
+/** Whose rights count for v1 images. */
+function readerOf(caller: Caller): Caller {
+  return caller.kind === 'token' && caller.holder ? caller.holder : caller;
+}
 
 /** A registry without `auth`. */
 const OPEN: AccessRule[] = [{ ...ALL, users: [EVERYBODY] }];
@@ -55,7 +60,28 @@ export class Permissions {
 
   may(caller: Caller, action: Action, repository: RepositoryName): boolean {
     if (caller.kind !== 'token') return this.decide(caller, action, repository).isAllowed;
-    return caller.grants.some((grant) => grant.actions.includes(action) && isIn(grant, repository));
+    const isGranted = caller.grants.some((grant) => grant.actions.includes(action) && isIn(grant, repository));
+    return isGranted && (!caller.holder || this.may(caller.holder, action, repository));
+  }
+
+  /**
+   * Whether the caller may read a v1 image because this repository holds it. Images have no repository, so a token that names
+   * one reads what its holder may; and every token reads what a caller without a login may.
+   */
+  mayReadImagesOf(caller: Caller, repository: RepositoryName): boolean {
+    const reader = readerOf(caller);
+    return this.may(reader, 'pull', repository) || (reader.kind === 'token' && this.may(ANONYMOUS, 'pull', repository));
+  }
+
+  /** Whether there may be a v1 image that the caller may read. */
+  mayReadSomeImages(caller: Caller): boolean {
+    const reader = readerOf(caller);
+    return this.maySomewhere(reader, 'pull') || (reader.kind === 'token' && this.maySomewhere(ANONYMOUS, 'pull'));
+  }
+
+  /** Whether the caller may read every v1 image, those that no repository is known to hold too. */
+  mayReadAllImages(caller: Caller): boolean {
+    return this.mayEverywhere(readerOf(caller), 'pull');
   }
 
   /** As `may`, with the rule that says so. */
@@ -67,7 +93,10 @@ export class Permissions {
 
   /** Whether there may be a repository where the caller may do this. */
   maySomewhere(caller: Caller, action: Action): boolean {
-    if (caller.kind === 'token') return caller.grants.some(({ actions }) => actions.includes(action));
+    if (caller.kind === 'token') {
+      const isGranted = caller.grants.some(({ actions }) => actions.includes(action));
+      return isGranted && (!caller.holder || this.maySomewhere(caller.holder, action));
+    }
     return this.#rules.some((rule) => rule.effect === 'allows' && isAbout(rule, caller, action));
   }
 

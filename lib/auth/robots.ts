@@ -74,16 +74,24 @@ export class Robots {
   async find(token: string): Promise<TokenBearer | undefined> {
     const [, id, secret] = TOKEN.exec(token) ?? [];
     if (id === undefined || secret === undefined) return undefined;
+    const robot = await this.#active(id);
+    if (!robot || !timingSafeEqual(Buffer.from(robot.sha256), Buffer.from(hashOf(secret)))) return undefined;
+    this.#known.set(id, true);
+    return bearerOf(robot);
+  }
+
+  /** The robot with this id, which something signed here names; `undefined` if it has expired or was revoked. As `find`. */
+  async findById(id: string): Promise<TokenBearer | undefined> {
+    const robot = await this.#active(id);
+    return robot && bearerOf(robot);
+  }
+
+  async #active(id: string): Promise<StoredRobot | undefined> {
     const robot = await this.#remember(id);
     const hasEnded = robot?.expiresAt !== undefined && Date.parse(robot.expiresAt) < Date.now();
-    if (!robot || hasEnded) {
-      this.#known.delete(id);
-      return undefined;
-    }
-    if (!timingSafeEqual(Buffer.from(robot.sha256), Buffer.from(hashOf(secret)))) return undefined;
-    this.#known.set(id, true);
-    const grants: Grant[] = robot.repositories.map((pattern) => ({ pattern, actions: robot.actions }));
-    return { kind: 'token', subject: `${ROBOT_USER}:${robot.name}`, grants, robot: id, isFinal: true };
+    if (robot && !hasEnded) return robot;
+    this.#known.delete(id);
+    return undefined;
   }
 
   /** Whether the token is of a robot that has been here: then it costs no more than a storage request in half a minute. */
@@ -107,6 +115,11 @@ export class Robots {
     if (!isJsonObject(value) || typeof value.sha256 !== 'string' || value.sha256.length !== 64) return undefined;
     return { ...(value as unknown as StoredRobot), id: lastPartOf(key).replace(/\.json$/, '') };
   }
+}
+
+function bearerOf({ id, name, repositories, actions }: Robot): TokenBearer {
+  const grants: Grant[] = repositories.map((pattern) => ({ pattern, actions }));
+  return { kind: 'token', subject: `${ROBOT_USER}:${name}`, grants, robot: id, isFinal: true };
 }
 
 function hashOf(secret: string): string {

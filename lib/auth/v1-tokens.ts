@@ -1,13 +1,38 @@
 // Tokens of v1's index: `Token signature=…,repository="a/b",access=write`. To clients the signature is opaque; it says
 // whose the token is and until when, and signs that together with what stands beside it.
+//
+// Version 0.1.0 signed `sub`, `robot`, `exp` and `actions` alone: such a token allows what is in it, and knows no holder.
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { isJsonObject, parseJson } from '../json.ts';
+import { isJsonObject, type JsonObject, parseJson } from '../json.ts';
 import { parseV1RepositoryName, type RepositoryName } from '../names.ts';
 import { tokenParameters } from './authorization.ts';
-import type { Action, TokenBearer } from './caller.ts';
+import type { Action, Grant, TokenBearer } from './caller.ts';
 import type { Keys } from './keys.ts';
 
 export type V1TokenAccess = 'read' | 'write' | 'delete';
+
+/**
+ * For whom a token is made, as it is written in the token. What may change within the token's life is not copied but named,
+ * and looked up when the token is shown.
+ */
+export type TokenHolder = {
+  /** A user's name, `robot:ci`; empty for a caller without a login. */
+  subject: string;
+  /** The id of a robot. */
+  robot?: string;
+  /** Of a user of htpasswd: changes with the password. */
+  passwordMark?: string;
+  /** Of a user of an identity provider, which only the provider's token told. */
+  groups?: string[];
+  /** Of the bearer of another token: more than this the holder never has. */
+  grants?: Grant[];
+};
+
+/** What a token allows, and for whom it was made. */
+export type V1Token = TokenBearer & { madeFor?: TokenHolder };
+
+/** Of tokens that name their holder. */
+const FORM = 2;
 
 /** Docker gets one at the beginning of a push and sends it to the end, with layers of any size in between. */
 const LIFETIME_SECONDS = 6 * 60 * 60;
@@ -21,21 +46,22 @@ export class V1Tokens {
     this.#accepted = keys.accepted('v1 token');
   }
 
-  /** @param subject whose token it is; empty for somebody who has not logged in */
   issue(
     repository: RepositoryName,
     access: V1TokenAccess,
-    { subject, actions, robot }: { subject: string; actions: Action[]; robot?: string },
+    { holder, actions }: { holder: TokenHolder; actions: Action[] },
     nowMs = Date.now(),
   ): string {
+    const { subject, robot, passwordMark, groups, grants } = holder;
     const expires = Math.floor(nowMs / 1000) + LIFETIME_SECONDS;
-    const payload = Buffer.from(JSON.stringify({ sub: subject, robot, exp: expires, actions })).toString('base64url');
+    const claims = { form: FORM, sub: subject, robot, exp: expires, actions, mark: passwordMark, groups, grants };
+    const payload = Buffer.from(JSON.stringify(claims)).toString('base64url');
     const mac = macOf(this.#signing, payload, repository, access).toString('base64url');
     return `Token signature=${payload}.${mac},repository="${encodeURI(repository)}",access=${access}`;
   }
 
   /** `undefined` if it was not signed here, was changed, or has expired. */
-  read(credentials: string, nowMs = Date.now()): TokenBearer | undefined {
+  read(credentials: string, nowMs = Date.now()): V1Token | undefined {
     const parameters = tokenParameters(credentials);
     const [payload = '', mac = ''] = (parameters.get('signature') ?? '').split('.');
     const repository = repositoryOf(parameters.get('repository'));
@@ -43,11 +69,13 @@ export class V1Tokens {
     if (repository === undefined || !this.#isSigned(payload, mac, repository, access)) return undefined;
     const claims = parseJson(Buffer.from(payload, 'base64url'));
     if (!isJsonObject(claims) || typeof claims.exp !== 'number' || claims.exp * 1000 < nowMs) return undefined;
+    const [subject, robot] = [String(claims.sub), typeof claims.robot === 'string' && { robot: claims.robot }];
     return {
       kind: 'token',
-      subject: String(claims.sub),
+      subject,
       grants: [{ repository, actions: claims.actions as Action[] }],
-      ...(typeof claims.robot === 'string' && { robot: claims.robot }),
+      ...robot,
+      ...(claims.form === FORM && { madeFor: { subject, ...robot, ...holderClaims(claims) } }),
     };
   }
 
@@ -58,6 +86,15 @@ export class V1Tokens {
       return actual.length === expected.length && timingSafeEqual(actual, expected);
     });
   }
+}
+
+/** Signed by this registry, so of the form that `issue` gave them. */
+function holderClaims({ mark, groups, grants }: JsonObject): Omit<TokenHolder, 'subject' | 'robot'> {
+  return {
+    ...(typeof mark === 'string' && { passwordMark: mark }),
+    ...(groups !== undefined && { groups: groups as string[] }),
+    ...(grants !== undefined && { grants: grants as Grant[] }),
+  };
 }
 
 function macOf(key: Uint8Array, payload: string, repository: RepositoryName, access: string): Buffer {

@@ -18,7 +18,7 @@ export const indexImagesRoutes = (options: V1Options) => {
   const announce = async (c: Context, name: string) => {
     const repository = parseV1RepositoryName(name);
     await indexImages.add(repository, await readAtMost(bodyOf(c), MAX_INDEX_BYTES, 'the list of images'));
-    return tokenHeaders(c, options, repository, 'write');
+    return await tokenHeaders(c, options, repository, 'write');
   };
 
   return {
@@ -31,15 +31,15 @@ export const indexImagesRoutes = (options: V1Options) => {
         return c.body(bytes, 200, {
           'Content-Type': 'application/json',
           ...NOT_CACHED,
-          ...tokenHeaders(c, options, repository, 'read'),
+          ...(await tokenHeaders(c, options, repository, 'read')),
         });
       })
       .put('/repositories/:name{.+}/images', allow('push'), async (c) =>
         c.body(null, 204, await announce(c, c.req.param('name'))),
       )
-      .delete('/repositories/:name{.+}/images', allow('delete'), (c) => {
+      .delete('/repositories/:name{.+}/images', allow('delete'), async (c) => {
         const repository = parseV1RepositoryName(c.req.param('name'));
-        return c.body(null, 204, tokenHeaders(c, options, repository, 'delete'));
+        return c.body(null, 204, await tokenHeaders(c, options, repository, 'delete'));
       })
       .put('/repositories/:name{.+}/auth', allow('pull'), (c) => answer(c, 'OK')),
 

@@ -27,8 +27,8 @@ function accessByOwners(c: Parameters<typeof callerOf>[0], gate: Gate, { imageOw
   const readableAs = async (id: ImageId): Promise<ImageKind | undefined> => {
     const { kind, owners, pushers } = await imageOwners.find(id);
     const mayRead =
-      gate.mayEverywhere(c, 'pull') ||
-      owners.some((owner) => gate.may(c, 'pull', owner)) ||
+      gate.mayReadAllImages(c) ||
+      owners.some((owner) => gate.mayReadImagesOf(c, owner)) ||
       pushers.some((mark) => isPushedBy(mark, pusher));
     return mayRead ? kind : undefined;
   };

@@ -12,6 +12,8 @@ export type Pusher = {
 
 /** `<who>`, or `<who>.<what a token allows>`, both hashed: names that identity providers give may be long, and hold anything. */
 export function pusherOf(caller: Caller): Pusher {
+  // What a token of v1 pushes is its holder's, also by the token for another repository.
+  if (caller.kind === 'token' && caller.holder) return pusherOf(caller.holder);
   const who = hashOf(whoIs(caller));
   if (caller.kind !== 'token' || caller.isFinal) return { mark: who, isOwner: !isAnonymous(caller) };
   return { mark: `${who}.${hashOf(caller.grants.map(asText).sort())}`, isOwner: false };

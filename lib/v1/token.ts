@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import type { Context } from 'hono';
-import { type Action, isAnonymous, nameOf, robotOf } from '../auth/caller.ts';
-import { callerOf, type Gate } from '../auth/gate.ts';
+import type { Action } from '../auth/caller.ts';
+import type { Gate } from '../auth/gate.ts';
 import type { V1TokenAccess, V1Tokens } from '../auth/v1-tokens.ts';
 import { type FrontSettings, pushEndpointFor } from '../front.ts';
 import type { RepositoryName } from '../names.ts';
@@ -10,13 +10,13 @@ import type { V1Options } from './options.ts';
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789';
 
 /** What every answer of an index carries: where the images are, and a token for them, which docker wants to see. */
-export function tokenHeaders(
+export async function tokenHeaders(
   c: Context,
   { registryEndpoints, gate, tokens, front }: V1Options,
   repository: RepositoryName,
   access: V1TokenAccess,
-): Record<string, string | string[]> {
-  const token = tokens ? signed(c, gate, tokens, repository, access) : unsigned(repository, access);
+): Promise<Record<string, string | string[]>> {
+  const token = tokens ? await signed(c, gate, tokens, repository, access) : unsigned(repository, access);
   return {
     'X-Docker-Endpoints': registryEndpoints ?? endpointOf(c, front, access),
     'X-Docker-Token': token,
@@ -31,11 +31,15 @@ const ALLOWED: Record<V1TokenAccess, Action[]> = {
 };
 
 /** Allows no more than its bearer may do already. */
-function signed(c: Context, gate: Gate, tokens: V1Tokens, repository: RepositoryName, access: V1TokenAccess): string {
-  const caller = callerOf(c);
+async function signed(
+  c: Context,
+  gate: Gate,
+  tokens: V1Tokens,
+  repository: RepositoryName,
+  access: V1TokenAccess,
+): Promise<string> {
   const actions = ALLOWED[access].filter((action) => gate.may(c, action, repository));
-  const subject = isAnonymous(caller) ? '' : nameOf(caller);
-  return tokens.issue(repository, access, { subject, actions, ...robotOf(caller) });
+  return tokens.issue(repository, access, { holder: await gate.holderOf(c), actions });
 }
 
 /** Nobody checks it: an open registry takes requests with and without. */

@@ -5,7 +5,7 @@ import { AccessTokens } from '../../lib/auth/access-tokens.ts';
 import type { Action } from '../../lib/auth/caller.ts';
 import { Keys } from '../../lib/auth/keys.ts';
 import { Robots } from '../../lib/auth/robots.ts';
-import { V1Tokens } from '../../lib/auth/v1-tokens.ts';
+import { type TokenHolder, V1Tokens } from '../../lib/auth/v1-tokens.ts';
 import type { RepositoryName } from '../../lib/names.ts';
 import type { StorageDriver } from '../../lib/storage/driver.ts';
 import { type Bearer, REPOSITORY, RIGHTS, type Scheme } from './matrix-endpoints.ts';
@@ -35,11 +35,20 @@ export class Credentials {
     const actions: Action[] = bearer === 'other' ? RIGHTS.admin : RIGHTS[bearer];
     const where = bearer === 'other' ? 'other/x' : repository;
     if (scheme === 'Token') {
-      return this.#v1Tokens.issue(where as RepositoryName, 'write', { subject: bearer, actions });
+      return this.#v1Tokens.issue(where as RepositoryName, 'write', { holder: await this.#holderOf(bearer), actions });
     }
     const url = new URL(`/v2/_token?scope=repository:${where}:${actions.join(',')}`, this.#url);
     const response = await fetch(url, { headers: basic(bearer) });
     return `Bearer ${((await response.json()) as { token: string }).token}`;
+  }
+
+  /** As a token of the registry itself names the bearer. */
+  async #holderOf(bearer: Bearer): Promise<TokenHolder> {
+    const [method, path] = bearer === 'other' ? ['DELETE', 'other/x/images'] : ['GET', `${REPOSITORY}/images`];
+    const response = await fetch(new URL(`/v1/repositories/${path}`, this.#url), { method, headers: basic(bearer) });
+    await response.arrayBuffer();
+    const token = this.#v1Tokens.read(response.headers.get('X-Docker-Token') ?? '');
+    return token?.madeFor ?? assert.fail(`the registry gave ${bearer} no token: ${response.status}`);
   }
 
   /** Wrong in another way each time, since who tries passwords is slowed down. */
@@ -54,7 +63,7 @@ export class Credentials {
     if (scheme === 'Basic') return basic('robot', this.#expiredRobot).Authorization;
     if (scheme === 'Bearer') return `Bearer ${await expiredBearer()}`;
     const sevenHoursAgo = Date.now() - 7 * 60 * 60 * 1000;
-    const admin = { subject: 'admin', actions: RIGHTS.admin };
+    const admin = { holder: await this.#holderOf('admin'), actions: RIGHTS.admin };
     return this.#v1Tokens.issue(REPOSITORY as RepositoryName, 'write', admin, sevenHoursAgo);
   }
 }

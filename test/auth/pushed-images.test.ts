@@ -71,14 +71,16 @@ describe('an image of v1 that somebody has pushed', () => {
       assert.equal(await read(other, image), 404);
   });
 
-  it('is not that of a token for another repository, whoever has it', async () => {
+  it('is not that of an access token for another repository, nor of the v1 token of another user', async () => {
     const image = await push(alice);
     for (const isTagged of [false, true]) {
       if (isTagged) assert.equal(await tag(alice, 'team/p/tags/latest', image), 200);
+      const scopes = ['repository:other/z:pull,push', 'repository:other/y:pull,push'];
       const tokens = [
         await bearer(alice, 'repository:other/z:pull'),
-        await bearer(alice, 'repository:other/z:pull,push', 'repository:other/y:pull,push'),
-        await v1Token(alice, 'other/z'),
+        await bearer(alice, ...scopes),
+        await v1Token(await bearer(alice, ...scopes), 'other/z'),
+        await v1Token(basic('mallory'), 'other/z'),
       ];
       for (const token of tokens) assert.equal(await read(token, image), 404);
       for (const token of tokens.slice(1)) {
@@ -92,14 +94,15 @@ describe('an image of v1 that somebody has pushed', () => {
     assert.equal(await read(await bearer(alice, 'repository:team/p:pull'), image), 200, 'by the tag of its repository');
   });
 
-  it('is that of the token by which it was pushed, and of its owner, and of no other token', async () => {
+  it('is that of the token by which it was pushed, of its owner and their v1 tokens, and of no other token', async () => {
     for (const token of [await v1Token(alice, 'team/q'), await bearer(alice, 'repository:team/q:pull,push')]) {
       const base = await push(token);
       const top = await push(token, newImage({ parent: base }));
       assert.equal(await read(token, top), 200);
       assert.equal(await read(alice, top), 200);
+      assert.equal(await read(await v1Token(alice, 'team/r'), top), 200);
       for (const other of [
-        await v1Token(alice, 'team/r'),
+        await v1Token(basic('mallory'), 'other/r'),
         await bearer(alice, 'repository:team/q:pull'),
         await bearer(alice, 'repository:team/q:pull', 'repository:team/r:push'),
       ]) {

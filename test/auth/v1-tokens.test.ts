@@ -5,12 +5,13 @@ import { V1Tokens } from '../../lib/auth/v1-tokens.ts';
 import { parseV1RepositoryName, type RepositoryName } from '../../lib/names.ts';
 
 const HOUR_MS = 60 * 60 * 1000;
+const ALICE = { subject: 'alice', passwordMark: 'of her password' };
 
 describe("tokens of v1's index", () => {
   const tokens = new V1Tokens(new Keys('secret'));
   const repository = 'a/b' as RepositoryName;
   const issue = (name = repository, nowMs?: number) =>
-    tokens.issue(name, 'write', { subject: 'alice', actions: ['pull', 'push'] }, nowMs);
+    tokens.issue(name, 'write', { holder: ALICE, actions: ['pull', 'push'] }, nowMs);
   const credentialsOf = (token: string) => token.replace(/^Token /, '');
 
   it('look as those of docker-registry did', () => {
@@ -18,7 +19,8 @@ describe("tokens of v1's index", () => {
   });
 
   it('allow what they were made for, whose they are stays with them', () => {
-    const expected = { kind: 'token', subject: 'alice', grants: [{ repository: 'a/b', actions: ['pull', 'push'] }] };
+    const grants = [{ repository: 'a/b', actions: ['pull', 'push'] }];
+    const expected = { kind: 'token', subject: 'alice', grants, madeFor: ALICE };
     assert.deepEqual(tokens.read(credentialsOf(issue())), expected);
     // Docker puts its own word in front, and a list of tokens into one header.
     assert.deepEqual(tokens.read(issue()), expected);
