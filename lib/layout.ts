@@ -139,6 +139,14 @@ export function parseImageMark(key: Key): ImageMark | undefined {
   return { kind: kind === 'view' ? 'viewOwner' : 'owner', repository };
 }
 
+const MANIFEST_KEY = /\/manifests\/(sha256|sha512)\/([a-f0-9]+)$/;
+
+/** The inverse of `layout.manifest`; `undefined` for any other key. */
+export function digestOfManifestKey(key: Key): Digest | undefined {
+  const [, algorithm, hex] = MANIFEST_KEY.exec(key) ?? [];
+  return algorithm === undefined || hex === undefined ? undefined : (`${algorithm}:${hex}` as Digest);
+}
+
 const TAG_KEY = /^repositories\/([^/]+)\/([^/]+)\/tag_([^/]+)$/;
 
 /** The inverse of `layout.tag`; `undefined` for any other key. */

@@ -88,6 +88,12 @@ function merge(announced: JsonObject[], stored: JsonObject[]): Entry[] {
   return [...entries.values()];
 }
 
+/** The ids in the stored list, which may be anything that clients announced. One storage request. */
+export async function indexedIds(storage: StorageDriver, repository: RepositoryName): Promise<ImageId[]> {
+  const object = await storage.read(layout.indexImages(repository));
+  return object ? readEntries(object.bytes).flatMap(({ id }) => (isImageId(id) ? [id] : [])) : [];
+}
+
 /** What is stored: entries that docker-registry should not have taken are passed over. */
 function readEntries(bytes: Uint8Array): JsonObject[] {
   const value = parseJson(bytes);

@@ -163,16 +163,20 @@ export class Manifests {
       return [];
     }
     const { digest } = reference;
-    const [manifest, tags] = await Promise.all([this.#find(repository, digest), this.#tags.resolveAll(repository)]);
+    const [manifest, tags] = await Promise.all([
+      this.#find(repository, digest),
+      this.#tags.resolveAll(repository, { expected: [digest] }),
+    ]);
     if (!manifest) throw unknownManifest(repository, reference);
     // Tags first: a crash in between leaves a manifest that no tag names, not a tag that leads nowhere.
-    const naming = await this.#naming(manifest, tags);
+    const naming = await this.#tags.confirm(repository, await this.#naming(manifest, tags));
     await mapConcurrently(naming, (tag) => this.#deleteTag(repository, tag));
     const { subject } = parseManifest(manifest.bytes);
     if (subject) await this.#referrers.remove(repository, subject.digest, digest);
     await this.#storage.delete(layout.manifest(repository, digest));
     this.#recent.delete(`${repository} ${digest}`);
-    const others = tags.filter((tag) => !naming.includes(tag));
+    const gone = new Set(naming.map(({ tag }) => tag));
+    const others = tags.filter(({ tag }) => !gone.has(tag));
     await this.#restoreIfTagged(repository, manifest, others);
     return naming.map(({ tag }) => tag);
   }

@@ -162,7 +162,8 @@ export class Repositories {
       looked.set(digest, torn);
       return torn;
     };
-    await mapConcurrently(await this.#tags.resolveAll(repository), async (tag) => {
+    const left = await this.#tags.resolveAll(repository);
+    await mapConcurrently(await this.#tags.confirm(repository, left), async (tag) => {
       if (await isTorn(tag.target.digest)) await this.#deleteResolved(repository, tag);
     });
   }

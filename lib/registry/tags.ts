@@ -4,6 +4,7 @@ import { RegistryError } from '../errors.ts';
 import { layout, tagOf } from '../layout.ts';
 import { type Digest, hexOf, type ImageId, isImageId, type RepositoryName, sha256Digest, type Tag } from '../names.ts';
 import { AS_TEXT, type ETag, type ObjectInfo, type StorageDriver } from '../storage/driver.ts';
+import { resolveTags } from './tag-targets.ts';
 
 /**
  * What a tag names. 64 hex digits may be the SHA-256 of a manifest or the id of a v1 image: whoever follows the tag
@@ -11,8 +12,11 @@ import { AS_TEXT, type ETag, type ObjectInfo, type StorageDriver } from '../stor
  */
 export type TagTarget = { digest: Digest; imageId?: ImageId };
 
-/** A tag as it was read; `etag` guards against moving or deleting another one. */
-export type ResolvedTag = { tag: Tag; target: TagTarget; etag: ETag; lastModified: Date };
+/**
+ * A tag with what it names; `etag` guards against moving or deleting another one. Unless it `isRead`, that is told by its
+ * ETag: enough to show it, but it is confirmed before it decides what is deleted or refused.
+ */
+export type ResolvedTag = { tag: Tag; target: TagTarget; etag: ETag; lastModified: Date; isRead: boolean };
 
 const SHA512_TARGET = /^sha512:[a-f0-9]{128}$/;
 
@@ -38,7 +42,7 @@ export class Tags {
     if (!object) return undefined;
     const target = decodeTarget(decodeText(object.bytes));
     const { etag, lastModified } = object.info;
-    return target && { tag, target, etag, lastModified };
+    return target && { tag, target, etag, lastModified, isRead: true };
   }
 
   /** Makes the tag name a manifest. One storage request. @throws RegistryError DENIED if it names another, and may not move */
@@ -66,12 +70,13 @@ export class Tags {
     return this.#isImmutable(repository);
   }
 
-  /** An immutable tag that names this. As `list`, and one storage request for each tag that is immutable, side by side. */
+  /** An immutable tag that names this. As `resolveAll`, and one storage request for each of those found. */
   async findImmutable(repository: RepositoryName, digest: Digest): Promise<Tag | undefined> {
-    const tags = await Array.fromAsync(this.list(repository));
-    const immutable = tags.filter((tag) => this.#isImmutable(repository, tag));
-    const resolved = await mapConcurrently(immutable, (tag) => this.find(repository, tag));
-    return resolved.find((tag) => tag?.target.digest === digest)?.tag;
+    const isMeant = (tag: Tag) => this.#isImmutable(repository, tag);
+    const resolved = await this.resolveAll(repository, { isMeant, expected: [digest] });
+    const naming = resolved.filter(({ target }) => target.digest === digest);
+    const [found] = await this.confirm(repository, naming);
+    return found?.tag;
   }
 
   /** In ASCII order, after `after` if given. One storage request per 1,000 tags. */
@@ -82,11 +87,29 @@ export class Tags {
     }
   }
 
-  /** Each tag with its target. As `list`, and one storage request for each tag, side by side. */
-  async resolveAll(repository: RepositoryName): Promise<ResolvedTag[]> {
-    const tags = await Array.fromAsync(this.list(repository));
-    const resolved = await mapConcurrently(tags, (tag) => this.find(repository, tag));
-    return resolved.filter((tag) => tag !== undefined); // a tag that went away meanwhile is none
+  /**
+   * Each tag that is meant with its target. One storage request per 1,000 tags, and those of `resolveTags`.
+   * @param expected what some of the tags are likely to name
+   */
+  async resolveAll(
+    repository: RepositoryName,
+    { isMeant = () => true, expected = [] }: { isMeant?: (tag: Tag) => boolean; expected?: readonly Digest[] } = {},
+  ): Promise<ResolvedTag[]> {
+    const objects: ObjectInfo[] = [];
+    for await (const object of this.#storage.list(layout.tags(repository))) {
+      if (TARGET_SIZES.includes(object.sizeBytes) && isMeant(tagOf(object.key))) objects.push(object);
+    }
+    return await resolveTags(this.#storage, repository, { objects, expected });
+  }
+
+  /** Those that name what their ETags tell, as they are now. One storage request for each that was not read, side by side. */
+  async confirm(repository: RepositoryName, resolved: readonly ResolvedTag[]): Promise<ResolvedTag[]> {
+    const confirmed = await mapConcurrently(resolved, async (told) => {
+      if (told.isRead) return [told];
+      const read = await this.find(repository, told.tag);
+      return read?.target.digest === told.target.digest ? [read] : [];
+    });
+    return confirmed.flat();
   }
 
   /**
@@ -95,8 +118,8 @@ export class Tags {
   async resolveOthers(repository: RepositoryName, before: readonly ResolvedTag[]): Promise<ResolvedTag[]> {
     const known = new Map<string, ETag>(before.map(({ tag, etag }) => [tag, etag]));
     const changed: Tag[] = [];
-    for await (const { key, etag } of this.#storage.list(layout.tags(repository))) {
-      if (known.get(tagOf(key)) !== etag) changed.push(tagOf(key));
+    for await (const { key, etag, sizeBytes } of this.#storage.list(layout.tags(repository))) {
+      if (TARGET_SIZES.includes(sizeBytes) && known.get(tagOf(key)) !== etag) changed.push(tagOf(key));
     }
     const resolved = await mapConcurrently(changed, (tag) => this.find(repository, tag));
     return resolved.filter((tag) => tag !== undefined);

@@ -77,6 +77,13 @@ export interface StorageDriver {
   /** The whole of a small object, as it was at some moment since this was called. */
   read(key: Key): Promise<ReadObject | undefined>;
 
+  /**
+   * The ETag that a listing gives an object which holds these bytes; `undefined` where bytes do not tell that, or it is not
+   * known of this server yet: it is learned from objects that are read. No request. Two objects of one such ETag may differ,
+   * as MD5s can be made alike: what matters is confirmed by `read`.
+   */
+  etagOf(bytes: Uint8Array): ETag | undefined;
+
   /** Small objects only. `undefined` if the condition did not hold; then nothing was written. */
   put(key: Key, body: Uint8Array, options?: PutOptions): Promise<ETag | undefined>;
 

@@ -11,6 +11,7 @@ export function readOnlyStorage(driver: StorageDriver): StorageDriver {
     head: (key) => driver.head(key),
     get: (key, options) => driver.get(key, options),
     read: (key) => driver.read(key),
+    etagOf: (bytes) => driver.etagOf(bytes),
     list: (prefix, options) => driver.list(prefix, options),
     listFolders: (prefix, options) => driver.listFolders(prefix, options),
     listParts: (upload) => driver.listParts(upload),

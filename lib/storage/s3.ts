@@ -39,6 +39,7 @@ import type {
   StoredObject,
   UploadedPart,
 } from './driver.ts';
+import { Md5Etags } from './md5-etags.ts';
 import { bucketError } from './s3-bucket-errors.ts';
 import { isMadeOfParts, signBy, toBase64, toHex } from './s3-checksums.ts';
 import { createAgents, createS3Client, regionOfEnvironment, type S3DriverOptions } from './s3-client.ts';
@@ -70,6 +71,7 @@ export class S3Driver implements StorageDriver {
   readonly #client: S3Client;
   readonly #plainReads: PlainReads;
   readonly #sharedReads = new SharedReads<ReadObject | undefined>();
+  readonly #md5Etags = new Md5Etags();
   #region: Promise<string> | undefined;
   /** Known once it has refused one; AWS never does. */
   #refusesChecksums = false;
@@ -132,11 +134,21 @@ export class S3Driver implements StorageDriver {
   /** Of many who read one object at once, some share a request. */
   async read(key: Key): Promise<ReadObject | undefined> {
     return await this.#sharedReads.read(key, async () => {
-      const answer = await this.#plainReads.request('GET', this.#at(key).Key);
-      if (answer) return answer === 'absent' ? undefined : { info: infoOf(key, answer.headers), bytes: answer.bytes };
-      const object = await this.get(key);
-      return object && { info: object.info, bytes: await readAll(object.body) };
+      const object = await this.#readOnce(key);
+      if (object) this.#md5Etags.learn(object.info.etag, object.bytes);
+      return object;
     });
+  }
+
+  async #readOnce(key: Key): Promise<ReadObject | undefined> {
+    const answer = await this.#plainReads.request('GET', this.#at(key).Key);
+    if (answer) return answer === 'absent' ? undefined : { info: infoOf(key, answer.headers), bytes: answer.bytes };
+    const object = await this.get(key);
+    return object && { info: object.info, bytes: await readAll(object.body) };
+  }
+
+  etagOf(bytes: Uint8Array): ETag | undefined {
+    return this.#md5Etags.of(bytes);
   }
 
   async put(key: Key, body: Uint8Array, options: PutOptions = {}): Promise<ETag | undefined> {

@@ -2,6 +2,7 @@ import { openS3 } from '../storage/open.ts';
 import { condemnedSuite } from './condemned.ts';
 import { deleteSuite } from './deletes.ts';
 import { replaySuite } from './replays.ts';
+import { tagTargetsSuite } from './tag-targets.ts';
 import { writeOnceSuite } from './write-once.ts';
 
-for (const suite of [writeOnceSuite, replaySuite, condemnedSuite, deleteSuite]) suite('s3', openS3);
+for (const suite of [writeOnceSuite, replaySuite, condemnedSuite, deleteSuite, tagTargetsSuite]) suite('s3', openS3);

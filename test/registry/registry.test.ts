@@ -2,6 +2,8 @@ import { openFiles } from '../storage/open.ts';
 import { condemnedSuite } from './condemned.ts';
 import { deleteSuite } from './deletes.ts';
 import { replaySuite } from './replays.ts';
+import { tagTargetsSuite } from './tag-targets.ts';
 import { writeOnceSuite } from './write-once.ts';
 
-for (const suite of [writeOnceSuite, replaySuite, condemnedSuite, deleteSuite]) suite('files', openFiles);
+for (const suite of [writeOnceSuite, replaySuite, condemnedSuite, deleteSuite, tagTargetsSuite])
+  suite('files', openFiles);

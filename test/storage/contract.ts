@@ -101,6 +101,16 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         assert.equal(await textAt(at), 'x');
       });
 
+      test('the ETag that bytes tell, where it is known, is the one that a listing gives', async () => {
+        const folder = freshFolder();
+        await putText(key(`${folder}told`), 'some digits');
+        await textAt(key(`${folder}told`));
+        const told = driver.etagOf(bytes('some digits'));
+        const [listed] = await Array.fromAsync(driver.list(prefix(folder)));
+        if (told !== undefined) assert.equal(told, listed?.etag);
+        assert.equal(told === undefined, driver.etagOf(bytes('')) === undefined);
+      });
+
       test('a put replaces what was there, under another ETag even if the bytes are as many', async () => {
         const at = key(`${freshFolder()}a`);
         const etags = new Set<string>();

@@ -1,0 +1,104 @@
+// What many tags name, told from listings: on S3 the ETag of a tag is the MD5 of its digits. It is compared with those of
+// the digits that a tag of the repository may hold, and only a tag that matches none of them is read. Nothing is concluded
+// from an ETag that matches nothing, so a bucket in which some objects have other ETags is read correctly as well.
+import { decodeText, encodeText } from '../bytes.ts';
+import { mapConcurrently } from '../concurrency.ts';
+import { digestOfManifestKey, layout, tagOf } from '../layout.ts';
+import { type Digest, hexOf, type RepositoryName } from '../names.ts';
+import type { ETag, ObjectInfo, StorageDriver } from '../storage/driver.ts';
+import { indexedIds } from './index-images.ts';
+import { decodeTarget, type ResolvedTag } from './tags.ts';
+
+/** So many tags are read without another listing to compare them with. */
+const FEW = 2;
+
+/** As many as a listing gives with one request. */
+const PAGE = 1000;
+
+/** The text that a tag of this manifest holds. */
+export function textOfTarget(digest: Digest): string {
+  return digest.startsWith('sha512:') ? digest : hexOf(digest);
+}
+
+/**
+ * Resolves the tags of a listing. Where ETags tell nothing one storage request for each, side by side. Else none for those
+ * that name one of `expected`, one for the list of images where more than two are left, one for each 1,000 manifests of the
+ * repository while more than two are left, and one for each that is left then.
+ * @param objects of `layout.tags(repository)`
+ * @returns without objects that are gone, or are no tags; `isRead` tells those that were read from those told by their ETag
+ */
+export async function resolveTags(
+  storage: StorageDriver,
+  repository: RepositoryName,
+  { objects, expected = [] }: { objects: readonly ObjectInfo[]; expected?: readonly Digest[] },
+): Promise<ResolvedTag[]> {
+  const [first, ...others] = objects;
+  if (!first) return [];
+  if (objects.length <= FEW) return await readTags(storage, objects);
+  // What ETags tell is learned from what is read.
+  const isKnown = storage.etagOf(encodeText('')) !== undefined;
+  const start = isKnown ? [] : await readTags(storage, [first]);
+  const matched = await matchTags(storage, repository, { objects: isKnown ? objects : others, expected });
+  const read = await readTags(storage, matched.left);
+  const byName = new Map([...start, ...matched.resolved, ...read].map((resolved) => [resolved.tag, resolved]));
+  return objects.flatMap(({ key }) => byName.get(tagOf(key)) ?? []);
+}
+
+type Matched = { resolved: ResolvedTag[]; left: readonly ObjectInfo[] };
+
+async function matchTags(
+  storage: StorageDriver,
+  repository: RepositoryName,
+  { objects, expected }: { objects: readonly ObjectInfo[]; expected: readonly Digest[] },
+): Promise<Matched> {
+  if (storage.etagOf(encodeText('')) === undefined) return { resolved: [], left: objects };
+  const texts = new Map<ETag, string>();
+  let left = objects;
+  for await (const candidates of candidatesOf(storage, repository, expected)) {
+    for (const text of candidates) {
+      const etag = storage.etagOf(encodeText(text));
+      if (etag !== undefined && !texts.has(etag)) texts.set(etag, text);
+    }
+    left = left.filter(({ etag }) => !texts.has(etag));
+    if (left.length <= FEW) break;
+  }
+  const resolved = objects.flatMap((object) => {
+    const text = texts.get(object.etag);
+    return text === undefined ? [] : (resolvedOf(object, text, { isRead: false }) ?? []);
+  });
+  return { resolved, left };
+}
+
+/** In groups, each of which costs one storage request. */
+async function* candidatesOf(
+  storage: StorageDriver,
+  repository: RepositoryName,
+  expected: readonly Digest[],
+): AsyncGenerator<string[]> {
+  yield expected.map(textOfTarget);
+  yield await indexedIds(storage, repository);
+  let page: string[] = [];
+  for await (const { key } of storage.list(layout.manifests(repository))) {
+    const digest = digestOfManifestKey(key);
+    if (digest) page.push(textOfTarget(digest));
+    if (page.length < PAGE) continue;
+    yield page;
+    page = [];
+  }
+  yield page;
+}
+
+async function readTags(storage: StorageDriver, objects: readonly ObjectInfo[]): Promise<ResolvedTag[]> {
+  const resolved = await mapConcurrently(objects, async ({ key }) => {
+    const object = await storage.read(key);
+    return object && resolvedOf(object.info, decodeText(object.bytes), { isRead: true });
+  });
+  return resolved.filter((tag) => tag !== undefined); // a tag that went away meanwhile is none
+}
+
+/** `undefined` if that is no tag: docker-registry wrote the metadata of tag `_x` to `tag_x_json`. */
+function resolvedOf(object: ObjectInfo, text: string, { isRead }: { isRead: boolean }): ResolvedTag | undefined {
+  const target = decodeTarget(text);
+  const { key, etag, lastModified } = object;
+  return target && { tag: tagOf(key), target, etag, lastModified, isRead };
+}
