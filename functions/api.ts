@@ -3,6 +3,7 @@ import type { APIGatewayProxyEvent, APIGatewayProxyResult } from 'aws-lambda';
 import type { Caller } from '../lib/auth/caller.ts';
 import type { RimBindings } from '../lib/auth/gate.ts';
 import { KiB } from '../lib/bytes.ts';
+import type { OriginBindings } from '../lib/http.ts';
 import { openApp } from '../lib/open-app.ts';
 import { openRegistry } from '../lib/open-registry.ts';
 import { readConfiguration } from './configuration.ts';
@@ -32,8 +33,15 @@ const app = await openApp({ ...config, storageRedirect: true }, opened, {
 
 export const handler = async (event: APIGatewayProxyEvent): Promise<APIGatewayProxyResult> => {
   const caller = callerOf(event);
-  const rim: RimBindings = { ...(caller && { caller }), clientAddress: clientAddressOf(event, config.trustedProxies) };
-  return await resultOf(await app.fetch(requestOf(event), rim));
+  const request = requestOf(event);
+  const { origin, host } = new URL(request.url);
+  const rim: RimBindings & OriginBindings = {
+    ...(caller && { caller }),
+    clientAddress: clientAddressOf(event, config.trustedProxies),
+    // The gateway says itself by which of its domains it was asked.
+    reached: { origin, authority: host, isCertain: true },
+  };
+  return await resultOf(await app.fetch(request, rim));
 };
 
 /** What `authorizer.ts` has found out: a context holds text only. */

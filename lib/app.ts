@@ -109,7 +109,9 @@ async function harmless(c: Context, next: Next): Promise<void> {
 }
 
 async function refuseWrites(c: Context, next: Next): Promise<void> {
-  if (!['GET', 'HEAD'].includes(c.req.method)) throw new RegistryError('UNSUPPORTED', 'this registry is read-only');
+  if (!['GET', 'HEAD', 'OPTIONS'].includes(c.req.method)) {
+    throw new RegistryError('UNSUPPORTED', 'this registry is read-only');
+  }
   await next();
 }
 

@@ -3,13 +3,18 @@
 import type { Context, MiddlewareHandler } from 'hono';
 import { MiB } from './bytes.ts';
 import { RegistryError } from './errors.ts';
-import { contentLengthOf, originOf } from './http.ts';
+import { contentLengthOf, originOf, reachedAt } from './http.ts';
+
+/** Whether a `Location` has the origin of the registry in front: where it is certain, always, or never. */
+export type AbsoluteLocations = 'auto' | 'always' | 'never';
 
 export type FrontSettings = {
   /** Origin of the registry as clients know it, where their requests do not tell; without a final slash. */
   publicUrl?: string;
   /** Origin of a host that serves the same registry and takes bodies of any size; clients send layers there. */
   pushEndpoint?: string;
+  /** Default `auto`. */
+  absoluteLocations?: AbsoluteLocations;
   /** What a request can carry at most. Without it there is no limit. */
   maxBodyBytes?: number;
   /**
@@ -26,14 +31,37 @@ export type FrontSettings = {
  */
 const STAYS_ON_ITS_HOST = /^(?:oras|oras-go|helm|notation)\b/i;
 
-/** Where this client reaches the registry, for URLs that it gets back. */
+/** Clients that make nothing of a relative `Location`: for them the best guess is better than none. */
+const NEEDS_ABSOLUTE = /^(?:ollama|containertool)\b/i;
+
+/** Where this client reaches the registry, for URLs that it gets from another host; empty if the request does not tell. */
 export function registryUrlOf(c: Context, { publicUrl }: FrontSettings): string {
-  return publicUrl ?? originOf(c);
+  return publicUrl ?? originOf(c) ?? '';
+}
+
+/**
+ * What stands in front of the path of a `Location` on this registry: its origin, or nothing. An absolute one is needed by
+ * some clients; a relative one is right behind proxies that hide where the client is.
+ */
+export function locationBaseOf(c: Context, { publicUrl, absoluteLocations = 'auto' }: FrontSettings): string {
+  const reached = reachedAt(c);
+  if (absoluteLocations === 'always') return publicUrl ?? reached?.origin ?? '';
+  if (absoluteLocations === 'never' || staysOnItsHost(c)) return '';
+  const isKnown = reached?.isCertain === true || NEEDS_ABSOLUTE.test(userAgentOf(c));
+  return publicUrl ?? (isKnown ? (reached?.origin ?? '') : '');
 }
 
 /** Where this client shall send the bytes of an upload; undefined for here. */
 export function pushEndpointFor(c: Context, { pushEndpoint }: FrontSettings): string | undefined {
-  return STAYS_ON_ITS_HOST.test(c.req.header('User-Agent') ?? '') ? undefined : pushEndpoint;
+  return staysOnItsHost(c) ? undefined : pushEndpoint;
+}
+
+function staysOnItsHost(c: Context): boolean {
+  return STAYS_ON_ITS_HOST.test(userAgentOf(c));
+}
+
+function userAgentOf(c: Context): string {
+  return c.req.header('User-Agent') ?? '';
 }
 
 /**

@@ -2,6 +2,7 @@
 import type { Context, Hono } from 'hono';
 import { NOWHERE } from './bounded-router.ts';
 import { RegistryError } from './errors.ts';
+import type { RequestOrigin } from './request-origin.ts';
 
 const NO_BODY = new Uint8Array();
 
@@ -14,12 +15,18 @@ export function bodyOf(c: Context): AsyncIterable<Uint8Array> {
 /** Of an answer without a body that is not 204 or 304: Node would say that there are chunks, and send none. */
 export const EMPTY = { 'Content-Length': '0' };
 
+/** What a server or gateway that hands on a request knows of where the client sent it. */
+export type OriginBindings = { reached?: RequestOrigin | undefined };
+
+/** Where this client reaches the registry, as far as its request tells. */
+export function reachedAt(c: Context): RequestOrigin | undefined {
+  const { reached } = (c.env ?? {}) as OriginBindings;
+  return reached;
+}
+
 /** The origin under which this client reaches the registry, for URLs that it gets back. */
-export function originOf(c: Context): string {
-  const url = new URL(c.req.url);
-  const forwarded = c.req.header('X-Forwarded-Proto')?.split(',')[0]?.trim();
-  // A proxy that ends TLS says so. Whoever lies here spoils only the URLs in their own answer.
-  return forwarded === 'https' || forwarded === 'http' ? `${forwarded}://${url.host}` : url.origin;
+export function originOf(c: Context): string | undefined {
+  return reachedAt(c)?.origin;
 }
 
 /** `Content-Length` as a number, if the client sent one. */
@@ -44,8 +51,14 @@ export function isKnown(c: Context, etag: string): boolean {
 
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
+/** What an answer to `OPTIONS` says; HEAD is taken wherever GET is. @param methods without HEAD */
+export function allowHeader(methods: readonly string[] = METHODS): string {
+  return [...methods.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method])), 'OPTIONS'].join(', ');
+}
+
 /**
- * Answers what none of an app's routes took: 405 if another method would have been right, else 404. To be added last.
+ * Answers what none of an app's routes took: `OPTIONS` by the methods that would be taken; else 405 if another method would
+ * have been right, or 404. To be added last.
  * @param prefix where the app is mounted
  */
 export function refuseTheRest(routes: Hono, prefix: string): Hono {
@@ -54,6 +67,7 @@ export function refuseTheRest(routes: Hono, prefix: string): Hono {
     const { method, path } = c.req;
     const allowed = METHODS.filter((other) => matching(other, path.slice(prefix.length)) > matching(other, NOWHERE));
     if (allowed.length === 0) return noSuchEndpoint(c);
+    if (method === 'OPTIONS') return c.body(null, 204, { Allow: allowHeader(allowed) });
     throw new RegistryError('UNSUPPORTED', `${path} does not take ${method}`, {
       headers: { Allow: allowed.join(', ') },
     });

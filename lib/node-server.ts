@@ -10,8 +10,11 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import type { Hono } from 'hono';
+import type { RimBindings } from './auth/gate.ts';
 import { forwardedFor } from './forwarded-for.ts';
+import { allowHeader, type OriginBindings } from './http.ts';
 import { lingerAfter, takeRest } from './lingering.ts';
+import { requestOrigin } from './request-origin.ts';
 
 /** How long a client may take to send its headers. */
 const HEADERS_MS = 60_000;
@@ -21,6 +24,8 @@ const KEEP_ALIVE_MS = 75_000;
 const IDLE_MS = 5 * 60_000;
 const CLOSE_IDLE_MS = 100;
 const MAX_HEADER_BYTES = 32 * 1024;
+/** In the URLs of requests without `Host`, which HTTP/1.0 allows: nothing is made of it. */
+const UNNAMED_HOST = 'localhost';
 
 export type NodeServer = {
   /** Where it listens: `http://127.0.0.1:5000`. */
@@ -53,7 +58,19 @@ export async function startNodeServer(
     const { headers, socket } = incoming;
     const trusted = typeof trustedProxies === 'number' ? trustedProxies : trustedProxies(headers);
     const clientAddress = forwardedFor(headers['x-forwarded-for']?.toString(), trusted) ?? socket.remoteAddress;
-    const response = await app.fetch(request, { ...env, ...(clientAddress !== undefined && { clientAddress }) });
+    const bindings: HttpBindings & RimBindings & OriginBindings = {
+      ...env,
+      ...(clientAddress !== undefined && { clientAddress }),
+      reached: requestOrigin({
+        header: (name) => headers[name.toLowerCase()]?.toString(),
+        httpVersion: incoming.httpVersion,
+        isTls: tls !== undefined,
+        localAddress: socket.localAddress,
+        localPort: socket.localPort,
+        trustedProxies: trusted,
+      }),
+    };
+    const response = await app.fetch(request, bindings);
     // Node closes such a connection with its answer, so what still comes has to come before.
     if (!outgoing.shouldKeepAlive) await takeRest(incoming);
     return response;
@@ -61,6 +78,7 @@ export async function startNodeServer(
   const listener = getRequestListener((request, env) => fetch(request, env as HttpBindings), {
     overrideGlobalObjects: false,
     autoCleanupIncoming: false, // it gives a body 500 ms to end
+    hostname: UNNAMED_HOST,
   });
   let isStopping = false;
   const options = {
@@ -73,6 +91,9 @@ export async function startNodeServer(
   const answer = (request: IncomingMessage, response: ServerResponse) => {
     if (isStopping) response.shouldKeepAlive = false;
     lingerAfter(response, request);
+    // Of the whole server, which has no URL. https://www.rfc-editor.org/rfc/rfc9110#section-9.3.7
+    if (request.method === 'OPTIONS' && request.url === '*')
+      return void response.writeHead(204, { Allow: allowHeader() }).end();
     void listener(request, response);
   };
   const server = tls ? createTlsServer({ ...options, ...tls }, answer) : createServer(options, answer);

@@ -76,6 +76,7 @@ export async function openApp(
       front: {
         ...(config.publicUrl && { publicUrl: config.publicUrl }),
         ...(config.pushEndpoint && { pushEndpoint: config.pushEndpoint }),
+        absoluteLocations: config.absoluteLocations,
         ...front,
       },
       ...(!config.standalone && !config.disableTokenAuth && { authentication: await authenticationOf(config) }),

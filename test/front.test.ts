@@ -38,7 +38,7 @@ describe('a registry behind a gateway', () => {
     const { pathname, search } = new URL(location);
     const response = await client.send('PATCH', pathname + search, { body: 'bytes' });
     assert.equal(response.status, 202);
-    assert.match(locationOf(response), /^\/v2\//); // and there it stays
+    assert.match(locationOf(response), /^https:\/\/push\.example\.com\/v2\//); // and there it stays
   });
 
   for (const userAgent of ['oras/1.3.6', 'oras-go', 'Helm/3.19.0', 'notation/1.3.0']) {

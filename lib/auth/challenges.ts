@@ -29,8 +29,10 @@ export class Challenges {
   /** @param isBearer whether the client has come with a token, of which it then needs another */
   unauthorized(c: Context, message: string, { scope, isBearer = false }: { scope?: Scope; isBearer?: boolean } = {}) {
     const knowsTokens = c.req.path.startsWith('/v2') && c.req.path !== TOKEN_PATH;
+    const origin = this.#publicUrl ?? originOf(c);
+    // A token's realm is an absolute URL: where none is known, Basic is what is left, and taken everywhere.
     const challenge =
-      knowsTokens && (this.#offersTokens || isBearer) ? this.#bearer(c, scope, isBearer) : this.#basic();
+      knowsTokens && origin && (this.#offersTokens || isBearer) ? bearer(origin, scope, isBearer) : this.#basic();
     return new RegistryError('UNAUTHORIZED', message, { headers: { 'WWW-Authenticate': challenge } });
   }
 
@@ -38,15 +40,14 @@ export class Challenges {
   #basic(): string {
     return `Basic realm="${this.#realm}"`;
   }
+}
 
-  /** @see https://distribution.github.io/distribution/spec/auth/token/#how-to-authenticate */
-  #bearer(c: Context, scope: Scope | undefined, isInsufficient: boolean): string {
-    const origin = this.#publicUrl ?? originOf(c);
-    const parameters = [`realm="${origin}${TOKEN_PATH}"`, `service="${serviceOf(origin)}"`];
-    if (scope) parameters.push(`scope="${formatScope(scope)}"`);
-    if (scope && isInsufficient) parameters.push('error="insufficient_scope"');
-    return `Bearer ${parameters.join(',')}`;
-  }
+/** @see https://distribution.github.io/distribution/spec/auth/token/#how-to-authenticate */
+function bearer(origin: string, scope: Scope | undefined, isInsufficient: boolean): string {
+  const parameters = [`realm="${origin}${TOKEN_PATH}"`, `service="${serviceOf(origin)}"`];
+  if (scope) parameters.push(`scope="${formatScope(scope)}"`);
+  if (scope && isInsufficient) parameters.push('error="insufficient_scope"');
+  return `Bearer ${parameters.join(',')}`;
 }
 
 /** The registry's name in tokens: its host. */

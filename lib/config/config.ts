@@ -1,4 +1,5 @@
 import type { AuthConfig } from '../auth/open-authenticator.ts';
+import type { AbsoluteLocations } from '../front.ts';
 import type { StorageConfig } from '../storage/open.ts';
 import type { V2VersionHeader } from '../v2/version-header.ts';
 import { readAuth } from './auth.ts';
@@ -45,6 +46,8 @@ export type Config = {
   publicUrl: string | undefined;
   /** Origin of another process on the same storage, to which clients send layers; without a final slash. */
   pushEndpoint: string | undefined;
+  /** Whether a `Location` has the origin of the registry in front. */
+  absoluteLocations: AbsoluteLocations;
   /** Which clients are told that v2 is spoken here. */
   v2VersionHeader: V2VersionHeader;
   /** Path of a PEM file. */
@@ -90,6 +93,7 @@ export function readConfig(settings: Settings, file: string, flavor: string | un
     registryEndpoints: settings.get('registry_endpoints'),
     publicUrl: settings.get('public_url'),
     pushEndpoint: settings.get('push_endpoint'),
+    absoluteLocations: settings.get('absolute_locations'),
     v2VersionHeader: settings.get('v2_version_header'),
     privilegedKey: settings.get('privileged_key'),
     secretKey: settings.get('secret_key'),

@@ -1,5 +1,6 @@
 // Every key that docker-registry 0.6.5 to 0.9.1 knew, in any of its drivers and samples. A dot stands for a nested map.
 // docs/configuration.md explains them.
+import type { AbsoluteLocations } from '../front.ts';
 import type { V2VersionHeader } from '../v2/version-header.ts';
 import { accessRules } from './access-rules.ts';
 import { immutableTags } from './immutable-tags.ts';
@@ -101,6 +102,10 @@ export const USED_KEYS = {
   registry_endpoints: optional(orOff(textOrList)),
   public_url: optional(orOff(url)),
   push_endpoint: optional(orOff(url)),
+  absolute_locations: withDefault<AbsoluteLocations>(
+    choice('auto, always or never', { auto: 'auto', always: 'always', never: 'never' }),
+    'auto',
+  ),
   v2_version_header: withDefault<V2VersionHeader>(
     choice('auto, always or never', { auto: 'auto', always: 'always', never: 'never' }),
     'auto',

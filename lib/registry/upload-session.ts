@@ -37,8 +37,10 @@ export type UploadState =
 export type UploadSession = {
   uuid: string;
   repository: RepositoryName;
-  /** Origin under which clients reach the registry, which may not be the host that takes the bytes. */
+  /** Origin under which the client reaches the registry, which may not be the host that takes the bytes; empty for that host. */
   registryUrl: string;
+  /** Origin of the host that takes the bytes; empty for the one where the client is. */
+  uploadOrigin?: string;
   /** Unix time. */
   startedAtSeconds: number;
   state: UploadState;

@@ -43,9 +43,13 @@ export class Uploads {
    * No storage request: until bytes come there is nothing to keep.
    * @param algorithm of the digest that the client will name; with another one its bytes are read again
    */
-  start(repository: RepositoryName, registryUrl: string, algorithm: DigestAlgorithm = 'sha256'): UploadSession {
+  start(
+    repository: RepositoryName,
+    algorithm: DigestAlgorithm,
+    origins: Pick<UploadSession, 'registryUrl' | 'uploadOrigin'>,
+  ): UploadSession {
     const startedAtSeconds = Math.floor(Date.now() / 1000);
-    return { uuid: randomUUID(), repository, registryUrl, startedAtSeconds, state: { kind: 'started', algorithm } };
+    return { uuid: randomUUID(), repository, ...origins, startedAtSeconds, state: { kind: 'started', algorithm } };
   }
 
   /**

@@ -4,6 +4,7 @@ import type { Action } from '../auth/caller.ts';
 import type { Gate } from '../auth/gate.ts';
 import type { V1TokenAccess, V1Tokens } from '../auth/v1-tokens.ts';
 import { type FrontSettings, pushEndpointFor } from '../front.ts';
+import { reachedAt } from '../http.ts';
 import type { RepositoryName } from '../names.ts';
 import type { V1Options } from './options.ts';
 
@@ -52,5 +53,5 @@ function unsigned(repository: RepositoryName, access: V1TokenAccess): string {
 function endpointOf(c: Context, front: FrontSettings, access: V1TokenAccess): string {
   const elsewhere = (access === 'write' ? pushEndpointFor(c, front) : undefined) ?? front.publicUrl;
   if (elsewhere) return new URL(elsewhere).host;
-  return c.req.header('Host') ?? new URL(c.req.url).host;
+  return reachedAt(c)?.authority ?? new URL(c.req.url).host;
 }

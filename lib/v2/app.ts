@@ -1,5 +1,5 @@
 import { Hono } from 'hono';
-import { refuseTheRest } from '../http.ts';
+import { allowHeader, refuseTheRest } from '../http.ts';
 import { blobRoutes } from './blobs.ts';
 import { catalogRoutes } from './catalog.ts';
 import { manifestRoutes } from './manifests.ts';
@@ -8,6 +8,8 @@ import { referrerRoutes } from './referrers.ts';
 import { tagRoutes } from './tags.ts';
 import { tokenRoutes } from './token.ts';
 import { uploadRoutes } from './uploads.ts';
+
+const PING = ['/v2', '/v2/'];
 
 /**
  * The OCI distribution API, `/v2/` and all below it.
@@ -24,6 +26,7 @@ export function createV2(options: V2Options): Hono {
     .route('/', uploadRoutes(options))
     .route('/', blobRoutes(options));
   return new Hono()
-    .on('GET', ['/v2', '/v2/'], gate.login, (c) => c.json({}))
+    .on('GET', PING, gate.login, (c) => c.json({}))
+    .on('OPTIONS', PING, (c) => c.body(null, 204, { Allow: allowHeader(['GET']) }))
     .route('/v2', refuseTheRest(routes, '/v2'));
 }

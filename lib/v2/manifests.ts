@@ -2,7 +2,7 @@ import { type Context, Hono } from 'hono';
 import { addToAudit } from '../auth/audit.ts';
 import { MiB, readAtMost } from '../bytes.ts';
 import { RegistryError } from '../errors.ts';
-import { registryUrlOf } from '../front.ts';
+import { locationBaseOf } from '../front.ts';
 import { bodyOf, EMPTY, isKnown } from '../http.ts';
 import { parseReference, parseRepositoryName, parseTag, type Tag } from '../names.ts';
 import type { V2Options } from './options.ts';
@@ -52,7 +52,7 @@ export const manifestRoutes = ({ registry: { manifests }, gate, front }: V2Optio
       if (subject) c.header('OCI-Subject', subject);
       return c.body(null, 201, {
         ...EMPTY,
-        Location: `${registryUrlOf(c, front)}/v2/${name}/manifests/${digest}`,
+        Location: `${locationBaseOf(c, front)}/v2/${name}/manifests/${digest}`,
         'Docker-Content-Digest': digest,
       });
     })

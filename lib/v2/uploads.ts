@@ -3,7 +3,7 @@ import { createMiddleware } from 'hono/factory';
 import { nameOf } from '../auth/caller.ts';
 import { callerOf } from '../auth/gate.ts';
 import { RegistryError } from '../errors.ts';
-import { pushEndpointFor, registryUrlOf } from '../front.ts';
+import { locationBaseOf, pushEndpointFor, registryUrlOf } from '../front.ts';
 import { bodyOf, contentLengthOf, EMPTY } from '../http.ts';
 import { type Digest, parseDigest, parseDigestAlgorithm, parseRepositoryName, type RepositoryName } from '../names.ts';
 import { parseContentRange } from '../range.ts';
@@ -23,15 +23,12 @@ export const uploadRoutes = ({ registry: { blobs, uploads }, signer, gate, front
   const sessionOf = (c: Context<SessionEnv, typeof SESSION_PATH>): UploadSession =>
     signer.verify(c.req.query(STATE) ?? '', parseRepositoryName(c.req.param('name')), c.req.param('uuid'));
 
-  /**
-   * Where the upload goes on: on this host, or on the one with this origin. `Range` and `Location` are all that a client
-   * needs to know of it.
-   */
-  const goOn = (c: Context, name: string, session: UploadSession, status: 202 | 204, origin = '') => {
+  /** Where the upload goes on. `Range` and `Location` are all that a client needs to know of it. */
+  const goOn = (c: Context, name: string, session: UploadSession, status: 202 | 204) => {
     const path = `/v2/${name}/blobs/uploads/${session.uuid}`;
     return c.body(null, status, {
       ...(status === 202 && EMPTY),
-      Location: `${origin}${path}?${STATE}=${signer.sign(session)}`,
+      Location: `${session.uploadOrigin ?? ''}${path}?${STATE}=${signer.sign(session)}`,
       Range: receivedRange(session),
       'Docker-Upload-UUID': session.uuid,
     });
@@ -61,15 +58,20 @@ export const uploadRoutes = ({ registry: { blobs, uploads }, signer, gate, front
     .post('/:name{.+}/blobs/uploads/', gate.allow('push'), gate.limitUploads(), async (c) => {
       const name = c.req.param('name');
       const repository = parseRepositoryName(name);
-      const registryUrl = registryUrlOf(c, front);
+      const base = locationBaseOf(c, front);
       const { mount, from, digest, 'digest-algorithm': algorithm = 'sha256' } = c.req.query();
       if (mount !== undefined) {
         const mounted = parseDigest(mount);
-        if (await tryMount(c, mounted, from, repository)) return created(c, registryUrl, name, mounted);
+        if (await tryMount(c, mounted, from, repository)) return created(c, base, name, mounted);
       }
-      const started = uploads.start(repository, registryUrl, parseDigestAlgorithm(algorithm));
+      const elsewhere = digest === undefined ? pushEndpointFor(c, front) : undefined;
+      const started = uploads.start(repository, parseDigestAlgorithm(algorithm), {
+        // From another host the way back is an absolute URL.
+        registryUrl: elsewhere === undefined ? base : registryUrlOf(c, front),
+        uploadOrigin: elsewhere ?? base,
+      });
       const session = gate.asksWho ? { ...started, startedBy: nameOf(callerOf(c)) } : started;
-      if (digest === undefined) return goOn(c, name, session, 202, pushEndpointFor(c, front));
+      if (digest === undefined) return goOn(c, name, session, 202);
       const expected = parseDigest(digest);
       await uploads.commit(session, expected, uploadBody(c));
       return created(c, session.registryUrl, name, expected);
@@ -95,7 +97,7 @@ export const uploadRoutes = ({ registry: { blobs, uploads }, signer, gate, front
     });
 };
 
-/** Absolute, since the host that took the bytes need not be the registry's. */
+/** @param registryUrl origin of the registry, which need not be the host that took the bytes; empty for this host */
 function created(c: Context, registryUrl: string, name: string, digest: Digest): Response {
   return c.body(null, 201, {
     ...EMPTY,

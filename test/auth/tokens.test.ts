@@ -66,6 +66,19 @@ describe("Docker's token protocol", () => {
     assert.match(behindProxy.headers.get('WWW-Authenticate') ?? '', /realm="https:/);
   });
 
+  it('names the host and port that a trusted proxy was asked for, and believes no other proxy', async () => {
+    const headers = { 'X-Forwarded-Proto': 'https', 'X-Forwarded-Host': 'a.example', 'X-Forwarded-Port': '8443' };
+    const proxied = await startRegistry(storage.driver, { auth, trustedProxies: 1 });
+    const trusted = await fetch(new URL('/v2/', proxied.url), { headers });
+    assert.equal(
+      trusted.headers.get('WWW-Authenticate'),
+      'Bearer realm="https://a.example:8443/v2/_token",service="a.example:8443"',
+    );
+    const other = await request('/v2/', headers);
+    assert.match(other.headers.get('WWW-Authenticate') ?? '', /^Bearer realm="https:\/\/127\.0\.0\.1:\d+\/v2\/_token"/);
+    await proxied.stop();
+  });
+
   it('and not elsewhere: Basic is enough where every rule wants a login', async () => {
     const closed = await openTestAuth({ users: ['alice'] });
     const other = await startRegistry(storage.driver, { auth: closed });

@@ -30,6 +30,7 @@ test('the configuration in effect is YAML, with where each value came from', () 
     registry_endpoints: null,
     public_url: null,
     push_endpoint: null,
+    absolute_locations: 'auto',
     v2_version_header: 'auto',
     privileged_key: null,
     secret_key: null,

@@ -328,6 +328,7 @@ describe('57: each key has one type', () => {
       registryEndpoints: undefined,
       publicUrl: undefined,
       pushEndpoint: undefined,
+      absoluteLocations: 'auto',
       v2VersionHeader: 'auto',
       privilegedKey: undefined,
       secretKey: undefined,
