@@ -2,7 +2,7 @@
 // never shows half a file, not even after a power failure, and readers of the old file keep it.
 import { randomUUID } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
-import { type FileHandle, link, mkdir, open, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, link, mkdir, open, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hasCode } from '../has-code.ts';
 import type { ETag } from './driver.ts';
@@ -11,7 +11,7 @@ import { isAbsence } from './file-errors.ts';
 export type WrittenFile = { path: string; etag: ETag };
 
 /** How often a file is tried again to be placed when others remove its folder at the same moment. */
-const PLACING_ATTEMPTS = 20;
+export const PLACING_ATTEMPTS = 100;
 
 /** Writes a file of a random name in `directory`, synced. Leaves nothing behind if it throws. */
 export async function writeAside(
@@ -41,7 +41,8 @@ export async function sealFile(handle: FileHandle): Promise<ETag> {
 
 /**
  * Inode, time and size; no reading. The inode alone comes back when an object is replaced twice, and the kernel's clock
- * ticks every few milliseconds: so each file is given a time that no other had.
+ * ticks every few milliseconds: so each file is given a time that no other of this process had. Of two processes that are
+ * given one inode within a millisecond, one after the other, each adds a random part of that millisecond.
  */
 export function etagOf(stats: BigIntStats): ETag {
   return `${stats.ino.toString(16)}-${stats.mtimeNs.toString(16)}-${stats.size.toString(16)}` as ETag;
@@ -51,38 +52,34 @@ let lastMicroseconds = 0;
 
 /** Two apart, as the way through seconds in floating point costs half of one. */
 function uniqueMicroseconds(): number {
-  lastMicroseconds = Math.max(Date.now() * 1000, lastMicroseconds + 2);
+  lastMicroseconds = Math.max(Date.now() * 1000 + Math.floor(Math.random() * 1000), lastMicroseconds + 2);
   return lastMicroseconds;
 }
 
-/**
- * Gives the file its place, whose folder is made if need be. With `ifAbsent`, false if something is there already.
- * The file at `from` is gone afterwards only if it was renamed (without `ifAbsent`).
- */
-export async function placeFile(from: string, to: string, { ifAbsent }: { ifAbsent: boolean }): Promise<boolean> {
+/** Gives the file a name at `to`, whose folder is made if need be; false if something is there already. Its old name stays. */
+export async function linkFile(from: string, to: string): Promise<boolean> {
   for (let attempt = 1; ; attempt++) {
     try {
       await makeDirectory(dirname(to));
-      await (ifAbsent ? link(from, to) : rename(from, to));
+      await link(from, to);
       await syncDirectory(dirname(to));
       return true;
     } catch (error) {
       // A delete has removed the folder, which was empty, between the two steps.
-      if (hasCode(error, 'ENOENT') && attempt < PLACING_ATTEMPTS) continue;
-      if (hasCode(error, 'EEXIST') && ifAbsent && !(await isDirectory(to))) return false;
-      if (hasCode(error, 'EEXIST', 'EISDIR', 'ENOTEMPTY')) throw nameTaken(to, error);
-      throw error;
+      if (hasCode(error, 'ENOENT') && attempt < PLACING_ATTEMPTS && (await exists(from))) continue;
+      if (!hasCode(error, 'EEXIST')) throw error;
+      if (await isDirectory(to)) throw nameTaken(to, error);
+      return false;
     }
   }
 }
 
-function nameTaken(path: string, cause: unknown): Error {
+export function nameTaken(path: string, cause: unknown): Error {
   return new Error(`${path}: on disk nothing can be both an object and a folder`, { cause });
 }
 
-/** Removes a file, and the folders up to `root` that are empty then: a folder is there only as long as objects are in it. */
-export async function removeFile(path: string, root: string): Promise<void> {
-  await unlink(path);
+/** Removes the folders from that of a file which is gone up to `root` that are empty: a folder is there only as long as objects are in it. */
+export async function removeEmptyFolders(path: string, root: string): Promise<void> {
   let directory = dirname(path);
   while (directory !== root && (await removeIfEmpty(directory))) directory = dirname(directory);
   await syncDirectory(directory);
@@ -94,7 +91,18 @@ async function removeIfEmpty(directory: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return true; // another delete was faster
-    if (hasCode(error, 'ENOTEMPTY', 'EEXIST', 'EBUSY', 'EPERM', 'EACCES')) return false; // listings leave out empty ones anyway
+    // Whatever else stands in the way, the delete itself is done, and listings leave out empty folders anyway.
+    return false;
+  }
+}
+
+/** Whether there is a file or folder of this name. */
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (isAbsence(error)) return false;
     throw error;
   }
 }
@@ -108,7 +116,7 @@ async function isDirectory(path: string): Promise<boolean> {
   }
 }
 
-async function makeDirectory(directory: string): Promise<void> {
+export async function makeDirectory(directory: string): Promise<void> {
   const firstMade = await mkdirPatiently(directory);
   if (firstMade === undefined) return;
   // Each new folder is a name in the one above, which has to reach the disk too.
@@ -137,7 +145,7 @@ async function isAtOrBelowFile(path: string): Promise<boolean> {
   }
 }
 
-async function syncDirectory(directory: string): Promise<void> {
+export async function syncDirectory(directory: string): Promise<void> {
   if (process.platform === 'win32') return; // cannot open a directory; NTFS journals names by itself
   try {
     const handle = await open(directory, 'r');

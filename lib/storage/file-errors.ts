@@ -4,3 +4,8 @@ import { hasCode } from '../has-code.ts';
 export function isAbsence(error: unknown): boolean {
   return hasCode(error, 'ENOENT', 'ENOTDIR');
 }
+
+/** The disk is full, or the user's share of it. */
+export function isNoSpace(error: unknown): boolean {
+  return hasCode(error, 'ENOSPC', 'EDQUOT');
+}

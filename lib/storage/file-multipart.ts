@@ -1,7 +1,7 @@
 // Multipart uploads on disk. Each is a folder `<root>/.tmp/<uploadId>` with a file `key`, which names the object to come, and
 // a file `<part number>.<size in bytes>.<random>` for each part, written aside and renamed; the random name is its ETag.
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasCode } from '../has-code.ts';
 import type { ETag, MultipartUpload, UploadedPart } from './driver.ts';
@@ -21,7 +21,12 @@ export async function createUpload(temporaryFolder: string, key: string): Promis
   const uploadId = randomUUID();
   const folder = join(temporaryFolder, uploadId);
   await mkdir(folder);
-  await writeFile(join(folder, 'key'), key);
+  try {
+    await writeFile(join(folder, 'key'), key);
+  } catch (error) {
+    await removeFolder(folder);
+    throw error;
+  }
   return uploadId;
 }
 
@@ -37,27 +42,79 @@ export async function folderOfUpload(temporaryFolder: string, upload: MultipartU
   }
 }
 
-export async function writePart(folder: string, partNumber: number, body: Uint8Array): Promise<UploadedPart> {
+/** `undefined` if the upload ends meanwhile, in another process. */
+export async function writePart(
+  folder: string,
+  partNumber: number,
+  body: Uint8Array,
+): Promise<UploadedPart | undefined> {
   if (!Number.isInteger(partNumber) || partNumber < 1 || partNumber > MAX_PARTS) {
     throw new RangeError(`part number ${partNumber} is not one of 1 to ${MAX_PARTS}`);
   }
-  const { path } = await writeAside(folder, body);
   const part: UploadedPart = { partNumber, etag: randomUUID() as ETag, sizeBytes: body.byteLength };
-  await rename(path, partPath(folder, part));
-  for (const older of await readParts(folder)) {
-    if (older.partNumber === partNumber && older.etag !== part.etag) await rm(partPath(folder, older), { force: true });
+  try {
+    const { path } = await writeAside(folder, body);
+    await rename(path, partPath(folder, part));
+  } catch (error) {
+    if (isAbsence(error)) return undefined;
+    throw error;
   }
+  await removeOlder(folder, part);
   return part;
 }
 
-export async function readParts(folder: string): Promise<UploadedPart[]> {
+/** Of one part that is written twice at once, in two processes, the later one stays: neither removes both. */
+async function removeOlder(folder: string, part: UploadedPart): Promise<void> {
+  const written = await timeOf(partPath(folder, part));
+  for (const other of (await readPartFiles(folder)) ?? []) {
+    if (other.partNumber !== part.partNumber || other.etag === part.etag) continue;
+    const path = partPath(folder, other);
+    const otherWritten = await timeOf(path);
+    if (written === undefined || otherWritten === undefined || otherWritten > written) continue;
+    if (otherWritten < written || other.etag < part.etag) await rm(path, { force: true });
+  }
+}
+
+async function timeOf(path: string): Promise<bigint | undefined> {
+  try {
+    return (await stat(path, { bigint: true })).mtimeNs;
+  } catch (error) {
+    if (isAbsence(error)) return undefined;
+    throw error;
+  }
+}
+
+/** The last one of each number; `undefined` if the upload is gone. */
+export async function readParts(folder: string): Promise<UploadedPart[] | undefined> {
+  const latest = new Map<number, { part: UploadedPart; written: bigint }>();
+  const files = await readPartFiles(folder);
+  if (!files) return undefined;
+  for (const [index, part] of files.entries()) {
+    const isAlone = [files[index - 1], files[index + 1]].every((next) => next?.partNumber !== part.partNumber);
+    const written = isAlone ? 0n : await timeOf(partPath(folder, part));
+    const other = latest.get(part.partNumber);
+    if (written === undefined || (other && other.written > written)) continue;
+    latest.set(part.partNumber, { part, written });
+  }
+  return [...latest.values()].map(({ part }) => part);
+}
+
+/** Of a part that is written again two files may be there for a moment. In order of number and name. */
+async function readPartFiles(folder: string): Promise<UploadedPart[] | undefined> {
+  let names: string[];
+  try {
+    names = await readdir(folder);
+  } catch (error) {
+    if (isAbsence(error)) return undefined;
+    throw error;
+  }
   const parts: UploadedPart[] = [];
-  for (const name of await readdir(folder)) {
+  for (const name of names) {
     const [, partNumber, sizeBytes, etag] = PART_FILE.exec(name) ?? [];
     if (etag !== undefined)
       parts.push({ partNumber: Number(partNumber), sizeBytes: Number(sizeBytes), etag: etag as ETag });
   }
-  return parts.sort((a, b) => a.partNumber - b.partNumber);
+  return parts.sort((a, b) => a.partNumber - b.partNumber || (a.etag < b.etag ? -1 : 1));
 }
 
 /**
@@ -81,7 +138,24 @@ export async function claimUpload<T>(
     return result;
   } finally {
     if (result === undefined) await rename(claimed, folder);
-    else await rm(claimed, { recursive: true, force: true });
+    else await removeFolder(claimed);
+  }
+}
+
+/** Takes the upload away, first from other processes, then from the disk. */
+export async function removeUpload(folder: string): Promise<void> {
+  await claimUpload(folder, async () => true);
+}
+
+/**
+ * A part that another process was about to write may still come into the folder. What is left then is cleared away with
+ * all that is stale: the upload itself has ended, and no request should fail for that.
+ */
+async function removeFolder(folder: string): Promise<void> {
+  try {
+    await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
+  } catch (error) {
+    if (!hasCode(error, 'ENOTEMPTY', 'EEXIST', 'EBUSY', 'EPERM')) throw error;
   }
 }
 
@@ -95,7 +169,7 @@ export async function joinParts(folder: string, parts: readonly UploadedPart[]):
   const [first, ...others] = parts;
   if (!first) throw new Error('a multipart upload is completed with at least one part');
   assertJoinable(parts);
-  const present = new Set((await readParts(folder)).map((part) => part.etag));
+  const present = new Set((await readPartFiles(folder))?.map((part) => part.etag));
   if (!parts.every((part) => present.has(part.etag))) return undefined;
 
   const path = partPath(folder, first);

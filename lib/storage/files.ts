@@ -18,15 +18,27 @@ import type {
   StoredObject,
   UploadedPart,
 } from './driver.ts';
-import { etagOf, placeFile, removeFile, type WrittenFile, writeAside } from './durable-files.ts';
+import { etagOf, linkFile, removeEmptyFolders, type WrittenFile, writeAside } from './durable-files.ts';
 import { isAbsence } from './file-errors.ts';
 import { fold, partsOfKey, spellingOnDisk, TEMPORARY_FOLDER } from './file-keys.ts';
 import { type Folder, walkFiles, walkFolders } from './file-listing.ts';
-import { claimUpload, createUpload, folderOfUpload, joinParts, readParts, writePart } from './file-multipart.ts';
+import { FileLocks, LOCK_PREFIX } from './file-locks.ts';
+import {
+  claimUpload,
+  createUpload,
+  folderOfUpload,
+  joinParts,
+  readParts,
+  removeUpload,
+  writePart,
+} from './file-multipart.ts';
 import { streamFile } from './file-stream.ts';
 import { readWholeFile } from './read-file.ts';
 
 const DAY_MILLISECONDS = 24 * 60 * 60 * 1000;
+
+/** Of locks that killed processes left; a live holder that is taken for dead takes its lock again. */
+const STALE_LOCK_MILLISECONDS = 60 * 1000;
 
 /** How many files of a listing are looked at together. */
 const STATS_AT_ONCE = 64;
@@ -39,15 +51,17 @@ export type FilesDriverOptions = {
 /**
  * Objects as files below one directory, a key's parts as folders. Content types are not kept: nobody reads them.
  *
- * Safe for any number of writers in one process. Conditions on ETags (`ifMatch`) hold within that process alone, as their
- * lock is in memory; everything else, `ifAbsent` included, also holds when processes share the directory.
+ * Safe for any number of writers, in one process or in several on one kernel (containers with one volume, say): see
+ * `file-locks.ts`. On a network file system that holds for the processes of one host, as others may see old metadata.
  * Needs hard links and times finer than a millisecond, as ext4, XFS, Btrfs, ZFS, APFS and NTFS have them.
  */
 export class FilesDriver implements StorageDriver {
   readonly #root: string;
   readonly #temporaryFolder: string;
   readonly #ignoresCase: boolean;
-  readonly #locks = new KeyLocks();
+  /** Keeps the writers of this process in order, so that of each process only one asks for a lock in the directory. */
+  readonly #turns = new KeyLocks();
+  readonly #locks: FileLocks;
 
   /** Makes the directory if need be, and clears away what crashes and unfinished uploads left more than a day ago. */
   static async open(root: string, options: FilesDriverOptions = {}): Promise<FilesDriver> {
@@ -68,6 +82,7 @@ export class FilesDriver implements StorageDriver {
     this.#root = root;
     this.#temporaryFolder = join(root, TEMPORARY_FOLDER);
     this.#ignoresCase = ignoresCase;
+    this.#locks = new FileLocks(this.#temporaryFolder);
   }
 
   async head(key: Key): Promise<ObjectInfo | undefined> {
@@ -134,7 +149,12 @@ export class FilesDriver implements StorageDriver {
     const info = source === undefined ? undefined : await infoAt(source, from);
     if (source === undefined || !info) return false;
     const path = join(this.#root, ...partsOfKey(to));
-    return await this.#locks.run(this.#lockOf(to), () => placeFile(source, path, { ifAbsent: true }));
+    try {
+      return await this.#turns.run(this.#lockOf(to), () => linkFile(source, path));
+    } catch (error) {
+      if (isAbsence(error) && !(await infoAt(source, from))) return false; // deleted since
+      throw error;
+    }
   }
 
   async *list(prefix: KeyPrefix, options: { after?: Key } = {}): AsyncGenerator<ObjectInfo> {
@@ -157,17 +177,19 @@ export class FilesDriver implements StorageDriver {
   }
 
   async delete(key: Key, options: { ifMatch?: ETag } = {}): Promise<boolean> {
-    return await this.#locks.run(this.#lockOf(key), async () => {
+    return await this.#turns.run(this.#lockOf(key), async () => {
       const path = await this.#pathToRead(key);
-      const info = path === undefined ? undefined : await infoAt(path, key);
-      if (path === undefined || !info) return true;
-      if (options.ifMatch !== undefined && info.etag !== options.ifMatch) return false;
-      try {
-        await removeFile(path, this.#root);
-      } catch (error) {
-        if (!isAbsence(error)) throw error; // another process was faster
-      }
-      return true;
+      if (path === undefined) return true;
+      let isUnchanged = true;
+      const isWanted = async (at: string) => {
+        const info = await infoAt(at, key);
+        isUnchanged = !info || options.ifMatch === undefined || info.etag === options.ifMatch;
+        return info !== undefined && isUnchanged;
+      };
+      if (!(await isWanted(path))) return isUnchanged; // no lock for what is clear without
+      await this.#locks.remove(this.#lockOf(key), path, isWanted);
+      if (isUnchanged) await removeEmptyFolders(path, this.#root);
+      return isUnchanged;
     });
   }
 
@@ -195,7 +217,7 @@ export class FilesDriver implements StorageDriver {
   }
 
   async abortMultipart(upload: MultipartUpload): Promise<void> {
-    await this.#inUpload(upload, (folder) => rm(folder, { recursive: true, force: true }));
+    await this.#inUpload(upload, removeUpload);
   }
 
   async close(): Promise<void> {}
@@ -213,14 +235,19 @@ export class FilesDriver implements StorageDriver {
     const parts = partsOfKey(key);
     const path = join(this.#root, ...parts);
     try {
-      return await this.#locks.run(this.#lockOf(key), async () => {
+      return await this.#turns.run(this.#lockOf(key), async () => {
         if (this.#ignoresCase && (await spellingOnDisk(this.#root, parts)) === 'other') {
           throw new Error(
             `the key ${key} differs only in case from one that exists, and this file system ignores case`,
           );
         }
-        if (ifMatch !== undefined && (await infoAt(path, key))?.etag !== ifMatch) return undefined;
-        return (await placeFile(file.path, path, { ifAbsent })) ? file.etag : undefined;
+        // Most keys are written once. A link is made only where nothing is, so it needs no lock.
+        if (ifMatch === undefined && (await linkFile(file.path, path))) return file.etag;
+        if (ifAbsent) return undefined;
+        const isWanted = async () => ifMatch === undefined || (await infoAt(path, key))?.etag === ifMatch;
+        if (!(await isWanted())) return undefined; // no lock for what is clear without
+        const isPlaced = await this.#locks.replace(this.#lockOf(key), file.path, path, isWanted);
+        return isPlaced ? file.etag : undefined;
       });
     } finally {
       await rm(file.path, { force: true });
@@ -249,7 +276,7 @@ export class FilesDriver implements StorageDriver {
 
   /** One after the other for each upload, so that no part changes while they are joined. */
   async #inUpload<T>(upload: MultipartUpload, task: (folder: string) => Promise<T>): Promise<T | undefined> {
-    return await this.#locks.run(`${TEMPORARY_FOLDER}/${upload.uploadId}`, async () => {
+    return await this.#turns.run(`${TEMPORARY_FOLDER}/${upload.uploadId}`, async () => {
       const folder = await folderOfUpload(this.#temporaryFolder, upload);
       return folder === undefined ? undefined : await task(folder);
     });
@@ -289,8 +316,9 @@ function assertSha256(key: Key, body: Uint8Array, expected: string): void {
 }
 
 async function removeStale(temporaryFolder: string): Promise<void> {
-  const oldest = Date.now() - DAY_MILLISECONDS;
+  const now = Date.now();
   for (const name of await readdir(temporaryFolder)) {
+    const oldest = now - (name.startsWith(LOCK_PREFIX) ? STALE_LOCK_MILLISECONDS : DAY_MILLISECONDS);
     const path = join(temporaryFolder, name);
     const stats = await stat(path).catch(() => undefined); // gone: another process cleans as well
     if (stats && stats.mtimeMs < oldest) await rm(path, { recursive: true, force: true });

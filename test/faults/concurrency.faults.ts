@@ -17,6 +17,8 @@ import { type Random, randomOf } from './random.ts';
 import { openBehind, withFaultSettings } from './registry-under-fault.ts';
 import { bySize } from './size.ts';
 
+/** On one bucket, or on one directory. */
+const PROCESSES = 2;
 const CLIENTS = 32;
 const READERS = 6;
 const ROUNDS = bySize({ short: 2, long: 25 });
@@ -30,8 +32,6 @@ const V2_TAG = 'latest';
 const MIXED_TAG = 'mixed';
 
 for (const kind of backends) {
-  // A directory has one process, by its driver's own rule; a bucket may have any number.
-  const processes = kind.name === 'local' ? 1 : 2;
   describe(`${CLIENTS} clients at once, on ${kind.name}`, () => {
     const atEnd = useCleanup();
     const servers: Stowage[] = [];
@@ -41,7 +41,7 @@ for (const kind of backends) {
     before(async () => {
       const backend = withFaultSettings(await kind.open());
       atEnd(() => backend.close());
-      for (let index = 0; index < processes; index++) {
+      for (let index = 0; index < PROCESSES; index++) {
         const server = await startStowage(backend);
         atEnd(() => server.stop());
         servers.push(server);
