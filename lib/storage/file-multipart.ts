@@ -86,15 +86,22 @@ async function timeOf(path: string): Promise<bigint | undefined> {
 
 /** The last one of each number; `undefined` if the upload is gone. */
 export async function readParts(folder: string): Promise<UploadedPart[] | undefined> {
+  for (;;) {
+    const files = await readPartFiles(folder);
+    const latest = files && (await latestOf(folder, files));
+    if (latest || !files) return latest;
+  }
+}
+
+/** `undefined` if one of them is replaced meanwhile. */
+async function latestOf(folder: string, files: readonly UploadedPart[]): Promise<UploadedPart[] | undefined> {
   const latest = new Map<number, { part: UploadedPart; written: bigint }>();
-  const files = await readPartFiles(folder);
-  if (!files) return undefined;
   for (const [index, part] of files.entries()) {
     const isAlone = [files[index - 1], files[index + 1]].every((next) => next?.partNumber !== part.partNumber);
     const written = isAlone ? 0n : await timeOf(partPath(folder, part));
+    if (written === undefined) return undefined;
     const other = latest.get(part.partNumber);
-    if (written === undefined || (other && other.written > written)) continue;
-    latest.set(part.partNumber, { part, written });
+    if (!other || other.written <= written) latest.set(part.partNumber, { part, written });
   }
   return [...latest.values()].map(({ part }) => part);
 }
