@@ -21,6 +21,7 @@ const authenticator = await openAuthenticator(auth, {
   driver: await openStorage(storage),
   keys: new Keys(secretKey, secretKeyPrevious),
   log,
+  needsUsers: false,
 });
 
 export const handler = async (event: APIGatewayRequestAuthorizerEvent): Promise<APIGatewayAuthorizerResult> => {

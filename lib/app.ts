@@ -78,7 +78,9 @@ export function createApp({ registry, signer, log, isReady, settings, auth, arou
     .get('/readyz', async (c) => {
       if (!(await isReady())) return c.json({ status: 'not ready' }, 503);
       if ((await auth.areUsersCurrent?.()) === false) return c.json({ status: 'the users cannot be read again' }, 503);
-      return c.json({ status: 'ok' });
+      // All processes read the same users, so another one would not do better: what needs no password is served here.
+      const problem = await auth.usersProblem?.();
+      return c.json({ status: 'ok', ...(problem && { problem }) });
     });
   app.use('/v1/*', identify).use('/v2/*', identify);
   if (settings.isReadOnly) app.use(refuseWrites);

@@ -141,6 +141,11 @@ export class Authenticator {
     return (await this.#options.passwords?.areCurrent()) ?? true;
   }
 
+  /** What is wrong with the users, without a name in it. */
+  async usersProblem(): Promise<string | undefined> {
+    return await this.#options.passwords?.usersProblem();
+  }
+
   /** What changes with the password of a user; `undefined` if there is no such user. */
   async passwordMarkOf(name: string): Promise<string | undefined> {
     return await this.#options.passwords?.markOf(name);

@@ -4,47 +4,92 @@
 /** `$2y$`, `$2b$` and `$2a$` name the same algorithm; what differed were bugs of old implementations. */
 const BCRYPT = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
 
+/** bcrypt has no lower cost. */
+const MIN_COST = 4;
 /** 2^14 rounds take about a second: more is a way to stop the registry, not to protect a password. */
 const MAX_COST = 14;
+
+/** How the hashes of other schemes begin, with the names that the manuals of `htpasswd` and `crypt` give them. */
+const OTHER_SCHEMES: readonly (readonly [RegExp, string])[] = [
+  [/^\{S?SHA\}/i, 'SHA-1'],
+  [/^\$apr1\$/, 'MD5 (apr1)'],
+  [/^\$1\$/, 'MD5 (crypt)'],
+  [/^\$5\$/, 'SHA-256 (crypt)'],
+  [/^\$6\$/, 'SHA-512 (crypt)'],
+  [/^\$argon2/, 'Argon2'],
+  [/^\$(?:7|y|gy)\$/, 'scrypt or yescrypt'],
+  [/^\$2/, 'a form of bcrypt that is not complete'],
+  [/^[./A-Za-z0-9]{13}$/, 'DES (crypt)'],
+];
 
 export type Htpasswd = {
   /** Hashes by the names of users. */
   hashes: Map<string, string>;
-  /** One line each, for the operator; they hold no hash. */
+  /** One line each, for the operator: the number of the line, what is wrong, what to do. They hold no hash. */
   problems: string[];
 };
 
 export function parseHtpasswd(text: string): Htpasswd {
   const hashes = new Map<string, string>();
   const problems: string[] = [];
-  for (const [index, line] of text.split(/\r?\n/).entries()) {
-    if (line.trim() === '' || line.startsWith('#')) continue;
-    const colon = line.indexOf(':');
-    const name = line.slice(0, Math.max(colon, 0));
-    // Some tools put a comment behind a second colon, which no bcrypt hash holds.
-    const hash =
-      line
-        .slice(colon + 1)
-        .split(':')[0]
-        ?.trim() ?? '';
+  // PowerShell redirects output as UTF-16, which reads as a NUL beside each letter.
+  if (text.includes('\0')) {
+    return { hashes, problems: ['line 1: the file holds NUL bytes, as UTF-16 does; save it as UTF-8'] };
+  }
+  const lineOfName = new Map<string, number>();
+  for (const [index, line] of text
+    .replace(/^\uFEFF/, '')
+    .split(/\r\n|\n|\r/)
+    .entries()) {
+    if (line.trim() === '' || line.trimStart().startsWith('#')) continue;
+    const { name, hash } = parseLine(line);
+    const number = index + 1;
     const problem = problemOf(name, hash);
-    if (problem) problems.push(`line ${index + 1}: ${problem}`);
+    const earlier = lineOfName.get(name);
+    if (problem) problems.push(`line ${number}: ${problem}`);
+    else if (earlier !== undefined)
+      problems.push(`line ${earlier}: ${name} is there again in line ${number}, which counts`);
+    // The last line of a name counts, also one that cannot be used: it was written to replace the ones before it.
+    if (problem) hashes.delete(name);
     else hashes.set(name, hash);
+    lineOfName.set(name, number);
   }
   return { hashes, problems };
 }
 
+/** Some tools put a comment behind a second colon, which no bcrypt hash holds. */
+function parseLine(line: string): { name: string; hash: string } {
+  const colon = line.indexOf(':');
+  const [hash = ''] = line.slice(colon + 1).split(':');
+  return { name: line.slice(0, Math.max(colon, 0)).trim(), hash: hash.trim() };
+}
+
 function problemOf(name: string, hash: string): string | undefined {
-  if (name === '') return 'is not of the form name:hash';
-  if (!isUserName(name)) return `${JSON.stringify(name.slice(0, 64))} cannot be a user's name`;
+  if (name === '') return 'is not of the form name:hash; type: stowage user add NAME';
+  if (!isUserName(name)) {
+    return `${JSON.stringify(name.slice(0, 64))} cannot be a user's name; allowed: ${USER_NAME_ALLOWED}`;
+  }
+  const remedy = `type: stowage user add ${name} (or htpasswd -B FILE ${name})`;
   const cost = costOf(hash);
-  if (cost === undefined) return `the password of ${name} is not hashed by bcrypt (htpasswd -B), so it opens nothing`;
-  if (cost > MAX_COST) return `the password of ${name} is hashed with cost ${cost}; allowed: up to ${MAX_COST}`;
-  return undefined;
+  if (cost === undefined) {
+    return `the password of ${name} is not hashed by bcrypt but ${schemeOf(hash)}, so ${name} cannot log in; ${remedy}`;
+  }
+  const isTooLow = cost < MIN_COST;
+  if (!isTooLow && cost <= MAX_COST) return undefined;
+  const allowed = isTooLow ? `from ${MIN_COST} on` : `up to ${MAX_COST}`;
+  return `the password of ${name} is hashed with cost ${cost}; allowed: ${allowed}; ${remedy}`;
+}
+
+function schemeOf(hash: string): string {
+  if (hash === '') return 'empty';
+  return OTHER_SCHEMES.find(([beginning]) => beginning.test(hash))?.[1] ?? 'in no known scheme';
 }
 
 /** What is not a name: a word of the rules, and those under which others than people log in. */
 const RESERVED = ['anonymous', 'robot', 'oidc'];
+
+/** For messages. */
+export const USER_NAME_ALLOWED = `64 letters, digits and . _ @ + -, but for ${RESERVED.join(', ')}`;
 
 /** Neither a word of the access rules, nor too long or strange for a log or a key. */
 export function isUserName(name: string): boolean {

@@ -5,7 +5,7 @@ import type { TokenHolder } from './v1-tokens.ts';
 /** What the rest of `auth` asks of an `Authenticator`. */
 export type Logins = Pick<
   Authenticator,
-  'authenticate' | 'login' | 'areUsersCurrent' | 'passwordMarkOf' | 'userByMark' | 'holderOf'
+  'authenticate' | 'login' | 'areUsersCurrent' | 'usersProblem' | 'passwordMarkOf' | 'userByMark' | 'holderOf'
 >;
 
 /**
@@ -32,6 +32,12 @@ export class LateAuthenticator implements Logins {
   async areUsersCurrent(): Promise<boolean> {
     const opened = await this.#opened?.catch(() => undefined);
     return (await opened?.areUsersCurrent()) ?? true;
+  }
+
+  /** As above. */
+  async usersProblem(): Promise<string | undefined> {
+    const opened = await this.#opened?.catch(() => undefined);
+    return await opened?.usersProblem();
   }
 
   async passwordMarkOf(name: string): Promise<string | undefined> {

@@ -1,11 +1,9 @@
 import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
-import { MiB } from '../bytes.ts';
 import { createAgents, createS3Client, regionOfEnvironment, type S3DriverOptions } from '../storage/s3-client.ts';
 import { statusOf } from '../storage/s3-errors.ts';
-import type { TextSource, VersionedText } from './text-source.ts';
+import { MAX_TEXT_BYTES, type TextSource, type VersionedText } from './text-source.ts';
 
 const INTERVAL_MS = 60_000;
-const MAX_BYTES = 4 * MiB;
 
 /** A text in an object of S3, which need not be in the registry's own bucket. */
 export class ObjectSource implements TextSource {
@@ -32,7 +30,7 @@ export class ObjectSource implements TextSource {
         new GetObjectCommand({ Bucket: this.#bucket, Key: this.#key, ...(known && { IfNoneMatch: known }) }),
       );
       if (!Body || !ETag) throw new Error(`${this.name} came without content`);
-      if ((ContentLength ?? 0) > MAX_BYTES) throw new Error(`${this.name} has more than ${MAX_BYTES} bytes`);
+      if ((ContentLength ?? 0) > MAX_TEXT_BYTES) throw new Error(`${this.name} has more than ${MAX_TEXT_BYTES} bytes`);
       return { text: await Body.transformToString(), version: ETag };
     } catch (error) {
       if (statusOf(error) === 304) return undefined;

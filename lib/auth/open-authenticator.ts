@@ -39,11 +39,16 @@ export type OpenAuthenticatorOptions = {
   log: Log;
   /** How passwords are compared, if not in this thread. */
   comparePassword?: ComparePassword;
+  /**
+   * False where an error at the start would refuse every request: while the users cannot be read no password is accepted, and
+   * robots and tokens of identity providers are. Default true.
+   */
+  needsUsers?: boolean;
 };
 
 /**
  * Reads who there is, for one process.
- * @throws Error if the users cannot be read
+ * @throws Error if the users cannot be read but are needed
  */
 export async function openAuthenticator(config: AuthConfig, options: OpenAuthenticatorOptions): Promise<Authenticator> {
   const passwords = await openPasswords(config, options);
@@ -67,10 +72,11 @@ async function openOidc({ oidc }: AuthConfig, { log }: OpenAuthenticatorOptions)
 
 async function openPasswords(
   { htpasswd }: AuthConfig,
-  { storage, log, comparePassword }: OpenAuthenticatorOptions,
+  { storage, log, comparePassword, needsUsers = true }: OpenAuthenticatorOptions,
 ): Promise<PasswordLogins | undefined> {
   if (!htpasswd) return undefined;
-  return new PasswordLogins(await Users.open(await openSource(htpasswd, storage), log), comparePassword);
+  const users = await Users.open(await openSource(htpasswd, storage), log, { isRequired: needsUsers });
+  return new PasswordLogins(users, comparePassword);
 }
 
 /** AWS's SDK is loaded only where it is used. */

@@ -19,6 +19,8 @@ export type Auth = {
   tokens?: { v1: V1Tokens; service: TokenService };
   /** Whether who has a password is known as it is now; absent as well. */
   areUsersCurrent?: () => Promise<boolean>;
+  /** What is wrong with the users, in words that unauthenticated callers may read; absent as well. */
+  usersProblem?: () => Promise<string | undefined>;
 };
 
 export type OpenAuthOptions = OpenAuthenticatorOptions & {
@@ -48,7 +50,7 @@ export async function openAuth(config: AuthConfig | undefined, options: OpenAuth
   const accessTokens = new AccessTokens(keys);
   const open = async () => {
     const { openAuthenticator } = await import('./open-authenticator.ts');
-    return await openAuthenticator(config, options);
+    return await openAuthenticator(config, { ...options, needsUsers: !options.opensLate });
   };
   const authenticator = options.opensLate ? new LateAuthenticator(open) : await open();
   const challenges = new Challenges({
@@ -61,5 +63,6 @@ export async function openAuth(config: AuthConfig | undefined, options: OpenAuth
     gate,
     tokens: { v1: v1Tokens, service: new TokenService(authenticator, permissions, accessTokens) },
     areUsersCurrent: () => authenticator.areUsersCurrent(),
+    usersProblem: () => authenticator.usersProblem(),
   };
 }

@@ -70,6 +70,11 @@ export class PasswordLogins {
     return await this.#users.areCurrent();
   }
 
+  /** What is wrong with the users, without a name in it. */
+  async usersProblem(): Promise<string | undefined> {
+    return await this.#users.problem();
+  }
+
   /** What changes with the password of a user, and tells nothing of it; `undefined` if there is no such user. */
   async markOf(name: string): Promise<string | undefined> {
     if (!(await this.#users.has(name))) return undefined;

@@ -1,5 +1,6 @@
 // Where a text that changes now and then is kept: passwords, above all.
 import { readFile, stat } from 'node:fs/promises';
+import { MiB } from '../bytes.ts';
 
 /** A text and what tells it from other versions of itself. */
 export type VersionedText = { text: string; version: string };
@@ -16,6 +17,9 @@ export interface TextSource {
   read(known?: string): Promise<VersionedText | undefined>;
 }
 
+/** A hundred thousand users have less. */
+export const MAX_TEXT_BYTES = 4 * MiB;
+
 const FILE_INTERVAL_MS = 5_000;
 
 export class FileSource implements TextSource {
@@ -27,7 +31,11 @@ export class FileSource implements TextSource {
   }
 
   async read(known?: string): Promise<VersionedText | undefined> {
-    const { mtimeMs, size, ino } = await stat(this.name);
+    const file = await stat(this.name);
+    // To read a FIFO would wait until a program writes to it.
+    if (!file.isFile()) throw new Error(`${this.name} is not a file`);
+    const { mtimeMs, size, ino } = file;
+    if (size > MAX_TEXT_BYTES) throw new Error(`${this.name} has more than ${MAX_TEXT_BYTES} bytes`);
     const version = `${ino} ${size} ${mtimeMs}`;
     return version === known ? undefined : { text: await readFile(this.name, 'utf8'), version };
   }

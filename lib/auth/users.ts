@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode } from '../has-code.ts';
 import type { Log } from '../log.ts';
 import { unmatchedHash } from './bcrypt.ts';
@@ -5,37 +6,45 @@ import { costOf, type Htpasswd, parseHtpasswd } from './htpasswd.ts';
 import type { TextSource } from './text-source.ts';
 
 const UNREADABLE = 'the users cannot be read again; the old ones count, also those who were removed since';
+const NEVER_READ = 'the users cannot be read; no password is accepted until they can';
+
+/** More problems than these are only counted: a file of another program may have a hundred thousand. */
+const MAX_LOGGED_PROBLEMS = 20;
+
+/** A request that fails once may succeed a moment later. */
+const RETRY_MS = 200;
+
+export type OpenUsersOptions = {
+  /** False: a source that cannot be read is logged, and no password accepted meanwhile, instead of an error. Default true. */
+  isRequired?: boolean;
+};
 
 /** Who has a password. What changes in the source counts within seconds: nothing is restarted. */
 export class Users {
   readonly #source: TextSource;
   readonly #log: Log;
-  #hashes: Htpasswd['hashes'];
+  #hashes: Htpasswd['hashes'] = new Map();
   #unmatched = unmatchedHash();
-  #version: string;
-  #askedAt = Date.now();
+  #version: string | undefined;
+  #askedAt = 0;
   #reading: Promise<void> | undefined;
   /** Attempts to read the source since it could be read last. */
   #failures = 0;
+  #problems: string[] = [];
+  /** So that a file that changes often does not repeat what is wrong in it. */
+  #logged = new Set<string>();
 
-  private constructor(source: TextSource, log: Log, text: string, version: string) {
+  private constructor(source: TextSource, log: Log) {
     this.#source = source;
     this.#log = log;
-    this.#version = version;
-    this.#hashes = this.#parse(text);
   }
 
-  /** @throws Error if the source cannot be read */
-  static async open(source: TextSource, log: Log): Promise<Users> {
-    try {
-      const { text, version } = (await source.read()) ?? { text: '', version: '' };
-      return new Users(source, log, text, version);
-    } catch (cause) {
-      if (hasCode(cause, 'ENOENT')) {
-        throw new Error(`auth.htpasswd ${source.name} is not there: make it with \`stowage user add NAME\``);
-      }
-      throw new Error(`auth.htpasswd ${source.name} cannot be read`, { cause });
-    }
+  /** @throws Error if the source cannot be read, unless it is not required */
+  static async open(source: TextSource, log: Log, { isRequired = true }: OpenUsersOptions = {}): Promise<Users> {
+    const users = new Users(source, log);
+    if (isRequired) await users.#readFirst();
+    else await users.#readFirst().catch(() => delay(RETRY_MS).then(() => users.#read()));
+    return users;
   }
 
   /**
@@ -52,12 +61,20 @@ export class Users {
   }
 
   /**
-   * False once the source could not be read twice in a row: who was removed since, or has a new password, is still let in
-   * as before. Asks the source, if it may be asked again.
+   * False if the source was never read, or could not be read twice in a row: who was removed since, or has a new password,
+   * is still let in as before. Asks the source, if it may be asked again.
    */
   async areCurrent(): Promise<boolean> {
     await this.#refresh();
-    return this.#failures < 2;
+    return this.#version !== undefined && this.#failures < 2;
+  }
+
+  /** What is wrong with the users, in a few words and without a name: unauthenticated callers may read it. */
+  async problem(): Promise<string | undefined> {
+    await this.#refresh();
+    if (this.#hashes.size === 0) return 'no user can log in by a password';
+    const { length } = this.#problems;
+    return length === 0 ? undefined : `${length} ${length === 1 ? 'line' : 'lines'} of the users are not used`;
   }
 
   async #refresh(): Promise<void> {
@@ -68,28 +85,53 @@ export class Users {
     await this.#reading;
   }
 
+  /** @throws Error */
+  async #readFirst(): Promise<void> {
+    try {
+      const { text, version } = (await this.#source.read()) ?? { text: '', version: '' };
+      this.#take(text, version);
+      this.#askedAt = Date.now();
+    } catch (cause) {
+      if (hasCode(cause, 'ENOENT')) {
+        throw new Error(`auth.htpasswd ${this.#source.name} is not there: make it with \`stowage user add NAME\``);
+      }
+      throw new Error(`auth.htpasswd ${this.#source.name} cannot be read`, { cause });
+    }
+  }
+
   /** What cannot be read now stays as it was: a registry that forgets its users helps nobody. */
   async #read(): Promise<void> {
     try {
       const changed = await this.#source.read(this.#version);
-      if (changed) {
-        this.#hashes = this.#parse(changed.text);
-        this.#version = changed.version;
-      }
+      if (changed) this.#take(changed.text, changed.version);
       if (this.#failures > 0) this.#log.info('the users can be read again', { source: this.#source.name });
       this.#failures = 0;
     } catch (error) {
-      if (this.#failures === 0) this.#log.error(UNREADABLE, { source: this.#source.name, error });
+      const message = this.#version === undefined ? NEVER_READ : UNREADABLE;
+      if (this.#failures === 0) this.#log.error(message, { source: this.#source.name, error });
       this.#failures++;
     }
     this.#askedAt = Date.now();
   }
 
-  #parse(text: string): Htpasswd['hashes'] {
+  #take(text: string, version: string): void {
     const { hashes, problems } = parseHtpasswd(text);
-    for (const problem of problems) this.#log.warning(`${this.#source.name}: ${problem}`);
-    if (hashes.size === 0) this.#log.warning(`${this.#source.name} has no user whose password counts`);
-    this.#unmatched = unmatchedHash(Math.max(...[...hashes.values()].map((hash) => costOf(hash) ?? 0)) || undefined);
-    return hashes;
+    this.#hashes = hashes;
+    this.#problems = problems;
+    this.#version = version;
+    const costs = [...hashes.values()].map((hash) => costOf(hash) ?? 0);
+    this.#unmatched = unmatchedHash(costs.length > 0 ? costs.reduce((a, b) => Math.max(a, b)) : undefined);
+    this.#logProblems();
+  }
+
+  #logProblems(): void {
+    const empty = 'has no user whose password counts; type: stowage user add NAME';
+    const all = [...this.#problems, ...(this.#hashes.size === 0 ? [empty] : [])];
+    const shown = all.slice(0, MAX_LOGGED_PROBLEMS);
+    if (all.length > shown.length) shown.push(`${all.length - shown.length} more lines are not used`);
+    for (const problem of shown) {
+      if (!this.#logged.has(problem)) this.#log.warning(`${this.#source.name}: ${problem}`);
+    }
+    this.#logged = new Set(shown);
   }
 }

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { hashPassword, isPassword, MAX_PASSWORD_BYTES, unmatchedHash } from '../auth/bcrypt.ts';
 import { groupsOf } from '../auth/caller.ts';
-import { isUserName, parseHtpasswd } from '../auth/htpasswd.ts';
+import { isUserName, parseHtpasswd, USER_NAME_ALLOWED } from '../auth/htpasswd.ts';
 import { type HtpasswdPlace, openSource } from '../auth/open-authenticator.ts';
 import type { Config } from '../config/config.ts';
 import { hasCode } from '../has-code.ts';
@@ -28,9 +28,7 @@ export function addUserCommands(program: Command): void {
 async function addUser(name: string, { config: file }: Options): Promise<void> {
   const place = placeOf(loadAloud(file));
   if (!isUserName(name)) {
-    throw new Error(
-      `${name} cannot be a user's name; allowed: 64 letters, digits and . _ @ + -, but for anonymous, robot, oidc`,
-    );
+    throw new Error(`${name} cannot be a user's name; allowed: ${USER_NAME_ALLOWED}`);
   }
   const password = await readNewPassword(name);
   const lengthBytes = Buffer.byteLength(password);
@@ -70,7 +68,8 @@ async function listUsers({ config: file }: Options): Promise<void> {
 }
 
 async function checkUser(name: string, { config: file }: Options): Promise<void> {
-  const { hashes } = await readUsers(loadAloud(file));
+  const { hashes, problems } = await readUsers(loadAloud(file));
+  for (const problem of problems) console.error(problem);
   const isRight = await isPassword(await readPassword(name), hashes.get(name) ?? unmatchedHash());
   console.log(isRight ? 'right' : 'wrong');
   if (!isRight) process.exitCode = 1;

@@ -25,6 +25,15 @@ for (const [title, line, problem] of [
   ['no password', 'alice:', /alice is not hashed by bcrypt/],
   ['no colon', 'alice', /not of the form/],
   ['no name', `:${BY_APACHE}`, /not of the form/],
+  ['SHA-256 of crypt', 'alice:$5$rounds=1000$ab$cd', /but SHA-256 \(crypt\), .* type: stowage user add alice/],
+  ['SHA-512 of crypt', 'alice:$6$ab$cd', /but SHA-512/],
+  ['DES', 'alice:rl0uE3S3gzXeA', /but DES/],
+  ['Argon2', 'alice:$argon2id$v=19$m=65536', /but Argon2/],
+  ['a hash of bcrypt that was cut off', `alice:${BY_APACHE.slice(0, 50)}`, /a form of bcrypt that is not complete/],
+  ['a cost that bcrypt does not have', `alice:${BY_APACHE.replace('$05$', '$03$')}`, /cost 3; allowed: from 4 on/],
+  ['a cost above all', `alice:${BY_APACHE.replace('$05$', '$99$')}`, /cost 99; allowed/],
+  ['a name with a space', `al ice:${BY_APACHE}`, /"al ice" cannot be a user's name; allowed: 64 letters/],
+  ['a name that means something else', `robot:${BY_APACHE}`, /"robot" cannot be/],
   ['a cost that would stop the registry', `alice:${BY_APACHE.replace('$05$', '$31$')}`, /cost 31; allowed: up to 14/],
 ] as const) {
   test(`${title} opens nothing, and is named without its hash`, () => {
@@ -33,7 +42,9 @@ for (const [title, line, problem] of [
     assert.equal(problems.length, 1);
     assert.match(problems[0] ?? '', problem);
     assert.match(problems[0] ?? '', /^line 2: /);
-    assert.doesNotMatch(problems[0] ?? '', /\$|SHA|secret/);
+    const hash = line.slice(line.indexOf(':') + 1).replace(/^\{SHA\}|^\$\w+\$/, '');
+    if (line.includes(':') && hash !== '') assert.ok(!problems[0]?.includes(hash), problems[0]);
+    assert.doesNotMatch(problems[0] ?? '', /\$|secret/);
   });
 }
 
@@ -59,4 +70,33 @@ test('a password longer than bcrypt takes is wrong, rather than right by its fir
 test('the hash for users that do not exist is one of bcrypt that nothing opens', async () => {
   assert.equal(costOf(unmatchedHash(11)), 11);
   for (const password of ['', 'x', '.']) assert.equal(await isPassword(password, unmatchedHash(4)), false);
+});
+
+for (const [title, text] of [
+  ['a byte order mark', `\uFEFFalice:${BY_APACHE}\n`],
+  ['ends of lines of Windows', `alice:${BY_APACHE}\r\n`],
+  ['ends of lines of old Macs', `alice:${BY_APACHE}\r`],
+  ['spaces around name and hash', `  alice : ${BY_APACHE} \t\n`],
+  ['an indented comment', `   # people\nalice:${BY_APACHE}`],
+] as const) {
+  test(`${title} changes nothing`, () => {
+    assert.deepEqual(parseHtpasswd(text), { hashes: new Map([['alice', BY_APACHE]]), problems: [] });
+  });
+}
+
+test('a file of UTF-16 is named as such, in one line', () => {
+  const text = Buffer.from(`\uFEFFalice:${BY_APACHE}\r\nbob:${BY_APACHE}\r\n`, 'utf16le').toString('utf8');
+  const { hashes, problems } = parseHtpasswd(text);
+  assert.equal(hashes.size, 0);
+  assert.deepEqual(problems, ['line 1: the file holds NUL bytes, as UTF-16 does; save it as UTF-8']);
+});
+
+test('of two lines with one name the last counts, usable or not, and both are named', () => {
+  const other = BY_APACHE.replace('FFqv', 'AAAA');
+  const twice = parseHtpasswd(`alice:${BY_APACHE}\nbob:${BY_APACHE}\nalice:${other}\n`);
+  assert.equal(twice.hashes.get('alice'), other);
+  assert.deepEqual(twice.problems, ['line 1: alice is there again in line 3, which counts']);
+  const replaced = parseHtpasswd(`alice:${BY_APACHE}\nalice:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n`);
+  assert.equal(replaced.hashes.has('alice'), false, 'the old password opens nothing');
+  assert.match(replaced.problems[0] ?? '', /^line 2: .*SHA-1/);
 });
