@@ -21,7 +21,7 @@
 //  oci/images/<id>/pushers/<mark>                               empty: who has this mark has pushed the image
 //  oci/robots/<uuid>.json                                       what the holder of a robot's token may do
 import type { Digest, ImageId, RepositoryName, Tag } from './names.ts';
-import { algorithmOf, hexOf, namespaceOf, quotePlus, repositoryPartOf, unquotePlus } from './names.ts';
+import { algorithmOf, hexOf, isQuoted, namespaceOf, quotePlus, repositoryPartOf, unquotePlus } from './names.ts';
 
 declare const key: unique symbol;
 declare const keyPrefix: unique symbol;
@@ -97,10 +97,30 @@ export const layout = {
 
 /**
  * `library/centos`, `a/b%2Fc`: repositories never nest, so none can collide with another's objects. As docker-registry
- * 0.6 wrote it; 0.9 quoted once more, and `adopt` brings those over.
+ * 0.6 wrote it; 0.9 quoted once more, see `twiceQuotedOf`.
  */
 function partsOf(repository: RepositoryName): string {
   return `${namespaceOf(repository)}/${quotePlus(repositoryPartOf(repository))}`;
+}
+
+const REPOSITORY_PART = /^(repositories\/[^/]+\/)([^/]+)(\/.*)$/;
+
+/**
+ * Where docker-registry 0.9 kept what lies at this key or below this prefix: it quoted the repository's part of the name once
+ * more, `repositories/a/b%252Fc/`. `undefined` where that makes no difference.
+ */
+export function twiceQuotedOf<K extends Key | KeyPrefix>(key: K): { key: K; folder: KeyPrefix } | undefined {
+  const [, namespace, part = '', rest = ''] = REPOSITORY_PART.exec(key) ?? [];
+  if (namespace === undefined || !part.includes('%')) return undefined;
+  const folder = `${namespace}${quotePlus(part)}`;
+  return { key: `${folder}${rest}` as K, folder: `${folder}/` as KeyPrefix };
+}
+
+/** The inverse: the key or folder itself, unless 0.9 has quoted it twice. */
+export function withoutTwiceQuoting<K extends Key | KeyPrefix>(key: K): K {
+  const [, namespace, part = '', rest] = REPOSITORY_PART.exec(key) ?? [];
+  const once = unquotePlus(part);
+  return namespace !== undefined && once !== undefined && isQuoted(once) ? (`${namespace}${once}${rest}` as K) : key;
 }
 
 /** The last part of a key or folder: `tag_6.4`, or `centos` of `repositories/library/centos/`. */

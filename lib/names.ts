@@ -56,7 +56,11 @@ export function parseV1RepositoryName(input: string): RepositoryName {
   const name = withNamespace(stripTrailingSlashes(input));
   const parts = [namespaceOf(name), repositoryPartOf(name)];
   if (
-    parts.some((part) => part === '' || part === '.' || part === '..' || IN_NO_KEY.test(part) || !part.isWellFormed())
+    parts.some(
+      (part) => part === '' || part === '.' || part === '..' || IN_NO_KEY.test(part) || !part.isWellFormed(),
+    ) ||
+    // `a/b%2Fc` would lie where docker-registry 0.9 kept `a/b/c`, and would be another name for it, under other rules.
+    isQuoted(repositoryPartOf(name))
   ) {
     throw new RegistryError('NAME_INVALID', `invalid repository name ${JSON.stringify(input.slice(0, 300))}`);
   }
@@ -103,6 +107,11 @@ export function unquotePlus(quoted: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Whether `quotePlus` has made this of a text with characters that it escapes: `b%2Fc`. */
+export function isQuoted(text: string): boolean {
+  return /%[0-9A-F]{2}/.test(text) && unquotePlus(text) !== undefined;
 }
 
 /** @throws RegistryError TAG_INVALID */

@@ -18,6 +18,7 @@ import { ShownImages } from './shown-images.ts';
 import { TagMetadata } from './tag-metadata.ts';
 import { TagViews } from './tag-views.ts';
 import { type IsImmutable, Tags } from './tags.ts';
+import { mergeTwiceQuoted } from './twice-quoted.ts';
 import { Uploads } from './uploads.ts';
 
 /** What both protocols act on: one bucket, seen by its nouns. */
@@ -49,9 +50,10 @@ export type RegistryOptions = {
 };
 
 export function createRegistry(
-  storage: StorageDriver,
+  opened: StorageDriver,
   { copiesLayers, background, isImmutable }: RegistryOptions,
 ): Registry {
+  const storage = mergeTwiceQuoted(opened);
   const blobs = new Blobs(storage);
   const tags = new Tags(storage, isImmutable);
   const catalog = new Catalog(storage);
@@ -71,7 +73,7 @@ export function createRegistry(
     background?.run(`v1 view of ${repository}:${tag}`, () => tagViews.update(repository, tag));
   };
   return {
-    adoption: new Adoption(storage, { catalog, tags, images, layers, manifests: imageManifests, owners }),
+    adoption: new Adoption(opened, { catalog, tags, images, layers, manifests: imageManifests, owners }),
     blobs,
     catalog,
     indexImages,

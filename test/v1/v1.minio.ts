@@ -14,6 +14,7 @@ import { v1ReadingSuite } from './reading.ts';
 import { v1SignatureSuite } from './signature.ts';
 import { v1StatusSuite } from './status.ts';
 import { v1TagsSuite } from './tags-and-repositories.ts';
+import { v1TwiceQuotedSuite } from './twice-quoted.ts';
 
 v1StatusSuite('S3', openS3);
 v1IndexSuite('S3', openS3);
@@ -29,3 +30,4 @@ v1AuthenticationSuite('S3', openS3);
 v1SignatureSuite('S3', openS3);
 v1OldBucketsSuite('S3', openS3);
 v1ErrorsSuite('S3', openS3);
+v1TwiceQuotedSuite('S3', openS3);

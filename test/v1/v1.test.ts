@@ -14,6 +14,7 @@ import { v1ReadingSuite } from './reading.ts';
 import { v1SignatureSuite } from './signature.ts';
 import { v1StatusSuite } from './status.ts';
 import { v1TagsSuite } from './tags-and-repositories.ts';
+import { v1TwiceQuotedSuite } from './twice-quoted.ts';
 
 v1StatusSuite('files', openFiles);
 v1IndexSuite('files', openFiles);
@@ -29,3 +30,4 @@ v1AuthenticationSuite('files', openFiles);
 v1SignatureSuite('files', openFiles);
 v1OldBucketsSuite('files', openFiles);
 v1ErrorsSuite('files', openFiles);
+v1TwiceQuotedSuite('files', openFiles);
