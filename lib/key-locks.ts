@@ -51,3 +51,39 @@ export class LateLock {
     this.#release?.();
   }
 }
+
+/** For each key either any number of tasks that share it, or one that has it alone. */
+export class SharedKeyLocks {
+  readonly #turns = new KeyLocks();
+  readonly #sharing = new Map<string, Set<Promise<unknown>>>();
+  /** While a task has the key, or waits for those that share it: it comes before any that begin later. */
+  readonly #alone = new Map<string, Promise<void>>();
+
+  async share<T>(key: string, task: () => Promise<T>): Promise<T> {
+    for (let alone = this.#alone.get(key); alone; alone = this.#alone.get(key)) await alone;
+    const sharing = this.#sharing.get(key) ?? new Set();
+    this.#sharing.set(key, sharing);
+    const running = task();
+    sharing.add(running);
+    try {
+      return await running;
+    } finally {
+      sharing.delete(running);
+      if (sharing.size === 0 && this.#sharing.get(key) === sharing) this.#sharing.delete(key);
+    }
+  }
+
+  async haveAlone<T>(key: string, task: () => Promise<T>): Promise<T> {
+    return await this.#turns.run(key, async () => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#alone.set(key, promise);
+      try {
+        await Promise.allSettled(this.#sharing.get(key) ?? []);
+        return await task();
+      } finally {
+        this.#alone.delete(key);
+        resolve();
+      }
+    });
+  }
+}

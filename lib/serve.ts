@@ -40,6 +40,7 @@ export async function serve(
   const background = new Background(log);
   const opened = await openRegistry(config, { log, ...(worksBehind && { background }) });
   const { storage, isReadOnly } = opened;
+  for (const shortcoming of (await storage.findShortcomings?.()) ?? []) log.warning(shortcoming);
   if (config.storage.driver === 'local' && !isReadOnly) sweep(storage, log);
   if (!config.auth && !isLoopback(config.host)) {
     log.warning('there is no auth in the configuration: whoever reaches this address may read and write everything');

@@ -126,6 +126,12 @@ export interface StorageDriver {
   /** Missing where there is no URL to give (files on disk): the caller streams instead. */
   presign?(method: 'GET' | 'HEAD', key: Key, options: PresignOptions): Promise<URL>;
 
+  /**
+   * What this storage does not keep of the promises above, each in a sentence for the operator. To be asked when a server
+   * starts; may cost a few requests.
+   */
+  findShortcomings?(): Promise<string[]>;
+
   /** Ends connections; the driver is not used afterwards. */
   close(): Promise<void>;
 }

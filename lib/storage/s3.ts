@@ -7,7 +7,6 @@ import {
   CompleteMultipartUploadCommand,
   CopyObjectCommand,
   CreateMultipartUploadCommand,
-  DeleteObjectCommand,
   GetObjectCommand,
   type GetObjectCommandOutput,
   HeadBucketCommand,
@@ -23,6 +22,7 @@ import {
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { readAll } from '../bytes.ts';
 import { mapConcurrently } from '../concurrency.ts';
+import { SharedKeyLocks } from '../key-locks.ts';
 import type { Key, KeyPrefix } from '../layout.ts';
 import { compareByteOrder } from './byte-order.ts';
 import { assertRange, streamReadable, watchBody } from './byte-streams.ts';
@@ -43,6 +43,7 @@ import { Md5Etags } from './md5-etags.ts';
 import { bucketError } from './s3-bucket-errors.ts';
 import { isMadeOfParts, signBy, toBase64, toHex } from './s3-checksums.ts';
 import { createAgents, createS3Client, regionOfEnvironment, type S3DriverOptions } from './s3-client.ts';
+import { type DeleteConditions, deleteObject, probeDeleteConditions } from './s3-delete-conditions.ts';
 import {
   answerOf,
   answerUnless,
@@ -61,6 +62,10 @@ import { SharedReads } from './shared-reads.ts';
 const MAX_COPY_BYTES = 5 * 1024 ** 3;
 const COPIED_PART_BYTES = 1024 ** 3;
 
+const UNCONDITIONAL_DELETES =
+  'this S3 server ignores If-Match on DELETE: while several processes serve one bucket, a tag that is pushed by one in the ' +
+  'milliseconds in which another deletes it is lost (docs/configuration.md, "Several processes")';
+
 /** How often a PUT is sent again whose condition S3 could not judge, as another write was under way. */
 const CONFLICT_ATTEMPTS = 5;
 const CONFLICT_PAUSE_MILLISECONDS = 50;
@@ -75,6 +80,9 @@ export class S3Driver implements StorageDriver {
   #region: Promise<string> | undefined;
   /** Known once it has refused one; AWS never does. */
   #refusesChecksums = false;
+  /** For servers that ignore conditions of deletes. */
+  readonly #putsAndDeletes = new SharedKeyLocks();
+  #probedDeletes: Promise<DeleteConditions> | undefined;
 
   constructor(options: S3DriverOptions) {
     if (options.keyPrefix !== '' && !options.keyPrefix.endsWith('/')) {
@@ -152,6 +160,11 @@ export class S3Driver implements StorageDriver {
   }
 
   async put(key: Key, body: Uint8Array, options: PutOptions = {}): Promise<ETag | undefined> {
+    if (this.#options.endpoint === undefined) return await this.#put(key, body, options);
+    return await this.#putsAndDeletes.share(key, () => this.#put(key, body, options));
+  }
+
+  async #put(key: Key, body: Uint8Array, options: PutOptions): Promise<ETag | undefined> {
     const command = new PutObjectCommand({
       ...this.#writing(key, options),
       Body: body,
@@ -256,27 +269,40 @@ export class S3Driver implements StorageDriver {
     }
   }
 
-  /** Where the server is not AWS itself one request more with `ifMatch`, as that may not be understood. */
+  /** With `ifMatch` one request more where the server ignores it, and three or four once to find that out. */
   async delete(key: Key, { ifMatch }: { ifMatch?: ETag } = {}): Promise<boolean> {
-    // MinIO ignores If-Match here and deletes whatever there is (https://github.com/minio/minio/issues/21677). Asking
-    // beforehand leaves a moment in which another write gets lost, which is the best that can be had there.
-    const { endpoint } = this.#options;
-    if (ifMatch !== undefined && endpoint !== undefined) {
+    const isKept = ifMatch === undefined || (await this.#deleteConditions()) === 'kept';
+    const outcome = isKept && (await deleteObject(this.#client, this.#at(key), ifMatch));
+    if (ifMatch === undefined || (isKept && outcome !== 'not understood')) return outcome === 'deleted';
+    return await this.#compareAndDelete(key, ifMatch);
+  }
+
+  /**
+   * No put of this process comes between the look and the delete. One of another process may, in the few milliseconds
+   * between the two requests, and is lost: such a server offers nothing better.
+   */
+  async #compareAndDelete(key: Key, ifMatch: ETag): Promise<boolean> {
+    return await this.#putsAndDeletes.haveAlone(key, async () => {
       const info = await this.head(key);
       if (!info) return true;
       if (info.etag !== ifMatch) return false;
-    }
-    try {
-      await this.#client.send(new DeleteObjectCommand({ ...this.#at(key), IfMatch: ifMatch }));
-      return true;
-    } catch (error) {
-      if (isAbsent(error)) return true; // what S3 says when there is a condition, but no object
-      if (ifMatch !== undefined) {
-        if (statusOf(error) === 412 || isConflict(error)) return false;
-        if (statusOf(error) === 501 && endpoint !== undefined) return await this.delete(key); // it knows no condition here
-      }
-      throw asStorageError(`DELETE ${key}`, error);
-    }
+      const outcome = await deleteObject(this.#client, this.#at(key), ifMatch);
+      return outcome === 'not understood' ? await this.delete(key) : outcome === 'deleted';
+    });
+  }
+
+  /** Known of AWS; of other servers found out once, before the first delete with a condition or at start. */
+  async #deleteConditions(): Promise<DeleteConditions> {
+    if (this.#options.endpoint === undefined) return 'kept';
+    this.#probedDeletes ??= probeDeleteConditions(this.#client, (key) => this.#at(key)).catch(() => {
+      this.#probedDeletes = undefined; // the server could not answer: another time
+      return 'unknown' as const;
+    });
+    return await this.#probedDeletes;
+  }
+
+  async findShortcomings(): Promise<string[]> {
+    return (await this.#deleteConditions()) === 'ignored' ? [UNCONDITIONAL_DELETES] : [];
   }
 
   /** Once, where the server turns out to refuse checksums, one request more. */

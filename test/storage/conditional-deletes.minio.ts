@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, describe, test } from 'node:test';
+import type { Key, KeyPrefix } from '../../lib/layout.ts';
+import { S3Driver } from '../../lib/storage/s3.ts';
+import { type Minio, startMinio } from '../minio.ts';
+import { type ConditionalDeleteProxy, startConditionalDeleteProxy } from './conditional-delete-proxy.ts';
+import { type FaultyProxy, startFaultyProxy } from './faulty-proxy.ts';
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+const freshKey = () => `repositories/a/b/tag_${randomUUID()}` as Key;
+const ROUNDS = 100;
+
+describe('deletes of what was seen', { timeout: 120_000 }, () => {
+  let minio: Minio;
+  /** In front of MinIO, as it is. */
+  let plain: FaultyProxy;
+  /** As AWS. */
+  let keeping: ConditionalDeleteProxy;
+  const drivers: S3Driver[] = [];
+  before(async () => {
+    minio = await startMinio();
+    plain = await startFaultyProxy(minio.endpoint);
+    keeping = await startConditionalDeleteProxy(minio);
+  });
+  after(async () => {
+    for (const driver of drivers) await driver.close();
+    await plain.close();
+    await keeping.close();
+    await minio.stop();
+  });
+  const open = (endpoint: string) => {
+    const driver = new S3Driver({ ...minio.driverOptions, endpoint });
+    drivers.push(driver);
+    return driver;
+  };
+
+  /** How many of the pushes that were acknowledged beside a delete of what was there before are not there afterwards. */
+  async function countLost(pusher: S3Driver, remover: S3Driver): Promise<number> {
+    const at = freshKey();
+    let lost = 0;
+    for (let round = 0; round < ROUNDS; round++) {
+      const before = await pusher.put(at, bytes(`before ${round}`));
+      assert.ok(before);
+      const [after] = await Promise.all([
+        pusher.put(at, bytes(`after ${round}`)),
+        remover.delete(at, { ifMatch: before }),
+      ]);
+      if ((await pusher.head(at))?.etag !== after) lost++;
+    }
+    return lost;
+  }
+
+  test('one process loses no push, even where the server ignores the condition', async () => {
+    const driver = open(minio.endpoint);
+    assert.equal(await countLost(driver, driver), 0);
+  });
+
+  test('two processes lose none where the server keeps it', async () => {
+    assert.equal(await countLost(open(keeping.endpoint), open(keeping.endpoint)), 0);
+  });
+
+  test('what the server does is found out once, and said where it falls short', async () => {
+    assert.match((await open(minio.endpoint).findShortcomings()).join(), /^this S3 server ignores If-Match on DELETE/);
+    const driver = open(keeping.endpoint);
+    assert.deepEqual(await driver.findShortcomings(), []);
+    assert.deepEqual(
+      keeping.requests.slice(-3).map((request) => request.slice(0, request.indexOf(' '))),
+      ['PUT', 'DELETE', 'DELETE'],
+    );
+    for await (const { key } of driver.list('oci/uploads/' as KeyPrefix)) assert.fail(`${key} is left`);
+  });
+
+  test('a delete takes one request where the server keeps the condition, two where it does not', async () => {
+    for (const { proxy, count } of [
+      { proxy: keeping, count: 1 },
+      { proxy: plain, count: 2 },
+    ]) {
+      const driver = open(proxy.endpoint);
+      await driver.findShortcomings();
+      const at = freshKey();
+      const first = await driver.put(at, bytes('first'));
+      const second = await driver.put(at, bytes('second'));
+      assert.ok(first && second);
+      assert.equal(await driver.delete(at, { ifMatch: first }), false);
+      const before = proxy.requests.length;
+      assert.equal(await driver.delete(at, { ifMatch: second }), true);
+      assert.equal(proxy.requests.length - before, count);
+      assert.equal(await driver.head(at), undefined);
+      assert.equal(await driver.delete(at, { ifMatch: second }), true);
+    }
+  });
+
+  test('credentials that may not write are no shortcoming, and the start goes on', async () => {
+    plain.fail(({ method }) => method === 'PUT', { kind: 'refuse', status: 403, code: 'AccessDenied' });
+    assert.deepEqual(await open(plain.endpoint).findShortcomings(), []);
+    assert.equal(plain.requests.length, 1);
+  });
+
+  test('a server that cannot answer at the start is asked again', async () => {
+    const driver = open(plain.endpoint);
+    plain.fail(({ method }) => method === 'DELETE', { kind: 'refuse', status: 503, code: 'SlowDown' }, 5);
+    assert.deepEqual(await driver.findShortcomings(), []);
+    plain.heal();
+    assert.equal((await driver.findShortcomings()).length, 1);
+  });
+
+  test('AWS is not asked', async () => {
+    const { endpoint: _, ...options } = minio.driverOptions;
+    const driver = new S3Driver(options);
+    drivers.push(driver);
+    assert.deepEqual(await driver.findShortcomings(), []);
+  });
+});
