@@ -7,18 +7,27 @@ import { algorithmOf, type Digest, type RepositoryName, type Tag } from '../name
 import type { StorageDriver } from '../storage/driver.ts';
 import type { Blobs } from './blobs.ts';
 import { type ImageManifests, mayBeMade } from './image-manifests.ts';
+import { removeLeftovers } from './leftovers.ts';
 import { type Descriptor, type ManifestDocument, mediaTypeOfStored, parseManifest } from './manifest-document.ts';
 import type { Referrers } from './referrers.ts';
 import type { ShownImages } from './shown-images.ts';
 import { checkDigest, digestOf } from './stored-blobs.ts';
-import { immutableTag, type ResolvedTag, type Tags } from './tags.ts';
+import { immutableTag, type ResolvedTag, type Tags, type TagTarget } from './tags.ts';
 
 /** Of the manifests that were pulled last. */
 const RECENT_BYTES = 8 * MiB;
 
 export type Reference = { digest: Digest } | { tag: Tag };
-/** Is told, after the fact, of each tag that was moved or deleted; nobody waits for what it does. */
-export type OnTagChange = (repository: RepositoryName, tag: Tag) => void;
+/**
+ * A tag was moved, or deleted; or a manifest was deleted, with the tags that went with it and are gone, unless it was
+ * pushed again meanwhile.
+ */
+export type TagChange =
+  | { moved: Tag }
+  | { deleted: Tag; target: TagTarget }
+  | { deletedManifest: Digest; tags: readonly Tag[] };
+/** Is told of each change after the fact; no request waits for what it does. */
+export type OnTagChange = (repository: RepositoryName, change: TagChange) => void;
 /** `subject` is what it refers to, if anything. */
 export type PutManifest = Manifest & { subject?: Digest };
 export type Manifest = { digest: Digest; mediaType: string; bytes: Bytes };
@@ -128,7 +137,7 @@ export class Manifests {
     await mapConcurrently('tag' in reference ? [reference.tag, ...tags] : tags, async (tag) => {
       await this.#tags.setManifest(repository, tag, digest);
       await this.#storeIfDeleted(repository, digest, bytes, document);
-      this.#onTagChange(repository, tag);
+      this.#onTagChange(repository, { moved: tag });
     });
     return { digest, mediaType, bytes, ...(subject && { subject: subject.digest }) };
   }
@@ -159,7 +168,8 @@ export class Manifests {
     if ('tag' in reference) {
       const resolved = await this.#tags.find(repository, reference.tag);
       if (!resolved) throw unknownManifest(repository, reference);
-      await this.#deleteTag(repository, resolved);
+      await this.#tags.deleteIfUnchanged(repository, resolved);
+      this.#onTagChange(repository, { deleted: resolved.tag, target: resolved.target });
       return [];
     }
     const { digest } = reference;
@@ -170,20 +180,28 @@ export class Manifests {
     if (!manifest) throw unknownManifest(repository, reference);
     // Tags first: a crash in between leaves a manifest that no tag names, not a tag that leads nowhere.
     const naming = await this.#tags.confirm(repository, await this.#naming(manifest, tags));
-    await mapConcurrently(naming, (tag) => this.#deleteTag(repository, tag));
+    await mapConcurrently(naming, (tag) => this.#tags.deleteIfUnchanged(repository, tag));
     const { subject } = parseManifest(manifest.bytes);
     if (subject) await this.#referrers.remove(repository, subject.digest, digest);
     await this.#storage.delete(layout.manifest(repository, digest));
     this.#recent.delete(`${repository} ${digest}`);
     const gone = new Set(naming.map(({ tag }) => tag));
     const others = tags.filter(({ tag }) => !gone.has(tag));
-    await this.#restoreIfTagged(repository, manifest, others);
+    const changed = await this.#tags.resolveOthers(repository, others);
+    await this.#restoreIfTagged(repository, manifest, changed);
+    const back = new Set(changed.map(({ tag }) => tag));
+    const deleted = [...gone].filter((tag) => !back.has(tag));
+    if (others.length + changed.length === 0) await removeLeftovers(this.#storage, repository);
+    this.#onTagChange(repository, { deletedManifest: digest, tags: deleted });
     return naming.map(({ tag }) => tag);
   }
 
-  /** Somebody may have pushed the manifest again, under a tag that the deletion did not see: then it stays. */
-  async #restoreIfTagged(repository: RepositoryName, { digest, bytes }: Manifest, seen: ResolvedTag[]): Promise<void> {
-    const changed = await this.#tags.resolveOthers(repository, seen);
+  /** The manifest may have been pushed again, under a tag that the deletion did not see: then it stays. */
+  async #restoreIfTagged(
+    repository: RepositoryName,
+    { digest, bytes }: Manifest,
+    changed: readonly ResolvedTag[],
+  ): Promise<void> {
     if (!changed.some(({ target }) => target.digest === digest)) return;
     await this.#store(repository, digest, bytes, parseManifest(bytes));
   }
@@ -204,11 +222,6 @@ export class Manifests {
     await this.#storage.put(layout.manifest(repository, digest), bytes, { contentType: mediaType });
     if (!subject) return;
     await this.#referrers.add(repository, subject.digest, { ...document, digest, sizeBytes: bytes.length });
-  }
-
-  async #deleteTag(repository: RepositoryName, resolved: ResolvedTag): Promise<void> {
-    await this.#tags.deleteIfUnchanged(repository, resolved);
-    this.#onTagChange(repository, resolved.tag);
   }
 
   /** The tags that lead to this manifest, also by way of the v1 image from which it was made. */

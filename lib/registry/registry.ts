@@ -1,3 +1,4 @@
+import { hexOf, isImageId } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { Adoption } from './adoption.ts';
 import type { Background } from './background.ts';
@@ -10,6 +11,7 @@ import { ImagePushes } from './image-pushes.ts';
 import { ImageViews } from './image-views.ts';
 import { Images } from './images.ts';
 import { IndexImages } from './index-images.ts';
+import { IndexUpkeep } from './index-upkeep.ts';
 import { Manifests, type OnTagChange } from './manifests.ts';
 import { Referrers } from './referrers.ts';
 import { Repositories } from './repositories.ts';
@@ -68,9 +70,27 @@ export function createRegistry(
   const imageManifests = new ImageManifests(storage, { blobs, images, layers, owners, shownImages });
   const views = new ImageViews(storage, { blobs, images, layers, owners }, { copiesLayers });
   const tagViews = new TagViews(storage, { tags, views, metadata: tagMetadata, index: indexImages, owners });
-  const onTagChange: OnTagChange = (repository, tag) => {
+  const upkeep =
+    background &&
+    new IndexUpkeep(background, async (repository, changes) => {
+      await tagViews.bringInStep(repository, changes);
+      if (changes.deleted.size > 0) search.forget(); // the repository may be gone
+    });
+  const onTagChange: OnTagChange = (repository, change) => {
     search.forget();
-    background?.run(`v1 view of ${repository}:${tag}`, () => tagViews.update(repository, tag));
+    if (!background || !upkeep) return;
+    if ('deleted' in change) {
+      upkeep.note(repository, { deleted: new Map([[change.deleted, change.target.imageId]]) });
+    } else if ('deletedManifest' in change) {
+      const lost = new Set([hexOf(change.deletedManifest)].filter(isImageId));
+      upkeep.note(repository, { lost, gone: new Set(change.tags) });
+    } else {
+      const { moved } = change;
+      upkeep.noteSet(repository, moved);
+      background.run(`projection of ${repository}:${moved}`, async () => {
+        upkeep.note(repository, await tagViews.updateTag(repository, moved));
+      });
+    }
   };
   return {
     adoption: new Adoption(opened, { catalog, tags, images, layers, manifests: imageManifests, owners }),
@@ -82,7 +102,15 @@ export function createRegistry(
     images,
     manifests: new Manifests(storage, { blobs, tags, imageManifests, referrers, shownImages, onTagChange }),
     referrers,
-    repositories: new Repositories(storage, { tags, images, metadata: tagMetadata, owners, shownImages, search }),
+    repositories: new Repositories(storage, {
+      tags,
+      images,
+      metadata: tagMetadata,
+      owners,
+      shownImages,
+      search,
+      onTagChange,
+    }),
     search,
     tagMetadata,
     tags,

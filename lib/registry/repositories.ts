@@ -7,6 +7,7 @@ import { AS_JSON, type ObjectInfo, type StorageDriver } from '../storage/driver.
 import type { ImageOwners } from './image-owners.ts';
 import { type Images, imageUnknown } from './images.ts';
 import { parseManifest } from './manifest-document.ts';
+import type { OnTagChange } from './manifests.ts';
 import { pythonJson } from './python-json.ts';
 import type { Search } from './search.ts';
 import type { ShownImages } from './shown-images.ts';
@@ -25,6 +26,7 @@ export class Repositories {
   readonly #owners: ImageOwners;
   readonly #shownImages: ShownImages;
   readonly #search: Search;
+  readonly #onTagChange: OnTagChange;
 
   constructor(
     storage: StorageDriver,
@@ -35,6 +37,7 @@ export class Repositories {
       owners: ImageOwners;
       shownImages: ShownImages;
       search: Search;
+      onTagChange: OnTagChange;
     },
   ) {
     this.#storage = storage;
@@ -44,11 +47,16 @@ export class Repositories {
     this.#owners = dependencies.owners;
     this.#shownImages = dependencies.shownImages;
     this.#search = dependencies.search;
+    this.#onTagChange = dependencies.onTagChange;
   }
 
-  /** Whether anything is kept under this name, in either view. Two storage requests, side by side. */
+  /**
+   * Whether the repository has a tag, a manifest, or a list of images that a v1 client announced; links to blobs alone are
+   * none. Two storage requests, side by side.
+   */
   async exists(repository: RepositoryName): Promise<boolean> {
-    const found = await Promise.all(foldersOf(repository).map((prefix) => this.#holdsAnything(prefix)));
+    const prefixes = [layout.repository(repository), layout.manifests(repository)];
+    const found = await Promise.all(prefixes.map((prefix) => this.#holdsAnything(prefix)));
     return found.includes(true);
   }
 
@@ -98,6 +106,7 @@ export class Repositories {
     const resolved = await this.#tags.find(repository, tag);
     if (!resolved) throw new RegistryError('TAG_UNKNOWN', `Tag not found: ${tag}`);
     await this.#deleteResolved(repository, resolved);
+    this.#onTagChange(repository, { deleted: tag, target: resolved.target });
   }
 
   async #deleteResolved(repository: RepositoryName, resolved: ResolvedTag): Promise<void> {

@@ -4,7 +4,7 @@
 import { decodeText, encodeText } from '../bytes.ts';
 import { mapConcurrently } from '../concurrency.ts';
 import { digestOfManifestKey, layout, tagOf } from '../layout.ts';
-import { type Digest, hexOf, type RepositoryName } from '../names.ts';
+import { type Digest, hexOf, type ImageId, type RepositoryName } from '../names.ts';
 import type { ETag, ObjectInfo, StorageDriver } from '../storage/driver.ts';
 import { indexedIds } from './index-images.ts';
 import { decodeTarget, type ResolvedTag } from './tags.ts';
@@ -25,12 +25,13 @@ export function textOfTarget(digest: Digest): string {
  * that name one of `expected`, one for the list of images where more than two are left, one for each 1,000 manifests of the
  * repository while more than two are left, and one for each that is left then.
  * @param objects of `layout.tags(repository)`
+ * @param hints what is known already is not asked for
  * @returns without objects that are gone, or are no tags; `isRead` tells those that were read from those told by their ETag
  */
 export async function resolveTags(
   storage: StorageDriver,
   repository: RepositoryName,
-  { objects, expected = [] }: { objects: readonly ObjectInfo[]; expected?: readonly Digest[] },
+  { objects, ...hints }: { objects: readonly ObjectInfo[] } & Hints,
 ): Promise<ResolvedTag[]> {
   const [first, ...others] = objects;
   if (!first) return [];
@@ -38,10 +39,27 @@ export async function resolveTags(
   // What ETags tell is learned from what is read.
   const isKnown = storage.etagOf(encodeText('')) !== undefined;
   const start = isKnown ? [] : await readTags(storage, [first]);
-  const matched = await matchTags(storage, repository, { objects: isKnown ? objects : others, expected });
+  const matched = await matchTags(storage, repository, { objects: isKnown ? objects : others, ...hints });
   const read = await readTags(storage, matched.left);
   const byName = new Map([...start, ...matched.resolved, ...read].map((resolved) => [resolved.tag, resolved]));
   return objects.flatMap(({ key }) => byName.get(tagOf(key)) ?? []);
+}
+
+/** What tags are likely to name; `indexed` and `manifests` whole, if they are given. */
+export type Hints = {
+  expected?: readonly Digest[];
+  indexed?: readonly ImageId[];
+  manifests?: readonly Digest[];
+};
+
+/** The manifests of a repository. One storage request per 1,000. */
+export async function listManifests(storage: StorageDriver, repository: RepositoryName): Promise<Digest[]> {
+  const digests: Digest[] = [];
+  for await (const { key } of storage.list(layout.manifests(repository))) {
+    const digest = digestOfManifestKey(key);
+    if (digest) digests.push(digest);
+  }
+  return digests;
 }
 
 type Matched = { resolved: ResolvedTag[]; left: readonly ObjectInfo[] };
@@ -49,12 +67,12 @@ type Matched = { resolved: ResolvedTag[]; left: readonly ObjectInfo[] };
 async function matchTags(
   storage: StorageDriver,
   repository: RepositoryName,
-  { objects, expected }: { objects: readonly ObjectInfo[]; expected: readonly Digest[] },
+  { objects, ...hints }: { objects: readonly ObjectInfo[] } & Hints,
 ): Promise<Matched> {
   if (storage.etagOf(encodeText('')) === undefined) return { resolved: [], left: objects };
   const texts = new Map<ETag, string>();
   let left = objects;
-  for await (const candidates of candidatesOf(storage, repository, expected)) {
+  for await (const candidates of candidatesOf(storage, repository, hints)) {
     for (const text of candidates) {
       const etag = storage.etagOf(encodeText(text));
       if (etag !== undefined && !texts.has(etag)) texts.set(etag, text);
@@ -73,10 +91,11 @@ async function matchTags(
 async function* candidatesOf(
   storage: StorageDriver,
   repository: RepositoryName,
-  expected: readonly Digest[],
-): AsyncGenerator<string[]> {
+  { expected = [], indexed, manifests }: Hints,
+): AsyncGenerator<readonly string[]> {
   yield expected.map(textOfTarget);
-  yield await indexedIds(storage, repository);
+  yield indexed ?? (await indexedIds(storage, repository));
+  if (manifests) return yield manifests.map(textOfTarget);
   let page: string[] = [];
   for await (const { key } of storage.list(layout.manifests(repository))) {
     const digest = digestOfManifestKey(key);

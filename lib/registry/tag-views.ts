@@ -1,20 +1,38 @@
+import { LRUCache } from 'lru-cache';
 import type { Bytes } from '../bytes.ts';
 import { mapConcurrently } from '../concurrency.ts';
 import type { JsonObject } from '../json.ts';
-import { layout } from '../layout.ts';
-import type { ImageId, RepositoryName, Tag } from '../names.ts';
-import type { StorageDriver } from '../storage/driver.ts';
+import { layout, tagOf } from '../layout.ts';
+import { hexOf, type ImageId, isImageId, type RepositoryName, type Tag } from '../names.ts';
+import { type ObjectInfo, type StorageDriver, StorageUnavailableError } from '../storage/driver.ts';
 import type { ImageOwners } from './image-owners.ts';
 import type { ImageViews } from './image-views.ts';
-import type { IndexImages } from './index-images.ts';
+import { type IndexImages, indexedIds, type StoredIndex } from './index-images.ts';
+import { noChanges, type TagChanges } from './index-upkeep.ts';
+import { removeLeftovers } from './leftovers.ts';
 import type { TagMetadata } from './tag-metadata.ts';
+import { listManifests, resolveTags } from './tag-targets.ts';
 import type { ResolvedTag, Tags, TagTarget } from './tags.ts';
 
 /** A tag as v1 shows it. */
 export type V1Tag = { tag: Tag; id: ImageId };
 
-/** Bringing the list of images in step takes a few requests for each tag, behind every push. */
-const MAX_EXACT_TAGS = 100;
+/** Behind every push the list of images is brought in step exactly if there are no more tags than one listing gives. */
+const MAX_TOLD_TAGS = 1000;
+/** The same where each tag has to be read. */
+const MAX_READ_TAGS = 100;
+
+/** Of how many images without a tag one change finds out whether they were made from manifests. */
+const MAX_LOOKS = 16;
+
+/** How often the list of images may be written by others while it is brought in step. */
+const MAX_TRIES = 20;
+
+/** Of how many images it is remembered what they are, and of how many tags whether v1 shows them. */
+const MAX_REMEMBERED = 20_000;
+const RECENT_MILLISECONDS = 5 * 60_000;
+
+type TagListing = { objects: ObjectInfo[]; isWhole: boolean };
 
 /** What v1 shows of the tags that v2 has moved or deleted. */
 export class TagViews {
@@ -24,6 +42,9 @@ export class TagViews {
   readonly #metadata: TagMetadata;
   readonly #index: IndexImages;
   readonly #owners: ImageOwners;
+  /** A projection stays one. An image that was pushed may become one; then it is named for longer than it need be. */
+  readonly #kinds = new LRUCache<ImageId, 'projection' | 'pushed'>({ max: MAX_REMEMBERED });
+  readonly #recent = new LRUCache<string, boolean>({ max: MAX_REMEMBERED, ttl: RECENT_MILLISECONDS });
 
   constructor(
     storage: StorageDriver,
@@ -38,35 +59,121 @@ export class TagViews {
   }
 
   /**
-   * Brings in step what lies beside a tag that v2 has moved or deleted. It goes by the tag as it is now, so it does no
-   * harm if it comes late, or twice, or in another order than the changes.
+   * Brings in step what lies beside a tag that was moved or deleted. It goes by the tag as it is now, so it does no harm if
+   * it comes late, or twice, or in another order than the changes.
    */
   async update(repository: RepositoryName, tag: Tag): Promise<void> {
-    const resolved = await this.#tags.find(repository, tag);
-    const config = resolved && (await this.#views.provide(repository, resolved.target));
-    if (!resolved) await this.#metadata.delete(repository, tag);
-    if (config) await this.#metadata.put(repository, tag, metadataOf(config, resolved.lastModified));
-    if (!resolved || config) await this.#bringIndexInStep(repository, config && resolved?.target.imageId);
+    await this.bringInStep(repository, { ...noChanges(), ...(await this.updateTag(repository, tag)) });
   }
 
-  /** Exactly, where that is cheap; in a repository of many tags a push only adds its image. */
-  async #bringIndexInStep(repository: RepositoryName, pushed: ImageId | undefined): Promise<void> {
-    const tags = await Array.fromAsync(this.#tags.list(repository));
-    if (!pushed || tags.length <= MAX_EXACT_TAGS) await this.updateIndex(repository);
-    else await this.#index.replace(repository, [pushed], async () => true);
+  /**
+   * The projection and the metadata of a tag that v2 has moved.
+   * @returns what that changes in the list of images
+   */
+  async updateTag(repository: RepositoryName, tag: Tag): Promise<Partial<TagChanges>> {
+    const resolved = await this.#tags.find(repository, tag);
+    if (!resolved) return { deleted: new Map([[tag, undefined]]) };
+    const { target, lastModified } = resolved;
+    const config = await this.#views.provide(repository, target);
+    if (!config) return {};
+    await this.#metadata.put(repository, tag, metadataOf(config, lastModified));
+    if (!target.imageId) return {};
+    this.#kinds.set(target.imageId, 'projection');
+    return { added: new Set([target.imageId]), hasMoved: true };
+  }
+
+  /**
+   * Makes `_index_images` name what tags name, without those made from manifests that no tag names any more, and removes what
+   * lies beside tags that are gone, or is left of the whole repository. One storage request for the list of images, one per
+   * 1,000 tags unless all of it is known, those of `resolveTags`, one if the list changes, one for each tag that is gone.
+   */
+  async bringInStep(repository: RepositoryName, changes: TagChanges): Promise<void> {
+    const { deleted, gone } = changes;
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      // The list before the tags: what another push adds meanwhile changes it, and then both are read again.
+      const index = await this.#index.read(repository);
+      const listing = await this.#listFor(repository, changes);
+      const dropped = await this.#findDropped(repository, { changes, index, ...listing });
+      if (!(await this.#index.change(repository, index, { added: changes.added, dropped }))) continue;
+      const present = new Set<string>(listing.objects.map(({ key }) => tagOf(key)));
+      const absent = [...gone, ...[...deleted.keys()].filter((tag) => !present.has(tag))];
+      await mapConcurrently(absent, (tag) => this.#metadata.delete(repository, tag));
+      if (deleted.size > 0 && present.size === 0) await removeLeftovers(this.#storage, repository);
+      return;
+    }
+    throw new StorageUnavailableError(`too many pushes write the list of images of ${repository} at once`);
+  }
+
+  /** All tags after a deletion. A push looks at no more than can be told apart quickly, and then only adds its image. */
+  async #listFor(repository: RepositoryName, { deleted, hasMoved }: TagChanges): Promise<TagListing> {
+    if (deleted.size === 0 && !hasMoved) return { objects: [], isWhole: false };
+    const isToldByETag = this.#storage.etagOf(new Uint8Array()) !== undefined;
+    const most = isToldByETag ? MAX_TOLD_TAGS : MAX_READ_TAGS;
+    const objects: ObjectInfo[] = [];
+    for await (const object of this.#tags.listObjects(repository)) {
+      if (objects.length === most && deleted.size === 0) return { objects, isWhole: false };
+      objects.push(object);
+    }
+    return { objects, isWhole: true };
+  }
+
+  /** The images that the list names, that were made from manifests, and that no tag names. */
+  async #findDropped(
+    repository: RepositoryName,
+    { changes, index, objects, isWhole }: TagListing & { changes: TagChanges; index: StoredIndex },
+  ): Promise<ReadonlySet<string>> {
+    const ids = index.entries.flatMap(({ id }) => (isImageId(id) ? [id] : []));
+    const dropped = new Set(changes.lost);
+    const deleted = [...changes.deleted.values()];
+    const isOpen = changes.hasMoved || deleted.includes(undefined);
+    const wanted = isOpen ? ids : ids.filter((id) => deleted.includes(id));
+    if (!isWhole || wanted.length === 0) return dropped;
+    const tagged = new Set<string | undefined>(
+      (await resolveTags(this.#storage, repository, { objects, indexed: ids })).map(({ target }) => target.imageId),
+    );
+    const untagged = wanted.filter((id) => !tagged.has(id) && !dropped.has(id));
+    const unknown = untagged.filter((id) => !this.#kinds.has(id));
+    // Of a long list some, from anywhere: the next change looks at others.
+    const start = Math.floor(Math.random() * unknown.length);
+    const some = [...unknown.slice(start), ...unknown.slice(0, start)].slice(0, MAX_LOOKS);
+    await mapConcurrently(some, async (id) => {
+      this.#kinds.set(id, (await this.#views.find(id)) ? 'projection' : 'pushed');
+    });
+    for (const id of untagged) if (this.#kinds.get(id) === 'projection') dropped.add(id);
+    return dropped;
   }
 
   /** The list of images of a repository that has tags but no list yet. */
   async makeIndex(repository: RepositoryName): Promise<Bytes | undefined> {
-    await this.updateIndex(repository);
+    const added = new Set((await this.list(repository)).map(({ id }) => id));
+    if (added.size === 0) return undefined;
+    await this.bringInStep(repository, { ...noChanges(), added });
     return await this.#index.find(repository);
   }
 
-  /** Makes `_index_images` name the images that tags name, without those of v2 that no tag names any more. */
-  async updateIndex(repository: RepositoryName): Promise<void> {
-    const tagged = await this.resolve(repository, await this.#tags.resolveAll(repository));
-    const current = new Set(tagged.map(({ id }) => id));
-    await this.#index.replace(repository, [...current], async (id) => !(await this.#views.find(id)));
+  /**
+   * All tags that v1 can show. One storage request per 1,000 tags and per 1,000 manifests, and one for the list of images;
+   * those of `resolve` for tags that name no manifest of this repository in that list, and were not found to be shown, or to
+   * be artifacts, a few minutes ago.
+   */
+  async list(repository: RepositoryName): Promise<V1Tag[]> {
+    const [indexed, manifests] = await Promise.all([
+      indexedIds(this.#storage, repository),
+      listManifests(this.#storage, repository),
+    ]);
+    const tags = await this.#tags.resolveAll(repository, { indexed, manifests });
+    const images = tags.flatMap(({ tag, target: { imageId: id } }) => (id ? [{ tag, id }] : []));
+    // A manifest is in the list once its projection is there.
+    const held = new Set(manifests.map(hexOf));
+    const known = new Set<string>(indexed.filter((id) => held.has(id)));
+    const isKnown = ({ tag, id }: V1Tag) => (known.has(id) ? true : this.#recent.get(recentKey(repository, tag, id)));
+    const open = tags.filter(({ tag, target: { imageId: id } }) => id && isKnown({ tag, id }) === undefined);
+    const found = new Set((await this.resolve(repository, open)).map(({ tag }) => tag));
+    for (const { tag, target } of open) {
+      const isArtifact = !found.has(tag) && held.has(hexOf(target.digest));
+      if (found.has(tag) || isArtifact) this.#recent.set(recentKey(repository, tag, target.imageId), !isArtifact);
+    }
+    return images.filter(({ tag, id }) => found.has(tag) || isKnown({ tag, id }));
   }
 
   /** The tags that v1 can show, their images there to be asked for; artifacts are left out. */
@@ -98,6 +205,10 @@ export class TagViews {
     // Whoever made the view may have ended before this repository had it.
     return (isOwner && view.isMade) || (await this.#views.provide(repository, target)) !== undefined;
   }
+}
+
+function recentKey(repository: RepositoryName, tag: Tag, id: ImageId | undefined): string {
+  return `${repository} ${tag} ${id}`;
 }
 
 /** What is known of who pushed: less than a v1 client tells. */

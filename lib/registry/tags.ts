@@ -4,7 +4,7 @@ import { RegistryError } from '../errors.ts';
 import { layout, tagOf } from '../layout.ts';
 import { type Digest, hexOf, type ImageId, isImageId, type RepositoryName, sha256Digest, type Tag } from '../names.ts';
 import { AS_TEXT, type ETag, type ObjectInfo, type StorageDriver } from '../storage/driver.ts';
-import { resolveTags } from './tag-targets.ts';
+import { type Hints, resolveTags } from './tag-targets.ts';
 
 /**
  * What a tag names. 64 hex digits may be the SHA-256 of a manifest or the id of a v1 image: whoever follows the tag
@@ -89,17 +89,22 @@ export class Tags {
 
   /**
    * Each tag that is meant with its target. One storage request per 1,000 tags, and those of `resolveTags`.
-   * @param expected what some of the tags are likely to name
+   * @param hints what the tags are likely to name
    */
   async resolveAll(
     repository: RepositoryName,
-    { isMeant = () => true, expected = [] }: { isMeant?: (tag: Tag) => boolean; expected?: readonly Digest[] } = {},
+    { isMeant = () => true, ...hints }: { isMeant?: (tag: Tag) => boolean } & Hints = {},
   ): Promise<ResolvedTag[]> {
-    const objects: ObjectInfo[] = [];
+    const listed = await Array.fromAsync(this.listObjects(repository));
+    const objects = listed.filter(({ key }) => isMeant(tagOf(key)));
+    return await resolveTags(this.#storage, repository, { objects, ...hints });
+  }
+
+  /** The objects of a size that tags have; `resolveTags` tells what they name. One storage request per 1,000. */
+  async *listObjects(repository: RepositoryName): AsyncGenerator<ObjectInfo> {
     for await (const object of this.#storage.list(layout.tags(repository))) {
-      if (TARGET_SIZES.includes(object.sizeBytes) && isMeant(tagOf(object.key))) objects.push(object);
+      if (TARGET_SIZES.includes(object.sizeBytes)) yield object;
     }
-    return await resolveTags(this.#storage, repository, { objects, expected });
   }
 
   /** Those that name what their ETags tell, as they are now. One storage request for each that was not read, side by side. */

@@ -1,14 +1,13 @@
 import { type Context, Hono } from 'hono';
-import { MiB, readAtMost } from '../bytes.ts';
+import { readAtMost } from '../bytes.ts';
 import { NOT_CACHED } from '../error-response.ts';
 import { RegistryError } from '../errors.ts';
 import { bodyOf } from '../http.ts';
 import { parseV1RepositoryName } from '../names.ts';
+import { MAX_INDEX_BYTES } from '../registry/index-images.ts';
 import { answer } from './answers.ts';
 import type { V1Options } from './options.ts';
 import { tokenHeaders } from './token.ts';
-
-const MAX_INDEX_BYTES = 16 * MiB;
 
 /** What an index, Docker Hub of old, does for a registry; a standalone registry is its own. */
 export const indexImagesRoutes = (options: V1Options) => {

@@ -56,7 +56,7 @@ export const tagRoutes = ({ registry: { repositories, tagMetadata, tags, tagView
     )
     .get('/repositories/:name{.+}/tags', allow('pull'), async (c) => {
       const repository = parseV1RepositoryName(c.req.param('name'));
-      const shown = await tagViews.resolve(repository, await tags.resolveAll(repository));
+      const shown = await tagViews.list(repository);
       if (shown.length === 0) await repositories.checkExists(repository);
       return answer(c, Object.fromEntries(shown.map(({ tag, id }) => [tag, id])));
     })

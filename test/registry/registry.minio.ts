@@ -1,8 +1,10 @@
 import { openS3 } from '../storage/open.ts';
 import { condemnedSuite } from './condemned.ts';
 import { deleteSuite } from './deletes.ts';
+import { leftoversSuite } from './leftovers.ts';
 import { replaySuite } from './replays.ts';
 import { tagTargetsSuite } from './tag-targets.ts';
 import { writeOnceSuite } from './write-once.ts';
 
-for (const suite of [writeOnceSuite, replaySuite, condemnedSuite, deleteSuite, tagTargetsSuite]) suite('s3', openS3);
+for (const suite of [writeOnceSuite, replaySuite, condemnedSuite, deleteSuite, leftoversSuite, tagTargetsSuite])
+  suite('s3', openS3);

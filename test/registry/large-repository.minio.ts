@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { after, before, describe, it } from 'node:test';
+import { encodeText } from '../../lib/bytes.ts';
+import { mapConcurrently } from '../../lib/concurrency.ts';
+import { immutabilityOf } from '../../lib/config/immutable-tags.ts';
+import { layout } from '../../lib/layout.ts';
+import { parseDigest, parseRepositoryName, parseTag } from '../../lib/names.ts';
+import { S3Driver } from '../../lib/storage/s3.ts';
+import { type Minio, startMinio } from '../minio.ts';
+import { type RegistryServer, startRegistry } from '../registry-server.ts';
+import { type FaultyProxy, startFaultyProxy } from '../storage/faulty-proxy.ts';
+import { V2Client } from '../v2/client.ts';
+import { pushImage } from '../v2/image.ts';
+
+/** What is done in a repository of 3,000 tags, in requests that reach S3, with all that is done behind the answer. */
+describe('S3 requests in a repository of 3,000 tags', () => {
+  const TAGS = 3000;
+  /** 2⌈T/1,000⌉ + 4M + 6, for one tag. */
+  const MANIFEST_BUDGET = 2 * Math.ceil(TAGS / 1000) + 4 + 6;
+  /** MinIO's DELETE knows no condition. */
+  const TAG_BUDGET = 9;
+  let minio: Minio;
+  let proxy: FaultyProxy;
+  let behind: S3Driver;
+  let driver: S3Driver;
+  let server: RegistryServer;
+  let client: V2Client;
+
+  before(async () => {
+    minio = await startMinio();
+    proxy = await startFaultyProxy(minio.endpoint);
+    behind = new S3Driver(minio.driverOptions);
+    driver = new S3Driver({ ...minio.driverOptions, endpoint: proxy.endpoint });
+    server = await startRegistry(driver, {
+      v1Layers: 'link',
+      isImmutable: immutabilityOf([{ repositories: 'large/fixed', tags: 'v*' }]),
+    });
+    client = new V2Client(server.url);
+  });
+  after(async () => {
+    await server.stop();
+    await Promise.all([driver.close(), behind.close()]);
+    await proxy.close();
+    await minio.stop();
+  });
+
+  const requestsOf = async (operation: () => Promise<unknown>): Promise<string[]> => {
+    await server.idle();
+    proxy.requests.length = 0;
+    await operation();
+    await server.idle();
+    return proxy.requests.map(({ method, url }) => `${method} ${url}`);
+  };
+  const assertAtMost = async (most: number, operation: () => Promise<unknown>) => {
+    const seen = await requestsOf(operation);
+    assert.ok(seen.length <= most, `${seen.length} requests, more than ${most}:\n${seen.slice(0, 40).join('\n')}`);
+  };
+  const statusOf = async (method: string, path: string) => (await client.send(method, path)).status;
+  const hexOf = (text: string) => createHash('sha256').update(text).digest('hex');
+
+  /** 3,000 tags `t<n>`, each of a manifest of its own, all of them in the list of images; and an image that was pushed. */
+  const plant = async (name: string, { isIndexed = true } = {}) => {
+    const { digest, manifest } = await pushImage(client, name, 'pushed', { contents: [name] });
+    await server.idle();
+    const repository = parseRepositoryName(name);
+    const manifests = Array.from({ length: TAGS - 1 }, (_, n) =>
+      JSON.stringify({ ...manifest, annotations: { n: String(n) } }),
+    );
+    await mapConcurrently(
+      [...manifests.entries()],
+      async ([n, text]) => {
+        await behind.put(layout.manifest(repository, parseDigest(`sha256:${hexOf(text)}`)), encodeText(text));
+        await behind.put(layout.tag(repository, parseTag(`t${n}`)), encodeText(hexOf(text)));
+      },
+      64,
+    );
+    const ids = [digest.slice('sha256:'.length), ...manifests.map(hexOf)];
+    if (isIndexed)
+      await behind.put(layout.indexImages(repository), encodeText(JSON.stringify(ids.map((id) => ({ id })))));
+    return { digest, manifest, ids };
+  };
+  const indexedIn = async (name: string): Promise<string[]> => {
+    const images = await client.send('GET', `/v1/repositories/${name}/images`);
+    return ((await images.json()) as { id: string }[]).map(({ id }) => id);
+  };
+
+  it('the deletion of a tag and of a manifest, and what v1 shows, keep to their budgets', async () => {
+    const { digest, ids } = await plant('large/images');
+    await assertAtMost(2 * Math.ceil(TAGS / 1000) + 3, async () => {
+      const tags = (await (await client.send('GET', '/v1/repositories/large/images/tags')).json()) as object;
+      assert.equal(Object.keys(tags).length, TAGS);
+    });
+    await assertAtMost(MANIFEST_BUDGET, async () => {
+      assert.equal(await statusOf('DELETE', `/v2/large/images/manifests/sha256:${ids[1]}`), 202);
+    });
+    assert.equal(await statusOf('HEAD', '/v2/large/images/manifests/t0'), 404);
+    await assertAtMost(TAG_BUDGET, async () => {
+      assert.equal(await statusOf('DELETE', '/v2/large/images/manifests/pushed'), 202);
+    });
+    const indexed = await indexedIn('large/images');
+    assert.equal(indexed.length, TAGS - 2);
+    assert.ok(!indexed.includes(digest.slice('sha256:'.length)) && !indexed.includes(ids[1] ?? ''));
+    assert.equal(await statusOf('HEAD', `/v2/large/images/manifests/${digest}`), 200, 'the manifest stays');
+  });
+
+  it('the deletion of a manifest that many tags name takes four for each of them', async () => {
+    const { digest, manifest } = await plant('large/shared');
+    for (let n = 0; n < 5; n++) await client.pushManifest('large/shared', `again-${n}`, manifest);
+    await assertAtMost(MANIFEST_BUDGET + 4 * 5, async () => {
+      assert.equal(await statusOf('DELETE', `/v2/large/shared/manifests/${digest}`), 202);
+    });
+    for (const tag of ['pushed', 'again-0'])
+      assert.equal(await statusOf('HEAD', `/v2/large/shared/manifests/${tag}`), 404);
+  });
+
+  it('the deletion of 30 tags in a row brings the list of images in step a few times', async () => {
+    await plant('large/row');
+    const started = performance.now();
+    const seen = await requestsOf(async () => {
+      for (let n = 0; n < 30; n++) assert.equal(await statusOf('DELETE', `/v2/large/row/manifests/t${n}`), 202);
+    });
+    // One at once, and then one in a quarter of a second; each three listings.
+    const passes = 2 + (performance.now() - started) / 250;
+    const lists = seen.filter((request) => request.includes('list-type=2')).length;
+    assert.ok(lists <= 3 * Math.min(passes, 15), `${lists} listings`);
+    // For each tag GET, HEAD, DELETE, the metadata, and once what kind of image it was.
+    assert.ok(seen.length <= 30 * 5 + 5 * Math.min(passes, 15), `${seen.length} requests`);
+    assert.equal((await indexedIn('large/row')).length, TAGS, 'of planted ones none was made from a manifest');
+  });
+
+  it('a push under immutable tags does not read them', async () => {
+    const { digest, manifest, ids } = await plant('large/fixed', { isIndexed: false });
+    const repository = parseRepositoryName('large/fixed');
+    await mapConcurrently(
+      Array.from({ length: TAGS }, (_, n) => n),
+      (n) => behind.put(layout.tag(repository, parseTag(`v${n}`)), encodeText(ids[n] ?? '')),
+      64,
+    );
+    // What is under the digits of the pushed manifest makes the registry look which tags name it.
+    await behind.put(
+      layout.imageView(digest.slice('sha256:'.length) as never),
+      encodeText(JSON.stringify({ manifest: digest })),
+    );
+    await behind.delete(layout.manifest(repository, parseDigest(digest)));
+    const seen = await requestsOf(async () => {
+      assert.equal((await client.pushManifest('large/fixed', 'next', manifest)).status, 403, 'v0 shows it');
+    });
+    assert.ok(seen.length < 30, `${seen.length} requests`);
+  });
+});
