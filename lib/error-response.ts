@@ -67,8 +67,12 @@ export function errorResponse(protocol: Protocol, thrown: Error): Response {
   return Response.json(body, { status: STATUS[code], headers: { ...NOT_CACHED, ...headers } });
 }
 
-/** Whether the operator should know: the client did nothing wrong. */
+/**
+ * Whether the operator should know: the client did nothing wrong. That all slots are taken is no fault, and to log each
+ * refusal would let a flood of requests fill the log.
+ */
 export function isOurFault(thrown: Error): boolean {
+  if (thrown instanceof RegistryError && thrown.code === 'UNAVAILABLE') return false;
   return STATUS[toRegistryError(thrown).code] >= 500;
 }
 

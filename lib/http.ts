@@ -2,14 +2,25 @@
 import type { Context, Hono } from 'hono';
 import { NOWHERE } from './bounded-router.ts';
 import { RegistryError } from './errors.ts';
+import type { Slot } from './limits/slot.ts';
+import { receiving } from './limits/transfers.ts';
 import type { RequestOrigin } from './request-origin.ts';
 
 const NO_BODY = new Uint8Array();
 
-/** The request's body; empty if there is none. Whoever leaves off reading it does not break the client's connection. */
+const UPLOAD_SLOT = 'uploadSlot';
+
+/** The request's body; empty if there is none. Stopping early does not close the client's connection. */
 export function bodyOf(c: Context): AsyncIterable<Uint8Array> {
   const body = c.req.raw.body ?? new Blob([NO_BODY]).stream();
-  return body.values({ preventCancel: true });
+  const chunks = body.values({ preventCancel: true });
+  const slot = c.get(UPLOAD_SLOT) as Slot | undefined;
+  return slot ? receiving(chunks, slot) : chunks;
+}
+
+/** From now on the body of this request reports its progress to the slot, and ends with it. */
+export function holdUploadSlot(c: Context, slot: Slot): void {
+  c.set(UPLOAD_SLOT, slot);
 }
 
 /** Of an answer without a body that is not 204 or 304: Node would say that there are chunks, and send none. */

@@ -60,6 +60,7 @@ export async function startNodeServer(
     const clientAddress = forwardedFor(headers['x-forwarded-for']?.toString(), trusted) ?? socket.remoteAddress;
     const bindings: HttpBindings & RimBindings & OriginBindings = {
       ...env,
+      disconnect: () => void outgoing.destroy(),
       ...(clientAddress !== undefined && { clientAddress }),
       reached: requestOrigin({
         header: (name) => headers[name.toLowerCase()]?.toString(),

@@ -54,6 +54,7 @@ export async function openApp(
     log,
     audit: (entry) => log.audit(entry),
     uploadsAtOnce: config.uploadsAtOnce,
+    downloadsAtOnce: config.downloadsAtOnce,
     opensLate: isToldCallers,
     ...(config.publicUrl && { publicUrl: config.publicUrl }),
     ...(comparePassword && { comparePassword }),

@@ -20,6 +20,11 @@ export function parseRange(header: string | undefined, sizeBytes: number): ByteR
   return start > end ? 'unsatisfiable' : { start, end };
 }
 
+/** How many bytes are sent of an object of this size. */
+export function lengthOf(range: ByteRange | undefined, sizeBytes: number): number {
+  return range ? range.end - range.start + 1 : sizeBytes;
+}
+
 /** `Content-Range` of an upload's chunk: `0-999`, by some clients `bytes 0-999/*`. `undefined` if it is neither. */
 export function parseContentRange(header: string): ByteRange | undefined {
   const match = /^(?:bytes[ =])?(\d+)-(\d+)(?:\/(?:\d+|\*))?$/.exec(header.trim());

@@ -6,7 +6,7 @@ import { describe, it } from 'node:test';
 const LIB = join(import.meta.dirname, '../lib');
 
 /** A folder may import from those below it, and from the modules that lie in `lib/` itself. */
-const ORDER = ['commands', 'config', 'v1', 'v2', 'auth', 'registry', 'tar', 'compression', 'storage'];
+const ORDER = ['commands', 'config', 'v1', 'v2', 'auth', 'registry', 'tar', 'compression', 'storage', 'limits'];
 
 describe('imports', () => {
   const modules = readdirSync(LIB, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.ts'));

@@ -1,8 +1,12 @@
 // Everything that the routes ask about who sends a request and what they may do.
 import type { Context, MiddlewareHandler } from 'hono';
+import { type Bytes, KiB, readAll } from '../bytes.ts';
 import { STATUS } from '../error-response.ts';
 import { RegistryError } from '../errors.ts';
-import { hasBody } from '../http.ts';
+import { hasBody, holdUploadSlot } from '../http.ts';
+import type { ConcurrencyLimit } from '../limits/concurrency-limit.ts';
+import type { Slot } from '../limits/slot.ts';
+import { sending } from '../limits/transfers.ts';
 import { parseRepositoryName, type RepositoryName } from '../names.ts';
 import { type Audit, type AuditEntry, aboutRoute, claimedName } from './audit.ts';
 import { parseAuthorization } from './authorization.ts';
@@ -10,23 +14,33 @@ import { type Action, ANONYMOUS, type Anonymous, type Caller, isAnonymous, nameO
 import type { Challenges, Scope } from './challenges.ts';
 import { clientAddressOf } from './client-address.ts';
 import type { Logins } from './late-authenticator.ts';
+import { networkOf } from './network.ts';
 import { Permissions } from './permissions.ts';
-import type { UploadTurns } from './upload-turns.ts';
 import type { TokenHolder } from './v1-tokens.ts';
 
 /** What whoever takes the requests may know of them: a gateway's authorizer has asked already who sends one. */
-export type RimBindings = { caller?: Caller; clientAddress?: string };
+export type RimBindings = {
+  caller?: Caller;
+  clientAddress?: string;
+  /** Ends the connection of the client. */
+  disconnect?: () => void;
+};
 
 export type GateOptions = {
   /** Both or none: without them nobody is asked who they are. */
   login?: { authenticator: Logins; challenges: Challenges };
   permissions: Permissions;
   audit?: Audit;
-  /** For the bodies of uploads, whoever sends them; absent, all come at once. */
-  uploadTurns?: UploadTurns;
+  /** Bounds the uploads and downloads of the process; absent, there is no bound. */
+  limits?: TransferLimits;
 };
 
+export type TransferLimits = { uploads: ConcurrencyLimit; downloads: ConcurrencyLimit };
+
 type ParseName = (name: string) => RepositoryName;
+
+/** Fits into the buffers of a connection. */
+const SMALL_DOWNLOAD_BYTES = 64 * KiB;
 
 const CALLER = 'caller';
 
@@ -34,17 +48,17 @@ export class Gate {
   readonly permissions: Permissions;
   readonly #login: GateOptions['login'];
   readonly #audit: Audit | undefined;
-  readonly #uploadTurns: UploadTurns | undefined;
+  readonly #limits: TransferLimits | undefined;
 
-  constructor({ login, permissions, audit, uploadTurns }: GateOptions) {
+  constructor({ login, permissions, audit, limits }: GateOptions) {
     this.permissions = permissions;
-    this.#uploadTurns = uploadTurns;
+    this.#limits = limits;
     this.#login = login;
     this.#audit = audit;
   }
 
   /** Of a registry where everybody may do everything. */
-  static open(options: Pick<GateOptions, 'audit' | 'uploadTurns'> = {}): Gate {
+  static open(options: Pick<GateOptions, 'audit' | 'limits'> = {}): Gate {
     return new Gate({ permissions: Permissions.open(), ...options });
   }
 
@@ -201,12 +215,39 @@ export class Gate {
     return error;
   }
 
-  /** Counts who sends a body: nobody may send many at once, and all together no more than there is memory for. */
-  limitUploads(whoOf = (c: Context): string | undefined => namedCallerOf(c)): MiddlewareHandler {
+  /** A request with a body waits for an upload slot, and holds it until it has been answered. */
+  limitUploads(nameOf = namedCallerOf): MiddlewareHandler {
     return async (c, next) => {
-      if (!this.#uploadTurns || !hasBody(c)) return await next();
-      await this.#uploadTurns.run(whoOf(c) ?? `address ${clientAddressOf(c) ?? ''}`, next);
+      if (!this.#limits || !hasBody(c)) return await next();
+      const run = async (slot: Slot) => {
+        holdUploadSlot(c, slot);
+        await next();
+      };
+      await this.#limits.uploads.run(nameOf(c) ?? addressNameOf(c), run, c.req.raw.signal);
     };
+  }
+
+  /**
+   * Opens a body to be sent. What is small is read at once, so that it holds nothing open; for the rest the request waits
+   * for a download slot, which is held until the client has taken it all.
+   * @throws RegistryError TOOMANYREQUESTS, UNAVAILABLE
+   */
+  async download(
+    c: Context,
+    sizeBytes: number,
+    open: () => Promise<ReadableStream<Uint8Array>>,
+  ): Promise<Bytes | ReadableStream<Uint8Array>> {
+    if (sizeBytes <= SMALL_DOWNLOAD_BYTES) return await readAll(await open());
+    if (!this.#limits) return await open();
+    const clientGone = c.req.raw.signal;
+    const slot = await this.#limits.downloads.acquire(namedCallerOf(c) ?? addressNameOf(c), clientGone);
+    try {
+      const { disconnect } = (c.env ?? {}) as RimBindings;
+      return sending(await open(), slot, { clientGone, disconnect });
+    } catch (error) {
+      slot.release();
+      throw error;
+    }
   }
 
   /** Notes how a write has ended, once the answer is there. */
@@ -240,6 +281,11 @@ export function callerOf(c: Context): Caller {
 function namedCallerOf(c: Context): string | undefined {
   const caller = callerOf(c);
   return isAnonymous(caller) ? undefined : nameOf(caller);
+}
+
+/** What stands for a caller who has not logged in. */
+function addressNameOf(c: Context): string {
+  return `address ${networkOf(clientAddressOf(c) ?? '')}`;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
-import { createAgents, createS3Client, regionOfEnvironment, type S3DriverOptions } from '../storage/s3-client.ts';
+import { regionOfEnvironment, S3Clients, type S3DriverOptions } from '../storage/s3-client.ts';
 import { statusOf } from '../storage/s3-errors.ts';
 import { MAX_TEXT_BYTES, type TextSource, type VersionedText } from './text-source.ts';
 
@@ -21,7 +21,7 @@ export class ObjectSource implements TextSource {
     // Another bucket may lie in another region, to which S3 leads whoever does not name one.
     const { region, ...address } = options ?? { bucket, keyPrefix: '' };
     const own = options?.bucket === bucket && region !== undefined ? { ...address, region } : address;
-    this.#client = createS3Client(own, createAgents(), async () => region ?? (await regionOfEnvironment()));
+    this.#client = new S3Clients(own, async () => region ?? (await regionOfEnvironment())).small;
   }
 
   async read(known?: string): Promise<VersionedText | undefined> {

@@ -1,3 +1,5 @@
+import { ConcurrencyLimit, type ConcurrencyLimitOptions } from '../limits/concurrency-limit.ts';
+import type { Log } from '../log.ts';
 import { AccessTokens } from './access-tokens.ts';
 import type { Audit } from './audit.ts';
 import { Challenges } from './challenges.ts';
@@ -6,11 +8,10 @@ import { LateAuthenticator } from './late-authenticator.ts';
 import type { AuthConfig, OpenAuthenticatorOptions } from './open-authenticator.ts';
 import { Permissions } from './permissions.ts';
 import { TokenService } from './token-service.ts';
-import { UploadTurns } from './upload-turns.ts';
 import { V1Tokens } from './v1-tokens.ts';
 
-/** How many bodies one caller may send at once, to one process. Docker sends 5. */
-const MAX_UPLOADS_EACH = 64;
+/** How many uploads of one caller a process takes at once. Docker sends 5. */
+const MAX_UPLOADS_PER_CALLER = 64;
 
 /** What the routes need to know who may do what. */
 export type Auth = {
@@ -29,6 +30,8 @@ export type OpenAuthOptions = OpenAuthenticatorOptions & {
   publicUrl?: string;
   /** How many uploads the process takes at once; absent, any number. */
   uploadsAtOnce?: number;
+  /** How many downloads it sends at once; absent, any number. */
+  downloadsAtOnce?: number;
   /** Whether users are read when somebody is to be told by a password, instead of now. */
   opensLate?: boolean;
 };
@@ -39,10 +42,9 @@ export type OpenAuthOptions = OpenAuthenticatorOptions & {
  * @throws Error if the users cannot be read
  */
 export async function openAuth(config: AuthConfig | undefined, options: OpenAuthOptions): Promise<Auth> {
-  const { keys, audit, publicUrl, uploadsAtOnce: atOnce } = options;
-  // Of callers that nobody knows apart each may have them all.
-  const limits = { ...(atOnce && { atOnce }), ...(config && { each: MAX_UPLOADS_EACH }) };
-  const forAll = { ...(audit && { audit }), uploadTurns: new UploadTurns(limits) };
+  const { keys, audit, publicUrl } = options;
+  const limits = { uploads: uploadLimit(options, config !== undefined), downloads: downloadLimit(options) };
+  const forAll = { ...(audit && { audit }), limits };
   if (!config) return { gate: Gate.open(forAll) };
   const { realm, rules } = config;
   const permissions = new Permissions(rules);
@@ -65,4 +67,26 @@ export async function openAuth(config: AuthConfig | undefined, options: OpenAuth
     areUsersCurrent: () => authenticator.areUsersCurrent(),
     usersProblem: () => authenticator.usersProblem(),
   };
+}
+
+/** @param hasLogins without logins callers are known by their addresses, behind which there may be many */
+function uploadLimit({ uploadsAtOnce: atOnce, log }: OpenAuthOptions, hasLogins: boolean): ConcurrencyLimit {
+  return new ConcurrencyLimit({
+    what: 'uploads',
+    ...(atOnce && { atOnce }),
+    ...(hasLogins && { perCaller: MAX_UPLOADS_PER_CALLER }),
+    ...loggingTo(log, 'cut off a stalled upload'),
+  });
+}
+
+function downloadLimit({ downloadsAtOnce: atOnce, log }: OpenAuthOptions): ConcurrencyLimit {
+  return new ConcurrencyLimit({
+    what: 'downloads',
+    ...(atOnce && { atOnce }),
+    ...loggingTo(log, 'cut off a stalled download'),
+  });
+}
+
+function loggingTo(log: Log, message: string): Pick<ConcurrencyLimitOptions, 'onCutOff'> {
+  return { onCutOff: ({ caller, bytes }) => log.info(message, { caller, bytes }) };
 }

@@ -63,6 +63,8 @@ export type Config = {
   trustedProxies: number;
   /** How many uploads one process takes at once; more of them wait. */
   uploadsAtOnce: number;
+  /** How many downloads one process sends at once; more of them wait. */
+  downloadsAtOnce: number;
   /** Tags that no push may move. */
   immutableTags: ImmutableTags;
   /** Whether `_ping` calls this a mirror, as docker-registry did. */
@@ -102,6 +104,7 @@ export function readConfig(settings: Settings, file: string, flavor: string | un
     auth: readAuth(settings, { storage, standalone }),
     trustedProxies: settings.get('trusted_proxies'),
     uploadsAtOnce: settings.get('uploads_at_once'),
+    downloadsAtOnce: settings.get('downloads_at_once'),
     immutableTags: settings.get('immutable_tags') ?? [],
     isMirror: settings.get('mirroring.source') !== undefined,
     cors: readCors(settings),

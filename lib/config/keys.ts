@@ -124,6 +124,7 @@ export const USED_KEYS = {
   'auth.oidc': optional(oidcRules),
   trusted_proxies: withDefault(integer(0, 16), 0),
   uploads_at_once: withDefault(integer(1, 10_000), 100),
+  downloads_at_once: withDefault(integer(1, 10_000), 256),
   access: optional(accessRules),
   immutable_tags: optional(immutableTags),
 

@@ -29,8 +29,6 @@ export type ImageJson = {
 
 export type ImageLayer = { key: Key; sizeBytes: number };
 
-export type LayerContent = { url: URL } | { body: ReadableStream<Uint8Array> };
-
 /** The images of v1, which have no repository. */
 export class Images {
   readonly #storage: StorageDriver;
@@ -121,14 +119,16 @@ export class Images {
     return layer;
   }
 
-  /** A URL if it is wanted and storage can give one, else the bytes or a range of them. */
-  async openLayer(layer: ImageLayer, options: { redirect: boolean; range?: ByteRange }): Promise<LayerContent> {
-    const { redirect, range } = options;
-    const url = redirect && (await this.#storage.presign?.('GET', layer.key, { expiresSeconds: PRESIGNED_SECONDS }));
-    if (url) return { url };
+  /** Where storage itself serves the bytes; `undefined` if it cannot. No storage request. */
+  async presignLayer(layer: ImageLayer): Promise<URL | undefined> {
+    return await this.#storage.presign?.('GET', layer.key, { expiresSeconds: PRESIGNED_SECONDS });
+  }
+
+  /** The bytes, or a range of them. @throws RegistryError IMAGE_UNKNOWN */
+  async readLayer(layer: ImageLayer, range?: ByteRange): Promise<ReadableStream<Uint8Array>> {
     const object = await this.#storage.get(layer.key, range ? { range } : {});
     if (!object) throw imageUnknown();
-    return { body: object.body };
+    return object.body;
   }
 
   /**

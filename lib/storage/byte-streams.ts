@@ -46,17 +46,30 @@ async function nextUnlessAborted<T>(
   });
 }
 
-/** `asError` says what the reader gets when the source breaks off. */
-export function streamReadable(source: Readable, asError: (error: unknown) => unknown): ReadableStream<Uint8Array> {
+/**
+ * @param asError says what the reader gets when the source breaks off
+ * @param idleMilliseconds how long the source may keep the reader waiting; the reader may pause for any time
+ */
+export function streamReadable(
+  source: Readable,
+  asError: (error: unknown) => unknown,
+  idleMilliseconds: number,
+): ReadableStream<Uint8Array> {
   const chunks: AsyncIterator<Uint8Array> = source[Symbol.asyncIterator]();
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
+      const limit = setTimeout(
+        () => source.destroy(Object.assign(new Error('the server is silent'), { name: 'TimeoutError' })),
+        idleMilliseconds,
+      );
       try {
         const result = await chunks.next();
         if (result.done === true) controller.close();
         else controller.enqueue(result.value);
       } catch (error) {
         throw asError(error);
+      } finally {
+        clearTimeout(limit);
       }
     },
     cancel() {

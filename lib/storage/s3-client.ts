@@ -1,7 +1,7 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
-import { NodeHttpHandler } from '@smithy/node-http-handler';
+import { NodeHttpHandler, type NodeHttpHandlerOptions } from '@smithy/node-http-handler';
 
 export type S3DriverOptions = {
   bucket: string;
@@ -23,23 +23,83 @@ export type S3DriverOptions = {
 
 const MAX_ATTEMPTS = 5;
 const CONNECT_TIMEOUT_MILLISECONDS = 5000;
-/** Of silence in the middle of a request. Also ends a download whose reader does not read for so long. */
-const IDLE_TIMEOUT_MILLISECONDS = 60_000;
-/** Every upload takes up to three, every streamed download one; the SDK's 50 would make pulls wait for pushes. */
+/** Of silence of the server. */
+export const IDLE_TIMEOUT_MILLISECONDS = 60_000;
 const MAX_SOCKETS = 256;
 
-/** The connections to S3. */
+/** Connections to S3. */
 export type Agents = { http: HttpAgent; https: HttpsAgent };
 
 const FALLBACK_REGION = 'us-east-1';
 
-export function createAgents(): Agents {
-  const options = { keepAlive: true, maxSockets: MAX_SOCKETS };
+/** @param maxSockets requests beyond that wait for a connection, and fail if none is free within 5 s */
+export function createAgents(maxSockets = MAX_SOCKETS): Agents {
+  const options = { keepAlive: true, maxSockets };
   return { http: new HttpAgent(options), https: new HttpsAgent(options) };
 }
 
-/** `region` is asked on every request, so that it may change once the bucket's own is known. */
-export function createS3Client(options: S3DriverOptions, agents: Agents, region: () => Promise<string>): S3Client {
+/**
+ * Clients of one bucket with connections of their own, so that transfers, whose pace clients set, never keep a small
+ * request waiting. Those for transfers are made when they are first used.
+ */
+export class S3Clients {
+  readonly #options: S3DriverOptions;
+  readonly #region: () => Promise<string>;
+  readonly agents = createAgents();
+  /** For requests and answers that fit in memory. */
+  readonly small: S3Client;
+  #uploads: S3Client | undefined;
+  #downloads: S3Client | undefined;
+
+  /** @param region is asked on every request, so that it may change once the bucket's own is known */
+  constructor(options: S3DriverOptions, region: () => Promise<string>) {
+    this.#options = options;
+    this.#region = region;
+    this.small = createS3Client(options, this.agents, region, { socketTimeout: IDLE_TIMEOUT_MILLISECONDS });
+  }
+
+  /** For bodies of some size. Parts wait for one another here: a server takes them at its own pace. */
+  get uploads(): S3Client {
+    this.#uploads ??= createS3Client(this.#sharing(), createAgents(), this.#region, {
+      socketTimeout: IDLE_TIMEOUT_MILLISECONDS,
+    });
+    return this.#uploads;
+  }
+
+  /**
+   * For objects that are passed on as they are read. Any number: callers bound them (`downloads_at_once`), and a request
+   * that waited here would fail. A reader may pause for as long as it likes: silence of the server is told apart from
+   * that by `streamReadable`.
+   */
+  get downloads(): S3Client {
+    this.#downloads ??= createS3Client(this.#sharing(), createAgents(Infinity), this.#region, {
+      socketTimeout: 0,
+      requestTimeout: IDLE_TIMEOUT_MILLISECONDS, // until the headers have come
+      throwOnRequestTimeout: true,
+    });
+    return this.#downloads;
+  }
+
+  destroy(): void {
+    for (const client of [this.small, this.#uploads, this.#downloads]) client?.destroy();
+  }
+
+  /** Credentials are looked up and renewed once for all. */
+  #sharing(): ClientOptions {
+    return { ...this.#options, credentials: this.small.config.credentials };
+  }
+}
+
+type ClientOptions = Omit<S3DriverOptions, 'credentials'> & Pick<S3ClientConfig, 'credentials'>;
+
+type Timeouts = Pick<NodeHttpHandlerOptions, 'socketTimeout' | 'requestTimeout' | 'throwOnRequestTimeout'>;
+
+function createS3Client(
+  options: ClientOptions,
+  agents: Agents,
+  region: () => Promise<string>,
+  timeouts: Timeouts,
+): S3Client {
   const config: S3ClientConfig = {
     region,
     followRegionRedirects: options.region === undefined,
@@ -54,7 +114,7 @@ export function createS3Client(options: S3DriverOptions, agents: Agents, region:
     expectContinueHeader: false,
     requestHandler: new NodeHttpHandler({
       connectionTimeout: CONNECT_TIMEOUT_MILLISECONDS,
-      socketTimeout: IDLE_TIMEOUT_MILLISECONDS,
+      ...timeouts,
       httpAgent: agents.http,
       httpsAgent: agents.https,
     }),

@@ -20,7 +20,7 @@ import {
   UploadPartCopyCommand,
 } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
-import { readAll } from '../bytes.ts';
+import { KiB, readAll } from '../bytes.ts';
 import { mapConcurrently } from '../concurrency.ts';
 import { SharedKeyLocks } from '../key-locks.ts';
 import type { Key, KeyPrefix } from '../layout.ts';
@@ -42,7 +42,7 @@ import type {
 import { Md5Etags } from './md5-etags.ts';
 import { bucketError } from './s3-bucket-errors.ts';
 import { isMadeOfParts, signBy, toBase64, toHex } from './s3-checksums.ts';
-import { createAgents, createS3Client, regionOfEnvironment, type S3DriverOptions } from './s3-client.ts';
+import { IDLE_TIMEOUT_MILLISECONDS, regionOfEnvironment, S3Clients, type S3DriverOptions } from './s3-client.ts';
 import { type DeleteConditions, deleteObject, probeDeleteConditions } from './s3-delete-conditions.ts';
 import {
   answerOf,
@@ -65,6 +65,8 @@ const COPIED_PART_BYTES = 1024 ** 3;
 const UNCONDITIONAL_DELETES =
   'this S3 server ignores If-Match on DELETE: while several processes serve one bucket, a tag that is pushed by one in the ' +
   'milliseconds in which another deletes it is lost (docs/configuration.md, "Several processes")';
+/** Larger bodies go over the connections for uploads. */
+const SMALL_BYTES = 64 * KiB;
 
 /** How often a PUT is sent again whose condition S3 could not judge, as another write was under way. */
 const CONFLICT_ATTEMPTS = 5;
@@ -73,6 +75,7 @@ const CONFLICT_PAUSE_MILLISECONDS = 50;
 /** Objects in a bucket of S3, or of a server that speaks its language. One request per call unless a method says otherwise. */
 export class S3Driver implements StorageDriver {
   readonly #options: S3DriverOptions;
+  readonly #clients: S3Clients;
   readonly #client: S3Client;
   readonly #plainReads: PlainReads;
   readonly #sharedReads = new SharedReads<ReadObject | undefined>();
@@ -90,9 +93,9 @@ export class S3Driver implements StorageDriver {
     }
     this.#options = options;
     if (options.region !== undefined) this.#region = Promise.resolve(options.region);
-    const agents = createAgents();
-    this.#client = createS3Client(options, agents, () => (this.#region ??= regionOfEnvironment()));
-    this.#plainReads = new PlainReads(this.#client, options.bucket, agents);
+    this.#clients = new S3Clients(options, () => (this.#region ??= regionOfEnvironment()));
+    this.#client = this.#clients.small;
+    this.#plainReads = new PlainReads(this.#client, options.bucket, this.#clients.agents);
   }
 
   /**
@@ -119,16 +122,23 @@ export class S3Driver implements StorageDriver {
   }
 
   async get(key: Key, options: { range?: ByteRange; signal?: AbortSignal } = {}): Promise<StoredObject | undefined> {
-    const { range, signal } = options;
+    return await this.#get(this.#clients.downloads, key, options);
+  }
+
+  async #get(
+    client: S3Client,
+    key: Key,
+    { range, signal }: { range?: ByteRange; signal?: AbortSignal } = {},
+  ): Promise<StoredObject | undefined> {
     signal?.throwIfAborted();
     if (range) assertRange(range);
     const command = new GetObjectCommand({ ...this.#at(key), Range: range && `bytes=${range.start}-${range.end}` });
     try {
-      const output = await this.#client.send(command, signal ? { abortSignal: signal } : {});
+      const output = await client.send(command, signal ? { abortSignal: signal } : {});
       const info = { key, sizeBytes: wholeSizeOf(output), etag: etagOf(output), lastModified: dateOf(output) };
       if (!(output.Body instanceof Readable)) throw new Error('the SDK gave no Node stream');
       const brokeOff = (error: unknown) => (signal?.aborted ? signal.reason : asStorageError(`reading ${key}`, error));
-      return { info, body: streamReadable(output.Body, brokeOff) };
+      return { info, body: streamReadable(output.Body, brokeOff, IDLE_TIMEOUT_MILLISECONDS) };
     } catch (error) {
       if (isAbsent(error)) return undefined;
       signal?.throwIfAborted();
@@ -151,7 +161,7 @@ export class S3Driver implements StorageDriver {
   async #readOnce(key: Key): Promise<ReadObject | undefined> {
     const answer = await this.#plainReads.request('GET', this.#at(key).Key);
     if (answer) return answer === 'absent' ? undefined : { info: infoOf(key, answer.headers), bytes: answer.bytes };
-    const object = await this.get(key);
+    const object = await this.#get(this.#client, key);
     return object && { info: object.info, bytes: await readAll(object.body) };
   }
 
@@ -170,9 +180,10 @@ export class S3Driver implements StorageDriver {
       Body: body,
       ChecksumSHA256: options.sha256 && toBase64(options.sha256),
     });
+    const client = body.byteLength > SMALL_BYTES ? this.#clients.uploads : this.#client;
     for (let attempt = 1; ; attempt++) {
       try {
-        return etagOf(await this.#client.send(command));
+        return etagOf(await client.send(command));
       } catch (error) {
         if (isConditional(options) && isConflict(error) && attempt < CONFLICT_ATTEMPTS) {
           await sleep(Math.random() * CONFLICT_PAUSE_MILLISECONDS * 2 ** attempt);
@@ -195,7 +206,9 @@ export class S3Driver implements StorageDriver {
     const watched = watchBody(body, signal);
     const sent = new SentUpload();
     try {
-      return etagOf(await uploadStream(this.#client, this.#writing(key, options), watched.chunks, sent, signal));
+      return etagOf(
+        await uploadStream(this.#clients.uploads, this.#writing(key, options), watched.chunks, sent, signal),
+      );
     } catch (error) {
       if (watched.failure) throw watched.failure.thrown;
       signal?.throwIfAborted();
@@ -336,7 +349,7 @@ export class S3Driver implements StorageDriver {
       ChecksumSHA256: isChecked ? toBase64(sha256) : undefined,
     });
     signBy(sha256, command);
-    const request = this.#client.send(command);
+    const request = this.#clients.uploads.send(command);
     const output = await answerUnless(isUnknownUpload, `uploading part ${partNumber} of ${upload.key}`, request);
     return output && { partNumber, etag: etagOf(output), sizeBytes: body.byteLength, ...(isChecked && { sha256 }) };
   }
@@ -390,7 +403,7 @@ export class S3Driver implements StorageDriver {
   }
 
   async close(): Promise<void> {
-    this.#client.destroy();
+    this.#clients.destroy();
   }
 
   #at(key: Key): { Bucket: string; Key: string } {

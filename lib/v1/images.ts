@@ -4,7 +4,7 @@ import { NOT_CACHED } from '../error-response.ts';
 import { RegistryError } from '../errors.ts';
 import { bodyOf } from '../http.ts';
 import { type ImageId, parseImageId } from '../names.ts';
-import { parseRange } from '../range.ts';
+import { lengthOf, parseRange } from '../range.ts';
 import { parseImageJson } from '../registry/image-json.ts';
 import type { ClaimedChecksums } from '../registry/image-pushes.ts';
 import { imageUnknown } from '../registry/images.ts';
@@ -78,7 +78,7 @@ export const imageRoutes = ({
           'Content-Range': `bytes */${layer.sizeBytes}`,
         });
       }
-      const lengthBytes = range ? range.end - range.start + 1 : layer.sizeBytes;
+      const lengthBytes = lengthOf(range, layer.sizeBytes);
       const headers = {
         'Content-Type': 'application/octet-stream',
         'Content-Length': String(lengthBytes),
@@ -89,8 +89,10 @@ export const imageRoutes = ({
       const status = range ? 206 : 200;
       if (c.req.method === 'HEAD') return c.body(null, status, headers);
       if (nginxRedirect) return c.body(null, 200, { 'X-Accel-Redirect': `${nginxRedirect}/${layer.key}` });
-      const content = await images.openLayer(layer, { redirect: storageRedirect, ...(range && { range }) });
-      return 'url' in content ? c.redirect(content.url.href, 302) : c.body(content.body, status, headers);
+      const url = storageRedirect ? await images.presignLayer(layer) : undefined;
+      if (url) return c.redirect(url.href, 302);
+      const body = await gate.download(c, lengthBytes, () => images.readLayer(layer, range));
+      return c.body(body, status, headers);
     })
     .put('/images/:id/layer', allow('push'), gate.limitUploads(), async (c) => {
       const id = parseImageId(c.req.param('id'));

@@ -2,7 +2,7 @@ import { Hono } from 'hono';
 import { RegistryError } from '../errors.ts';
 import { EMPTY, isKnown } from '../http.ts';
 import { parseDigest, parseRepositoryName } from '../names.ts';
-import { parseRange } from '../range.ts';
+import { lengthOf, parseRange } from '../range.ts';
 import type { V2Options } from './options.ts';
 
 const NAMED_BY_CONTENT = 'max-age=31536000, immutable';
@@ -41,10 +41,11 @@ export const blobRoutes = ({
           headers: { 'Content-Range': `bytes */${link.sizeBytes}` },
         });
       }
-      const body = await blobs.read(link, range);
-      if (!range) return c.body(body, 200, { 'Content-Length': String(link.sizeBytes) });
+      const lengthBytes = lengthOf(range, link.sizeBytes);
+      const body = await gate.download(c, lengthBytes, () => blobs.read(link, range));
+      if (!range) return c.body(body, 200, { 'Content-Length': String(lengthBytes) });
       return c.body(body, 206, {
-        'Content-Length': String(range.end - range.start + 1),
+        'Content-Length': String(lengthBytes),
         'Content-Range': `bytes ${range.start}-${range.end}/${link.sizeBytes}`,
       });
     })

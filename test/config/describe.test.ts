@@ -40,6 +40,7 @@ test('the configuration in effect is YAML, with where each value came from', () 
     immutable_tags: null,
     trusted_proxies: 0,
     uploads_at_once: 100,
+    downloads_at_once: 256,
     search_backend: null,
     mirroring: { source: null },
     cors: {

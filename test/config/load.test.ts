@@ -338,6 +338,7 @@ describe('57: each key has one type', () => {
       immutableTags: [],
       trustedProxies: 0,
       uploadsAtOnce: 100,
+      downloadsAtOnce: 256,
       isMirror: false,
       cors: undefined,
     });

@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Gate } from '../../lib/auth/gate.ts';
-import { UploadTurns } from '../../lib/auth/upload-turns.ts';
 import { MiB } from '../../lib/bytes.ts';
+import { ConcurrencyLimit } from '../../lib/limits/concurrency-limit.ts';
 import { type RegistryServer, startRegistry } from '../registry-server.ts';
 import { type OpenedStorage, openFiles } from '../storage/open.ts';
 import { chunked, codesOf, digestOf, locationOf, V2Client, withDigest } from '../v2/client.ts';
@@ -12,25 +12,15 @@ import { chunked, codesOf, digestOf, locationOf, V2Client, withDigest } from '..
 const AT_ONCE = 2;
 const WAIT_MS = 300;
 
-/** Tells how many have a turn. */
-class CountedTurns extends UploadTurns {
-  taken = 0;
-  override async run<T>(who: string, work: () => Promise<T>): Promise<T> {
-    return await super.run(who, async () => {
-      this.taken++;
-      return await work().finally(() => this.taken--);
-    });
-  }
-}
-
 describe(`a registry without a login that takes ${AT_ONCE} uploads at once`, () => {
   let storage: OpenedStorage;
   let server: RegistryServer;
   let client: V2Client;
-  const turns = new CountedTurns({ atOnce: AT_ONCE, waitMs: WAIT_MS });
+  const uploads = new ConcurrencyLimit({ what: 'uploads', atOnce: AT_ONCE, waitMs: WAIT_MS });
+  const limits = { uploads, downloads: new ConcurrencyLimit({ what: 'downloads' }) };
   before(async () => {
     storage = await openFiles();
-    const gate = Gate.open({ uploadTurns: turns });
+    const gate = Gate.open({ limits });
     server = await startRegistry(storage.driver, { auth: { gate } });
     client = new V2Client(server.url);
   });
@@ -52,8 +42,8 @@ describe(`a registry without a login that takes ${AT_ONCE} uploads at once`, () 
       );
       underWay.push({ end: end.resolve, answer: client.send('PATCH', await client.start('a/b'), { body }) });
     }
-    for (let i = 0; turns.taken < AT_ONCE; i++) {
-      assert.ok(i < 1000, 'they have no turn');
+    for (let i = 0; uploads.running < AT_ONCE; i++) {
+      assert.ok(i < 1000, 'they have no slot');
       await sleep(5);
     }
   };
