@@ -1,7 +1,8 @@
 import { ACTIONS, type Action } from '../auth/caller.ts';
 import type { AccessRule } from '../auth/permissions.ts';
 import { isNull, list, NotAllowedError, type ValueType } from './value-types.ts';
-import { isMap, parsed, type YamlMap, type YamlNode } from './yaml.ts';
+import { parsed } from './yaml.ts';
+import { isMap, lineOf, type YamlMap, type YamlNode } from './yaml-nodes.ts';
 
 const RULE_KEYS = ['repositories', 'users', 'groups', 'actions', 'deny'] as const;
 type RuleKey = (typeof RULE_KEYS)[number];
@@ -29,7 +30,7 @@ export function formatRule({ repositories, users, groups, effect, actions }: Acc
 
 function parseRule(node: YamlNode, number: number): AccessRule {
   const fail = (problem: string): never => {
-    throw new NotAllowedError(`rule ${number} ${problem}`);
+    throw new NotAllowedError(`rule ${number} ${problem}`, lineOf(node));
   };
   if (!isMap(node)) return fail('is not a map');
   const unknown = [...node.keys()].find((key) => !RULE_KEYS.some((known) => known === key));

@@ -19,7 +19,10 @@ export function readAuth(
   const rules = settings.get('access');
   if (!settings.isMap('auth')) {
     if (rules)
-      settings.fail('access', 'needs auth: without it nobody is asked who they are, and everybody may do everything');
+      settings.fail(
+        'access',
+        'needs auth: without it no caller has to log in, and every caller may do everything; set auth, or remove access',
+      );
     return undefined;
   }
   if (!standalone) {
@@ -28,10 +31,7 @@ export function readAuth(
   const htpasswd = settings.get('auth.htpasswd');
   const oidc = settings.get('auth.oidc') ?? [];
   if (htpasswd === undefined && oidc.length === 0) {
-    settings.fail(
-      'auth',
-      'names nobody who may log in; set auth.htpasswd or auth.oidc, or auth to null for an open registry',
-    );
+    settings.fail('auth', 'names no users; set auth.htpasswd or auth.oidc, or auth to null for an open registry');
   }
   const groups = settings.get('auth.groups', {});
   checkOidcNames(rules ?? [], groups, oidc, settings);
@@ -75,7 +75,7 @@ function checkOidcNames(
     const unknown = users.find((user) => isOidcName(user) && !allowed.some((start) => user.startsWith(start)));
     if (unknown === undefined) continue;
     const names = allowed.map((start) => `${start}<subject>`).join(', ') || 'none, without auth.oidc';
-    settings.fail('access', `rule ${index + 1} names the user ${unknown}; allowed: ${names}`);
+    settings.fail('access', `rule ${index + 1} names the user ${unknown}; allowed: ${names}`, index);
   }
 }
 
@@ -88,9 +88,13 @@ function warnOfRules(rules: readonly AccessRule[], groups: readonly string[], se
   for (const [index, rule] of rules.entries()) {
     const unknown = rule.groups.filter((group) => !groups.includes(group));
     for (const group of unknown)
-      settings.warn('access', `rule ${index + 1} names the group ${group}, which has no members`);
+      settings.warn('access', `rule ${index + 1} names the group ${group}, which has no members`, index);
     if (rule.effect === 'allows' && rule.actions.includes('push') && !rule.actions.includes('pull')) {
-      settings.warn('access', `rule ${index + 1} allows push without pull, but clients look before they push`);
+      settings.warn('access', `rule ${index + 1} allows push without pull, but clients look before they push`, index);
+    }
+    const changes = rule.actions.filter((action) => action !== 'pull');
+    if (rule.effect === 'allows' && rule.users.includes('anonymous') && changes.length > 0) {
+      settings.warn('access', `rule ${index + 1} lets callers without a login ${changes.join(' and ')}`, index);
     }
   }
 }

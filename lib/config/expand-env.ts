@@ -1,4 +1,4 @@
-import { isMap, isScalar, type Scalar, type YamlNode } from './yaml.ts';
+import { isMap, isScalar, lineOf, placeAt, type Scalar, type YamlNode } from './yaml-nodes.ts';
 
 /** `_env:`, the name, and after a second colon the default with whatever colons it has itself. */
 const REFERENCE = /^_env:([^:]*)(?::(.*))?$/s;
@@ -8,6 +8,10 @@ const REFERENCE = /^_env:([^:]*)(?::(.*))?$/s;
  * A variable that is set counts, even if it is empty (then the value is null, not the default).
  */
 export function expandEnv(node: YamlNode, env: NodeJS.ProcessEnv): YamlNode {
+  return placeAt(expanded(node, env), lineOf(node));
+}
+
+function expanded(node: YamlNode, env: NodeJS.ProcessEnv): YamlNode {
   if (isScalar(node)) return expandScalar(node, env);
   if (isMap(node)) return new Map([...node].map(([key, item]) => [key, expandEnv(item, env)]));
   return node.map((item) => expandEnv(item, env));

@@ -1,8 +1,17 @@
 import { ConfigError } from './config-error.ts';
-import { boolean } from './value-types.ts';
-import { isMap, isScalar, type YamlMap, type YamlNode } from './yaml.ts';
+import { expandEnv } from './expand-env.ts';
+import { COMMON, isFlavorLike } from './flavor-names.ts';
+import { isClosedBy } from './guards.ts';
+import { position } from './position.ts';
+import { boolean, isOff } from './value-types.ts';
+import { isMap, isScalar, lineOf, type YamlMap, type YamlNode } from './yaml-nodes.ts';
 
-export type Flavor = { name: string | undefined; keys: YamlMap };
+export type Flavor = {
+  name: string | undefined;
+  keys: YamlMap;
+  /** The line where the flavor begins. */
+  line: number | undefined;
+};
 
 /**
  * The keys of the flavor that SETTINGS_FLAVOR names (`dev` if it is not set), on top of those of `common`, shallow.
@@ -10,15 +19,53 @@ export type Flavor = { name: string | undefined; keys: YamlMap };
  * @throws ConfigError
  */
 export function selectFlavor(file: string, root: YamlNode, env: NodeJS.ProcessEnv): Flavor {
-  if (!isMap(root)) throw new ConfigError(`${file}: must be a map of flavors, or of keys`);
+  if (!isMap(root)) {
+    throw new ConfigError(
+      `${position(file, lineOf(root))} must be a map of flavors, or of keys; it is ${shapeOf(root)}`,
+    );
+  }
   const name = env.SETTINGS_FLAVOR ?? 'dev';
-  if (name === '') return { name: undefined, keys: root };
+  if (name === '') return { name: undefined, keys: root, line: undefined };
 
-  const flavor = mapOrEmpty(root.get(name));
-  if (!flavor) throw new ConfigError(`${file}: ${problem(name, root)}`);
-  const common = commonIsBase(env) ? mapOrEmpty(root.get('common') ?? new Map()) : new Map();
-  if (!common) throw new ConfigError(`${file}: common must be a map of keys`);
-  return { name, keys: new Map([...common, ...flavor]) };
+  const own = mapOrEmpty(root.get(name));
+  if (!own) throw new ConfigError(problem(file, name, root));
+  const line = lineOf(root.get(name));
+  const base = mapOrEmpty(root.get(COMMON) ?? new Map());
+  if (!base) throw new ConfigError(`${position(file, lineOf(root.get(COMMON)))} common must be a map of keys`);
+  const isBase = commonIsBase(env);
+  const keys = new Map([...(isBase ? base : []), ...own]);
+  checkGuards({ file, name, base, own, keys, isBase, env });
+  return { name, keys, line };
+}
+
+/**
+ * What closes the registry in `common` is not left out by accident: by a setting of docker-registry, or because a variable was
+ * not set.
+ * @throws ConfigError
+ */
+function checkGuards(flavor: {
+  file: string;
+  name: string;
+  base: YamlMap;
+  own: YamlMap;
+  keys: YamlMap;
+  isBase: boolean;
+  env: NodeJS.ProcessEnv;
+}): void {
+  const { file, name, base, own, keys, isBase, env } = flavor;
+  if (!isClosedBy(base, env)) return;
+  const line = lineOf(base.get('auth'));
+  if (!isBase && !keys.has('auth')) {
+    throw new ConfigError(
+      `${position(file, line, 'auth')} of common does not count in ${name}: SETTINGS_COMMON is off; add "<<: *common" to ${name}, or auth: null for an open registry`,
+    );
+  }
+  const written = own.get('auth');
+  const effective = written && expandEnv(written, env);
+  if (!isScalar(effective) || !effective.variable || !isOff(effective) || written === base.get('auth')) return;
+  throw new ConfigError(
+    `${position(file, lineOf(written), 'auth')} of ${name} hides that of common (in line ${line}), but the variable ${effective.variable.name} is not set; set it, or remove the line; auth: null is an open registry`,
+  );
 }
 
 /** docker-registry put `common` below every flavor up to 0.7.3; from 0.8.0 on only where the file said `<<: *common`. */
@@ -37,10 +84,22 @@ function mapOrEmpty(node: YamlNode | undefined): YamlMap | undefined {
   return isScalar(node) && node.isPlain && node.text === '' ? new Map() : undefined;
 }
 
-function problem(name: string, root: YamlMap): string {
-  const flavors = [...root].filter(([, node]) => mapOrEmpty(node)).map(([flavor]) => flavor);
+function shapeOf(node: YamlNode): string {
+  if (!isScalar(node)) return 'a list';
+  return node.text === '' ? 'empty' : 'a text';
+}
+
+function problem(file: string, name: string, root: YamlMap): string {
   const quoted = JSON.stringify(name);
-  if (root.has(name)) return `${name} is not a flavor: a flavor is a map of keys`;
-  if (flavors.length > 0) return `there is no flavor ${quoted} (SETTINGS_FLAVOR); there are ${flavors.join(', ')}`;
-  return `there is no flavor ${quoted}; for a file without flavors set SETTINGS_FLAVOR to nothing`;
+  const found = root.get(name);
+  if (found) return `${position(file, lineOf(found))} ${name} is not a flavor: a flavor is a map of keys`;
+  const version = root.get('version');
+  if (isScalar(version)) {
+    return `${position(file, lineOf(version))} version: ${version.text.slice(0, 10)} begins a file of registry:2 (distribution), which is another format: start from the config.yml that comes with Stowage`;
+  }
+  const flavors = [...root].flatMap(([flavor, node]) => (isFlavorLike(flavor, node) ? [flavor] : []));
+  const where = position(file, undefined);
+  if (flavors.length > 0)
+    return `${where} there is no flavor ${quoted} (SETTINGS_FLAVOR); there are ${flavors.join(', ')}`;
+  return `${where} there is no flavor ${quoted}; for a file without flavors set SETTINGS_FLAVOR to nothing`;
 }

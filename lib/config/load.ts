@@ -2,8 +2,11 @@ import { type Config, readConfig } from './config.ts';
 import { ConfigError } from './config-error.ts';
 import { findFile } from './find-file.ts';
 import { selectFlavor } from './flavor.ts';
+import { checkIgnoredAuth } from './ignored-auth.ts';
+import { checkRootKeys } from './root-keys.ts';
 import { type Setting, Settings } from './settings.ts';
-import { parseYaml, YamlError, type YamlNode } from './yaml.ts';
+import { parseYaml } from './yaml.ts';
+import { isMap, YamlError, type YamlNode } from './yaml-nodes.ts';
 
 export type LoadedConfig = {
   config: Config;
@@ -11,6 +14,8 @@ export type LoadedConfig = {
   warnings: string[];
   /** Every value in effect and where it came from, secrets masked. */
   settings: Setting[];
+  /** File, line and name of a key, to begin a message. */
+  where(name: string): string;
 };
 
 export type LoadOptions = {
@@ -26,12 +31,21 @@ export type LoadOptions = {
  * @throws ConfigError with one line for the operator
  */
 export function loadConfig({ env, file, directory = process.cwd() }: LoadOptions): LoadedConfig {
-  const { path, text } = findFile(file, env, directory);
-  const { name, keys } = selectFlavor(path, parseFile(path, text), env);
-  const settings = new Settings(path, keys, env);
+  const found = findFile(file, env, directory);
+  const { path } = found;
+  const root = parseFile(path, found.text);
+  const { name, keys, line } = selectFlavor(path, root, env);
+  const rootWarnings = name !== undefined && isMap(root) ? checkRootKeys(path, root, name) : [];
+  const settings = new Settings(path, keys, env, line);
   const config = readConfig(settings, path, name);
   settings.checkNames();
-  return { config, warnings: settings.warnings, settings: settings.read };
+  const ignored = !config.auth && isMap(root) ? checkIgnoredAuth(found, root, name, env) : [];
+  return {
+    config,
+    warnings: [...rootWarnings, ...settings.warnings, ...ignored],
+    settings: settings.read,
+    where: (key) => settings.where(key),
+  };
 }
 
 function parseFile(path: string, text: string): YamlNode {

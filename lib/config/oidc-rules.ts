@@ -1,6 +1,7 @@
 import type { OidcRule } from '../auth/oidc-logins.ts';
 import { boolean, isNull, list, mapOf, NotAllowedError, text, type ValueType } from './value-types.ts';
-import { isMap, parsed, type YamlMap, type YamlNode } from './yaml.ts';
+import { parsed } from './yaml.ts';
+import { isMap, lineOf, type YamlMap, type YamlNode } from './yaml-nodes.ts';
 
 const RULE_KEYS = ['issuer', 'jwks_uri', 'audience', 'claims', 'groups', 'insecure'];
 
@@ -22,7 +23,7 @@ export const oidcRules: ValueType<OidcRule[]> = {
 
 function parseRule(node: YamlNode, number: number): OidcRule {
   const fail = (problem: string): never => {
-    throw new NotAllowedError(`entry ${number} ${problem}`);
+    throw new NotAllowedError(`entry ${number} ${problem}`, lineOf(node));
   };
   if (!isMap(node)) return fail('is not a map');
   const unknown = [...node.keys()].find((key) => !RULE_KEYS.includes(key));

@@ -1,10 +1,13 @@
 import { closestName } from './closest-name.ts';
 import { ConfigError } from './config-error.ts';
 import { expandEnv } from './expand-env.ts';
+import { guardIn, guardMeantBy } from './guards.ts';
 import { type KeyName, UNUSED_KEYS, type UnusedKey, USED_KEYS, type UsedKey, type ValueOf } from './keys.ts';
+import { position } from './position.ts';
 import { fromWhere, holdsMask, MASK, originOf, show, withoutSecrets } from './shown-values.ts';
 import { isNull, isOff, isPlaceholder, NotAllowedError, PLACEHOLDER } from './value-types.ts';
-import { isMap, isScalar, parsed, YamlError, type YamlMap, type YamlNode } from './yaml.ts';
+import { parsed } from './yaml.ts';
+import { isMap, isScalar, lineOf, YamlError, type YamlMap, type YamlNode } from './yaml-nodes.ts';
 
 /** A value in effect, as the file has it, and where it came from: for `stowage config`. Secrets are masked already. */
 export type Setting = {
@@ -23,11 +26,14 @@ export class Settings {
   readonly #file: string;
   readonly #root: YamlMap;
   readonly #env: NodeJS.ProcessEnv;
+  /** Where the keys begin: for what is missing. */
+  readonly #line: number | undefined;
 
-  constructor(file: string, root: YamlMap, env: NodeJS.ProcessEnv) {
+  constructor(file: string, root: YamlMap, env: NodeJS.ProcessEnv, line?: number) {
     this.#file = file;
     this.#root = new Map([...root].map(([name, node]) => [name, expandEnv(node, env)]));
     this.#env = env;
+    this.#line = line;
   }
 
   /** @throws ConfigError if the value is not allowed */
@@ -42,7 +48,7 @@ export class Settings {
       node = undefined;
     }
     return this.#read(name, node, fallback === undefined ? key : { ...key, fallback }, {
-      where: `${this.#file}: ${name}`,
+      where: this.where(name),
       source: this.#sourceOf(name, node),
     });
   }
@@ -70,20 +76,21 @@ export class Settings {
    */
   isMap(outer: string): boolean {
     const node = this.#root.get(outer);
-    const map = node && this.#parsing(`${this.#file}: ${outer}`, node, parsed);
+    const map = node && this.#parsing(this.where(outer), node, parsed);
     if (isMap(map)) return true;
     if (!isOff(map)) this.fail(outer, 'must be a map of keys, or null');
     this.read.push({ name: outer, value: null, origin: 'default' });
     return false;
   }
 
-  warn(name: string, problem: string): void {
-    this.warnings.push(`${this.#file}: ${name} ${problem}`);
+  /** @param item of a list, from 0 on */
+  warn(name: string, problem: string, item?: number): void {
+    this.warnings.push(`${this.where(name, item)} ${problem}`);
   }
 
-  /** @throws ConfigError */
-  fail(name: string, problem: string): never {
-    throw new ConfigError(`${this.#file}: ${name} ${problem}`);
+  /** @param item of a list, from 0 on. @throws ConfigError */
+  fail(name: string, problem: string, item?: number): never {
+    throw new ConfigError(`${this.where(name, item)} ${problem}`);
   }
 
   /** Names the variable, too, that the key would have come from. @throws ConfigError */
@@ -94,7 +101,10 @@ export class Settings {
     return this.fail(name, `is missing${why}; ${remedy}`);
   }
 
-  /** Warns of keys that are set but mean nothing here, and of those that nobody knows. */
+  /**
+   * Warns of keys that are set but mean nothing here, and of those that are not known.
+   * @throws ConfigError if such a key seems to mean one that closes the registry
+   */
   checkNames(): void {
     for (const [name, node] of this.#root) {
       const map = USED_NAMES.some((used) => used.startsWith(`${name}.`)) ? parsed(node) : undefined;
@@ -105,6 +115,7 @@ export class Settings {
 
   #checkName(name: string, node: YamlNode): void {
     if (USED_NAMES.some((used) => used === name || used.startsWith(`${name}.`))) return;
+    this.#checkGuards(name, node);
     const unused = Object.hasOwn(UNUSED_KEYS, name) ? UNUSED_KEYS[name] : undefined;
     if (unused) {
       if (isChosen(node, unused)) this.warn(name, `is ignored: ${unused.why}`);
@@ -114,13 +125,48 @@ export class Settings {
     this.warn(name, `is not a known key and is ignored${closest ? `; did you mean ${closest}?` : ''}`);
   }
 
+  /** What was meant to close the registry opens it where its name is not known: that is no matter for a warning. */
+  #checkGuards(name: string, node: YamlNode): void {
+    const [outer = '', inner] = name.split('.');
+    if (outer === 'auth' && inner !== undefined) {
+      const allowed = USED_NAMES.flatMap((used) => (used.startsWith('auth.') ? [used.slice('auth.'.length)] : []));
+      const closest = closestName(inner, allowed);
+      this.fail(
+        name,
+        `is not a known key; ${closest ? `did you mean auth.${closest}?` : `allowed: ${allowed.join(', ')}`}`,
+      );
+    }
+    if (name === 'groups' && isMap(node) && !isOff(node))
+      this.fail(name, 'is not a known key; did you mean auth.groups?');
+    if (Object.hasOwn(UNUSED_KEYS, name) || outer === 'issue') return;
+    const meant = guardMeantBy(inner ?? outer);
+    if (meant && inner !== undefined) this.fail(name, `means nothing there; did you mean ${meant}, beside ${outer}?`);
+    if (meant) this.fail(name, `is not a known key; did you mean ${meant}?`);
+    const hidden = guardIn(node);
+    if (hidden) this.fail(`${name}.${hidden}`, `means nothing there; did you mean ${hidden}, beside ${outer}?`);
+  }
+
   #find(name: KeyName): YamlNode | undefined {
     const [outer = '', inner] = name.split('.');
     const node = this.#root.get(outer);
     if (inner === undefined || node === undefined) return node;
-    const map = this.#parsing(`${this.#file}: ${outer}`, node, parsed);
+    const map = this.#parsing(this.where(outer), node, parsed);
     if (isMap(map)) return map.get(inner);
     return isOff(map) ? undefined : this.fail(outer, 'must be a map of keys, or null');
+  }
+
+  /** File, line and name, to begin a message. */
+  where(name: string, item?: number): string {
+    return position(this.#file, this.#lineOf(name, item), name);
+  }
+
+  /** Of the item or the key; else of the map around it, of the flavor at last. */
+  #lineOf(name: string, item?: number): number | undefined {
+    const [outer = '', inner = ''] = name.split('.');
+    const outerNode = this.#root.get(outer);
+    const node = isMap(outerNode) ? outerNode.get(inner) : outerNode;
+    const itemNode = item !== undefined && Array.isArray(node) ? node[item] : undefined;
+    return lineOf(itemNode) ?? lineOf(node) ?? lineOf(outerNode) ?? this.#line;
   }
 
   /** The node that knows which variable a value came from: the map around it, if a variable holds that. */
@@ -154,7 +200,10 @@ export class Settings {
     try {
       return parse(node);
     } catch (error) {
-      if (error instanceof NotAllowedError) throw new ConfigError(`${where}${fromWhere(node)}: ${error.message}`);
+      if (error instanceof NotAllowedError) {
+        const precise = error.line === undefined ? where : where.replace(/:\d+: /, `:${error.line}: `);
+        throw new ConfigError(`${precise}${fromWhere(node)}: ${error.message}`);
+      }
       if (!(error instanceof YamlError)) throw error;
       throw new ConfigError(`${where}${fromWhere(node)} is not valid YAML: ${error.message}`, { cause: error });
     }

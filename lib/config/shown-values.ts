@@ -1,5 +1,5 @@
 // How values appear in messages and in `stowage config`.
-import { isMap, isScalar, type YamlNode } from './yaml.ts';
+import { isMap, isScalar, type YamlNode } from './yaml-nodes.ts';
 
 export const MASK = '********';
 

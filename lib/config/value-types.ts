@@ -1,5 +1,6 @@
 // What a key's value may be. Each type reads a node of the file and says what it allows; nothing is parsed twice.
-import { isMap, isScalar, parsed, parseYaml, plainValue, type Scalar, toData, type YamlNode } from './yaml.ts';
+import { parsed, parseYaml, plainValue, toData } from './yaml.ts';
+import { isMap, isScalar, type Scalar, type YamlNode } from './yaml-nodes.ts';
 
 /** The text that the old samples hold where a value of one's own belongs. */
 export const PLACEHOLDER = 'REPLACEME';
@@ -7,6 +8,13 @@ export const PLACEHOLDER = 'REPLACEME';
 /** What a type has to say of a value beyond that it is not allowed. The message names no secret. */
 export class NotAllowedError extends Error {
   override readonly name = 'NotAllowedError';
+  /** Of the part that is not allowed, if the file has it. */
+  readonly line: number | undefined;
+
+  constructor(message: string, line?: number) {
+    super(message);
+    this.line = line;
+  }
 }
 
 export type ValueType<T> = {

@@ -1,113 +1,46 @@
 // YAML 1.1 as docker-registry read it, but safe, and with the text of every scalar kept: its type is decided by the key
 // it stands for. So a secret of digits stays a text, and `yes` is a boolean only where a boolean is wanted.
-import {
-  boolYaml11Tag,
-  defineMappingTag,
-  defineScalarTag,
-  floatYaml11Tag,
-  intYaml11Tag,
-  loadAll,
-  mergeTag,
-  NOT_RESOLVED,
-  nullYaml11Tag,
-  Schema,
-  seqTag,
-  YAMLException,
-} from 'js-yaml';
-
-export type Scalar = {
-  readonly text: string;
-  /** Written without quotes: `null`, `yes` or `5000` may mean more than their text. */
-  readonly isPlain: boolean;
-  /** The text is that of an environment variable, or the default beside its name; YAML that nobody has parsed yet. */
-  readonly variable?: { readonly name: string; readonly isDefault: boolean };
-};
-export type YamlMap = ReadonlyMap<string, YamlNode>;
-export type YamlNode = Scalar | readonly YamlNode[] | YamlMap;
-
-/** Not YAML, or YAML that is not allowed here. The message never holds a value. */
-export class YamlError extends Error {
-  override readonly name = 'YamlError';
-}
-
-const NULL: Scalar = { text: '', isPlain: true };
-
-type MapUnderConstruction = { map: Map<string, YamlNode>; written: Set<string> };
-
-const plain = (text: string): Scalar => ({ text, isPlain: true });
-const quoted = (text: string): Scalar => ({ text, isPlain: false });
-
-/** js-yaml hands over `! text` as a string, past our tags. */
-const asNode = (value: unknown) => (typeof value === 'string' ? quoted(value) : value) as YamlNode;
-
-const mapTag = defineMappingTag<MapUnderConstruction, YamlMap>('tag:yaml.org,2002:map', {
-  create: () => ({ map: new Map(), written: new Set() }),
-  // Written keys arrive as scalars, those of `<<` as strings: a written key wins, wherever it stands.
-  addPair({ map, written }, key, value) {
-    const name = typeof key === 'string' ? key : isScalar(key) ? key.text : undefined;
-    if (name === undefined) return 'a key must be a text';
-    if (typeof key !== 'string') {
-      if (written.has(name)) return 'this key is written twice';
-      written.add(name);
-    }
-    map.set(name, asNode(value));
-    return '';
-  },
-  has: ({ map }, key) => typeof key === 'string' && map.has(key),
-  keys: (map) => map.keys(),
-  get: (map, key) => map.get(String(key)),
-  finalize: ({ map }) => map,
-  identify: () => false,
-});
-
-const listTag: typeof seqTag = {
-  ...seqTag,
-  addItem: (list, item) => {
-    list.push(asNode(item));
-  },
-  carrierIsResult: false, // so that a list cannot hold itself; maps cannot either
-};
-
-const SCHEMA = new Schema([
-  mergeTag,
-  defineScalarTag('tag:stowage,plain', { implicit: true, resolve: plain, identify: () => false }),
-  defineScalarTag('tag:yaml.org,2002:str', { resolve: quoted, identify: () => false }),
-  ...[nullYaml11Tag, boolYaml11Tag, intYaml11Tag, floatYaml11Tag].map(({ tagName }) =>
-    defineScalarTag(tagName, { resolve: plain, identify: () => false }),
-  ),
-  mapTag,
-  listTag,
-]);
+import { boolYaml11Tag, floatYaml11Tag, intYaml11Tag, NOT_RESOLVED, nullYaml11Tag, YAMLException } from 'js-yaml';
+import { composeYaml } from './compose-yaml.ts';
+import { isMap, isScalar, placeAt, YamlError, type YamlNode } from './yaml-nodes.ts';
 
 /** @throws YamlError with the line, if there is more than one */
 export function parseYaml(text: string): YamlNode {
   try {
-    const documents = loadAll(text, { schema: SCHEMA });
-    if (documents.length > 1) throw new YamlError('there is more than one YAML document');
-    return asNode(documents[0] ?? NULL);
+    const documents = composeYaml(text);
+    if (documents.length > 1)
+      throw new YamlError('there is more than one YAML document (remove the lines ---)', undefined);
+    return documents[0] ?? { text: '', isPlain: true };
   } catch (error) {
-    if (!(error instanceof YAMLException)) throw error;
-    const line = error.mark && text.includes('\n') ? ` in line ${error.mark.line + 1}` : '';
-    throw new YamlError(`${reasonWithoutValues(error.reason)}${line}`);
+    const { reason, line } = reasonOf(error);
+    const hasLine = line !== undefined && text.trimEnd().includes('\n');
+    throw new YamlError(`${reason}${hasLine ? ` in line ${line}` : ''}`, hasLine ? line : undefined);
   }
 }
 
+function reasonOf(error: unknown): { reason: string; line: number | undefined } {
+  if (error instanceof YamlError) return { reason: error.message, line: error.line };
+  if (!(error instanceof YAMLException)) throw error;
+  return { reason: reasonWithoutValues(error.reason), line: error.mark && error.mark.line + 1 };
+}
+
+const REMEDIES: readonly (readonly [string, string])[] = [
+  ['tab characters', 'use spaces'],
+  [
+    'bad indentation',
+    'keys that belong together begin in one column; a text with ": ", or that begins with @ % `, needs quotes',
+  ],
+  ['end of the stream or a document separator', 'each line is `key: value`, or each begins with "- "'],
+  ['can not read a block mapping entry', 'a line before has no ": " after its key'],
+  ['can not read an implicit', 'there is no ": " after the key'],
+  ['unexpected end of the stream', 'a quote or a bracket is not closed'],
+];
+
 /** Aliases and tags are quoted in reasons, and a secret that begins with `*` or `!` is read as one. */
 function reasonWithoutValues(reason: string): string {
-  const program = /!<tag:yaml\.org,2002:((?:js|python|ruby)\/[\w/.:-]*)>/.exec(reason);
-  if (program) return `the tag !!${program[1]} is not allowed (it makes objects of a program)`;
-  if (reason.startsWith('recursive alias')) return 'a list or map cannot hold itself';
   if (/\btag\b/.test(reason)) return 'this tag is not allowed (quote a text that begins with "!")';
-  if (reason.startsWith('unidentified alias')) return 'unknown alias (quote a text that begins with "*")';
-  return reason.replaceAll(/ "[^"]*"/g, '');
-}
-
-export function isScalar(node: unknown): node is Scalar {
-  return typeof node === 'object' && node !== null && 'text' in node;
-}
-
-export function isMap(node: unknown): node is YamlMap {
-  return node instanceof Map;
+  const remedy = REMEDIES.find(([beginning]) => reason.startsWith(beginning))?.[1];
+  return `${reason.replaceAll(/ "[^"]*"/g, '')}${remedy ? ` (${remedy})` : ''}`;
 }
 
 /** What an unquoted text is in YAML 1.1. As for PyYAML, and against the specification, `y` and `n` are texts. */
@@ -122,7 +55,14 @@ export function plainValue(text: string): string | number | boolean | null {
 
 /** The node with the YAML in an environment variable parsed. @throws YamlError */
 export function parsed(node: YamlNode): YamlNode {
-  return isScalar(node) && node.variable ? parseYaml(node.text) : node;
+  return isScalar(node) && node.variable ? withoutLines(parseYaml(node.text)) : node;
+}
+
+/** Lines of a variable are none of the file. */
+function withoutLines(node: YamlNode): YamlNode {
+  if (isMap(node)) for (const item of node.values()) withoutLines(item);
+  else if (!isScalar(node)) for (const item of node) withoutLines(item);
+  return placeAt(node, undefined);
 }
 
 /** As plain data. @throws YamlError */

@@ -43,9 +43,9 @@ test('users may lie in an object or in a secret', () => {
 });
 
 for (const [title, auth, message] of [
-  ['a section that names nobody', { realm: 'x' }, /auth names nobody who may log in/],
-  ['an empty section', {}, /auth names nobody/],
-  ['a variable that was not set', { htpasswd: '_env:HTPASSWD' }, /auth names nobody/],
+  ['a section that names nobody', { realm: 'x' }, /auth names no users/],
+  ['an empty section', {}, /auth names no users/],
+  ['a variable that was not set', { htpasswd: '_env:HTPASSWD' }, /auth names no users/],
   ['an object of a bucket that is not there', { htpasswd: 's3:///users' }, /auth\.htpasswd .*needs storage: s3/],
   [
     'a bucket without a key',
@@ -63,14 +63,21 @@ for (const [title, auth, message] of [
 ] as const) {
   test(`${title} stops the start: nothing opens the registry by mistake`, () => {
     const error = messageOf(() => authOf(auth));
-    assert.ok(error.startsWith(`${textFile}: `), error);
+    assert.ok(error.startsWith(`${textFile}:4: `), error);
     assert.match(error, message);
   });
 }
 
-test('a key that auth does not know is named', () => {
-  const { warnings } = loadKeys({ auth: { htpasswd: 'x', relm: 'y' } });
-  assert.deepEqual(warnings, [`${textFile}: auth.relm is not a known key and is ignored; did you mean auth.realm?`]);
+test('a key that auth does not know stops the start', () => {
+  const message = `${textFile}:4: auth.relm is not a known key; did you mean auth.realm?`;
+  assert.equal(
+    messageOf(() => loadKeys({ auth: { htpasswd: 'x', relm: 'y' } })),
+    message,
+  );
+  assert.equal(
+    messageOf(() => loadKeys({ auth: '_env:AUTH' }, { AUTH: '{htpasswd: x, relm: y}' })),
+    message,
+  );
 });
 
 const rulesOf = (access: unknown, env?: Record<string, string>) =>
@@ -119,7 +126,7 @@ for (const [title, rule, message] of [
 ] as const) {
   test(`a rule ${title} stops the start`, () => {
     const error = messageOf(() => rulesOf([rule]));
-    assert.ok(error.startsWith(`${textFile}: access: `), error);
+    assert.ok(error.startsWith(`${textFile}:5: access: `), error);
     assert.match(error, message);
   });
 }
@@ -140,8 +147,8 @@ test('a rule that can hardly be meant is named', () => {
   const access = [{ repositories: '*', groups: 'dev', actions: 'push' }];
   const { warnings } = loadKeys({ auth: { htpasswd: 'x', groups: { devs: 'alice' } }, access });
   assert.deepEqual(warnings, [
-    `${textFile}: access rule 1 names the group dev, which has no members`,
-    `${textFile}: access rule 1 allows push without pull, but clients look before they push`,
+    `${textFile}:5: access rule 1 names the group dev, which has no members`,
+    `${textFile}:5: access rule 1 allows push without pull, but clients look before they push`,
   ]);
 });
 

@@ -105,11 +105,17 @@ const ROWS: Row[] = [
   { keys: { loglevel: '"a\\nb"' }, key: 'loglevel', value: '"a\\nb"', allowed: /info/ },
 ];
 
+/** As `loadKeys` writes them, one below the other. */
+function positionOf(key: string, keys: Record<string, unknown>): string {
+  if (key === 'port' || key === 'host') return ''; // no file holds these two
+  const index = Object.keys({ storage: '', storage_path: '', ...keys }).indexOf(key.split('.')[0] ?? '');
+  return `${textFile}:${index < 0 ? 1 : index + 2}: `; // one that is not there: where the flavor begins
+}
+
 for (const { keys, env, key, value, allowed } of ROWS) {
   test(`${key} ${value ?? 'missing'} is refused in one line that says what is allowed: ${JSON.stringify(env ?? '')}`, () => {
     const message = messageOf(() => loadKeys(keys, env));
-    const file = key === 'port' || key === 'host' ? '' : `${textFile}: `; // no file holds these two
-    const beginning = `${file}${key} ${value ?? ''}`;
+    const beginning = `${positionOf(key, keys)}${key} ${value ?? ''}`;
     assert.equal(message.slice(0, beginning.length), beginning);
     assert.match(message, allowed);
     assert.doesNotMatch(message, /\n/);
@@ -131,7 +137,7 @@ for (const [title, text, says] of [
 ] as const) {
   test(`a file that holds ${title} is refused and named`, () => {
     const message = messageOf(() => loadText(text));
-    assert.ok(message.startsWith(`${textFile}: `), message);
+    assert.ok(message.startsWith(`${textFile}:`), message);
     assert.match(message, says);
   });
 }

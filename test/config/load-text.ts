@@ -31,6 +31,13 @@ export function loadFixture(name: string, env: Env = {}): LoadedConfig {
   return loadConfig({ env, file: join(fixtures, name) });
 }
 
+/** A message without its file and line, with which it has to begin. */
+export function withoutPosition(message: string, file = textFile): string {
+  const [position] = /^:[1-9]\d*: /.exec(message.slice(file.length)) ?? [];
+  if (!message.startsWith(file) || !position) throw new Error(`does not begin with file and line: ${message}`);
+  return message.slice(file.length + position.length);
+}
+
 /** What the operator reads when loading fails. */
 export function messageOf(load: () => unknown): string {
   try {

@@ -277,7 +277,7 @@ describe('56: _env:NAME and _env:NAME:default', () => {
     test(`bad YAML for ${key} stops the start and names the variable: ${text}`, () => {
       const keys = key === 'cors.max_age' ? { cors: '{origins: a, max_age: _env:X}' } : { [key]: '_env:X' };
       const message = messageOf(() => loadKeys(keys, { X: text }));
-      assert.ok(message.startsWith(`${textFile}: ${key} (from the variable X) is not valid YAML: `), message);
+      assert.ok(message.startsWith(`${textFile}:4: ${key} (from the variable X) is not valid YAML: `), message);
     });
   }
 });

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { expandEnv } from '../../lib/config/expand-env.ts';
-import { parseYaml, toData, YamlError } from '../../lib/config/yaml.ts';
+import { parseYaml, toData } from '../../lib/config/yaml.ts';
+import { YamlError } from '../../lib/config/yaml-nodes.ts';
 
 const data = (text: string) => toData(parseYaml(text));
 
@@ -48,7 +49,7 @@ for (const [text, value] of VALUES) {
 const REFUSED: { text: string; says: RegExp }[] = [
   { text: 'a: 1\nb: !!python/object/apply:os.system [id]', says: /!!python\/object\/apply:os\.system.*line 2/ },
   { text: 'a: 1\nb: !!js/function "x"', says: /!!js\/function.*line 2/ },
-  { text: 'a: 1\na: 2', says: /written twice in line 2/ },
+  { text: 'a: 1\na: 2', says: /the key a is written twice \(first in line 1; keep one of them\) in line 2/ },
   { text: 'a: [1', says: /flow collection/ },
   { text: 'a: "b', says: /double quoted/ },
   { text: 'a: 1\n---\nb: 2', says: /more than one YAML document/ },

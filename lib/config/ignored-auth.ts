@@ -1,0 +1,42 @@
+// An open registry whose operator seems to want another: what says so, and is not heeded.
+import { ConfigError } from './config-error.ts';
+import { isClosedBy } from './guards.ts';
+import { position } from './position.ts';
+import { isMap, lineOf, type YamlMap } from './yaml-nodes.ts';
+
+/** What registry:2 takes its users from. */
+const REGISTRY_2 = /^REGISTRY_AUTH(?:_|$)/;
+
+/**
+ * To be asked where there is no `auth`.
+ * @param flavor undefined if the top level of the file is the configuration, whose keys are checked as such
+ * @returns warnings, one line each
+ * @throws ConfigError for a variable that asks for users, and means nothing here
+ */
+export function checkIgnoredAuth(
+  { path, text }: { path: string; text: string },
+  root: YamlMap,
+  flavor: string | undefined,
+  env: NodeJS.ProcessEnv,
+): string[] {
+  const foreign = Object.keys(env).find((name) => REGISTRY_2.test(name) && env[name]);
+  if (foreign) {
+    throw new ConfigError(
+      `the variable ${foreign} is one of registry:2 and means nothing here, but ${path} has no auth, so the registry would be open; set AUTH='{htpasswd: ./users}' instead, or unset ${foreign}`,
+    );
+  }
+  const warnings: string[] = [];
+  if (env.AUTH && !text.includes('_env:AUTH')) {
+    warnings.push(
+      `${path}: the variable AUTH is set, but no key of this file reads it (auth: _env:AUTH): the registry is open`,
+    );
+  }
+  for (const [name, node] of flavor === undefined ? [] : root) {
+    if (name === flavor || !isMap(node) || !isClosedBy(node, env)) continue;
+    const where = position(path, lineOf(node.get('auth')), 'auth');
+    warnings.push(
+      `${where} of ${name} does not count: the flavor ${flavor}, which is in effect, has none, so the registry is open`,
+    );
+  }
+  return warnings;
+}
