@@ -25,6 +25,8 @@ export type AppOptions = {
   log: Log;
   /** Whether requests should come here: false while storage does not answer, or the process is about to end. */
   isReady: () => Promise<boolean>;
+  /** Why nothing can be pushed now, if so: storage is full, say. */
+  roomProblem?: () => Promise<string | undefined>;
   settings: AppSettings;
   /** Who may do what. */
   auth: Auth;
@@ -56,7 +58,7 @@ export type AppSettings = {
 };
 
 /** Both protocols, and what whoever runs the registry asks it. Knows neither Lambda nor Node's server. */
-export function createApp({ registry, signer, log, isReady, settings, auth, around }: AppOptions): Hono {
+export function createApp({ registry, signer, log, isReady, roomProblem, settings, auth, around }: AppOptions): Hono {
   const { gate, tokens } = auth;
   const allow = settings.authentication
     ? authentication(settings.authentication, registry)
@@ -77,6 +79,8 @@ export function createApp({ registry, signer, log, isReady, settings, auth, arou
     .get('/healthz', (c) => c.json({ status: 'ok' }))
     .get('/readyz', async (c) => {
       if (!(await isReady())) return c.json({ status: 'not ready' }, 503);
+      const noRoom = await roomProblem?.();
+      if (noRoom) return c.json({ status: noRoom }, 503);
       if ((await auth.areUsersCurrent?.()) === false) return c.json({ status: 'the users cannot be read again' }, 503);
       // All processes read the same users, so another one would not do better: what needs no password is served here.
       const problem = await auth.usersProblem?.();

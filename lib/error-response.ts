@@ -1,6 +1,6 @@
 import { type ErrorCode, RegistryError } from './errors.ts';
 import type { JsonObject } from './json.ts';
-import { StorageUnavailableError } from './storage/driver.ts';
+import { StorageFullError, StorageUnavailableError } from './storage/driver.ts';
 
 type Protocol = 'v1' | 'v2';
 
@@ -19,6 +19,7 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   PATH_TOO_LONG: 414,
   RANGE_INVALID: 416,
   SIZE_INVALID: 413,
+  STORAGE_FULL: 507,
   TAG_INVALID: 400,
   TOO_MANY_TAGS: 414,
   TOOMANYREQUESTS: 429,
@@ -43,9 +44,9 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
 
 /**
  * What v2 clients know under another name: the spec has no code for a path, of which nothing but a name can be long, and
- * clients give up at that one.
+ * clients give up at that one. A full disk is 507, not 503: clients show the status, and none sends the layer again at once.
  */
-const OCI_CODE: Partial<Record<ErrorCode, ErrorCode>> = { PATH_TOO_LONG: 'NAME_INVALID' };
+const OCI_CODE: Partial<Record<ErrorCode, ErrorCode>> = { PATH_TOO_LONG: 'NAME_INVALID', STORAGE_FULL: 'UNAVAILABLE' };
 
 /** For the caches of the day when v1 was new, and those of today. */
 export const NOT_CACHED = { 'Cache-Control': 'no-cache', Expires: '-1', Pragma: 'no-cache' };
@@ -83,5 +84,6 @@ function toRegistryError(thrown: Error): RegistryError {
       headers: { 'Retry-After': '5' },
     });
   }
+  if (thrown instanceof StorageFullError) return new RegistryError('STORAGE_FULL', 'no space left in the storage');
   return new RegistryError('UNKNOWN', 'internal error');
 }

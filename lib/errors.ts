@@ -16,6 +16,7 @@ export type ErrorCode =
   | 'PATH_TOO_LONG'
   | 'RANGE_INVALID'
   | 'SIZE_INVALID'
+  | 'STORAGE_FULL'
   | 'TAG_INVALID'
   | 'TOO_MANY_TAGS'
   | 'TOOMANYREQUESTS'

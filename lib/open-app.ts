@@ -9,16 +9,12 @@ import type { ComparePassword } from './auth/password-logins.ts';
 import type { Config } from './config/config.ts';
 import type { FrontSettings } from './front.ts';
 import type { JsonValue } from './json.ts';
-import { layout } from './layout.ts';
 import type { Log } from './log.ts';
 import type { OpenRegistry } from './open-registry.ts';
+import { Readiness } from './readiness.ts';
 import { SessionSigner } from './registry/upload-session.ts';
-import type { StorageDriver } from './storage/driver.ts';
 import type { AuthenticationOptions } from './v1/authentication.ts';
 import { parsePrivilegedKey } from './v1/signature.ts';
-
-/** How long `readyz` waits for storage. */
-const READY_MS = 2000;
 
 export type OpenAppOptions = {
   log: Log;
@@ -59,13 +55,15 @@ export async function openApp(
     ...(config.publicUrl && { publicUrl: config.publicUrl }),
     ...(comparePassword && { comparePassword }),
   });
+  const readiness = new Readiness(storage);
   return createApp({
     registry,
     signer: new SessionSigner(secret, config.secretKeyPrevious),
     auth,
     log,
     ...(around && { around }),
-    isReady: async () => !isStopping() && (await answers(storage)),
+    isReady: async () => !isStopping() && (await readiness.answers()),
+    roomProblem: () => readiness.roomProblem(),
     settings: {
       isReadOnly,
       isStandalone: config.standalone,
@@ -102,12 +100,4 @@ async function readPrivilegedKey(path: string): Promise<KeyObject> {
   } catch (cause) {
     throw new Error(`privileged_key ${path} must be an RSA public key in PEM`, { cause });
   }
-}
-
-async function answers(storage: StorageDriver): Promise<boolean> {
-  const head = storage.head(layout.layoutVersion()).then(
-    () => true,
-    () => false,
-  );
-  return await Promise.race([head, new Promise<false>((resolve) => setTimeout(resolve, READY_MS, false).unref())]);
 }

@@ -10,7 +10,7 @@ import { concatBytes, MiB } from '../bytes.ts';
 import { RegistryError } from '../errors.ts';
 import { layout } from '../layout.ts';
 import { algorithmOf, type Digest, type DigestAlgorithm } from '../names.ts';
-import { type StorageDriver, StorageUnavailableError, type UploadedPart } from '../storage/driver.ts';
+import { type StorageDriver, StorageFullError, StorageUnavailableError, type UploadedPart } from '../storage/driver.ts';
 import { checkDigest, rehashBlob, type StoredBlob, storeSmallBlob } from './stored-blobs.ts';
 import { type ChunkedState, UPLOAD_SECONDS, unknownUpload } from './upload-session.ts';
 
@@ -35,7 +35,7 @@ export async function emptyChunkedState(algorithm: DigestAlgorithm): Promise<Chu
 
 /**
  * Adds the bytes of one request. What came before a failure counts for nothing: the session that the client holds is
- * still the one to go on from.
+ * still the one to go on from. If storage is full the upload has ended, and frees what it held.
  * @throws RegistryError BLOB_UPLOAD_UNKNOWN if storage no longer knows the parts
  */
 export async function appendChunk(
@@ -44,14 +44,25 @@ export async function appendChunk(
   state: ChunkedState,
   body: AsyncIterable<Uint8Array>,
 ): Promise<ChunkedState> {
-  const { rest, ...next } = await uploadParts(storage, uuid, state, body);
+  const { rest, ...next } = await endingIfFull(storage, state, uploadParts(storage, uuid, state, body));
   if (rest.length === 0) return next;
   if (rest.length >= MIN_PART_BYTES) {
-    return { ...next, multipart: await addPart(storage, uuid, next.multipart, rest) };
+    const multipart = await endingIfFull(storage, next, addPart(storage, uuid, next.multipart, rest));
+    return { ...next, multipart };
   }
   const scrap = { uuid: randomUUID(), sizeBytes: rest.length };
-  await storage.put(layout.uploadScrap(scrap.uuid), rest);
+  await endingIfFull(storage, next, storage.put(layout.uploadScrap(scrap.uuid), rest));
   return { ...next, scrap };
+}
+
+/** An upload that fills up the storage must not keep it full until it expires. */
+async function endingIfFull<T>(storage: StorageDriver, state: ChunkedState, writing: Promise<T>): Promise<T> {
+  try {
+    return await writing;
+  } catch (error) {
+    if (error instanceof StorageFullError) await discardChunks(storage, state).catch(() => undefined);
+    throw error;
+  }
 }
 
 /**
@@ -65,15 +76,16 @@ export async function finishChunks(
   body: AsyncIterable<Uint8Array>,
   expected: Digest,
 ): Promise<StoredBlob> {
-  const { rest, ...last } = await uploadParts(storage, uuid, state, body);
+  const { rest, ...last } = await endingIfFull(storage, state, uploadParts(storage, uuid, state, body));
   const { sizeBytes } = last;
-  if (!last.multipart) return await storeSmallBlob(storage, rest, { expected });
+  if (!last.multipart) return await endingIfFull(storage, state, storeSmallBlob(storage, rest, { expected }));
 
   const digest = `${state.algorithm}:${(await importHash(last)).digest('hex')}` as Digest;
   const isSameAlgorithm = algorithmOf(expected) === state.algorithm;
   if (isSameAlgorithm && digest !== expected) await storage.abortMultipart(last.multipart);
   if (isSameAlgorithm) checkDigest(digest, expected);
-  const multipart = rest.length > 0 ? await addPart(storage, uuid, last.multipart, rest) : last.multipart;
+  const adding = rest.length > 0 ? addPart(storage, uuid, last.multipart, rest) : last.multipart;
+  const multipart = await endingIfFull(storage, last, Promise.resolve(adding));
   const { key } = multipart;
   const parts = (await storage.listParts(multipart))?.slice(0, multipart.partCount);
   if (!parts) {
@@ -83,7 +95,8 @@ export async function finishChunks(
     return { digest: expected, sizeBytes, key, isNew: true };
   }
   if (!areSigned(parts, multipart)) throw unknownUpload(uuid);
-  if (!(await storage.completeMultipart(multipart, parts))) throw unknownUpload(uuid);
+  const completing = storage.completeMultipart(multipart, parts);
+  if (!(await endingIfFull(storage, { ...last, multipart }, completing))) throw unknownUpload(uuid);
   const stored = { digest, sizeBytes, key, isNew: true };
   return isSameAlgorithm ? stored : await rehashBlob(storage, stored, expected);
 }
@@ -117,16 +130,21 @@ async function uploadParts(
   if (multipart && multipart.sha256Chain === undefined) throw unknownUpload(uuid);
   let pending = state.scrap ? [await readScrap(storage, uuid, state.scrap.uuid)] : [];
   let pendingBytes = state.scrap?.sizeBytes ?? 0;
-  for await (const chunk of body) {
-    hash.update(chunk);
-    sizeBytes += chunk.length;
-    pending.push(chunk);
-    pendingBytes += chunk.length;
-    if (pendingBytes >= PART_BYTES) {
-      multipart = await addPart(storage, uuid, multipart, concatBytes(pending));
-      pending = [];
-      pendingBytes = 0;
+  try {
+    for await (const chunk of body) {
+      hash.update(chunk);
+      sizeBytes += chunk.length;
+      pending.push(chunk);
+      pendingBytes += chunk.length;
+      if (pendingBytes >= PART_BYTES) {
+        multipart = await addPart(storage, uuid, multipart, concatBytes(pending));
+        pending = [];
+        pendingBytes = 0;
+      }
     }
+  } catch (error) {
+    await abortIfUnnamed(storage, state.multipart, multipart);
+    throw error;
   }
   return {
     kind: 'chunked',
@@ -155,9 +173,21 @@ async function addPart(
   const upload = before ?? { ...(await storage.createMultipart(layout.data(randomUUID()))), ...NO_PARTS };
   const partNumber = upload.partCount + 1;
   if (partNumber > MAX_PARTS) throw new RegistryError('SIZE_INVALID', `an upload has ${MAX_PARTS} parts at most`);
-  const part = await storage.uploadPart(upload, partNumber, bytes);
+  const part = await storage.uploadPart(upload, partNumber, bytes).catch(async (error: unknown) => {
+    await abortIfUnnamed(storage, before, upload);
+    throw error;
+  });
   if (!part) throw unknownUpload(uuid);
   return { ...upload, ...chainsWith(upload, part) };
+}
+
+/** A multipart upload that a request began which then failed: no session names it. What failed first is what counts. */
+async function abortIfUnnamed(
+  storage: StorageDriver,
+  named: Multipart | undefined,
+  begun: Multipart | undefined,
+): Promise<void> {
+  if (begun && !named) await storage.abortMultipart(begun).catch(() => undefined);
 }
 
 type Chains = typeof NO_PARTS;

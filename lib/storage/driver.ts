@@ -59,6 +59,11 @@ export class StorageUnavailableError extends Error {
   override readonly name = 'StorageUnavailableError';
 }
 
+/** Storage has no room for what should be written. Nothing of it is left; reads and deletes go on. */
+export class StorageFullError extends Error {
+  override readonly name = 'StorageFullError';
+}
+
 /**
  * An object store with the promises S3 makes and no others: a put is atomic and read back at once.
  * Absence is an answer (`undefined`), not an error; every other failure is thrown with its `cause`.
@@ -131,6 +136,12 @@ export interface StorageDriver {
    * starts; may cost a few requests.
    */
   findShortcomings?(): Promise<string[]>;
+
+  /**
+   * Whether something small can be written, which may be tried. Cheap where nothing was amiss before.
+   * @throws StorageFullError, StorageUnavailableError if not
+   */
+  checkRoom?(): Promise<void>;
 
   /** Ends connections; the driver is not used afterwards. */
   close(): Promise<void>;

@@ -1,7 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
-import { access, type FileHandle, mkdir, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { type FileHandle, mkdir, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { KiB } from '../bytes.ts';
 import { hasCode } from '../has-code.ts';
 import { KeyLocks } from '../key-locks.ts';
 import type { Key, KeyPrefix } from '../layout.ts';
@@ -19,7 +20,7 @@ import type {
   UploadedPart,
 } from './driver.ts';
 import { etagOf, linkFile, removeEmptyFolders, type WrittenFile, writeAside } from './durable-files.ts';
-import { isAbsence } from './file-errors.ts';
+import { changing, isAbsence } from './file-errors.ts';
 import { fold, partsOfKey, spellingOnDisk, TEMPORARY_FOLDER } from './file-keys.ts';
 import { type Folder, walkFiles, walkFolders } from './file-listing.ts';
 import { FileLocks, LOCK_PREFIX } from './file-locks.ts';
@@ -42,6 +43,9 @@ const STALE_LOCK_MILLISECONDS = 60 * 1000;
 
 /** How many files of a listing are looked at together. */
 const STATS_AT_ONCE = 64;
+
+/** What `checkRoom` writes: below that not even a manifest can be pushed. */
+const PROBE = new Uint8Array(64 * KiB);
 
 export type FilesDriverOptions = {
   /** Whether `a` and `A` are the same file; found out by trying unless given. */
@@ -150,7 +154,8 @@ export class FilesDriver implements StorageDriver {
     if (source === undefined || !info) return false;
     const path = join(this.#root, ...partsOfKey(to));
     try {
-      return await this.#turns.run(this.#lockOf(to), () => linkFile(source, path));
+      const linking = this.#turns.run(this.#lockOf(to), () => linkFile(source, path));
+      return await changing(`copying ${from} to ${to}`, linking);
     } catch (error) {
       if (isAbsence(error) && !(await infoAt(source, from))) return false; // deleted since
       throw error;
@@ -176,7 +181,12 @@ export class FilesDriver implements StorageDriver {
     for await (const key of walkFolders(folder, options.after)) yield key as KeyPrefix;
   }
 
+  /** On a full disk, too. */
   async delete(key: Key, options: { ifMatch?: ETag } = {}): Promise<boolean> {
+    return await changing(`deleting ${key}`, this.#deleteInTurn(key, options));
+  }
+
+  async #deleteInTurn(key: Key, options: { ifMatch?: ETag }): Promise<boolean> {
     return await this.#turns.run(this.#lockOf(key), async () => {
       const path = await this.#pathToRead(key);
       if (path === undefined) return true;
@@ -195,11 +205,13 @@ export class FilesDriver implements StorageDriver {
 
   async createMultipart(key: Key): Promise<MultipartUpload> {
     partsOfKey(key);
-    return { key, uploadId: await createUpload(this.#temporaryFolder, key) };
+    const creating = createUpload(this.#temporaryFolder, key);
+    return { key, uploadId: await changing(`starting a multipart upload of ${key}`, creating) };
   }
 
   async uploadPart(upload: MultipartUpload, partNumber: number, body: Uint8Array): Promise<UploadedPart | undefined> {
-    return await this.#inUpload(upload, (folder) => writePart(folder, partNumber, body));
+    const writing = this.#inUpload(upload, (folder) => writePart(folder, partNumber, body));
+    return await changing(`writing part ${partNumber} of ${upload.key}`, writing);
   }
 
   async listParts(upload: MultipartUpload): Promise<UploadedPart[] | undefined> {
@@ -207,27 +219,34 @@ export class FilesDriver implements StorageDriver {
   }
 
   async completeMultipart(upload: MultipartUpload, parts: readonly UploadedPart[]): Promise<boolean> {
-    const placed = await this.#inUpload(upload, (folder) =>
+    const placing = this.#inUpload(upload, (folder) =>
       claimUpload(folder, async (claimed) => {
         const written = await joinParts(claimed, parts);
         return written && (await this.#place(upload.key, written));
       }),
     );
-    return placed !== undefined;
+    return (await changing(`completing ${upload.key}`, placing)) !== undefined;
   }
 
   async abortMultipart(upload: MultipartUpload): Promise<void> {
     await this.#inUpload(upload, removeUpload);
   }
 
+  /** Writes a small file, which is gone before the disk has taken it. */
+  async checkRoom(): Promise<void> {
+    const path = join(this.#temporaryFolder, randomUUID());
+    const trying = writeFile(path, PROBE).finally(() => rm(path, { force: true }));
+    await changing('looking for room', trying);
+  }
+
   async close(): Promise<void> {}
 
   async #write(key: Key, body: Uint8Array | AsyncIterable<Uint8Array>, options: PutOptions): Promise<ETag | undefined> {
     partsOfKey(key); // before anything is written
-    const file = await writeAside(this.#temporaryFolder, body).catch((cause: unknown) => {
-      throw new Error(`cannot write the object ${key}`, { cause }); // the disk is full, say
-    });
-    return await this.#place(key, file, options);
+    return await changing(
+      `writing ${key}`,
+      writeAside(this.#temporaryFolder, body).then((file) => this.#place(key, file, options)),
+    );
   }
 
   /** Makes a written file the object of this key, or removes it. */
@@ -325,16 +344,14 @@ async function removeStale(temporaryFolder: string): Promise<void> {
   }
 }
 
+/** Asks for the temporary folder in another case. Nothing is written, so a registry also starts on a full disk. */
 async function ignoresCase(temporaryFolder: string): Promise<boolean> {
-  const name = `case-${randomUUID()}`;
-  await writeFile(join(temporaryFolder, name), '');
+  const folder = await stat(temporaryFolder, { bigint: true });
   try {
-    await access(join(temporaryFolder, name.toUpperCase()));
-    return true;
+    const other = await stat(join(dirname(temporaryFolder), TEMPORARY_FOLDER.toUpperCase()), { bigint: true });
+    return other.ino === folder.ino && other.dev === folder.dev;
   } catch (error) {
-    if (hasCode(error, 'ENOENT')) return false;
+    if (isAbsence(error)) return false;
     throw error;
-  } finally {
-    await rm(join(temporaryFolder, name));
   }
 }

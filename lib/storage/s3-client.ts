@@ -2,6 +2,7 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { NodeHttpHandler, type NodeHttpHandlerOptions } from '@smithy/node-http-handler';
+import { isFull } from './s3-errors.ts';
 
 export type S3DriverOptions = {
   bucket: string;
@@ -46,6 +47,8 @@ export class S3Clients {
   readonly #options: S3DriverOptions;
   readonly #region: () => Promise<string>;
   readonly agents = createAgents();
+  /** An answer has said that the server has no room, since this was last set to false. */
+  wasFull = false;
   /** For requests and answers that fit in memory. */
   readonly small: S3Client;
   #uploads: S3Client | undefined;
@@ -55,14 +58,16 @@ export class S3Clients {
   constructor(options: S3DriverOptions, region: () => Promise<string>) {
     this.#options = options;
     this.#region = region;
-    this.small = createS3Client(options, this.agents, region, { socketTimeout: IDLE_TIMEOUT_MILLISECONDS });
+    this.small = this.#watch(
+      createS3Client(options, this.agents, region, { socketTimeout: IDLE_TIMEOUT_MILLISECONDS }),
+    );
   }
 
   /** For bodies of some size. Parts wait for one another here: a server takes them at its own pace. */
   get uploads(): S3Client {
-    this.#uploads ??= createS3Client(this.#sharing(), createAgents(), this.#region, {
-      socketTimeout: IDLE_TIMEOUT_MILLISECONDS,
-    });
+    this.#uploads ??= this.#watch(
+      createS3Client(this.#sharing(), createAgents(), this.#region, { socketTimeout: IDLE_TIMEOUT_MILLISECONDS }),
+    );
     return this.#uploads;
   }
 
@@ -82,6 +87,21 @@ export class S3Clients {
 
   destroy(): void {
     for (const client of [this.small, this.#uploads, this.#downloads]) client?.destroy();
+  }
+
+  #watch(client: S3Client): S3Client {
+    client.middlewareStack.add(
+      (next) => async (args) => {
+        try {
+          return await next(args);
+        } catch (error) {
+          if (isFull(error)) this.wasFull = true;
+          throw error;
+        }
+      },
+      { name: 'watchRoom', step: 'initialize' },
+    );
+    return client;
   }
 
   /** Credentials are looked up and renewed once for all. */

@@ -1,6 +1,6 @@
 import { S3ServiceException } from '@aws-sdk/client-s3';
 import { hasCode } from '../has-code.ts';
-import { StorageUnavailableError } from './driver.ts';
+import { StorageFullError, StorageUnavailableError } from './driver.ts';
 
 /** What Node says when there is no answer. */
 const UNREACHABLE = [
@@ -25,6 +25,15 @@ const MAY_PASS = new Set([
   'ConditionalRequestConflict',
   'NoSuchUpload', // where it is no answer: the parts are gone, but the client can send them again
 ]);
+/** What servers with disks or quotas of their own say: MinIO and Ceph. */
+const FULL = new Set([
+  'XMinioStorageFull',
+  'XMinioAdminBucketQuotaExceeded',
+  'QuotaExceeded',
+  'InsufficientStorage',
+  'InsufficientCapacity',
+]);
+const STATUS_FULL = 507;
 const STATUS_MAY_PASS = new Set([429, 500, 502, 503, 504]);
 
 /** S3 answered, and the answer is no. */
@@ -92,9 +101,14 @@ export async function answerUnless<T>(
 /** What to throw: says what was tried, and keeps what it was answered as `cause`. */
 export function asStorageError(attempted: string, error: unknown): Error {
   const said = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  if (isFull(error)) return new StorageFullError(`${attempted}: storage is full (${said})`, { cause: error });
   return mayPass(error)
     ? new StorageUnavailableError(`${attempted}: storage cannot answer now (${said})`, { cause: error })
     : new Error(`${attempted} failed (${said})`, { cause: error });
+}
+
+export function isFull(error: unknown): boolean {
+  return error instanceof Error && (FULL.has(error.name) || statusOf(error) === STATUS_FULL);
 }
 
 function mayPass(error: unknown): boolean {

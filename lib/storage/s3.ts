@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -23,7 +23,7 @@ import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { KiB, readAll } from '../bytes.ts';
 import { mapConcurrently } from '../concurrency.ts';
 import { SharedKeyLocks } from '../key-locks.ts';
-import type { Key, KeyPrefix } from '../layout.ts';
+import { type Key, type KeyPrefix, layout } from '../layout.ts';
 import { compareByteOrder } from './byte-order.ts';
 import { assertRange, streamReadable, watchBody } from './byte-streams.ts';
 import type {
@@ -61,6 +61,9 @@ import { SharedReads } from './shared-reads.ts';
 /** The most that one CopyObject takes. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html */
 const MAX_COPY_BYTES = 5 * 1024 ** 3;
 const COPIED_PART_BYTES = 1024 ** 3;
+
+/** What `checkRoom` writes. */
+const PROBE = new Uint8Array(64 * KiB);
 
 const UNCONDITIONAL_DELETES =
   'this S3 server ignores If-Match on DELETE: while several processes serve one bucket, a tag that is pushed by one in the ' +
@@ -400,6 +403,15 @@ export class S3Driver implements StorageDriver {
         ? new GetObjectCommand({ ...this.#at(key), ResponseContentType: contentType })
         : new HeadObjectCommand(this.#at(key));
     return new URL(await getSignedUrl(this.#client, command, { expiresIn: expiresSeconds }));
+  }
+
+  /** No request until the server has refused something as it was full; then two, until it takes a small object again. */
+  async checkRoom(): Promise<void> {
+    if (!this.#clients.wasFull) return;
+    const key = layout.uploadScrap(randomUUID());
+    await this.put(key, PROBE);
+    this.#clients.wasFull = false;
+    await this.delete(key);
   }
 
   async close(): Promise<void> {

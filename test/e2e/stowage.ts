@@ -25,7 +25,8 @@ export interface Stowage {
   logTail(): string;
 }
 
-export async function startStowage(backend: Backend): Promise<Stowage> {
+/** @param readyPath answers 200 once the server has started */
+export async function startStowage(backend: Pick<Backend, 'env'>, { readyPath = '/readyz' } = {}): Promise<Stowage> {
   const directory = await mkdtemp(join(tmpdir(), 'stowage-'));
   const port = await freePort();
   const host = `127.0.0.1:${port}`;
@@ -46,7 +47,7 @@ export async function startStowage(backend: Backend): Promise<Stowage> {
       ],
       env: { ...backend.env },
       log: join(directory, 'stowage.log'),
-      isReady: () => answers(`${url}/readyz`),
+      isReady: () => answers(`${url}${readyPath}`),
     });
   let server = await start().catch(async (error: unknown) => {
     await rm(directory, { recursive: true });

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { HeadObjectCommand, type HeadObjectCommandOutput, S3Client } from '@aws-sdk/client-s3';
 import { decodeText, MiB, readAll } from '../../lib/bytes.ts';
 import type { Key, KeyPrefix } from '../../lib/layout.ts';
-import { StorageUnavailableError } from '../../lib/storage/driver.ts';
+import { StorageFullError, StorageUnavailableError } from '../../lib/storage/driver.ts';
 import { S3Driver } from '../../lib/storage/s3.ts';
 import type { S3DriverOptions } from '../../lib/storage/s3-client.ts';
 import { PART_SIZE_BYTES, PARTS_IN_FLIGHT } from '../../lib/storage/s3-upload.ts';
@@ -442,6 +442,29 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
       assert.equal(await shaky.delete(at, { ifMatch: second }), true);
       assert.equal(await textAt(at), undefined);
     });
+
+    for (const { status, code } of [
+      { status: 507, code: 'XMinioStorageFull' },
+      { status: 403, code: 'QuotaExceeded' },
+    ]) {
+      test(`a server without room (${code}) is not asked again at once, and tells when it has some`, async () => {
+        const own = new S3Driver({ ...minio.driverOptions, endpoint: proxy.endpoint });
+        const isWrite = ({ method }: SeenRequest) => method === 'PUT' || method === 'POST';
+        await own.checkRoom();
+        proxy.fail(isWrite, { kind: 'refuse', status, code }, 100);
+        await assert.rejects(own.put(freshKey(), bytes('x')), StorageFullError);
+        await assert.rejects(own.putStream(freshKey(), zeros(13 * MiB)), StorageFullError);
+        assert.ok(proxy.requests.length <= 3, `${proxy.requests.length} requests`);
+        await assert.rejects(own.checkRoom(), StorageFullError);
+        proxy.heal();
+        await own.checkRoom();
+        const before = proxy.requests.length;
+        await own.checkRoom();
+        assert.equal(proxy.requests.length, before, 'nothing is asked while all is well');
+        assert.deepEqual(await Array.fromAsync(driver.list('oci/uploads/' as KeyPrefix)), []);
+        await own.close();
+      });
+    }
 
     test('a download that breaks off is an error, not an end', async () => {
       const at = freshKey();
