@@ -2,6 +2,7 @@ import { RegistryError } from './errors.ts';
 
 export const KiB = 1024;
 export const MiB = 1024 * KiB;
+export const GiB = 1024 * MiB;
 
 const utf8 = new TextEncoder();
 

@@ -1,3 +1,5 @@
+import { RegistryError } from './errors.ts';
+
 /** How many storage requests one operation keeps under way at once. */
 const REQUESTS_AT_ONCE = 16;
 
@@ -23,4 +25,38 @@ export async function mapConcurrently<T, R>(
   };
   await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, work));
   return results;
+}
+
+/** Runs so many tasks at once; later ones wait, first come, first served. */
+export class Slots {
+  readonly #maxWaiting: number;
+  readonly #waiting: (() => void)[] = [];
+  #free: number;
+
+  constructor({ atOnce, maxWaiting }: { atOnce: number; maxWaiting: number }) {
+    this.#free = atOnce;
+    this.#maxWaiting = maxWaiting;
+  }
+
+  /** @throws RegistryError UNAVAILABLE if too many wait already; then nothing has been done */
+  async run<T>(task: () => Promise<T>): Promise<T> {
+    if (this.#free > 0) this.#free--;
+    else await this.#wait();
+    try {
+      return await task();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#free++;
+    }
+  }
+
+  async #wait(): Promise<void> {
+    if (this.#waiting.length >= this.#maxWaiting) {
+      throw new RegistryError('UNAVAILABLE', 'too many layers are to be unpacked at once, try again', {
+        headers: { 'Retry-After': '30' },
+      });
+    }
+    await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
 }

@@ -32,6 +32,7 @@ export async function openRegistry(
   const registry = createRegistry(storage, {
     copiesLayers: config.v1Layers === 'copy',
     isImmutable: immutabilityOf(config.immutableTags),
+    unpackLimits: config.unpackLimits,
     ...(background && { background }),
   });
   return { registry, storage, isReadOnly };

@@ -1,6 +1,7 @@
 import { type AppSettings, createApp } from '../lib/app.ts';
 import { Gate } from '../lib/auth/gate.ts';
 import type { Auth } from '../lib/auth/open.ts';
+import type { UnpackLimits } from '../lib/compression/unpack-limits.ts';
 import { createLog } from '../lib/log.ts';
 import { startNodeServer } from '../lib/node-server.ts';
 import { Background } from '../lib/registry/background.ts';
@@ -34,6 +35,7 @@ type TestSettings = Partial<AppSettings> & {
   auth?: Auth;
   isImmutable?: (repository: string, tag?: string) => boolean;
   trustedProxies?: number;
+  unpackLimits?: UnpackLimits;
 };
 
 /** The whole registry over some storage, in this process, on a free port. */
@@ -45,6 +47,7 @@ export async function startRegistry(
     auth = { gate: Gate.open() },
     isImmutable,
     trustedProxies = 0,
+    unpackLimits,
     ...settings
   }: TestSettings = {},
 ): Promise<RegistryServer> {
@@ -55,6 +58,7 @@ export async function startRegistry(
       copiesLayers: v1Layers === 'copy',
       ...(worksBehind && { background }),
       ...(isImmutable && { isImmutable }),
+      ...(unpackLimits && { unpackLimits }),
     }),
     signer: SIGNER,
     log,

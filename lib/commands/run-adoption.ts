@@ -37,6 +37,7 @@ export async function adopt(config: Config, options: AdoptOptions): Promise<numb
     const registry = createRegistry(storage, {
       copiesLayers: config.v1Layers === 'copy',
       isImmutable: immutabilityOf(config.immutableTags),
+      unpackLimits: config.unpackLimits,
     });
     const { adoption } = registry;
     const requotings = await adoption.requotings();

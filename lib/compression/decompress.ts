@@ -2,6 +2,7 @@ import { pipeline, Readable, type Transform } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { KiB } from '../bytes.ts';
 import { CorruptLayerError } from './corrupt-layer-error.ts';
+import { DEFAULT_UNPACK_LIMITS, limitUnpacked, type UnpackLimits } from './unpack-limits.ts';
 
 /** What a layer's bytes are; docker sent gzip, older tools anything. */
 export type LayerFormat = 'empty' | 'tar' | 'gzip' | 'bzip2' | 'xz' | 'zstd' | 'unknown';
@@ -10,16 +11,24 @@ const CHUNK_BYTES = 64 * KiB;
 
 /**
  * Unpacks a layer as it is read, no faster than the result is taken. Memory: 1 MiB for gzip, 12 MiB for bzip2, the
- * dictionary for xz and zstd (8 MiB by default, more than 64 MiB and 128 MiB are refused). Whatever the source throws
- * is thrown on as it is.
- * @throws CorruptLayerError if the bytes are not of that format, broken or cut off
+ * dictionary for xz and zstd (8 MiB by default, more than 64 MiB and 128 MiB are refused). Errors of the source pass
+ * through as they are.
+ * @throws CorruptLayerError if the bytes are not of that format, broken or cut off; OversizedLayerError
  */
-export async function* decompress(body: AsyncIterable<Uint8Array>, format: LayerFormat): AsyncGenerator<Uint8Array> {
+export async function* decompress(
+  body: AsyncIterable<Uint8Array>,
+  format: LayerFormat,
+  limits: UnpackLimits = DEFAULT_UNPACK_LIMITS,
+): AsyncGenerator<Uint8Array> {
+  if (format === 'empty' || format === 'tar') yield* body;
+  else yield* limitUnpacked(body, format, limits, (packed) => unpack(packed, format));
+}
+
+async function* unpack(
+  body: AsyncIterable<Uint8Array>,
+  format: Exclude<LayerFormat, 'empty' | 'tar'>,
+): AsyncGenerator<Uint8Array> {
   switch (format) {
-    case 'empty':
-    case 'tar':
-      yield* body;
-      return;
     case 'gzip':
       yield* throughZlib(body, createGunzip({ chunkSize: CHUNK_BYTES }));
       return;

@@ -1,4 +1,5 @@
 import type { AuthConfig } from '../auth/open-authenticator.ts';
+import type { UnpackLimits } from '../compression/unpack-limits.ts';
 import type { AbsoluteLocations } from '../front.ts';
 import type { StorageConfig } from '../storage/open.ts';
 import type { V2VersionHeader } from '../v2/version-header.ts';
@@ -65,6 +66,8 @@ export type Config = {
   uploadsAtOnce: number;
   /** How many downloads one process sends at once; more of them wait. */
   downloadsAtOnce: number;
+  /** How much a compressed layer may unpack to. */
+  unpackLimits: UnpackLimits;
   /** Tags that no push may move. */
   immutableTags: ImmutableTags;
   /** Whether `_ping` calls this a mirror, as docker-registry did. */
@@ -105,6 +108,10 @@ export function readConfig(settings: Settings, file: string, flavor: string | un
     trustedProxies: settings.get('trusted_proxies'),
     uploadsAtOnce: settings.get('uploads_at_once'),
     downloadsAtOnce: settings.get('downloads_at_once'),
+    unpackLimits: {
+      maxBytes: settings.get('unpacking.max_bytes'),
+      maxRatio: settings.get('unpacking.max_ratio'),
+    },
     immutableTags: settings.get('immutable_tags') ?? [],
     isMirror: settings.get('mirroring.source') !== undefined,
     cors: readCors(settings),

@@ -1,5 +1,8 @@
 // Every key that docker-registry 0.6.5 to 0.9.1 knew, in any of its drivers and samples. A dot stands for a nested map.
 // docs/configuration.md explains them.
+
+import { MiB } from '../bytes.ts';
+import { DEFAULT_UNPACK_LIMITS } from '../compression/unpack-limits.ts';
 import type { AbsoluteLocations } from '../front.ts';
 import type { V2VersionHeader } from '../v2/version-header.ts';
 import { accessRules } from './access-rules.ts';
@@ -125,6 +128,8 @@ export const USED_KEYS = {
   trusted_proxies: withDefault(integer(0, 16), 0),
   uploads_at_once: withDefault(integer(1, 10_000), 100),
   downloads_at_once: withDefault(integer(1, 10_000), 256),
+  'unpacking.max_bytes': withDefault(integer(MiB), DEFAULT_UNPACK_LIMITS.maxBytes),
+  'unpacking.max_ratio': withDefault(integer(1, 1_000_000), DEFAULT_UNPACK_LIMITS.maxRatio),
   access: optional(accessRules),
   immutable_tags: optional(immutableTags),
 

@@ -1,6 +1,8 @@
 import { encodeText } from '../bytes.ts';
 import { CorruptLayerError } from '../compression/corrupt-layer-error.ts';
 import { decompress, type LayerFormat } from '../compression/decompress.ts';
+import { OversizedLayerError, type UnpackLimits } from '../compression/unpack-limits.ts';
+import { Slots } from '../concurrency.ts';
 import { isJsonObject, parseJson } from '../json.ts';
 import { type Key, layout } from '../layout.ts';
 import { type Digest, type ImageId, parseDigest } from '../names.ts';
@@ -14,7 +16,12 @@ export type LayerDescriptor = LayerFacts & {
   key: Key;
   /** Of the object `images/<id>/layer` that it was made from; absent in the view of a v2 image, which has no need of one. */
   etag?: ETag;
+  /** The limits that its content exceeds: it has no diff id until an operator raises them. */
+  exceeds?: UnpackLimits;
 };
+
+/** Two layers are unpacked at once: bzip2 and xz take the process's one thread. */
+const UNPACKINGS = { atOnce: 2, maxWaiting: 64 };
 
 /** A layer that has to be read; `etag` if it is the image's own object. What is found replaces what is kept as `condition` says. */
 type Unread = { key: Key; sizeBytes: number; etag?: ETag; condition: Condition };
@@ -22,10 +29,13 @@ type Unread = { key: Key; sizeBytes: number; etag?: ETag; condition: Condition }
 /** The layers of v1 images, described for v2. */
 export class ImageLayers {
   readonly #storage: StorageDriver;
+  readonly #limits: UnpackLimits;
+  readonly #unpackings = new Slots(UNPACKINGS);
   readonly #scanning = new Map<ImageId, Promise<LayerDescriptor | undefined>>();
 
-  constructor(storage: StorageDriver) {
+  constructor(storage: StorageDriver, limits: UnpackLimits) {
     this.#storage = storage;
+    this.#limits = limits;
   }
 
   /** Keeps what is known of a layer. One storage request. `undefined` if the condition did not hold. */
@@ -66,7 +76,7 @@ export class ImageLayers {
     const condition = unchanged(object?.info);
     if (kept && !kept.etag) return kept.diffId ? { known: kept } : { unread: { ...kept, condition } };
     if (!layer) return undefined;
-    const isKnown = kept && kept.etag === layer.etag && !isUnpackable(kept);
+    const isKnown = kept && kept.etag === layer.etag && !this.#isUnpackable(kept);
     return isKnown ? { known: kept } : { unread: { ...layer, condition } };
   }
 
@@ -93,10 +103,10 @@ export class ImageLayers {
   ): Promise<LayerDescriptor | undefined> {
     const object = await this.#storage.get(key);
     if (!object) return undefined;
-    const scan = new LayerScan();
+    const scan = new LayerScan(this.#limits);
     for await (const chunk of scan.through(object.body)) onBytes?.(chunk.length);
     const found: LayerDescriptor = { ...scan.facts, key, ...(etag && { etag: object.info.etag }) };
-    const descriptor = isUnpackable(found) ? await this.#unpack(found) : found;
+    const descriptor = this.#isUnpackable(found) ? await this.#unpackings.run(() => this.#unpack(found)) : found;
     // What came meanwhile is newer: a push, or a view that has replaced the image.
     return (await this.keep(id, descriptor, condition)) ? descriptor : ((await this.#kept(id)) ?? descriptor);
   }
@@ -106,30 +116,32 @@ export class ImageLayers {
     const object = await this.#storage.get(layer.key);
     if (!object) throw new Error(`${layer.key} is gone`);
     try {
-      const tar = await storeBlob(this.#storage, decompress(object.body, layer.format), {});
+      const tar = await storeBlob(this.#storage, decompress(object.body, layer.format, this.#limits), {});
       const { digest, sizeBytes, key } = await settleBlob(this.#storage, tar);
       return { ...layer, format: 'tar', sizeBytes, digest, diffId: digest, key };
     } catch (error) {
+      if (error instanceof OversizedLayerError) return { ...layer, exceeds: this.#limits };
       if (error instanceof CorruptLayerError) return { ...layer, format: 'unknown' };
       throw error;
     }
   }
+
+  /** v2 has media types for tar, gzip and zstd alone. A layer that was too large once is tried again with larger limits. */
+  #isUnpackable({ format, exceeds }: LayerDescriptor): boolean {
+    if (format !== 'bzip2' && format !== 'xz') return false;
+    return !exceeds || exceeds.maxBytes < this.#limits.maxBytes || exceeds.maxRatio < this.#limits.maxRatio;
+  }
 }
 
-/** v2 has media types for tar, gzip and zstd alone. */
-function isUnpackable({ format }: LayerDescriptor): boolean {
-  return format === 'bzip2' || format === 'xz';
-}
-
-function encode({ sizeBytes, digest, diffId, format, etag, key }: LayerDescriptor): Uint8Array {
-  return encodeText(JSON.stringify({ size: sizeBytes, digest, diffId, format, etag, key }));
+function encode({ sizeBytes, digest, diffId, format, etag, key, exceeds }: LayerDescriptor): Uint8Array {
+  return encodeText(JSON.stringify({ size: sizeBytes, digest, diffId, format, etag, key, exceeds }));
 }
 
 /** `undefined` if it is not whole, as after a change of this format: the layer is then read again. */
 function decode(bytes: Uint8Array): LayerDescriptor | undefined {
   const value = parseJson(bytes);
   if (!isJsonObject(value)) return undefined;
-  const { size, digest, diffId, format, etag, key } = value;
+  const { size, digest, diffId, format, etag, key, exceeds } = value;
   if (typeof size !== 'number' || typeof digest !== 'string') return undefined;
   if (typeof format !== 'string' || typeof key !== 'string') return undefined;
   return {
@@ -139,5 +151,6 @@ function decode(bytes: Uint8Array): LayerDescriptor | undefined {
     key: key as Key,
     ...(typeof etag === 'string' && { etag: etag as ETag }),
     ...(typeof diffId === 'string' && { diffId: diffId as Digest }),
+    ...(isJsonObject(exceeds) && { exceeds: exceeds as UnpackLimits }),
   };
 }

@@ -114,13 +114,12 @@ export class ImageManifests {
     if (!isJsonObject(json) || !layer || !isComplete) return undefined;
     if (layer.format === 'empty') return { json };
     if (!layer.diffId) {
-      throw new RegistryError(
-        'MANIFEST_UNKNOWN',
-        `the layer of image ${id} is ${layer.format}, which v2 cannot serve`,
-        {
-          detail: { image: id, format: layer.format },
-        },
-      );
+      const why = layer.exceeds
+        ? `unpacks to more than ${layer.exceeds.maxBytes} bytes, or to more than ${layer.exceeds.maxRatio} times its size`
+        : `is ${layer.format}, which v2 cannot serve`;
+      throw new RegistryError('MANIFEST_UNKNOWN', `the layer of image ${id} ${why}`, {
+        detail: { image: id, format: layer.format },
+      });
     }
     return { json, layer, diffId: layer.diffId };
   }

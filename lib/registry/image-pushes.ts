@@ -11,6 +11,8 @@
 import { createHash, type Hash } from 'node:crypto';
 import { encodeText } from '../bytes.ts';
 import { CorruptLayerError } from '../compression/corrupt-layer-error.ts';
+import type { UnpackLimits } from '../compression/unpack-limits.ts';
+import { Slots } from '../concurrency.ts';
 import { RegistryError } from '../errors.ts';
 import { KeyLocks, LateLock } from '../key-locks.ts';
 import { type Key, layout } from '../layout.ts';
@@ -48,6 +50,9 @@ type PushOptions = { pusher?: string };
 /** How often two pushes of one image may get in each other's way before one of them is asked to come again. */
 const MAX_TRIES = 20;
 
+/** A sum keeps something of each file of the layer in memory. */
+const TAR_SUMS = { atOnce: 2, maxWaiting: 64 };
+
 type CheckParent = (parent: ImageId) => Promise<void>;
 
 export class ImagePushes {
@@ -55,13 +60,19 @@ export class ImagePushes {
   readonly #images: Images;
   readonly #layers: ImageLayers;
   readonly #owners: ImageOwners;
+  readonly #unpackLimits: UnpackLimits;
+  readonly #tarSums = new Slots(TAR_SUMS);
   readonly #locks = new KeyLocks();
 
-  constructor(storage: StorageDriver, dependencies: { images: Images; layers: ImageLayers; owners: ImageOwners }) {
+  constructor(
+    storage: StorageDriver,
+    dependencies: { images: Images; layers: ImageLayers; owners: ImageOwners; unpackLimits: UnpackLimits },
+  ) {
     this.#storage = storage;
     this.#images = dependencies.images;
     this.#layers = dependencies.layers;
     this.#owners = dependencies.owners;
+    this.#unpackLimits = dependencies.unpackLimits;
   }
 
   /**
@@ -161,7 +172,7 @@ export class ImagePushes {
     if (!json) throw imageUnknown();
     if (isComplete) throw imageExists();
 
-    const scan = new LayerScan();
+    const scan = new LayerScan(this.#unpackLimits);
     const payload = createHash('sha256').update(json).update('\n');
     const lock = new LateLock(this.#locks, id);
     try {
@@ -260,7 +271,7 @@ export class ImagePushes {
     if (version === undefined || !object) return false;
     const { tarSum } = await import('../tar/tar-sum.ts'); // only docker before 1.3 wants it
     try {
-      return (await tarSum(json, object.body, version)) === plain;
+      return (await this.#tarSums.run(() => tarSum(json, object.body, version, this.#unpackLimits))) === plain;
     } catch (error) {
       if (error instanceof CorruptLayerError) return false;
       throw error;

@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
+import { LRUCache } from 'lru-cache';
 import { type Bytes, encodeText, MiB, readAtMost } from '../bytes.ts';
 import { CorruptLayerError } from '../compression/corrupt-layer-error.ts';
 import { decompress, type LayerFormat } from '../compression/decompress.ts';
-import { mapConcurrently } from '../concurrency.ts';
+import type { UnpackLimits } from '../compression/unpack-limits.ts';
+import { mapConcurrently, Slots } from '../concurrency.ts';
 import { isJsonObject, type JsonObject, parseJson } from '../json.ts';
 import { KeyLocks } from '../key-locks.ts';
 import { layout } from '../layout.ts';
@@ -24,12 +26,22 @@ import type { TagTarget } from './tags.ts';
 import { completeView, findViewMark, takeForView, type ViewMark } from './view-mark.ts';
 
 const MAX_CONFIG_BYTES = 4 * MiB;
+const MAX_CONFIG_VALUES = 150_000;
+
+/** Two layers are unpacked at once, whatever is pushed. */
+const UNPACKINGS = { atOnce: 2, maxWaiting: 256 };
+
+/** Bytes that no image names yet are relied on for no longer than this. */
+const REMEMBERED = { max: 10_000, ttl: 10 * 60_000 };
 
 /** Of images that are run, as opposed to artifacts; v1 knows nothing else. */
 const IMAGE_CONFIGS: readonly string[] = [MEDIA_TYPES.dockerConfig, MEDIA_TYPES.ociConfig];
 
 /** More than any client can run; each image of a view has an ancestry of its own. */
 const MAX_LAYERS = 200;
+
+/** Layers that real images repeat are empty or small. */
+const ANY_REPETITION_BYTES = 64 * MiB;
 
 /** An index may name an index; nobody nests them deeper than this. */
 const MAX_INDEX_DEPTH = 4;
@@ -45,13 +57,17 @@ export class ImageViews {
   readonly #layers: ImageLayers;
   readonly #owners: ImageOwners;
   readonly #copiesLayers: boolean;
+  readonly #unpackLimits: UnpackLimits;
+  readonly #unpackings = new Slots(UNPACKINGS);
+  /** By the digest of the zstd layer. */
+  readonly #gzipped = new LRUCache<Digest, Promise<LayerDescriptor>>(REMEMBERED);
   readonly #locks = new KeyLocks();
 
   /** @param copiesLayers whether each image gets a real `layer` and `_checksum`, so that docker-registry could serve it */
   constructor(
     storage: StorageDriver,
     dependencies: { blobs: Blobs; images: Images; layers: ImageLayers; owners: ImageOwners },
-    { copiesLayers }: { copiesLayers: boolean },
+    { copiesLayers, unpackLimits }: { copiesLayers: boolean; unpackLimits: UnpackLimits },
   ) {
     this.#storage = storage;
     this.#blobs = dependencies.blobs;
@@ -59,6 +75,7 @@ export class ImageViews {
     this.#layers = dependencies.layers;
     this.#owners = dependencies.owners;
     this.#copiesLayers = copiesLayers;
+    this.#unpackLimits = unpackLimits;
   }
 
   /** Of what this id is the view, whole or not; `undefined` if it is none. One storage request. */
@@ -116,7 +133,7 @@ export class ImageViews {
     const child = shownChild(manifests);
     if (child) return await this.#source(repository, child.digest, depth + 1);
     if (!config || !IMAGE_CONFIGS.includes(config.mediaType) || config.sizeBytes > MAX_CONFIG_BYTES) return undefined;
-    if (layers.length === 0 || layers.length > MAX_LAYERS) return undefined;
+    if (layers.length === 0 || layers.length > MAX_LAYERS || repeatsMuch(layers)) return undefined;
 
     const wanted = [config, ...layers];
     const found = await mapConcurrently(wanted, (blob) => this.#blobs.find(repository, blob.digest));
@@ -125,7 +142,8 @@ export class ImageViews {
     );
     const configLink = links.get(config.digest);
     if (!configLink || layers.some((layer) => !links.has(layer.digest))) return undefined; // bytes that lie elsewhere
-    const json = parseJson(await readAtMost(await this.#blobs.read(configLink), MAX_CONFIG_BYTES, 'the config'));
+    const configBytes = await readAtMost(await this.#blobs.read(configLink), MAX_CONFIG_BYTES, 'the config');
+    const json = parseJson(configBytes, { maxValues: MAX_CONFIG_VALUES });
     return isJsonObject(json) ? { manifest: bytes, config: json, layers, links } : undefined;
   }
 
@@ -166,12 +184,26 @@ export class ImageViews {
     await mapConcurrently(others, (key) => this.#storage.delete(key));
   }
 
-  /** v1 clients cannot read zstd: they get the same tar as gzip, made once and kept. */
+  /**
+   * v1 clients cannot read zstd: they get the same tar as gzip. It is made once for each digest, also where many layers of
+   * a manifest, or many manifests, name the same one; what cannot be unpacked is not tried again.
+   */
   async #servedLayer({ mediaType, digest }: Descriptor, link: BlobLink): Promise<LayerDescriptor> {
     const format = formatOfMediaType(mediaType);
     if (format !== 'zstd') return { ...link, digest, format };
-    const body = await this.#blobs.read(link);
-    const stored = await settleBlob(this.#storage, await storeBlob(this.#storage, gzip(decompress(body, 'zstd')), {}));
+    const made = this.#gzipped.get(digest);
+    if (made) return await made;
+    const making = this.#unpackings.run(() => this.#gzip(link));
+    this.#gzipped.set(digest, making);
+    making.catch((error: unknown) => {
+      if (!(error instanceof CorruptLayerError)) this.#gzipped.delete(digest);
+    });
+    return await making;
+  }
+
+  async #gzip(link: BlobLink): Promise<LayerDescriptor> {
+    const tar = decompress(await this.#blobs.read(link), 'zstd', this.#unpackLimits);
+    const stored = await settleBlob(this.#storage, await storeBlob(this.#storage, gzip(tar), {}));
     return { ...stored, format: 'gzip' };
   }
 
@@ -188,6 +220,20 @@ export class ImageViews {
     for await (const chunk of object.body) sum.update(chunk);
     await writeChecksums(this.#storage, id, [`sha256:${sum.digest('hex')}`]);
   }
+}
+
+/**
+ * Each image of a projection may get a checksum of its own over its layer: a manifest that names one large layer many
+ * times would have it read as often.
+ */
+function repeatsMuch(layers: readonly Descriptor[]): boolean {
+  const distinct = new Map(layers.map(({ digest, sizeBytes }) => [digest, sizeBytes]));
+  const distinctBytes = sum([...distinct.values()]);
+  return sum(layers.map(({ sizeBytes }) => sizeBytes)) > 2 * distinctBytes + ANY_REPETITION_BYTES;
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }
 
 function formatOfMediaType(mediaType: string): LayerFormat {

@@ -11,7 +11,6 @@ import { AS_TEXT, type ByteRange, type ETag, type StorageDriver } from '../stora
 import { PRESIGNED_SECONDS } from './blobs.ts';
 import { readChecksums } from './image-checksums.ts';
 import type { ImageLayers } from './image-layers.ts';
-import { pythonJson } from './python-json.ts';
 
 /** So many images are remembered for so long: a client asks for the JSON, the ancestry and the layer of each in turn. */
 const REMEMBERED = { max: 10_000, ttl: 30_000 };
@@ -132,35 +131,13 @@ export class Images {
   }
 
   /**
-   * What is in the layer: the stored list, which is made if there is none. What is remembered of the image is not asked:
-   * its layer may have become another since, and the list is kept.
-   * @throws RegistryError IMAGE_UNKNOWN, IMAGE_INCOMPLETE; IMAGE_LAYER_INVALID if it is no tar
+   * The layer as it is now, whatever is remembered: it may have become another since. Three storage requests, side by side.
+   * @throws RegistryError IMAGE_UNKNOWN, IMAGE_INCOMPLETE
    */
-  async files(id: ImageId): Promise<Bytes> {
-    const [layer, isComplete, stored] = await Promise.all([
-      this.#layers.find(id),
-      this.isComplete(id),
-      this.#storage.read(layout.imageFiles(id)),
-    ]);
+  async currentLayer(id: ImageId): Promise<ImageLayer> {
+    const [layer, isComplete] = await Promise.all([this.#layers.find(id), this.isComplete(id)]);
     checkReadable(layer, isComplete);
-    if (stored) return stored.bytes;
-    const object = await this.#storage.get(layer.key);
-    if (!object) throw imageUnknown();
-    const { listFiles } = await import('../tar/layer-files.ts'); // hardly anybody asks
-    const files = encodeText(pythonJson(await listFiles(object.body)));
-    if ((await this.#layers.find(id))?.key !== layer.key) return await this.files(id);
-    await this.#storage.put(layout.imageFiles(id), files);
-    return files;
-  }
-
-  /**
-   * What the layer changes in its ancestors. Nobody computes it any more; what a diff worker stored is given out.
-   * @throws RegistryError IMAGE_UNKNOWN, IMAGE_INCOMPLETE, IMAGE_DIFF_UNKNOWN
-   */
-  async diff(id: ImageId): Promise<Bytes> {
-    const [, stored] = await Promise.all([this.layer(id), this.#storage.read(layout.imageDiff(id))]);
-    if (!stored) throw new RegistryError('IMAGE_DIFF_UNKNOWN', 'Diff queue is disabled');
-    return stored.bytes;
+    return layer;
   }
 }
 

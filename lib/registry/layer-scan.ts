@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { CorruptLayerError } from '../compression/corrupt-layer-error.ts';
 import { decompress, type LayerFormat } from '../compression/decompress.ts';
+import type { UnpackLimits } from '../compression/unpack-limits.ts';
 import { type Digest, sha256Digest } from '../names.ts';
 import { StreamTap } from '../stream-tap.ts';
 import { formatOf, HEAD_BYTES } from '../tar/layer-format.ts';
@@ -14,13 +15,18 @@ export type LayerFacts = {
   /** Of the bytes as they are. */
   digest: Digest;
   format: LayerFormat;
-  /** Of the uncompressed tar; absent if it cannot be told: another format, or broken gzip. */
+  /** Of the uncompressed tar; absent if it cannot be told: another format, or gzip that is broken or too large. */
   diffId?: Digest;
 };
 
 /** Passes a layer on while it measures it; `facts` is there once the layer has ended. */
 export class LayerScan {
+  readonly #limits: UnpackLimits | undefined;
   #facts: LayerFacts | undefined;
+
+  constructor(limits?: UnpackLimits) {
+    this.#limits = limits;
+  }
 
   async *through(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     const hash = createHash('sha256');
@@ -32,7 +38,7 @@ export class LayerScan {
         const before = head;
         if (head.length < HEAD_BYTES) head = Buffer.concat([head, chunk.subarray(0, HEAD_BYTES - head.length)]);
         if (!unpacked && before.length < MAGIC_BYTES && formatOf(head) === 'gzip') {
-          unpacked = new StreamTap(digestOfGzip);
+          unpacked = new StreamTap((packed) => digestOfGzip(packed, this.#limits));
           await unpacked.write(before); // a first chunk may be a single byte
         }
         hash.update(chunk);
@@ -55,11 +61,11 @@ export class LayerScan {
   }
 }
 
-/** The digest of what a gzip stream unpacks to, of which nothing is kept; `undefined` if it is broken. */
-async function digestOfGzip(body: AsyncIterable<Uint8Array>): Promise<Digest | undefined> {
+/** The digest of what a gzip stream unpacks to, of which nothing is kept; `undefined` if it is broken or too large. */
+async function digestOfGzip(body: AsyncIterable<Uint8Array>, limits?: UnpackLimits): Promise<Digest | undefined> {
   const hash = createHash('sha256');
   try {
-    for await (const chunk of decompress(body, 'gzip')) hash.update(chunk);
+    for await (const chunk of decompress(body, 'gzip', limits)) hash.update(chunk);
     return sha256Digest(hash.digest('hex'));
   } catch (error) {
     if (error instanceof CorruptLayerError) return undefined;

@@ -48,6 +48,9 @@ const INDEX_TYPES: readonly string[] = [MEDIA_TYPES.ociIndex, MEDIA_TYPES.docker
 /** Docker's image stores take 127 layers; platforms in an index are fewer. */
 const MAX_DESCRIPTORS = 1000;
 
+/** Fifteen for each of 10,000 descriptors: what a manifest holds takes no more time to parse than a small answer. */
+const MAX_VALUES = 150_000;
+
 /** Layers whose bytes lie elsewhere by right, so that a registry need not hold them. */
 const NONDISTRIBUTABLE = /^application\/vnd\.(?:docker\.image\.rootfs\.foreign|oci\.image\.layer\.nondistributable)\./;
 
@@ -59,8 +62,8 @@ const NONDISTRIBUTABLE = /^application\/vnd\.(?:docker\.image\.rootfs\.foreign|o
  * @see https://distribution.github.io/distribution/spec/manifest-v2-2/
  */
 export function parseManifest(bytes: Uint8Array, contentType?: string): ManifestDocument {
-  const json = parseJson(bytes);
-  if (!isJsonObject(json)) throw invalid('is not a JSON object');
+  const json = parseJson(bytes, { maxValues: MAX_VALUES });
+  if (!isJsonObject(json)) throw invalid(`is not a JSON object of at most ${MAX_VALUES} values`);
   if (json.schemaVersion === 1) {
     throw invalid('has schema version 1, which no current client makes: push the image with Docker 1.10 or newer');
   }

@@ -1,9 +1,11 @@
+import { DEFAULT_UNPACK_LIMITS, type UnpackLimits } from '../compression/unpack-limits.ts';
 import { hexOf, isImageId } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { Adoption } from './adoption.ts';
 import type { Background } from './background.ts';
 import { Blobs } from './blobs.ts';
 import { Catalog } from './catalog.ts';
+import { ImageFiles } from './image-files.ts';
 import { ImageLayers } from './image-layers.ts';
 import { ImageManifests } from './image-manifests.ts';
 import { ImageOwners } from './image-owners.ts';
@@ -29,6 +31,7 @@ export type Registry = {
   blobs: Blobs;
   catalog: Catalog;
   indexImages: IndexImages;
+  imageFiles: ImageFiles;
   imageOwners: ImageOwners;
   imagePushes: ImagePushes;
   images: Images;
@@ -49,18 +52,20 @@ export type RegistryOptions = {
   background?: Background;
   /** Tags that no push may move. */
   isImmutable?: IsImmutable;
+  /** How much a compressed layer may unpack to. */
+  unpackLimits?: UnpackLimits;
 };
 
 export function createRegistry(
   opened: StorageDriver,
-  { copiesLayers, background, isImmutable }: RegistryOptions,
+  { copiesLayers, background, isImmutable, unpackLimits = DEFAULT_UNPACK_LIMITS }: RegistryOptions,
 ): Registry {
   const storage = mergeTwiceQuoted(opened);
   const blobs = new Blobs(storage);
   const tags = new Tags(storage, isImmutable);
   const catalog = new Catalog(storage);
   const search = new Search(catalog);
-  const layers = new ImageLayers(storage);
+  const layers = new ImageLayers(storage, unpackLimits);
   const images = new Images(storage, layers);
   const owners = new ImageOwners(storage);
   const indexImages = new IndexImages(storage);
@@ -68,7 +73,7 @@ export function createRegistry(
   const tagMetadata = new TagMetadata(storage);
   const shownImages = new ShownImages(storage, { tags, owners });
   const imageManifests = new ImageManifests(storage, { blobs, images, layers, owners, shownImages });
-  const views = new ImageViews(storage, { blobs, images, layers, owners }, { copiesLayers });
+  const views = new ImageViews(storage, { blobs, images, layers, owners }, { copiesLayers, unpackLimits });
   const tagViews = new TagViews(storage, { tags, views, metadata: tagMetadata, index: indexImages, owners });
   const upkeep =
     background &&
@@ -97,8 +102,9 @@ export function createRegistry(
     blobs,
     catalog,
     indexImages,
+    imageFiles: new ImageFiles(storage, images, { unpackLimits }),
     imageOwners: owners,
-    imagePushes: new ImagePushes(storage, { images, layers, owners }),
+    imagePushes: new ImagePushes(storage, { images, layers, owners, unpackLimits }),
     images,
     manifests: new Manifests(storage, { blobs, tags, imageManifests, referrers, shownImages, onTagChange }),
     referrers,

@@ -1,13 +1,17 @@
 import { ByteReader } from '../byte-reader.ts';
 import { decompress } from '../compression/decompress.ts';
+import type { UnpackLimits } from '../compression/unpack-limits.ts';
 import { formatOf, HEAD_BYTES } from './layer-format.ts';
 
 /** As `decompress`, for a layer whose format its first bytes say. */
-export async function* decompressLayer(layer: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+export async function* decompressLayer(
+  layer: AsyncIterable<Uint8Array>,
+  limits?: UnpackLimits,
+): AsyncGenerator<Uint8Array> {
   const reader = new ByteReader(layer);
   try {
     const format = formatOf(await reader.peek(HEAD_BYTES));
-    yield* decompress(reader.rest(), format);
+    yield* decompress(reader.rest(), format, limits);
   } finally {
     await reader.close();
   }

@@ -1,3 +1,5 @@
+import { parseOctal } from './numbers.ts';
+
 export const BLOCK_BYTES = 512;
 
 const SUM_AT = 148;
@@ -7,16 +9,15 @@ const BLANK = 0x20;
 /** Whether a block can be the header of an entry: its sum is right, over unsigned bytes or, as Sun's tar had it, signed. */
 export function hasValidChecksum(block: Uint8Array): boolean {
   if (block.length < BLOCK_BYTES) return false;
-  const field = Buffer.from(block.subarray(SUM_AT, SUM_AT + SUM_BYTES)).toString('latin1');
-  const [, digits] = /^[ \0]*([0-7]+)[ \0]*$/.exec(field) ?? [];
-  if (digits === undefined) return false;
+  const sum = parseOctal(block, SUM_AT, SUM_AT + SUM_BYTES);
+  if (sum === undefined) return false;
   let unsigned = SUM_BYTES * BLANK;
-  let signed = unsigned;
-  block.forEach((byte, index) => {
-    if (index >= SUM_AT && index < SUM_AT + SUM_BYTES) return;
+  let negative = 0;
+  for (let at = 0; at < BLOCK_BYTES; at++) {
+    if (at === SUM_AT) at += SUM_BYTES;
+    const byte = block[at] as number;
     unsigned += byte;
-    signed += byte < 0x80 ? byte : byte - 0x100;
-  });
-  const sum = Number.parseInt(digits, 8);
-  return sum === unsigned || sum === signed;
+    if (byte >= 0x80) negative++;
+  }
+  return sum === unsigned || sum === unsigned - 0x100 * negative;
 }

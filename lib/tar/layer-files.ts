@@ -1,4 +1,5 @@
 import { CorruptLayerError } from '../compression/corrupt-layer-error.ts';
+import { OversizedLayerError, type UnpackLimits } from '../compression/unpack-limits.ts';
 import { RegistryError } from '../errors.ts';
 import { stripTrailingSlashes } from '../strip-trailing-slashes.ts';
 import { decompressLayer } from './decompress-layer.ts';
@@ -36,21 +37,20 @@ const TYPES: Partial<Record<string, LayerFileType>> = {
 
 /**
  * What is in a layer, in the tar's order: docker-registry's `_files`. Numbers are as the tar has them, names are decoded
- * by `decodeFileName`. A layer without a byte has no files. In memory as a whole: some 200 bytes a file.
+ * by `decodeFileName`. A layer without a byte has no files.
  * @param layer as it was sent: a tar in any compression
- * @throws RegistryError IMAGE_LAYER_INVALID if it is not a tar, broken or cut off; what the layer's stream throws
+ * @throws RegistryError IMAGE_LAYER_INVALID if it is not a tar, broken, cut off or too large; what the layer's stream throws
  */
-export async function listFiles(layer: AsyncIterable<Uint8Array>): Promise<LayerFile[]> {
+export async function* listFiles(layer: AsyncIterable<Uint8Array>, limits?: UnpackLimits): AsyncGenerator<LayerFile> {
   try {
-    const files: LayerFile[] = [];
-    for await (const entry of readTar(decompressLayer(layer))) {
+    for await (const entry of readTar(decompressLayer(layer, limits))) {
       const file = toLayerFile(entry);
-      if (file) files.push(file);
+      if (file) yield file;
     }
-    return files;
   } catch (error) {
     if (!(error instanceof CorruptLayerError)) throw error;
-    throw new RegistryError('IMAGE_LAYER_INVALID', 'Layer format not supported', { cause: error });
+    const message = error instanceof OversizedLayerError ? error.message : 'Layer format not supported';
+    throw new RegistryError('IMAGE_LAYER_INVALID', message, { cause: error });
   }
 }
 

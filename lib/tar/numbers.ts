@@ -7,11 +7,32 @@ import { CorruptLayerError } from '../compression/corrupt-layer-error.ts';
 export function parseNumber(field: Uint8Array): number {
   const [first = 0] = field;
   if (first & 0x80) return parseBinary(field);
+  if (field.every(isBlank)) return 0;
+  const number = parseOctal(field, 0, field.length);
+  if (number !== undefined) return number;
   const text = Buffer.from(field).toString('latin1');
-  const [, digits] = /^[ \0]*([0-7]*)[ \0]*$/.exec(text) ?? [];
-  if (digits === undefined) throw new CorruptLayerError(`a tar header has the number ${JSON.stringify(text)}`);
-  return safe(BigInt(`0o${digits || '0'}`));
+  throw new CorruptLayerError(`a tar header has the number ${JSON.stringify(text)}`);
 }
+
+/** Octal digits between blanks and NULs; `undefined` for anything else, no digit, or a number beyond 2^53. */
+export function parseOctal(bytes: Uint8Array, start: number, end: number): number | undefined {
+  let from = start;
+  let to = end;
+  while (from < to && isBlank(bytes[from] as number)) from++;
+  while (from < to && isBlank(bytes[to - 1] as number)) to--;
+  if (from === to) return undefined;
+  let number = 0;
+  for (let at = from; at < to; at++) {
+    const byte = bytes[at] as number;
+    if (!isOctalDigit(byte)) return undefined;
+    number = 8 * number + (byte - ZERO);
+  }
+  return Number.isSafeInteger(number) ? number : undefined;
+}
+
+const ZERO = 0x30;
+const isOctalDigit = (byte: number) => byte >= ZERO && byte < ZERO + 8;
+const isBlank = (byte: number) => byte === 0x20 || byte === 0;
 
 /** @throws CorruptLayerError */
 export function parseDecimal(text: string): number {

@@ -60,7 +60,7 @@ export async function* readTar(tar: AsyncIterable<Uint8Array>): AsyncGenerator<T
 /** `undefined` at the end of the tar. */
 async function readHeader(reader: ByteReader): Promise<TarHeader | undefined> {
   const block = await reader.read(BLOCK_BYTES);
-  if (block.every((byte) => byte === 0)) return undefined;
+  if ((block[0] ?? 0) === 0 && block.every((byte) => byte === 0)) return undefined;
   if (block.length < BLOCK_BYTES) throw cutOff();
   const header = parseHeader(block);
   if (header.sizeBytes < 0) throw new CorruptLayerError(`a tar header has the size ${header.sizeBytes}`);

@@ -1,6 +1,7 @@
 // TarSum: a sum over an image's JSON and the files of its layer that stays the same however the tar is packed. Docker
 // before 0.10 sent no other. Facts: docker's pkg/tarsum/tarsum_spec.md at v1.9.1.
 import { createHash } from 'node:crypto';
+import type { UnpackLimits } from '../compression/unpack-limits.ts';
 import { decompressLayer } from './decompress-layer.ts';
 import type { TarHeader } from './header.ts';
 import { readTar, type TarEntry } from './read-tar.ts';
@@ -23,9 +24,10 @@ export async function tarSum(
   json: Uint8Array,
   layer: AsyncIterable<Uint8Array>,
   version: TarSumVersion,
+  limits?: UnpackLimits,
 ): Promise<string> {
   const sums: FileSum[] = [];
-  for await (const entry of readTar(decompressLayer(layer))) sums.push(await sumFile(entry, version));
+  for await (const entry of readTar(decompressLayer(layer, limits))) sums.push(await sumFile(entry, version));
   const hash = createHash('sha256').update(json);
   for (const { hex } of inOrder(sums)) hash.update(hex);
   return `${LABELS[version]}+sha256:${hash.digest('hex')}`;

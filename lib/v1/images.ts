@@ -8,17 +8,19 @@ import { lengthOf, parseRange } from '../range.ts';
 import { parseImageJson } from '../registry/image-json.ts';
 import type { ClaimedChecksums } from '../registry/image-pushes.ts';
 import { imageUnknown } from '../registry/images.ts';
+import type { ObjectInfo } from '../storage/driver.ts';
 import { type Access, accessOf } from './access.ts';
 import { answer, cachedForAYear } from './answers.ts';
 import type { V1Options } from './options.ts';
 
-const MAX_IMAGE_JSON_BYTES = 4 * MiB;
+/** Real ones have some kilobytes. */
+const MAX_IMAGE_JSON_BYTES = MiB;
 
 const TOO_OLD =
   'X-Docker-Checksum-Payload not set.  If you are using the Docker daemon, you should upgrade to version 0.10 or later';
 
 export const imageRoutes = ({
-  registry: { images, imagePushes },
+  registry: { images, imageFiles, imagePushes },
   allow,
   gate,
   isForAll,
@@ -36,6 +38,16 @@ export const imageRoutes = ({
     if (kind === 'view' && images.forgetPushed(id)) return await load();
     if (loaded.status === 'rejected') throw loaded.reason;
     return loaded.value;
+  };
+
+  /** A stored list of files, or of changed ones: neither ever changes. */
+  const sendList = async (c: Context, list: ObjectInfo) => {
+    const headers = cachedForAYear(isForAll);
+    if (isKnownToClient(c)) return c.body(null, 304, headers);
+    const { sizeBytes } = list;
+    const described = { 'Content-Type': 'application/json', 'Content-Length': String(sizeBytes), ...headers };
+    if (c.req.method === 'HEAD') return c.body(null, 200, described);
+    return c.body(await imageFiles.open(list), 200, described);
   };
 
   return new Hono()
@@ -105,15 +117,11 @@ export const imageRoutes = ({
     .get('/images/:id/files', allow('pull'), async (c) => {
       const id = parseImageId(c.req.param('id'));
       if (!(await accessOf(c).readableAs(id))) throw imageUnknown(); // before a list is made
-      const files = await read(c, id, () => images.files(id));
-      if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear(isForAll));
-      return c.body(files, 200, { 'Content-Type': 'application/json', ...cachedForAYear(isForAll) });
+      return await sendList(c, await read(c, id, () => imageFiles.find(id)));
     })
     .get('/images/:id/diff', allow('pull'), async (c) => {
       const id = parseImageId(c.req.param('id'));
-      const diff = await read(c, id, () => images.diff(id));
-      if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear(isForAll));
-      return c.body(diff, 200, { 'Content-Type': 'application/json', ...cachedForAYear(isForAll) });
+      return await sendList(c, await read(c, id, () => imageFiles.findDiff(id)));
     })
 
     .put('/images/:id/checksum', allow('push'), async (c) => {

@@ -7,10 +7,12 @@ import { decompressLayer } from '../../lib/tar/decompress-layer.ts';
 import { chunked, collect } from '../tar/byte-streams.ts';
 import { furtherSamples, samples, unsupported } from './samples.ts';
 
+const UNLIMITED = { maxBytes: Number.POSITIVE_INFINITY, maxRatio: Number.POSITIVE_INFINITY };
+
 describe('what was compressed comes out again', () => {
   for (const { title, packed, content } of [...samples, ...furtherSamples]) {
     test(title, async () => {
-      const unpacked = await collect(decompressLayer(chunked(packed, [1, 7, 100, 3])));
+      const unpacked = await collect(decompressLayer(chunked(packed, [1, 7, 100, 3]), UNLIMITED));
       assert.ok(unpacked.equals(content), `${unpacked.length} bytes instead of ${content.length}`);
     });
   }
@@ -141,7 +143,7 @@ test('others get their turn while a bomb unpacks', async () => {
   const timer = setInterval(() => {
     turns += 1;
   }, 1);
-  for await (const _ of decompress(chunked(zeros.packed), zeros.format)) {
+  for await (const _ of decompress(chunked(zeros.packed), zeros.format, UNLIMITED)) {
     // only unpacked
   }
   clearInterval(timer);

@@ -41,6 +41,7 @@ test('the configuration in effect is YAML, with where each value came from', () 
     trusted_proxies: 0,
     uploads_at_once: 100,
     downloads_at_once: 256,
+    unpacking: { max_bytes: 107374182400, max_ratio: 200 },
     search_backend: null,
     mirroring: { source: null },
     cors: {

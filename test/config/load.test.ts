@@ -339,6 +339,7 @@ describe('57: each key has one type', () => {
       trustedProxies: 0,
       uploadsAtOnce: 100,
       downloadsAtOnce: 256,
+      unpackLimits: { maxBytes: 107_374_182_400, maxRatio: 200 },
       isMirror: false,
       cors: undefined,
     });

@@ -64,7 +64,7 @@ const expected: Record<keyof typeof samples, LayerFile[]> = {
 
 for (const [name, tar] of Object.entries(samples)) {
   test(`the files of ${name}`, async () => {
-    assert.deepEqual(await listFiles(chunked(tar)), expected[name as keyof typeof samples]);
+    assert.deepEqual(await Array.fromAsync(listFiles(chunked(tar))), expected[name as keyof typeof samples]);
   });
 }
 
@@ -91,7 +91,9 @@ describe('the files are the same', () => {
     { title: 'in gzip without zeros at the end', layer: gzipSync(samples.whiteouts.subarray(0, -1024)) },
   ];
   for (const { title, layer } of rows) {
-    test(title, async () => assert.deepEqual(await listFiles(chunked(layer, [50])), expected.whiteouts));
+    test(title, async () =>
+      assert.deepEqual(await Array.fromAsync(listFiles(chunked(layer, [50]))), expected.whiteouts),
+    );
   }
 });
 
@@ -101,7 +103,7 @@ test('sparse files have their true name and size', async () => {
     pax({ 'GNU.sparse.name': './new', 'GNU.sparse.realsize': '5000' }),
     { name: './GNUSparseFile.0/new', data: 'map' },
   );
-  assert.deepEqual(await listFiles(chunked(tar)), [
+  assert.deepEqual(await Array.fromAsync(listFiles(chunked(tar))), [
     ['old', 'S', false, 2048, 0, 0o644, 0, 0],
     ['/new', 'f', false, 5000, 0, 0o644, 0, 0],
   ]);
@@ -110,15 +112,15 @@ test('sparse files have their true name and size', async () => {
 test('a name of 200,000 slashes is read at once', async () => {
   const path = `${'/'.repeat(200_000)}x`;
   const started = performance.now();
-  const [file] = await listFiles(chunked(rawTar(pax({ path }), { type: '5' }), [65_536]));
+  const [file] = await Array.fromAsync(listFiles(chunked(rawTar(pax({ path }), { type: '5' }), [65_536])));
   assert.ok(performance.now() - started < 2000, 'once it took half a minute');
   assert.equal(file?.[0], path);
 });
 
 test('a layer without entries, and one without bytes, have no files', async () => {
-  assert.deepEqual(await listFiles(chunked(trailer())), []);
-  assert.deepEqual(await listFiles(chunked(Buffer.alloc(0))), []);
-  assert.deepEqual(await listFiles(chunked(gzipSync(''))), []);
+  assert.deepEqual(await Array.fromAsync(listFiles(chunked(trailer()))), []);
+  assert.deepEqual(await Array.fromAsync(listFiles(chunked(Buffer.alloc(0)))), []);
+  assert.deepEqual(await Array.fromAsync(listFiles(chunked(gzipSync('')))), []);
 });
 
 describe('what is not a layer is refused', () => {
@@ -131,7 +133,7 @@ describe('what is not a layer is refused', () => {
   ];
   for (const { title, layer } of rows) {
     test(title, async () => {
-      await assert.rejects(listFiles(chunked(layer)), (error) => {
+      await assert.rejects(Array.fromAsync(listFiles(chunked(layer))), (error) => {
         assert.ok(error instanceof RegistryError);
         assert.equal(error.code, 'IMAGE_LAYER_INVALID');
         assert.equal(error.message, 'Layer format not supported');
@@ -147,7 +149,7 @@ test("the stream's error is passed on as it is", async () => {
     yield samples.ustar.subarray(0, 700);
     throw failure;
   }
-  await assert.rejects(listFiles(source()), (error) => error === failure);
+  await assert.rejects(Array.fromAsync(listFiles(source())), (error) => error === failure);
 });
 
 test('names of other bytes than UTF-8 stay apart, in JSON too', () => {

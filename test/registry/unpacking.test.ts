@@ -1,0 +1,4 @@
+import { openFiles } from '../storage/open.ts';
+import { unpackingSuite } from './unpacking.ts';
+
+unpackingSuite('files', openFiles);
