@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { before, describe, it } from 'node:test';
+import { KiB } from '../../lib/bytes.ts';
 import { alterDriver } from '../storage/altered-driver.ts';
 import type { V1Image } from '../v1-client.ts';
 import { type Answer, assertError } from './send.ts';
@@ -260,7 +262,13 @@ export function v1ReadingSuite(name: string, open: OpenStorage, { presigns }: { 
           })),
       });
       it('bug 34: ends the connection instead of letting the client wait', { timeout: 10_000 }, async () => {
-        await assert.rejects(failing.send('GET', `/v1/images/${ten.id}/layer`), { code: 'ECONNRESET' });
+        const large = newImage({ layer: randomBytes(200 * KiB) });
+        await registry.push(large);
+        await assert.rejects(failing.send('GET', `/v1/images/${large.id}/layer`), { code: 'ECONNRESET' });
+      });
+
+      it('a small layer is read before it is answered, so that the failure is said', async () => {
+        assert.equal((await failing.send('GET', `/v1/images/${ten.id}/layer`)).status, 500);
       });
     });
   });
