@@ -31,6 +31,7 @@ export async function openRegistry(
   if (isReadOnly) log.warning('a newer Stowage writes to this storage; this one is too old to, and serves reads only');
   const registry = createRegistry(storage, {
     copiesLayers: config.v1Layers === 'copy',
+    indexChildren: config.indexChildren,
     isImmutable: immutabilityOf(config.immutableTags),
     unpackLimits: config.unpackLimits,
     ...(background && { background }),

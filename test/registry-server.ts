@@ -5,6 +5,7 @@ import type { UnpackLimits } from '../lib/compression/unpack-limits.ts';
 import { createLog } from '../lib/log.ts';
 import { startNodeServer } from '../lib/node-server.ts';
 import { Background } from '../lib/registry/background.ts';
+import type { IndexChildren } from '../lib/registry/manifests.ts';
 import { createRegistry } from '../lib/registry/registry.ts';
 import { SessionSigner } from '../lib/registry/upload-session.ts';
 import type { StorageDriver } from '../lib/storage/driver.ts';
@@ -34,6 +35,7 @@ type TestSettings = Partial<AppSettings> & {
   worksBehind?: boolean;
   auth?: Auth;
   isImmutable?: (repository: string, tag?: string) => boolean;
+  indexChildren?: IndexChildren;
   trustedProxies?: number;
   unpackLimits?: UnpackLimits;
 };
@@ -46,6 +48,7 @@ export async function startRegistry(
     worksBehind = true,
     auth = { gate: Gate.open() },
     isImmutable,
+    indexChildren,
     trustedProxies = 0,
     unpackLimits,
     ...settings
@@ -59,6 +62,7 @@ export async function startRegistry(
       ...(worksBehind && { background }),
       ...(isImmutable && { isImmutable }),
       ...(unpackLimits && { unpackLimits }),
+      ...(indexChildren && { indexChildren }),
     }),
     signer: SIGNER,
     log,

@@ -1,6 +1,7 @@
 import type { AuthConfig } from '../auth/open-authenticator.ts';
 import type { UnpackLimits } from '../compression/unpack-limits.ts';
 import type { AbsoluteLocations } from '../front.ts';
+import type { IndexChildren } from '../registry/manifests.ts';
 import type { StorageConfig } from '../storage/open.ts';
 import type { V2VersionHeader } from '../v2/version-header.ts';
 import { readAuth } from './auth.ts';
@@ -68,6 +69,8 @@ export type Config = {
   downloadsAtOnce: number;
   /** How much a compressed layer may unpack to. */
   unpackLimits: UnpackLimits;
+  /** Whether the manifests that an index names have to be there. */
+  indexChildren: IndexChildren;
   /** Tags that no push may move. */
   immutableTags: ImmutableTags;
   /** Whether `_ping` calls this a mirror, as docker-registry did. */
@@ -112,6 +115,7 @@ export function readConfig(settings: Settings, file: string, flavor: string | un
       maxBytes: settings.get('unpacking.max_bytes'),
       maxRatio: settings.get('unpacking.max_ratio'),
     },
+    indexChildren: settings.get('index_children'),
     immutableTags: settings.get('immutable_tags') ?? [],
     isMirror: settings.get('mirroring.source') !== undefined,
     cors: readCors(settings),

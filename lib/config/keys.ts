@@ -4,6 +4,7 @@
 import { MiB } from '../bytes.ts';
 import { DEFAULT_UNPACK_LIMITS } from '../compression/unpack-limits.ts';
 import type { AbsoluteLocations } from '../front.ts';
+import type { IndexChildren } from '../registry/manifests.ts';
 import type { V2VersionHeader } from '../v2/version-header.ts';
 import { accessRules } from './access-rules.ts';
 import { immutableTags } from './immutable-tags.ts';
@@ -131,6 +132,10 @@ export const USED_KEYS = {
   'unpacking.max_bytes': withDefault(integer(MiB), DEFAULT_UNPACK_LIMITS.maxBytes),
   'unpacking.max_ratio': withDefault(integer(1, 1_000_000), DEFAULT_UNPACK_LIMITS.maxRatio),
   access: optional(accessRules),
+  index_children: withDefault<IndexChildren>(
+    choice('required or optional', { required: 'required', optional: 'optional' }),
+    'required',
+  ),
   immutable_tags: optional(immutableTags),
 
   'mirroring.source': optional(orOff(url)),

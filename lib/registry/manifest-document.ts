@@ -28,9 +28,12 @@ export type ManifestDocument = {
   config?: Descriptor;
   /** Base first; none in an index. */
   layers: Descriptor[];
-  /** Config and layers, without those that lie elsewhere by right: what the repository must hold. */
+  /**
+   * Config and layers, without those that lie elsewhere by right: what the repository must hold. Of an index the children
+   * that are blobs: BuildKit exports a cache so, unless it is told `image-manifest=true`.
+   */
   blobs: Descriptor[];
-  /** Children of an index, which the repository must hold as well. */
+  /** Children of an index that are manifests. */
   manifests: IndexChild[];
   /** What the manifest refers to; it need not be there. */
   subject?: Descriptor;
@@ -45,8 +48,8 @@ export type Annotations = Record<string, string>;
 const IMAGE_TYPES: readonly string[] = [MEDIA_TYPES.ociManifest, MEDIA_TYPES.dockerManifest];
 const INDEX_TYPES: readonly string[] = [MEDIA_TYPES.ociIndex, MEDIA_TYPES.dockerList];
 
-/** Docker's image stores take 127 layers; platforms in an index are fewer. */
-const MAX_DESCRIPTORS = 1000;
+/** Docker's image stores take 127 layers, but artifacts and caches have more; 4 MiB have room for twice as many. */
+const MAX_DESCRIPTORS = 10_000;
 
 /** Fifteen for each of 10,000 descriptors: what a manifest holds takes no more time to parse than a small answer. */
 const MAX_VALUES = 150_000;
@@ -74,15 +77,32 @@ export function parseManifest(bytes: Uint8Array, contentType?: string): Manifest
   }
   const common = {
     mediaType,
-    ...(json.subject !== undefined && { subject: descriptor(json.subject, 'subject') }),
+    ...(isThere(json.subject) && { subject: descriptor(json.subject, 'subject') }),
     ...artifactType(json),
     ...annotations(json),
   };
-  if (INDEX_TYPES.includes(mediaType)) return { ...common, layers: [], blobs: [], manifests: children(json) };
+  if (INDEX_TYPES.includes(mediaType)) {
+    const all = children(json);
+    const manifests = all.filter(isManifest);
+    const blobs = held(all.filter((child) => !isManifest(child)));
+    return { ...common, layers: [], blobs, manifests };
+  }
   const config = descriptor(json.config, 'config');
-  const layers = json.layers === undefined ? [] : descriptors(json, 'layers');
-  const held = layers.filter((layer) => !NONDISTRIBUTABLE.test(layer.mediaType));
-  return { artifactType: config.mediaType, ...common, config, layers, blobs: [config, ...held], manifests: [] };
+  const layers = descriptors(json, 'layers');
+  return { artifactType: config.mediaType, ...common, config, layers, blobs: [config, ...held(layers)], manifests: [] };
+}
+
+function isManifest({ mediaType }: Descriptor): boolean {
+  return IMAGE_TYPES.includes(mediaType) || INDEX_TYPES.includes(mediaType);
+}
+
+function held(blobs: Descriptor[]): Descriptor[] {
+  return blobs.filter(({ mediaType }) => !NONDISTRIBUTABLE.test(mediaType));
+}
+
+/** Go writes `null` for a list without entries and for what is not set: that is the same as leaving it out. */
+function isThere(value: JsonValue | undefined): boolean {
+  return value !== undefined && value !== null;
 }
 
 /** The media type of a manifest that was accepted before. */
@@ -93,11 +113,13 @@ export function mediaTypeOfStored(bytes: Uint8Array): string {
 }
 
 function mediaTypeOf(json: JsonObject): ManifestMediaType {
-  const isImage = json.config !== undefined || json.layers !== undefined;
-  const isIndex = json.manifests !== undefined;
+  const isImage = isThere(json.config) || isThere(json.layers);
+  // An index without children may have no list of them.
+  const isIndex = isThere(json.manifests) || (!isImage && json.manifests === null);
   if (isImage === isIndex)
     throw invalid(isImage ? 'has both layers and manifests' : 'has neither layers nor manifests');
-  const mediaType = json.mediaType ?? (isIndex ? MEDIA_TYPES.ociIndex : MEDIA_TYPES.ociManifest);
+  const named = json.mediaType === '' ? undefined : json.mediaType;
+  const mediaType = named ?? (isIndex ? MEDIA_TYPES.ociIndex : MEDIA_TYPES.ociManifest);
   const allowed = isIndex ? INDEX_TYPES : IMAGE_TYPES;
   if (typeof mediaType !== 'string' || !allowed.includes(mediaType)) {
     throw invalid(`has the mediaType ${JSON.stringify(mediaType)}; its shape allows ${allowed.join(', ')}`);
@@ -105,7 +127,8 @@ function mediaTypeOf(json: JsonObject): ManifestMediaType {
   return mediaType as ManifestMediaType;
 }
 
-function artifactType({ artifactType = '' }: JsonObject): { artifactType?: string } {
+function artifactType(json: JsonObject): { artifactType?: string } {
+  const artifactType = json.artifactType ?? '';
   if (typeof artifactType !== 'string') throw invalid('has an artifactType that is no string');
   return artifactType === '' ? {} : { artifactType };
 }
@@ -113,12 +136,14 @@ function artifactType({ artifactType = '' }: JsonObject): { artifactType?: strin
 /** They are shown to whoever lists the referrers: clients that know only strings could read none of the list. */
 function annotations({ annotations }: JsonObject): { annotations?: Annotations } {
   if (annotations === undefined || annotations === null) return {};
-  if (!isAnnotations(annotations)) throw invalid('has annotations that are no object of strings');
-  return { annotations };
+  if (!isJsonObject(annotations)) throw invalid('has annotations that are no object of strings');
+  const texts = Object.entries(annotations).filter(([, value]) => value !== null);
+  if (!texts.every(isText)) throw invalid('has annotations that are no object of strings');
+  return { annotations: Object.fromEntries(texts) };
 }
 
-function isAnnotations(value: JsonValue): value is Annotations {
-  return isJsonObject(value) && Object.values(value).every((item) => typeof item === 'string');
+function isText(entry: [string, JsonValue]): entry is [string, string] {
+  return typeof entry[1] === 'string';
 }
 
 function children(json: JsonObject): IndexChild[] {
@@ -131,7 +156,7 @@ function children(json: JsonObject): IndexChild[] {
 }
 
 function descriptors(json: JsonObject, field: string): Descriptor[] {
-  const list = json[field];
+  const list = json[field] ?? [];
   if (!Array.isArray(list)) throw invalid(`has no array in ${field}`);
   if (list.length > MAX_DESCRIPTORS) throw invalid(`has more than ${MAX_DESCRIPTORS} entries in ${field}`);
   return list.map((item, index) => descriptor(item, `${field}[${index}]`));

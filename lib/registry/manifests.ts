@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import { type Bytes, MiB } from '../bytes.ts';
 import { mapConcurrently } from '../concurrency.ts';
 import { RegistryError } from '../errors.ts';
+import { FairTurns } from '../fair-turns.ts';
 import { layout } from '../layout.ts';
 import { algorithmOf, type Digest, type RepositoryName, type Tag } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
@@ -16,6 +17,12 @@ import { immutableTag, type ResolvedTag, type Tags, type TagTarget } from './tag
 
 /** Of the manifests that were pulled last. */
 const RECENT_BYTES = 8 * MiB;
+
+/** Of what manifests name, by all who put some: more of them wait, and no other request waits for them. */
+const LOOK_UPS_AT_ONCE = 64;
+
+/** Whether the manifests that an index names have to be there. */
+export type IndexChildren = 'required' | 'optional';
 
 export type Reference = { digest: Digest } | { tag: Tag };
 /**
@@ -44,6 +51,8 @@ export class Manifests {
   readonly #referrers: Referrers;
   readonly #shownImages: ShownImages;
   readonly #onTagChange: OnTagChange;
+  readonly #indexChildren: IndexChildren;
+  readonly #lookUps = new FairTurns(LOOK_UPS_AT_ONCE);
   readonly #recent = new LRUCache<string, Manifest>({
     maxSize: RECENT_BYTES,
     sizeCalculation: ({ bytes }) => bytes.length + 1,
@@ -59,6 +68,7 @@ export class Manifests {
       shownImages: ShownImages;
       onTagChange: OnTagChange;
     },
+    { indexChildren = 'required' }: { indexChildren?: IndexChildren } = {},
   ) {
     this.#storage = storage;
     this.#blobs = dependencies.blobs;
@@ -67,6 +77,7 @@ export class Manifests {
     this.#referrers = dependencies.referrers;
     this.#shownImages = dependencies.shownImages;
     this.#onTagChange = dependencies.onTagChange;
+    this.#indexChildren = indexChildren;
   }
 
   /**
@@ -108,13 +119,14 @@ export class Manifests {
    * by side, two for each tag and one for a subject; three more, beside the N, where tags may be immutable.
    * @param reference where the client put it: a tag, or the digest it must have
    * @param tags further tags that shall name it
+   * @param caller who puts it: callers take turns at looking up what manifests name
    * @throws RegistryError MANIFEST_INVALID, MANIFEST_BLOB_UNKNOWN, DIGEST_INVALID, DENIED
    */
   async put(
     repository: RepositoryName,
     reference: Reference,
     bytes: Bytes,
-    { contentType, tags = [] }: { contentType?: string; tags?: Tag[] } = {},
+    { contentType, tags = [], caller = '' }: { contentType?: string; tags?: Tag[]; caller?: string } = {},
   ): Promise<PutManifest> {
     const document = parseManifest(bytes, contentType);
     const { mediaType, blobs, manifests, subject } = document;
@@ -125,7 +137,7 @@ export class Manifests {
       ...distinct(manifests).map((child) => () => this.#checkChild(repository, child)),
       () => this.#checkImmutable(repository, digest),
     ];
-    await mapConcurrently(checks, (check) => check());
+    await mapConcurrently(checks, (check) => this.#lookUps.run(caller, check));
 
     // The manifest, then what leads to it: nothing ever leads nowhere.
     await this.#store(repository, digest, bytes, document);
@@ -155,8 +167,8 @@ export class Manifests {
 
   async #checkChild(repository: RepositoryName, { digest, sizeBytes }: Descriptor): Promise<void> {
     const child = await this.#storage.head(layout.manifest(repository, digest));
-    if (!child) throw missing(repository, digest);
-    checkSize(digest, sizeBytes, child.sizeBytes);
+    if (child) checkSize(digest, sizeBytes, child.sizeBytes);
+    else if (this.#indexChildren === 'required') throw missing(repository, digest);
   }
 
   /**

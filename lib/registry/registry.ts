@@ -14,7 +14,7 @@ import { ImageViews } from './image-views.ts';
 import { Images } from './images.ts';
 import { IndexImages } from './index-images.ts';
 import { IndexUpkeep } from './index-upkeep.ts';
-import { Manifests, type OnTagChange } from './manifests.ts';
+import { type IndexChildren, Manifests, type OnTagChange } from './manifests.ts';
 import { Referrers } from './referrers.ts';
 import { Repositories } from './repositories.ts';
 import { Search } from './search.ts';
@@ -50,6 +50,8 @@ export type RegistryOptions = {
   copiesLayers: boolean;
   /** Does what no request waits for; without it somebody else keeps v1's view in step, or the first v1 request does. */
   background?: Background;
+  /** Whether the manifests that an index names have to be there. Default `required`. */
+  indexChildren?: IndexChildren;
   /** Tags that no push may move. */
   isImmutable?: IsImmutable;
   /** How much a compressed layer may unpack to. */
@@ -58,7 +60,7 @@ export type RegistryOptions = {
 
 export function createRegistry(
   opened: StorageDriver,
-  { copiesLayers, background, isImmutable, unpackLimits = DEFAULT_UNPACK_LIMITS }: RegistryOptions,
+  { copiesLayers, background, isImmutable, indexChildren, unpackLimits = DEFAULT_UNPACK_LIMITS }: RegistryOptions,
 ): Registry {
   const storage = mergeTwiceQuoted(opened);
   const blobs = new Blobs(storage);
@@ -106,7 +108,11 @@ export function createRegistry(
     imageOwners: owners,
     imagePushes: new ImagePushes(storage, { images, layers, owners, unpackLimits }),
     images,
-    manifests: new Manifests(storage, { blobs, tags, imageManifests, referrers, shownImages, onTagChange }),
+    manifests: new Manifests(
+      storage,
+      { blobs, tags, imageManifests, referrers, shownImages, onTagChange },
+      indexChildren ? { indexChildren } : {},
+    ),
     referrers,
     repositories: new Repositories(storage, {
       tags,

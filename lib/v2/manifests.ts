@@ -1,5 +1,8 @@
 import { type Context, Hono } from 'hono';
 import { addToAudit } from '../auth/audit.ts';
+import { isAnonymous, nameOf } from '../auth/caller.ts';
+import { clientAddressOf } from '../auth/client-address.ts';
+import { callerOf } from '../auth/gate.ts';
 import { MiB, readAtMost } from '../bytes.ts';
 import { RegistryError } from '../errors.ts';
 import { locationBaseOf } from '../front.ts';
@@ -46,6 +49,7 @@ export const manifestRoutes = ({ registry: { manifests }, gate, front }: V2Optio
       if (tags.length > 0) addToAudit(c, { tags });
       const { digest, subject } = await manifests.put(repository, reference, bytes, {
         tags,
+        caller: isAnonymous(callerOf(c)) ? `address ${clientAddressOf(c) ?? ''}` : nameOf(callerOf(c)),
         ...(contentType !== undefined && { contentType }),
       });
       for (const tag of tags) c.header('OCI-Tag', tag, { append: true });

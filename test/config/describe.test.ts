@@ -37,6 +37,7 @@ test('the configuration in effect is YAML, with where each value came from', () 
     secret_key_previous: null,
     auth: null,
     access: null,
+    index_children: 'required',
     immutable_tags: null,
     trusted_proxies: 0,
     uploads_at_once: 100,

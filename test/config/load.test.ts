@@ -329,6 +329,7 @@ describe('57: each key has one type', () => {
       publicUrl: undefined,
       pushEndpoint: undefined,
       absoluteLocations: 'auto',
+      indexChildren: 'required',
       v2VersionHeader: 'auto',
       privilegedKey: undefined,
       secretKey: undefined,

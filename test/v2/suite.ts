@@ -446,7 +446,7 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
         ],
         [
           'more layers than any client runs',
-          JSON.stringify({ schemaVersion: 2, config: descriptor('x'), layers: Array(1001).fill(descriptor('x')) }),
+          JSON.stringify({ schemaVersion: 2, config: descriptor('x'), layers: Array(10_001).fill(descriptor('x')) }),
           'MANIFEST_INVALID',
         ],
         [
