@@ -19,6 +19,7 @@
 //  oci/images/<id>/view/<ns>%2F<repo>                           empty: this repository uses that view
 //  oci/images/<id>/repositories/<ns>%2F<repo>                   empty: this repository uses the image that v1 pushed
 //  oci/images/<id>/pushers/<mark>                               empty: who has this mark has pushed the image
+//  oci/images/<id>/pushes/<mark>/<hex>[.<hex>]                   what this pusher has under way beside another push of the image
 //  oci/robots/<uuid>.json                                       what the holder of a robot's token may do
 import type { Digest, ImageId, RepositoryName, Tag } from './names.ts';
 import { algorithmOf, hexOf, isQuoted, namespaceOf, quotePlus, repositoryPartOf, unquotePlus } from './names.ts';
@@ -92,6 +93,11 @@ export const layout = {
   viewOwner: (id: ImageId, repository: RepositoryName) => at('oci/images', id, 'view', quotePlus(repository)),
   /** `mark` stands for whoever pushes, in letters that any key can hold. */
   imagePusher: (id: ImageId, mark: string) => at('oci/images', id, 'pushers', mark),
+  /** Of one pusher: what is pushed of an image that another has begun or completed; `json` and `sum` in hex. */
+  imagePushes: (id: ImageId, pusher: string) => folder('oci/images', id, 'pushes', pusher),
+  imagePush: (id: ImageId, pusher: string, json: string) => at('oci/images', id, 'pushes', pusher, json),
+  imagePushLayer: (id: ImageId, pusher: string, json: string, sum: string) =>
+    at('oci/images', id, 'pushes', pusher, `${json}.${sum}`),
   imageManifest: (id: ImageId) => at('oci/images', id, 'manifest.json'),
 };
 

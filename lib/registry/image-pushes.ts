@@ -2,14 +2,20 @@
 // there from the first to the last of them.
 //
 // Nothing in the protocol tells two pushes of one image apart. Within this process each step therefore looks at what is
-// there and changes it in one go, under a lock for the image: it fits what another push has left, or is refused. Against
-// other processes each step writes before it looks once more: whoever changes an image sets the mark afterwards, and
-// whoever takes the mark away looks whether what it has compared is still there, and sets the mark if not.
+// there and changes it in one go, under a lock for the image. Against other processes each step writes before it looks once
+// more: a step that changes an image sets the mark afterwards, and one that takes the mark away looks whether what it has
+// compared is still there, and sets the mark if not.
+//
+// The first JSON stays at `images/<id>/json` while others are pending (`pending-pushes.ts`). The first push whose checksum
+// agrees with a JSON and the layer that is there wins, and its JSON takes that place. The others end well where they may read
+// the image then: their bytes are hashed and compared with what they claim, but not stored. In the same way an image that is
+// complete, but that the caller has no right to read, as when every tag of it was deleted, is pushed again: a caller who sends
+// all of its bytes gets that right.
 //
 // An id may become that of a view at any moment. The view takes it before it writes anything, and a push looks for that
 // after it has looked at what it will replace, which it does only while that is there: so it never replaces what a view wrote.
-import { createHash, type Hash } from 'node:crypto';
-import { encodeText } from '../bytes.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Bytes, encodeText } from '../bytes.ts';
 import { CorruptLayerError } from '../compression/corrupt-layer-error.ts';
 import type { UnpackLimits } from '../compression/unpack-limits.ts';
 import { Slots } from '../concurrency.ts';
@@ -23,16 +29,19 @@ import {
   type Condition,
   type ETag,
   type ObjectInfo,
+  type ReadObject,
   type StorageDriver,
   StorageUnavailableError,
   unchanged,
 } from '../storage/driver.ts';
 import { readChecksums, readClaim, tarSumVersionOf, writeChecksums } from './image-checksums.ts';
-import { noSuchParent, type ParsedImageJson } from './image-json.ts';
+import { noSuchParent, type ParsedImageJson, parseImageJson } from './image-json.ts';
 import type { ImageLayers } from './image-layers.ts';
 import type { ImageOwners } from './image-owners.ts';
 import { type Images, imageUnknown } from './images.ts';
 import { LayerScan } from './layer-scan.ts';
+import { PayloadSums } from './payload-sums.ts';
+import { hexOfJson, type PendingPush, PendingPushes, type SentLayer } from './pending-pushes.ts';
 import { pythonJson } from './python-json.ts';
 import { isView } from './view-mark.ts';
 
@@ -44,8 +53,18 @@ export type ClaimedChecksums = {
   plain?: string;
 };
 
-/** Who pushes, where it matters: they may read the image before any tag names it. */
-type PushOptions = { pusher?: string };
+export type PushOptions = {
+  /** Stands for the caller, who may read what it has pushed before any tag names it. */
+  pusher?: string;
+  /** Whether the caller may read the image now. */
+  mayRead?: () => Promise<boolean>;
+};
+
+/** Of pushers that nobody tells apart. */
+const ANYONE = 'anyone';
+
+/** How long the checksum of a push waits for that of another one, whose layer came first. */
+const WAITS_MS = [50, 100, 200, 400, 800, 1600];
 
 /** How often two pushes of one image may get in each other's way before one of them is asked to come again. */
 const MAX_TRIES = 20;
@@ -55,6 +74,18 @@ const TAR_SUMS = { atOnce: 2, maxWaiting: 64 };
 
 type CheckParent = (parent: ImageId) => Promise<void>;
 
+type PutJsonOptions = PushOptions & {
+  /** Throws if the image may not build on a parent that is there. */
+  checkParent: CheckParent;
+  /** The checksum that the layer will have, from the few clients that send it so early. */
+  claim?: string;
+};
+
+/** The image has become complete by another push while its layer came. */
+class OvertakenError extends Error {
+  override readonly name = 'OvertakenError';
+}
+
 export class ImagePushes {
   readonly #storage: StorageDriver;
   readonly #images: Images;
@@ -62,6 +93,7 @@ export class ImagePushes {
   readonly #owners: ImageOwners;
   readonly #unpackLimits: UnpackLimits;
   readonly #tarSums = new Slots(TAR_SUMS);
+  readonly #pending: PendingPushes;
   readonly #locks = new KeyLocks();
 
   constructor(
@@ -73,45 +105,86 @@ export class ImagePushes {
     this.#layers = dependencies.layers;
     this.#owners = dependencies.owners;
     this.#unpackLimits = dependencies.unpackLimits;
+    this.#pending = new PendingPushes(storage);
   }
 
   /**
-   * Takes the JSON of an image, which begins its push: all checks, then the mark, then everything else.
-   * @param checkParent throws if the image may not build on a parent that is there
-   * @param claim the checksum that the layer will have, from the few clients that send it so early
-   * @throws RegistryError IMAGE_INVALID if there is no such parent; IMAGE_EXISTS
+   * Takes the JSON of an image, which begins its push: all checks, then the mark, then everything else. Where there is
+   * another JSON already, this one is kept beside it; the image is not changed by that.
+   * @throws RegistryError IMAGE_INVALID if there is no such parent; IMAGE_EXISTS if the image is complete and the caller may
+   *   read it: clients then leave off pushing it, and go on
    */
-  async putJson(json: ParsedImageJson, checkParent: CheckParent, claim?: string): Promise<void> {
-    await this.#locks.run(json.id, () => this.#putJson(json, checkParent, claim));
+  async putJson(json: ParsedImageJson, options: PutJsonOptions): Promise<void> {
+    await this.#locks.run(json.id, () => this.#putJson(json, options));
   }
 
-  async #putJson({ id, parent, bytes }: ParsedImageJson, checkParent: CheckParent, claim?: string): Promise<void> {
+  async #putJson({ id, parent, bytes }: ParsedImageJson, options: PutJsonOptions): Promise<void> {
+    const { checkParent, claim, pusher = ANYONE, mayRead = async () => true } = options;
     const [stored, storedAncestry, isComplete, ancestry] = await Promise.all([
-      this.#storage.head(layout.imageJson(id)),
+      this.#storage.read(layout.imageJson(id)),
       this.#storage.head(layout.imageAncestry(id)),
       this.#images.isComplete(id),
       this.#ancestryOf(id, parent),
     ]);
     const [isTaken] = await Promise.all([isView(this.#storage, id), parent && checkParent(parent)]);
     // The id of a view belongs to the manifest of which it is the digest.
-    if (isTaken || (stored && isComplete)) throw imageExists();
+    if (isTaken || (stored && isComplete && (await mayRead()))) throw imageExists();
     if (claim !== undefined && claim.split(':').length !== 2)
       throw new RegistryError('IMAGE_CHECKSUM_INVALID', 'Invalid checksum format');
+    // Of an image that the caller may not read, the answer does not tell whether the JSON is the same.
+    if (stored && isComplete) return await this.#pending.keep(id, pusher, bytes);
+    const begun = { bytes, ancestry, ...(claim !== undefined && { claim }) };
+    if (!stored || claim !== undefined) return await this.#begin(id, begun, stored?.info, storedAncestry);
+    await this.#join(id, begun, stored, storedAncestry, { pusher, mayRead });
+  }
+
+  async #begin(
+    id: ImageId,
+    { bytes, ancestry, claim }: { bytes: Uint8Array; ancestry: ImageId[]; claim?: string },
+    stored: ObjectInfo | undefined,
+    storedAncestry: ObjectInfo | undefined,
+  ): Promise<void> {
     await this.#mark(id);
+    await this.#putDescription(id, { bytes, ancestry }, stored, storedAncestry);
+    await (claim === undefined
+      ? this.#storage.delete(layout.imageChecksum(id))
+      : this.#storage.put(layout.imageChecksum(id), encodeText(claim), AS_TEXT));
+    await this.#mark(id);
+    await this.#yieldToView(id);
+  }
+
+  /** JSON and ancestry; what is left of a push that failed goes, now that no view has the id. */
+  async #putDescription(
+    id: ImageId,
+    { bytes, ancestry }: { bytes: Uint8Array; ancestry: ImageId[] },
+    stored: ObjectInfo | undefined,
+    storedAncestry: ObjectInfo | undefined,
+  ): Promise<void> {
     await Promise.all([
       this.#put(id, layout.imageJson(id), bytes, stored),
       this.#put(id, layout.imageAncestry(id), encodeText(pythonJson(ancestry)), storedAncestry),
     ]);
-    await Promise.all([
-      // What is left of a push that failed; now that no view has the id.
-      this.#storage.delete(layout.imageFiles(id)),
-      this.#storage.delete(layout.imageDiff(id)),
-      claim === undefined
-        ? this.#storage.delete(layout.imageChecksum(id))
-        : this.#storage.put(layout.imageChecksum(id), encodeText(claim), AS_TEXT),
-    ]);
-    await this.#mark(id);
+    await Promise.all([this.#storage.delete(layout.imageFiles(id)), this.#storage.delete(layout.imageDiff(id))]);
+  }
+
+  /** A push of this image is under way, or was broken off: what it has left may still be confirmed. */
+  async #join(
+    id: ImageId,
+    { bytes, ancestry }: { bytes: Uint8Array; ancestry: ImageId[] },
+    stored: ReadObject,
+    storedAncestry: ObjectInfo | undefined,
+    { pusher, mayRead }: Required<PushOptions>,
+  ): Promise<void> {
+    const isSame = Buffer.from(bytes).equals(stored.bytes);
+    if (isSame && !storedAncestry) {
+      await this.#put(id, layout.imageAncestry(id), encodeText(pythonJson(ancestry)), undefined);
+    }
+    if (!isSame) await this.#pending.keep(id, pusher, bytes);
+    // A sum that came with the JSON of an earlier push is not that of this one.
+    if ((await readClaim(this.#storage, id)) !== undefined) await this.#storage.delete(layout.imageChecksum(id));
     await this.#yieldToView(id);
+    // Confirmed meanwhile, by another process.
+    if ((await this.#images.isComplete(id)) && (await mayRead())) throw imageExists();
   }
 
   /** @param before what was there when the id was not yet that of a view */
@@ -161,52 +234,86 @@ export class ImagePushes {
   async putLayer(
     id: ImageId,
     body: AsyncIterable<Uint8Array>,
-    { pusher, signal }: PushOptions & { signal?: AbortSignal } = {},
+    options: PushOptions & { signal?: AbortSignal } = {},
   ): Promise<void> {
-    const [json, before, descriptorBefore, isComplete] = await Promise.all([
+    const { pusher = ANYONE, signal } = options;
+    const [json, before, descriptorBefore, isComplete, pending] = await Promise.all([
       this.#images.findJson(id),
       this.#storage.head(layout.imageLayer(id)),
       this.#storage.head(layout.imageLayerDescriptor(id)),
       this.#images.isComplete(id),
+      this.#pending.find(id, pusher),
     ]);
     if (!json) throw imageUnknown();
-    if (isComplete) throw imageExists();
+    const others = await Promise.all(pending.jsons.map((hex) => this.#pending.readJson(id, pusher, hex)));
+    const jsons = [...(isComplete ? [] : [json]), ...others.filter((other) => other !== undefined)];
+    if (jsons.length === 0) throw imageExists();
 
-    const scan = new LayerScan(this.#unpackLimits);
-    const payload = createHash('sha256').update(json).update('\n');
+    const sums = new PayloadSums(jsons);
     const lock = new LateLock(this.#locks, id);
     try {
-      const key = layout.imageLayer(id);
-      const etag = await this.#storage.putStream(key, this.#thenLocked(lock, id, json, scan.through(body), payload), {
-        // Also where the lock does not reach: of two layers the one that ends later must not replace the other.
-        ...unchanged(before),
-        ...(signal && { signal }),
-      });
-      if (!etag) throw imageExists();
-      const claim = await readClaim(this.#storage, id);
-      const sums = [`sha256:${payload.digest('hex')}`];
-      await this.#replace(id, layout.imageLayerDescriptor(id), descriptorBefore, (condition) =>
-        this.#layers.keep(id, { ...scan.facts, key, etag }, condition),
-      );
-      await writeChecksums(this.#storage, id, sums);
-      await this.#mark(id);
-      await this.#yieldToView(id);
-      if (claim !== undefined) {
-        const refusal = 'Checksum mismatch, ignoring the layer';
-        await this.#confirm(id, json, sums, { plain: claim }, { refusal, ...(pusher !== undefined && { pusher }) });
+      const layer = isComplete
+        ? await measure(body, sums, signal)
+        : await this.#storeLayer(id, json, body, {
+            pusher,
+            lock,
+            sums,
+            before,
+            descriptorBefore,
+            ...(signal && { signal }),
+          });
+      if (!layer) return await this.#noteSent(id, sums, options);
+      for (const sent of sums.digest()) {
+        if (sent.json !== hexOfJson(json)) await this.#pending.noteSent(id, pusher, sent, layer);
       }
+      if (layer.claim === undefined) return;
+      const refusal = 'Checksum mismatch, ignoring the layer';
+      await this.#confirm(id, json, layer.sums, { plain: layer.claim }, { refusal, ...options });
     } finally {
       lock.release();
     }
+  }
+
+  /** `undefined` if another layer came first; then nothing was stored. */
+  async #storeLayer(
+    id: ImageId,
+    json: Uint8Array,
+    body: AsyncIterable<Uint8Array>,
+    { pusher, lock, sums, before, descriptorBefore, signal }: StoreLayerOptions,
+  ): Promise<StoredLayer | undefined> {
+    const key = layout.imageLayer(id);
+    const scan = new LayerScan(this.#unpackLimits);
+    const source = this.#thenLocked({ pusher, lock, id, json, before }, scan.through(body), sums);
+    // Also where the lock does not reach: of two layers the one that ends later must not replace the other.
+    const options = { ...unchanged(before), ...(signal && { signal }) };
+    const etag = await this.#storage.putStream(key, source, options).catch((error: unknown) => {
+      if (error instanceof OvertakenError) return undefined;
+      throw error;
+    });
+    if (!etag) return undefined;
+    const claim = await readClaim(this.#storage, id);
+    const own = sums.digest().filter((sent) => sent.json === hexOfJson(json));
+    const checksums = own.map(({ sum }) => `sha256:${sum}`);
+    await this.#replace(id, layout.imageLayerDescriptor(id), descriptorBefore, (condition) =>
+      this.#layers.keep(id, { ...scan.facts, key, etag }, condition),
+    );
+    await writeChecksums(this.#storage, id, checksums);
+    await this.#mark(id);
+    await this.#yieldToView(id);
+    return { etag, sizeBytes: sums.sizeBytes, sums: checksums, ...(claim !== undefined && { claim }) };
   }
 
   /**
    * Hashes a layer as it passes. At its end it waits for the image's lock, and fails if the push is no longer the one that
    * it began with; so the layer becomes visible under the lock.
    */
-  async *#thenLocked(lock: LateLock, id: ImageId, json: Uint8Array, body: AsyncIterable<Uint8Array>, payload: Hash) {
+  async *#thenLocked(
+    { pusher, lock, id, json, before }: LockedStep,
+    body: AsyncIterable<Uint8Array>,
+    sums: PayloadSums,
+  ) {
     for await (const chunk of body) {
-      payload.update(chunk);
+      sums.update(chunk);
       yield chunk;
     }
     await lock.take();
@@ -215,8 +322,57 @@ export class ImagePushes {
       this.#images.isComplete(id),
       isView(this.#storage, id),
     ]);
-    if (isComplete || isTaken) throw imageExists();
+    if (isTaken) throw imageExists();
+    if (isComplete) throw new OvertakenError();
     if (!jsonNow || !Buffer.from(json).equals(jsonNow)) throw checksumMismatch();
+    if (before) await this.#makeWay(id, json, pusher);
+  }
+
+  /** The layer of another push goes, or of an earlier try, and all that was known of it. That push may still end well. */
+  async #makeWay(id: ImageId, json: Uint8Array, pusher: string): Promise<void> {
+    const isClaimed = (await readClaim(this.#storage, id)) !== undefined;
+    for (const sum of isClaimed ? [] : await readChecksums(this.#storage, id)) {
+      const [, payload] = /^sha256:([a-f0-9]{64})$/.exec(sum) ?? [];
+      if (payload) await this.#pending.noteReplaced(id, pusher, { json: hexOfJson(json), sum: payload });
+    }
+    // Its sum must not be taken for that of the one that comes; one that came with the JSON is.
+    const keys = [layout.imageFiles(id), layout.imageDiff(id), ...(isClaimed ? [] : [layout.imageChecksum(id)])];
+    await Promise.all(keys.map((key) => this.#storage.delete(key)));
+  }
+
+  /**
+   * Notes what was sent but not stored, for the checksum that follows.
+   * @throws RegistryError IMAGE_EXISTS if the image is complete, and the caller has no right to it, nor gets one by these bytes
+   */
+  async #noteSent(
+    id: ImageId,
+    sums: PayloadSums,
+    { pusher = ANYONE, mayRead = async () => true }: PushOptions,
+  ): Promise<void> {
+    const { sizeBytes } = sums;
+    const sent = sums.digest();
+    if ((await this.#images.isComplete(id)) && !(await mayRead())) {
+      const same = await Promise.all(sent.map((one) => this.#isStored(id, one, sizeBytes)));
+      if (!same.includes(true)) throw imageExists();
+    }
+    await Promise.all(sent.map((one) => this.#pending.noteSent(id, pusher, one, { sizeBytes })));
+  }
+
+  /** Whether JSON and layer of a complete image are those that were sent. Reads the layer only where no sum of it is stored. */
+  async #isStored(id: ImageId, sent: SentLayer, sizeBytes: number): Promise<boolean> {
+    const [json, layer, stored] = await Promise.all([
+      this.#images.findJson(id),
+      this.#storage.head(layout.imageLayer(id)),
+      readChecksums(this.#storage, id),
+    ]);
+    if (!json || hexOfJson(json) !== sent.json || layer?.sizeBytes !== sizeBytes) return false;
+    const payloadSums = stored.filter((sum) => sum.startsWith('sha256:'));
+    if (payloadSums.length > 0) return payloadSums.includes(`sha256:${sent.sum}`);
+    const object = await this.#storage.get(layer.key);
+    if (!object) return false;
+    const sums = new PayloadSums([json]);
+    for await (const chunk of object.body) sums.update(chunk);
+    return sums.digest().some(({ sum }) => sum === sent.sum);
   }
 
   /**
@@ -224,17 +380,103 @@ export class ImagePushes {
    * @throws RegistryError IMAGE_UNKNOWN, IMAGE_EXISTS, IMAGE_CHECKSUM_INVALID
    */
   async confirmChecksum(id: ImageId, claimed: ClaimedChecksums, options: PushOptions = {}): Promise<void> {
-    await this.#locks.run(id, async () => {
-      const [json, isComplete, sums, isTaken] = await Promise.all([
-        this.#images.findJson(id),
-        this.#images.isComplete(id),
-        readChecksums(this.#storage, id),
-        isView(this.#storage, id),
+    if ((await this.#locks.run(id, () => this.#confirmIfStored(id, claimed, options))) === 'confirmed') return;
+    for (const milliseconds of WAITS_MS) {
+      await sleep(milliseconds);
+      if (!(await this.#images.isComplete(id))) continue;
+      await this.#locks.run(id, () => this.#confirmIfStored(id, claimed, options));
+      return;
+    }
+    throw checksumMismatch();
+  }
+
+  /** `sent` if the bytes with this sum came after those of another push, which is not confirmed yet. */
+  async #confirmIfStored(id: ImageId, claimed: ClaimedChecksums, options: PushOptions): Promise<'confirmed' | 'sent'> {
+    const { pusher = ANYONE } = options;
+    const [json, layer, isComplete, sums, isTaken] = await Promise.all([
+      this.#storage.read(layout.imageJson(id)),
+      this.#storage.head(layout.imageLayer(id)),
+      this.#images.isComplete(id),
+      readChecksums(this.#storage, id),
+      isView(this.#storage, id),
+    ]);
+    if (!json) throw imageUnknown();
+    if (isTaken) throw cannotSet();
+    if (!isComplete && claims(claimed, sums)) {
+      await this.#confirm(id, json.bytes, sums, claimed, options);
+      return 'confirmed';
+    }
+    const pending = await this.#pending.find(id, pusher);
+    const sent = pending.sent.find(({ sum }) => claims(claimed, [`sha256:${sum}`]));
+    if (isComplete) {
+      if (!sent) throw cannotSet();
+      await this.#confirmSent(id, sent, options);
+      return 'confirmed';
+    }
+    const stored = await this.#storedFor(id, claimed, { pending, sent, layer, pusher });
+    if (stored) {
+      await this.#promote(id, json, stored, options);
+      return 'confirmed';
+    }
+    if (sent) return 'sent';
+    await this.#confirm(id, json.bytes, sums, claimed, options);
+    return 'confirmed';
+  }
+
+  /** The image is there, by another push. What this one has sent may give a right to it. */
+  async #confirmSent(
+    id: ImageId,
+    sent: SentLayer,
+    { pusher = ANYONE, mayRead = async () => true }: PushOptions,
+  ): Promise<void> {
+    const facts = await this.#pending.readSent(id, pusher, sent);
+    const isSame = facts !== undefined && (await this.#isStored(id, sent, facts.sizeBytes));
+    if (isSame) await this.#owners.addPusher(pusher, id);
+    if (!isSame && !(await mayRead())) throw cannotSet();
+  }
+
+  /** The pending JSON to which the claimed sum belongs, with the layer that is stored. */
+  async #storedFor(
+    id: ImageId,
+    claimed: ClaimedChecksums,
+    {
+      pending,
+      sent,
+      layer,
+      pusher,
+    }: { pending: PendingPush; sent: SentLayer | undefined; layer: ObjectInfo | undefined; pusher: string },
+  ): Promise<(SentLayer & { bytes: Bytes }) | undefined> {
+    for (const one of sent ? [sent] : pending.sent) {
+      const [facts, bytes] = await Promise.all([
+        this.#pending.readSent(id, pusher, one),
+        this.#pending.readJson(id, pusher, one.json),
       ]);
-      if (!json) throw imageUnknown();
-      if (isComplete || isTaken) throw new RegistryError('IMAGE_EXISTS', 'Cannot set this image checksum');
-      await this.#confirm(id, json, sums, claimed, options);
-    });
+      if (!bytes || !layer || facts?.etag !== layer.etag) continue;
+      if (sent || (await this.#isTarSum(id, bytes, claimed))) return { ...one, bytes };
+    }
+    return undefined;
+  }
+
+  /** Makes a pending JSON that of the image; the other one may still be pushed. */
+  async #promote(
+    id: ImageId,
+    before: ReadObject,
+    { sum, bytes }: SentLayer & { bytes: Bytes },
+    options: PushOptions,
+  ): Promise<void> {
+    const { pusher = ANYONE } = options;
+    const { parent } = parseImageJson(id, bytes);
+    const [ancestry, storedAncestry] = await Promise.all([
+      this.#ancestryOf(id, parent),
+      this.#storage.head(layout.imageAncestry(id)),
+    ]);
+    await this.#pending.keep(id, pusher, before.bytes);
+    await this.#putDescription(id, { bytes, ancestry }, before.info, storedAncestry);
+    const sums = [`sha256:${sum}`];
+    await writeChecksums(this.#storage, id, sums);
+    await this.#mark(id);
+    await this.#yieldToView(id);
+    await this.#confirm(id, bytes, sums, { payload: `sha256:${sum}` }, options);
   }
 
   async #confirm(
@@ -245,7 +487,7 @@ export class ImagePushes {
     { pusher, refusal }: PushOptions & { refusal?: string },
   ): Promise<void> {
     const layer = await this.#layers.describe(id);
-    const isPlainMatch = [claimed.payload, claimed.plain].some((sum) => sum !== undefined && sums.includes(sum));
+    const isPlainMatch = claims(claimed, sums);
     // A TarSum costs reading the layer once more: only for clients that know no other sum.
     const isMatch = isPlainMatch || (layer !== undefined && (await this.#isTarSum(id, json, claimed)));
     if (!layer || !isMatch) throw checksumMismatch(refusal);
@@ -277,6 +519,42 @@ export class ImagePushes {
       throw error;
     }
   }
+}
+
+/** What a layer needs to know of its push when all of it has come. */
+type LockedStep = { pusher: string; lock: LateLock; id: ImageId; json: Uint8Array; before: ObjectInfo | undefined };
+
+type StoreLayerOptions = {
+  pusher: string;
+  lock: LateLock;
+  sums: PayloadSums;
+  before: ObjectInfo | undefined;
+  descriptorBefore: ObjectInfo | undefined;
+  signal?: AbortSignal;
+};
+
+type StoredLayer = {
+  etag: ETag;
+  sizeBytes: number;
+  /** With the JSON that is at the image's place. */
+  sums: string[];
+  /** The sum that came with that JSON. */
+  claim?: string;
+};
+
+/** Takes a layer in without storing it. */
+async function measure(body: AsyncIterable<Uint8Array>, sums: PayloadSums, signal?: AbortSignal): Promise<undefined> {
+  for await (const chunk of body) sums.update(chunk);
+  signal?.throwIfAborted();
+}
+
+/** Whether one of the client's sums is among these. */
+function claims({ payload, plain }: ClaimedChecksums, sums: readonly string[]): boolean {
+  return [payload, plain].some((sum) => sum !== undefined && sums.includes(sum));
+}
+
+function cannotSet(): RegistryError {
+  return new RegistryError('IMAGE_EXISTS', 'Cannot set this image checksum');
 }
 
 function checksumMismatch(message = 'Checksum mismatch'): RegistryError {

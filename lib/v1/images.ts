@@ -6,7 +6,7 @@ import { bodyOf } from '../http.ts';
 import { type ImageId, parseImageId } from '../names.ts';
 import { lengthOf, parseRange } from '../range.ts';
 import { parseImageJson } from '../registry/image-json.ts';
-import type { ClaimedChecksums } from '../registry/image-pushes.ts';
+import type { ClaimedChecksums, PushOptions } from '../registry/image-pushes.ts';
 import { imageUnknown } from '../registry/images.ts';
 import type { ObjectInfo } from '../storage/driver.ts';
 import { type Access, accessOf } from './access.ts';
@@ -66,7 +66,13 @@ export const imageRoutes = ({
       const access = accessOf(c);
       access.checkImage(id);
       // No docker since 0.6 sends a checksum with the JSON; docker-registry allowed it all the same.
-      await imagePushes.putJson(json, access.checkParent, c.req.header('X-Docker-Checksum'));
+      const claim = c.req.header('X-Docker-Checksum');
+      const { checkParent } = access;
+      await imagePushes.putJson(json, {
+        ...pushOptions(access, id),
+        checkParent,
+        ...(claim !== undefined && { claim }),
+      });
       return answer(c, true);
     })
 
@@ -110,7 +116,7 @@ export const imageRoutes = ({
       const id = parseImageId(c.req.param('id'));
       const access = accessOf(c);
       access.checkImage(id);
-      await imagePushes.putLayer(id, bodyOf(c), { ...pusherOf(access), signal: c.req.raw.signal });
+      await imagePushes.putLayer(id, bodyOf(c), { ...pushOptions(access, id), signal: c.req.raw.signal });
       return answer(c, true);
     })
 
@@ -128,13 +134,13 @@ export const imageRoutes = ({
       const id = parseImageId(c.req.param('id'));
       const access = accessOf(c);
       access.checkImage(id);
-      await imagePushes.confirmChecksum(id, claimedChecksums(c), pusherOf(access));
+      await imagePushes.confirmChecksum(id, claimedChecksums(c), pushOptions(access, id));
       return answer(c, true);
     });
 };
 
-function pusherOf({ pusher }: Access): { pusher?: string } {
-  return pusher === undefined ? {} : { pusher };
+function pushOptions({ pusher, readableAs }: Access, id: ImageId): PushOptions {
+  return { mayRead: async () => (await readableAs(id)) !== undefined, ...(pusher !== undefined && { pusher }) };
 }
 
 function claimedChecksums(c: Context): ClaimedChecksums {

@@ -1,17 +1,26 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { tarSum } from '../../lib/tar/tar-sum.ts';
 import { alterDriver } from '../storage/altered-driver.ts';
+import { tar } from '../tar.ts';
 import { payloadSum, type V1Image } from '../v1-client.ts';
 import { imageCalls } from './image-calls.ts';
+import type { Answer } from './send.ts';
 import { newImage, newImageId, type OpenStorage, useRegistry, useStorage } from './use-registry.ts';
+
+/** Each writes other JSON for one image, and compresses its layer otherwise. */
+const ENGINES = ['docker 0.11.1', 'docker 1.5.0', 'docker 1.9.1', 'docker 1.12.6'];
 
 /** Two who push one image: case 24 of the reference. */
 export function v1ConcurrentPushesSuite(name: string, open: OpenStorage): void {
   describe(`v1 pushes at the same time on ${name}`, () => {
     const storage = useStorage(open);
     const registry = useRegistry(storage);
-    const { putJson, putLayer, confirm, hasMark, assertHidden, assertReadable } = imageCalls(storage, registry);
+    const { putJson, putLayer, putChecksum, confirm, hasMark, assertHidden, assertReadable } = imageCalls(
+      storage,
+      registry,
+    );
 
     describe('24: two pushes of one image', () => {
       const twoOf = (id: string): [V1Image, V1Image] => [
@@ -24,12 +33,14 @@ export function v1ConcurrentPushesSuite(name: string, open: OpenStorage): void {
         () => confirm(image),
       ];
       /** Whatever became of it, what is shown is what one of the two has confirmed. */
-      const assertWholeOrHidden = async (pushed: [V1Image, V1Image]) => {
-        const [{ id }] = pushed;
+      const assertWholeOrHidden = async (pushed: V1Image[]) => {
+        const [first, second = first] = pushed;
+        assert.ok(first && second);
+        const { id } = first;
         if (await hasMark(id)) {
           await assertHidden(id);
-          await registry.push(pushed[1]);
-          await assertReadable(pushed[1]);
+          await registry.push(second);
+          await assertReadable(second);
           return;
         }
         const json = await registry.send('GET', `/v1/images/${id}/json`);
@@ -71,6 +82,121 @@ export function v1ConcurrentPushesSuite(name: string, open: OpenStorage): void {
           await assertWholeOrHidden(pushed);
         }
       });
+
+      it('24: by engines that write other JSON and other layers: all end well, whichever step they take together', async () => {
+        for (let round = 0; round < 6; round++) {
+          const chains = await pushTogether([...ENGINES, 'docker 1.12.6 again'], round);
+          await assertOneOf(chains);
+        }
+      });
+
+      for (const order of interleavings(3, 3)) {
+        it(`24: by engines that write other JSON, in the order ${order}: both end well`, async () => {
+          const pushed = twoOf(newImageId());
+          const steps = { a: stepsOf(pushed[0]), b: stepsOf(pushed[1]) };
+          // A checksum whose layer has come second waits for the other.
+          const answers: Promise<void>[] = [];
+          for (const who of order) {
+            const own = steps[who as 'a' | 'b'];
+            const isJson = own.length === 3;
+            const step = own.shift();
+            if (!step) continue;
+            const answer = step().then(({ status, text }) => {
+              // Docker then goes on with the next image.
+              if (isJson && text.includes('Image already exists')) own.length = 0;
+              else assert.equal(status, 200, text);
+            });
+            answers.push(answer);
+            await Promise.race([answer, sleep(250)]);
+          }
+          await Promise.all(answers);
+          await assertOneOf(pushed.map((image) => [image]));
+        });
+      }
+
+      it('24: of which the first is broken off, the other ends well, and again', async () => {
+        const [a, b] = twoOf(newImageId());
+        await registry.beginPush(a);
+        await registry.push(b);
+        await assertOneOf([[b]]);
+        const c = newImage({ id: newImageId() });
+        await putJson(c.id, c.json);
+        await registry.push(newImage({ id: c.id, comment: 'other' }));
+        assert.equal(await hasMark(c.id), false);
+      });
+
+      it('24: whose engine knows TarSum alone, after a push with other JSON that was broken off', async () => {
+        const layer = tar([{ path: 'x', content: Buffer.from('x') }]);
+        const [first, second] = [newImage({ layer }), newImage({ layer, comment: 'docker 0.9' })];
+        const image = { ...second, id: first.id, json: newImage({ id: first.id, layer, comment: 'docker 0.9' }).json };
+        await registry.beginPush(first);
+        assert.equal((await putJson(image.id, image.json)).status, 200);
+        assert.equal((await putLayer(image.id, image.layer)).status, 200);
+        const sum = await tarSum(image.json, new Blob([image.layer]).stream(), 0);
+        const wrong = await putChecksum(image.id, { 'X-Docker-Checksum': `tarsum+sha256:${'0'.repeat(64)}` });
+        assert.equal(wrong.status, 400);
+        assert.equal((await putChecksum(image.id, { 'X-Docker-Checksum': sum })).status, 200);
+        const answer = await registry.send('GET', `/v1/images/${image.id}/json`);
+        assert.ok(answer.bytes.equals(image.json));
+      });
+
+      it('24: leave little behind: what a pusher has under way is bounded', async () => {
+        const image = newImage();
+        await registry.beginPush(image);
+        for (let count = 0; count < 10; count++) {
+          await putJson(image.id, newImage({ id: image.id, comment: String(count) }).json);
+        }
+        assert.ok((await storage.keysBelow(`oci/images/${image.id}/pushes/`)).length <= 4);
+        assert.equal((await confirm(image)).status, 200);
+        await assertReadable(image);
+      });
+
+      /** Each engine pushes a chain of its own making under the same ids, the same step of all at the same moment. */
+      const pushTogether = async (engines: string[], round: number): Promise<V1Image[][]> => {
+        const [base, top] = [newImageId(), newImageId()];
+        const chains = engines.map((engine, at) => {
+          const layerOf = (what: string) => Buffer.from(`${what}, as ${round % 2 === 0 ? engine : 'all'} compress it`);
+          const parent = newImage({ id: base, comment: `by ${engine}`, layer: layerOf('base') });
+          // Some write the very same JSON for one of the two.
+          const comment = at % 2 === round % 2 ? 'by all' : `by ${engine}`;
+          return [parent, newImage({ id: top, parent, comment, layer: layerOf('top') })];
+        });
+        for (const index of [0, 1]) {
+          const images = chains.map((chain) => chain[index] ?? assert.fail());
+          const skipped = new Set<V1Image>();
+          const all = async (step: (image: V1Image) => Promise<Answer>, mayExist = false) => {
+            await Promise.all(
+              images.map(async (image) => {
+                if (skipped.has(image)) return;
+                const answer = await step(image);
+                if (mayExist && answer.text.includes('Image already exists')) skipped.add(image);
+                else assert.equal(answer.status, 200, `${answer.status} ${answer.text}`);
+              }),
+            );
+          };
+          for (const { id } of images)
+            assert.notEqual((await registry.send('GET', `/v1/images/${id}/json`)).status, 200);
+          await all((image) => putJson(image.id, image.json), true);
+          await all((image) => putLayer(image.id, image.layer));
+          await all((image) => confirm(image));
+          await all((image) =>
+            registry.send('PUT', `/v1/repositories/tests/together/tags/${image.id.slice(0, 12)}`, {
+              body: JSON.stringify(image.id),
+            }),
+          );
+        }
+        return [0, 1].map((index) => chains.map((chain) => chain[index] ?? assert.fail()));
+      };
+
+      /** Each image is there, whole, as one of the engines has pushed it; nothing hides it. */
+      const assertOneOf = async (pushed: V1Image[][]) => {
+        const ids = new Set(pushed.flat().map(({ id }) => id));
+        for (const id of ids) {
+          assert.equal(await hasMark(id), false);
+          await assertWholeOrHidden(pushed.flat().filter((image) => image.id === id));
+          assert.equal((await registry.send('GET', `/v1/images/${id}/ancestry`)).status, 200);
+        }
+      };
 
       // The one push has compared its sum and is about to take the mark away; the other one changes what was compared.
       let hold: Promise<void> | undefined;

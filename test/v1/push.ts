@@ -213,14 +213,16 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
         await assertHidden(image.id);
       });
 
-      it('19: before the layer of this try, though one of an earlier try lies there: 400', async () => {
+      it('19: before the layer of this try, though one of another lies there: 400; the other is confirmed', async () => {
         const image = newImage();
         await registry.beginPush(image);
         const again = newImage({ id: image.id, comment: 'again', layer: image.layer });
         await putJson(again.id, again.json);
-        assert.equal((await confirm(image)).status, 400);
         assert.equal((await confirm(again)).status, 400);
         await assertHidden(image.id);
+        assert.equal((await confirm(image)).status, 200);
+        assert.equal((await confirm(again)).status, 409);
+        await assertReadable(image);
       });
     });
 

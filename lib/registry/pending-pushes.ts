@@ -1,0 +1,108 @@
+// Pushes of an image under way whose JSON is not the one that lies at `images/<id>/json`: another client began to push the
+// same image, or it is complete. Engines of different versions write different JSON for one image, and nothing in the
+// protocol tells two pushes apart, so the JSON of each is kept, and every layer that comes is summed up with each.
+//
+//  oci/images/<id>/pushes/<pusher>/<SHA-256 of the JSON>          the JSON
+//  oci/images/<id>/pushes/<pusher>/<SHA-256 of the JSON>.<sum>    a layer was sent that has this payload sum with that JSON
+//
+// Each pusher has its own, so that none can push out those of another.
+import { createHash } from 'node:crypto';
+import { type Bytes, encodeText } from '../bytes.ts';
+import { mapConcurrently } from '../concurrency.ts';
+import { isJsonObject, parseJson } from '../json.ts';
+import { type Key, lastPartOf, layout } from '../layout.ts';
+import type { ImageId } from '../names.ts';
+import { AS_JSON, type ETag, type ObjectInfo, type StorageDriver } from '../storage/driver.ts';
+
+/** How long a push may take, from its JSON to its checksum. What is older counts no more. */
+const LIFETIME_MS = 24 * 60 * 60 * 1000;
+
+/** Of one pusher for one image. A layer is hashed once for each. */
+const MAX_JSONS = 4;
+
+/** A layer that a client has sent, with the JSON that its sum goes with. */
+export type SentLayer = { json: string; sum: string };
+
+/** By their SHA-256 in hex. */
+export type PendingPush = { jsons: string[]; sent: SentLayer[] };
+
+export type SentFacts = {
+  sizeBytes: number;
+  /** Of `images/<id>/layer`, if these bytes were stored there; else they were only measured. */
+  etag?: ETag;
+};
+
+export class PendingPushes {
+  readonly #storage: StorageDriver;
+
+  constructor(storage: StorageDriver) {
+    this.#storage = storage;
+  }
+
+  /**
+   * What this pusher has under way. What has ended stays as long, since another push with the same JSON may be on its way. One
+   * storage request.
+   */
+  async find(id: ImageId, pusher: string): Promise<PendingPush> {
+    const pending: PendingPush = { jsons: [], sent: [] };
+    for await (const info of this.#storage.list(layout.imagePushes(id, pusher))) {
+      if (isOutdated(info)) continue;
+      const [json = '', sum] = lastPartOf(info.key).split('.');
+      if (sum === undefined) pending.jsons.push(json);
+      else pending.sent.push({ json, sum });
+    }
+    return pending;
+  }
+
+  /** Keeps the JSON of a push; of too many the oldest goes, and with it all that is outdated. Two storage requests. */
+  async keep(id: ImageId, pusher: string, json: Uint8Array): Promise<void> {
+    const own = layout.imagePush(id, pusher, hexOfJson(json));
+    const found = await Array.fromAsync(this.#storage.list(layout.imagePushes(id, pusher)));
+    const others = found.filter((info) => isJson(info.key) && info.key !== own && !isOutdated(info));
+    const oldest = others.toSorted(newestFirst).slice(MAX_JSONS - 1);
+    const gone = new Set(oldest.map(({ key }) => lastPartOf(key)));
+    const surplus = found.filter((info) => isOutdated(info) || gone.has(lastPartOf(info.key).split('.', 1)[0] ?? ''));
+    await mapConcurrently(surplus, ({ key }) => this.#storage.delete(key));
+    await this.#storage.put(own, json, AS_JSON);
+  }
+
+  async readJson(id: ImageId, pusher: string, json: string): Promise<Bytes | undefined> {
+    return (await this.#storage.read(layout.imagePush(id, pusher, json)))?.bytes;
+  }
+
+  /** One storage request. */
+  async noteSent(id: ImageId, pusher: string, { json, sum }: SentLayer, { sizeBytes, etag }: SentFacts): Promise<void> {
+    const bytes = encodeText(JSON.stringify({ size: sizeBytes, etag }));
+    await this.#storage.put(layout.imagePushLayer(id, pusher, json, sum), bytes, AS_JSON);
+  }
+
+  /** As `noteSent`, of a layer that this pusher may not have sent: it gives no right to the image. */
+  async noteReplaced(id: ImageId, pusher: string, { json, sum }: SentLayer): Promise<void> {
+    const options = { ...AS_JSON, ifAbsent: true };
+    await this.#storage.put(layout.imagePushLayer(id, pusher, json, sum), encodeText('{}'), options);
+  }
+
+  async readSent(id: ImageId, pusher: string, { json, sum }: SentLayer): Promise<SentFacts | undefined> {
+    const object = await this.#storage.read(layout.imagePushLayer(id, pusher, json, sum));
+    const value = object && parseJson(object.bytes);
+    if (!isJsonObject(value) || typeof value.size !== 'number') return undefined;
+    return { sizeBytes: value.size, ...(typeof value.etag === 'string' && { etag: value.etag as ETag }) };
+  }
+}
+
+/** By which a JSON is known here: its SHA-256. */
+export function hexOfJson(json: Uint8Array): string {
+  return createHash('sha256').update(json).digest('hex');
+}
+
+function isOutdated({ lastModified }: ObjectInfo): boolean {
+  return Date.now() - lastModified.getTime() > LIFETIME_MS;
+}
+
+function newestFirst(one: ObjectInfo, other: ObjectInfo): number {
+  return other.lastModified.getTime() - one.lastModified.getTime();
+}
+
+function isJson(key: Key): boolean {
+  return !lastPartOf(key).includes('.');
+}
