@@ -5,7 +5,7 @@ import { RegistryError } from '../errors.ts';
 import { FairTurns } from '../fair-turns.ts';
 import { layout } from '../layout.ts';
 import { algorithmOf, type Digest, type RepositoryName, type Tag } from '../names.ts';
-import type { StorageDriver } from '../storage/driver.ts';
+import { type Condition, type ObjectInfo, type StorageDriver, unchanged } from '../storage/driver.ts';
 import type { Blobs } from './blobs.ts';
 import { type ImageManifests, mayBeMade } from './image-manifests.ts';
 import { removeLeftovers } from './leftovers.ts';
@@ -37,6 +37,17 @@ export type TagChange =
 export type OnTagChange = (repository: RepositoryName, change: TagChange) => void;
 /** `subject` is what it refers to, if anything. */
 export type PutManifest = Manifest & { subject?: Digest };
+export type PutOptions = {
+  contentType?: string;
+  /** Further tags that shall name it. */
+  tags?: Tag[];
+  /** Who puts it: callers take turns at looking up what manifests name. */
+  caller?: string;
+  /** Whether it may replace the manifest that is there now; undefined for none. */
+  isWanted?: (now: Digest | undefined) => boolean;
+};
+/** What a conditional put replaces. */
+type Before = { object?: ObjectInfo | undefined; tag?: ResolvedTag | undefined };
 export type Manifest = { digest: Digest; mediaType: string; bytes: Bytes };
 
 /**
@@ -96,8 +107,11 @@ export class Manifests {
 
   async #findTagged(repository: RepositoryName, tag: Tag): Promise<Manifest | undefined> {
     const resolved = await this.#tags.find(repository, tag);
-    if (!resolved) return undefined;
-    const { digest, imageId } = resolved.target;
+    return resolved && (await this.#findResolved(repository, resolved));
+  }
+
+  async #findResolved(repository: RepositoryName, { target }: ResolvedTag): Promise<Manifest | undefined> {
+    const { digest, imageId } = target;
     // No tag names a manifest that is not there (it is written before its tags and deleted after them), and none changes.
     const recent = this.#recent.get(`${repository} ${digest}`);
     const manifest = recent ?? (await this.#find(repository, digest));
@@ -118,20 +132,19 @@ export class Manifests {
    * Takes a manifest whose blobs and children this repository holds. For N of them N + 2 storage requests, the N side
    * by side, two for each tag and one for a subject; three more, beside the N, where tags may be immutable.
    * @param reference where the client put it: a tag, or the digest it must have
-   * @param tags further tags that shall name it
-   * @param caller who puts it: callers take turns at looking up what manifests name
-   * @throws RegistryError MANIFEST_INVALID, MANIFEST_BLOB_UNKNOWN, DIGEST_INVALID, DENIED
+   * @throws RegistryError PRECONDITION_FAILED, MANIFEST_INVALID, MANIFEST_BLOB_UNKNOWN, DIGEST_INVALID, DENIED
    */
   async put(
     repository: RepositoryName,
     reference: Reference,
     bytes: Bytes,
-    { contentType, tags = [], caller = '' }: { contentType?: string; tags?: Tag[]; caller?: string } = {},
+    { contentType, tags = [], caller = '', isWanted }: PutOptions = {},
   ): Promise<PutManifest> {
     const document = parseManifest(bytes, contentType);
     const { mediaType, blobs, manifests, subject } = document;
     const digest = digestOf(bytes, 'digest' in reference ? algorithmOf(reference.digest) : 'sha256');
     if ('digest' in reference) checkDigest(digest, reference.digest);
+    const before = isWanted && (await this.#checkWanted(repository, reference, isWanted));
     const checks = [
       ...distinct(blobs).map((blob) => () => this.#checkBlob(repository, blob)),
       ...distinct(manifests).map((child) => () => this.#checkChild(repository, child)),
@@ -140,18 +153,43 @@ export class Manifests {
     await mapConcurrently(checks, (check) => this.#lookUps.run(caller, check));
 
     // The manifest, then what leads to it: nothing ever leads nowhere.
-    await this.#store(repository, digest, bytes, document);
+    const isByDigest = 'digest' in reference;
+    await this.#store(repository, digest, bytes, document, isByDigest && before ? unchanged(before.object) : {});
     await this.#blobs.keepLinks(
       repository,
       blobs.map((blob) => blob.digest),
     );
     // Each by itself: one that may not move keeps none of the others from being seen to.
     await mapConcurrently('tag' in reference ? [reference.tag, ...tags] : tags, async (tag) => {
-      await this.#tags.setManifest(repository, tag, digest);
+      if (!before || isByDigest) await this.#tags.setManifest(repository, tag, digest);
+      else if (!(await this.#tags.moveManifest(repository, tag, digest, before.tag)))
+        throw notWanted(repository, reference);
       await this.#storeIfDeleted(repository, digest, bytes, document);
       this.#onTagChange(repository, { moved: tag });
     });
     return { digest, mediaType, bytes, ...(subject && { subject: subject.digest }) };
+  }
+
+  /**
+   * What is there before it is replaced: nothing but that will be. By digest one storage request, by tag as `get`.
+   * @throws RegistryError PRECONDITION_FAILED
+   */
+  async #checkWanted(
+    repository: RepositoryName,
+    reference: Reference,
+    isWanted: NonNullable<PutOptions['isWanted']>,
+  ): Promise<Before> {
+    const before: Before = {};
+    let digest: Digest | undefined;
+    if ('digest' in reference) {
+      before.object = await this.#storage.head(layout.manifest(repository, reference.digest));
+      digest = before.object && reference.digest;
+    } else {
+      before.tag = await this.#tags.find(repository, reference.tag);
+      digest = before.tag && (await this.#findResolved(repository, before.tag))?.digest;
+    }
+    if (!isWanted(digest)) throw notWanted(repository, reference);
+    return before;
   }
 
   async #checkBlob(repository: RepositoryName, { digest, sizeBytes }: Descriptor): Promise<void> {
@@ -229,9 +267,17 @@ export class Manifests {
     await this.#store(repository, digest, bytes, document);
   }
 
-  async #store(repository: RepositoryName, digest: Digest, bytes: Bytes, document: ManifestDocument): Promise<void> {
+  async #store(
+    repository: RepositoryName,
+    digest: Digest,
+    bytes: Bytes,
+    document: ManifestDocument,
+    condition: Condition = {},
+  ): Promise<void> {
     const { mediaType, subject } = document;
-    await this.#storage.put(layout.manifest(repository, digest), bytes, { contentType: mediaType });
+    const options = { contentType: mediaType, ...condition };
+    const etag = await this.#storage.put(layout.manifest(repository, digest), bytes, options);
+    if (etag === undefined) throw notWanted(repository, { digest });
     if (!subject) return;
     await this.#referrers.add(repository, subject.digest, { ...document, digest, sizeBytes: bytes.length });
   }
@@ -265,6 +311,17 @@ function missing(repository: RepositoryName, digest: Digest): RegistryError {
   return new RegistryError('MANIFEST_BLOB_UNKNOWN', `${digest} is unknown to ${repository}: push it first`, {
     detail: { digest },
   });
+}
+
+function notWanted(repository: RepositoryName, reference: Reference): RegistryError {
+  const name = 'digest' in reference ? reference.digest : reference.tag;
+  return new RegistryError(
+    'PRECONDITION_FAILED',
+    `${name} of ${repository} is not what If-Match or If-None-Match says`,
+    {
+      detail: reference,
+    },
+  );
 }
 
 function unknownManifest(repository: RepositoryName, reference: Reference): RegistryError {

@@ -1,7 +1,7 @@
 import { decodeText, encodeText } from '../bytes.ts';
 import { mapConcurrently } from '../concurrency.ts';
 import { RegistryError } from '../errors.ts';
-import { layout, tagOf } from '../layout.ts';
+import { type Key, layout, tagOf } from '../layout.ts';
 import { type Digest, hexOf, type ImageId, isImageId, type RepositoryName, sha256Digest, type Tag } from '../names.ts';
 import { AS_TEXT, type ETag, type ObjectInfo, type StorageDriver } from '../storage/driver.ts';
 import { type Hints, resolveTags } from './tag-targets.ts';
@@ -47,7 +47,25 @@ export class Tags {
 
   /** Makes the tag name a manifest. One storage request. @throws RegistryError DENIED if it names another, and may not move */
   async setManifest(repository: RepositoryName, tag: Tag, digest: Digest): Promise<void> {
-    await this.#put(repository, tag, digest.startsWith('sha512:') ? digest : hexOf(digest));
+    await this.#put(repository, tag, targetOf(digest));
+  }
+
+  /**
+   * As `setManifest`, if the tag is still what it was before.
+   * @returns false if it is not; then nothing has been written
+   */
+  async moveManifest(
+    repository: RepositoryName,
+    tag: Tag,
+    digest: Digest,
+    before: ResolvedTag | undefined,
+  ): Promise<boolean> {
+    if (before && before.target.digest !== digest && this.#isImmutable(repository, tag)) {
+      throw immutableTag(repository, tag);
+    }
+    const condition = before ? { ifMatch: before.etag } : { ifAbsent: true };
+    const bytes = encodeText(targetOf(digest));
+    return (await this.#storage.put(layout.tag(repository, tag), bytes, { ...AS_TEXT, ...condition })) !== undefined;
   }
 
   /** Makes the tag name a v1 image. One storage request. @throws RegistryError DENIED if it names another, and may not move */
@@ -79,9 +97,9 @@ export class Tags {
     return found?.tag;
   }
 
-  /** In ASCII order, after `after` if given. One storage request per 1,000 tags. */
-  async *list(repository: RepositoryName, options: { after?: Tag } = {}): AsyncGenerator<Tag> {
-    const after = options.after ? { after: layout.tag(repository, options.after) } : {};
+  /** In ASCII order, after `after` if given, which need not be a tag. One storage request per 1,000 tags. */
+  async *list(repository: RepositoryName, options: { after?: string } = {}): AsyncGenerator<Tag> {
+    const after = options.after ? { after: `${layout.tags(repository)}${options.after}` as Key } : {};
     for await (const object of this.#storage.list(layout.tags(repository), after)) {
       if (await this.#isTag(object)) yield tagOf(object.key);
     }
@@ -142,6 +160,11 @@ export class Tags {
     const stored = await this.#storage.read(object.key);
     return stored !== undefined && decodeTarget(decodeText(stored.bytes)) !== undefined;
   }
+}
+
+/** The content of a tag's object that names this manifest. */
+function targetOf(digest: Digest): string {
+  return digest.startsWith('sha512:') ? digest : hexOf(digest);
 }
 
 /** What the content of a tag's object names; `undefined` if it is none. */

@@ -2,6 +2,7 @@ import { Hono } from 'hono';
 import { RegistryError } from '../errors.ts';
 import { EMPTY, isKnown } from '../http.ts';
 import { parseDigest, parseRepositoryName } from '../names.ts';
+import { wantsRangeOf } from '../preconditions.ts';
 import { lengthOf, parseRange } from '../range.ts';
 import type { V2Options } from './options.ts';
 
@@ -35,7 +36,7 @@ export const blobRoutes = ({
 
       if (method === 'HEAD') return c.body(null, 200, { 'Content-Length': String(link.sizeBytes) });
 
-      const range = parseRange(c.req.header('Range'), link.sizeBytes);
+      const range = wantsRangeOf(c, etag) ? parseRange(c.req.header('Range'), link.sizeBytes) : undefined;
       if (range === 'unsatisfiable') {
         throw new RegistryError('RANGE_INVALID', `the blob has ${link.sizeBytes} bytes`, {
           headers: { 'Content-Range': `bytes */${link.sizeBytes}` },

@@ -8,6 +8,7 @@ import { RegistryError } from '../errors.ts';
 import { locationBaseOf } from '../front.ts';
 import { bodyOf, EMPTY, isKnown } from '../http.ts';
 import { parseReference, parseRepositoryName, parseTag, type Tag } from '../names.ts';
+import { preconditionOf } from '../preconditions.ts';
 import type { V2Options } from './options.ts';
 
 /** The least that the spec wants registries to take, and what others take. */
@@ -47,8 +48,10 @@ export const manifestRoutes = ({ registry: { manifests }, gate, front }: V2Optio
       const contentType = c.req.header('Content-Type')?.split(';')[0]?.trim();
       const tags = furtherTags(c);
       if (tags.length > 0) addToAudit(c, { tags });
+      const precondition = preconditionOf(c);
       const { digest, subject } = await manifests.put(repository, reference, bytes, {
         tags,
+        ...(precondition && { isWanted: (now) => precondition(now && `"${now}"`) }),
         caller: isAnonymous(callerOf(c)) ? `address ${clientAddressOf(c) ?? ''}` : nameOf(callerOf(c)),
         ...(contentType !== undefined && { contentType }),
       });

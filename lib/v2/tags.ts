@@ -1,8 +1,18 @@
 import { Hono } from 'hono';
 import { RegistryError } from '../errors.ts';
-import { isV2Tag, parseRepositoryName, parseTag } from '../names.ts';
+import { isV2Tag, parseRepositoryName } from '../names.ts';
 import type { V2Options } from './options.ts';
 import { firstPage, nextLink, pageSizeOf } from './paging.ts';
+
+/** What storage takes as the beginning of a key. */
+const PRINTABLE = /^[\x20-\x7e]{0,255}/;
+
+/** Any text is a place in the order of tags: one that storage takes, with the same tags behind it. */
+function placeOf(last: string): string {
+  const [beginning = ''] = PRINTABLE.exec(last) ?? [];
+  // No tag has a tilde, so it stands for all that comes behind the characters of tags.
+  return last.charCodeAt(beginning.length) > 0x7e ? `${beginning}~` : beginning;
+}
 
 /** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags */
 export const tagRoutes = ({ registry: { repositories, tags }, gate }: V2Options) =>
@@ -10,8 +20,8 @@ export const tagRoutes = ({ registry: { repositories, tags }, gate }: V2Options)
     const name = c.req.param('name');
     const repository = parseRepositoryName(name);
     const size = pageSizeOf(c);
-    const last = c.req.query('last');
-    const page = await firstPage(tags.list(repository, last ? { after: parseTag(last) } : {}), isV2Tag, size);
+    const last = placeOf(c.req.query('last') ?? '');
+    const page = await firstPage(tags.list(repository, last ? { after: last } : {}), isV2Tag, size);
     if (page.items.length === 0 && !(await repositories.exists(repository))) {
       throw new RegistryError('NAME_UNKNOWN', `repository ${name} is unknown`, { detail: { name } });
     }

@@ -34,11 +34,20 @@ export const uploadRoutes = ({ registry: { blobs, uploads }, signer, gate, front
     });
   };
 
-  /** What the caller may not pull is not mounted: they upload it, as if it were not there. */
-  const tryMount = async (c: Context, digest: Digest, from: string | undefined, to: RepositoryName) => {
+  /**
+   * What cannot be mounted is uploaded: what the caller may not pull, as if it were not there, and what can be no digest or
+   * no repository of this registry, such as `other.example:5000/app`.
+   */
+  const tryMount = async (c: Context, mount: string, from: string | undefined, to: RepositoryName) => {
+    const digest = unlessInvalid(() => parseDigest(mount));
+    if (digest === undefined) return undefined;
+    return (await hasMounted(c, digest, from, to)) ? digest : undefined;
+  };
+
+  const hasMounted = async (c: Context, digest: Digest, from: string | undefined, to: RepositoryName) => {
     if (from !== undefined) {
-      const source = parseRepositoryName(from);
-      return gate.may(c, 'pull', source) && (await blobs.mount(digest, source, to));
+      const source = unlessInvalid(() => parseRepositoryName(from));
+      return source !== undefined && gate.may(c, 'pull', source) && (await blobs.mount(digest, source, to));
     }
     // Which repositories hold a blob is not known, so this is for those who may pull from all of them.
     return gate.mayEverywhere(c, 'pull') && (await blobs.mountFromAnywhere(digest, to));
@@ -61,8 +70,8 @@ export const uploadRoutes = ({ registry: { blobs, uploads }, signer, gate, front
       const base = locationBaseOf(c, front);
       const { mount, from, digest, 'digest-algorithm': algorithm = 'sha256' } = c.req.query();
       if (mount !== undefined) {
-        const mounted = parseDigest(mount);
-        if (await tryMount(c, mounted, from, repository)) return created(c, base, name, mounted);
+        const mounted = await tryMount(c, mount, from, repository);
+        if (mounted) return created(c, base, name, mounted);
       }
       const elsewhere = digest === undefined ? pushEndpointFor(c, front) : undefined;
       const started = uploads.start(repository, parseDigestAlgorithm(algorithm), {
@@ -104,6 +113,16 @@ function created(c: Context, registryUrl: string, name: string, digest: Digest):
     Location: `${registryUrl}/v2/${name}/blobs/${digest}`,
     'Docker-Content-Digest': digest,
   });
+}
+
+/** @returns undefined for a text that is none */
+function unlessInvalid<T>(parse: () => T): T | undefined {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof RegistryError) return undefined;
+    throw error;
+  }
 }
 
 function uploadBody(c: Context): UploadBody {

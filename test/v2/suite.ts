@@ -138,6 +138,27 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
         });
       }
 
+      for (const [title, query] of [
+        ['from nothing', 'mount=<digest>&from='],
+        ['from a name in capitals', 'mount=<digest>&from=One/App'],
+        ['from another registry', 'mount=<digest>&from=other.example:5000/one/app'],
+        ['from a path', 'mount=<digest>&from=../one/app'],
+        ['from a name that is too long', `mount=<digest>&from=${'a'.repeat(300)}`],
+        ['of a digest that is none', 'mount=sha256:1&from=one/app'],
+        ['of a digest by another algorithm', 'mount=sha384:00&from=one/app'],
+        ['of nothing', 'mount=&from=one/app'],
+        ['of nothing from nowhere', 'mount='],
+      ] as const) {
+        it(`begins an upload instead of a mount ${title}`, async () => {
+          const { digest } = await client.pushBlob('one/app', Buffer.from('to be mounted'));
+          const path = `/v2/no-mounts/app/blobs/uploads/?${query.replace('<digest>', digest)}`;
+          const response = await client.send('POST', path);
+          assert.equal(response.status, 202);
+          const put = await client.send('PUT', withDigest(locationOf(response), digestOf('x')), { body: 'x' });
+          assert.equal(put.status, 201);
+        });
+      }
+
       it('mounts a blob of another repository, and begins an upload where that has none', async () => {
         const { digest } = await client.pushBlob('one/app', Buffer.from('to be mounted'));
         const mount = `/v2/mounts/app/blobs/uploads/?mount=${digest}&from=`;
@@ -511,6 +532,24 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
           next = /^<(.*)>; rel="next"$/.exec(page.headers.get('Link') ?? '')?.[1];
         }
         assert.deepEqual(paged, all);
+        // Any text is a place in that order, also what can be no tag.
+        for (const [last, expected] of [
+          ['', all],
+          ['-', all],
+          ['A/B', all],
+          ['B', all.slice(1)],
+          ['C%00', all.slice(1)],
+          ['a%00', all.slice(3)],
+          ['a%20', all.slice(3)],
+          ['a~', all.slice(5)],
+          ['a%C3%A9', all.slice(5)],
+          ['%00', all],
+          ['%C3%A9', []],
+          ['x'.repeat(3000), []],
+        ] as const) {
+          const page = await client.send('GET', `/v2/images/tags/tags/list?last=${last}`);
+          assert.deepEqual(await page.json(), { name: 'images/tags', tags: expected }, last);
+        }
       });
 
       it('lists repositories in the order of their names, by pages', async () => {

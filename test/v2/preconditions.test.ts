@@ -1,0 +1,4 @@
+import { openFiles } from '../storage/open.ts';
+import { preconditionsSuite } from './preconditions.ts';
+
+preconditionsSuite('files', openFiles);
