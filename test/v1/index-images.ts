@@ -107,6 +107,39 @@ export function v1IndexSuite(name: string, open: OpenStorage): void {
       });
     }
 
+    const entries = (count: number) => JSON.stringify(Array.from({ length: count }, (_, n) => ({ id: `image${n}` })));
+    const tooLong: [what: string, body: () => string, status: number][] = [
+      ['20,001 images', () => entries(20_001), 413],
+      ['a million empty lists', () => `[${'[],'.repeat(1_000_000)}[]]`, 400],
+      ['a million empty entries', () => `[${'{},'.repeat(1_000_000)}{}]`, 413],
+      ['an entry of a million lists', () => `[{"id":"X","more":[${'[],'.repeat(1_000_000)}[]]}]`, 413],
+      ['a long object', () => `{"id":"${'X'.repeat(100_000)}"}`, 400],
+      ['5 MiB', () => `[{"id":"${'X'.repeat(5 * 1024 * 1024)}"}]`, 413],
+    ];
+    for (const [what, body, status] of tooLong) {
+      it(`10: a list of ${what} is refused before it is parsed`, async (t) => {
+        const [fresh, known] = [newRepository(), newRepository()];
+        await announce(known, '[{"id":"X"}]');
+        const parse = t.mock.method(JSON, 'parse');
+        for (const repository of [fresh, known]) {
+          assert.equal((await announce(repository, body(), '/images')).status, status);
+        }
+        const parsed = parse.mock.calls.map(({ arguments: [text] }) => String(text).length);
+        const limit = what === '20,001 images' ? Number.POSITIVE_INFINITY : 64 * 1024;
+        assert.ok(Math.max(0, ...parsed) <= limit, `${Math.max(...parsed)} characters were parsed`);
+        assert.deepEqual(await storage.keysBelow(`repositories/${fresh}/`), []);
+        assert.deepEqual(await imagesOf(known), [{ id: 'X' }]);
+      });
+    }
+
+    it('10: a list of 20,000 images is taken, and keeps the newest of more', async () => {
+      const repository = newRepository();
+      assert.equal((await announce(repository, entries(20_000))).status, 200);
+      assert.equal((await announce(repository, '[{"id":"new"}]')).status, 200);
+      const ids = (await imagesOf(repository)).map(({ id }) => id);
+      assert.deepEqual([ids.length, ids[0], ids[1], ids.includes('image19999')], [20_000, 'new', 'image0', false]);
+    });
+
     it('10: broken entries that 0.9 has stored do not stop the next push (bug 8)', async () => {
       const repository = newRepository();
       await storage.put(`repositories/${repository}/_index_images`, '[{"x": 1}, 1, {"id": "X"}]');
