@@ -178,6 +178,10 @@ export class Gate {
     return this.permissions.mayEverywhere(callerOf(c), action);
   }
 
+  maySeeIn(c: Context, namespace: string): boolean {
+    return this.permissions.maySeeIn(callerOf(c), namespace);
+  }
+
   maySee(c: Context, repository: RepositoryName): boolean {
     return this.permissions.maySee(callerOf(c), repository);
   }

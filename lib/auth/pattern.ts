@@ -22,5 +22,20 @@ export function matcherOf(pattern: string): (text: string) => boolean {
 
 /** As clients name repositories, so do patterns: `app` and `app*` are `library/app` and `library/app*`, `*` is all. */
 export function repositoryMatcher(pattern: string): (repository: string) => boolean {
-  return matcherOf(pattern === '*' || pattern.includes('/') ? pattern : `library/${pattern}`);
+  return matcherOf(withNamespace(pattern));
+}
+
+function withNamespace(pattern: string): string {
+  return pattern === '*' || pattern.includes('/') ? pattern : `library/${pattern}`;
+}
+
+/** Which repositories of a namespace a pattern of `repositoryMatcher` matches: all, none, or some, or that cannot be told. */
+export function rangeOfPattern(pattern: string, namespace: string): 'all' | 'some' | 'none' {
+  const whole = withNamespace(pattern);
+  const start = `${namespace}/`;
+  const end = whole.indexOf('*');
+  const head = end < 0 ? whole : whole.slice(0, end);
+  if (head.length > start.length) return head.startsWith(start) ? 'some' : 'none';
+  if (end < 0 || !start.startsWith(head)) return 'none';
+  return end === whole.length - 1 ? 'all' : 'some';
 }

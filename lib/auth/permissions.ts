@@ -1,6 +1,6 @@
 import type { RepositoryName } from '../names.ts';
 import { type Action, ANONYMOUS, type Anonymous, type Caller, type Grant, type User } from './caller.ts';
-import { repositoryMatcher } from './pattern.ts';
+import { rangeOfPattern, repositoryMatcher } from './pattern.ts';
 
 /** Everybody, whether logged in or not, and everybody who has logged in; beside names in `users`. */
 export const EVERYBODY = 'anonymous';
@@ -117,14 +117,40 @@ export class Permissions {
 
   /** Whether the caller may see the repository in a list. */
   maySee(caller: Caller, repository: RepositoryName): boolean {
-    const lister = caller.kind === 'token' && caller.lists ? caller.lists : caller;
-    return this.may(lister, 'pull', repository);
+    return this.may(listerOf(caller), 'pull', repository);
+  }
+
+  /** Whether there may be a repository in the namespace that the caller may see in a list. */
+  maySeeIn(caller: Caller, namespace: string): boolean {
+    return this.#mayPullIn(listerOf(caller), namespace);
+  }
+
+  #mayPullIn(caller: Caller, namespace: string): boolean {
+    if (caller.kind === 'token') {
+      const isGranted = caller.grants.some(
+        (grant) =>
+          grant.actions.includes('pull') &&
+          rangeOfPattern('repository' in grant ? grant.repository : grant.pattern, namespace) !== 'none',
+      );
+      return isGranted && (!caller.holder || this.#mayPullIn(caller.holder, namespace));
+    }
+    for (const rule of this.#rules) {
+      if (!isAbout(rule, caller, 'pull')) continue;
+      const ranges = rule.repositories.map((pattern) => rangeOfPattern(pattern, namespace));
+      if (rule.effect === 'denies' && ranges.includes('all')) return false;
+      if (rule.effect === 'allows' && ranges.some((range) => range !== 'none')) return true;
+    }
+    return false;
   }
 
   /** Whether anybody gets anything without logging in: then clients are offered tokens, which those get too. */
   get letsAnonymousIn(): boolean {
     return this.#rules.some(({ effect, users }) => effect === 'allows' && users.includes(EVERYBODY));
   }
+}
+
+function listerOf(caller: Caller): Caller {
+  return caller.kind === 'token' && caller.lists ? caller.lists : caller;
 }
 
 function isAbout(rule: AccessRule, caller: User | Anonymous, action: Action): boolean {

@@ -75,8 +75,8 @@ async function checkIsThere(
 }
 
 async function isEmpty({ catalog }: Registry): Promise<boolean> {
-  for await (const _ of catalog.list()) return false;
-  return true;
+  const { names, next } = await catalog.page({ size: 1 });
+  return names.length === 0 && next === undefined;
 }
 
 function placeOf({ storage }: Config): string {

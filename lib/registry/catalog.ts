@@ -1,7 +1,22 @@
 import { mapConcurrently } from '../concurrency.ts';
 import { type KeyPrefix, lastPartOf, layout, repositoryOf } from '../layout.ts';
-import { namespaceOf, type RepositoryName } from '../names.ts';
+import type { RepositoryName } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
+
+export type CatalogPage = {
+  names: RepositoryName[];
+  /** Where the next page begins, if there may be one: the last name of this page, or a namespace behind that. */
+  next?: string;
+};
+
+export type CatalogQuery = {
+  size: number;
+  /** Names of repositories and namespaces up to this are left out; any text. */
+  after?: string;
+  /** Whether the caller may see some repository of a namespace: others are not listed. */
+  maySeeIn?: (namespace: string) => boolean;
+  isShown?: (name: RepositoryName) => boolean;
+};
 
 /** Which repositories there are. No list of them is kept: the folders of the bucket are the list. */
 export class Catalog {
@@ -12,44 +27,66 @@ export class Catalog {
   }
 
   /**
-   * All repositories in the order of their names, after `after` if given. One storage request, and one per 1,000
-   * repositories of each namespace that is read; namespaces before `after` are not, and the further somebody reads, the
-   * more of them are read ahead, side by side.
+   * A page in the order of the names. One storage request per 1,000 namespaces passed, and one per 1,000 repositories of each
+   * namespace on the page, with up to 16 read ahead. After 128 namespaces that showed nothing the page ends, however few
+   * names are on it.
    */
-  async *list(options: { after?: RepositoryName } = {}): AsyncGenerator<RepositoryName> {
-    const { after } = options;
-    // A namespace sorts as `ns/`, in the bucket as among names, so only the names within one need sorting: keys are
-    // quoted there (`b%2Fc` < `b-c` < `b` < `b/c` ... as keys is not their order as names).
-    const from = after ? { after: layout.namespace(namespaceOf(after)).slice(0, -1) } : {};
-    for await (const namespaces of inGrowingGroups(this.#storage.listFolders(layout.repositories(), from))) {
-      const names = await this.#inNamespaces(namespaces);
-      yield* after ? names.filter((name) => name > after) : names;
+  async page({ size, after, maySeeIn = () => true, isShown = () => true }: CatalogQuery): Promise<CatalogPage> {
+    if (size === 0) return { names: [] };
+    const names: RepositoryName[] = [];
+    let hiddenNamespaces = 0;
+    for await (const namespaces of inGrowingGroups(this.#namespaces(after, maySeeIn))) {
+      const found = await mapConcurrently(namespaces, (namespace) => this.#inNamespace(namespace));
+      for (const [index, inNamespace] of found.entries()) {
+        const shown = inNamespace.filter((name) => (after === undefined || name > after) && isShown(name));
+        const room = size - names.length;
+        names.push(...shown.slice(0, room));
+        if (shown.length > room) return { names, next: names.at(-1) ?? '' };
+        if (shown.length === 0) hiddenNamespaces++;
+        if (hiddenNamespaces === MAX_HIDDEN_NAMESPACES) return { names, next: endOf(namespaces[index] ?? '') };
+      }
+    }
+    return { names };
+  }
+
+  /** In the order of their names, which is that of their folders: both are compared with a slash behind them. */
+  async *#namespaces(after: string | undefined, maySeeIn: (namespace: string) => boolean): AsyncGenerator<string> {
+    const [first = ''] = after?.split('/') ?? [];
+    const from = first === '' ? {} : { after: layout.namespace(first).slice(0, -1) };
+    for await (const folder of this.#storage.listFolders(layout.repositories(), from)) {
+      const namespace = lastPartOf(folder);
+      if (maySeeIn(namespace) && (after === undefined || endOf(namespace) > after)) yield namespace;
     }
   }
 
-  /** As `list`, with the namespaces read side by side. */
+  /** All repositories, with the namespaces read side by side: one storage request per 1,000 of them and for each of them. */
   async all(): Promise<RepositoryName[]> {
-    return await this.#inNamespaces(await Array.fromAsync(this.#storage.listFolders(layout.repositories())));
+    const folders: KeyPrefix[] = await Array.fromAsync(this.#storage.listFolders(layout.repositories()));
+    return (await mapConcurrently(folders, (folder) => this.#inNamespace(lastPartOf(folder)))).flat();
   }
 
-  /** In the order of the namespaces, and of the names in each. */
-  async #inNamespaces(namespaces: readonly KeyPrefix[]): Promise<RepositoryName[]> {
-    return (await mapConcurrently(namespaces, (namespace) => this.#inNamespace(lastPartOf(namespace)))).flat();
-  }
-
+  /** Sorted as names, by code unit: keys are quoted, and `b%2Fc` < `b-c` < `b` is not the order of `b` < `b-c` < `b/c`. */
   async #inNamespace(namespace: string): Promise<RepositoryName[]> {
     const names: RepositoryName[] = [];
     for await (const folder of this.#storage.listFolders(layout.namespace(namespace))) {
       const name = repositoryOf(namespace, folder);
       if (name) names.push(name);
     }
-    return names.sort(); // by code unit, as `after` compares
+    return names.sort();
   }
 }
 
-const MAX_GROUP = 64;
+/** So many namespaces may show the caller nothing before a page ends. */
+const MAX_HIDDEN_NAMESPACES = 128;
 
-/** One, then two, four, and so on: whoever stops early has caused little that nobody needed. */
+/** Behind every name in the namespace, and before the next namespace: no name has this character. */
+function endOf(namespace: string): string {
+  return `${namespace}/\u{ffff}`;
+}
+
+const MAX_GROUP = 16;
+
+/** One, then two, four, and so on: a page that ends early has read little ahead. */
 async function* inGrowingGroups<T>(items: AsyncIterable<T>): AsyncGenerator<T[]> {
   let size = 1;
   let group: T[] = [];

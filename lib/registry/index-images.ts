@@ -19,6 +19,8 @@ export const MAX_INDEX_BYTES = 4 * MiB;
 /** An id, a checksum and a tag, each with its name, and the entry itself. */
 const VALUES_OF_ENTRY = 8;
 
+const SHORT_TEXT = /^[\x20-\x7e]{0,256}$/;
+
 /** An announcement this small is parsed whatever it is, so that the answer says exactly what is wrong with it. */
 const SMALL_BYTES = 64 * KiB;
 
@@ -131,9 +133,16 @@ function parseEntries(bytes: Uint8Array): JsonObject[] {
   if (!Array.isArray(value)) throw new RegistryError('INDEX_INVALID', 'Invalid data');
   if (value.length > MAX_ENTRIES) throw tooMany();
   return value.map((entry) => {
-    if (!isJsonObject(entry) || typeof entry.id !== 'string') throw new RegistryError('INDEX_INVALID', 'Invalid data');
+    const isEntry =
+      isJsonObject(entry) && isShortText(entry.id) && (entry.checksum == null || isShortText(entry.checksum));
+    if (!isEntry) throw new RegistryError('INDEX_INVALID', 'Invalid data');
     return entry;
   });
+}
+
+/** Ids have 64 digits and checksums 82 characters; anything else makes lists slow to write. */
+function isShortText(value: unknown): value is string {
+  return typeof value === 'string' && SHORT_TEXT.test(value);
 }
 
 function tooMany(): RegistryError {

@@ -64,6 +64,11 @@ export class SessionSigner {
     );
   }
 
+  /** Keys of 32 bytes for another purpose, the newest first. */
+  keysFor(purpose: string): Uint8Array[] {
+    return this.#keys.map((key) => createHmac('sha256', key).update(purpose).digest());
+  }
+
   /** A string of `[A-Za-z0-9_.-]`, which survives whatever clients do to a query. */
   sign(session: UploadSession, nowMs = Date.now()): string {
     const rested = Math.floor(nowMs / 1000) + SESSION_SECONDS;

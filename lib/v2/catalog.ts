@@ -1,18 +1,40 @@
 import { Hono } from 'hono';
-import { isV2Name, parseRepositoryName, type RepositoryName } from '../names.ts';
+import { isV2Name, parseRepositoryName } from '../names.ts';
+import { CatalogCursors } from './catalog-cursor.ts';
 import type { V2Options } from './options.ts';
-import { firstPage, nextLink, pageSizeOf } from './paging.ts';
+import { nextLink, pageSizeOf } from './paging.ts';
 
 const DEFAULT_PAGE = 1000;
 
+/** The longest beginning that storage takes as a place in the order of its keys. */
+const PRINTABLE = /^[\x20-\x7e]{0,255}/;
+
 /** @see https://distribution.github.io/distribution/spec/api/#catalog */
-export const catalogRoutes = ({ registry: { catalog }, gate }: V2Options) =>
-  new Hono().get('/_catalog', gate.allowCatalog, async (c) => {
+export const catalogRoutes = ({ registry: { catalog }, gate, signer }: V2Options) => {
+  const cursors = new CatalogCursors(signer.keysFor('catalog cursor'));
+
+  return new Hono().get('/_catalog', gate.allowCatalog, async (c) => {
     const size = pageSizeOf(c) ?? DEFAULT_PAGE;
     const last = c.req.query('last');
-    const isShown = (name: RepositoryName) => isV2Name(name) && gate.maySee(c, name);
-    const page = await firstPage(catalog.list(last ? { after: parseRepositoryName(last) } : {}), isShown, size);
-    const lastName = page.items.at(-1);
-    if (!page.isLast && lastName) c.header('Link', nextLink('/v2/_catalog', lastName, size));
-    return c.json({ repositories: page.items });
+    const after = last && (cursors.open(last) ?? nameOrText(last));
+    const { names, next } = await catalog.page({
+      size,
+      ...(after && { after }),
+      maySeeIn: (namespace) => gate.maySeeIn(c, namespace),
+      isShown: (name) => isV2Name(name) && gate.maySee(c, name),
+    });
+    if (next !== undefined) {
+      c.header('Link', nextLink('/v2/_catalog', next === names.at(-1) ? next : cursors.seal(next), size));
+    }
+    return c.json({ repositories: names });
   });
+};
+
+/** `app` stands for `library/app`, as everywhere; what can be no name is a place in the order all the same. */
+function nameOrText(last: string): string {
+  try {
+    return parseRepositoryName(last);
+  } catch {
+    return PRINTABLE.exec(last)?.[0] ?? '';
+  }
+}

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it, test } from 'node:test';
 import fc from 'fast-check';
 import { ACTIONS, type Action, ANONYMOUS, type Caller, type User } from '../../lib/auth/caller.ts';
-import { matcherOf, repositoryMatcher } from '../../lib/auth/pattern.ts';
+import { matcherOf, rangeOfPattern, repositoryMatcher } from '../../lib/auth/pattern.ts';
 import { type AccessRule, Permissions } from '../../lib/auth/permissions.ts';
 import type { RepositoryName } from '../../lib/names.ts';
 
@@ -229,5 +229,82 @@ describe('patterns', () => {
 
   test('* is every repository', () => {
     for (const name of ['a/b', 'library/x', 'a/b/c']) assert.ok(repositoryMatcher('*')(name));
+  });
+});
+
+describe('what a pattern matches in a namespace', () => {
+  const rows: [pattern: string, namespace: string, range: 'all' | 'some' | 'none'][] = [
+    ['*', 'team', 'all'],
+    ['team/*', 'team', 'all'],
+    ['te*', 'team', 'none'],
+    ['te*/*', 'team', 'some'],
+    ['team/a*', 'team', 'some'],
+    ['team/a', 'team', 'some'],
+    ['team/a', 'tea', 'none'],
+    ['team-b/a', 'team', 'none'],
+    ['*/public', 'team', 'some'],
+    ['app', 'library', 'some'],
+    ['app*', 'library', 'some'],
+    ['app*', 'app', 'none'],
+  ];
+  for (const [pattern, namespace, range] of rows) {
+    it(`${pattern} in ${namespace}: ${range}`, () => assert.equal(rangeOfPattern(pattern, namespace), range));
+  }
+
+  it('is none only where it matches no repository, and all only where it matches each', () => {
+    const text = fc.stringMatching(/^[ab*/]{1,6}$/);
+    const name = fc.stringMatching(/^[ab]{1,3}$/);
+    fc.assert(
+      fc.property(text, name, fc.stringMatching(/^[ab/]{1,4}$/), (pattern, namespace, part) => {
+        const matches = repositoryMatcher(pattern)(`${namespace}/${part}`);
+        const range = rangeOfPattern(pattern, namespace);
+        if (range !== 'some') assert.equal(matches, range === 'all');
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
+
+describe('a namespace in the list of repositories', () => {
+  const hidden = [deny('team/*', 'anonymous', 'pull'), rule('*', 'anonymous', 'pull')];
+  const rows: [title: string, rules: AccessRule[], caller: Caller, namespace: string, isSeen: boolean][] = [
+    ['is left out where a rule denies all of it', hidden, bob, 'team', false],
+    ['is there where none does', hidden, bob, 'other', true],
+    ['is there where a rule before allows some of it', [rule('team/a', 'bob', 'pull'), ...hidden], bob, 'team', true],
+    ['is left out where no rule is about it', [rule('a/*', 'alice', 'pull')], alice, 'b', false],
+    ['is left out where the rule is for others', [rule('a/*', 'alice', 'pull')], bob, 'a', false],
+    ['is left out where pushing alone is allowed', [rule('a/*', 'alice', 'push')], alice, 'a', false],
+    [
+      'is there for a token of one of its repositories',
+      [],
+      { kind: 'token', subject: 'x', grants: [{ actions: ['pull'], repository: 'a/b' }] },
+      'a',
+      true,
+    ],
+    [
+      'is left out for a token of others',
+      [],
+      { kind: 'token', subject: 'x', grants: [{ actions: ['pull'], pattern: 'b/*' }] },
+      'a',
+      false,
+    ],
+  ];
+  for (const [title, rules, caller, namespace, isSeen] of rows) {
+    it(title, () => assert.equal(new Permissions(rules).maySeeIn(caller, namespace), isSeen));
+  }
+
+  it('is never left out where one of its repositories is seen', () => {
+    const pattern = fc.constantFrom('*', 'a/*', 'a/b', '*/b', 'b/*', 'b', 'a*/b', 'a/b*');
+    const rules = fc.array(
+      fc.tuple(pattern, fc.boolean()).map(([text, isDenied]) => (isDenied ? deny : rule)(text, 'bob', 'pull')),
+      { maxLength: 5 },
+    );
+    fc.assert(
+      fc.property(rules, fc.constantFrom('a', 'b', 'library'), fc.constantFrom('a', 'b', 'b/c'), (list, ns, part) => {
+        const permissions = new Permissions(list);
+        if (permissions.maySee(bob, `${ns}/${part}` as RepositoryName)) assert.ok(permissions.maySeeIn(bob, ns));
+      }),
+      { numRuns: 2000 },
+    );
   });
 });

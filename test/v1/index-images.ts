@@ -89,6 +89,8 @@ export function v1IndexSuite(name: string, open: OpenStorage): void {
       ['[{"x":1}]', 'Invalid data'],
       ['[1]', 'Invalid data'],
       ['[{"id":1}]', 'Invalid data'],
+      ['[{"id":"\u00e9"}]', 'Invalid data'],
+      [`[{"id":"X","checksum":"${'c'.repeat(257)}"}]`, 'Invalid data'],
       ['[null]', 'Invalid data'],
       ['x', 'Error Decoding JSON'],
       ['', 'Error Decoding JSON'],
