@@ -1,8 +1,10 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { PasswordThread } from '../auth/password-thread.ts';
 import type { Config } from '../config/config.ts';
+import { hasCode } from '../has-code.ts';
 import { createLog } from '../log.ts';
 import type { NodeServer } from '../node-server.ts';
+import { watchParent } from './parent-watch.ts';
 import { CONFIG_HELP, CONFIG_OPTION, load, run } from './run.ts';
 
 /** How long transfers may go on after the first signal, as docker-registry's launcher had it. */
@@ -13,6 +15,7 @@ type ServeOptions = {
   host?: string;
   port?: number;
   grace: number;
+  stopWithParent?: true;
   tlsCert?: string;
   tlsKey?: string;
 };
@@ -32,17 +35,27 @@ export function addServeCommand(program: Command, version: string): void {
     .option('--tls-cert <file>', 'certificate with its chain, in PEM; with --tls-key serves HTTPS')
     .option('--tls-key <file>', 'key of the certificate, in PEM')
     .option('--grace <seconds>', 'how long transfers may go on after the signal', parseSeconds, DEFAULT_GRACE_SECONDS)
+    .option('--stop-with-parent', 'stop when the process that started this one ends; npm start and npx do so anyway')
     .action(run((options: ServeOptions) => serveUntilStopped(options, version)));
 }
 
 async function serveUntilStopped(
-  { config: file, host, port, grace, tlsCert, tlsKey }: ServeOptions,
+  { config: file, host, port, grace, tlsCert, tlsKey, stopWithParent }: ServeOptions,
   version: string,
 ): Promise<void> {
   if ((tlsCert === undefined) !== (tlsKey === undefined)) throw new Error('--tls-cert and --tls-key belong together');
+  surviveClosedOutput();
   const { config, warnings } = load(file);
   const log = createLog(config.logLevel);
   for (const warning of warnings) log.warning(warning);
+  let stop: () => void = () => process.exit();
+  // npx too runs its command in a shell; unlike a script of package.json, such a command never outlives npx on purpose.
+  if (stopWithParent || process.env.npm_command === 'exec') {
+    void watchParent(() => {
+      log.info('stopping: the process that started this one has ended');
+      stop();
+    });
+  }
   const { serve } = await import('../serve.ts');
   const tlsFiles = tlsCert !== undefined && tlsKey !== undefined ? { cert: tlsCert, key: tlsKey } : undefined;
   const passwords = new PasswordThread();
@@ -55,7 +68,16 @@ async function serveUntilStopped(
   const server = await serve({ ...config, ...(host && { host }), port: port ?? config.port }, options);
   log.info('listening', { url: server.url.origin, version });
   greet(server, config, version);
-  stopOnSignals(server, grace);
+  stop = stopOnSignals(server, grace);
+}
+
+/** A supervisor that has ended npm reads no more, which is no reason to break off transfers. */
+function surviveClosedOutput(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error) => {
+      if (!hasCode(error, 'EPIPE')) throw error;
+    });
+  }
 }
 
 function greet({ url }: NodeServer, { storage }: Config, version: string): void {
@@ -71,20 +93,26 @@ function greet({ url }: NodeServer, { storage }: Config, version: string): void 
 `);
 }
 
-/** The first signal waits for transfers, the second does not. */
-function stopOnSignals(server: NodeServer, graceSeconds: number): void {
+/**
+ * The first signal waits for transfers, the second does not.
+ * @returns what the first signal does
+ */
+function stopOnSignals(server: NodeServer, graceSeconds: number): () => void {
   let isStopping = false;
   const stop = () => {
-    if (isStopping) {
-      server.kill();
-      process.exit(1);
-    }
+    if (isStopping) return;
     isStopping = true;
     setTimeout(() => server.kill(), graceSeconds * 1000).unref();
     void server.stop().then(() => process.exit());
   };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
+  const onSignal = () => {
+    if (!isStopping) return stop();
+    server.kill();
+    process.exit(1);
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  return stop;
 }
 
 function parsePort(text: string): number {
