@@ -94,6 +94,7 @@ export const layout = {
   /** `mark` stands for whoever pushes, in letters that any key can hold. */
   imagePusher: (id: ImageId, mark: string) => at('oci/images', id, 'pushers', mark),
   /** Of one pusher: what is pushed of an image that another has begun or completed; `json` and `sum` in hex. */
+  allImagePushes: (id: ImageId) => folder('oci/images', id, 'pushes'),
   imagePushes: (id: ImageId, pusher: string) => folder('oci/images', id, 'pushes', pusher),
   imagePush: (id: ImageId, pusher: string, json: string) => at('oci/images', id, 'pushes', pusher, json),
   imagePushLayer: (id: ImageId, pusher: string, json: string, sum: string) =>

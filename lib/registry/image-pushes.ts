@@ -72,6 +72,11 @@ const MAX_TRIES = 20;
 /** A sum keeps something of each file of the layer in memory. */
 const TAR_SUMS = { atOnce: 2, maxWaiting: 64 };
 
+const PAYLOAD_SUM = /^sha256:([a-f0-9]{64})$/;
+
+/** What is said of an image before its layer comes. */
+type Description = { bytes: Uint8Array; ancestry: ImageId[] };
+
 type CheckParent = (parent: ImageId) => Promise<void>;
 
 type PutJsonOptions = PushOptions & {
@@ -81,7 +86,7 @@ type PutJsonOptions = PushOptions & {
   claim?: string;
 };
 
-/** The image has become complete by another push while its layer came. */
+/** Another push has been confirmed while the layer came, or is about to be. */
 class OvertakenError extends Error {
   override readonly name = 'OvertakenError';
 }
@@ -133,49 +138,46 @@ export class ImagePushes {
       throw new RegistryError('IMAGE_CHECKSUM_INVALID', 'Invalid checksum format');
     // Of an image that the caller may not read, the answer does not tell whether the JSON is the same.
     if (stored && isComplete) return await this.#pending.keep(id, pusher, bytes);
-    const begun = { bytes, ancestry, ...(claim !== undefined && { claim }) };
-    if (!stored || claim !== undefined) return await this.#begin(id, begun, stored?.info, storedAncestry);
-    await this.#join(id, begun, stored, storedAncestry, { pusher, mayRead });
+    const before = { stored, storedAncestry };
+    if ((!stored || claim !== undefined) && (await this.#begin(id, { bytes, ancestry }, before, claim))) return;
+    await this.#join(id, { bytes, ancestry }, { pusher, mayRead });
   }
 
+  /** False if another process has just begun a push of this image. */
   async #begin(
     id: ImageId,
-    { bytes, ancestry, claim }: { bytes: Uint8Array; ancestry: ImageId[]; claim?: string },
-    stored: ObjectInfo | undefined,
-    storedAncestry: ObjectInfo | undefined,
-  ): Promise<void> {
+    { bytes, ancestry }: Description,
+    { stored, storedAncestry }: { stored: ReadObject | undefined; storedAncestry: ObjectInfo | undefined },
+    claim: string | undefined,
+  ): Promise<boolean> {
     await this.#mark(id);
-    await this.#putDescription(id, { bytes, ancestry }, stored, storedAncestry);
-    await (claim === undefined
-      ? this.#storage.delete(layout.imageChecksum(id))
-      : this.#storage.put(layout.imageChecksum(id), encodeText(claim), AS_TEXT));
+    if (claim !== undefined) await this.#put(id, layout.imageJson(id), bytes, stored?.info);
+    else if (!(await this.#storage.put(layout.imageJson(id), bytes, { ...AS_JSON, ifAbsent: true }))) return false;
+    await this.#put(id, layout.imageAncestry(id), encodeText(pythonJson(ancestry)), storedAncestry);
+    // What is left of a push that failed; now that no view has the id.
+    await Promise.all([
+      this.#storage.delete(layout.imageFiles(id)),
+      this.#storage.delete(layout.imageDiff(id)),
+      claim === undefined
+        ? this.#storage.delete(layout.imageChecksum(id))
+        : this.#storage.put(layout.imageChecksum(id), encodeText(claim), AS_TEXT),
+    ]);
     await this.#mark(id);
     await this.#yieldToView(id);
-  }
-
-  /** JSON and ancestry; what is left of a push that failed goes, now that no view has the id. */
-  async #putDescription(
-    id: ImageId,
-    { bytes, ancestry }: { bytes: Uint8Array; ancestry: ImageId[] },
-    stored: ObjectInfo | undefined,
-    storedAncestry: ObjectInfo | undefined,
-  ): Promise<void> {
-    await Promise.all([
-      this.#put(id, layout.imageJson(id), bytes, stored),
-      this.#put(id, layout.imageAncestry(id), encodeText(pythonJson(ancestry)), storedAncestry),
-    ]);
-    await Promise.all([this.#storage.delete(layout.imageFiles(id)), this.#storage.delete(layout.imageDiff(id))]);
+    return true;
   }
 
   /** A push of this image is under way, or was broken off: what it has left may still be confirmed. */
   async #join(
     id: ImageId,
-    { bytes, ancestry }: { bytes: Uint8Array; ancestry: ImageId[] },
-    stored: ReadObject,
-    storedAncestry: ObjectInfo | undefined,
+    { bytes, ancestry }: Description,
     { pusher, mayRead }: Required<PushOptions>,
   ): Promise<void> {
-    const isSame = Buffer.from(bytes).equals(stored.bytes);
+    const [stored, storedAncestry] = await Promise.all([
+      this.#images.findJson(id),
+      this.#storage.head(layout.imageAncestry(id)),
+    ]);
+    const isSame = stored !== undefined && Buffer.from(bytes).equals(stored);
     if (isSame && !storedAncestry) {
       await this.#put(id, layout.imageAncestry(id), encodeText(pythonJson(ancestry)), undefined);
     }
@@ -263,9 +265,7 @@ export class ImagePushes {
             ...(signal && { signal }),
           });
       if (!layer) return await this.#noteSent(id, sums, options);
-      for (const sent of sums.digest()) {
-        if (sent.json !== hexOfJson(json)) await this.#pending.noteSent(id, pusher, sent, layer);
-      }
+      for (const sent of others.length > 0 ? sums.digest() : []) await this.#pending.noteSent(id, pusher, sent, layer);
       if (layer.claim === undefined) return;
       const refusal = 'Checksum mismatch, ignoring the layer';
       await this.#confirm(id, json, layer.sums, { plain: layer.claim }, { refusal, ...options });
@@ -323,21 +323,24 @@ export class ImagePushes {
       isView(this.#storage, id),
     ]);
     if (isTaken) throw imageExists();
-    if (isComplete) throw new OvertakenError();
-    if (!jsonNow || !Buffer.from(json).equals(jsonNow)) throw checksumMismatch();
+    if (isComplete || !jsonNow || !Buffer.from(json).equals(jsonNow)) throw new OvertakenError();
     if (before) await this.#makeWay(id, json, pusher);
   }
 
   /** The layer of another push goes, or of an earlier try, and all that was known of it. That push may still end well. */
   async #makeWay(id: ImageId, json: Uint8Array, pusher: string): Promise<void> {
     const isClaimed = (await readClaim(this.#storage, id)) !== undefined;
-    for (const sum of isClaimed ? [] : await readChecksums(this.#storage, id)) {
-      const [, payload] = /^sha256:([a-f0-9]{64})$/.exec(sum) ?? [];
-      if (payload) await this.#pending.noteReplaced(id, pusher, { json: hexOfJson(json), sum: payload });
-    }
+    if (!isClaimed) await this.#noteReplaced(id, json, pusher);
     // Its sum must not be taken for that of the one that comes; one that came with the JSON is.
     const keys = [layout.imageFiles(id), layout.imageDiff(id), ...(isClaimed ? [] : [layout.imageChecksum(id)])];
     await Promise.all(keys.map((key) => this.#storage.delete(key)));
+  }
+
+  async #noteReplaced(id: ImageId, json: Uint8Array, pusher: string): Promise<void> {
+    for (const sum of await readChecksums(this.#storage, id)) {
+      const [, payload] = PAYLOAD_SUM.exec(sum) ?? [];
+      if (payload) await this.#pending.noteReplaced(id, pusher, { json: hexOfJson(json), sum: payload });
+    }
   }
 
   /**
@@ -402,10 +405,7 @@ export class ImagePushes {
     ]);
     if (!json) throw imageUnknown();
     if (isTaken) throw cannotSet();
-    if (!isComplete && claims(claimed, sums)) {
-      await this.#confirm(id, json.bytes, sums, claimed, options);
-      return 'confirmed';
-    }
+    if (!isComplete && claims(claimed, sums)) return await this.#confirm(id, json.bytes, sums, claimed, options);
     const pending = await this.#pending.find(id, pusher);
     const sent = pending.sent.find(({ sum }) => claims(claimed, [`sha256:${sum}`]));
     if (isComplete) {
@@ -414,13 +414,8 @@ export class ImagePushes {
       return 'confirmed';
     }
     const stored = await this.#storedFor(id, claimed, { pending, sent, layer, pusher });
-    if (stored) {
-      await this.#promote(id, json, stored, options);
-      return 'confirmed';
-    }
-    if (sent) return 'sent';
-    await this.#confirm(id, json.bytes, sums, claimed, options);
-    return 'confirmed';
+    if (stored) return await this.#promote(id, json, stored, options);
+    return sent ? 'sent' : await this.#confirm(id, json.bytes, sums, claimed, options);
   }
 
   /** The image is there, by another push. What this one has sent may give a right to it. */
@@ -457,13 +452,13 @@ export class ImagePushes {
     return undefined;
   }
 
-  /** Makes a pending JSON that of the image; the other one may still be pushed. */
+  /** Makes a pending JSON that of the image; the other one may still be pushed. `sent` if another push was faster. */
   async #promote(
     id: ImageId,
     before: ReadObject,
     { sum, bytes }: SentLayer & { bytes: Bytes },
     options: PushOptions,
-  ): Promise<void> {
+  ): Promise<'confirmed' | 'sent'> {
     const { pusher = ANYONE } = options;
     const { parent } = parseImageJson(id, bytes);
     const [ancestry, storedAncestry] = await Promise.all([
@@ -471,21 +466,31 @@ export class ImagePushes {
       this.#storage.head(layout.imageAncestry(id)),
     ]);
     await this.#pending.keep(id, pusher, before.bytes);
-    await this.#putDescription(id, { bytes, ancestry }, before.info, storedAncestry);
+    await this.#noteReplaced(id, before.bytes, pusher);
+    const key = layout.imageJson(id);
+    const etag = await this.#storage.put(key, bytes, { ...AS_JSON, ifMatch: before.info.etag });
+    if (!etag) return 'sent';
+    // With the other JSON, by another process.
+    if (await this.#images.isComplete(id)) {
+      await this.#storage.put(key, before.bytes, { ...AS_JSON, ifMatch: etag });
+      return 'sent';
+    }
+    await this.#put(id, layout.imageAncestry(id), encodeText(pythonJson(ancestry)), storedAncestry);
     const sums = [`sha256:${sum}`];
     await writeChecksums(this.#storage, id, sums);
     await this.#mark(id);
     await this.#yieldToView(id);
-    await this.#confirm(id, bytes, sums, { payload: `sha256:${sum}` }, options);
+    return await this.#confirm(id, bytes, sums, { payload: `sha256:${sum}` }, options);
   }
 
+  /** `sent` if another process has changed what was confirmed, for another push. */
   async #confirm(
     id: ImageId,
     json: Uint8Array,
     sums: string[],
     claimed: ClaimedChecksums,
     { pusher, refusal }: PushOptions & { refusal?: string },
-  ): Promise<void> {
+  ): Promise<'confirmed' | 'sent'> {
     const layer = await this.#layers.describe(id);
     const isPlainMatch = claims(claimed, sums);
     // A TarSum costs reading the layer once more: only for clients that know no other sum.
@@ -500,11 +505,18 @@ export class ImagePushes {
       this.#images.findJson(id),
       this.#storage.head(layout.imageLayer(id)),
     ]);
-    if (jsonNow && Buffer.from(json).equals(jsonNow) && layerNow?.etag === layer.etag) return;
-    await this.#mark(id);
+    const isSameLayer = layerNow !== undefined && layerNow.etag === layer.etag;
+    if (jsonNow && Buffer.from(json).equals(jsonNow) && isSameLayer) return 'confirmed';
+    // A JSON that goes with this layer is being confirmed by another process: the image is whole, and not to be hidden.
+    const isWhole = jsonNow && isSameLayer && (await this.#pending.wasSent(id, hexOfJson(jsonNow), layerNow.etag));
+    if (!isWhole) await this.#mark(id);
     if (pusher !== undefined) await this.#owners.removePusher(pusher, id);
     await this.#yieldToView(id);
-    throw checksumMismatch(refusal);
+    const [, sum] = PAYLOAD_SUM.exec(sums[0] ?? '') ?? [];
+    if (refusal !== undefined || !layerNow || sum === undefined) throw checksumMismatch(refusal);
+    const sent = { json: hexOfJson(json), sum };
+    await this.#pending.noteSent(id, pusher ?? ANYONE, sent, { sizeBytes: layerNow.sizeBytes });
+    return 'sent';
   }
 
   async #isTarSum(id: ImageId, json: Uint8Array, { payload, plain }: ClaimedChecksums): Promise<boolean> {

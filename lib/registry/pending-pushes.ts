@@ -18,7 +18,10 @@ import { AS_JSON, type ETag, type ObjectInfo, type StorageDriver } from '../stor
 const LIFETIME_MS = 24 * 60 * 60 * 1000;
 
 /** Of one pusher for one image. A layer is hashed once for each. */
-const MAX_JSONS = 4;
+const MAX_JSONS = 8;
+
+/** Of one pusher for one image. */
+const MAX_SENT = 64;
 
 /** A layer that a client has sent, with the JSON that its sum goes with. */
 export type SentLayer = { json: string; sum: string };
@@ -54,14 +57,16 @@ export class PendingPushes {
     return pending;
   }
 
-  /** Keeps the JSON of a push; of too many the oldest goes, and with it all that is outdated. Two storage requests. */
+  /** Keeps the JSON of a push; of too many the oldest go, and all that is outdated. Two storage requests. */
   async keep(id: ImageId, pusher: string, json: Uint8Array): Promise<void> {
     const own = layout.imagePush(id, pusher, hexOfJson(json));
     const found = await Array.fromAsync(this.#storage.list(layout.imagePushes(id, pusher)));
-    const others = found.filter((info) => isJson(info.key) && info.key !== own && !isOutdated(info));
-    const oldest = others.toSorted(newestFirst).slice(MAX_JSONS - 1);
-    const gone = new Set(oldest.map(({ key }) => lastPartOf(key)));
-    const surplus = found.filter((info) => isOutdated(info) || gone.has(lastPartOf(info.key).split('.', 1)[0] ?? ''));
+    const others = found.filter(({ key }) => key !== own).toSorted(newestFirst);
+    const surplus = [
+      ...others.filter(isOutdated),
+      ...others.filter(({ key }) => isJson(key)).slice(MAX_JSONS - 1),
+      ...others.filter(({ key }) => !isJson(key)).slice(MAX_SENT),
+    ];
     await mapConcurrently(surplus, ({ key }) => this.#storage.delete(key));
     await this.#storage.put(own, json, AS_JSON);
   }
@@ -70,10 +75,11 @@ export class PendingPushes {
     return (await this.#storage.read(layout.imagePush(id, pusher, json)))?.bytes;
   }
 
-  /** One storage request. */
+  /** That the same bytes were stored for another push is not forgotten. One storage request. */
   async noteSent(id: ImageId, pusher: string, { json, sum }: SentLayer, { sizeBytes, etag }: SentFacts): Promise<void> {
     const bytes = encodeText(JSON.stringify({ size: sizeBytes, etag }));
-    await this.#storage.put(layout.imagePushLayer(id, pusher, json, sum), bytes, AS_JSON);
+    const options = { ...AS_JSON, ...(etag === undefined && { ifAbsent: true }) };
+    await this.#storage.put(layout.imagePushLayer(id, pusher, json, sum), bytes, options);
   }
 
   /** As `noteSent`, of a layer that this pusher may not have sent: it gives no right to the image. */
@@ -82,8 +88,21 @@ export class PendingPushes {
     await this.#storage.put(layout.imagePushLayer(id, pusher, json, sum), encodeText('{}'), options);
   }
 
+  /** Whether any pusher has sent the layer that is stored under this ETag for this JSON. */
+  async wasSent(id: ImageId, json: string, etag: ETag): Promise<boolean> {
+    for await (const { key } of this.#storage.list(layout.allImagePushes(id))) {
+      if (!lastPartOf(key).startsWith(`${json}.`)) continue;
+      if ((await this.#readFacts(key))?.etag === etag) return true;
+    }
+    return false;
+  }
+
   async readSent(id: ImageId, pusher: string, { json, sum }: SentLayer): Promise<SentFacts | undefined> {
-    const object = await this.#storage.read(layout.imagePushLayer(id, pusher, json, sum));
+    return await this.#readFacts(layout.imagePushLayer(id, pusher, json, sum));
+  }
+
+  async #readFacts(key: Key): Promise<SentFacts | undefined> {
+    const object = await this.#storage.read(key);
     const value = object && parseJson(object.bytes);
     if (!isJsonObject(value) || typeof value.size !== 'number') return undefined;
     return { sizeBytes: value.size, ...(typeof value.etag === 'string' && { etag: value.etag as ETag }) };
