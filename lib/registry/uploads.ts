@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { RegistryError } from '../errors.ts';
-import { layout } from '../layout.ts';
+import { type Key, layout } from '../layout.ts';
 import { algorithmOf, type Digest, type DigestAlgorithm, type RepositoryName } from '../names.ts';
 import { type ByteRange, type StorageDriver, StorageUnavailableError } from '../storage/driver.ts';
 import type { BlobLink } from './blob-link.ts';
 import type { Blobs } from './blobs.ts';
 import { checkDigest, rehashBlob, type StoredBlob, settleBlob, storeBlob } from './stored-blobs.ts';
-import { sizeOf, type UploadSession } from './upload-session.ts';
+import { sizeOf, type UploadSession, unknownUpload } from './upload-session.ts';
 
 export type UploadBody = {
   bytes: AsyncIterable<Uint8Array>;
-  /** From `Content-Range`; without one the body is the whole blob. */
+  /** From `Content-Range`; without one the body follows what has come. */
   range?: ByteRange;
   /** From `Content-Length`, if the client said so. */
   sizeBytes?: number;
@@ -53,7 +53,8 @@ export class Uploads {
   }
 
   /**
-   * Takes a PATCH: with a range the next chunk, without one the whole blob, which is then stored but not yet linked.
+   * Takes a PATCH. The first without a range is most likely the whole blob, which is then stored but not yet linked; what
+   * follows is appended to it, at the cost of reading and writing it once more.
    * @throws RegistryError RANGE_INVALID if the chunk does not begin where the last one ended; BLOB_UPLOAD_INVALID
    */
   async append(session: UploadSession, body: UploadBody): Promise<UploadSession> {
@@ -66,11 +67,25 @@ export class Uploads {
       });
       return { ...session, state: { kind: 'stored', ...stored } };
     }
-    if (state.kind === 'stored') throw outOfOrder(session);
     checkOrder(session, body);
     const { appendChunk, emptyChunkedState } = await chunkedUploads();
-    const chunked = state.kind === 'chunked' ? state : await emptyChunkedState(state.algorithm);
-    return { ...session, state: await appendChunk(this.#storage, session.uuid, chunked, exactly(body)) };
+    if (state.kind !== 'stored') {
+      const chunked = state.kind === 'chunked' ? state : await emptyChunkedState(state.algorithm);
+      return { ...session, state: await appendChunk(this.#storage, session.uuid, chunked, exactly(body)) };
+    }
+    const more = await unlessEmpty(exactly(body));
+    if (!more) return session;
+    const empty = await emptyChunkedState(algorithmOf(state.digest));
+    const whole = this.#readOn(session, state.key, more);
+    return { ...session, state: await appendChunk(this.#storage, session.uuid, empty, whole) };
+  }
+
+  /** What is stored, and what has come after it. */
+  async *#readOn({ uuid }: UploadSession, key: Key, more: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    const object = await this.#storage.get(key);
+    if (!object) throw unknownUpload(uuid);
+    yield* object.body;
+    yield* more;
   }
 
   /**
@@ -107,10 +122,14 @@ export class Uploads {
           expected: digest,
           ...(body.signal && { signal: body.signal }),
         });
-      case 'stored':
-        // The blob is complete; bytes that follow it are a mistake, or a replay.
-        for await (const chunk of body.bytes) if (chunk.length > 0) throw outOfOrder(session);
-        return await this.#checkStored({ ...state, isNew: layout.isData(state.key) }, digest);
+      case 'stored': {
+        checkOrder(session, body);
+        const last = await unlessEmpty(exactly(body));
+        if (!last) return await this.#checkStored({ ...state, isNew: layout.isData(state.key) }, digest);
+        const { emptyChunkedState, finishChunks } = await chunkedUploads();
+        const empty = await emptyChunkedState(algorithmOf(digest));
+        return await finishChunks(this.#storage, session.uuid, empty, this.#readOn(session, state.key, last), digest);
+      }
       case 'chunked':
         checkOrder(session, body);
         return await (await chunkedUploads()).finishChunks(this.#storage, session.uuid, state, exactly(body), digest);
@@ -136,6 +155,20 @@ function checkOrder(session: UploadSession, { range, sizeBytes }: UploadBody): v
   if (!range) return;
   if (range.start !== sizeOf(session.state)) throw outOfOrder(session);
   if (sizeBytes !== undefined && sizeBytes !== range.end - range.start + 1) throw notAsLong(sizeBytes, range);
+}
+
+/** The same bytes; undefined once it is known that there are none. */
+async function unlessEmpty(bytes: AsyncGenerator<Uint8Array>): Promise<AsyncIterable<Uint8Array> | undefined> {
+  for (;;) {
+    const { done, value: first } = await bytes.next();
+    if (done) return undefined;
+    if (first.length > 0) return withFirst(first, bytes);
+  }
+}
+
+async function* withFirst(first: Uint8Array, rest: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield first;
+  yield* rest;
 }
 
 /** Passes the body on, and fails at its end if it was not as long as its range says. */

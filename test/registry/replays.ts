@@ -181,16 +181,51 @@ export function replaySuite(name: string, open: () => Promise<OpenedStorage>): v
       });
     }
 
-    it('of one PATCH takes nothing more, by PATCH or by PUT', async () => {
-      const { client, readBlob } = registry();
-      const bytes = randomBytes(1000);
-      const patched = locationOf(await client.send('PATCH', await client.start(repository), { body: chunked(bytes) }));
-      const more = await client.send('PATCH', patched, { body: chunked(randomBytes(10)) });
-      const last = await client.send('PUT', withDigest(patched, digestOf(bytes)), { body: randomBytes(10) });
-      for (const { status, headers } of [more, last]) assert.deepEqual([status, headers.get('Range')], [416, '0-999']);
-      assert.equal((await commit(patched, bytes)).status, 201);
-      assert.ok((await readBlob(repository, digestOf(bytes))).equals(bytes));
-    });
+    for (const sizeBytes of [1000, 11 * MiB]) {
+      it(`of one PATCH of ${sizeBytes} bytes, to which more is sent, leaves what it has stored as it is`, async () => {
+        const { client, readBlob } = registry();
+        const [bytes, more, other] = [randomBytes(sizeBytes), randomBytes(1000), randomBytes(1000)];
+        const patched = locationOf(
+          await client.send('PATCH', await client.start(repository), { body: chunked(bytes) }),
+        );
+        const appended = locationOf(await client.send('PATCH', patched, { body: chunked(more) }));
+        const rival = locationOf(await client.send('PATCH', patched, { body: chunked(other) }));
+        for (const [location, whole] of [
+          [appended, Buffer.concat([bytes, more])],
+          [rival, Buffer.concat([bytes, other])],
+          [patched, bytes],
+        ] as const) {
+          assert.equal((await commit(location, whole)).status, 201);
+          assert.ok((await readBlob(repository, digestOf(whole))).equals(whole));
+        }
+        // Sent once more after the commits, they change nothing that is linked.
+        await client.send('PATCH', patched, { body: chunked(other) });
+        const mixed = await client.send('PUT', withDigest(patched, digestOf(bytes)), { body: new Uint8Array(more) });
+        assert.deepEqual([mixed.status, await codesOf(mixed)], [400, ['DIGEST_INVALID']]);
+        for (const whole of [bytes, Buffer.concat([bytes, more]), Buffer.concat([bytes, other])]) {
+          assert.ok((await readBlob(repository, digestOf(whole))).equals(whole));
+        }
+      });
+
+      it(`of one PATCH of ${sizeBytes} bytes takes a chunk at its end, and no other`, async () => {
+        const { client } = registry();
+        const bytes = randomBytes(sizeBytes);
+        const patched = locationOf(
+          await client.send('PATCH', await client.start(repository), { body: chunked(bytes) }),
+        );
+        for (const start of [0, 1, sizeBytes - 1, sizeBytes + 1]) {
+          for (const method of ['PATCH', 'PUT']) {
+            const url = method === 'PUT' ? withDigest(patched, digestOf(bytes)) : patched;
+            const refused = await sendChunk(method, url, randomBytes(10), start);
+            assert.deepEqual([refused.status, refused.headers.get('Range')], [416, `0-${sizeBytes - 1}`]);
+          }
+        }
+        const last = randomBytes(10);
+        const whole = Buffer.concat([bytes, last]);
+        const put = await sendChunk('PUT', withDigest(patched, digestOf(whole)), last, sizeBytes);
+        assert.equal(put.status, 201);
+      });
+    }
 
     /** The session of a whole blob, of which only the link is missing, as its thief sends it. */
     const thefts: [string, (location: string, other: string) => string][] = [

@@ -214,6 +214,63 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
         }
       }
 
+      // The first PATCH may be stored whole by its digest, in parts by a name of its own, or be nothing.
+      for (const [title, sizes] of Object.entries({
+        'small pieces': [10, 20, 30],
+        'a large piece first': [9 * MiB, 100, 5 * MiB],
+        'a large piece last': [100, 9 * MiB],
+        'an empty piece first': [0, 10, 10],
+        'an empty piece last': [10, 0],
+      })) {
+        for (const algorithm of ['sha256', 'sha512'] as const) {
+          it(`appends what PATCHes bring without a Content-Range: ${title}, ${algorithm}`, async () => {
+            const pieces = sizes.map((size) => randomBytes(size));
+            const whole = Buffer.concat(pieces);
+            let location = await client.start('append/app');
+            let sizeBytes = 0;
+            for (const piece of pieces) {
+              const patched = await client.send('PATCH', location, { body: chunked(piece) });
+              sizeBytes += piece.length;
+              assert.deepEqual(
+                [patched.status, patched.headers.get('Range')],
+                [202, `0-${Math.max(0, sizeBytes - 1)}`],
+              );
+              location = locationOf(patched);
+            }
+            const digest = digestOf(whole, algorithm);
+            assert.equal((await client.send('PUT', withDigest(location, digest))).status, 201);
+            assert.ok((await readBlob('append/app', digest)).equals(whole));
+          });
+
+          it(`appends the last bytes that a PUT brings: ${title}, ${algorithm}`, async () => {
+            const pieces = sizes.map((size) => randomBytes(size));
+            const [last = Buffer.alloc(0), ...others] = pieces.toReversed();
+            let location = await client.start('append/app');
+            for (const piece of others.toReversed()) {
+              location = locationOf(await client.send('PATCH', location, { body: chunked(piece) }));
+            }
+            const whole = Buffer.concat(pieces);
+            const digest = digestOf(whole, algorithm);
+            const put = await client.send('PUT', withDigest(location, digest), { body: chunked(last) });
+            assert.equal(put.status, 201);
+            assert.ok((await readBlob('append/app', digest)).equals(whole));
+          });
+        }
+      }
+
+      it('refuses last bytes that make another digest, and links nothing', async () => {
+        for (const sizeBytes of [10, 9 * MiB]) {
+          const location = await client.start('append/wrong');
+          const patched = await client.send('PATCH', location, { body: chunked(randomBytes(sizeBytes)) });
+          const digest = digestOf(`not ${sizeBytes}`);
+          const put = await client.send('PUT', withDigest(locationOf(patched), digest), {
+            body: chunked(randomBytes(10)),
+          });
+          assert.deepEqual([put.status, await codesOf(put)], [400, ['DIGEST_INVALID']]);
+          assert.equal((await client.send('HEAD', `/v2/append/wrong/blobs/${digest}`)).status, 404);
+        }
+      });
+
       it('answers 416 to a chunk out of order, and says where to go on', async () => {
         const first = await sendChunk(await client.start('chunks/app'), randomBytes(10), 0);
         const wrong = await sendChunk(locationOf(first), randomBytes(10), 20);
