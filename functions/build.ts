@@ -58,6 +58,9 @@ export async function buildFunction(name: string, directory: string): Promise<Me
     }),
     plugins: [dropsUnusedSchemas, keepsVersionAlone],
     legalComments: 'none',
+    // The log then names lines of the sources. Node reads a map when the first error is written, and not before.
+    sourcemap: 'linked',
+    sourcesContent: false,
     // What is no ES module asks for Node's own modules by `require`, which there is none of in one.
     banner: { js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);" },
     logLevel: 'warning',

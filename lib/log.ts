@@ -5,24 +5,36 @@ export type LogFields = Record<string, unknown>;
 
 /** One JSON object per line. Never hand it a query, a header with credentials, or a presigned URL. */
 export type Log = Record<LogLevel, (message: string, fields?: LogFields) => void> & {
-  /** What somebody did, or was refused: written whatever the level is. */
+  /** What a caller did, or was refused: a line with the message `audit`, whatever the level is. */
   audit(entry: LogFields): void;
 };
 
 const RANK: Record<LogLevel, number> = { debug: 0, info: 1, warning: 2, error: 3, critical: 4 };
 
+/**
+ * What Lambda reads of a line of JSON: it filters by `level`, in its own words, and takes the time from `timestamp`.
+ * https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
+ */
+const WRITTEN_LEVEL: Record<LogLevel, string> = {
+  debug: 'debug',
+  info: 'info',
+  warning: 'warn',
+  error: 'error',
+  critical: 'fatal',
+};
+
 export function createLog(lowest: LogLevel, write = (line: string) => process.stdout.write(line)): Log {
   const at =
     (level: LogLevel) =>
     (message: string, fields: LogFields = {}) => {
-      if (RANK[level] >= RANK[lowest]) writeLine({ level, message, ...fields });
+      if (RANK[level] >= RANK[lowest]) writeLine({ level: WRITTEN_LEVEL[level], message, ...fields });
     };
   const writeLine = (fields: LogFields) => {
-    const entry = { time: new Date().toISOString(), ...fields };
+    const entry = { timestamp: new Date().toISOString(), ...fields };
     write(`${JSON.stringify(entry, (_, value) => (value instanceof Error ? describeError(value) : value))}\n`);
   };
   return {
-    audit: (entry) => writeLine({ level: 'audit', message: 'audit', ...entry }),
+    audit: (entry) => writeLine({ level: 'info', message: 'audit', ...entry }),
     debug: at('debug'),
     info: at('info'),
     warning: at('warning'),

@@ -44,6 +44,11 @@ export type ListenOptions = {
   tls?: { cert: Buffer; key: Buffer };
   /** How many proxies in front say, in `X-Forwarded-For`, who asked them; what the client wrote there itself is not believed. */
   trustedProxies?: TrustedProxies;
+  /**
+   * The hop in front takes no answer while a body still comes, and would wait for its end until it times out. So the rest of
+   * a body that is not wanted is taken first, or the connection is cut off where that is too much.
+   */
+  isHalfDuplex?: boolean;
 };
 
 /** How many, or how many of them a request shows that it came by. */
@@ -51,7 +56,7 @@ export type TrustedProxies = number | ((headers: IncomingHttpHeaders) => number)
 
 export async function startNodeServer(
   app: Hono,
-  { host, port, tls, trustedProxies = 0 }: ListenOptions,
+  { host, port, tls, trustedProxies = 0, isHalfDuplex = false }: ListenOptions,
 ): Promise<NodeServer> {
   const fetch = async (request: Request, env: HttpBindings) => {
     const { incoming, outgoing } = env;
@@ -73,7 +78,7 @@ export async function startNodeServer(
     };
     const response = await app.fetch(request, bindings);
     // Node closes such a connection with its answer, so what still comes has to come before.
-    if (!outgoing.shouldKeepAlive) await takeRest(incoming);
+    if ((isHalfDuplex || !outgoing.shouldKeepAlive) && !(await takeRest(incoming)) && isHalfDuplex) outgoing.destroy();
     return response;
   };
   const listener = getRequestListener((request, env) => fetch(request, env as HttpBindings), {

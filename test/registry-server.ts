@@ -37,6 +37,7 @@ type TestSettings = Partial<AppSettings> & {
   isImmutable?: (repository: string, tag?: string) => boolean;
   indexChildren?: IndexChildren;
   trustedProxies?: number;
+  isHalfDuplex?: boolean;
   unpackLimits?: UnpackLimits;
 };
 
@@ -50,6 +51,7 @@ export async function startRegistry(
     isImmutable,
     indexChildren,
     trustedProxies = 0,
+    isHalfDuplex = false,
     unpackLimits,
     ...settings
   }: TestSettings = {},
@@ -70,7 +72,7 @@ export async function startRegistry(
     isReady: async () => true,
     settings: { ...TEST_SETTINGS, ...settings },
   });
-  const server = await startNodeServer(app, { host: '127.0.0.1', port: 0, trustedProxies });
+  const server = await startNodeServer(app, { host: '127.0.0.1', port: 0, trustedProxies, isHalfDuplex });
   return {
     url: server.url,
     idle: () => background.idle(),

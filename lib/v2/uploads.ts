@@ -16,6 +16,9 @@ const STATE = '_state';
 
 type SessionEnv = { Variables: { session: UploadSession } };
 
+/** Some clients, and some proxies, leave out the final slash that the spec wants. */
+const START_PATHS = ['/:name{.+}/blobs/uploads/', '/:name{.+}/blobs/uploads'];
+
 const SESSION_PATH = '/:name{.+}/blobs/uploads/:uuid{[^/]+}';
 
 /** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-blobs */
@@ -64,8 +67,8 @@ export const uploadRoutes = ({ registry: { blobs, uploads }, signer, gate, front
   const limitSession = gate.limitUploads((c) => (c.get('session') as UploadSession).startedBy);
 
   return new Hono<SessionEnv>()
-    .post('/:name{.+}/blobs/uploads/', gate.allow('push'), gate.limitUploads(), async (c) => {
-      const name = c.req.param('name');
+    .on('POST', START_PATHS, gate.allow('push'), gate.limitUploads(), async (c) => {
+      const name = c.req.param('name') ?? '';
       const repository = parseRepositoryName(name);
       const base = locationBaseOf(c, front);
       const { mount, from, digest, 'digest-algorithm': algorithm = 'sha256' } = c.req.query();

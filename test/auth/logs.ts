@@ -104,7 +104,7 @@ export function logSuite(name: string, open: () => Promise<OpenedStorage>): void
       await server.stop();
       await storage.close();
       const all = lines.join('');
-      assert.match(all, /"level":"audit".*"who":"alice","action":"login"|"action":"login".*"who":"alice"/);
+      assert.match(all, /"message":"audit".*"who":"alice","action":"login"|"action":"login".*"who":"alice"/);
       assert.match(all, /request failed/);
       assert.ok(secrets.size > 10);
       for (const secret of [...secrets, 'secret-in-a-query', '_state=', 'X-Amz-', 'Bearer', 'Basic ']) {

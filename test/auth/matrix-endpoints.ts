@@ -94,6 +94,7 @@ export const V2: Endpoint[] = [
   { method: 'DELETE', path: '/v2/m/x/blobs/<new blob>', needs: 'delete', gets: '202' },
   { method: 'GET', path: '/v2/m/x/referrers/<manifest>', needs: 'pull', gets: '200' },
   { method: 'POST', path: '/v2/m/x/blobs/uploads/', needs: 'push', gets: '202' },
+  { method: 'POST', path: '/v2/m/x/blobs/uploads', needs: 'push', gets: '202' },
   { method: 'POST', path: '/v2/m/x/blobs/uploads/?mount=<blob>&from=m/x', needs: 'push', gets: '201' },
   { method: 'POST', path: `/v2/m/x/blobs/uploads/?digest=${digestOf('y')}`, needs: 'push', gets: '201', body: 'y' },
   { method: 'GET', path: '<session>', needs: 'open', gets: '204' },

@@ -65,7 +65,7 @@ for (const kind of backends) {
       const reads = [V2_TAG, MIXED_TAG].map((tag) => ledger.tag(REPOSITORY, tag).reads);
       t.diagnostic(`${ROUNDS * CLIENTS} pushes, ${reads.join(' and ')} reads of the tags that all of them set`);
       t.diagnostic(`clients were told: ${JSON.stringify(Object.fromEntries(tally))}`);
-      for (const server of servers) assert.doesNotMatch(server.logTail(), /"level":"(?:error|critical)"/);
+      for (const server of servers) assert.doesNotMatch(server.logTail(), /"level":"(?:error|fatal)"/);
     });
 
     test('an upload that is committed twice at once is there once and whole', async (t) => {

@@ -85,7 +85,7 @@ const MISTAKES: Record<string, DeployOptions> = {
   'the authorizer may not read the users': {
     edit: (t) => (statement(t, 'Authorizer', 'ReadSecrets').Resource = 'none'),
   },
-  'the API may not write': { edit: (t) => (statement(t, 'Api', 'ReadAndWrite').Action = ['s3:GetObject']) },
+  'the API may not write': { edit: (t) => (statement(t, 'Api', 'Write').Action = ['s3:GetObject']) },
   'the API may not delete links': {
     edit: (t) => (statement(t, 'Api', 'DeleteWhatNamesBytesButNoBytes').Action = 's3:GetObject'),
   },

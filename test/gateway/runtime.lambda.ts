@@ -1,5 +1,6 @@
 // The bundles under Lambda's own runtime, with what a cold start takes.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -14,7 +15,7 @@ import { findRoute } from './routes.ts';
 import { type Runtime, startRuntime } from './runtime.ts';
 
 /** So that an instance is ready soon. The SDK's client for S3 is half of it. */
-const MAX_PULL_BYTES = 500_000;
+const MAX_PULL_BYTES = 560_000;
 
 describe('bundles under the runtime of Lambda', () => {
   let deployment: Deployment;
@@ -77,6 +78,16 @@ describe('bundles under the runtime of Lambda', () => {
       assert.equal(text, 'null', runtime.log());
       t.diagnostic(`first answer ${round(milliseconds)} ms`);
     });
+  });
+
+  test('an error names the line of its source', async () => {
+    const { directory, env } = deployment.functions.get('Authorizer') ?? assert.fail('no function Authorizer');
+    assert.equal(env.NODE_OPTIONS, '--enable-source-maps');
+    const started = spawnSync(process.execPath, [join(directory, 'index.js')], {
+      env: { ...env, AUTH: '', SECRET_KEY_ARN: '' },
+      encoding: 'utf8',
+    });
+    assert.match(started.stderr, /the configuration has no auth[\s\S]*functions\/authorizer\.ts:\d+/);
   });
 
   test('what a pull loads does not grow', (t) => {

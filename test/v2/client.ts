@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto';
 
+/** The name that tests give to registries whose configuration has one. */
+const PUBLIC_HOST = 'registry.example.com';
+
 /** A v2 client that does one request at a time, with every answer in the hands of the test. */
 export class V2Client {
   readonly #registry: URL;
@@ -12,13 +15,19 @@ export class V2Client {
   }
 
   async send(method: string, path: string, init: RequestInit = {}): Promise<Response> {
-    return await fetch(new URL(path, this.#registry), {
+    return await fetch(this.#resolve(path), {
       method,
       redirect: 'manual',
       ...init,
       headers: { ...this.#headers, ...Object.fromEntries(new Headers(init.headers)) },
       ...(init.body instanceof ReadableStream && { duplex: 'half' }),
     });
+  }
+
+  /** As the name server of the clients of a registry with a public name would have it. */
+  #resolve(path: string): URL {
+    const url = new URL(path, this.#registry);
+    return url.hostname === PUBLIC_HOST ? new URL(`${url.pathname}${url.search}`, this.#registry) : url;
   }
 
   /** Begins an upload; where it goes on. */

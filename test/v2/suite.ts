@@ -69,6 +69,14 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
         assert.ok((await readBlob('post/app', digest)).equals(bytes));
       });
 
+      it('starts an upload without the final slash too', async () => {
+        const response = await client.send('POST', '/v2/post/app/blobs/uploads');
+        assert.equal(response.status, 202);
+        const bytes = randomBytes(100);
+        const put = await client.send('PUT', withDigest(locationOf(response), digestOf(bytes)), { body: bytes });
+        assert.equal(put.status, 201);
+      });
+
       it('takes a blob named by SHA-512', async () => {
         const bytes = randomBytes(100);
         const digest = digestOf(bytes, 'sha512');

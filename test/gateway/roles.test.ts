@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { isJsonObject, type JsonObject, type JsonValue } from '../../lib/json.ts';
+import { readPushEndpointStack, roleOf } from './push-endpoint.ts';
+import { statementsOf } from './role.ts';
+import { type Resource, readStack, SOURCE_TEMPLATE } from './template.ts';
+
+const PREFIX = 'registry/';
+const BUCKET = 'images';
+const stack = readStack(SOURCE_TEMPLATE, {
+  parameters: { BucketName: BUCKET, StoragePath: PREFIX },
+});
+const resource = (id: string): Resource => stack.resources.get(id) ?? assert.fail(`there is no ${id}`);
+const nested = readPushEndpointStack(stack) ?? assert.fail('there is no push endpoint');
+
+const listOf = (value: JsonValue | undefined): JsonValue[] => (Array.isArray(value) ? value : [value ?? null]);
+
+/** Whether one of the statements allows it. `*` stands for any characters, slashes too, as IAM has it. */
+function allows(statements: readonly JsonObject[], action: string, arn: string): boolean {
+  const matches = (pattern: JsonValue) =>
+    new RegExp(
+      `^${String(pattern)
+        .replace(/[.+?^${}()|[\]\\]/g, '\\$&')
+        .replaceAll('*', '.*')}$`,
+    ).test(arn);
+  return statements.some(
+    ({ Effect, Action, Resource: resources }) =>
+      Effect === 'Allow' && listOf(Action).includes(action) && listOf(resources).some(matches),
+  );
+}
+
+const object = (key: string) => `arn:aws:s3:::${BUCKET}/${PREFIX}${key}`;
+
+describe('the roles of the functions', () => {
+  for (const [name, role] of [
+    ['the API', resource('Api')],
+    ['the push endpoint', roleOf(nested)],
+  ] as const) {
+    const statements = statementsOf(role);
+    it(`${name} writes what pushes need`, () => {
+      for (const key of ['images/x/json', 'repositories/a/b/tag_x', 'oci/blobs/sha256/x', 'oci/repositories/a/b/x']) {
+        assert.ok(allows(statements, 's3:PutObject', object(key)), key);
+      }
+    });
+    it(`${name} can neither make a robot's rights nor change the layout`, () => {
+      for (const key of ['oci/robots/x.json', 'oci/layout.json', 'oci/gc/x']) {
+        for (const action of ['s3:PutObject', 's3:DeleteObject']) {
+          assert.ok(!allows(statements, action, object(key)), `${action} ${key}`);
+        }
+      }
+    });
+    it(`${name} deletes no bytes`, () => {
+      for (const key of ['oci/blobs/sha256/x', 'oci/data/x']) {
+        assert.ok(!allows(statements, 's3:DeleteObject', object(key)), key);
+      }
+    });
+  }
+
+  it('the view worker writes what lies beside tags, and no tag', () => {
+    const statements = statementsOf(resource('ViewWorker'));
+    for (const action of ['s3:PutObject', 's3:DeleteObject']) {
+      for (const key of ['_index_images', 'json', 'taglatest_json']) {
+        assert.ok(allows(statements, action, object(`repositories/a/b/${key}`)), `${action} ${key}`);
+      }
+      for (const key of [
+        'repositories/a/b/tag_latest',
+        'oci/repositories/a/b/manifests/sha256/x',
+        'oci/robots/x.json',
+      ]) {
+        assert.ok(!allows(statements, action, object(key)), `${action} ${key}`);
+      }
+    }
+  });
+
+  it('the authorizer lists robots alone', () => {
+    const lists = statementsOf(resource('Authorizer')).filter(({ Action }) => listOf(Action).includes('s3:ListBucket'));
+    assert.deepEqual(
+      lists.map(({ Condition }) => isJsonObject(Condition ?? null) && (Condition as JsonObject).StringLikeIfExists),
+      [{ 's3:prefix': [`${PREFIX}oci/robots/*`] }],
+    );
+  });
+});
