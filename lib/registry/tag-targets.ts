@@ -1,6 +1,7 @@
 // What many tags name, told from listings: on S3 the ETag of a tag is the MD5 of its digits. It is compared with those of
 // the digits that a tag of the repository may hold, and only a tag that matches none of them is read. Nothing is concluded
 // from an ETag that matches nothing, so a bucket in which some objects have other ETags is read correctly as well.
+import { LRUCache } from 'lru-cache';
 import { decodeText, encodeText } from '../bytes.ts';
 import { mapConcurrently } from '../concurrency.ts';
 import { digestOfManifestKey, layout, tagOf } from '../layout.ts';
@@ -12,6 +13,9 @@ import { decodeTarget, type ResolvedTag } from './tags.ts';
 /** So many tags are read without another listing to compare them with. */
 const FEW = 2;
 
+/** The longest text of a tag: a digest by SHA-512. */
+const MAX_TAG_BYTES = 135;
+
 /** As many as a listing gives with one request. */
 const PAGE = 1000;
 
@@ -20,29 +24,82 @@ export function textOfTarget(digest: Digest): string {
   return digest.startsWith('sha512:') ? digest : hexOf(digest);
 }
 
-/**
- * Resolves the tags of a listing. Where ETags tell nothing one storage request for each, side by side. Else none for those
- * that name one of `expected`, one for the list of images where more than two are left, one for each 1,000 manifests of the
- * repository while more than two are left, and one for each that is left then.
- * @param objects of `layout.tags(repository)`
- * @param hints what is known already is not asked for
- * @returns without objects that are gone, or are no tags; `isRead` tells those that were read from those told by their ETag
- */
-export async function resolveTags(
-  storage: StorageDriver,
-  repository: RepositoryName,
-  { objects, ...hints }: { objects: readonly ObjectInfo[] } & Hints,
-): Promise<ResolvedTag[]> {
-  const [first, ...others] = objects;
-  if (!first) return [];
-  if (objects.length <= FEW) return await readTags(storage, objects);
-  // What ETags tell is learned from what is read.
-  const isKnown = storage.etagOf(encodeText('')) !== undefined;
-  const start = isKnown ? [] : await readTags(storage, [first]);
-  const matched = await matchTags(storage, repository, { objects: isKnown ? objects : others, ...hints });
-  const read = await readTags(storage, matched.left);
-  const byName = new Map([...start, ...matched.resolved, ...read].map((resolved) => [resolved.tag, resolved]));
-  return objects.flatMap(({ key }) => byName.get(tagOf(key)) ?? []);
+/** So many texts of tags are remembered where ETags do not tell them: those of a repository as large as any that is known. */
+const MAX_REMEMBERED = 32_768;
+
+export class TagTargets {
+  readonly #storage: StorageDriver;
+  /** By ETag, where that is no MD5 and so names one content for certain. Made when it is needed. */
+  #texts: LRUCache<ETag, string> | undefined;
+
+  constructor(storage: StorageDriver) {
+    this.#storage = storage;
+  }
+
+  /**
+   * Resolves the tags of a listing. Where ETags tell nothing one storage request for each that was not read before, side by
+   * side. Else none for those that name one of `expected`, one for the list of images where more than two are left, one for
+   * each 1,000 manifests of the repository while more than two are left, and one for each that is left then.
+   * @param objects of `layout.tags(repository)`
+   * @param hints what is known already is not asked for
+   * @returns without objects that are gone, or are no tags; `isRead` tells those that were read from those told by their ETag
+   */
+  async resolve(
+    repository: RepositoryName,
+    { objects, ...hints }: { objects: readonly ObjectInfo[] } & Hints,
+  ): Promise<ResolvedTag[]> {
+    const [first, ...others] = objects;
+    if (!first) return [];
+    if (objects.length <= FEW) return await this.#readTags(objects);
+    // What ETags tell is learned from what is read.
+    const start = this.#isToldByETag ? [] : await this.#readTags([first]);
+    const matched = await this.#match(repository, { objects: start.length > 0 ? others : objects, ...hints });
+    const read = await this.#readTags(matched.left);
+    const byName = new Map([...start, ...matched.resolved, ...read].map((resolved) => [resolved.tag, resolved]));
+    return objects.flatMap(({ key }) => byName.get(tagOf(key)) ?? []);
+  }
+
+  get #isToldByETag(): boolean {
+    return this.#storage.etagOf(new Uint8Array()) !== undefined;
+  }
+
+  async #match(
+    repository: RepositoryName,
+    { objects, ...hints }: { objects: readonly ObjectInfo[] } & Hints,
+  ): Promise<{ resolved: ResolvedTag[]; left: readonly ObjectInfo[] }> {
+    if (!this.#isToldByETag) return { resolved: [], left: objects };
+    const texts = new Map<ETag, string>();
+    let left = objects;
+    for await (const candidates of candidatesOf(this.#storage, repository, hints)) {
+      for (const text of candidates) {
+        const etag = this.#storage.etagOf(encodeText(text));
+        if (etag !== undefined && !texts.has(etag)) texts.set(etag, text);
+      }
+      left = left.filter(({ etag }) => !texts.has(etag));
+      if (left.length <= FEW) break;
+    }
+    const resolved = objects.flatMap((object) => {
+      const text = texts.get(object.etag);
+      return text === undefined ? [] : (resolvedOf(object, text, { isRead: false }) ?? []);
+    });
+    return { resolved, left };
+  }
+
+  async #readTags(objects: readonly ObjectInfo[]): Promise<ResolvedTag[]> {
+    const resolved = await mapConcurrently(objects, async (object) => {
+      const known = this.#texts?.get(object.etag);
+      if (known !== undefined) return resolvedOf(object, known, { isRead: true });
+      const read = await this.#storage.read(object.key);
+      if (!read) return undefined; // a tag that went away meanwhile is none
+      const text = decodeText(read.bytes);
+      if (!this.#isToldByETag && read.bytes.length <= MAX_TAG_BYTES) {
+        this.#texts ??= new LRUCache({ max: MAX_REMEMBERED });
+        this.#texts.set(read.info.etag, text);
+      }
+      return resolvedOf(read.info, text, { isRead: true });
+    });
+    return resolved.filter((tag) => tag !== undefined);
+  }
 }
 
 /** What tags are likely to name; `indexed` and `manifests` whole, if they are given. */
@@ -60,31 +117,6 @@ export async function listManifests(storage: StorageDriver, repository: Reposito
     if (digest) digests.push(digest);
   }
   return digests;
-}
-
-type Matched = { resolved: ResolvedTag[]; left: readonly ObjectInfo[] };
-
-async function matchTags(
-  storage: StorageDriver,
-  repository: RepositoryName,
-  { objects, ...hints }: { objects: readonly ObjectInfo[] } & Hints,
-): Promise<Matched> {
-  if (storage.etagOf(encodeText('')) === undefined) return { resolved: [], left: objects };
-  const texts = new Map<ETag, string>();
-  let left = objects;
-  for await (const candidates of candidatesOf(storage, repository, hints)) {
-    for (const text of candidates) {
-      const etag = storage.etagOf(encodeText(text));
-      if (etag !== undefined && !texts.has(etag)) texts.set(etag, text);
-    }
-    left = left.filter(({ etag }) => !texts.has(etag));
-    if (left.length <= FEW) break;
-  }
-  const resolved = objects.flatMap((object) => {
-    const text = texts.get(object.etag);
-    return text === undefined ? [] : (resolvedOf(object, text, { isRead: false }) ?? []);
-  });
-  return { resolved, left };
 }
 
 /** In groups, each of which costs one storage request. */
@@ -105,14 +137,6 @@ async function* candidatesOf(
     page = [];
   }
   yield page;
-}
-
-async function readTags(storage: StorageDriver, objects: readonly ObjectInfo[]): Promise<ResolvedTag[]> {
-  const resolved = await mapConcurrently(objects, async ({ key }) => {
-    const object = await storage.read(key);
-    return object && resolvedOf(object.info, decodeText(object.bytes), { isRead: true });
-  });
-  return resolved.filter((tag) => tag !== undefined); // a tag that went away meanwhile is none
 }
 
 /** `undefined` if that is no tag: docker-registry wrote the metadata of tag `_x` to `tag_x_json`. */

@@ -11,7 +11,7 @@ import { type IndexImages, indexedIds, type StoredIndex } from './index-images.t
 import { noChanges, type TagChanges } from './index-upkeep.ts';
 import { removeLeftovers } from './leftovers.ts';
 import type { TagMetadata } from './tag-metadata.ts';
-import { listManifests, resolveTags } from './tag-targets.ts';
+import { listManifests } from './tag-targets.ts';
 import type { ResolvedTag, Tags, TagTarget } from './tags.ts';
 
 /** A tag as v1 shows it. */
@@ -85,7 +85,7 @@ export class TagViews {
   /**
    * Makes `_index_images` name what tags name, without those made from manifests that no tag names any more, and removes what
    * lies beside tags that are gone, or is left of the whole repository. One storage request for the list of images, one per
-   * 1,000 tags unless all of it is known, those of `resolveTags`, one if the list changes, one for each tag that is gone.
+   * 1,000 tags unless all of it is known, those of `TagTargets`, one if the list changes, one for each tag that is gone.
    */
   async bringInStep(repository: RepositoryName, changes: TagChanges): Promise<void> {
     const { deleted, gone } = changes;
@@ -129,7 +129,7 @@ export class TagViews {
     const wanted = isOpen ? ids : ids.filter((id) => deleted.includes(id));
     if (!isWhole || wanted.length === 0) return dropped;
     const tagged = new Set<string | undefined>(
-      (await resolveTags(this.#storage, repository, { objects, indexed: ids })).map(({ target }) => target.imageId),
+      (await this.#tags.resolveObjects(repository, objects, { indexed: ids })).map(({ target }) => target.imageId),
     );
     const untagged = wanted.filter((id) => !tagged.has(id) && !dropped.has(id));
     const unknown = untagged.filter((id) => !this.#kinds.has(id));

@@ -4,7 +4,7 @@ import { RegistryError } from '../errors.ts';
 import { type Key, layout, tagOf } from '../layout.ts';
 import { type Digest, hexOf, type ImageId, isImageId, type RepositoryName, sha256Digest, type Tag } from '../names.ts';
 import { AS_TEXT, type ETag, type ObjectInfo, type StorageDriver } from '../storage/driver.ts';
-import { type Hints, resolveTags } from './tag-targets.ts';
+import { type Hints, TagTargets } from './tag-targets.ts';
 
 /**
  * What a tag names. 64 hex digits may be the SHA-256 of a manifest or the id of a v1 image: whoever follows the tag
@@ -30,10 +30,12 @@ const TARGET_SIZES = [64, 16, 'sha512:'.length + 128];
 export class Tags {
   readonly #storage: StorageDriver;
   readonly #isImmutable: IsImmutable;
+  readonly #targets: TagTargets;
 
   constructor(storage: StorageDriver, isImmutable: IsImmutable = () => false) {
     this.#storage = storage;
     this.#isImmutable = isImmutable;
+    this.#targets = new TagTargets(storage);
   }
 
   /** One storage request. `undefined` if there is no such tag. */
@@ -106,7 +108,7 @@ export class Tags {
   }
 
   /**
-   * Each tag that is meant with its target. One storage request per 1,000 tags, and those of `resolveTags`.
+   * Each tag that is meant with its target. One storage request per 1,000 tags, and those of `TagTargets`.
    * @param hints what the tags are likely to name
    */
   async resolveAll(
@@ -115,14 +117,23 @@ export class Tags {
   ): Promise<ResolvedTag[]> {
     const listed = await Array.fromAsync(this.listObjects(repository));
     const objects = listed.filter(({ key }) => isMeant(tagOf(key)));
-    return await resolveTags(this.#storage, repository, { objects, ...hints });
+    return await this.#targets.resolve(repository, { objects, ...hints });
   }
 
-  /** The objects of a size that tags have; `resolveTags` tells what they name. One storage request per 1,000. */
+  /** The objects of a size that tags have; `resolveObjects` tells what they name. One storage request per 1,000. */
   async *listObjects(repository: RepositoryName): AsyncGenerator<ObjectInfo> {
     for await (const object of this.#storage.list(layout.tags(repository))) {
       if (TARGET_SIZES.includes(object.sizeBytes)) yield object;
     }
+  }
+
+  /** The storage requests of `TagTargets`. @param objects of `listObjects` */
+  async resolveObjects(
+    repository: RepositoryName,
+    objects: readonly ObjectInfo[],
+    hints: Hints = {},
+  ): Promise<ResolvedTag[]> {
+    return await this.#targets.resolve(repository, { objects, ...hints });
   }
 
   /** Those that name what their ETags tell, as they are now. One storage request for each that was not read, side by side. */

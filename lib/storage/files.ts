@@ -34,7 +34,7 @@ import {
   writePart,
 } from './file-multipart.ts';
 import { streamFile } from './file-stream.ts';
-import { readWholeFile } from './read-file.ts';
+import { readWholeFile, statFile } from './read-file.ts';
 
 const DAY_MILLISECONDS = 24 * 60 * 60 * 1000;
 
@@ -308,7 +308,7 @@ export class FilesDriver implements StorageDriver {
 
 async function infoAt(path: string, key: Key): Promise<ObjectInfo | undefined> {
   try {
-    return infoOf(key, await stat(path, { bigint: true }));
+    return infoOf(key, await statFile(path));
   } catch (error) {
     if (isAbsence(error)) return undefined;
     throw error;

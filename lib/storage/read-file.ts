@@ -1,7 +1,14 @@
 // Whole small files by callbacks: of 20,000 tags this takes a quarter of the time that promises and file handles take.
-import { type BigIntStats, close, fstat, open, read } from 'node:fs';
+import { type BigIntStats, close, fstat, open, read, stat } from 'node:fs';
 
 export type WholeFile = { stats: BigIntStats; bytes: Buffer<ArrayBuffer> };
+
+/** @throws as `stat` does */
+export async function statFile(path: string): Promise<BigIntStats> {
+  return await new Promise((resolve, reject) => {
+    stat(path, { bigint: true }, (error, stats) => (error ? reject(error) : resolve(stats)));
+  });
+}
 
 /** A regular file with its bytes; without them anything else. @throws as `open` does */
 export async function readWholeFile(path: string): Promise<WholeFile | { stats: BigIntStats }> {
