@@ -14,8 +14,8 @@ import { type Integration, readRestApi } from './rest-api.ts';
 import { findRoute, type Route, splitStage } from './routes.ts';
 import { ACCOUNT, REGION, type Stack } from './template.ts';
 
-/** How long a client may go on with a body that was refused. */
-const DRAIN_MS = 1000;
+/** How long a client may go on with a body that was refused; no page says. With less, a busy machine decides whether it reads why. */
+const DRAIN_MS = 10_000;
 
 export type Passed = { method: string; path: string; status: number; bytesIn: number; bytesOut: number };
 
