@@ -239,25 +239,18 @@ export class ImagePushes {
     options: PushOptions & { signal?: AbortSignal } = {},
   ): Promise<void> {
     const { pusher = ANYONE, signal } = options;
-    const [json, before, descriptorBefore, isComplete, pending] = await Promise.all([
-      this.#images.findJson(id),
+    const [{ sums, own, isComplete, hasOthers }, before, descriptorBefore] = await Promise.all([
+      this.#sumsFor(id, pusher),
       this.#storage.head(layout.imageLayer(id)),
       this.#storage.head(layout.imageLayerDescriptor(id)),
-      this.#images.isComplete(id),
-      this.#pending.find(id, pusher),
     ]);
-    if (!json) throw imageUnknown();
-    const others = await Promise.all(pending.jsons.map((hex) => this.#pending.readJson(id, pusher, hex)));
-    const jsons = [...(isComplete ? [] : [json]), ...others.filter((other) => other !== undefined)];
-    if (jsons.length === 0) throw imageExists();
-
-    const sums = new PayloadSums(jsons);
     const lock = new LateLock(this.#locks, id);
     try {
       const layer = isComplete
         ? await measure(body, sums, signal)
-        : await this.#storeLayer(id, json, body, {
+        : await this.#storeLayer(id, body, {
             pusher,
+            own,
             lock,
             sums,
             before,
@@ -265,25 +258,55 @@ export class ImagePushes {
             ...(signal && { signal }),
           });
       if (!layer) return await this.#noteSent(id, sums, options);
-      for (const sent of others.length > 0 ? sums.digest() : []) await this.#pending.noteSent(id, pusher, sent, layer);
-      if (layer.claim === undefined) return;
-      const refusal = 'Checksum mismatch, ignoring the layer';
-      await this.#confirm(id, json, layer.sums, { plain: layer.claim }, { refusal, ...options });
+      for (const sent of hasOthers ? sums.digest() : []) await this.#pending.noteSent(id, pusher, sent, layer);
+      if (layer.claim !== undefined) await this.#confirmClaim(id, layer, layer.claim, options);
     } finally {
       lock.release();
     }
   }
 
+  /**
+   * The sums of a layer that comes now, with each JSON that it may belong to. While it comes none of these is held in memory.
+   * @throws RegistryError IMAGE_UNKNOWN; IMAGE_EXISTS if no push of the image is under way
+   */
+  async #sumsFor(
+    id: ImageId,
+    pusher: string,
+  ): Promise<{ sums: PayloadSums; own: string; isComplete: boolean; hasOthers: boolean }> {
+    const [json, isComplete, pending] = await Promise.all([
+      this.#images.findJson(id),
+      this.#images.isComplete(id),
+      this.#pending.find(id, pusher),
+    ]);
+    if (!json) throw imageUnknown();
+    const sums = new PayloadSums();
+    for (const hex of pending.jsons) {
+      const other = await this.#pending.readJson(id, pusher, hex);
+      if (other) sums.add(other);
+    }
+    const hasOthers = sums.count > 0;
+    if (isComplete && !hasOthers) throw imageExists();
+    if (!isComplete) sums.add(json);
+    return { sums, own: hexOfJson(json), isComplete, hasOthers };
+  }
+
+  /** @throws RegistryError IMAGE_CHECKSUM_INVALID */
+  async #confirmClaim(id: ImageId, { sums }: StoredLayer, claim: string, options: PushOptions): Promise<void> {
+    const refusal = 'Checksum mismatch, ignoring the layer';
+    const json = await this.#images.findJson(id);
+    if (!json) throw imageUnknown();
+    await this.#confirm(id, json, sums, { plain: claim }, { refusal, ...options });
+  }
+
   /** `undefined` if another layer came first; then nothing was stored. */
   async #storeLayer(
     id: ImageId,
-    json: Uint8Array,
     body: AsyncIterable<Uint8Array>,
-    { pusher, lock, sums, before, descriptorBefore, signal }: StoreLayerOptions,
+    { pusher, own, lock, sums, before, descriptorBefore, signal }: StoreLayerOptions,
   ): Promise<StoredLayer | undefined> {
     const key = layout.imageLayer(id);
     const scan = new LayerScan(this.#unpackLimits);
-    const source = this.#thenLocked({ pusher, lock, id, json, before }, scan.through(body), sums);
+    const source = this.#thenLocked({ pusher, lock, id, own, before }, scan.through(body), sums);
     // Also where the lock does not reach: of two layers the one that ends later must not replace the other.
     const options = { ...unchanged(before), ...(signal && { signal }) };
     const etag = await this.#storage.putStream(key, source, options).catch((error: unknown) => {
@@ -292,8 +315,7 @@ export class ImagePushes {
     });
     if (!etag) return undefined;
     const claim = await readClaim(this.#storage, id);
-    const own = sums.digest().filter((sent) => sent.json === hexOfJson(json));
-    const checksums = own.map(({ sum }) => `sha256:${sum}`);
+    const checksums = sums.digest().flatMap(({ json, sum }) => (json === own ? [`sha256:${sum}`] : []));
     await this.#replace(id, layout.imageLayerDescriptor(id), descriptorBefore, (condition) =>
       this.#layers.keep(id, { ...scan.facts, key, etag }, condition),
     );
@@ -308,7 +330,7 @@ export class ImagePushes {
    * it began with; so the layer becomes visible under the lock.
    */
   async *#thenLocked(
-    { pusher, lock, id, json, before }: LockedStep,
+    { pusher, lock, id, own, before }: LockedStep,
     body: AsyncIterable<Uint8Array>,
     sums: PayloadSums,
   ) {
@@ -323,12 +345,12 @@ export class ImagePushes {
       isView(this.#storage, id),
     ]);
     if (isTaken) throw imageExists();
-    if (isComplete || !jsonNow || !Buffer.from(json).equals(jsonNow)) throw new OvertakenError();
-    if (before) await this.#makeWay(id, json, pusher);
+    if (isComplete || !jsonNow || hexOfJson(jsonNow) !== own) throw new OvertakenError();
+    if (before) await this.#makeWay(id, own, pusher);
   }
 
   /** The layer of another push goes, or of an earlier try, and all that was known of it. That push may still end well. */
-  async #makeWay(id: ImageId, json: Uint8Array, pusher: string): Promise<void> {
+  async #makeWay(id: ImageId, json: string, pusher: string): Promise<void> {
     const isClaimed = (await readClaim(this.#storage, id)) !== undefined;
     if (!isClaimed) await this.#noteReplaced(id, json, pusher);
     // Its sum must not be taken for that of the one that comes; one that came with the JSON is.
@@ -336,10 +358,10 @@ export class ImagePushes {
     await Promise.all(keys.map((key) => this.#storage.delete(key)));
   }
 
-  async #noteReplaced(id: ImageId, json: Uint8Array, pusher: string): Promise<void> {
+  async #noteReplaced(id: ImageId, json: string, pusher: string): Promise<void> {
     for (const sum of await readChecksums(this.#storage, id)) {
       const [, payload] = PAYLOAD_SUM.exec(sum) ?? [];
-      if (payload) await this.#pending.noteReplaced(id, pusher, { json: hexOfJson(json), sum: payload });
+      if (payload) await this.#pending.noteReplaced(id, pusher, { json, sum: payload });
     }
   }
 
@@ -373,7 +395,8 @@ export class ImagePushes {
     if (payloadSums.length > 0) return payloadSums.includes(`sha256:${sent.sum}`);
     const object = await this.#storage.get(layer.key);
     if (!object) return false;
-    const sums = new PayloadSums([json]);
+    const sums = new PayloadSums();
+    sums.add(json);
     for await (const chunk of object.body) sums.update(chunk);
     return sums.digest().some(({ sum }) => sum === sent.sum);
   }
@@ -466,7 +489,7 @@ export class ImagePushes {
       this.#storage.head(layout.imageAncestry(id)),
     ]);
     await this.#pending.keep(id, pusher, before.bytes);
-    await this.#noteReplaced(id, before.bytes, pusher);
+    await this.#noteReplaced(id, hexOfJson(before.bytes), pusher);
     const key = layout.imageJson(id);
     const etag = await this.#storage.put(key, bytes, { ...AS_JSON, ifMatch: before.info.etag });
     if (!etag) return 'sent';
@@ -534,10 +557,12 @@ export class ImagePushes {
 }
 
 /** What a layer needs to know of its push when all of it has come. */
-type LockedStep = { pusher: string; lock: LateLock; id: ImageId; json: Uint8Array; before: ObjectInfo | undefined };
+type LockedStep = Pick<StoreLayerOptions, 'pusher' | 'own' | 'lock' | 'before'> & { id: ImageId };
 
 type StoreLayerOptions = {
   pusher: string;
+  /** The JSON that is at the image's place, by its SHA-256. */
+  own: string;
   lock: LateLock;
   sums: PayloadSums;
   before: ObjectInfo | undefined;

@@ -7,8 +7,14 @@ export class PayloadSums {
   readonly #hashes = new Map<string, Hash>();
   #sizeBytes = 0;
 
-  constructor(jsons: readonly Uint8Array[]) {
-    for (const json of jsons) this.#hashes.set(hexOfJson(json), createHash('sha256').update(json).update('\n'));
+  /** Before the layer begins. */
+  add(json: Uint8Array): void {
+    this.#hashes.set(hexOfJson(json), createHash('sha256').update(json).update('\n'));
+  }
+
+  /** Of JSONs. */
+  get count(): number {
+    return this.#hashes.size;
   }
 
   update(chunk: Uint8Array): void {

@@ -43,32 +43,24 @@ export class PendingPushes {
   }
 
   /**
-   * What this pusher has under way. What has ended stays as long, since another push with the same JSON may be on its way. One
-   * storage request.
+   * What this pusher has under way. What has ended stays as long, since another push with the same JSON may be on its way; of
+   * too much the oldest goes, and all that is outdated. One storage request.
    */
   async find(id: ImageId, pusher: string): Promise<PendingPush> {
-    const pending: PendingPush = { jsons: [], sent: [] };
-    for await (const info of this.#storage.list(layout.imagePushes(id, pusher))) {
-      if (isOutdated(info)) continue;
-      const [json = '', sum] = lastPartOf(info.key).split('.');
-      if (sum === undefined) pending.jsons.push(json);
-      else pending.sent.push({ json, sum });
-    }
-    return pending;
+    const found = await Array.fromAsync(this.#storage.list(layout.imagePushes(id, pusher)));
+    const current = found.filter((info) => !isOutdated(info)).toSorted(newestFirst);
+    const jsons = current.filter(({ key }) => isJson(key)).slice(0, MAX_JSONS);
+    const sent = current.filter(({ key }) => !isJson(key)).slice(0, MAX_SENT);
+    const kept = new Set([...jsons, ...sent]);
+    const surplus = found.filter((info) => !kept.has(info));
+    await mapConcurrently(surplus, ({ key }) => this.#storage.delete(key));
+    return { jsons: jsons.map(({ key }) => lastPartOf(key)), sent: sent.map(({ key }) => sentLayerOf(key)) };
   }
 
-  /** Keeps the JSON of a push; of too many the oldest go, and all that is outdated. Two storage requests. */
+  /** Keeps the JSON of a push. Two storage requests. */
   async keep(id: ImageId, pusher: string, json: Uint8Array): Promise<void> {
-    const own = layout.imagePush(id, pusher, hexOfJson(json));
-    const found = await Array.fromAsync(this.#storage.list(layout.imagePushes(id, pusher)));
-    const others = found.filter(({ key }) => key !== own).toSorted(newestFirst);
-    const surplus = [
-      ...others.filter(isOutdated),
-      ...others.filter(({ key }) => isJson(key)).slice(MAX_JSONS - 1),
-      ...others.filter(({ key }) => !isJson(key)).slice(MAX_SENT),
-    ];
-    await mapConcurrently(surplus, ({ key }) => this.#storage.delete(key));
-    await this.#storage.put(own, json, AS_JSON);
+    await this.#storage.put(layout.imagePush(id, pusher, hexOfJson(json)), json, AS_JSON);
+    await this.find(id, pusher);
   }
 
   async readJson(id: ImageId, pusher: string, json: string): Promise<Bytes | undefined> {
@@ -120,6 +112,11 @@ function isOutdated({ lastModified }: ObjectInfo): boolean {
 
 function newestFirst(one: ObjectInfo, other: ObjectInfo): number {
   return other.lastModified.getTime() - one.lastModified.getTime();
+}
+
+function sentLayerOf(key: Key): SentLayer {
+  const [json = '', sum = ''] = lastPartOf(key).split('.');
+  return { json, sum };
 }
 
 function isJson(key: Key): boolean {

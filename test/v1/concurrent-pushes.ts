@@ -151,6 +151,11 @@ export function v1ConcurrentPushesSuite(name: string, open: OpenStorage): void {
         }
         assert.ok((await storage.keysBelow(`oci/images/${image.id}/pushes/`)).length <= 8);
         assert.equal((await confirm(image)).status, 200);
+        for (let count = 0; count < 30; count++) {
+          assert.equal((await putLayer(image.id, `layer ${count}`)).status, 200);
+        }
+        // Each layer was summed up with each JSON.
+        assert.ok((await storage.keysBelow(`oci/images/${image.id}/pushes/`)).length <= 8 + 64 + 8);
         await assertReadable(image);
       });
 
