@@ -62,4 +62,16 @@ describe('the edge', () => {
       assert.equal(behavior.OriginRequestPolicyId, 'b689b0a8-53d0-40ab-baf2-68738e2966ac');
     }
   });
+
+  // By default CloudFront keeps them for ten seconds, and a tag that was just pushed would be 404 that long.
+  test('keeps no error either', () => {
+    const seconds = (config.CustomErrorResponses as JsonObject[] | undefined)?.map((response) => [
+      response.ErrorCode,
+      response.ErrorCachingMinTTL,
+    ]);
+    assert.deepEqual(
+      seconds,
+      [400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504].map((status) => [status, 0]),
+    );
+  });
 });

@@ -61,6 +61,14 @@ function call(name: string, argument: JsonValue, scope: Scope): JsonValue | unde
       const [items = [], wanted = null] = list();
       return argumentsOf(name, items).some((item) => resolvedOf(item, scope) === resolvedOf(wanted, scope));
     }
+    case 'Fn::Select': {
+      const [index = null, items = []] = list();
+      return argumentsOf(name, resolvedOf(items, scope) ?? null)[Number(index)];
+    }
+    case 'Fn::Split': {
+      const [separator = '', text = ''] = list();
+      return String(resolvedOf(text, scope)).split(String(separator));
+    }
     case 'Fn::Join': {
       const [separator = '', items = []] = list();
       const resolved = resolvedOf(items, scope);

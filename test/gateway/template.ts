@@ -17,6 +17,7 @@ const PSEUDO: Record<string, string> = {
   'AWS::AccountId': ACCOUNT,
   'AWS::Partition': 'aws',
   'AWS::Region': REGION,
+  'AWS::StackId': `arn:aws:cloudformation:${REGION}:${ACCOUNT}:stack/stowage/11111111-2222-3333-4444-555555555555`,
   'AWS::StackName': 'stowage',
   'AWS::URLSuffix': 'amazonaws.com',
 };

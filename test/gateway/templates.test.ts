@@ -139,3 +139,74 @@ describe('the permissions boundary', () => {
 const IF_BOUNDARY: JsonValue = {
   'Fn::If': ['HasBoundary', { Ref: 'PermissionsBoundaryArn' }, { Ref: 'AWS::NoValue' }],
 };
+
+describe('infra/push-endpoint-ecs.yaml', () => {
+  const webFunction = templateOf('push-endpoint.yaml');
+  const ecs = templateOf('push-endpoint-ecs.yaml');
+  const namesOf = (template: JsonObject, section: string) => Object.keys(objectOf(template[section] ?? null, section));
+  const propertiesOf = (template: JsonObject, id: string) => {
+    const { Properties = null } = objectOf(objectOf(template.Resources ?? null, 'Resources')[id] ?? null, id);
+    return objectOf(Properties, id);
+  };
+
+  test('takes what the Web Function takes, but for what Fargate has no use for', () => {
+    const taken = namesOf(ecs, 'Parameters');
+    const missing = namesOf(webFunction, 'Parameters').filter((name) => !taken.includes(name));
+    assert.deepEqual(missing, ['Environments']);
+    assert(namesOf(ecs, 'Outputs').includes('Url') && namesOf(webFunction, 'Outputs').includes('Url'));
+  });
+
+  test('may do in the bucket what the Web Function may', () => {
+    const inBucket = (template: JsonObject) => {
+      const [policy = null] = propertiesOf(template, 'Role').Policies as JsonValue[];
+      const { PolicyDocument = null } = objectOf(policy, 'policy');
+      const statements = objectOf(PolicyDocument, 'document').Statement as JsonObject[];
+      return statements.filter((statement) => !/secretsmanager|logs:/.test(JSON.stringify(statement)));
+    };
+    assert(inBucket(ecs).length >= 4);
+    assert.deepEqual(inBucket(ecs), inBucket(webFunction));
+  });
+
+  test('is told what the Web Function is told, but for what the load balancer checks', () => {
+    const { EnvironmentVariables = null } = propertiesOf(webFunction, 'PushEndpoint');
+    const [container = null] = propertiesOf(ecs, 'Task').ContainerDefinitions as JsonValue[];
+    const text = JSON.stringify(container);
+    const missing = Object.keys(objectOf(EnvironmentVariables, 'EnvironmentVariables')).filter(
+      (name) => !text.includes(`"Name":"${name}"`),
+    );
+    // SECRET_KEY comes from the secret itself, and the image has no bundle that a source map would be for.
+    assert.deepEqual(missing.sort(), ['EDGE_KEY', 'NODE_OPTIONS', 'SECRET_KEY_ARN']);
+    assert.match(text, /"Name":"SECRET_KEY"/);
+  });
+
+  test('keeps idle connections shorter than the server does', () => {
+    const seconds = /idle_timeout\.timeout_seconds","Value":"(\d+)"/.exec(JSON.stringify(ecs))?.[1];
+    const [, serverSeconds] =
+      /KEEP_ALIVE_MS = (\d+)_000/.exec(readFileSync(join(ROOT, 'lib/node-server.ts'), 'utf8')) ?? [];
+    assert(Number(seconds) < Number(serverSeconds), `${seconds} s, ${serverSeconds} s`);
+  });
+});
+
+describe('the push endpoint', () => {
+  test('gives clients only a revision that has started', () => {
+    const { Resources = null, Outputs = null } = templateOf('push-endpoint.yaml');
+    const { Live = null, Started = null } = objectOf(Resources, 'Resources');
+    assert.partialDeepStrictEqual(objectOf(Live, 'Live').Properties, {
+      RevisionWeights: [{ RevisionId: { 'Fn::GetAtt': 'Started.RevisionId' }, Weight: 100 }],
+    });
+    assert.partialDeepStrictEqual(objectOf(Started, 'Started').Properties, {
+      RevisionId: { 'Fn::GetAtt': 'PushEndpointRevision.RevisionId' },
+    });
+    assert.match(JSON.stringify(Outputs), /"Url":.*"https:[/][/]\$\{Live\.DomainName\}"/);
+  });
+
+  for (const name of ['push-endpoint.yaml', 'push-endpoint-ecs.yaml']) {
+    test(`has alarms that tell the operator's topic, in ${name}`, () => {
+      const alarms = resourcesOf(templateOf(name)).filter(
+        ([id, value]) => objectOf(value, id).Type === 'AWS::CloudWatch::Alarm',
+      );
+      assert.equal(alarms.length, 2);
+      for (const [id, value] of alarms) assert('AlarmActions' in objectOf(objectOf(value, id).Properties ?? null, id));
+    });
+  }
+});
