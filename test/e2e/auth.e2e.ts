@@ -235,7 +235,13 @@ describe('clients that log in', () => {
             succeeded(await push('team/oras'));
             succeeded(await push('public/oras'));
             failed(await push('other/app'), REFUSED);
+            const list = async () => await oras('repo', 'ls', '--plain-http', ...config(), host);
+            const all = succeeded(await list()).split('\n');
+            for (const name of ['team/oras', 'public/oras']) assert.ok(all.includes(name), `${name} is not in ${all}`);
             succeeded(await oras('logout', ...config(), host));
+            const listed = await list();
+            if (open) assert.deepEqual(succeeded(listed).match(/\w+(?=\/oras)/g), ['public']);
+            else failed(listed, /401|log in|unauthorized|credential/i);
             failed(
               await oras('pull', '--plain-http', ...config(), `${host}/team/oras:1`),
               /401|log in|unauthorized|credential/i,
