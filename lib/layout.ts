@@ -176,9 +176,9 @@ export function digestOfManifestKey(key: Key): Digest | undefined {
 
 const TAG_KEY = /^repositories\/([^/]+)\/([^/]+)\/tag_([^/]+)$/;
 
-/** The inverse of `layout.tag`; `undefined` for any other key. */
+/** The inverse of `layout.tag`, also of a key that 0.9 has quoted twice; `undefined` for any other. */
 export function parseTagKey(key: string): { repository: RepositoryName; tag: Tag } | undefined {
-  const [, namespace, part = '', tag] = TAG_KEY.exec(key) ?? [];
+  const [, namespace, part = '', tag] = TAG_KEY.exec(withoutTwiceQuoting(key as Key)) ?? [];
   const repositoryPart = unquotePlus(part);
   if (namespace === undefined || tag === undefined || repositoryPart === undefined) return undefined;
   return { repository: `${namespace}/${repositoryPart}` as RepositoryName, tag: tag as Tag };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Key, KeyPrefix } from '../../lib/layout.ts';
+import { type Key, type KeyPrefix, parseTagKey } from '../../lib/layout.ts';
 import { createRegistry } from '../../lib/registry/registry.ts';
 import { mergeTwiceQuoted } from '../../lib/registry/twice-quoted.ts';
 import { alterDriver } from '../storage/altered-driver.ts';
@@ -132,6 +132,13 @@ export function v1TwiceQuotedSuite(name: string, open: OpenStorage): void {
         400,
         `invalid repository name "${name.replace(/\/c$/, '%2Fc')}"`,
       );
+    });
+
+    it('are those that an event about their folder is about', () => {
+      const expected = { repository: 'three/b/c', tag: 'x' };
+      for (const folder of ['three/b%2Fc', 'three/b%252Fc']) {
+        assert.deepEqual(parseTagKey(`repositories/${folder}/tag_x`), expected);
+      }
     });
 
     describe('to storage', () => {
