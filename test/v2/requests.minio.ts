@@ -26,6 +26,7 @@ describe('S3 requests', () => {
     driver = new S3Driver({ ...minio.driverOptions, endpoint: proxy.endpoint });
     server = await startRegistry(driver, { storageRedirect: true, v1Layers: 'link', worksBehind: false });
     client = new V2Client(server.url);
+    await driver.findShortcomings(); // as a server does at its start: what S3 honours is not asked in between
   });
   after(async () => {
     await server.stop();
@@ -164,7 +165,7 @@ describe('S3 requests', () => {
     for (let each = 0; each < 7; each++) await pushImage(client, `many-${each}/app`, 'latest', { contents: ['x'] });
     let seen = 0;
     const isOfThirdGroup = ({ url }: SeenRequest) => url.includes('many-') && ++seen > 3;
-    const most = await mostAtOnce(4, isOfThirdGroup, () => client.send('GET', '/v2/_catalog?last=many/app'));
+    const most = await mostAtOnce(4, isOfThirdGroup, () => client.send('GET', '/v2/_catalog?last=man/app'));
     assert.equal(most, 4);
   });
 
