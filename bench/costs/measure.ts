@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { type Engine, engineKinds, startEngine } from '../../test/e2e/engine.ts';
 import { makeCentos } from '../../test/e2e/images.ts';
 import { type Deployment, deploy, PASSWORD, USER } from '../../test/gateway/deployment.ts';
+import { readPushEndpointStack } from '../../test/gateway/push-endpoint.ts';
+import type { Resource } from '../../test/gateway/template.ts';
 
 export type Counts = {
   gateway: number;
@@ -22,7 +24,8 @@ export type Measured = {
   layers: number;
   /** What the stack has of things that are paid for each month. */
   secrets: number;
-  alarms: number;
+  /** That alarms watch, by which they are paid for. */
+  alarmMetrics: number;
 };
 
 export async function measure(): Promise<Measured> {
@@ -41,20 +44,27 @@ export async function measure(): Promise<Measured> {
     const push = await countDuring(deployment, () => run(engine, 'push', reference));
     await engine.removeImages();
     const pull = await countDuring(deployment, () => run(engine, 'pull', reference));
-    const numberOf = (type: string) =>
-      [...deployment.stack.resources.values()].filter((found) => found.type === type).length;
+    const resources = [deployment.stack, readPushEndpointStack(deployment.stack)].flatMap((stack) => [
+      ...(stack?.resources.values() ?? []),
+    ]);
+    const allOf = (wanted: string) => resources.filter(({ type }) => type === wanted);
     return {
       push,
       pull,
       layers: image.layers.length,
-      secrets: numberOf('AWS::SecretsManager::Secret'),
-      alarms: numberOf('AWS::CloudWatch::Alarm'),
+      secrets: allOf('AWS::SecretsManager::Secret').length,
+      alarmMetrics: allOf('AWS::CloudWatch::Alarm').reduce((sum, alarm) => sum + metricsOf(alarm), 0),
     };
   } finally {
     await engine?.stop();
     await deployment.stop();
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+/** One, or those that a formula is about; the formula itself is none. */
+function metricsOf({ properties: { Metrics = [] } }: Resource): number {
+  return Math.max(1, (Metrics as object[]).filter((metric) => 'MetricStat' in metric).length);
 }
 
 const run = async (engine: Engine | undefined, ...args: string[]) => await engine?.docker(...args);

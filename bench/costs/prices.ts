@@ -52,7 +52,7 @@ export const PRICES = {
   secretReadTenThousand: { dollars: 0.05, per: 'ten thousand reads of secrets', source: SECRETS_MANAGER },
   alarmMonth: {
     dollars: 0.1,
-    per: 'alarm and month',
+    per: 'metric of an alarm and month',
     source: 'c3x.dev/resources/aws/aws_cloudwatch_metric_alarm, read 2026-11-24; api-evangelist/cloudwatch, 2026-05-05',
   },
 } satisfies Record<string, Price>;

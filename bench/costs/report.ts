@@ -8,8 +8,8 @@ const PULLS = [10_000, 100_000, 1_000_000];
 const STORED_GB = [10, 100, 1000];
 
 /** The tables of docs/costs.md. */
-export function costsDocument({ push, pull, layers, secrets, alarms }: Measured, date: string): string {
-  const fixed = secrets * PRICES.secretMonth.dollars + alarms * PRICES.alarmMonth.dollars;
+export function costsDocument({ push, pull, layers, secrets, alarmMetrics }: Measured, date: string): string {
+  const fixed = secrets * PRICES.secretMonth.dollars + alarmMetrics * PRICES.alarmMonth.dollars;
   const requestRows = PULLS.map((pulls) => {
     const cost = costOf(pull);
     const parts = [cost.gateway, cost.calls, cost.time, cost.s3].map((dollars) => money(dollars * pulls));
@@ -60,7 +60,7 @@ found**, so it is in no figure here.
 
 ${table(['', 'Stowage (S3 Standard)', 'ECR'], storageRows)}
 
-Besides, whatever happens: ${secrets} secrets and ${alarms} alarms, ${money(fixed)} a month; reads of secrets, of which each instance in use makes up to one a
+Besides, whatever happens: ${secrets} secrets and alarms on ${alarmMetrics} metrics, ${money(fixed)} a month; reads of secrets, of which each instance in use makes up to one a
 minute; logs by what is written, of which no price is named here.
 
 ## Prices

@@ -42,6 +42,14 @@ describe('an event', () => {
     assert.equal(requestOf(event()).url, 'https://abc.execute-api.eu-west-1.amazonaws.com/v2/a%2Fb/tags/list');
   });
 
+  // There `event.path` begins with the mapping's base path, v1 or v2, as the stage is called.
+  test('by a domain name of its own has the same URL there', () => {
+    const domainName = 'registry.example.com';
+    const given = event({ path: '/v2/a%2Fb/tags/list' });
+    const requestContext = { ...given.requestContext, domainName };
+    assert.equal(requestOf({ ...given, requestContext }).url, `https://${domainName}/v2/a%2Fb/tags/list`);
+  });
+
   test('keeps every value of its query', () => {
     const given = { multiValueQueryStringParameters: { tag: ['a', 'b+c'], digest: ['sha256:x'] } };
     const { searchParams } = new URL(requestOf(event(given)).url);
