@@ -179,6 +179,14 @@ describe('infra/push-endpoint-ecs.yaml', () => {
     assert.match(text, /"Name":"SECRET_KEY"/);
   });
 
+  // Else ECS refuses the target group, which no listener forwards to yet.
+  test('starts the service after what forwards to it', () => {
+    assert.match(
+      JSON.stringify(propertiesOf(ecs, 'Service')),
+      /"Fn::If":\["HasEdgeKey",{"Ref":"ByCloudFront"},{"Ref":"Listener"}]/,
+    );
+  });
+
   test('keeps idle connections shorter than the server does', () => {
     const seconds = /idle_timeout\.timeout_seconds","Value":"(\d+)"/.exec(JSON.stringify(ecs))?.[1];
     const [, serverSeconds] =
