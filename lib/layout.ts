@@ -15,14 +15,25 @@
 //  oci/condemned/<algorithm>/<hex>                             only while garbage is collected: these bytes may go
 //  oci/repositories/<ns>/<repo>/condemned.json                  the same: links of this repository that may go
 //  oci/images/<id>/{layer,manifest}.json                        what a v1 image is for v2
-//  oci/images/<id>/view.json                                    this v1 image was made from a v2 manifest
-//  oci/images/<id>/view/<ns>%2F<repo>                           empty: this repository uses that view
-//  oci/images/<id>/repositories/<ns>%2F<repo>                   empty: this repository uses the image that v1 pushed
-//  oci/images/<id>/pushers/<mark>                               empty: who has this mark has pushed the image
-//  oci/images/<id>/pushes/<mark>/<hex>[.<hex>]                   what this pusher has under way beside another push of the image
+//  oci/images/<id>/view.json                                    this v1 image is the projection of a v2 manifest
+//  oci/images/<id>/view/<ns>%2F<repo>/<hex>[.<child hex>]       empty: grant to the projection, by a manifest held there
+//  oci/images/<id>/view/<ns>%2F<repo>/tag_<tag>/<id>            empty: grant to the projection, by a tag naming an image on it
+//  oci/images/<id>/repositories/<ns>%2F<repo>/tag_<tag>/<id>    empty: the same for an image that a v1 client pushed
+//  oci/images/<id>/pushers/<mark>                               empty: the client with this mark has pushed the image
+//  oci/images/<id>/pushes/<mark>/<hex>[.<hex>]                  what this pusher has under way beside another push of the image
 //  oci/robots/<uuid>.json                                       what the holder of a robot's token may do
 import type { Digest, ImageId, RepositoryName, Tag } from './names.ts';
-import { algorithmOf, hexOf, isQuoted, namespaceOf, quotePlus, repositoryPartOf, unquotePlus } from './names.ts';
+import {
+  algorithmOf,
+  digestOfHex,
+  hexOf,
+  isImageId,
+  isQuoted,
+  namespaceOf,
+  quotePlus,
+  repositoryPartOf,
+  unquotePlus,
+} from './names.ts';
 
 declare const key: unique symbol;
 declare const keyPrefix: unique symbol;
@@ -30,6 +41,24 @@ declare const keyPrefix: unique symbol;
 export type Key = string & { readonly [key]: true };
 /** The beginning of keys; always ends in `/` where it stands for a folder. */
 export type KeyPrefix = string & { readonly [keyPrefix]: true };
+
+/** How a v1 image came to be: pushed by a v1 client, or as the projection of a v2 manifest. */
+export type ImageKind = 'pushed' | 'projection';
+
+/** A manifest, and of an index the image manifest in it that v1 shows. */
+export type ManifestPath = [Digest] | [Digest, Digest];
+
+/** A tag and the v1 image that it named when it gave a grant. */
+export type TaggedImage = { tag: Tag; top: ImageId };
+
+/**
+ * A repository's right to a v1 image, as its key says it. It is worth something while the repository holds what gave it:
+ * the manifests, or the tag with that image.
+ */
+export type Grant = { to: ImageKind; repository: RepositoryName; by: ManifestPath | TaggedImage };
+
+/** Where grants lie. Never merged: a client that pushes an image under the id of a projection must not get a right to that. */
+const GRANTS: Record<ImageKind, string> = { pushed: 'repositories', projection: 'view' };
 
 const at = (...parts: string[]) => parts.join('/') as Key;
 const beginning = (...parts: string[]) => parts.join('/') as KeyPrefix;
@@ -87,11 +116,20 @@ export const layout = {
   robot: (id: string) => at('oci/robots', `${id}.json`),
   imageLayerDescriptor: (id: ImageId) => at('oci/images', id, 'layer.json'),
   imageView: (id: ImageId) => at('oci/images', id, 'view.json'),
-  /** Everything beside an image, in an order that matters: who has pushed or tagged it, whether it is a view, whose. */
+  /** Everything beside an image. The order matters: grants to a pushed image, `view.json`, grants to a projection. */
   imageMarks: (id: ImageId) => folder('oci/images', id),
-  imageOwner: (id: ImageId, repository: RepositoryName) => at('oci/images', id, 'repositories', quotePlus(repository)),
-  viewOwner: (id: ImageId, repository: RepositoryName) => at('oci/images', id, 'view', quotePlus(repository)),
-  /** `mark` stands for whoever pushes, in letters that any key can hold. */
+  imageGrants: (id: ImageId, kind: ImageKind) => folder('oci/images', id, GRANTS[kind]),
+  repositoryGrants: (id: ImageId, kind: ImageKind, repository: RepositoryName) =>
+    folder('oci/images', id, GRANTS[kind], quotePlus(repository)),
+  /** `manifests`: the one that a tag names, and of an index the child that is projected. */
+  manifestGrant: (id: ImageId, repository: RepositoryName, manifests: ManifestPath) =>
+    at('oci/images', id, GRANTS.projection, quotePlus(repository), manifests.map(hexOf).join('.')),
+  tagGrant: (id: ImageId, kind: ImageKind, repository: RepositoryName, { tag, top }: TaggedImage) =>
+    at('oci/images', id, GRANTS[kind], quotePlus(repository), `${TAG_PREFIX}${tag}`, top),
+  /** What version 0.1.0 wrote instead: an object where a folder of grants has to be. It gives nothing. */
+  outdatedGrant: (id: ImageId, kind: ImageKind, repository: RepositoryName) =>
+    at('oci/images', id, GRANTS[kind], quotePlus(repository)),
+  /** `mark` stands for the client that pushes, in letters that any key can hold. */
   imagePusher: (id: ImageId, mark: string) => at('oci/images', id, 'pushers', mark),
   /** Of one pusher: what is pushed of an image that another has begun or completed; `json` and `sum` in hex. */
   allImagePushes: (id: ImageId) => folder('oci/images', id, 'pushes'),
@@ -149,21 +187,31 @@ export function repositoryOf(namespace: string, folderKey: KeyPrefix): Repositor
 
 /** What an object below `layout.imageMarks` says. */
 export type ImageMark =
-  | { kind: 'view' }
-  | { kind: 'viewOwner'; repository: RepositoryName }
-  | { kind: 'owner'; repository: RepositoryName }
-  | { kind: 'pusher'; mark: string };
+  | { kind: 'projection' }
+  | { kind: 'pusher'; mark: string }
+  | { kind: 'grant'; grant: Grant }
+  | { kind: 'outdated grant'; to: ImageKind };
 
-const IMAGE_MARK = /^oci\/images\/[^/]+\/(?:(view\.json)|(view|repositories|pushers)\/([^/]+))$/;
+const IMAGE_MARK = /^oci\/images\/[^/]+\/(?:(view\.json)|pushers\/([^/]+)|(view|repositories)\/([^/]+)(?:\/(.+))?)$/;
+const MANIFEST_GRANT = /^([a-f0-9]{64})(?:\.([a-f0-9]{64}|[a-f0-9]{128}))?$/;
+const TAG_GRANT = /^tag_([^/]+)\/([^/]+)$/;
 
-/** The inverse of `layout.imageView`, `viewOwner`, `imageOwner`, `imagePusher`; `undefined` for any other key. */
+/** The inverse of `layout.imageView`, `manifestGrant`, `tagGrant`, `outdatedGrant`, `imagePusher`; `undefined` for any other key. */
 export function parseImageMark(key: Key): ImageMark | undefined {
-  const [, view, kind, name = ''] = IMAGE_MARK.exec(key) ?? [];
-  if (view !== undefined) return { kind: 'view' };
-  if (kind === 'pushers') return { kind: 'pusher', mark: name };
+  const [, projection, pusher, folderName, name = '', rest] = IMAGE_MARK.exec(key) ?? [];
+  if (projection !== undefined) return { kind: 'projection' };
+  if (pusher !== undefined) return { kind: 'pusher', mark: pusher };
   const repository = unquotePlus(name) as RepositoryName | undefined;
-  if (kind === undefined || repository === undefined) return undefined;
-  return { kind: kind === 'view' ? 'viewOwner' : 'owner', repository };
+  if (folderName === undefined || repository === undefined) return undefined;
+  const to = folderName === GRANTS.projection ? 'projection' : 'pushed';
+  if (rest === undefined) return { kind: 'outdated grant', to };
+  const [, tag, top] = TAG_GRANT.exec(rest) ?? [];
+  if (tag !== undefined && isImageId(top))
+    return { kind: 'grant', grant: { to, repository, by: { tag: tag as Tag, top } } };
+  const [, hex, childHex] = to === 'projection' ? (MANIFEST_GRANT.exec(rest) ?? []) : [];
+  if (hex === undefined) return undefined;
+  const by: ManifestPath = childHex === undefined ? [digestOfHex(hex)] : [digestOfHex(hex), digestOfHex(childHex)];
+  return { kind: 'grant', grant: { to, repository, by } };
 }
 
 const MANIFEST_KEY = /\/manifests\/(sha256|sha512)\/([a-f0-9]+)$/;

@@ -191,6 +191,11 @@ export function sha256Digest(hex: string): Digest {
   return `sha256:${hex}` as Digest;
 }
 
+/** The digest whose hex digits these are; their number tells the algorithm. */
+export function digestOfHex(hex: string): Digest {
+  return `${hex.length === HEX_LENGTH.sha512 ? 'sha512' : 'sha256'}:${hex}` as Digest;
+}
+
 export function algorithmOf(digest: Digest): DigestAlgorithm {
   return digest.startsWith('sha512:') ? 'sha512' : 'sha256';
 }

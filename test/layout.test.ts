@@ -20,6 +20,7 @@ import {
   parseV1RepositoryName,
   parseV1Tag,
   type RepositoryName,
+  sha256Digest,
   type Tag,
 } from '../lib/names.ts';
 import { FilesDriver } from '../lib/storage/files.ts';
@@ -104,8 +105,17 @@ function keysOf(name: RepositoryName, t: Tag, d: Digest, id: ImageId): [Key | un
     [layout.imageJson(id), `images/${id}/`],
     [layout.imageLayer(id), `images/${id}/`],
     [layout.imageManifest(id), `oci/images/${id}/`],
-    [layout.imageOwner(id, name), layout.imageMarks(id)],
-    [layout.viewOwner(id, name), layout.imageMarks(id)],
+    [layout.tagGrant(id, 'pushed', name, { tag: t, top: id }), layout.repositoryGrants(id, 'pushed', name)],
+    [layout.tagGrant(id, 'projection', name, { tag: t, top: id }), layout.repositoryGrants(id, 'projection', name)],
+    [layout.manifestGrant(id, name, [d]), layout.repositoryGrants(id, 'projection', name)],
+    [
+      layout.manifestGrant(id, name, [sha256Digest('0'.repeat(64)), d]),
+      layout.repositoryGrants(id, 'projection', name),
+    ],
+    [layout.outdatedGrant(id, 'pushed', name), layout.imageGrants(id, 'pushed')],
+    [layout.outdatedGrant(id, 'projection', name), layout.imageGrants(id, 'projection')],
+    [layout.outdatedGrant(id, 'pushed', name), layout.imageMarks(id)],
+    [layout.outdatedGrant(id, 'projection', name), layout.imageMarks(id)],
     [layout.blob(d), 'oci/blobs/'],
     [layout.condemnedBlob(d), 'oci/condemned/'],
   ];

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { layout, parseImageMark, parseTagKey } from '../lib/layout.ts';
-import { parseImageId, parseRepositoryName, parseTag } from '../lib/names.ts';
+import { type Key, layout, type ManifestPath, parseImageMark, parseTagKey } from '../lib/layout.ts';
+import { parseDigest, parseImageId, parseRepositoryName, parseTag, parseV1Tag, sha256Digest } from '../lib/names.ts';
 
 describe('the key of a tag', () => {
   for (const [name, tag] of [
@@ -32,15 +32,52 @@ describe('the key of a mark beside an image', () => {
 
   for (const name of ['app', 'a/b/c']) {
     const repository = parseRepositoryName(name);
-    test(`tells ${name} again`, () => {
-      assert.deepEqual(parseImageMark(layout.imageOwner(id, repository)), { kind: 'owner', repository });
-      assert.deepEqual(parseImageMark(layout.viewOwner(id, repository)), { kind: 'viewOwner', repository });
+    for (const to of ['pushed', 'projection'] as const) {
+      test(`tells a grant of ${name} by a tag again, ${to}`, () => {
+        for (const [tag, top] of [
+          ['latest', id],
+          ['_x', parseImageId('0123456789abcdef')],
+          ['t'.repeat(247), id],
+          ['a b~ü', id],
+        ] as const) {
+          const by = { tag: parseV1Tag(tag), top };
+          const mark = parseImageMark(layout.tagGrant(id, to, repository, by));
+          assert.deepEqual(mark, { kind: 'grant', grant: { to, repository, by } });
+        }
+      });
+      test(`knows what version 0.1.0 wrote for ${name}, ${to}`, () => {
+        const mark = parseImageMark(layout.outdatedGrant(id, to, repository));
+        assert.deepEqual(mark, { kind: 'outdated grant', to });
+      });
+    }
+    test(`tells a grant of ${name} by manifests again`, () => {
+      const digests = [sha256Digest('1'.repeat(64)), sha256Digest('2'.repeat(64))] as const;
+      const long = parseDigest(`sha512:${'3'.repeat(128)}`);
+      for (const by of [[digests[0]], [digests[0], digests[1]], [digests[0], long]] satisfies ManifestPath[]) {
+        const mark = parseImageMark(layout.manifestGrant(id, repository, by));
+        assert.deepEqual(mark, { kind: 'grant', grant: { to: 'projection', repository, by } });
+      }
     });
   }
 
-  test('tells who has pushed the image, and that it is a view', () => {
+  test('is no grant where it ends in no image and no manifest, nor by a manifest to an image that was pushed', () => {
+    const hex = '1'.repeat(64);
+    for (const rest of [
+      'view/a%2Fb/x',
+      `view/a%2Fb/${hex}.x`,
+      `view/a%2Fb/${hex}/${hex}`,
+      'view/a%2Fb/tag_x/y',
+      `view/a%2Fb/tag_/${hex}`,
+      `repositories/a%2Fb/${hex}`,
+      `repositories/a%zz/tag_x/${hex}`,
+    ]) {
+      assert.equal(parseImageMark(`oci/images/${id}/${rest}` as Key), undefined, rest);
+    }
+  });
+
+  test('tells which client has pushed the image, and that it is a projection', () => {
     assert.deepEqual(parseImageMark(layout.imagePusher(id, 'f0.f1')), { kind: 'pusher', mark: 'f0.f1' });
-    assert.deepEqual(parseImageMark(layout.imageView(id)), { kind: 'view' });
+    assert.deepEqual(parseImageMark(layout.imageView(id)), { kind: 'projection' });
   });
 
   test('is not that of what is known of the image', () => {
@@ -48,10 +85,11 @@ describe('the key of a mark beside an image', () => {
     assert.equal(parseImageMark(layout.imageManifest(id)), undefined);
   });
 
-  test('comes before the one that says that it is a view, if it counts for no view', () => {
+  test('comes before the one that says that it is a projection, if it counts for none', () => {
     const repository = parseRepositoryName('z/z');
-    for (const key of [layout.imageOwner(id, repository), layout.imagePusher(id, 'f0')]) {
-      assert.ok(key < layout.imageView(id), 'whoever reads them in order sees it at last');
+    const by = { tag: parseV1Tag('z'), top: id };
+    for (const key of [layout.tagGrant(id, 'pushed', repository, by), layout.imagePusher(id, 'f0')]) {
+      assert.ok(key < layout.imageView(id), 'a reader of the list in its order sees it at last');
     }
   });
 });

@@ -7,9 +7,9 @@ import { layout } from '../layout.ts';
 import type { ImageId, RepositoryName, Tag } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import type { Catalog } from './catalog.ts';
+import type { ImageGrants } from './image-grants.ts';
 import type { ImageLayers } from './image-layers.ts';
 import type { ImageManifests } from './image-manifests.ts';
-import type { ImageOwners } from './image-owners.ts';
 import type { Images } from './images.ts';
 import { type Requoting, requotings } from './requoting.ts';
 import type { ResolvedTag, Tags } from './tags.ts';
@@ -42,7 +42,7 @@ export class Adoption {
   readonly #images: Images;
   readonly #layers: ImageLayers;
   readonly #manifests: ImageManifests;
-  readonly #owners: ImageOwners;
+  readonly #grants: ImageGrants;
 
   constructor(
     storage: StorageDriver,
@@ -52,7 +52,7 @@ export class Adoption {
       images: Images;
       layers: ImageLayers;
       manifests: ImageManifests;
-      owners: ImageOwners;
+      grants: ImageGrants;
     },
   ) {
     this.#storage = storage;
@@ -61,7 +61,7 @@ export class Adoption {
     this.#images = dependencies.images;
     this.#layers = dependencies.layers;
     this.#manifests = dependencies.manifests;
-    this.#owners = dependencies.owners;
+    this.#grants = dependencies.grants;
   }
 
   /** What docker-registry 0.9 quoted twice and is not yet there under its one name. */
@@ -123,12 +123,13 @@ export class Adoption {
     return failures;
   }
 
-  async #provide({ repository, id }: ImageTag): Promise<void> {
+  async #provide({ repository, tag, id }: ImageTag): Promise<void> {
     const [manifest, ancestry] = await Promise.all([
       this.#manifests.provide(repository, id),
       this.#images.findAncestry(id),
     ]);
-    await this.#owners.add(repository, ancestry ?? [id]);
+    const images = (ancestry ?? [id]).map((image) => ({ id: image, to: 'pushed' as const }));
+    await this.#grants.grantByTag(repository, { tag, top: id }, images);
     if (!manifest)
       throw new Error(
         `image ${id} is not complete: it, a layer or an ancestor is missing, being pushed, or of another repository's manifest`,

@@ -7,8 +7,8 @@ import type { Digest, ImageId, RepositoryName } from '../names.ts';
 import { AS_JSON, type StorageDriver } from '../storage/driver.ts';
 import type { Blobs } from './blobs.ts';
 import { type ChainLink, imageConfig } from './image-config.ts';
+import { type ImageGrants, readerOf } from './image-grants.ts';
 import type { ImageLayers, LayerDescriptor } from './image-layers.ts';
-import type { ImageOwners } from './image-owners.ts';
 import type { Images } from './images.ts';
 import { MEDIA_TYPES, parseManifest } from './manifest-document.ts';
 import type { ShownImages } from './shown-images.ts';
@@ -30,27 +30,24 @@ export function mayBeMade(manifest: Uint8Array): boolean {
 /** An image of the chain with its layer, if that is not empty. */
 type LayeredImage = ChainLink & { layer?: LayerDescriptor };
 
-/** An image with its ancestors, base first. */
-type Chain = { images: LayeredImage[]; isView: boolean };
-
 /** v1 images as v2 sees them: a manifest made once from ancestry, JSON and layers, over the layers as they lie. */
 export class ImageManifests {
   readonly #storage: StorageDriver;
   readonly #blobs: Blobs;
   readonly #images: Images;
   readonly #layers: ImageLayers;
-  readonly #owners: ImageOwners;
+  readonly #grants: ImageGrants;
   readonly #shownImages: ShownImages;
 
   constructor(
     storage: StorageDriver,
-    dependencies: { blobs: Blobs; images: Images; layers: ImageLayers; owners: ImageOwners; shownImages: ShownImages },
+    dependencies: { blobs: Blobs; images: Images; layers: ImageLayers; grants: ImageGrants; shownImages: ShownImages },
   ) {
     this.#storage = storage;
     this.#blobs = dependencies.blobs;
     this.#images = dependencies.images;
     this.#layers = dependencies.layers;
-    this.#owners = dependencies.owners;
+    this.#grants = dependencies.grants;
     this.#shownImages = dependencies.shownImages;
   }
 
@@ -64,44 +61,47 @@ export class ImageManifests {
 
   /**
    * The manifest of a v1 image, made if need be, with everything it names linked into the repository. Two storage
-   * requests once that is done. `undefined` if there is no such image, or it is not complete, or it or an ancestor is
-   * the view of something that is not this repository's, or if an immutable tag would show its manifest instead of what
-   * it shows now.
+   * requests once that is done. `undefined` if there is no such image, or it is not complete, or if an immutable tag would
+   * show its manifest instead of what it shows now.
+   *
+   * A projection never converts back: its tag names a manifest, and where that has just been deleted there must be nothing in
+   * its place, nor links to its blobs. An image that is built on one does, where the repository was granted the projection.
    * @throws RegistryError MANIFEST_UNKNOWN if a layer is in a form that v2 does not have
    */
   async provide(repository: RepositoryName, id: ImageId): Promise<MadeManifest | undefined> {
     const made = await this.madeFrom(id);
     if (made && (await this.#storage.head(layout.manifest(repository, made.digest)))) return made;
-    const chain = await this.#chain(repository, id);
-    if (!chain) return undefined;
-    // Of the image that a view has replaced there may be one already.
-    const manifest = made && !chain.isView ? made : await this.#make(id, chain);
+    const images = await this.#chain(repository, id);
+    if (!images) return undefined;
+    const manifest = made ?? (await this.#make(id, images));
     if (await this.#shownImages.findHiddenBy(repository, manifest.digest)) return undefined;
-    await this.#link(repository, manifest, chain.images);
+    await this.#link(repository, manifest, images);
     return manifest;
   }
 
   /**
-   * `undefined` if one of the images is not there or not complete, or is a view that the repository has no right to. Asked
-   * before the images are read and again afterwards: one that becomes a view meanwhile is neither the one nor the other.
+   * The image with its ancestors, base first. `undefined` if one of them is not there or not complete, if the image is a
+   * projection, or an ancestor one that the repository was not granted. Asked before the images are read and again afterwards:
+   * one that becomes a projection meanwhile is neither the one nor the other.
    */
-  async #chain(repository: RepositoryName, id: ImageId): Promise<Chain | undefined> {
+  async #chain(repository: RepositoryName, id: ImageId): Promise<LayeredImage[] | undefined> {
     const use = await this.#useOf(repository, id);
-    const ancestry = use !== 'none' && (await this.#images.findAncestry(id));
+    const ancestry = use === 'image' && (await this.#images.findAncestry(id));
     if (!ancestry) return undefined;
     const before = await mapConcurrently(ancestry.slice(1), (ancestor) => this.#useOf(repository, ancestor));
     if (before.includes('none')) return undefined;
     const images = await mapConcurrently(ancestry.toReversed(), (ancestor) => this.#layeredImage(ancestor));
     const after = await mapConcurrently(ancestry, (ancestor) => this.#useOf(repository, ancestor));
     if ([use, ...before].some((one, index) => one !== after[index])) return undefined;
-    return images.every((image) => image !== undefined) ? { images, isView: use === 'view' } : undefined;
+    return images.every((image) => image !== undefined) ? images : undefined;
   }
 
-  /** As what the repository may use the image. One storage request, two for a view. */
-  async #useOf(repository: RepositoryName, id: ImageId): Promise<'image' | 'view' | 'none'> {
+  /** As what the repository may use the image. One storage request, and for a projection those of `ImageGrants.find`. */
+  async #useOf(repository: RepositoryName, id: ImageId): Promise<'image' | 'projection' | 'none'> {
     const view = await findViewMark(this.#storage, id);
     if (!view) return 'image';
-    return view.isMade && (await this.#owners.ownsView(repository, id)) ? 'view' : 'none';
+    const right = view.isMade ? await this.#grants.find(id, readerOf(repository)) : undefined;
+    return right?.to === 'projection' ? 'projection' : 'none';
   }
 
   async #layeredImage(id: ImageId): Promise<LayeredImage | undefined> {
@@ -124,7 +124,7 @@ export class ImageManifests {
     return { json, layer, diffId: layer.diffId };
   }
 
-  async #make(id: ImageId, { images, isView }: Chain): Promise<MadeManifest> {
+  async #make(id: ImageId, images: LayeredImage[]): Promise<MadeManifest> {
     const config = await storeSmallBlob(this.#storage, encodeText(imageConfig(images)));
     const bytes = encodeText(
       JSON.stringify({
@@ -142,11 +142,8 @@ export class ImageManifests {
         ),
       }),
     );
-    const isFirst = await this.#storage.put(layout.imageManifest(id), bytes, {
-      ifAbsent: !isView, // what is made of a view is the same whenever it is made
-      ...AS_JSON,
-    });
-    // Another process may have been faster. What it wrote is what everybody sees.
+    const isFirst = await this.#storage.put(layout.imageManifest(id), bytes, { ifAbsent: true, ...AS_JSON });
+    // Another process may have been faster. What it wrote is what every client sees.
     return (isFirst ? undefined : await this.madeFrom(id)) ?? { digest: digestOf(bytes), bytes };
   }
 

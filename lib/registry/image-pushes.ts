@@ -35,9 +35,9 @@ import {
   unchanged,
 } from '../storage/driver.ts';
 import { readChecksums, readClaim, tarSumVersionOf, writeChecksums } from './image-checksums.ts';
+import type { ImageGrants } from './image-grants.ts';
 import { noSuchParent, type ParsedImageJson, parseImageJson } from './image-json.ts';
 import type { ImageLayers } from './image-layers.ts';
-import type { ImageOwners } from './image-owners.ts';
 import { type Images, imageUnknown } from './images.ts';
 import { LayerScan } from './layer-scan.ts';
 import { PayloadSums } from './payload-sums.ts';
@@ -95,7 +95,7 @@ export class ImagePushes {
   readonly #storage: StorageDriver;
   readonly #images: Images;
   readonly #layers: ImageLayers;
-  readonly #owners: ImageOwners;
+  readonly #grants: ImageGrants;
   readonly #unpackLimits: UnpackLimits;
   readonly #tarSums = new Slots(TAR_SUMS);
   readonly #pending: PendingPushes;
@@ -103,12 +103,12 @@ export class ImagePushes {
 
   constructor(
     storage: StorageDriver,
-    dependencies: { images: Images; layers: ImageLayers; owners: ImageOwners; unpackLimits: UnpackLimits },
+    dependencies: { images: Images; layers: ImageLayers; grants: ImageGrants; unpackLimits: UnpackLimits },
   ) {
     this.#storage = storage;
     this.#images = dependencies.images;
     this.#layers = dependencies.layers;
-    this.#owners = dependencies.owners;
+    this.#grants = dependencies.grants;
     this.#unpackLimits = dependencies.unpackLimits;
     this.#pending = new PendingPushes(storage);
   }
@@ -449,7 +449,7 @@ export class ImagePushes {
   ): Promise<void> {
     const facts = await this.#pending.readSent(id, pusher, sent);
     const isSame = facts !== undefined && (await this.#isStored(id, sent, facts.sizeBytes));
-    if (isSame) await this.#owners.addPusher(pusher, id);
+    if (isSame) await this.#grants.addPusher(pusher, id);
     if (!isSame && !(await mayRead())) throw cannotSet();
   }
 
@@ -521,7 +521,7 @@ export class ImagePushes {
     if (!layer || !isMatch) throw checksumMismatch(refusal);
     if (!isPlainMatch && claimed.plain) await writeChecksums(this.#storage, id, [...sums, claimed.plain]);
     // Who knows the sum of what has come may read it; before anybody sees the image, so that no crash leaves it nobody's.
-    if (pusher !== undefined) await this.#owners.addPusher(pusher, id);
+    if (pusher !== undefined) await this.#grants.addPusher(pusher, id);
     await this.#storage.delete(layout.imageInProgress(id));
 
     const [jsonNow, layerNow] = await Promise.all([
@@ -533,7 +533,7 @@ export class ImagePushes {
     // A JSON that goes with this layer is being confirmed by another process: the image is whole, and not to be hidden.
     const isWhole = jsonNow && isSameLayer && (await this.#pending.wasSent(id, hexOfJson(jsonNow), layerNow.etag));
     if (!isWhole) await this.#mark(id);
-    if (pusher !== undefined) await this.#owners.removePusher(pusher, id);
+    if (pusher !== undefined) await this.#grants.removePusher(pusher, id);
     await this.#yieldToView(id);
     const [, sum] = PAYLOAD_SUM.exec(sums[0] ?? '') ?? [];
     if (refusal !== undefined || !layerNow || sum === undefined) throw checksumMismatch(refusal);

@@ -15,11 +15,11 @@ import { AS_JSON, type StorageDriver } from '../storage/driver.ts';
 import type { BlobLink } from './blob-link.ts';
 import type { Blobs } from './blobs.ts';
 import { writeChecksums } from './image-checksums.ts';
+import type { ImageGrants } from './image-grants.ts';
 import type { ImageLayers, LayerDescriptor } from './image-layers.ts';
-import type { ImageOwners } from './image-owners.ts';
 import { chainIds, shownChild, type ViewedImage, viewOf } from './image-view.ts';
 import type { Images } from './images.ts';
-import { type Descriptor, MEDIA_TYPES, parseManifest } from './manifest-document.ts';
+import { type Descriptor, MAX_INDEX_DEPTH, MEDIA_TYPES, parseManifest } from './manifest-document.ts';
 import { pythonJson } from './python-json.ts';
 import { settleBlob, storeBlob } from './stored-blobs.ts';
 import type { TagTarget } from './tags.ts';
@@ -43,11 +43,14 @@ const MAX_LAYERS = 200;
 /** Layers that real images repeat are empty or small. */
 const ANY_REPETITION_BYTES = 64 * MiB;
 
-/** An index may name an index; nobody nests them deeper than this. */
-const MAX_INDEX_DEPTH = 4;
-
 /** A v2 image with what its view needs. */
-type SourceImage = { manifest: Bytes; config: JsonObject; layers: Descriptor[]; links: Map<Digest, BlobLink> };
+type SourceImage = {
+  digest: Digest;
+  manifest: Bytes;
+  config: JsonObject;
+  layers: Descriptor[];
+  links: Map<Digest, BlobLink>;
+};
 
 /** The v1 images that stand for v2 images. */
 export class ImageViews {
@@ -55,7 +58,7 @@ export class ImageViews {
   readonly #blobs: Blobs;
   readonly #images: Images;
   readonly #layers: ImageLayers;
-  readonly #owners: ImageOwners;
+  readonly #grants: ImageGrants;
   readonly #copiesLayers: boolean;
   readonly #unpackLimits: UnpackLimits;
   readonly #unpackings = new Slots(UNPACKINGS);
@@ -66,14 +69,14 @@ export class ImageViews {
   /** @param copiesLayers whether each image gets a real `layer` and `_checksum`, so that docker-registry could serve it */
   constructor(
     storage: StorageDriver,
-    dependencies: { blobs: Blobs; images: Images; layers: ImageLayers; owners: ImageOwners },
+    dependencies: { blobs: Blobs; images: Images; layers: ImageLayers; grants: ImageGrants },
     { copiesLayers, unpackLimits }: { copiesLayers: boolean; unpackLimits: UnpackLimits },
   ) {
     this.#storage = storage;
     this.#blobs = dependencies.blobs;
     this.#images = dependencies.images;
     this.#layers = dependencies.layers;
-    this.#owners = dependencies.owners;
+    this.#grants = dependencies.grants;
     this.#copiesLayers = copiesLayers;
     this.#unpackLimits = unpackLimits;
   }
@@ -101,10 +104,8 @@ export class ImageViews {
       if (error instanceof CorruptLayerError) return undefined; // what was pushed is no image, whatever it says
       throw error;
     }
-    await this.#owners.addToViews(
-      repository,
-      images.map(({ id }) => id),
-    );
+    const ids = images.map(({ id }) => id);
+    await this.#grants.grantByManifest(repository, source.digest === digest ? [digest] : [digest, source.digest], ids);
     return source.config;
   }
 
@@ -144,7 +145,7 @@ export class ImageViews {
     if (!configLink || layers.some((layer) => !links.has(layer.digest))) return undefined; // bytes that lie elsewhere
     const configBytes = await readAtMost(await this.#blobs.read(configLink), MAX_CONFIG_BYTES, 'the config');
     const json = parseJson(configBytes, { maxValues: MAX_CONFIG_VALUES });
-    return isJsonObject(json) ? { manifest: bytes, config: json, layers, links } : undefined;
+    return isJsonObject(json) ? { digest, manifest: bytes, config: json, layers, links } : undefined;
   }
 
   /** One at a time: images of equal bases are those of other views too, which may be made at the same moment. */

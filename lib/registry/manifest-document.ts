@@ -54,6 +54,9 @@ const MAX_DESCRIPTORS = 10_000;
 /** Fifteen for each of 10,000 descriptors: what a manifest holds takes no more time to parse than a small answer. */
 const MAX_VALUES = 150_000;
 
+/** An index may name an index; no client nests them deeper than this. */
+export const MAX_INDEX_DEPTH = 4;
+
 /** Layers whose bytes lie elsewhere by right, so that a registry need not hold them. */
 const NONDISTRIBUTABLE = /^application\/vnd\.(?:docker\.image\.rootfs\.foreign|oci\.image\.layer\.nondistributable)\./;
 

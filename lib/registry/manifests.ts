@@ -9,7 +9,13 @@ import { type Condition, type ObjectInfo, type StorageDriver, unchanged } from '
 import type { Blobs } from './blobs.ts';
 import { type ImageManifests, mayBeMade } from './image-manifests.ts';
 import { removeLeftovers } from './leftovers.ts';
-import { type Descriptor, type ManifestDocument, mediaTypeOfStored, parseManifest } from './manifest-document.ts';
+import {
+  type Descriptor,
+  MAX_INDEX_DEPTH,
+  type ManifestDocument,
+  mediaTypeOfStored,
+  parseManifest,
+} from './manifest-document.ts';
 import type { Referrers } from './referrers.ts';
 import type { ShownImages } from './shown-images.ts';
 import { checkDigest, digestOf } from './stored-blobs.ts';
@@ -17,6 +23,8 @@ import { immutableTag, type ResolvedTag, type Tags, type TagTarget } from './tag
 
 /** Of the manifests that were pulled last. */
 const RECENT_BYTES = 8 * MiB;
+/** How often a tag may move while it is read. */
+const MAX_MOVES = 5;
 
 /** Of what manifests name, by all who put some: more of them wait, and no other request waits for them. */
 const LOOK_UPS_AT_ONCE = 64;
@@ -106,13 +114,23 @@ export class Manifests {
   }
 
   async #findTagged(repository: RepositoryName, tag: Tag): Promise<Manifest | undefined> {
-    const resolved = await this.#tags.find(repository, tag);
-    return resolved && (await this.#findResolved(repository, resolved));
+    let before: Digest | undefined;
+    for (let moves = 0; moves < MAX_MOVES; moves++) {
+      const resolved = await this.#tags.find(repository, tag);
+      // Nothing there for what the tag still names.
+      if (!resolved || resolved.target.digest === before) return undefined;
+      const manifest = await this.#findResolved(repository, resolved);
+      if (manifest) return manifest;
+      // The manifest was deleted, and the tag has moved, since the tag was read.
+      before = resolved.target.digest;
+    }
+    return undefined;
   }
 
   async #findResolved(repository: RepositoryName, { target }: ResolvedTag): Promise<Manifest | undefined> {
     const { digest, imageId } = target;
-    // No tag names a manifest that is not there (it is written before its tags and deleted after them), and none changes.
+    // No tag names a manifest that is not there (it is written before its tags and deleted after them), and none changes. So
+    // what is remembered is what is there, also if another process deletes it now: the tag was read before it was deleted.
     const recent = this.#recent.get(`${repository} ${digest}`);
     const manifest = recent ?? (await this.#find(repository, digest));
     if (manifest && !recent) this.#recent.set(`${repository} ${digest}`, manifest);
@@ -190,6 +208,42 @@ export class Manifests {
     }
     if (!isWanted(digest)) throw notWanted(repository, reference);
     return before;
+  }
+
+  /**
+   * Lets a tag name a manifest that the repository holds. Three storage requests.
+   * @returns false if it does not hold it
+   * @throws RegistryError DENIED
+   */
+  async retag(repository: RepositoryName, tag: Tag, digest: Digest): Promise<boolean> {
+    const manifest = await this.#find(repository, digest);
+    if (!manifest) return false;
+    await this.#tags.setManifest(repository, tag, digest);
+    await this.#storeIfDeleted(repository, digest, manifest.bytes, parseManifest(manifest.bytes));
+    this.#onTagChange(repository, { moved: tag });
+    return true;
+  }
+
+  /**
+   * Gives a repository a manifest that another one holds, byte for byte, with links to all it names, and lets a tag name it.
+   * Children of an index first. Three storage requests for each blob that is not there already, and those of `put`.
+   * @throws RegistryError MANIFEST_UNKNOWN, and as `put`
+   */
+  async copy(from: RepositoryName, to: RepositoryName, digest: Digest, tag?: Tag, depth = 0): Promise<void> {
+    const manifest = await this.#find(from, digest);
+    if (!manifest || depth > MAX_INDEX_DEPTH) throw unknownManifest(from, { digest });
+    const { blobs, manifests } = parseManifest(manifest.bytes);
+    for (const child of distinct(manifests)) {
+      if (await this.#storage.head(layout.manifest(to, child.digest))) continue;
+      // What is no manifest there is a blob of the index, or was never pushed: `put` knows whether that may be.
+      if (await this.#storage.head(layout.manifest(from, child.digest)))
+        await this.copy(from, to, child.digest, undefined, depth + 1);
+      else await this.#blobs.mount(child.digest, from, to);
+    }
+    await mapConcurrently(distinct(blobs), async (blob) => {
+      if (!(await this.#blobs.find(to, blob.digest))) await this.#blobs.mount(blob.digest, from, to);
+    });
+    await this.put(to, tag === undefined ? { digest } : { tag }, manifest.bytes);
   }
 
   async #checkBlob(repository: RepositoryName, { digest, sizeBytes }: Descriptor): Promise<void> {

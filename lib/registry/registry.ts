@@ -6,9 +6,9 @@ import type { Background } from './background.ts';
 import { Blobs } from './blobs.ts';
 import { Catalog } from './catalog.ts';
 import { ImageFiles } from './image-files.ts';
+import { ImageGrants } from './image-grants.ts';
 import { ImageLayers } from './image-layers.ts';
 import { ImageManifests } from './image-manifests.ts';
-import { ImageOwners } from './image-owners.ts';
 import { ImagePushes } from './image-pushes.ts';
 import { ImageViews } from './image-views.ts';
 import { Images } from './images.ts';
@@ -32,7 +32,7 @@ export type Registry = {
   catalog: Catalog;
   indexImages: IndexImages;
   imageFiles: ImageFiles;
-  imageOwners: ImageOwners;
+  imageGrants: ImageGrants;
   imagePushes: ImagePushes;
   images: Images;
   manifests: Manifests;
@@ -69,14 +69,14 @@ export function createRegistry(
   const search = new Search(catalog);
   const layers = new ImageLayers(storage, unpackLimits);
   const images = new Images(storage, layers);
-  const owners = new ImageOwners(storage);
+  const grants = new ImageGrants(storage, { tags });
   const indexImages = new IndexImages(storage);
   const referrers = new Referrers(storage);
   const tagMetadata = new TagMetadata(storage);
-  const shownImages = new ShownImages(storage, { tags, owners });
-  const imageManifests = new ImageManifests(storage, { blobs, images, layers, owners, shownImages });
-  const views = new ImageViews(storage, { blobs, images, layers, owners }, { copiesLayers, unpackLimits });
-  const tagViews = new TagViews(storage, { tags, views, metadata: tagMetadata, index: indexImages, owners });
+  const shownImages = new ShownImages(storage, { tags, grants });
+  const imageManifests = new ImageManifests(storage, { blobs, images, layers, grants, shownImages });
+  const views = new ImageViews(storage, { blobs, images, layers, grants }, { copiesLayers, unpackLimits });
+  const tagViews = new TagViews(storage, { tags, images, views, metadata: tagMetadata, index: indexImages, grants });
   const upkeep =
     background &&
     new IndexUpkeep(background, async (repository, changes) => {
@@ -99,26 +99,28 @@ export function createRegistry(
       });
     }
   };
+  const manifests = new Manifests(
+    storage,
+    { blobs, tags, imageManifests, referrers, shownImages, onTagChange },
+    indexChildren ? { indexChildren } : {},
+  );
   return {
-    adoption: new Adoption(opened, { catalog, tags, images, layers, manifests: imageManifests, owners }),
+    adoption: new Adoption(opened, { catalog, tags, images, layers, manifests: imageManifests, grants }),
     blobs,
     catalog,
     indexImages,
     imageFiles: new ImageFiles(storage, images, { unpackLimits }),
-    imageOwners: owners,
-    imagePushes: new ImagePushes(storage, { images, layers, owners, unpackLimits }),
+    imageGrants: grants,
+    imagePushes: new ImagePushes(storage, { images, layers, grants, unpackLimits }),
     images,
-    manifests: new Manifests(
-      storage,
-      { blobs, tags, imageManifests, referrers, shownImages, onTagChange },
-      indexChildren ? { indexChildren } : {},
-    ),
+    manifests,
     referrers,
     repositories: new Repositories(storage, {
       tags,
       images,
       metadata: tagMetadata,
-      owners,
+      grants,
+      manifests,
       shownImages,
       search,
       onTagChange,

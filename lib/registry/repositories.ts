@@ -4,18 +4,16 @@ import { RegistryError } from '../errors.ts';
 import { type Key, type KeyPrefix, layout } from '../layout.ts';
 import { type Digest, type ImageId, type RepositoryName, sha256Digest, type Tag } from '../names.ts';
 import { AS_JSON, type ObjectInfo, type StorageDriver } from '../storage/driver.ts';
-import type { ImageOwners } from './image-owners.ts';
+import type { ImageGrants, ImageReader } from './image-grants.ts';
 import { type Images, imageUnknown } from './images.ts';
 import { parseManifest } from './manifest-document.ts';
-import type { OnTagChange } from './manifests.ts';
+import type { Manifests, OnTagChange } from './manifests.ts';
 import { pythonJson } from './python-json.ts';
 import type { Search } from './search.ts';
 import type { ShownImages } from './shown-images.ts';
 import { type TagMetadata, tagMetadata } from './tag-metadata.ts';
 import { immutableTag, type ResolvedTag, type Tags } from './tags.ts';
-import { isView } from './view-mark.ts';
-
-type ReadableAs = (id: ImageId) => Promise<string | undefined>;
+import { isTopOfView } from './view-mark.ts';
 
 /** What v1 does to a repository as a whole and to its tags. */
 export class Repositories {
@@ -23,7 +21,8 @@ export class Repositories {
   readonly #tags: Tags;
   readonly #images: Images;
   readonly #metadata: TagMetadata;
-  readonly #owners: ImageOwners;
+  readonly #grants: ImageGrants;
+  readonly #manifests: Manifests;
   readonly #shownImages: ShownImages;
   readonly #search: Search;
   readonly #onTagChange: OnTagChange;
@@ -34,7 +33,8 @@ export class Repositories {
       tags: Tags;
       images: Images;
       metadata: TagMetadata;
-      owners: ImageOwners;
+      grants: ImageGrants;
+      manifests: Manifests;
       shownImages: ShownImages;
       search: Search;
       onTagChange: OnTagChange;
@@ -44,7 +44,8 @@ export class Repositories {
     this.#tags = dependencies.tags;
     this.#images = dependencies.images;
     this.#metadata = dependencies.metadata;
-    this.#owners = dependencies.owners;
+    this.#grants = dependencies.grants;
+    this.#manifests = dependencies.manifests;
     this.#shownImages = dependencies.shownImages;
     this.#search = dependencies.search;
     this.#onTagChange = dependencies.onTagChange;
@@ -71,34 +72,55 @@ export class Repositories {
   }
 
   /**
-   * Makes a tag name a v1 image, and notes what pushed it and that the repository uses the image and its ancestors. The
-   * image need not be complete. Four storage requests, five for `latest`, and two for each image of the ancestry.
-   * @param readableAs of a view: `undefined` if the caller may not read it, and so cannot give the repository a right to it
+   * Makes a tag name a v1 image, and grants the repository the image and those it is built on; all of them the caller has to
+   * have a right to now. The image need not be complete. Where it is the top projection of a manifest, the repository gets
+   * that manifest itself, so that it keeps its digest. Four storage requests, five for `latest`, and for each image of the
+   * ancestry one and those of `ImageGrants.look`, and one more where the caller has just pushed it.
    * @throws RegistryError IMAGE_UNKNOWN, DENIED
    */
   async tagImage(
     repository: RepositoryName,
     tag: Tag,
     id: ImageId,
-    { userAgent, readableAs }: { userAgent: string; readableAs: ReadableAs },
+    { userAgent, reader }: { userAgent: string; reader: ImageReader },
   ): Promise<void> {
     const [exists, ancestry] = await Promise.all([this.#images.exists(id), this.#images.findAncestry(id)]);
-    if (!exists) throw imageUnknown();
-    await mapConcurrently(ancestry ?? [id], (image) => this.#noteUse(repository, image, readableAs));
-    await this.#tags.setImage(repository, tag, id);
+    const right = exists && (await this.#grants.look(id, reader));
+    if (!right) throw imageUnknown();
+    if (right.to === 'projection' && (await isTopOfView(this.#storage, id))) {
+      await this.#tagManifest(repository, tag, id, reader);
+    } else {
+      const images = await mapConcurrently(ancestry ?? [id], async (image) => {
+        const found = image === id ? right : await this.#grants.look(image, reader);
+        // What was deleted does not come back as the base of another image.
+        if (!found) throw imageUnknown();
+        if (found.to === 'projection') await this.#checkShown(repository, image);
+        return { id: image, ...found };
+      });
+      await this.#grants.grantByTag(repository, { tag, top: id }, images);
+      await this.#tags.setImage(repository, tag, id);
+      // From now on the tag gives the right: with it also that of the client that has pushed the images ends.
+      await mapConcurrently(images, (image) =>
+        mapConcurrently(image.pushers, (mark) => this.#grants.removePusher(mark, image.id)),
+      );
+    }
     this.#search.forget();
     await this.#metadata.put(repository, tag, tagMetadata(userAgent, new Date()));
   }
 
-  /** An image that becomes a view meanwhile gets a mark that does not count for it. */
-  async #noteUse(repository: RepositoryName, image: ImageId, readableAs: ReadableAs): Promise<void> {
-    if (!(await isView(this.#storage, image))) return await this.#owners.add(repository, [image]);
-    if (!(await readableAs(image))) return;
-    const hidden =
-      !(await this.#owners.ownsView(repository, image)) &&
-      (await this.#shownImages.findHiddenBy(repository, sha256Digest(image)));
+  /** The manifest of the repository itself, else that of another one from which the caller may pull. */
+  async #tagManifest(repository: RepositoryName, tag: Tag, id: ImageId, reader: ImageReader): Promise<void> {
+    const digest = sha256Digest(id);
+    if (await this.#manifests.retag(repository, tag, digest)) return;
+    const holder = await this.#grants.findHolder(id, reader);
+    if (holder === undefined) throw imageUnknown();
+    await this.#manifests.copy(holder, repository, digest, tag);
+  }
+
+  /** An immutable tag may name what a client had pushed under the id of the projection, and must not show that instead. */
+  async #checkShown(repository: RepositoryName, image: ImageId): Promise<void> {
+    const hidden = await this.#shownImages.findHiddenBy(repository, sha256Digest(image));
     if (hidden) throw immutableTag(repository, hidden);
-    await this.#owners.addToViews(repository, [image]);
   }
 
   /** @throws RegistryError TAG_UNKNOWN */

@@ -1,7 +1,7 @@
 import { layout } from '../layout.ts';
 import { type Digest, hexOf, type ImageId, type RepositoryName, type Tag } from '../names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
-import type { ImageOwners } from './image-owners.ts';
+import type { ImageGrants } from './image-grants.ts';
 import type { Tags } from './tags.ts';
 import { findViewMark } from './view-mark.ts';
 
@@ -12,12 +12,12 @@ import { findViewMark } from './view-mark.ts';
 export class ShownImages {
   readonly #storage: StorageDriver;
   readonly #tags: Tags;
-  readonly #owners: ImageOwners;
+  readonly #grants: ImageGrants;
 
-  constructor(storage: StorageDriver, dependencies: { tags: Tags; owners: ImageOwners }) {
+  constructor(storage: StorageDriver, dependencies: { tags: Tags; grants: ImageGrants }) {
     this.#storage = storage;
     this.#tags = dependencies.tags;
-    this.#owners = dependencies.owners;
+    this.#grants = dependencies.grants;
   }
 
   /**
@@ -31,13 +31,13 @@ export class ShownImages {
     return await this.#tags.findImmutable(repository, digest);
   }
 
-  /** A view that has replaced nothing was there before any tag could name it, and whoever did is among its owners. */
+  /** A projection that has replaced nothing was there before any tag could name it, and tags that do have granted it. */
   async #mayBeTagged(repository: RepositoryName, id: ImageId): Promise<boolean> {
-    const [view, json, isOwner] = await Promise.all([
+    const [view, json, grants] = await Promise.all([
       findViewMark(this.#storage, id),
       this.#storage.head(layout.imageJson(id)),
-      this.#owners.ownsView(repository, id),
+      this.#grants.givenTo(repository, id, 'projection'),
     ]);
-    return view ? view.replaces !== false || isOwner : json !== undefined;
+    return view ? view.replaces !== false || grants.length > 0 : json !== undefined;
   }
 }

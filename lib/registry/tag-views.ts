@@ -1,18 +1,20 @@
 import { LRUCache } from 'lru-cache';
 import type { Bytes } from '../bytes.ts';
 import { mapConcurrently } from '../concurrency.ts';
+import { RegistryError } from '../errors.ts';
 import type { JsonObject } from '../json.ts';
-import { layout, tagOf } from '../layout.ts';
-import { hexOf, type ImageId, isImageId, type RepositoryName, type Tag } from '../names.ts';
+import { type Grant, layout, type TaggedImage, tagOf } from '../layout.ts';
+import { type Digest, hexOf, type ImageId, isImageId, type RepositoryName, type Tag } from '../names.ts';
 import { type ObjectInfo, type StorageDriver, StorageUnavailableError } from '../storage/driver.ts';
-import type { ImageOwners } from './image-owners.ts';
+import type { ImageGrants } from './image-grants.ts';
 import type { ImageViews } from './image-views.ts';
+import type { Images } from './images.ts';
 import { type IndexImages, indexedIds, type StoredIndex } from './index-images.ts';
 import { noChanges, type TagChanges } from './index-upkeep.ts';
 import { removeLeftovers } from './leftovers.ts';
 import type { TagMetadata } from './tag-metadata.ts';
 import { listManifests } from './tag-targets.ts';
-import type { ResolvedTag, Tags, TagTarget } from './tags.ts';
+import type { ResolvedTag, Tags } from './tags.ts';
 
 /** A tag as v1 shows it. */
 export type V1Tag = { tag: Tag; id: ImageId };
@@ -38,24 +40,33 @@ type TagListing = { objects: ObjectInfo[]; isWhole: boolean };
 export class TagViews {
   readonly #storage: StorageDriver;
   readonly #tags: Tags;
+  readonly #images: Images;
   readonly #views: ImageViews;
   readonly #metadata: TagMetadata;
   readonly #index: IndexImages;
-  readonly #owners: ImageOwners;
+  readonly #grants: ImageGrants;
   /** A projection stays one. An image that was pushed may become one; then it is named for longer than it need be. */
   readonly #kinds = new LRUCache<ImageId, 'projection' | 'pushed'>({ max: MAX_REMEMBERED });
   readonly #recent = new LRUCache<string, boolean>({ max: MAX_REMEMBERED, ttl: RECENT_MILLISECONDS });
 
   constructor(
     storage: StorageDriver,
-    dependencies: { tags: Tags; views: ImageViews; metadata: TagMetadata; index: IndexImages; owners: ImageOwners },
+    dependencies: {
+      tags: Tags;
+      images: Images;
+      views: ImageViews;
+      metadata: TagMetadata;
+      index: IndexImages;
+      grants: ImageGrants;
+    },
   ) {
     this.#storage = storage;
     this.#tags = dependencies.tags;
+    this.#images = dependencies.images;
     this.#views = dependencies.views;
     this.#metadata = dependencies.metadata;
     this.#index = dependencies.index;
-    this.#owners = dependencies.owners;
+    this.#grants = dependencies.grants;
   }
 
   /**
@@ -176,11 +187,14 @@ export class TagViews {
     return images.filter(({ tag, id }) => found.has(tag) || isKnown({ tag, id }));
   }
 
-  /** The tags that v1 can show, their images there to be asked for; artifacts are left out. */
+  /**
+   * The tags that v1 can show, their images there to be asked for; artifacts are left out. What is not granted yet is now:
+   * clients ask for tags before images.
+   */
   async resolve(repository: RepositoryName, tags: readonly ResolvedTag[]): Promise<V1Tag[]> {
-    const targets = new Map(tags.map(({ target }) => [target.digest, target]));
-    const shown = await mapConcurrently([...targets.values()], async (target) =>
-      (await this.#isShown(repository, target)) ? [target.digest] : [],
+    const byTarget = Map.groupBy(tags, ({ target }) => target.digest);
+    const shown = await mapConcurrently([...byTarget.values()], async (naming) =>
+      (await this.#isShown(repository, naming)) ? naming.map(({ target }) => target.digest) : [],
     );
     const digests = new Set(shown.flat());
     return tags.flatMap(({ tag, target: { digest, imageId } }) =>
@@ -189,21 +203,49 @@ export class TagViews {
   }
 
   /**
-   * Two storage requests, side by side, and one more for a view, unless that is still to be made, or to be given to this
-   * repository. One of a manifest that this repository does not hold it shows if somebody tagged it who may read it, not if
-   * the tag named another image under this id.
+   * Two storage requests, side by side, and one more: whether the repository was granted the image. Further ones where it was
+   * not, or the projection is still to be made.
+   * @param naming tags of the repository that name the same
    */
-  async #isShown(repository: RepositoryName, target: TagTarget): Promise<boolean> {
-    const { imageId } = target;
-    if (!imageId) return false;
+  async #isShown(repository: RepositoryName, naming: readonly ResolvedTag[]): Promise<boolean> {
+    const [{ tag, target } = {}] = naming;
+    const imageId = target?.imageId;
+    if (!tag || !imageId) return false;
     const [view, isManifest] = await Promise.all([
       this.#views.find(imageId),
       this.#storage.head(layout.manifest(repository, target.digest)),
     ]);
-    const isOwner = view !== undefined && (await this.#owners.ownsView(repository, imageId));
-    if (!isManifest) return view === undefined || isOwner;
-    // Whoever made the view may have ended before this repository had it.
-    return (isOwner && view.isMade) || (await this.#views.provide(repository, target)) !== undefined;
+    if (!isManifest && !view) return await this.#grantTagged(repository, { tag, top: imageId });
+    const grants = view ? await this.#grants.givenTo(repository, imageId, 'projection') : [];
+    if (!isManifest) {
+      // Not if the tag named what a client had pushed under this id, which the projection has replaced since.
+      const tags = new Set(naming.map((resolved) => resolved.tag));
+      return grants.some(({ by }) => 'tag' in by && by.top === imageId && tags.has(by.tag));
+    }
+    // The process that made the projection may have ended before this repository was granted it.
+    const isGranted = await this.#isGranted(repository, target.digest, grants);
+    return (isGranted && view?.isMade) || (await this.#views.provide(repository, target)) !== undefined;
+  }
+
+  /** By the manifest; of an index also by the child that v1 shows, which may be gone. */
+  async #isGranted(repository: RepositoryName, digest: Digest, grants: readonly Grant[]): Promise<boolean> {
+    const [, child] = grants.flatMap(({ by }) => (Array.isArray(by) && by[0] === digest ? [by] : []))[0] ?? [];
+    if (child) return (await this.#storage.head(layout.manifest(repository, child))) !== undefined;
+    return grants.some(({ by }) => Array.isArray(by) && by[0] === digest);
+  }
+
+  /** Of an image that docker-registry or an older version has tagged, or that lost its grants. */
+  async #grantTagged(repository: RepositoryName, tagged: TaggedImage): Promise<true> {
+    if (await this.#grants.hasGrantByTag(repository, tagged)) return true;
+    const ancestry = await this.#images.findAncestry(tagged.top);
+    const images = (ancestry ?? []).map((id) => ({ id, to: 'pushed' as const }));
+    try {
+      await this.#grants.grantByTag(repository, tagged, images);
+    } catch (error) {
+      // Of a registry that may not write, which then knows no more grants than there are.
+      if (!(error instanceof RegistryError && error.code === 'UNSUPPORTED')) throw error;
+    }
+    return true;
   }
 }
 

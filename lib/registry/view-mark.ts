@@ -3,7 +3,7 @@
 import { encodeText } from '../bytes.ts';
 import { isJsonObject, parseJson } from '../json.ts';
 import { layout } from '../layout.ts';
-import { type Digest, type ImageId, isImageId, parseDigest } from '../names.ts';
+import { type Digest, type ImageId, isImageId, parseDigest, sha256Digest } from '../names.ts';
 import { AS_JSON, type ETag, type StorageDriver, StorageUnavailableError } from '../storage/driver.ts';
 
 export type ViewMark = {
@@ -28,6 +28,11 @@ export async function findViewMark(storage: StorageDriver, id: ImageId): Promise
 /** Whether the id is that of a view, whole or not. One storage request. */
 export async function isView(storage: StorageDriver, id: ImageId): Promise<boolean> {
   return (await storage.head(layout.imageView(id))) !== undefined;
+}
+
+/** Whether the id is that of the top of a projection: the digits of its manifest. One storage request. */
+export async function isTopOfView(storage: StorageDriver, id: ImageId): Promise<boolean> {
+  return (await findViewMark(storage, id))?.manifest === sha256Digest(id);
 }
 
 /**

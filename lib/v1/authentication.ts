@@ -2,12 +2,13 @@
 import type { KeyObject } from 'node:crypto';
 import type { Context, MiddlewareHandler } from 'hono';
 import { parseAuthorization, tokenParameters } from '../auth/authorization.ts';
-import { mapConcurrently } from '../concurrency.ts';
 import { RegistryError } from '../errors.ts';
 import { type ImageId, parseV1RepositoryName, type RepositoryName } from '../names.ts';
+import type { ImageReader } from '../registry/image-grants.ts';
 import type { Registry } from '../registry/registry.ts';
-import { type Access, type Allow, EVERYTHING, setAccess } from './access.ts';
+import { type Access, type Allow, setAccess } from './access.ts';
 import { IndexClient } from './index-client.ts';
+import { hashOf } from './pusher.ts';
 import { isSigned } from './signature.ts';
 
 export type AuthenticationOptions = {
@@ -30,7 +31,7 @@ export function authentication(options: AuthenticationOptions, registry: Registr
   const index = options.indexEndpoint ? new IndexClient(options.indexEndpoint) : undefined;
   const authenticate: MiddlewareHandler = async (c, next) => {
     if (options.privilegedKey && isSigned(c, options.privilegedKey)) {
-      setAccess(c, EVERYTHING);
+      setAccess(c, accessToEverything(registry));
       return await next();
     }
     const token = tokenOf(c);
@@ -43,37 +44,47 @@ export function authentication(options: AuthenticationOptions, registry: Registr
   return () => authenticate;
 }
 
+/** Of the operator's own tools: to what is there. */
+function accessToEverything({ imageGrants }: Registry): Access {
+  const reader = { mayPull: () => true, mayReadUngranted: () => true, isPusher: () => true };
+  return {
+    reader,
+    pusher: hashOf(['operator']),
+    checkImage: () => undefined,
+    checkParent: async () => undefined,
+    readableAs: async (id) => (await imageGrants.find(id, reader))?.to,
+  };
+}
+
 function accessByToken(token: Token, images: ImageId[], index: IndexClient, registry: Registry): Access {
   const { repository, authorization } = token;
-  const { imageOwners, repositories } = registry;
+  const { imageGrants, repositories } = registry;
   const isInIndex = (id: ImageId) => index.mayRead(repository, id, authorization);
-
-  /** By what owns the image, not by what the token names: a public repository's token is anybody's. */
-  const isReadable = async (id: ImageId, owners: RepositoryName[]) => {
-    if (owners.includes(repository) || images.includes(id)) {
-      return !(await repositories.isPrivate(repository)) || (await isInIndex(id));
-    }
-    if (owners.length === 0) return await isInIndex(id);
-    const open = await mapConcurrently(owners, async (owner) => {
-      const [isPrivate, exists] = await Promise.all([repositories.isPrivate(owner), repositories.exists(owner)]);
+  const isOpenToToken = async (id: ImageId) => !(await repositories.isPrivate(repository)) || (await isInIndex(id));
+  // One token is that of one push.
+  const pusher = hashOf(['index token', authorization]);
+  const reader: ImageReader = {
+    mayPull: () => true,
+    /** By what holds the image, not by what the token names: every client can get the token of a public repository. */
+    async confirmPull(holder, id) {
+      if (holder === repository) return await isOpenToToken(id);
+      const [isPrivate, exists] = await Promise.all([repositories.isPrivate(holder), repositories.exists(holder)]);
       return exists && !isPrivate;
-    });
-    return open.includes(true);
+    },
+    mayReadUngranted: async (id) => (images.includes(id) ? await isOpenToToken(id) : await isInIndex(id)),
+    isPusher: (mark) => mark === pusher,
   };
 
   return {
+    reader,
+    pusher,
     checkImage(id) {
       if (!images.includes(id)) throw refused('This image does not belong to the repository');
     },
     async checkParent(parent) {
       if (!(await isInIndex(parent))) throw refused('Image depends on an unauthorized parent');
     },
-    async readableAs(id) {
-      const { kind, owners } = await imageOwners.find(id);
-      return (await isReadable(id, owners)) ? kind : undefined;
-    },
-    // The index has said which repository the token is for, and what is in it.
-    checkTag: async () => undefined,
+    readableAs: async (id) => (await imageGrants.find(id, reader))?.to,
   };
 }
 

@@ -29,13 +29,13 @@ export const imageRoutes = ({
 }: V1Options) => {
   /**
    * What `load` reads of an image. The right to it is asked for afterwards: an image that a client has pushed may become
-   * the view of something that the caller may not read, and then that right is gone before anything else is there.
+   * the projection of something that the caller may not read, and then that right is gone before anything else is there.
    */
   const read = async <T>(c: Context, id: ImageId, load: () => Promise<T>): Promise<T> => {
     const [loaded] = await Promise.allSettled([load()]);
     const kind = await accessOf(c).readableAs(id);
     if (!kind) throw imageUnknown();
-    if (kind === 'view' && images.forgetPushed(id)) return await load();
+    if (kind === 'projection' && images.forgetPushed(id)) return await load();
     if (loaded.status === 'rejected') throw loaded.reason;
     return loaded.value;
   };
@@ -140,7 +140,7 @@ export const imageRoutes = ({
 };
 
 function pushOptions({ pusher, readableAs }: Access, id: ImageId): PushOptions {
-  return { mayRead: async () => (await readableAs(id)) !== undefined, ...(pusher !== undefined && { pusher }) };
+  return { mayRead: async () => (await readableAs(id)) !== undefined, pusher };
 }
 
 function claimedChecksums(c: Context): ClaimedChecksums {

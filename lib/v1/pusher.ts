@@ -36,6 +36,7 @@ function asText(grant: Grant): string {
   return JSON.stringify([...where, ...[...grant.actions].sort()]);
 }
 
-function hashOf(parts: readonly string[]): string {
+/** In letters that any key can hold. */
+export function hashOf(parts: readonly string[]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }

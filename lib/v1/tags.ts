@@ -40,9 +40,8 @@ export const tagRoutes = ({ registry: { repositories, tagMetadata, tags, tagView
       const tag = parseV1Tag(c.req.param('tag'));
       const id = parseTagBody(await readAtMost(bodyOf(c), MAX_TAG_BYTES, 'the tag'));
       addToAudit(c, { image: id });
-      const access = accessOf(c);
-      await access.checkTag(id);
-      await repositories.tagImage(repository, tag, id, { userAgent: c.req.header('User-Agent') ?? '', ...access });
+      const { reader } = accessOf(c);
+      await repositories.tagImage(repository, tag, id, { userAgent: c.req.header('User-Agent') ?? '', reader });
       return answer(c, true);
     })
     .delete(TAG_PATH, allow('delete'), async (c) => {

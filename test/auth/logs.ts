@@ -96,7 +96,9 @@ export function logSuite(name: string, open: () => Promise<OpenedStorage>): void
       // And something that is our own fault, with a stack.
       await storage.driver.put('images/0123456789abcdef/ancestry' as Key, Buffer.from('nonsense'));
       await storage.driver.put('images/0123456789abcdef/json' as Key, Buffer.from('{}'));
-      await storage.driver.put('oci/images/0123456789abcdef/repositories/team%2Fa' as Key, Buffer.from(''));
+      await storage.driver.put('repositories/team/a/tag_broken' as Key, Buffer.from('0123456789abcdef'));
+      const grant = 'oci/images/0123456789abcdef/repositories/team%2Fa/tag_broken/0123456789abcdef';
+      await storage.driver.put(grant as Key, Buffer.from(''));
       const fault = await alice.send('GET', '/v1/images/0123456789abcdef/ancestry?token=secret-in-a-query');
       assert.equal(fault.status, 500);
 

@@ -72,7 +72,7 @@ export class Territory {
   #mayWrite(key: Key, all: ReadonlyMap<Key, ETag>): boolean {
     const [, namespace, part] = /^(?:oci\/)?repositories\/([^/]+)\/([^/]+)\//.exec(key) ?? [];
     if (part !== undefined) return this.#names.has(`${namespace}/${unquote(part)}`);
-    const [, owner] = /^oci\/images\/[^/]+\/(?:view|repositories)\/([^/]+)$/.exec(key) ?? [];
+    const [, owner] = /^oci\/images\/[^/]+\/(?:view|repositories)\/([^/]+)\//.exec(key) ?? [];
     if (owner !== undefined) return this.#names.has(unquote(owner));
     const [, image] = /^images\/([^/]+)\//.exec(key) ?? [];
     if (image !== undefined) return this.#names.has(image) || all.has(`oci/images/${image}/view.json` as Key);
