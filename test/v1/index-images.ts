@@ -166,10 +166,10 @@ export function v1IndexSuite(name: string, open: OpenStorage): void {
     });
 
     it('12: foo and library/foo are one repository', async () => {
-      const image = newImage();
-      await registry.push(image);
       const names = ['foo', 'library/foo'];
       for (const [first, second] of [names, names.toReversed()]) {
+        const image = newImage(); // what was deleted does not come back by its id
+        await registry.push(image);
         await announce(first ?? '', '[{"id":"X"}]');
         await registry.tag(first ?? '', 'latest', image.id);
         assert.deepEqual(await imagesOf(second ?? ''), [{ id: 'X' }]);

@@ -179,16 +179,25 @@ describe('S3 requests', () => {
     await assertCount(2 + 3 + 2 + 2 + heads, () => client.send('DELETE', `/v2/count/deleted/manifests/${digest}`));
   });
 
-  it('a v1 pull of one image takes 6', async () => {
+  const partsOf = async (id: string) => {
+    for (const part of ['json', 'ancestry', 'layer']) {
+      const response = await client.send('GET', `/v1/images/${id}/${part}`);
+      assert.ok([200, 302].includes(response.status));
+    }
+  };
+
+  // Six for the image: the object of each and the three beside them, and whether the layer is the one that `layer.json`
+  // describes. Six for the right to it: a listing of grants and the tag, then the tag and that it is no projection, twice.
+  it('a v1 pull of one image that v1 pushed takes 12 with the checks of the right to it', async () => {
     const v1 = new V1Client(server.url);
     await v1.push('count/v1', ubuntuChain(), { latest: TOP_ID });
-    const seen = await requestsOf(async () => {
-      for (const part of ['json', 'ancestry', 'layer']) {
-        const response = await client.send('GET', `/v1/images/${TOP_ID}/${part}`);
-        assert.ok([200, 302].includes(response.status));
-      }
-    });
-    // One more than the object of each and the three beside them: whether the layer is the one that `layer.json` describes.
-    assert.equal(seen.length, 6, seen.join('\n'));
+    await assertCount(12, () => partsOf(TOP_ID));
+  });
+
+  // Four for the right: a listing of grants, and each time whether the manifest is there.
+  it('and of one that stands for a manifest 10', async () => {
+    const { digest } = await pushImage(client, 'count/projected', 'latest', { contents: ['one'] });
+    await client.send('GET', '/v1/repositories/count/projected/tags/latest');
+    await assertCount(10, () => partsOf(digest.slice('sha256:'.length)));
   });
 });
