@@ -78,3 +78,19 @@ describe('a registry behind a gateway', () => {
     assert.equal(images.headers.get('X-Docker-Endpoints'), 'registry.example.com');
   });
 });
+
+describe('a registry behind a proxy that is trusted', () => {
+  it('tells v1 clients the host that the proxy was asked for, letter by letter', async () => {
+    const storage = await openFiles();
+    const server = await startRegistry(storage.driver, { trustedProxies: 1 });
+    const headers = {
+      'X-Forwarded-Proto': 'https',
+      'X-Forwarded-Host': 'Registry.example',
+      'X-Forwarded-Port': '8443',
+    };
+    const announced = await new V2Client(server.url, headers).send('PUT', '/v1/repositories/a/b/', { body: '[]' });
+    assert.equal(announced.headers.get('X-Docker-Endpoints'), 'Registry.example:8443');
+    await server.stop();
+    await storage.close();
+  });
+});
