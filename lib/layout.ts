@@ -15,6 +15,7 @@
 //  oci/condemned/<algorithm>/<hex>                             only while garbage is collected: these bytes may go
 //  oci/repositories/<ns>/<repo>/condemned.json                  the same: links of this repository that may go
 //  oci/images/<id>/{layer,manifest}.json                        what a v1 image is for v2
+//  oci/images/<hex of a manifest>/sources/<id>                  empty: the manifest was made from that v1 image
 //  oci/images/<id>/view.json                                    this v1 image is the projection of a v2 manifest
 //  oci/images/<id>/view/<ns>%2F<repo>/<hex>[.<child hex>]       empty: grant to the projection, by a manifest held there
 //  oci/images/<id>/view/<ns>%2F<repo>/tag_<tag>/<id>            empty: grant to the projection, by a tag naming an image on it
@@ -138,6 +139,9 @@ export const layout = {
   imagePushLayer: (id: ImageId, pusher: string, json: string, sum: string) =>
     at('oci/images', id, 'pushes', pusher, `${json}.${sum}`),
   imageManifest: (id: ImageId) => at('oci/images', id, 'manifest.json'),
+  /** The v1 images of which a manifest was made. */
+  manifestSources: (digest: Digest) => folder('oci/images', hexOf(digest), 'sources'),
+  manifestSource: (digest: Digest, id: ImageId) => at('oci/images', hexOf(digest), 'sources', id),
 };
 
 /**

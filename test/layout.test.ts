@@ -105,6 +105,7 @@ function keysOf(name: RepositoryName, t: Tag, d: Digest, id: ImageId): [Key | un
     [layout.imageJson(id), `images/${id}/`],
     [layout.imageLayer(id), `images/${id}/`],
     [layout.imageManifest(id), `oci/images/${id}/`],
+    [layout.manifestSource(d, id), layout.manifestSources(d)],
     [layout.tagGrant(id, 'pushed', name, { tag: t, top: id }), layout.repositoryGrants(id, 'pushed', name)],
     [layout.tagGrant(id, 'projection', name, { tag: t, top: id }), layout.repositoryGrants(id, 'projection', name)],
     [layout.manifestGrant(id, name, [d]), layout.repositoryGrants(id, 'projection', name)],

@@ -2,8 +2,8 @@ import { type Bytes, encodeText } from '../bytes.ts';
 import { mapConcurrently } from '../concurrency.ts';
 import { RegistryError } from '../errors.ts';
 import { isJsonObject, parseJson } from '../json.ts';
-import { layout } from '../layout.ts';
-import type { Digest, ImageId, RepositoryName } from '../names.ts';
+import { lastPartOf, layout } from '../layout.ts';
+import { type Digest, type ImageId, isImageId, type RepositoryName } from '../names.ts';
 import { AS_JSON, type StorageDriver } from '../storage/driver.ts';
 import type { Blobs } from './blobs.ts';
 import { type ChainLink, imageConfig } from './image-config.ts';
@@ -57,6 +57,21 @@ export class ImageManifests {
     if (!object) return undefined;
     const bytes = object.bytes;
     return { digest: digestOf(bytes), bytes };
+  }
+
+  /**
+   * Which of these images the manifest was made from. One storage request, and one for each image found. Of a manifest that
+   * was made before such notes were kept, one for each image, side by side.
+   */
+  async findSources(digest: Digest, images: ReadonlySet<ImageId>): Promise<ReadonlySet<ImageId>> {
+    const noted = await Array.fromAsync(this.#storage.list(layout.manifestSources(digest)), ({ key }) =>
+      lastPartOf(key),
+    );
+    const candidates = noted.length > 0 ? noted.filter(isImageId).filter((id) => images.has(id)) : [...images];
+    const sources = await mapConcurrently(candidates, async (id) =>
+      (await this.madeFrom(id))?.digest === digest ? [id] : [],
+    );
+    return new Set(sources.flat());
   }
 
   /**
@@ -142,6 +157,8 @@ export class ImageManifests {
         ),
       }),
     );
+    // First, so that whichever manifest is made is found by its digest.
+    await this.#storage.put(layout.manifestSource(digestOf(bytes), id), new Uint8Array());
     const isFirst = await this.#storage.put(layout.imageManifest(id), bytes, { ifAbsent: true, ...AS_JSON });
     // Another process may have been faster. What it wrote is what every client sees.
     return (isFirst ? undefined : await this.madeFrom(id)) ?? { digest: digestOf(bytes), bytes };

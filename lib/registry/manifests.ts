@@ -19,6 +19,7 @@ import {
 import type { Referrers } from './referrers.ts';
 import type { ShownImages } from './shown-images.ts';
 import { checkDigest, digestOf } from './stored-blobs.ts';
+import { listManifests } from './tag-targets.ts';
 import { immutableTag, type ResolvedTag, type Tags, type TagTarget } from './tags.ts';
 
 /** Of the manifests that were pulled last. */
@@ -283,7 +284,7 @@ export class Manifests {
     ]);
     if (!manifest) throw unknownManifest(repository, reference);
     // Tags first: a crash in between leaves a manifest that no tag names, not a tag that leads nowhere.
-    const naming = await this.#tags.confirm(repository, await this.#naming(manifest, tags));
+    const naming = await this.#tags.confirm(repository, await this.#naming(repository, manifest, tags));
     await mapConcurrently(naming, (tag) => this.#tags.deleteIfUnchanged(repository, tag));
     const { subject } = parseManifest(manifest.bytes);
     if (subject) await this.#referrers.remove(repository, subject.digest, digest);
@@ -336,16 +337,21 @@ export class Manifests {
     await this.#referrers.add(repository, subject.digest, { ...document, digest, sizeBytes: bytes.length });
   }
 
-  /** The tags that lead to this manifest, also by way of the v1 image from which it was made. */
-  async #naming({ digest, bytes }: Manifest, tags: ResolvedTag[]): Promise<ResolvedTag[]> {
+  /** The tags that lead to this manifest, also by way of a v1 image from which it was made. */
+  async #naming(
+    repository: RepositoryName,
+    { digest, bytes }: Manifest,
+    tags: readonly ResolvedTag[],
+  ): Promise<ResolvedTag[]> {
     const direct = tags.filter(({ target }) => target.digest === digest);
-    if (!mayBeMade(bytes)) return direct;
-    const others = tags.filter(({ target }) => target.digest !== digest);
-    const made = await mapConcurrently(others, async (tag) => {
-      const { imageId } = tag.target;
-      return imageId && (await this.#imageManifests.madeFrom(imageId))?.digest === digest ? [tag] : [];
-    });
-    return [...direct, ...made.flat()];
+    if (!mayBeMade(bytes) || direct.length === tags.length) return direct;
+    // A tag that names a manifest of this repository shows that, and no image.
+    const held = new Set(await listManifests(this.#storage, repository));
+    const images = tags.flatMap(({ target }) => (target.imageId && !held.has(target.digest) ? [target.imageId] : []));
+    if (images.length === 0) return direct;
+    const sources = await this.#imageManifests.findSources(digest, new Set(images));
+    const isMade = ({ target }: ResolvedTag) => target.imageId !== undefined && sources.has(target.imageId);
+    return [...direct, ...tags.filter((tag) => tag.target.digest !== digest && isMade(tag))];
   }
 }
 

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { layout } from '../../lib/layout.ts';
-import { parseDigest, parseRepositoryName, parseTag } from '../../lib/names.ts';
+import { parseDigest, parseImageId, parseRepositoryName, parseTag } from '../../lib/names.ts';
 import type { OpenedStorage } from '../storage/open.ts';
+import { newImage } from '../v1/use-registry.ts';
+import { V1Client } from '../v1-client.ts';
 import { pushImage } from '../v2/image.ts';
 import { useMeddledRegistry } from './meddled-registry.ts';
 
@@ -91,6 +93,39 @@ export function deleteSuite(name: string, open: () => Promise<OpenedStorage>): v
         manifests.map((referrer) => referrer.digest),
         [digest],
       );
+    });
+
+    it('of a manifest made from v1 images takes their tags, and looks at no other image', async () => {
+      const { client, behind, asked } = registry();
+      const repository = 'deletes/made';
+      const v1 = new V1Client(registry().url);
+      const source = newImage();
+      await v1.push(repository, [source], { one: source.id, two: source.id });
+      const others = Array.from({ length: 20 }, () => newImage());
+      for (const [index, image] of others.entries())
+        await v1.push(repository, [image], { [`other-${index}`]: image.id });
+      const made = await client.send('HEAD', `/v2/${repository}/manifests/one`);
+      const digest = made.headers.get('Docker-Content-Digest') ?? '';
+      asked.length = 0;
+      assert.equal((await client.send('DELETE', `/v2/${repository}/manifests/${digest}`)).status, 202);
+      const looks = asked.filter((key) => /^oci\/images\/.*manifest\.json$/.test(key));
+      assert.deepEqual(looks, [layout.imageManifest(parseImageId(source.id))]);
+      for (const tag of ['one', 'two'])
+        assert.equal(await behind.head(tagKey(repository, tag)), undefined, `${tag} is gone`);
+      assert.ok(await behind.head(tagKey(repository, 'other-3')));
+      assert.equal((await client.send('HEAD', `/v2/${repository}/manifests/other-3`)).status, 200);
+    });
+
+    it('of a manifest made from a v1 image before that was noted takes its tags too', async () => {
+      const { client, behind } = registry();
+      const repository = 'deletes/unnoted';
+      const source = newImage();
+      await new V1Client(registry().url).push(repository, [source], { one: source.id });
+      const made = await client.send('HEAD', `/v2/${repository}/manifests/one`);
+      const digest = parseDigest(made.headers.get('Docker-Content-Digest') ?? '');
+      await behind.delete(layout.manifestSource(digest, parseImageId(source.id)));
+      assert.equal((await client.send('DELETE', `/v2/${repository}/manifests/${digest}`)).status, 202);
+      assert.equal(await behind.head(tagKey(repository, 'one')), undefined);
     });
 
     it('of a whole repository leaves no tag of a push in between that leads nowhere', async () => {

@@ -15,6 +15,9 @@ export type Meddled = {
   /** The same storage as another process uses it: neither seen nor disturbed. */
   behind: StorageDriver;
   client: V2Client;
+  url: URL;
+  /** Keys of all objects that were read. */
+  asked: Key[];
   readBlob(repository: string, digest: string): Promise<Buffer>;
   /** Where the bytes lie that a repository's link names. */
   keyBehind(repository: string, digest: string): Promise<Key>;
@@ -44,7 +47,7 @@ export function useMeddledRegistry(open: () => Promise<OpenedStorage>): () => Me
       assert.ok(object, `${repository} has no link to ${digest}`);
       return decodeBlobLink(object.bytes, key).key;
     };
-    meddled = { meddler, behind: storage.driver, client, readBlob, keyBehind };
+    meddled = { meddler, behind: storage.driver, client, url: server.url, asked: meddler.read, readBlob, keyBehind };
   });
   after(async () => {
     await server.stop();

@@ -13,6 +13,8 @@ export class Meddler {
   readonly driver: StorageDriver;
   /** Keys of all objects that came to be, in that order. */
   readonly written: Key[] = [];
+  /** Keys that were read. */
+  readonly read: Key[] = [];
   readonly #waiting = new Set<Meddling>();
 
   constructor(driver: StorageDriver) {
@@ -20,6 +22,10 @@ export class Meddler {
       put: async (key, body, options) => {
         await this.#meddle('put', key);
         return this.#note(key, await original.put(key, body, options));
+      },
+      read: async (key) => {
+        this.read.push(key);
+        return await original.read(key);
       },
       putStream: async (key, body, options) => this.#note(key, await original.putStream(key, body, options)),
       copyIfAbsent: async (from, to) => this.#note(to, await original.copyIfAbsent(from, to)),
