@@ -11,7 +11,7 @@ export type ChainLink = { json: JsonObject; diffId?: Digest };
 const KEPT_FIELDS = ['author', 'comment', 'config', 'container', 'container_config', 'docker_version', 'variant'];
 
 /** Go refuses a whole config for one time that it cannot read. */
-const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/;
+export const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/;
 
 /**
  * @param chain the base first, the image itself last

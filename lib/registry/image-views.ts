@@ -17,9 +17,9 @@ import type { Blobs } from './blobs.ts';
 import { writeChecksums } from './image-checksums.ts';
 import type { ImageGrants } from './image-grants.ts';
 import type { ImageLayers, LayerDescriptor } from './image-layers.ts';
-import { chainIds, shownChild, type ViewedImage, viewOf } from './image-view.ts';
+import { chainIds, isImage, jsonOf, shownChildren, type ViewedImage, viewOf } from './image-view.ts';
 import type { Images } from './images.ts';
-import { type Descriptor, MAX_INDEX_DEPTH, MEDIA_TYPES, parseManifest } from './manifest-document.ts';
+import { type Descriptor, MAX_INDEX_DEPTH, type ManifestDocument, parseManifest } from './manifest-document.ts';
 import { pythonJson } from './python-json.ts';
 import { settleBlob, storeBlob } from './stored-blobs.ts';
 import type { TagTarget } from './tags.ts';
@@ -34,11 +34,11 @@ const UNPACKINGS = { atOnce: 2, maxWaiting: 256 };
 /** Bytes that no image names yet are relied on for no longer than this. */
 const REMEMBERED = { max: 10_000, ttl: 10 * 60_000 };
 
-/** Of images that are run, as opposed to artifacts; v1 knows nothing else. */
-const IMAGE_CONFIGS: readonly string[] = [MEDIA_TYPES.dockerConfig, MEDIA_TYPES.ociConfig];
-
 /** More than any client can run; each image of a view has an ancestry of its own. */
 const MAX_LAYERS = 200;
+
+/** Of an index so many children are looked at until one is an image. */
+const MAX_CHILDREN = 16;
 
 /** Layers that real images repeat are empty or small. */
 const ANY_REPETITION_BYTES = 64 * MiB;
@@ -92,7 +92,7 @@ export class ImageViews {
    */
   async provide(repository: RepositoryName, { digest, imageId }: TagTarget): Promise<JsonObject | undefined> {
     const source = imageId && (await this.#source(repository, digest));
-    if (!source) return undefined;
+    if (!source || source === 'no image') return undefined;
     const chooseBelow = () => this.#chooseIds(source);
     const { below } = await takeForView(this.#storage, imageId, { manifest: digest, chooseBelow });
     const images = viewOf([...below, imageId], source.config, source.layers);
@@ -126,15 +126,15 @@ export class ImageViews {
     return (await this.#storage.head(layout.imageJson(id))) !== undefined && !(await this.find(id));
   }
 
-  async #source(repository: RepositoryName, digest: Digest, depth = 0): Promise<SourceImage | undefined> {
+  async #source(repository: RepositoryName, digest: Digest, depth = 0): Promise<SourceImage | 'no image' | undefined> {
     const object = await this.#storage.read(layout.manifest(repository, digest));
     if (!object || depth > MAX_INDEX_DEPTH) return undefined;
     const bytes = object.bytes;
-    const { manifests, config, layers } = parseManifest(bytes);
-    const child = shownChild(manifests);
-    if (child) return await this.#source(repository, child.digest, depth + 1);
-    if (!config || !IMAGE_CONFIGS.includes(config.mediaType) || config.sizeBytes > MAX_CONFIG_BYTES) return undefined;
-    if (layers.length === 0 || layers.length > MAX_LAYERS || repeatsMuch(layers)) return undefined;
+    const document = parseManifest(bytes);
+    const { manifests, config, layers } = document;
+    if (manifests.length > 0) return await this.#sourceOfIndex(repository, document, depth);
+    if (!config || !isImage(document) || config.sizeBytes > MAX_CONFIG_BYTES) return 'no image';
+    if (layers.length > MAX_LAYERS || repeatsMuch(layers)) return undefined;
 
     const wanted = [config, ...layers];
     const found = await mapConcurrently(wanted, (blob) => this.#blobs.find(repository, blob.digest));
@@ -146,6 +146,23 @@ export class ImageViews {
     const configBytes = await readAtMost(await this.#blobs.read(configLink), MAX_CONFIG_BYTES, 'the config');
     const json = parseJson(configBytes, { maxValues: MAX_CONFIG_VALUES });
     return isJsonObject(json) ? { digest, manifest: bytes, config: json, layers, links } : undefined;
+  }
+
+  /**
+   * By what the children are alone, and not by which of them are still there: of one index v1 always shows the same, and the
+   * right to it is that to this child.
+   */
+  async #sourceOfIndex(
+    repository: RepositoryName,
+    { manifests, artifactType }: ManifestDocument,
+    depth: number,
+  ): Promise<SourceImage | 'no image' | undefined> {
+    const children = artifactType === undefined ? shownChildren(manifests) : [];
+    for (const child of children.slice(0, MAX_CHILDREN)) {
+      const source = await this.#source(repository, child.digest, depth + 1);
+      if (source !== 'no image') return source;
+    }
+    return 'no image';
   }
 
   /** One at a time: images of equal bases are those of other views too, which may be made at the same moment. */
@@ -161,10 +178,10 @@ export class ImageViews {
     if (known?.isMade && isComplete) return;
     const link = links.get(image.layer.digest);
     if (!link) throw new Error(`no link for ${image.layer.digest}`);
-    const mark = await takeForView(this.#storage, id, { manifest });
+    const mark = await takeForView(this.#storage, id, { manifest, created: image.created });
     if (mark.replaces) await this.#clear(id);
     const layer = await this.#servedLayer(image.layer, link);
-    const json = encodeText(image.json);
+    const json = encodeText(jsonOf(image, mark.created));
     await this.#layers.keep(id, layer);
     // Not where another layer lies: whoever has a link to that object, or a URL, gets what they had a right to.
     if (this.#copiesLayers && !mark.replaces) await this.#copyLayer(id, json, layer);

@@ -19,8 +19,8 @@ type ManifestMediaType = (typeof MEDIA_TYPES)['ociManifest' | 'ociIndex' | 'dock
 /** https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md#properties */
 export type Descriptor = { mediaType: string; digest: Digest; sizeBytes: number };
 
-/** `platform` is `os/architecture`, if the index says so. */
-export type IndexChild = Descriptor & { platform?: string };
+/** `platform` is `os/architecture`, if the index says so. An attestation is about another child; BuildKit adds them. */
+export type IndexChild = Descriptor & { platform?: string; isAttestation?: true };
 
 export type ManifestDocument = {
   mediaType: ManifestMediaType;
@@ -56,6 +56,9 @@ const MAX_VALUES = 150_000;
 
 /** An index may name an index; no client nests them deeper than this. */
 export const MAX_INDEX_DEPTH = 4;
+
+/** https://github.com/moby/buildkit/blob/v0.17.0/docs/attestations/attestation-storage.md */
+const ATTESTATION = 'vnd.docker.reference.type';
 
 /** Layers whose bytes lie elsewhere by right, so that a registry need not hold them. */
 const NONDISTRIBUTABLE = /^application\/vnd\.(?:docker\.image\.rootfs\.foreign|oci\.image\.layer\.nondistributable)\./;
@@ -153,8 +156,12 @@ function children(json: JsonObject): IndexChild[] {
   const list = Array.isArray(json.manifests) ? json.manifests : [];
   return descriptors(json, 'manifests').map((child, index) => {
     const item = list[index];
-    const platform = isJsonObject(item) && isJsonObject(item.platform) ? item.platform : undefined;
-    return platform ? { ...child, platform: `${platform.os}/${platform.architecture}` } : child;
+    const { platform, annotations } = isJsonObject(item) ? item : {};
+    return {
+      ...child,
+      ...(isJsonObject(platform) && { platform: `${platform.os}/${platform.architecture}` }),
+      ...(isJsonObject(annotations) && ATTESTATION in annotations && { isAttestation: true }),
+    };
   });
 }
 

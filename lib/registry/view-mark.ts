@@ -9,6 +9,8 @@ import { AS_JSON, type ETag, type StorageDriver, StorageUnavailableError } from 
 export type ViewMark = {
   /** Of which it was made; of an image below the top the first of several. */
   manifest: Digest;
+  /** When its layer was made, by the first image that it was taken for; absent for the top, whose manifest tells. */
+  created?: string;
   /** Whether all of it is there. */
   isMade: boolean;
   /** Of the top of a view the ids of the images below it, base first; undefined where nobody has chosen them yet. */
@@ -45,13 +47,20 @@ export async function isTopOfView(storage: StorageDriver, id: ImageId): Promise<
 export async function takeForView(
   storage: StorageDriver,
   id: ImageId,
-  { manifest, chooseBelow = async () => [] }: { manifest: Digest; chooseBelow?: () => Promise<ImageId[]> },
+  {
+    manifest,
+    created,
+    chooseBelow = async () => [],
+  }: { manifest: Digest; created?: string | undefined; chooseBelow?: () => Promise<ImageId[]> },
 ): Promise<ViewMark & { below: ImageId[]; replaces: boolean }> {
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const found = await read(storage, id);
     const { below, replaces: known } = found?.mark ?? {};
     if (found && below && known !== undefined) return { ...found.mark, below, replaces: known };
-    const taken = { ...(found?.mark ?? { manifest, isMade: false }), below: below ?? (await chooseBelow()) };
+    const taken = {
+      ...(found?.mark ?? { manifest, isMade: false, ...(created !== undefined && { created }) }),
+      below: below ?? (await chooseBelow()),
+    };
     const etag = found?.etag ?? (await put(storage, id, taken, { ifAbsent: true }));
     if (!etag) continue;
     const replaces = (await storage.head(layout.imageJson(id))) !== undefined;
@@ -70,11 +79,12 @@ async function read(storage: StorageDriver, id: ImageId): Promise<{ mark: ViewMa
   if (!object) return undefined;
   const value = parseJson(object.bytes);
   if (!isJsonObject(value) || typeof value.manifest !== 'string') throw new Error(`${object.info.key} is no view`);
-  const { made, replaces, below } = value;
+  const { made, replaces, below, created } = value;
   const manifest = parseDigest(value.manifest);
   const mark = {
     manifest,
     isMade: made === true,
+    ...(typeof created === 'string' && { created }),
     ...(Array.isArray(below) && { below: below.filter(isImageId) }),
     ...(typeof replaces === 'boolean' && { replaces }),
   };
@@ -84,9 +94,9 @@ async function read(storage: StorageDriver, id: ImageId): Promise<{ mark: ViewMa
 async function put(
   storage: StorageDriver,
   id: ImageId,
-  { manifest, below, isMade: made, replaces }: ViewMark,
+  { manifest, created, below, isMade: made, replaces }: ViewMark,
   condition: { ifAbsent?: boolean; ifMatch?: ETag } = {},
 ): Promise<ETag | undefined> {
-  const bytes = encodeText(JSON.stringify({ manifest, below, made, replaces }));
+  const bytes = encodeText(JSON.stringify({ manifest, created, below, made, replaces }));
   return await storage.put(layout.imageView(id), bytes, { ...AS_JSON, ...condition });
 }

@@ -7,6 +7,7 @@ import type { Key, KeyPrefix } from '../../lib/layout.ts';
 import { type RegistryServer, startRegistry } from '../registry-server.ts';
 import { alterDriver } from '../storage/altered-driver.ts';
 import type { OpenedStorage } from '../storage/open.ts';
+import { tar } from '../tar.ts';
 import { payloadSum, V1Client } from '../v1-client.ts';
 import { V2Client } from '../v2/client.ts';
 import { pushImage } from '../v2/image.ts';
@@ -189,6 +190,117 @@ export function viewSuite(name: string, open: () => Promise<OpenedStorage>): voi
         assert.equal((await v2.send('GET', '/v1/repositories/views/mixed/tags/artifact')).status, 404);
       });
 
+      /** A manifest with the config of an image and layers of these types. */
+      const pushTyped = async (tag: string, types: string[], fields: object = {}) => {
+        const config = await v2.pushBlob('views/typed', Buffer.from('{"os":"linux"}'));
+        const layer = await v2.pushBlob('views/typed', tarOf('typed'));
+        const manifest = {
+          schemaVersion: 2,
+          mediaType: 'application/vnd.oci.image.manifest.v1+json',
+          config: { mediaType: 'application/vnd.oci.image.config.v1+json', digest: config.digest, size: 14 },
+          layers: types.map((mediaType) => ({ mediaType, digest: layer.digest, size: tarOf('typed').length })),
+          ...fields,
+        };
+        const pushed = await v2.pushManifest('views/typed', tag, manifest);
+        assert.equal(pushed.status, 201, await pushed.text());
+        await server.idle();
+        const size = Buffer.byteLength(JSON.stringify(manifest));
+        const digest = pushed.headers.get('Docker-Content-Digest') ?? '';
+        return { mediaType: manifest.mediaType, digest, size };
+      };
+      const isShown = async (tag: string) => {
+        const { status } = await v2.send('GET', `/v1/repositories/views/typed/tags/${tag}`);
+        const tags = (await (await v2.send('GET', '/v1/repositories/views/typed/tags')).json()) as object;
+        assert.equal(tag in tags, status === 200);
+        return status === 200;
+      };
+      const tarOf = (content: string) => tar([{ path: 'file', content: Buffer.from(content) }]);
+
+      for (const [title, types, fields, shown] of [
+        ['OCI layers', ['application/vnd.oci.image.layer.v1.tar'], {}, true],
+        ['Docker layers', ['application/vnd.docker.image.rootfs.diff.tar'], {}, true],
+        ['a layer that need not be here but is', ['application/vnd.oci.image.layer.nondistributable.v1.tar'], {}, true],
+        ['a signature of cosign', ['application/vnd.dev.cosign.simplesigning.v1+json'], {}, false],
+        ['an attestation of BuildKit', ['application/vnd.in-toto+json'], {}, false],
+        ['an encrypted layer', ['application/vnd.oci.image.layer.v1.tar+gzip+encrypted'], {}, false],
+        [
+          'an encrypted layer on one that is not',
+          ['application/vnd.oci.image.layer.v1.tar', 'application/vnd.oci.image.layer.v1.tar+encrypted'],
+          {},
+          false,
+        ],
+        [
+          'an artifact by its field',
+          ['application/vnd.oci.image.layer.v1.tar'],
+          { artifactType: 'application/vnd.example' },
+          false,
+        ],
+      ] as const) {
+        it(`${shown ? 'shows' : 'leaves out'} ${title}`, async () => {
+          const { digest } = await pushTyped('typed', [...types], fields);
+          assert.equal(await isShown('typed'), shown);
+          const read = await v2.send('GET', `/v1/images/${digest.slice('sha256:'.length)}/json`);
+          assert.equal(read.status, shown ? 200 : 404);
+        });
+      }
+
+      it('shows of an index no attestation, no unknown platform and no artifact, and none of an index of them alone', async () => {
+        const image = await pushTyped('child-1', ['application/vnd.oci.image.layer.v1.tar']);
+        const other = await pushTyped('child-2', ['application/vnd.oci.image.layer.v1.tar'], {
+          annotations: { a: 'b' },
+        });
+        const signature = await pushTyped('child-3', ['application/vnd.dev.cosign.simplesigning.v1+json']);
+        const unknown = { ...other, platform: { os: 'unknown', architecture: 'unknown' } };
+        const attestation = { ...other, annotations: { 'vnd.docker.reference.type': 'attestation-manifest' } };
+        const arm = { ...image, platform: { os: 'linux', architecture: 'arm64' } };
+        const pushIndex = async (tag: string, manifests: object[], fields = {}) => {
+          const mediaType = 'application/vnd.oci.image.index.v1+json';
+          const put = await v2.pushManifest('views/typed', tag, { schemaVersion: 2, mediaType, manifests, ...fields });
+          assert.equal(put.status, 201, await put.text());
+          await server.idle();
+          return put.headers.get('Docker-Content-Digest')?.slice('sha256:'.length) ?? '';
+        };
+        for (const none of [[unknown], [attestation], [signature], [unknown, attestation, signature], []]) {
+          await pushIndex('index', none);
+          assert.equal(await isShown('index'), false);
+        }
+        await pushIndex('index', [arm], { artifactType: 'application/vnd.example' });
+        assert.equal(await isShown('index'), false);
+        for (const first of [unknown, attestation, signature]) {
+          const id = await pushIndex('index', [first, arm]);
+          assert.equal(await isShown('index'), true);
+          const grants = await keysBelow(`oci/images/${id}/view/`);
+          assert.deepEqual(
+            grants.map((key) => key.split('/').at(-1)),
+            [`${id}.${image.digest.slice('sha256:'.length)}`],
+          );
+        }
+      });
+
+      it('tells when the images below the top were made, the same to all that share them', async () => {
+        const times = ['2020-01-01T00:00:00Z', '2021-01-01T00:00:00.5Z', '2022-01-01T00:00:00Z'];
+        const history = (year: string) => ({
+          history: [
+            { created: times[0]?.replace('2020', year) },
+            { created: '1999-01-01T00:00:00Z', empty_layer: true },
+            { created: times[1] },
+            { created: times[2] },
+          ],
+        });
+        const contents = ['timed', 'base'];
+        await pushImage(v2, 'views/timed', 'first', { contents: [...contents, 'one'], config: history('2020') });
+        await pushImage(v2, 'views/timed', 'second', { contents: [...contents, 'two'], config: history('2011') });
+        const broken = { history: [{ created: 'yesterday' }, { created: 7 }, {}] };
+        await pushImage(v2, 'views/timed', 'broken', { contents: ['b', 'r', 'o'], config: broken });
+        const [first, second] = [await v1.pull('views/timed', 'first'), await v1.pull('views/timed', 'second')];
+        const createdOf = (images: { json: Uint8Array }[]) =>
+          images.map(({ json }) => JSON.parse(String(Buffer.from(json))).created as string | undefined);
+        assert.deepEqual(createdOf(first), [times[0], times[1], '2026-01-02T03:04:05Z']);
+        assert.deepEqual(second.slice(0, 2), first.slice(0, 2), 'shared bases do not differ');
+        const top = '2026-01-02T03:04:05Z';
+        assert.deepEqual(createdOf(await v1.pull('views/timed', 'broken')), [undefined, undefined, top]);
+      });
+
       it('leaves out what is no image whatever its types say, and shows the others', async () => {
         const { digest } = await pushImage(v2, 'views/broken', 'good', { contents: ['good'] });
         const garbage = await v2.pushBlob('views/broken', Buffer.from('no zstd at all'));
@@ -252,6 +364,43 @@ export function viewSuite(name: string, open: () => Promise<OpenedStorage>): voi
         assert.ok(pulled);
         assert.equal(JSON.parse(String(Buffer.from(pulled.json))).author, undefined);
         assert.deepEqual(gunzipSync(pulled.layer), tars[0]);
+      });
+
+      it('keeps its digest in another repository where a v1 client tags it, an image or an index', async () => {
+        const image = await pushImage(v2, 'views/kept', 'image', { contents: ['k-base', 'k-top'] });
+        const child = {
+          mediaType: 'application/vnd.oci.image.manifest.v1+json',
+          digest: image.digest,
+          size: image.sizeBytes,
+          platform: { os: 'linux', architecture: 'amd64' },
+        };
+        const mediaType = 'application/vnd.oci.image.index.v1+json';
+        await v2.pushManifest('views/kept', 'index', { schemaVersion: 2, mediaType, manifests: [child] });
+        await server.idle();
+        for (const tag of ['image', 'index']) {
+          const target = `views/kept-${tag}`;
+          const images = await v1.pull('views/kept', tag);
+          const original = await v2.send('GET', `/v2/views/kept/manifests/${tag}`);
+          await v1.push(target, images, { [tag]: images.at(-1)?.id ?? '', again: images.at(-1)?.id ?? '' });
+          await server.idle();
+          for (const name of [tag, 'again']) {
+            const copy = await v2.send('GET', `/v2/${target}/manifests/${name}`);
+            assert.equal(copy.headers.get('Docker-Content-Digest'), original.headers.get('Docker-Content-Digest'));
+          }
+          assert.equal(
+            (await v2.send('DELETE', '/v1/repositories/views/kept/tags/image')).status,
+            tag === 'image' ? 200 : 404,
+          );
+          assert.equal((await v2.send('GET', `/v2/${target}/manifests/${image.digest}`)).status, 200);
+          const { layers, config } = image.manifest as { layers: { digest: string }[]; config: { digest: string } };
+          for (const { digest } of [config, ...layers]) {
+            assert.equal((await v2.send('HEAD', `/v2/${target}/blobs/${digest}`)).status, 200);
+          }
+          assert.deepEqual(
+            (await v1.pull(target, tag)).map(({ layer }) => gunzipSync(layer)),
+            image.tars,
+          );
+        }
       });
 
       it('is tagged by a v1 client in another repository, and pulled from there by v2', async () => {
