@@ -86,7 +86,7 @@ export function createApp({ registry, signer, log, isReady, roomProblem, setting
       const problem = await auth.usersProblem?.();
       return c.json({ status: 'ok', ...(problem && { problem }) });
     });
-  app.use('/v1/*', identify).use('/v2/*', identify);
+  app.use('/v1/*', identify, gate.limitMemory).use('/v2/*', identify, gate.limitMemory);
   if (settings.isReadOnly) app.use(refuseWrites);
   if (front.maxBodyBytes !== undefined) app.use(limitBodies(front.maxBodyBytes));
   if (settings.authentication) app.use('/v2/*', refuseV2);

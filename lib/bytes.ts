@@ -39,8 +39,12 @@ export async function readAtMost(body: AsyncIterable<Uint8Array>, maxBytes: numb
   let sizeBytes = 0;
   for await (const chunk of body) {
     sizeBytes += chunk.length;
-    if (sizeBytes > maxBytes) throw new RegistryError('SIZE_INVALID', `${what} is larger than ${maxBytes} bytes`);
+    if (sizeBytes > maxBytes) throw tooLarge(maxBytes, what);
     chunks.push(chunk);
   }
   return concatBytes(chunks);
+}
+
+export function tooLarge(maxBytes: number, what: string): RegistryError {
+  return new RegistryError('SIZE_INVALID', `${what} is larger than ${maxBytes} bytes`);
 }

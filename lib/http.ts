@@ -1,7 +1,9 @@
 // What the routes of both protocols need of a request.
 import type { Context, Hono } from 'hono';
 import { NOWHERE } from './bounded-router.ts';
+import { type Bytes, readAtMost, tooLarge } from './bytes.ts';
 import { RegistryError } from './errors.ts';
+import type { RequestMemory } from './limits/body-memory.ts';
 import type { Slot } from './limits/slot.ts';
 import { receiving } from './limits/transfers.ts';
 import type { RequestOrigin } from './request-origin.ts';
@@ -16,6 +18,23 @@ export function bodyOf(c: Context): AsyncIterable<Uint8Array> {
   const chunks = body.values({ preventCancel: true });
   const slot = c.get(UPLOAD_SLOT) as Slot | undefined;
   return slot ? receiving(chunks, slot) : chunks;
+}
+
+const MEMORY = 'memory';
+
+/** What this request reads into memory from now on is counted there. */
+export function holdMemory(c: Context, memory: RequestMemory): void {
+  c.set(MEMORY, memory);
+}
+
+/**
+ * Reads the request's body into memory.
+ * @throws RegistryError SIZE_INVALID if it has more than `maxBytes`; TOOMANYREQUESTS, UNAVAILABLE if there is no memory for it
+ */
+export async function readBody(c: Context, maxBytes: number, what: string): Promise<Bytes> {
+  if ((contentLengthOf(c) ?? 0) > maxBytes) throw tooLarge(maxBytes, what);
+  const memory = c.get(MEMORY) as RequestMemory | undefined;
+  return memory ? await memory.read(bodyOf(c), maxBytes, what) : await readAtMost(bodyOf(c), maxBytes, what);
 }
 
 /** From now on the body of this request reports its progress to the slot, and ends with it. */

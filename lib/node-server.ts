@@ -11,8 +11,10 @@ import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import type { Hono } from 'hono';
 import type { RimBindings } from './auth/gate.ts';
+import { networkOf } from './auth/network.ts';
 import { forwardedFor } from './forwarded-for.ts';
 import { allowHeader, type OriginBindings } from './http.ts';
+import { UnsentAnswers } from './limits/unsent-answers.ts';
 import { lingerAfter, takeRest } from './lingering.ts';
 import { requestOrigin } from './request-origin.ts';
 
@@ -58,14 +60,18 @@ export async function startNodeServer(
   app: Hono,
   { host, port, tls, trustedProxies = 0, isHalfDuplex = false }: ListenOptions,
 ): Promise<NodeServer> {
+  const trustedOf = (headers: IncomingHttpHeaders) =>
+    typeof trustedProxies === 'number' ? trustedProxies : trustedProxies(headers);
+  const clientOf = ({ headers, socket }: IncomingMessage) =>
+    forwardedFor(headers['x-forwarded-for']?.toString(), trustedOf(headers)) ?? socket.remoteAddress;
+  const unsent = new UnsentAnswers();
   const fetch = async (request: Request, env: HttpBindings) => {
     const { incoming, outgoing } = env;
     const { headers, socket } = incoming;
-    const trusted = typeof trustedProxies === 'number' ? trustedProxies : trustedProxies(headers);
-    const clientAddress = forwardedFor(headers['x-forwarded-for']?.toString(), trusted) ?? socket.remoteAddress;
+    const clientAddress = clientOf(incoming);
     const bindings: HttpBindings & RimBindings & OriginBindings = {
       ...env,
-      disconnect: () => void outgoing.destroy(),
+      disconnect: () => void incoming.socket.destroy(),
       ...(clientAddress !== undefined && { clientAddress }),
       reached: requestOrigin({
         header: (name) => headers[name.toLowerCase()]?.toString(),
@@ -73,7 +79,7 @@ export async function startNodeServer(
         isTls: tls !== undefined,
         localAddress: socket.localAddress,
         localPort: socket.localPort,
-        trustedProxies: trusted,
+        trustedProxies: trustedOf(headers),
       }),
     };
     const response = await app.fetch(request, bindings);
@@ -100,7 +106,7 @@ export async function startNodeServer(
     // Of the whole server, which has no URL. https://www.rfc-editor.org/rfc/rfc9110#section-9.3.7
     if (request.method === 'OPTIONS' && request.url === '*')
       return void response.writeHead(204, { Allow: allowHeader() }).end();
-    void listener(request, response);
+    void listener(request, response).then(() => unsent.add(response, networkOf(clientOf(request) ?? '')));
   };
   const server = tls ? createTlsServer({ ...options, ...tls }, answer) : createServer(options, answer);
   server.setTimeout(IDLE_MS);

@@ -3,7 +3,8 @@ import type { Context, MiddlewareHandler } from 'hono';
 import { type Bytes, KiB, readAll } from '../bytes.ts';
 import { STATUS } from '../error-response.ts';
 import { RegistryError } from '../errors.ts';
-import { hasBody, holdUploadSlot } from '../http.ts';
+import { hasBody, holdMemory, holdUploadSlot } from '../http.ts';
+import type { BodyMemory } from '../limits/body-memory.ts';
 import type { ConcurrencyLimit } from '../limits/concurrency-limit.ts';
 import type { Slot } from '../limits/slot.ts';
 import { sending } from '../limits/transfers.ts';
@@ -31,11 +32,16 @@ export type GateOptions = {
   login?: { authenticator: Logins; challenges: Challenges };
   permissions: Permissions;
   audit?: Audit;
-  /** Bounds the uploads and downloads of the process; absent, there is no bound. */
-  limits?: TransferLimits;
+  /** What bounds the process; absent, there is no bound. */
+  limits?: Limits;
 };
 
-export type TransferLimits = { uploads: ConcurrencyLimit; downloads: ConcurrencyLimit };
+export type Limits = {
+  uploads: ConcurrencyLimit;
+  downloads: ConcurrencyLimit;
+  /** Of bodies that are held in memory. */
+  bodies: BodyMemory;
+};
 
 type ParseName = (name: string) => RepositoryName;
 
@@ -48,7 +54,7 @@ export class Gate {
   readonly permissions: Permissions;
   readonly #login: GateOptions['login'];
   readonly #audit: Audit | undefined;
-  readonly #limits: TransferLimits | undefined;
+  readonly #limits: Limits | undefined;
 
   constructor({ login, permissions, audit, limits }: GateOptions) {
     this.permissions = permissions;
@@ -230,6 +236,20 @@ export class Gate {
       await this.#limits.uploads.run(nameOf(c) ?? addressNameOf(c), run, c.req.raw.signal);
     };
   }
+
+  /** What a request reads into memory is counted until it has been answered. */
+  readonly limitMemory: MiddlewareHandler = async (c, next) => {
+    if (!this.#limits || !hasBody(c)) return await next();
+    const caller = namedCallerOf(c);
+    const holder = { caller: caller ?? addressNameOf(c), isUnknown: this.asksWho && caller === undefined };
+    const memory = this.#limits.bodies.open(holder, c.req.raw.signal);
+    holdMemory(c, memory);
+    try {
+      await next();
+    } finally {
+      memory.release();
+    }
+  };
 
   /**
    * Opens a body to be sent. What is small is read at once, so that it holds nothing open; for the rest the request waits

@@ -1,3 +1,4 @@
+import { BodyMemory } from '../limits/body-memory.ts';
 import { ConcurrencyLimit, type ConcurrencyLimitOptions } from '../limits/concurrency-limit.ts';
 import type { Log } from '../log.ts';
 import { AccessTokens } from './access-tokens.ts';
@@ -43,7 +44,11 @@ export type OpenAuthOptions = OpenAuthenticatorOptions & {
  */
 export async function openAuth(config: AuthConfig | undefined, options: OpenAuthOptions): Promise<Auth> {
   const { keys, audit, publicUrl } = options;
-  const limits = { uploads: uploadLimit(options, config !== undefined), downloads: downloadLimit(options) };
+  const limits = {
+    uploads: uploadLimit(options, config !== undefined),
+    downloads: downloadLimit(options),
+    bodies: new BodyMemory(),
+  };
   const forAll = { ...(audit && { audit }), limits };
   if (!config) return { gate: Gate.open(forAll) };
   const { realm, rules } = config;

@@ -1,8 +1,8 @@
 import { type Context, Hono } from 'hono';
-import { MiB, readAtMost } from '../bytes.ts';
+import { MiB } from '../bytes.ts';
 import { NOT_CACHED } from '../error-response.ts';
 import { RegistryError } from '../errors.ts';
-import { bodyOf } from '../http.ts';
+import { bodyOf, readBody } from '../http.ts';
 import { type ImageId, parseImageId } from '../names.ts';
 import { lengthOf, parseRange } from '../range.ts';
 import { parseImageJson } from '../registry/image-json.ts';
@@ -61,7 +61,7 @@ export const imageRoutes = ({
     })
     .put('/images/:id/json', allow('push'), async (c) => {
       const id = parseImageId(c.req.param('id'));
-      const bytes = await readAtMost(bodyOf(c), MAX_IMAGE_JSON_BYTES, 'the image JSON');
+      const bytes = await readBody(c, MAX_IMAGE_JSON_BYTES, 'the image JSON');
       const json = parseImageJson(id, bytes);
       const access = accessOf(c);
       access.checkImage(id);

@@ -1,8 +1,7 @@
 import { type Context, Hono } from 'hono';
-import { readAtMost } from '../bytes.ts';
 import { NOT_CACHED } from '../error-response.ts';
 import { RegistryError } from '../errors.ts';
-import { bodyOf } from '../http.ts';
+import { readBody } from '../http.ts';
 import { parseV1RepositoryName } from '../names.ts';
 import { MAX_INDEX_BYTES } from '../registry/index-images.ts';
 import { answer } from './answers.ts';
@@ -16,7 +15,7 @@ export const indexImagesRoutes = (options: V1Options) => {
 
   const announce = async (c: Context, name: string) => {
     const repository = parseV1RepositoryName(name);
-    await indexImages.add(repository, await readAtMost(bodyOf(c), MAX_INDEX_BYTES, 'the list of images'));
+    await indexImages.add(repository, await readBody(c, MAX_INDEX_BYTES, 'the list of images'));
     return await tokenHeaders(c, options, repository, 'write');
   };
 

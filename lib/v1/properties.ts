@@ -1,7 +1,7 @@
 import { Hono } from 'hono';
-import { KiB, readAtMost } from '../bytes.ts';
+import { KiB } from '../bytes.ts';
 import { RegistryError } from '../errors.ts';
-import { bodyOf } from '../http.ts';
+import { readBody } from '../http.ts';
 import { isJsonObject, parseJson } from '../json.ts';
 import { parseV1RepositoryName } from '../names.ts';
 import { answer } from './answers.ts';
@@ -19,7 +19,7 @@ export const propertyRoutes = ({ registry: { repositories }, allow }: V1Options)
     })
     .put(PATH, allow('push'), async (c) => {
       const repository = parseV1RepositoryName(c.req.param('name'));
-      const properties = parseJson(await readAtMost(bodyOf(c), MAX_PROPERTIES_BYTES, 'the properties'));
+      const properties = parseJson(await readBody(c, MAX_PROPERTIES_BYTES, 'the properties'));
       if (!isJsonObject(properties) || !('access' in properties)) {
         throw new RegistryError('INDEX_INVALID', 'Invalid data');
       }

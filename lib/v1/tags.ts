@@ -1,9 +1,9 @@
 import { type Context, Hono } from 'hono';
 import { addToAudit } from '../auth/audit.ts';
-import { type Bytes, KiB, readAtMost } from '../bytes.ts';
+import { type Bytes, KiB } from '../bytes.ts';
 import { NOT_CACHED } from '../error-response.ts';
 import { RegistryError } from '../errors.ts';
-import { bodyOf } from '../http.ts';
+import { readBody } from '../http.ts';
 import { parseJson } from '../json.ts';
 import { type ImageId, isImageId, parseV1RepositoryName, parseV1Tag } from '../names.ts';
 import { imageUnknown } from '../registry/images.ts';
@@ -38,7 +38,7 @@ export const tagRoutes = ({ registry: { repositories, tagMetadata, tags, tagView
     .put(TAG_PATH, allow('push'), async (c) => {
       const repository = parseV1RepositoryName(c.req.param('name'));
       const tag = parseV1Tag(c.req.param('tag'));
-      const id = parseTagBody(await readAtMost(bodyOf(c), MAX_TAG_BYTES, 'the tag'));
+      const id = parseTagBody(await readBody(c, MAX_TAG_BYTES, 'the tag'));
       addToAudit(c, { image: id });
       const { reader } = accessOf(c);
       await repositories.tagImage(repository, tag, id, { userAgent: c.req.header('User-Agent') ?? '', reader });

@@ -1,8 +1,8 @@
 import { Hono } from 'hono';
-import { KiB, readAtMost } from '../bytes.ts';
+import { KiB } from '../bytes.ts';
 import { NOT_CACHED } from '../error-response.ts';
 import { RegistryError } from '../errors.ts';
-import { bodyOf } from '../http.ts';
+import { readBody } from '../http.ts';
 import { parseJson } from '../json.ts';
 import { answer } from './answers.ts';
 import type { V1Options } from './options.ts';
@@ -18,7 +18,7 @@ export const userRoutes = ({ gate }: V1Options) =>
     .get('/users', gate.login, (c) => answer(c, 'OK'))
     .get('/users/', gate.login, (c) => answer(c, 'OK'))
     .on('POST', ['/users', '/users/'], gate.login, async (c) => {
-      const bytes = await readAtMost(bodyOf(c), MAX_USER_BYTES, 'the user');
+      const bytes = await readBody(c, MAX_USER_BYTES, 'the user');
       if (parseJson(bytes) === undefined) throw new RegistryError('INDEX_INVALID', 'Error Decoding JSON');
       return answer(c, 'User Created', { status: 201 });
     })

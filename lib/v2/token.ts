@@ -4,9 +4,9 @@ import { nameOf } from '../auth/caller.ts';
 import { clientAddressOf } from '../auth/client-address.ts';
 import { callerOf, type Gate } from '../auth/gate.ts';
 import type { TokenAnswer, TokenService } from '../auth/token-service.ts';
-import { decodeText, KiB, readAtMost } from '../bytes.ts';
+import { decodeText, KiB } from '../bytes.ts';
 import { RegistryError } from '../errors.ts';
-import { bodyOf } from '../http.ts';
+import { readBody } from '../http.ts';
 
 const MAX_FORM_BYTES = 64 * KiB;
 
@@ -27,7 +27,7 @@ export const tokenRoutes = (service: TokenService, gate: Gate) =>
       ),
     )
     .post('/_token', async (c) => {
-      const form = new URLSearchParams(decodeText(await readAtMost(bodyOf(c), MAX_FORM_BYTES, 'the form')));
+      const form = new URLSearchParams(decodeText(await readBody(c, MAX_FORM_BYTES, 'the form')));
       return c.json(
         await gate.challenging(c, claimed(form.get('username')), () => grantByForm(service, form, clientAddressOf(c))),
         200,

@@ -5,6 +5,7 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Gate } from '../../lib/auth/gate.ts';
 import { MiB } from '../../lib/bytes.ts';
+import { BodyMemory } from '../../lib/limits/body-memory.ts';
 import { ConcurrencyLimit } from '../../lib/limits/concurrency-limit.ts';
 import type { Slot } from '../../lib/limits/slot.ts';
 import { type RegistryServer, startRegistry } from '../registry-server.ts';
@@ -33,7 +34,7 @@ describe(`a registry that sends ${AT_ONCE} downloads at once, to clients that do
 
   before(async () => {
     storage = await openFiles();
-    const limits = { uploads: new ConcurrencyLimit({ what: 'uploads' }), downloads };
+    const limits = { uploads: new ConcurrencyLimit({ what: 'uploads' }), downloads, bodies: new BodyMemory() };
     server = await startRegistry(storage.driver, { auth: { gate: Gate.open({ limits }) } });
     client = new V2Client(server.url);
     const { digest } = await client.pushBlob('a/b', content);

@@ -4,6 +4,7 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Gate } from '../../lib/auth/gate.ts';
 import { MiB } from '../../lib/bytes.ts';
+import { BodyMemory } from '../../lib/limits/body-memory.ts';
 import { ConcurrencyLimit } from '../../lib/limits/concurrency-limit.ts';
 import { type RegistryServer, startRegistry } from '../registry-server.ts';
 import { type OpenedStorage, openFiles } from '../storage/open.ts';
@@ -17,7 +18,7 @@ describe(`a registry without a login that takes ${AT_ONCE} uploads at once`, () 
   let server: RegistryServer;
   let client: V2Client;
   const uploads = new ConcurrencyLimit({ what: 'uploads', atOnce: AT_ONCE, waitMs: WAIT_MS });
-  const limits = { uploads, downloads: new ConcurrencyLimit({ what: 'downloads' }) };
+  const limits = { uploads, downloads: new ConcurrencyLimit({ what: 'downloads' }), bodies: new BodyMemory() };
   before(async () => {
     storage = await openFiles();
     const gate = Gate.open({ limits });

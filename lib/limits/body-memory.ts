@@ -1,0 +1,76 @@
+// What the bodies of requests take that are held in memory: manifests, image JSON, lists, forms.
+import { type Bytes, concatBytes, MiB, tooLarge } from '../bytes.ts';
+import { type Hold, type Holder, MemoryLimit } from './memory-limit.ts';
+import { receiving } from './transfers.ts';
+
+/** Of bodies that arrive or have arrived: 16 of the largest, eight of them of one caller. */
+const ARRIVED_BYTES = 64 * MiB;
+
+/** Of what bodies become when they are parsed: three of the largest, or 1,200 manifests of 10 KiB. */
+const PARSED_BYTES = 256 * MiB;
+
+/** How many bytes V8 needs for one of JSON at worst: `{},` becomes an object of 56 bytes and a pointer of 8. */
+const PARSED_PER_BYTE = 21;
+
+export type BodyMemoryOptions = { arrived?: MemoryLimit; parsed?: MemoryLimit };
+
+/** The memory of one process. */
+export class BodyMemory {
+  readonly arrived: MemoryLimit;
+  readonly parsed: MemoryLimit;
+
+  constructor({
+    arrived = new MemoryLimit({ maxBytes: ARRIVED_BYTES }),
+    parsed = new MemoryLimit({ maxBytes: PARSED_BYTES }),
+  }: BodyMemoryOptions = {}) {
+    this.arrived = arrived;
+    this.parsed = parsed;
+  }
+
+  /** For one request. */
+  open(holder: Holder, signal: AbortSignal): RequestMemory {
+    return new RequestMemory(this, holder, signal);
+  }
+}
+
+/** What one request holds until it has been answered. */
+export class RequestMemory {
+  readonly #memory: BodyMemory;
+  readonly #holder: Holder;
+  readonly #signal: AbortSignal;
+  readonly #holds: Hold[] = [];
+
+  constructor(memory: BodyMemory, holder: Holder, signal: AbortSignal) {
+    this.#memory = memory;
+    this.#holder = holder;
+    this.#signal = signal;
+  }
+
+  /**
+   * Reads a body as fast as there is memory for what arrives, and leaves room to parse it.
+   * @throws RegistryError SIZE_INVALID as soon as it holds more than `maxBytes`; TOOMANYREQUESTS, UNAVAILABLE
+   */
+  async read(body: AsyncIterable<Uint8Array>, maxBytes: number, what: string): Promise<Bytes> {
+    const arrived = this.#open(this.#memory.arrived);
+    const chunks: Uint8Array[] = [];
+    let sizeBytes = 0;
+    for await (const chunk of receiving(body, arrived.slot)) {
+      sizeBytes += chunk.length;
+      if (sizeBytes > maxBytes) throw tooLarge(maxBytes, what);
+      await arrived.take(chunk.length, this.#signal);
+      chunks.push(chunk);
+    }
+    await this.#open(this.#memory.parsed).take(sizeBytes * PARSED_PER_BYTE, this.#signal);
+    return concatBytes(chunks);
+  }
+
+  release(): void {
+    for (const hold of this.#holds.splice(0)) hold.release();
+  }
+
+  #open(limit: MemoryLimit): Hold {
+    const hold = limit.open(this.#holder);
+    this.#holds.push(hold);
+    return hold;
+  }
+}
