@@ -19,7 +19,7 @@ import { version } from './version.ts';
 const MAX_BODY_BYTES = 4505 * KiB;
 
 const { config, log } = await readConfiguration();
-const opened = await openRegistry(config, { log, notesLayout: false }); // the view worker does
+const opened = await openRegistry(config, { log });
 const app = await openApp({ ...config, storageRedirect: true }, opened, {
   log,
   version,

@@ -14,7 +14,6 @@ const server = await serve(
     version,
     // Events of the bucket tell the view worker what there is to do behind a push.
     worksBehind: false,
-    notesLayout: false, // the view worker does
     // An answer before the end of a body would be held back until the function times out.
     isHalfDuplex: true,
     // Lambda's own is always there.

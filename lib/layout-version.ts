@@ -1,7 +1,7 @@
 import { encodeText } from './bytes.ts';
 import { isJsonObject, parseJson } from './json.ts';
 import { layout } from './layout.ts';
-import { AS_JSON, type StorageDriver } from './storage/driver.ts';
+import { AS_JSON, StorageDeniedError, type StorageDriver } from './storage/driver.ts';
 
 /** The layout of `oci/` that this program writes. */
 const LAYOUT_VERSION = 1;
@@ -17,13 +17,21 @@ export async function mayWrite(storage: StorageDriver): Promise<boolean> {
   return minWriter === undefined || minWriter <= LAYOUT_VERSION;
 }
 
-/** As `mayWrite`, and notes the layout in a bucket that has none. One storage request, two the first time. */
+/**
+ * As `mayWrite`, and notes the layout in a bucket that has none. A process whose role may not leaves that to another: on AWS
+ * only the view worker may. One storage request, two the first time.
+ */
 export async function noteLayout(storage: StorageDriver): Promise<boolean> {
   const minWriter = await readMinWriter(storage);
   if (minWriter !== undefined) return minWriter <= LAYOUT_VERSION;
   const bytes = encodeText(JSON.stringify(FIRST_LAYOUT));
-  const isFirst = await storage.put(layout.layoutVersion(), bytes, { ifAbsent: true, ...AS_JSON });
-  return isFirst !== undefined || (await mayWrite(storage));
+  try {
+    const isFirst = await storage.put(layout.layoutVersion(), bytes, { ifAbsent: true, ...AS_JSON });
+    return isFirst !== undefined || (await mayWrite(storage));
+  } catch (error) {
+    if (error instanceof StorageDeniedError) return true;
+    throw error;
+  }
 }
 
 async function readMinWriter(storage: StorageDriver): Promise<number | undefined> {

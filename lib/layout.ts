@@ -30,6 +30,7 @@ import {
   hexOf,
   isImageId,
   isQuoted,
+  MAX_KEY_PART_BYTES,
   namespaceOf,
   quotePlus,
   repositoryPartOf,
@@ -156,12 +157,14 @@ const REPOSITORY_PART = /^(repositories\/[^/]+\/)([^/]+)(\/.*)$/;
 
 /**
  * Where docker-registry 0.9 kept what lies at this key or below this prefix: it quoted the repository's part of the name once
- * more, `repositories/a/b%252Fc/`. `undefined` where that makes no difference.
+ * more, `repositories/a/b%252Fc/`. `undefined` where that makes no difference, or is longer than a file system takes.
  */
 export function twiceQuotedOf<K extends Key | KeyPrefix>(key: K): { key: K; folder: KeyPrefix } | undefined {
   const [, namespace, part = '', rest = ''] = REPOSITORY_PART.exec(key) ?? [];
   if (namespace === undefined || !part.includes('%')) return undefined;
-  const folder = `${namespace}${quotePlus(part)}`;
+  const twice = quotePlus(part);
+  if (twice.length > MAX_KEY_PART_BYTES) return undefined;
+  const folder = `${namespace}${twice}`;
   return { key: `${folder}${rest}` as K, folder: `${folder}/` as KeyPrefix };
 }
 

@@ -29,7 +29,7 @@ const HEX = /^[a-f0-9]+$/;
 const IMAGE_ID = /^(?:[a-f0-9]{64}|[a-f0-9]{16})$/;
 
 /** The longest key part that every file system takes. */
-const MAX_KEY_PART_BYTES = 255;
+export const MAX_KEY_PART_BYTES = 255;
 /** So that `tag<tag>_json` is no longer than that. */
 const MAX_TAG_BYTES = MAX_KEY_PART_BYTES - 'tag_json'.length;
 

@@ -1,7 +1,7 @@
 // From a configuration to a registry, for every kind of process that serves one.
 import type { Config } from './config/config.ts';
 import { immutabilityOf } from './config/immutable-tags.ts';
-import { mayWrite, noteLayout } from './layout-version.ts';
+import { noteLayout } from './layout-version.ts';
 import type { Log } from './log.ts';
 import type { Background } from './registry/background.ts';
 import { createRegistry, type Registry } from './registry/registry.ts';
@@ -19,15 +19,14 @@ export type OpenRegistry = {
 /**
  * Opens storage and what lies in it. `storage.close` ends it.
  * @param background does what no request waits for; without it another process has to
- * @param notesLayout whether a bucket that says nothing of its layout gets to say it; false for a process without the right to
  * @throws Error if storage cannot be used
  */
 export async function openRegistry(
   config: Config,
-  { log, background, notesLayout = true }: { log: Log; background?: Background; notesLayout?: boolean },
+  { log, background }: { log: Log; background?: Background },
 ): Promise<OpenRegistry> {
   const opened = await openStorage(config.storage);
-  const isReadOnly = !(await (notesLayout ? noteLayout(opened) : mayWrite(opened)));
+  const isReadOnly = !(await noteLayout(opened));
   const storage = isReadOnly ? readOnlyStorage(opened) : opened;
   if (isReadOnly) log.warning('a newer Stowage writes to this storage; this one is too old to, and serves reads only');
   const registry = createRegistry(storage, {

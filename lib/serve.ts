@@ -26,8 +26,6 @@ export type ServeOptions = {
   comparePassword?: ComparePassword;
   /** Which proxies in front are believed, if that depends on the request. */
   trustedProxies?: TrustedProxies;
-  /** Whether this process may note the layout of a bucket that says nothing of it. Default true. */
-  notesLayout?: boolean;
   /** Whether the hop in front takes no answer before a body has ended. */
   isHalfDuplex?: boolean;
 };
@@ -38,10 +36,10 @@ export type ServeOptions = {
  */
 export async function serve(config: Config, options: ServeOptions): Promise<NodeServer> {
   const { log, version, tlsFiles, worksBehind = true, comparePassword } = options;
-  const { trustedProxies = config.trustedProxies, isHalfDuplex = false, notesLayout = true } = options;
+  const { trustedProxies = config.trustedProxies, isHalfDuplex = false } = options;
   const tls = tlsFiles && (await readTlsFiles(tlsFiles));
   const background = new Background(log);
-  const opened = await openRegistry(config, { log, notesLayout, ...(worksBehind && { background }) });
+  const opened = await openRegistry(config, { log, ...(worksBehind && { background }) });
   const { storage, isReadOnly } = opened;
   for (const shortcoming of (await storage.findShortcomings?.()) ?? []) log.warning(shortcoming);
   if (config.storage.driver === 'local' && !isReadOnly) sweep(storage, log);

@@ -54,6 +54,11 @@ export type UploadedPart = { partNumber: number; etag: ETag; sizeBytes: number; 
 
 export type PresignOptions = { expiresSeconds: number; contentType?: string };
 
+/** Storage refuses this to the credentials of this process. */
+export class StorageDeniedError extends Error {
+  override readonly name = 'StorageDeniedError';
+}
+
 /** Storage cannot answer now (throttled, timed out, unreachable), after all retries. Asking again later may help. */
 export class StorageUnavailableError extends Error {
   override readonly name = 'StorageUnavailableError';

@@ -1,6 +1,6 @@
 import { S3ServiceException } from '@aws-sdk/client-s3';
 import { hasCode } from '../has-code.ts';
-import { StorageFullError, StorageUnavailableError } from './driver.ts';
+import { StorageDeniedError, StorageFullError, StorageUnavailableError } from './driver.ts';
 
 /** What Node says when there is no answer. */
 const UNREACHABLE = [
@@ -102,6 +102,7 @@ export async function answerUnless<T>(
 export function asStorageError(attempted: string, error: unknown): Error {
   const said = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   if (isFull(error)) return new StorageFullError(`${attempted}: storage is full (${said})`, { cause: error });
+  if (statusOf(error) === 403) return new StorageDeniedError(`${attempted} failed (${said})`, { cause: error });
   return mayPass(error)
     ? new StorageUnavailableError(`${attempted}: storage cannot answer now (${said})`, { cause: error })
     : new Error(`${attempted} failed (${said})`, { cause: error });
