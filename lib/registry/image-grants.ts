@@ -245,6 +245,14 @@ export class ImageGrants {
     return true;
   }
 
+  /**
+   * What version 0.1.0 wrote for images that were pushed: MinIO lists nothing below a key that is an object itself. One storage
+   * request for each, side by side.
+   */
+  async removeOutdated(repository: RepositoryName, images: readonly ImageId[]): Promise<void> {
+    await mapConcurrently(images, (id) => this.#storage.delete(layout.outdatedGrant(id, 'pushed', repository)));
+  }
+
   async #put(key: Key, outdated: Key): Promise<void> {
     try {
       await this.#storage.put(key, new Uint8Array());

@@ -240,6 +240,7 @@ export class TagViews {
     const ancestry = await this.#images.findAncestry(tagged.top);
     const images = (ancestry ?? []).map((id) => ({ id, to: 'pushed' as const }));
     try {
+      await this.#grants.removeOutdated(repository, ancestry ?? []);
       await this.#grants.grantByTag(repository, tagged, images);
     } catch (error) {
       // Of a registry that may not write, which then knows no more grants than there are.
