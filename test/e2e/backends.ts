@@ -5,7 +5,7 @@ import { ListMultipartUploadsCommand, paginateListObjectsV2, S3Client } from '@a
 import type { StorageDriver } from '../../lib/storage/driver.ts';
 import { FilesDriver } from '../../lib/storage/files.ts';
 import { S3Driver } from '../../lib/storage/s3.ts';
-import { startMinio } from '../minio.ts';
+import { type Minio, startMinio } from '../minio.ts';
 
 /** Where a server under test keeps its objects, looked at from behind. */
 export interface Backend {
@@ -37,11 +37,21 @@ async function openLocalBackend(): Promise<Backend> {
   };
 }
 
-export async function openS3Backend({ redirect = false } = {}): Promise<Backend> {
+type Front = { endpoint: string; close(): Promise<void> };
+
+/** @param front starts what stands between the server and MinIO */
+export async function openS3Backend({
+  redirect = false,
+  front,
+}: {
+  redirect?: boolean;
+  front?: (minio: Minio) => Promise<Front>;
+} = {}): Promise<Backend> {
   const minio = await startMinio();
   const { endpoint, bucket: Bucket, credentials } = minio;
   const storagePath = 'registry';
-  const { hostname, port } = new URL(endpoint);
+  const inFront = await front?.(minio);
+  const { hostname, port } = new URL(inFront?.endpoint ?? endpoint);
   const s3 = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
   return {
     env: {
@@ -71,6 +81,7 @@ export async function openS3Backend({ redirect = false } = {}): Promise<Backend>
     },
     async close() {
       s3.destroy();
+      await inFront?.close();
       await minio.stop();
     },
   };

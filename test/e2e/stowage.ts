@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SuiteContext, TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Backend } from './backends.ts';
 import { answers, freePort, ServerProcess } from './server-process.ts';
@@ -25,26 +26,29 @@ export interface Stowage {
   logTail(): string;
 }
 
-/** @param readyPath answers 200 once the server has started */
-export async function startStowage(backend: Pick<Backend, 'env'>, { readyPath = '/readyz' } = {}): Promise<Stowage> {
+export type StartOptions = {
+  /** Answers 200 once the server has started. */
+  readyPath?: string;
+  /** Starts the server as number 1 of processes that it alone sees, as a container does. Linux, as root. */
+  isPidOne?: boolean;
+};
+
+const AS_PID_ONE = ['unshare', '--pid', '--fork', '--kill-child'];
+
+export async function startStowage(
+  backend: Pick<Backend, 'env'>,
+  { readyPath = '/readyz', isPidOne = false }: StartOptions = {},
+): Promise<Stowage> {
   const directory = await mkdtemp(join(tmpdir(), 'stowage-'));
   const port = await freePort();
   const host = `127.0.0.1:${port}`;
   const url = `http://${host}`;
+  const serve = [process.execPath, '--max-semi-space-size=2', CLI];
+  const [command = '', ...args] = isPidOne ? [...AS_PID_ONE, ...serve] : serve;
   const start = () =>
     ServerProcess.start({
-      command: process.execPath,
-      args: [
-        '--max-semi-space-size=2',
-        CLI,
-        'serve',
-        '--config',
-        CONFIG,
-        '--host',
-        '127.0.0.1',
-        '--port',
-        String(port),
-      ],
+      command,
+      args: [...args, 'serve', '--config', CONFIG, '--host', '127.0.0.1', '--port', String(port)],
       env: { ...backend.env },
       log: join(directory, 'stowage.log'),
       isReady: () => answers(`${url}${readyPath}`),
@@ -58,12 +62,16 @@ export async function startStowage(backend: Pick<Backend, 'env'>, { readyPath = 
     url,
     port,
     pid: () => server.pid,
-    kill: () => server.kill(),
+    async kill() {
+      await server.kill();
+      // What `unshare` has started ends a moment after it.
+      while (isPidOne && (await answers(`${url}/healthz`))) await sleep(10);
+    },
     async restart() {
       server = await start();
     },
     async stop() {
-      await server.stop();
+      await (isPidOne ? server.kill() : server.stop()); // `unshare` hands on no signal
       await rm(directory, { recursive: true });
     },
     logTail: () => server.logTail(),
