@@ -35,7 +35,7 @@ const KEYS = {
   referrer: new RegExp(`^oci/repositories/${REPOSITORY}/referrers/sha256/[0-9a-f]{64}/[0-9a-f]{64}$`),
   imagePart: /^images\/(?<id>[0-9a-f]{64})\/(?<name>json|layer|ancestry|_checksum|_inprogress)$/,
   ociImagePart:
-    /^oci\/images\/(?<id>[0-9a-f]{64})\/(?<name>layer\.json|manifest\.json|view\.json|(?:view|repositories)\/[^/]+\/[^/]+|pushers\/[^/]+|pushes\/[^/]+\/[0-9a-f]{64}(?:\.[0-9a-f]{64})?)$/,
+    /^oci\/images\/(?<id>[0-9a-f]{64})\/(?<name>layer\.json|manifest\.json|view\.json|(?:view|repositories)\/[^/]+(?:\/[^/]+){1,2}|(?:pushers|sources)\/[^/]+|pushes\/[^/]+\/[0-9a-f]{64}(?:\.[0-9a-f]{64})?)$/,
   blob: /^oci\/blobs\/sha256\/(?<hex>[0-9a-f]{64})$/,
   digestMarker: /^oci\/digests\/sha256\/(?<hex>[0-9a-f]{64})\/(?<uuid>[0-9a-f-]{36})$/,
   unnamed: /^oci\/(?:data|uploads)\/[0-9a-f-]{36}$/,
