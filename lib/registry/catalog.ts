@@ -65,6 +65,12 @@ export class Catalog {
     return (await mapConcurrently(folders, (folder) => this.#inNamespace(lastPartOf(folder)))).flat();
   }
 
+  /** Whether there is anything of this repository that lists show. One storage request. */
+  async has(repository: RepositoryName): Promise<boolean> {
+    for await (const _ of this.#storage.list(layout.repository(repository))) return true;
+    return false;
+  }
+
   /** Sorted as names, by code unit: keys are quoted, and `b%2Fc` < `b-c` < `b` is not the order of `b` < `b-c` < `b/c`. */
   async #inNamespace(namespace: string): Promise<RepositoryName[]> {
     const names: RepositoryName[] = [];

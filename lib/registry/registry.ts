@@ -81,10 +81,11 @@ export function createRegistry(
     background &&
     new IndexUpkeep(background, async (repository, changes) => {
       await tagViews.bringInStep(repository, changes);
-      if (changes.deleted.size > 0) search.forget(); // the repository may be gone
+      if (changes.deleted.size > 0) search.doubt(repository);
     });
   const onTagChange: OnTagChange = (repository, change) => {
-    search.forget();
+    if ('moved' in change) search.add(repository);
+    else search.doubt(repository);
     if (!background || !upkeep) return;
     if ('deleted' in change) {
       upkeep.note(repository, { deleted: new Map([[change.deleted, change.target.imageId]]) });

@@ -104,7 +104,7 @@ export class Repositories {
         mapConcurrently(image.pushers, (mark) => this.#grants.removePusher(mark, image.id)),
       );
     }
-    this.#search.forget();
+    this.#search.add(repository);
     await this.#metadata.put(repository, tag, tagMetadata(userAgent, new Date()));
   }
 
@@ -164,7 +164,7 @@ export class Repositories {
     if (folders.flat().length === 0) throw unknownRepository();
     for (const objects of folders) await this.#deleteAll(objects);
     await this.#deleteTorn(repository, new Set(folders.flat().map(({ key }) => key)));
-    this.#search.forget();
+    this.#search.doubt(repository);
   }
 
   async #deleteAll(objects: ObjectInfo[]): Promise<void> {

@@ -47,7 +47,7 @@ async function openWith(htpasswd: string, isToldCallers = false) {
   const app = await openApp(config, await openRegistry(config, { log }), { log, version: '0', isToldCallers });
   return {
     app,
-    warnings: () => logged.filter(({ level }) => level === 'warning').map(({ message }) => message),
+    warnings: () => logged.filter(({ level }) => level === 'warn').map(({ message }) => message),
     logged,
   };
 }

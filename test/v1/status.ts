@@ -197,9 +197,12 @@ export function v1StatusSuite(name: string, open: OpenStorage): void {
       });
 
       it('6: results come by pages of n, 25 unless told, 100 at most', async () => {
-        const tag = newImageId();
-        for (let number = 100; number < 203; number++) await storage.put(`repositories/pages/p${number}/tag_a`, tag);
-        await pushTo('pages/p203'); // and what was known of the bucket is known no longer
+        const image = newImage();
+        await searching.push(image);
+        for (let number = 100; number < 203; number++) {
+          await searching.tag(`pages/p${number}`, 'a', image.id);
+        }
+        await pushTo('pages/p203');
         const all = Array.from({ length: 104 }, (_, index) => `pages/p${100 + index}`);
         assert.deepEqual(await names('?q=pages/'), all.slice(0, 25));
         assert.deepEqual(await names('?q=pages/&page=5'), all.slice(100));
