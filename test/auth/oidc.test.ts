@@ -176,6 +176,132 @@ describe('a login with the token of an identity provider', () => {
     assert.equal(issuer.asked.get(CONFIGURATION), undefined);
   });
 
+  describe('says in the log why it is refused', () => {
+    /** @returns the lines that the tokens leave */
+    const refusals = async (
+      tokens: readonly string[],
+      rules = [rule({ repository: ['org/*'], ref: ['refs/heads/main'] })],
+    ) => {
+      const lines: string[] = [];
+      const loud = new OidcLogins(
+        rules,
+        createLog('warning', (line) => lines.push(line) > 0),
+      );
+      for (const token of tokens) {
+        assert.equal(await loud.find(token), undefined);
+        const [, payload, signature] = token.split('.');
+        for (const secret of [token, payload, signature]) {
+          if (secret && secret.length > 5) assert.ok(!lines.join('').includes(secret), 'the token is in the log');
+        }
+      }
+      return lines.map((line) => JSON.parse(line) as { level: string; mismatches: [Record<string, unknown>] });
+    };
+    const mismatches = async (token: string, rules?: ReturnType<typeof rule>[]) => {
+      const lines = await refusals([token], rules);
+      assert.equal(lines.length, 1);
+      assert.equal(lines[0]?.level, 'warn');
+      return lines[0]?.mismatches ?? [];
+    };
+
+    it('issuer', async () => {
+      assert.deepEqual(await mismatches(await other.token()), [
+        { part: 'issuer', expected: [issuer.url], found: other.url },
+      ]);
+    });
+
+    it('audience', async () => {
+      assert.deepEqual(await mismatches(await issuer.token({ aud: 'elsewhere', ref: 'refs/heads/main' })), [
+        { part: 'audience', expected: ['registry'], found: 'elsewhere' },
+      ]);
+      assert.deepEqual(await mismatches(await issuer.token({ aud: undefined })), [
+        { part: 'audience', expected: ['registry'] },
+      ]);
+    });
+
+    it('claims, and those alone that do not fit', async () => {
+      assert.deepEqual(await mismatches(await issuer.token({ repository: 'org/app', ref: 'refs/pull/1' })), [
+        { part: 'claim', name: 'ref', expected: ['refs/heads/main'], found: 'refs/pull/1' },
+      ]);
+      assert.deepEqual(await mismatches(await issuer.token({ repository: ['a', { b: 1 }] })), [
+        { part: 'claim', name: 'repository', expected: ['org/*'], found: ['a', '{"b":1}'] },
+        { part: 'claim', name: 'ref', expected: ['refs/heads/main'] },
+      ]);
+    });
+
+    it('each rule that names the issuer', async () => {
+      const rules = [rule({ repository: ['org/*'] }), { ...rule({ ref: ['x'] }), audience: 'second' }];
+      assert.deepEqual(await mismatches(await issuer.token({ repository: 'else/where', ref: 'x' }), rules), [
+        { part: 'claim', name: 'repository', expected: ['org/*'], found: 'else/where' },
+        { part: 'audience', expected: 'second', found: 'registry' },
+      ]);
+    });
+
+    it('expiry', async () => {
+      const [mismatch] = await mismatches(await issuer.token({}, { expires: '-31s' }));
+      assert.partialDeepStrictEqual(mismatch, { part: 'claim', name: 'exp' });
+      assert.equal(mismatch?.expected, 'a time to come');
+      assert.match(String(mismatch?.found), /^20\d\d-.*Z$/);
+    });
+
+    for (const [title, make, expected] of [
+      [
+        'signature',
+        async () => await issuer.token({}, { key: await generateKeyPair('RS256') }),
+        { part: 'signature', found: '{"kid":"key-' },
+      ],
+      ['key', async () => await issuer.token({}, { kid: 'made-up' }), { part: 'keys', found: 'made-up' }],
+      [
+        'algorithm',
+        async () =>
+          await new SignJWT({ repository: 'org/app' })
+            .setProtectedHeader({ alg: 'HS256', kid: 'key-0' })
+            .setIssuer(issuer.url)
+            .sign(createSecretKey(Buffer.alloc(32))),
+        { part: 'algorithm', found: 'HS256' },
+      ],
+      ['form', async () => 'a password', { part: 'token' }],
+      ['subject', async () => await issuer.token({ sub: '' }), { part: 'claim', name: 'sub' }],
+    ] as const) {
+      it(title, async () => {
+        const [mismatch] = await mismatches(await make());
+        const { found, ...rest }: Record<string, string> = expected;
+        assert.partialDeepStrictEqual(mismatch, rest);
+        assert.ok(String(mismatch?.found ?? '').startsWith(found ?? ''), JSON.stringify(mismatch));
+        assert.equal(typeof mismatch?.expected, 'string');
+      });
+    }
+
+    it('keys that cannot be had', async () => {
+      issuer.answers.set('/keys', { status: 500, body: '' });
+      const [mismatch] = await mismatches(await issuer.token());
+      assert.match(String(mismatch?.found), /cannot be had: .*\/keys answers 500/);
+    });
+
+    it('once a minute for each reason, in bounded lines, however many tokens are made up', async (t) => {
+      const wrong = await issuer.token({ aud: 'elsewhere' });
+      const made = await Promise.all(
+        Array.from({ length: 30 }, (_, i) => other.token({ iss: `${i}${'x'.repeat(900)}` })),
+      );
+      const lines = await refusals([...made, wrong, wrong, wrong]);
+      const parts = lines.map(({ mismatches: [first] }) => first.part);
+      assert.deepEqual(parts, [...Array(10).fill('issuer'), 'audience']);
+      assert.ok(lines.every((line) => JSON.stringify(line).length < 1000));
+
+      const loud: string[] = [];
+      const one = new OidcLogins(
+        [rule({})],
+        createLog('warning', (line) => loud.push(line) > 0),
+      );
+      await one.find(wrong);
+      await one.find(wrong);
+      assert.equal(loud.length, 1);
+      const later = performance.now() + 60_000;
+      t.mock.method(performance, 'now', () => later);
+      await one.find(wrong);
+      assert.equal(loud.length, 2);
+    });
+  });
+
   describe('to a registry', () => {
     let storage: OpenedStorage;
     let server: RegistryServer;

@@ -1,0 +1,110 @@
+// Why tokens of identity providers are refused: for the operator's log. The client learns only that its login is wrong.
+import { hasCode } from '../has-code.ts';
+import type { Log } from '../log.ts';
+
+/** Anyone can send made-up tokens: their texts are cut, and lines per kind of refusal are few. */
+const MAX_TEXT_LENGTH = 200;
+const MAX_ITEMS = 10;
+const INTERVAL_MS = 60_000;
+const MAX_LINES_PER_INTERVAL = 10;
+
+/** Part of a token that did not fit. Without `expected` where nothing in particular was. */
+export type Mismatch = {
+  part: 'token' | 'issuer' | 'keys' | 'signature' | 'algorithm' | 'audience' | 'claim';
+  /** Of a `claim`: its name. */
+  name?: string;
+  expected?: unknown;
+  /** What the token has. Absent where the token has none. */
+  found?: unknown;
+};
+
+/** What is known of a token before its signature is. */
+export type TokenHeader = { alg?: string; kid?: string };
+
+export class OidcRefusals {
+  readonly #log: Log;
+  #since = Number.NEGATIVE_INFINITY;
+  /** By kind of refusal, so that made-up tokens do not hide those of the provider itself. Kinds are few. */
+  readonly #written = new Map<string, Set<string>>();
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  /** Writes a line, unless it was written within the last minute. @param issuer one that the configuration names */
+  note(mismatches: readonly Mismatch[], issuer?: string): void {
+    const now = performance.now();
+    if (now - this.#since >= INTERVAL_MS) {
+      this.#written.clear();
+      this.#since = now;
+    }
+    const fields = { ...(issuer !== undefined && { issuer }), mismatches: mismatches.slice(0, MAX_ITEMS).map(bounded) };
+    const kind = JSON.stringify([issuer, mismatches[0]?.part]);
+    const lines = this.#written.get(kind) ?? new Set();
+    const line = JSON.stringify(fields);
+    if (lines.has(line) || lines.size >= MAX_LINES_PER_INTERVAL) return;
+    this.#written.set(kind, lines.add(line));
+    this.#log.warning('a token of an identity provider was refused', fields);
+  }
+}
+
+/** What the error of a verification says, as `jose` and `OidcIssuer` throw it. */
+export function mismatchOf(
+  error: unknown,
+  { audiences, header }: { audiences: readonly string[]; header: TokenHeader },
+): Mismatch {
+  const { alg, kid } = header;
+  if (hasCode(error, 'ERR_JWKS_NO_MATCHING_KEY', 'ERR_JWKS_MULTIPLE_MATCHING_KEYS')) {
+    return { part: 'keys', expected: 'kid of one key that the issuer publishes', found: kid };
+  }
+  if (hasCode(error, 'ERR_JWS_SIGNATURE_VERIFICATION_FAILED')) {
+    return { part: 'signature', expected: 'signed by the key that kid names', found: { kid, alg } };
+  }
+  if (hasCode(error, 'ERR_JOSE_ALG_NOT_ALLOWED', 'ERR_JOSE_NOT_SUPPORTED')) {
+    return { part: 'algorithm', expected: 'an asymmetric signature, such as RS256 or ES256', found: alg };
+  }
+  if (error instanceof Error && 'claim' in error && 'payload' in error && typeof error.claim === 'string') {
+    return claimMismatch(error.claim, error.payload as Record<string, unknown>, audiences);
+  }
+  if (error instanceof Error && hasCode(error, 'ERR_JWS_INVALID', 'ERR_JWT_INVALID')) {
+    return { part: 'token', expected: 'a signed JWT', found: error.message };
+  }
+  return { part: 'keys', expected: 'keys of the issuer', found: messagesOf(error) };
+}
+
+function claimMismatch(name: string, payload: Record<string, unknown>, audiences: readonly string[]): Mismatch {
+  const found = Object.hasOwn(payload, name) ? payload[name] : undefined;
+  if (name === 'aud') return { part: 'audience', expected: audiences, found };
+  if (name === 'exp') return { part: 'claim', name, expected: 'a time to come', found: timeOf(found) };
+  if (name === 'nbf') return { part: 'claim', name, expected: 'a time that has passed', found: timeOf(found) };
+  return { part: 'claim', name, found };
+}
+
+function timeOf(seconds: unknown): unknown {
+  const time = new Date(Number(seconds) * 1000);
+  return typeof seconds !== 'number' || Number.isNaN(time.getTime()) ? seconds : time.toISOString();
+}
+
+function messagesOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
+}
+
+function bounded({ part, name, expected, found }: Mismatch): Mismatch {
+  return {
+    part,
+    ...(name !== undefined && { name }),
+    ...(expected !== undefined && { expected: shortened(expected) }),
+    ...(found !== undefined && { found: shortened(found) }),
+  };
+}
+
+function shortened(value: unknown): unknown {
+  if (Array.isArray(value)) return value.slice(0, MAX_ITEMS).map((item) => textOf(item));
+  return textOf(value);
+}
+
+function textOf(value: unknown): string {
+  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
+  return text.length > MAX_TEXT_LENGTH ? `${text.slice(0, MAX_TEXT_LENGTH)}…` : text;
+}
