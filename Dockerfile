@@ -1,7 +1,8 @@
 # Stowage as one process, for a push endpoint elsewhere or a registry of its own. Reads config.yml; keeps nothing but what
-# that says. Runs with a read-only root file system and without root.
+# that says: without options, the volume /stowage/data. Runs with a read-only root file system and without root.
 #
 #   docker build -t stowage .
+#   docker run -p 127.0.0.1:5000:5000 -v stowage:/stowage/data stowage
 #   docker run --read-only -p 5000:5000 -e SETTINGS_FLAVOR=s3 -e AWS_BUCKET=... -e AWS_REGION=... -e SECRET_KEY=... stowage
 FROM node:24.21.0-bookworm-slim AS build
 WORKDIR /build
@@ -17,6 +18,9 @@ COPY --from=build /build/package.json ./
 COPY --from=build /build/node_modules node_modules
 COPY --from=build /build/dist dist
 COPY config.yml ./
+# Where the default configuration keeps everything. A new volume takes its owner and mode from here.
+RUN install --directory --owner=1000 --group=1000 --mode=0700 data
+VOLUME /stowage/data
 ENV NODE_ENV=production REGISTRY_HOST=0.0.0.0 REGISTRY_PORT=5000
 EXPOSE 5000
 # The image's user `node`, by number: Kubernetes wants to see that it is not root.
