@@ -148,12 +148,28 @@ const LISTEN_ERRORS: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: 'is at no address of this machine: choose another by --host or REGISTRY_HOST',
 };
 
+/** macOS listens here itself since version 12. https://developer.apple.com/forums/thread/682332 */
+const AIRPLAY_PORT = 5000;
+const AIRPLAY_HINT =
+  ' (such as 5001); on macOS it is usually AirPlay Receiver that has port 5000: System Settings, General, AirDrop & Handoff switches it off';
+
+/** What to do about an error of `listen`; `undefined` if the system's own words have to do. */
+export function listenProblem(
+  code: string | undefined,
+  { host, port, platform = process.platform }: { host: string; port: number; platform?: NodeJS.Platform },
+): string | undefined {
+  const problem = LISTEN_ERRORS[code ?? ''];
+  if (problem === undefined) return undefined;
+  const isAirPlay = code === 'EADDRINUSE' && platform === 'darwin' && port === AIRPLAY_PORT;
+  return `port ${port} of ${host} ${problem}${isAirPlay ? AIRPLAY_HINT : ''}`;
+}
+
 /** @throws Error if the port or the address cannot be had */
 function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (error: NodeJS.ErrnoException) => {
-      const problem = LISTEN_ERRORS[error.code ?? ''];
-      reject(problem ? new Error(`port ${port} of ${host} ${problem}`) : error);
+      const problem = listenProblem(error.code, { host, port });
+      reject(problem ? new Error(problem) : error);
     };
     server.once('error', fail);
     server.listen({ host, port }, () => {

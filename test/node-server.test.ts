@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { it } from 'node:test';
 import { Hono } from 'hono';
-import { startNodeServer } from '../lib/node-server.ts';
+import { listenProblem, startNodeServer } from '../lib/node-server.ts';
 
 const TIMEOUT = { timeout: 5000 };
 
@@ -35,4 +35,33 @@ it('stops only when the answer under way has gone', TIMEOUT, async () => {
   goOn();
   assert.equal(await (await answer).text(), 'whole');
   await stopped;
+});
+
+it('says how to go on if the port is taken', async () => {
+  const server = await startNodeServer(new Hono(), { host: '127.0.0.1', port: 0 });
+  const port = Number(server.url.port);
+  try {
+    await assert.rejects(startNodeServer(new Hono(), { host: '127.0.0.1', port }), {
+      message: `port ${port} of 127.0.0.1 is taken: choose another by --port or REGISTRY_PORT`,
+    });
+  } finally {
+    await server.stop();
+  }
+});
+
+it('names AirPlay where macOS has taken port 5000, and nowhere else', () => {
+  const host = '127.0.0.1';
+  assert.match(
+    listenProblem('EADDRINUSE', { host, port: 5000, platform: 'darwin' }) ?? '',
+    /^port 5000 of 127\.0\.0\.1 is taken: choose another by --port or REGISTRY_PORT \(such as 5001\);.* AirPlay Receiver/,
+  );
+  for (const [code, port, platform] of [
+    ['EADDRINUSE', 5000, 'linux'],
+    ['EADDRINUSE', 5001, 'darwin'],
+    ['EACCES', 5000, 'darwin'],
+  ] as const) {
+    const problem = listenProblem(code, { host, port, platform });
+    assert.ok(problem && !problem.includes('AirPlay'), problem);
+  }
+  assert.equal(listenProblem('EMFILE', { host, port: 5000, platform: 'darwin' }), undefined);
 });
