@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { CONFIG_HELP, CONFIG_OPTION, loadAloud, run } from './run.ts';
+import { CONFIG_HELP, CONFIG_OPTION, loadAloud, loadForWriting, run } from './run.ts';
 
 const DEFAULT_LAYERS_AT_ONCE = 4;
 
@@ -22,7 +22,7 @@ export function addAdoptCommand(program: Command): void {
 }
 
 async function adoptAll({ config: file, ...options }: AdoptOptions & { repositories: string[] }): Promise<void> {
-  const config = loadAloud(file);
+  const config = options.dryRun ? loadAloud(file) : loadForWriting(file);
   const { adopt } = await import('./run-adoption.ts');
   const failed = await adopt(config, options);
   if (failed > 0) process.exitCode = 1;

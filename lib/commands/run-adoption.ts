@@ -10,6 +10,7 @@ import type { Adoption, AdoptionFailure, AdoptionPlan } from '../registry/adopti
 import { createRegistry, type Registry } from '../registry/registry.ts';
 import type { Requoting } from '../registry/requoting.ts';
 import { openStorage } from '../storage/open.ts';
+import { placeOf } from './place.ts';
 
 export type AdoptOptions = {
   /** Names as a client writes them; none means all. */
@@ -26,7 +27,7 @@ export type AdoptOptions = {
 export async function adopt(config: Config, options: AdoptOptions): Promise<number> {
   const started = performance.now();
   const only = options.repositories.map(parseV1RepositoryName);
-  const place = placeOf(config);
+  const place = placeOf(config.storage);
   // A slip of the pen: the folder would be made, and nothing found in it.
   if (config.storage.driver === 'local' && !existsSync(place)) {
     throw new Error(`there is no folder ${place}: correct storage_path, or STORAGE_PATH`);
@@ -56,7 +57,7 @@ export async function adopt(config: Config, options: AdoptOptions): Promise<numb
     const failures = await runWithBar(adoption, plan, options);
     for (const { what, error } of failures) console.error(`${what}: ${error.message}`);
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    console.log(`${plan.tags.length} tags, ${failures.length} failures, ${seconds} s`);
+    console.log(`${plan.tags.length} tags, ${failures.length} failures, ${seconds} s, in ${place}`);
     return failures.length;
   } finally {
     await storage.close();
@@ -77,10 +78,6 @@ async function checkIsThere(
 async function isEmpty({ catalog }: Registry): Promise<boolean> {
   const { names, next } = await catalog.page({ size: 1 });
   return names.length === 0 && next === undefined;
-}
-
-function placeOf({ storage }: Config): string {
-  return storage.driver === 'local' ? storage.path : `s3://${storage.options.bucket}/${storage.options.keyPrefix}`;
 }
 
 async function runWithBar(

@@ -1,5 +1,6 @@
 import { ConfigError } from '../config/config-error.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import { defaultNotice } from './place.ts';
 
 export const CONFIG_OPTION = '-c, --config <file>';
 export const CONFIG_HELP =
@@ -27,6 +28,14 @@ function reasonBeyond(error: Error): string {
 
 export function load(file: string | undefined): LoadedConfig {
   return loadConfig({ env: process.env, ...(file !== undefined && { file }) });
+}
+
+/** As `loadAloud`, for commands that write: says so if nothing chose the place. */
+export function loadForWriting(file: string | undefined): LoadedConfig['config'] {
+  const config = loadAloud(file);
+  const notice = defaultNotice(config, { env: process.env, hasFileOption: file !== undefined });
+  if (notice !== undefined) console.error(notice);
+  return config;
 }
 
 /** As `load`, for commands whose output is for programs too: warnings go where errors go. */

@@ -2,8 +2,10 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { ACTIONS, type Action } from '../auth/caller.ts';
 import { isUserName } from '../auth/htpasswd.ts';
 import { ROBOT_USER, type Robot, Robots } from '../auth/robots.ts';
+import type { Config } from '../config/config.ts';
 import { openStorage } from '../storage/open.ts';
-import { CONFIG_HELP, CONFIG_OPTION, loadAloud, run } from './run.ts';
+import { placeOf } from './place.ts';
+import { CONFIG_HELP, CONFIG_OPTION, loadAloud, loadForWriting, run } from './run.ts';
 
 type CreateOptions = { config?: string; repositories: string[]; actions: Action[]; expires?: Date };
 
@@ -32,33 +34,34 @@ export function addTokenCommands(program: Command): void {
 
 async function createToken(name: string, { config, repositories, actions, expires }: CreateOptions): Promise<void> {
   if (!isUserName(name)) throw new Error(`${name} cannot be a token's name; allowed: 64 letters, digits and . _ @ + -`);
-  await withRobots(config, async (robots) => {
+  await withRobots(loadForWriting(config), async (robots, place) => {
     const { robot, token } = await robots.create({ name, repositories, actions, expiresAt: expires?.toISOString() });
     console.log(token);
-    console.error(`${describe(robot)}\nIt logs in as the user ${ROBOT_USER}, with the token as the password.`);
+    console.error(
+      `${describe(robot)}\nIt is kept in ${place}, and logs in as the user ${ROBOT_USER}, with the token as the password.`,
+    );
   });
 }
 
 async function listTokens({ config }: { config?: string }): Promise<void> {
-  await withRobots(config, async (robots) => {
+  await withRobots(loadAloud(config), async (robots) => {
     for (const robot of await robots.list()) console.log(describe(robot));
   });
 }
 
 async function revokeToken(id: string, { config }: { config?: string }): Promise<void> {
-  await withRobots(config, async (robots) => {
-    if (!(await robots.list()).some((robot) => robot.id === id)) throw new Error(`there is no token ${id}`);
+  await withRobots(loadForWriting(config), async (robots, place) => {
+    if (!(await robots.list()).some((robot) => robot.id === id)) throw new Error(`there is no token ${id} in ${place}`);
     await robots.revoke(id);
-    console.error(`${id} was revoked`);
+    console.error(`${id} was revoked in ${place}`);
   });
 }
 
-async function withRobots(file: string | undefined, use: (robots: Robots) => Promise<void>): Promise<void> {
-  const config = loadAloud(file);
+async function withRobots(config: Config, use: (robots: Robots, place: string) => Promise<void>): Promise<void> {
   if (!config.auth) throw new Error(`${config.file}: there is no auth, so nobody needs a token`);
   const storage = await openStorage(config.storage);
   try {
-    await use(new Robots(storage));
+    await use(new Robots(storage), placeOf(config.storage));
   } finally {
     await storage.close();
   }

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { hashPassword, isPassword, MAX_PASSWORD_BYTES, unmatchedHash } from '../auth/bcrypt.ts';
 import { groupsOf } from '../auth/caller.ts';
@@ -8,7 +9,7 @@ import type { Config } from '../config/config.ts';
 import { hasCode } from '../has-code.ts';
 import { readNewPassword, readPassword } from './read-password.ts';
 import { replaceFile } from './replace-file.ts';
-import { CONFIG_HELP, CONFIG_OPTION, loadAloud, run } from './run.ts';
+import { CONFIG_HELP, CONFIG_OPTION, loadAloud, loadForWriting, run } from './run.ts';
 
 type Options = { config?: string };
 
@@ -26,7 +27,7 @@ export function addUserCommands(program: Command): void {
 }
 
 async function addUser(name: string, { config: file }: Options): Promise<void> {
-  const place = placeOf(loadAloud(file));
+  const place = placeOf(loadForWriting(file));
   if (!isUserName(name)) {
     throw new Error(`${name} cannot be a user's name; allowed: ${USER_NAME_ALLOWED}`);
   }
@@ -44,17 +45,21 @@ async function addUser(name: string, { config: file }: Options): Promise<void> {
   const lines = await readLines(place.path);
   const others = lines.filter((other) => nameOf(other) !== name);
   await writeLines(place.path, [...others, line]);
-  console.error(others.length === lines.length ? `${name} was added` : `${name} has a new password`);
+  console.error(
+    others.length === lines.length
+      ? `${name} was added in ${resolve(place.path)}`
+      : `${name} has a new password in ${resolve(place.path)}`,
+  );
 }
 
 async function removeUser(name: string, { config: file }: Options): Promise<void> {
-  const place = placeOf(loadAloud(file));
+  const place = placeOf(loadForWriting(file));
   if (place.kind !== 'file') throw new Error(`remove the line of ${name} from ${describe(place)} yourself`);
   const lines = await readLines(place.path);
   const others = lines.filter((line) => nameOf(line) !== name);
   if (others.length === lines.length) throw new Error(`there is no user ${name} in ${place.path}`);
   await writeLines(place.path, others);
-  console.error(`${name} was removed`);
+  console.error(`${name} was removed in ${resolve(place.path)}`);
 }
 
 async function listUsers({ config: file }: Options): Promise<void> {

@@ -70,6 +70,9 @@ describe('the command adopt', () => {
     assert.deepEqual([first.code, /reading layers/.test(first.stderr + first.stdout)], [0, true]);
     const second = await adopt(['ubuntu']);
     assert.deepEqual([second.code, second.stderr], [0, '']);
-    assert.match(second.stdout, /^1 repositories, .* 0 layers to read .*\n\d+ tags, 0 failures, \S+ s\n$/);
+    assert.match(
+      second.stdout,
+      /^1 repositories, .* 0 layers to read .*\n\d+ tags, 0 failures, \S+ s, in \/.*\/data\n$/,
+    );
   });
 });

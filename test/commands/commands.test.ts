@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -28,8 +28,8 @@ describe('commands for users and permissions', () => {
   });
   after(() => rm(directory, { recursive: true, force: true }));
 
-  const stowage = async (args: string[], input = '') => {
-    const env = { PATH: process.env.PATH, SETTINGS_FLAVOR: '' };
+  const stowage = async (args: string[], input = '', variables: NodeJS.ProcessEnv = { SETTINGS_FLAVOR: '' }) => {
+    const env = { PATH: process.env.PATH, ...variables };
     const child = spawn(process.execPath, [CLI, ...args], { cwd: directory, env });
     let stdout = '';
     let stderr = '';
@@ -41,13 +41,15 @@ describe('commands for users and permissions', () => {
   };
 
   it('user: add, change, list, check, remove', async () => {
-    await writeFile(
-      join(directory, 'users'),
-      '# people\nbob:$2y$05$FFqvSuyJmA5eecpyvVzbDeDyyYBlTcIMmzBCzuoIFYk1o1fNk.ROO\n',
-      { mode: 0o640 },
+    const users = join(directory, 'users');
+    await writeFile(users, '# people\nbob:$2y$05$FFqvSuyJmA5eecpyvVzbDeDyyYBlTcIMmzBCzuoIFYk1o1fNk.ROO\n', {
+      mode: 0o640,
+    });
+    assert.equal((await stowage(['user', 'add', 'alice'], 'first\n')).stderr, `alice was added in ${users}\n`);
+    assert.equal(
+      (await stowage(['user', 'add', 'alice'], 'second\n')).stderr,
+      `alice has a new password in ${users}\n`,
     );
-    assert.equal((await stowage(['user', 'add', 'alice'], 'first\n')).stderr, 'alice was added\n');
-    assert.equal((await stowage(['user', 'add', 'alice'], 'second\n')).stderr, 'alice has a new password\n');
     assert.equal((await stowage(['user', 'list'])).stdout, 'alice  (devs)\nbob\n');
     const file = await readFile(join(directory, 'users'), 'utf8');
     assert.match(file, /^# people\nbob:\$2y\$05\$.*\nalice:\$2y\$10\$.*\n$/);
@@ -61,7 +63,8 @@ describe('commands for users and permissions', () => {
       const wrong = await stowage(['user', 'check', name], password);
       assert.deepEqual([wrong.code, wrong.stdout], [1, 'wrong\n']);
     }
-    assert.equal((await stowage(['user', 'remove', 'alice'])).code, 0);
+    const removed = await stowage(['user', 'remove', 'alice']);
+    assert.deepEqual([removed.code, removed.stderr], [0, `alice was removed in ${users}\n`]);
     assert.equal((await stowage(['user', 'list'])).stdout, 'bob\n');
   });
 
@@ -82,6 +85,27 @@ describe('commands for users and permissions', () => {
     });
   }
 
+  it('what writes says when no variable chose the place', async () => {
+    try {
+      const file = join(directory, 'config.yml');
+      const settings = CONFIG.replaceAll('\n', '\n  ');
+      await rename(file, `${file}.aside`);
+      await writeFile(file, `dev:${settings}\nprod:${settings}`.replaceAll('./data', './other-data'));
+      const notice =
+        /SETTINGS_FLAVOR is not set: this is the flavor dev of .*config\.yml, which keeps everything in .*data;/;
+      for (const args of [['token', 'create', 'ci', '-r', '*', '-a', 'pull'], ['user', 'remove', 'carol'], ['adopt']]) {
+        assert.match((await stowage(args, '', {})).stderr, notice);
+        for (const chosen of [{ SETTINGS_FLAVOR: 'prod' }, { DOCKER_REGISTRY_CONFIG: 'config.yml' }]) {
+          assert.doesNotMatch((await stowage(args, '', chosen)).stderr, /is not set/);
+        }
+        assert.doesNotMatch((await stowage([...args, '-c', 'config.yml'], '', {})).stderr, /is not set/);
+      }
+      assert.doesNotMatch((await stowage(['token', 'list'], '', {})).stderr, /is not set/);
+    } finally {
+      await rename(join(directory, 'config.yml.aside'), join(directory, 'config.yml'));
+    }
+  });
+
   it('access explain says what somebody may do, and which rule decides', async () => {
     assert.deepEqual((await stowage(['access', 'explain', 'alice', 'team/a'])).stdout.split('\n'), [
       'alice (devs) in team/a:',
@@ -101,7 +125,9 @@ describe('commands for users and permissions', () => {
   it('token: create, list, revoke', async () => {
     const created = await stowage(['token', 'create', 'ci', '-r', 'team/*', 'app', '-a', 'pull,push', '-e', '90d']);
     assert.match(created.stdout, /^stowage_[0-9a-f-]{36}_[A-Za-z0-9_-]{43}\n$/, 'nothing but the token, for scripts');
-    const robots = () => FilesDriver.open(join(directory, 'data')).then((driver) => new Robots(driver));
+    const data = join(directory, 'data');
+    assert.match(created.stderr, new RegExp(`It is kept in ${data}, and logs in as the user robot`));
+    const robots = () => FilesDriver.open(data).then((driver) => new Robots(driver));
     const bearer = await (await robots()).find(created.stdout.trim());
     assert.deepEqual(bearer?.grants, [
       { pattern: 'team/*', actions: ['pull', 'push'] },
@@ -110,7 +136,8 @@ describe('commands for users and permissions', () => {
     const listed = (await stowage(['token', 'list'])).stdout;
     assert.match(listed, /^[0-9a-f-]{36} {2}ci {2}team\/\* app {2}pull,push {2}ends: 20\d\d-/);
     const id = listed.split(' ')[0] ?? '';
-    assert.equal((await stowage(['token', 'revoke', id])).code, 0);
+    const revoked = await stowage(['token', 'revoke', id]);
+    assert.deepEqual([revoked.code, revoked.stderr], [0, `${id} was revoked in ${data}\n`]);
     assert.equal((await stowage(['token', 'list'])).stdout, '');
     assert.equal(await (await robots()).find(created.stdout.trim()), undefined);
   });
