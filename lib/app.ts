@@ -3,6 +3,7 @@ import { cors } from 'hono/cors';
 import { requestId } from 'hono/request-id';
 import type { Auth } from './auth/open.ts';
 import { BoundedRouter, refuseLongPaths } from './bounded-router.ts';
+import { browserGuard } from './browser-guard.ts';
 import type { CorsConfig } from './config/config.ts';
 import { errorResponse, isOurFault } from './error-response.ts';
 import { RegistryError } from './errors.ts';
@@ -47,6 +48,8 @@ export type AppSettings = {
   nginxRedirect?: string;
   /** Which clients are told that v2 is spoken here. Default `auto`. */
   v2VersionHeader?: V2VersionHeader;
+  /** Whether browsers are kept out where the registry is open: it listens on loopback, and there is no proxy in front. */
+  guardsBrowsers?: boolean;
   /** Web pages of other origins that may call the API. */
   cors?: CorsConfig;
   registryEndpoints?: string | string[];
@@ -72,6 +75,12 @@ export function createApp({ registry, signer, log, isReady, roomProblem, setting
   const identify = besides(isOpen, gate.identify);
   if (around) app.use(around);
   app.use(harmless).use(versionHeader(settings.v2VersionHeader ?? 'auto'));
+  if (settings.guardsBrowsers && isForAll) {
+    const { publicUrl } = front;
+    app.use(
+      browserGuard({ ...(publicUrl && { publicUrl }), ...(settings.cors && { origins: settings.cors.origins }) }),
+    );
+  }
   if (settings.cors) app.use(corsOf(settings.cors));
   app.use(refuseLongPaths);
   app

@@ -27,6 +27,8 @@ export type OpenAppOptions = {
   isToldCallers?: boolean;
   /** How passwords are compared, if not in this thread. */
   comparePassword?: ComparePassword;
+  /** Whether requests come from this machine only, without a proxy. */
+  guardsBrowsers?: boolean;
   /** What the configuration cannot know of the platform. */
   front?: FrontSettings;
 };
@@ -35,8 +37,9 @@ export type OpenAppOptions = {
 export async function openApp(
   config: Config,
   { registry, storage, isReadOnly }: OpenRegistry,
-  { log, version, around, isStopping = () => false, isToldCallers = false, comparePassword, front }: OpenAppOptions,
+  options: OpenAppOptions,
 ): Promise<Hono> {
+  const { log, version, around, isStopping = () => false, isToldCallers = false, comparePassword, front } = options;
   if (config.isMirror) log.warning('mirroring.source: Stowage mirrors no other registry, though _ping will say so');
   // On disk without logins only uploads that are under way are lost: hardly anybody would care.
   if (!config.secretKey && (config.storage.driver === 's3' || config.auth)) {
@@ -80,6 +83,7 @@ export async function openApp(
       },
       ...(!config.standalone && !config.disableTokenAuth && { authentication: await authenticationOf(config) }),
       ...(config.nginxXAccelRedirect && { nginxRedirect: config.nginxXAccelRedirect }),
+      guardsBrowsers: options.guardsBrowsers ?? false,
       ...(config.cors && { cors: config.cors }),
       ...(config.registryEndpoints && { registryEndpoints: config.registryEndpoints }),
       ...(config.debug && { debug: { version, flavor: config.flavor ?? '' } }),

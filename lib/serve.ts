@@ -54,6 +54,7 @@ export async function serve(config: Config, options: ServeOptions): Promise<Node
     version,
     around,
     isStopping: () => isStopping,
+    guardsBrowsers: isLoopback(config.host) && trustedProxies === 0,
     ...(comparePassword && { comparePassword }),
   });
   const server = await startNodeServer(app, {
