@@ -154,7 +154,10 @@ export class Inspector {
     });
   }
 
-  /** v1 images: those that are being pushed are hidden, all others fit their checksums. */
+  /**
+   * v1 images: those that are being pushed are hidden, all others fit their checksums. An image to which no tag leads any
+   * more is unknown to clients: of one that was pushed what lies in storage is looked at instead.
+   */
   async #checkImages(objects: readonly Found[]): Promise<ReadonlySet<string>> {
     const byImage = Map.groupBy(objects, ({ parts: { id = '' } }) => id);
     const sums = await mapConcurrently(
@@ -169,9 +172,10 @@ export class Inspector {
         if (!names.has('json')) return [];
         const etag = [...names.values()].map((part) => part.etag).join(' ');
         if (this.#right.get(`image ${id}`) !== etag) {
-          const sum = await this.#checkImage(id, names.has('_checksum')).catch((cause: unknown) => {
+          const sum = await this.#checkImage(id, names).catch((cause: unknown) => {
             throw new Error(`${cause}; of image ${id} there are ${[...names.keys()]}`, { cause });
           });
+          if (sum === undefined) return [];
           this.#right.set(`image ${id}`, etag).set(`sum of image ${id}`, sum);
         }
         return [`${id} ${this.#right.get(`sum of image ${id}`)}`];
@@ -181,20 +185,35 @@ export class Inspector {
     return new Set(sums.flat());
   }
 
-  async #checkImage(id: string, hasChecksum: boolean): Promise<string> {
+  async #checkImage(id: string, names: ReadonlyMap<string | undefined, Found>): Promise<string | undefined> {
     const path = `/v1/images/${id}`;
-    const [json, layer, ancestry] = await Promise.all([
-      this.#get(`${path}/json`),
-      this.#get(`${path}/layer`),
-      this.#get(`${path}/ancestry`),
-    ]);
+    const read = (part: string) => exchange(this.#send, [200, 404], 'GET', `${path}/${part}`);
+    const [json, layer, ancestry] = await Promise.all([read('json'), read('layer'), read('ancestry')]);
+    assert.equal(new Set([json, layer, ancestry].map(({ status }) => status)).size, 1, `${path} is shown whole or not`);
+    if (json.status === 404) return await this.#checkHidden(id, names);
     const document = JSON.parse(json.body.toString()) as { id: string; parent?: string };
     const [self, parent] = JSON.parse(ancestry.body.toString()) as string[];
     assert.deepEqual([document.id, self, parent], [id, id, document.parent], path);
     assert.equal(json.headers.get('X-Docker-Size'), String(layer.body.length), path);
     const sum = `sha256:${createHash('sha256').update(json.body).update('\n').update(layer.body).digest('hex')}`;
     const checksums = json.headers.get('X-Docker-Checksum-Payload')?.split(', ') ?? [];
-    if (hasChecksum) assert(checksums.includes(sum), `${path} has the checksum ${checksums}, but it is ${sum}`);
+    if (names.has('_checksum'))
+      assert(checksums.includes(sum), `${path} has the checksum ${checksums}, but it is ${sum}`);
+    return sum;
+  }
+
+  /** @returns nothing for a projection, which is made again where a manifest needs it */
+  async #checkHidden(id: string, names: ReadonlyMap<string | undefined, Found>): Promise<string | undefined> {
+    if (names.has('view.json') || !names.has('layer')) return undefined;
+    const [json, layer, checksums] = await Promise.all(
+      ['json', 'layer', '_checksum'].map((part) => this.#bytes(`images/${id}/${part}` as Key)),
+    );
+    const sum = `sha256:${createHash('sha256')
+      .update(json ?? '')
+      .update('\n')
+      .update(layer ?? '')
+      .digest('hex')}`;
+    assert(String(checksums).includes(sum), `images/${id} has the checksum ${checksums}, but it is ${sum}`);
     return sum;
   }
 
@@ -270,8 +289,12 @@ export class Inspector {
   }
 
   async #text(key: Key): Promise<string> {
+    return (await this.#bytes(key)).toString();
+  }
+
+  async #bytes(key: Key): Promise<Buffer> {
     const object = await this.#storage.get(key);
     assert(object, key);
-    return Buffer.from(await readAll(object.body)).toString();
+    return Buffer.from(await readAll(object.body));
   }
 }
