@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { DeleteObjectsCommand, paginateListObjectsV2, S3Client } from '@aws-sdk/client-s3';
-import type { Minio } from '../test/minio.ts';
+import type { Minio } from '../test/support/minio.ts';
 
 /** Deletes everything below a folder, and waits until the disk has nothing left to write. */
 export async function emptyFolder({ endpoint, credentials, bucket: Bucket }: Minio, folder: string): Promise<void> {

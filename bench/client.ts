@@ -4,8 +4,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { KiB, MiB } from '../lib/bytes.ts';
-import { mapConcurrently } from '../lib/concurrency.ts';
+import { mapConcurrently } from '../lib/concurrency/map-concurrently.ts';
+import { KiB, MiB } from '../lib/streams/bytes.ts';
 
 /** What to push, and where to: `http://127.0.0.1:5000/v2/bench/blob`. */
 export type PushTask = { repositoryUrl: string } & (

@@ -1,4 +1,4 @@
-import { MiB } from '../lib/bytes.ts';
+import { MiB } from '../lib/streams/bytes.ts';
 import { V2Client } from '../test/v2/client.ts';
 import { pushImage } from '../test/v2/image.ts';
 import { getRepeatedly, pull, push } from './load.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { toolsDirectory } from '../test/e2e/programs.ts';
 import { answers, freePort, ServerProcess } from '../test/e2e/server-process.ts';
-import type { Minio } from '../test/minio.ts';
+import type { Minio } from '../test/support/minio.ts';
 
 export const PEER_VERSION = 'v3.1.1';
 export const PEER_PATH = join(toolsDirectory, 'bin/registry');

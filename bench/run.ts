@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { startMinio } from '../test/minio.ts';
+import { startMinio } from '../test/support/minio.ts';
 import { assertInstalled } from './load.ts';
 import { describeMachine } from './machine.ts';
 import { measures } from './measures.ts';

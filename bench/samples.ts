@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Minio } from '../test/minio.ts';
+import type { Minio } from '../test/support/minio.ts';
 import { emptyFolder } from './bucket.ts';
 import type { Measure, Sizes } from './measures.ts';
 import { cpuSecondsOf, foreignShareDuring, peakMemoryMiB, quiet, resetPeakMemory } from './proc.ts';

@@ -6,8 +6,8 @@ import { enableCompileCache } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
 // In a clone the source itself, which the Node in its node_modules can run; in the package what was built of it.
-const source = new URL('../lib/cli.ts', import.meta.url);
+const source = new URL('../lib/commands/cli.ts', import.meta.url);
 const runsSource = existsSync(source) && process.features.typescript;
 // What turns TypeScript into JavaScript takes 27 MiB for as long as the process lives; of what it has made once it is not loaded.
 if (runsSource) enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/stowage', import.meta.url)));
-await import(runsSource ? source.href : new URL('../dist/cli.js', import.meta.url).href);
+await import(runsSource ? source.href : new URL('../dist/commands/cli.js', import.meta.url).href);

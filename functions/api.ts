@@ -2,10 +2,10 @@
 import type { APIGatewayProxyEvent, APIGatewayProxyResult } from 'aws-lambda';
 import type { Caller } from '../lib/auth/caller.ts';
 import type { RimBindings } from '../lib/auth/gate.ts';
-import { KiB } from '../lib/bytes.ts';
-import type { OriginBindings } from '../lib/http.ts';
-import { openApp } from '../lib/open-app.ts';
-import { openRegistry } from '../lib/open-registry.ts';
+import type { OriginBindings } from '../lib/http/request.ts';
+import { openApp } from '../lib/server/open-app.ts';
+import { openRegistry } from '../lib/server/open-registry.ts';
+import { KiB } from '../lib/streams/bytes.ts';
 import { readConfiguration } from './configuration.ts';
 import { clientAddressOf } from './gateway/client-address.ts';
 import { requestOf } from './gateway/request.ts';

@@ -3,9 +3,9 @@ import type { APIGatewayAuthorizerResult, APIGatewayRequestAuthorizerEvent } fro
 import { type AuditEntry, claimedName } from '../lib/auth/audit.ts';
 import { nameOf } from '../lib/auth/caller.ts';
 import { TOKEN_PATH } from '../lib/auth/challenges.ts';
+import { openAuthenticator } from '../lib/auth/create-authenticator.ts';
 import { Keys } from '../lib/auth/keys.ts';
-import { openAuthenticator } from '../lib/auth/open-authenticator.ts';
-import { RegistryError } from '../lib/errors.ts';
+import { RegistryError } from '../lib/model/errors.ts';
 import { openStorage } from '../lib/storage/open.ts';
 import { readConfiguration } from './configuration.ts';
 import { clientAddressOf } from './gateway/client-address.ts';

@@ -1,7 +1,7 @@
 import { SecretSource } from '../lib/auth/secret-source.ts';
 import type { Config } from '../lib/config/config.ts';
 import { loadConfig } from '../lib/config/load.ts';
-import { createLog, type Log } from '../lib/log.ts';
+import { createLog, type Log } from '../lib/model/log.ts';
 
 /**
  * The configuration of the package, with what the stack has put into the environment, and a log that has its warnings.

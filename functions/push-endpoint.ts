@@ -1,6 +1,6 @@
 // The whole registry as a Node server, for bodies that do not fit through API Gateway: a Lambda Web Function.
 // https://docs.aws.amazon.com/lambda/latest/dg/web-functions.html
-import { serve } from '../lib/serve.ts';
+import { serve } from '../lib/server/serve.ts';
 import { readConfiguration } from './configuration.ts';
 import { cameByEdge, EDGE_HEADER } from './edge.ts';
 import { version } from './version.ts';
@@ -12,7 +12,7 @@ const server = await serve(
   {
     log,
     version,
-    // Events of the bucket tell the view worker what there is to do behind a push.
+    // Events of the bucket tell the projection worker what there is to do behind a push.
     worksBehind: false,
     // An answer before the end of a body would be held back until the function times out.
     isHalfDuplex: true,

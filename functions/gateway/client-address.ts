@@ -1,5 +1,5 @@
 import type { APIGatewayProxyEvent, APIGatewayRequestAuthorizerEvent } from 'aws-lambda';
-import { forwardedFor } from '../../lib/forwarded-for.ts';
+import { forwardedFor } from '../../lib/http/forwarded-for.ts';
 import { cameByEdge, EDGE_HEADER } from '../edge.ts';
 
 /**

@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { RegistryError } from '../model/errors.ts';
 import type { AccessTokens } from './access-tokens.ts';
 import { parseAuthorization } from './authorization.ts';
 import {

@@ -1,6 +1,6 @@
 import type { Context } from 'hono';
-import { RegistryError } from '../errors.ts';
-import { originOf } from '../http.ts';
+import { originOf } from '../http/request.ts';
+import { RegistryError } from '../model/errors.ts';
 import type { Action } from './caller.ts';
 
 /** Where clients get tokens. */

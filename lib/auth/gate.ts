@@ -1,20 +1,20 @@
 // Everything that the routes ask about who sends a request and what they may do.
 import type { Context, MiddlewareHandler } from 'hono';
-import { type Bytes, KiB, readAll } from '../bytes.ts';
-import { STATUS } from '../error-response.ts';
-import { RegistryError } from '../errors.ts';
-import { hasBody, holdMemory, holdUploadSlot } from '../http.ts';
+import { STATUS } from '../http/error-response.ts';
+import { hasBody, holdMemory, holdUploadSlot } from '../http/request.ts';
 import type { BodyMemory } from '../limits/body-memory.ts';
 import type { ConcurrencyLimit } from '../limits/concurrency-limit.ts';
 import type { Slot } from '../limits/slot.ts';
 import { sending } from '../limits/transfers.ts';
-import { parseRepositoryName, type RepositoryName } from '../names.ts';
+import { RegistryError } from '../model/errors.ts';
+import { parseRepositoryName, type RepositoryName } from '../model/names.ts';
+import { type Bytes, KiB, readAll } from '../streams/bytes.ts';
 import { type Audit, type AuditEntry, aboutRoute, claimedName } from './audit.ts';
 import { parseAuthorization } from './authorization.ts';
 import { type Action, ANONYMOUS, type Anonymous, type Caller, isAnonymous, nameOf } from './caller.ts';
 import type { Challenges, Scope } from './challenges.ts';
 import { clientAddressOf } from './client-address.ts';
-import type { Logins } from './late-authenticator.ts';
+import type { Logins } from './lazy-authenticator.ts';
 import { networkOf } from './network.ts';
 import { Permissions } from './permissions.ts';
 import type { TokenHolder } from './v1-tokens.ts';

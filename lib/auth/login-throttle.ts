@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { RegistryError } from '../errors.ts';
+import { RegistryError } from '../model/errors.ts';
 import { networkOf } from './network.ts';
 
 /** How many failures at once, and how many seconds until one of them is forgotten. */

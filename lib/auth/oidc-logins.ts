@@ -1,5 +1,5 @@
 import type { JWTPayload } from 'jose';
-import type { Log } from '../log.ts';
+import type { Log } from '../model/log.ts';
 import { oidcName, type User } from './caller.ts';
 import { OidcIssuer } from './oidc-issuer.ts';
 import { type Mismatch, mismatchOf, OidcRefusals, type TokenHeader } from './oidc-refusals.ts';

@@ -1,4 +1,4 @@
-import type { RepositoryName } from '../names.ts';
+import type { RepositoryName } from '../model/names.ts';
 import { type Action, ANONYMOUS, type Anonymous, type Caller, type Grant, type User } from './caller.ts';
 import { rangeOfPattern, repositoryMatcher } from './pattern.ts';
 

@@ -1,4 +1,4 @@
-import { parseRepositoryName, type RepositoryName } from '../names.ts';
+import { parseRepositoryName, type RepositoryName } from '../model/names.ts';
 import { ACTIONS, type Action } from './caller.ts';
 
 /** What a client wants a token for. */

@@ -1,8 +1,8 @@
 // Docker's token protocol: a login, once, for tokens that allow exactly what they say.
-import { RegistryError } from '../errors.ts';
+import { RegistryError } from '../model/errors.ts';
 import { ACCESS_TOKEN_SECONDS, type AccessTokens } from './access-tokens.ts';
 import { type Action, type Caller, type Grant, isAnonymous, nameOf, robotOf, type TokenBearer } from './caller.ts';
-import type { Logins } from './late-authenticator.ts';
+import type { Logins } from './lazy-authenticator.ts';
 import type { Permissions } from './permissions.ts';
 import { parseScopes, type RequestedScopes } from './scopes.ts';
 

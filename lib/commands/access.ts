@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { ACTIONS, ANONYMOUS, type Anonymous, groupsOf, type User } from '../auth/caller.ts';
-import type { AuthConfig } from '../auth/open-authenticator.ts';
+import type { AuthConfig } from '../auth/create-authenticator.ts';
 import { type AccessRule, Permissions } from '../auth/permissions.ts';
 import { formatRule } from '../config/access-rules.ts';
-import { parseV1RepositoryName } from '../names.ts';
+import { parseV1RepositoryName } from '../model/names.ts';
 import { CONFIG_HELP, CONFIG_OPTION, loadAloud, run } from './run.ts';
 
 /** `stowage access`: what the rules of the configuration make of somebody. */

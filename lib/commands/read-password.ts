@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline';
 import { type Readable, Writable } from 'node:stream';
-import { decodeText, readAll } from '../bytes.ts';
+import { decodeText, readAll } from '../streams/bytes.ts';
 
 /** Where questions are asked: standard input and standard error, or a test's. */
 export type Terminal = {

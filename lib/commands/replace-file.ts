@@ -1,6 +1,6 @@
 import type { Stats } from 'node:fs';
 import { chmod, chown, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { hasCode } from '../has-code.ts';
+import { hasCode } from '../model/has-code.ts';
 
 /** Whoever runs a command may be another user than the server that has to read the file. */
 const PRIVATE = 0o600;

@@ -1,15 +1,15 @@
 import { existsSync } from 'node:fs';
 import { Presets, SingleBar } from 'cli-progress';
-import { MiB } from '../bytes.ts';
 import type { Config } from '../config/config.ts';
 import { immutabilityOf } from '../config/immutable-tags.ts';
-import { layout } from '../layout.ts';
-import { mayWrite, noteLayout } from '../layout-version.ts';
-import { parseV1RepositoryName, type RepositoryName } from '../names.ts';
-import type { Adoption, AdoptionFailure, AdoptionPlan } from '../registry/adoption.ts';
+import { layout } from '../model/layout.ts';
+import { parseV1RepositoryName, type RepositoryName } from '../model/names.ts';
+import { mayWrite, noteLayout } from '../registry/layout-version.ts';
+import type { Adoption, AdoptionFailure, AdoptionPlan } from '../registry/old-buckets/adopt.ts';
+import type { Requoting } from '../registry/old-buckets/requoting.ts';
 import { createRegistry, type Registry } from '../registry/registry.ts';
-import type { Requoting } from '../registry/requoting.ts';
 import { openStorage } from '../storage/open.ts';
+import { MiB } from '../streams/bytes.ts';
 import { placeOf } from './place.ts';
 
 export type AdoptOptions = {

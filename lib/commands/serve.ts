@@ -1,9 +1,9 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { PasswordThread } from '../auth/password-thread.ts';
 import type { Config } from '../config/config.ts';
-import { hasCode } from '../has-code.ts';
-import { createLog } from '../log.ts';
-import type { NodeServer } from '../node-server.ts';
+import { hasCode } from '../model/has-code.ts';
+import { createLog } from '../model/log.ts';
+import type { NodeServer } from '../server/node-server.ts';
 import { watchParent } from './parent-watch.ts';
 import { CONFIG_HELP, CONFIG_OPTION, load, run } from './run.ts';
 
@@ -56,7 +56,7 @@ async function serveUntilStopped(
       stop();
     });
   }
-  const { serve } = await import('../serve.ts');
+  const { serve } = await import('../server/serve.ts');
   const tlsFiles = tlsCert !== undefined && tlsKey !== undefined ? { cert: tlsCert, key: tlsKey } : undefined;
   const passwords = new PasswordThread();
   const options = {

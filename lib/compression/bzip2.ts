@@ -2,8 +2,8 @@
 // no library serves: unbzip2-stream 1.4.3 holds what a chunk unpacks to as an array of numbers (113 bytes take 1.1 GB),
 // seek-bzip and the wasm builds want the whole file in memory.
 import { setImmediate } from 'node:timers/promises';
-import { ByteReader } from '../byte-reader.ts';
-import { MiB } from '../bytes.ts';
+import { ByteReader } from '../streams/byte-reader.ts';
+import { MiB } from '../streams/bytes.ts';
 import { BitReader } from './bit-reader.ts';
 import { readBlock, unpackBlock } from './bzip2-block.ts';
 import { CorruptLayerError } from './corrupt-layer-error.ts';

@@ -1,4 +1,4 @@
-import { GiB, MiB } from '../bytes.ts';
+import { GiB, MiB } from '../streams/bytes.ts';
 import { CorruptLayerError } from './corrupt-layer-error.ts';
 import type { LayerFormat } from './decompress.ts';
 

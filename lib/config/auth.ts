@@ -1,6 +1,6 @@
 import { OIDC_USER, oidcName } from '../auth/caller.ts';
+import type { AuthConfig, HtpasswdPlace } from '../auth/create-authenticator.ts';
 import type { OidcRule } from '../auth/oidc-logins.ts';
-import type { AuthConfig, HtpasswdPlace } from '../auth/open-authenticator.ts';
 import type { AccessRule } from '../auth/permissions.ts';
 import type { StorageConfig } from '../storage/open.ts';
 import type { Settings } from './settings.ts';

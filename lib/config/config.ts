@@ -1,7 +1,7 @@
-import type { AuthConfig } from '../auth/open-authenticator.ts';
+import type { AuthConfig } from '../auth/create-authenticator.ts';
 import type { UnpackLimits } from '../compression/unpack-limits.ts';
-import type { AbsoluteLocations } from '../front.ts';
-import type { IndexChildren } from '../registry/manifests.ts';
+import type { AbsoluteLocations } from '../http/gateway-quirks.ts';
+import type { IndexChildren } from '../registry/manifests/manifests.ts';
 import type { StorageConfig } from '../storage/open.ts';
 import type { V2VersionHeader } from '../v2/version-header.ts';
 import { readAuth } from './auth.ts';

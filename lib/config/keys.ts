@@ -1,10 +1,10 @@
 // Every key that docker-registry 0.6.5 to 0.9.1 knew, in any of its drivers and samples. A dot stands for a nested map.
 // docs/configuration.md explains them.
 
-import { MiB } from '../bytes.ts';
 import { DEFAULT_UNPACK_LIMITS } from '../compression/unpack-limits.ts';
-import type { AbsoluteLocations } from '../front.ts';
-import type { IndexChildren } from '../registry/manifests.ts';
+import type { AbsoluteLocations } from '../http/gateway-quirks.ts';
+import type { IndexChildren } from '../registry/manifests/manifests.ts';
+import { MiB } from '../streams/bytes.ts';
 import type { V2VersionHeader } from '../v2/version-header.ts';
 import { accessRules } from './access-rules.ts';
 import { immutableTags } from './immutable-tags.ts';

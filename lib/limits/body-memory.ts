@@ -1,5 +1,5 @@
 // What the bodies of requests take that are held in memory: manifests, image JSON, lists, forms.
-import { type Bytes, concatBytes, MiB, tooLarge } from '../bytes.ts';
+import { type Bytes, concatBytes, MiB, tooLarge } from '../streams/bytes.ts';
 import { type Hold, type Holder, MemoryLimit } from './memory-limit.ts';
 import { receiving } from './transfers.ts';
 

@@ -1,6 +1,7 @@
 // Bounds how many transfers (uploads, downloads) run at once in this process, and shares the slots among callers.
-import { KiB } from '../bytes.ts';
-import { RegistryError } from '../errors.ts';
+
+import { RegistryError } from '../model/errors.ts';
+import { KiB } from '../streams/bytes.ts';
 import { type Pace, Slot } from './slot.ts';
 
 /** Less than the 60 s after which load balancers end a connection on which nothing moves. */

@@ -1,6 +1,7 @@
 // Bounds what requests hold in memory at once, and shares it among callers.
-import { KiB } from '../bytes.ts';
-import { RegistryError } from '../errors.ts';
+
+import { RegistryError } from '../model/errors.ts';
+import { KiB } from '../streams/bytes.ts';
 import { type Pace, Slot } from './slot.ts';
 
 /** Less than the 60 s after which load balancers end a connection on which nothing moves. */

@@ -1,6 +1,6 @@
 // Bounds what is held in memory of answers that clients do not take: Node buffers all that is written and cannot be sent.
 import type { ServerResponse } from 'node:http';
-import { KiB, MiB } from '../bytes.ts';
+import { KiB, MiB } from '../streams/bytes.ts';
 
 const MAX_BYTES = 64 * MiB;
 

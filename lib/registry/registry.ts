@@ -1,29 +1,29 @@
 import { DEFAULT_UNPACK_LIMITS, type UnpackLimits } from '../compression/unpack-limits.ts';
-import { hexOf, isImageId } from '../names.ts';
+import type { Background } from '../concurrency/background.ts';
+import { hexOf, isImageId } from '../model/names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
-import { Adoption } from './adoption.ts';
-import type { Background } from './background.ts';
-import { Blobs } from './blobs.ts';
-import { Catalog } from './catalog.ts';
-import { ImageFiles } from './image-files.ts';
-import { ImageGrants } from './image-grants.ts';
-import { ImageLayers } from './image-layers.ts';
-import { ImageManifests } from './image-manifests.ts';
-import { ImagePushes } from './image-pushes.ts';
-import { ImageViews } from './image-views.ts';
-import { Images } from './images.ts';
-import { IndexImages } from './index-images.ts';
-import { IndexUpkeep } from './index-upkeep.ts';
-import { type IndexChildren, Manifests, type OnTagChange } from './manifests.ts';
-import { Referrers } from './referrers.ts';
-import { Repositories } from './repositories.ts';
-import { Search } from './search.ts';
-import { ShownImages } from './shown-images.ts';
-import { TagMetadata } from './tag-metadata.ts';
-import { TagViews } from './tag-views.ts';
-import { type IsImmutable, Tags } from './tags.ts';
-import { mergeTwiceQuoted } from './twice-quoted.ts';
-import { Uploads } from './uploads.ts';
+import { Blobs } from './blobs/blobs.ts';
+import { type IndexChildren, Manifests, type OnTagChange } from './manifests/manifests.ts';
+import { Referrers } from './manifests/referrers.ts';
+import { Adoption } from './old-buckets/adopt.ts';
+import { mergeTwiceQuoted } from './old-buckets/twice-quoted.ts';
+import { Catalog } from './repositories/catalog.ts';
+import { Repositories } from './repositories/repositories.ts';
+import { Search } from './repositories/search.ts';
+import { IndexImages } from './tags/index-images.ts';
+import { TagMetadata } from './tags/metadata.ts';
+import { type IsImmutable, Tags } from './tags/tags.ts';
+import { Uploads } from './uploads/uploads.ts';
+import { ImageFiles } from './v1-images/files.ts';
+import { ImageGrants } from './v1-images/grants.ts';
+import { Images } from './v1-images/images.ts';
+import { ImmutableImageTags } from './v1-images/immutable-image-tags.ts';
+import { ImageLayers } from './v1-images/layers.ts';
+import { ImagePushes } from './v1-images/push.ts';
+import { ImageConversions } from './v1-to-v2/convert-image.ts';
+import { IndexUpkeep } from './v2-to-v1/index-upkeep.ts';
+import { ImageProjections } from './v2-to-v1/project-image.ts';
+import { TagProjections } from './v2-to-v1/project-tags.ts';
 
 /** What both protocols act on: one bucket, seen by its nouns. */
 export type Registry = {
@@ -41,7 +41,7 @@ export type Registry = {
   search: Search;
   tagMetadata: TagMetadata;
   tags: Tags;
-  tagViews: TagViews;
+  tagProjections: TagProjections;
   uploads: Uploads;
 };
 
@@ -73,14 +73,21 @@ export function createRegistry(
   const indexImages = new IndexImages(storage);
   const referrers = new Referrers(storage);
   const tagMetadata = new TagMetadata(storage);
-  const shownImages = new ShownImages(storage, { tags, grants });
-  const imageManifests = new ImageManifests(storage, { blobs, images, layers, grants, shownImages });
-  const views = new ImageViews(storage, { blobs, images, layers, grants }, { copiesLayers, unpackLimits });
-  const tagViews = new TagViews(storage, { tags, images, views, metadata: tagMetadata, index: indexImages, grants });
+  const immutableImageTags = new ImmutableImageTags(storage, { tags, grants });
+  const imageConversions = new ImageConversions(storage, { blobs, images, layers, grants, immutableImageTags });
+  const views = new ImageProjections(storage, { blobs, images, layers, grants }, { copiesLayers, unpackLimits });
+  const tagProjections = new TagProjections(storage, {
+    tags,
+    images,
+    views,
+    metadata: tagMetadata,
+    index: indexImages,
+    grants,
+  });
   const upkeep =
     background &&
     new IndexUpkeep(background, async (repository, changes) => {
-      await tagViews.bringInStep(repository, changes);
+      await tagProjections.bringInStep(repository, changes);
       if (changes.deleted.size > 0) search.doubt(repository);
     });
   const onTagChange: OnTagChange = (repository, change) => {
@@ -96,17 +103,17 @@ export function createRegistry(
       const { moved } = change;
       upkeep.noteSet(repository, moved);
       background.run(`projection of ${repository}:${moved}`, async () => {
-        upkeep.note(repository, await tagViews.updateTag(repository, moved));
+        upkeep.note(repository, await tagProjections.updateTag(repository, moved));
       });
     }
   };
   const manifests = new Manifests(
     storage,
-    { blobs, tags, imageManifests, referrers, shownImages, onTagChange },
+    { blobs, tags, imageConversions, referrers, immutableImageTags, onTagChange },
     indexChildren ? { indexChildren } : {},
   );
   return {
-    adoption: new Adoption(opened, { catalog, tags, images, layers, manifests: imageManifests, grants }),
+    adoption: new Adoption(opened, { catalog, tags, images, layers, manifests: imageConversions, grants }),
     blobs,
     catalog,
     indexImages,
@@ -122,14 +129,14 @@ export function createRegistry(
       metadata: tagMetadata,
       grants,
       manifests,
-      shownImages,
+      immutableImageTags,
       search,
       onTagChange,
     }),
     search,
     tagMetadata,
     tags,
-    tagViews,
+    tagProjections,
     uploads: new Uploads(storage, blobs),
   };
 }

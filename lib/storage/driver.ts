@@ -1,5 +1,5 @@
-import type { Bytes } from '../bytes.ts';
-import type { Key, KeyPrefix } from '../layout.ts';
+import type { Key, KeyPrefix } from '../model/layout.ts';
+import type { Bytes } from '../streams/bytes.ts';
 
 declare const etag: unique symbol;
 /** Names the exact content of a stored object; opaque, compared for equality only. */

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { type FileHandle, link, mkdir, open, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { hasCode } from '../has-code.ts';
+import { hasCode } from '../model/has-code.ts';
 import type { ETag } from './driver.ts';
 import { isAbsence } from './file-errors.ts';
 

@@ -1,4 +1,4 @@
-import { hasCode } from '../has-code.ts';
+import { hasCode } from '../model/has-code.ts';
 import { StorageFullError, StorageUnavailableError } from './driver.ts';
 
 /** Nothing is there: no such name, or a folder on the way to it is an object. */

@@ -1,7 +1,7 @@
 // From keys to paths below the root, and nowhere else.
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hasCode } from '../has-code.ts';
+import { hasCode } from '../model/has-code.ts';
 
 /** Where files are before they are whole. No key begins with it. */
 export const TEMPORARY_FOLDER = '.tmp';

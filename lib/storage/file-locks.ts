@@ -13,7 +13,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { link, mkdir, readdir, rename, rm, rmdir, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { hasCode } from '../has-code.ts';
+import { hasCode } from '../model/has-code.ts';
 import { StorageUnavailableError } from './driver.ts';
 import { exists, makeDirectory, nameTaken, PLACING_ATTEMPTS, syncDirectory } from './durable-files.ts';
 import { isAbsence, isNoSpace } from './file-errors.ts';

@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hasCode } from '../has-code.ts';
+import { hasCode } from '../model/has-code.ts';
 import type { ETag, MultipartUpload, UploadedPart } from './driver.ts';
 import { sealFile, type WrittenFile, writeAside } from './durable-files.ts';
 import { isAbsence } from './file-errors.ts';

@@ -2,10 +2,10 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { KiB } from '../bytes.ts';
-import { hasCode } from '../has-code.ts';
-import { KeyLocks } from '../key-locks.ts';
-import type { Key, KeyPrefix } from '../layout.ts';
+import { KeyLocks } from '../concurrency/key-locks.ts';
+import { hasCode } from '../model/has-code.ts';
+import type { Key, KeyPrefix } from '../model/layout.ts';
+import { KiB } from '../streams/bytes.ts';
 import { offsetsWithin, watchBody } from './byte-streams.ts';
 import type {
   ByteRange,

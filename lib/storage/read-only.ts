@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { RegistryError } from '../model/errors.ts';
 import type { StorageDriver } from './driver.ts';
 
 const refuse = async (): Promise<never> => {

@@ -1,6 +1,6 @@
 // What an operator reads if the bucket cannot be used when a process starts.
 
-import { hasCode } from '../has-code.ts';
+import { hasCode } from '../model/has-code.ts';
 import { StorageUnavailableError } from './driver.ts';
 import { asStorageError, isUnreachable, statusOf } from './s3-errors.ts';
 

@@ -2,7 +2,7 @@
 // deletes what there is (https://github.com/minio/minio/issues/21677); others answer 501.
 import { randomUUID } from 'node:crypto';
 import { DeleteObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
-import { type Key, layout } from '../layout.ts';
+import { type Key, layout } from '../model/layout.ts';
 import { StorageUnavailableError } from './driver.ts';
 import { answerOf, asStorageError, isAbsent, isConflict, statusOf } from './s3-errors.ts';
 

@@ -1,5 +1,5 @@
 import { S3ServiceException } from '@aws-sdk/client-s3';
-import { hasCode } from '../has-code.ts';
+import { hasCode } from '../model/has-code.ts';
 import { StorageDeniedError, StorageFullError, StorageUnavailableError } from './driver.ts';
 
 /** What Node says when there is no answer. */

@@ -8,7 +8,7 @@ import { request as httpsRequest } from 'node:https';
 import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import aws4 from 'aws4';
-import { type Bytes, concatBytes, decodeText } from '../bytes.ts';
+import { type Bytes, concatBytes, decodeText } from '../streams/bytes.ts';
 import type { Agents } from './s3-client.ts';
 
 /** Of silence; then the SDK tries. */

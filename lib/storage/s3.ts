@@ -20,10 +20,10 @@ import {
   UploadPartCopyCommand,
 } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
-import { KiB, readAll } from '../bytes.ts';
-import { mapConcurrently } from '../concurrency.ts';
-import { SharedKeyLocks } from '../key-locks.ts';
-import { type Key, type KeyPrefix, layout } from '../layout.ts';
+import { SharedKeyLocks } from '../concurrency/key-locks.ts';
+import { mapConcurrently } from '../concurrency/map-concurrently.ts';
+import { type Key, type KeyPrefix, layout } from '../model/layout.ts';
+import { KiB, readAll } from '../streams/bytes.ts';
 import { compareByteOrder } from './byte-order.ts';
 import { assertRange, streamReadable, watchBody } from './byte-streams.ts';
 import type {

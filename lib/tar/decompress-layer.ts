@@ -1,6 +1,6 @@
-import { ByteReader } from '../byte-reader.ts';
 import { decompress } from '../compression/decompress.ts';
 import type { UnpackLimits } from '../compression/unpack-limits.ts';
+import { ByteReader } from '../streams/byte-reader.ts';
 import { formatOf, HEAD_BYTES } from './layer-format.ts';
 
 /** As `decompress`, for a layer whose format its first bytes say. */

@@ -1,7 +1,7 @@
 import { CorruptLayerError } from '../compression/corrupt-layer-error.ts';
 import { OversizedLayerError, type UnpackLimits } from '../compression/unpack-limits.ts';
-import { RegistryError } from '../errors.ts';
-import { stripTrailingSlashes } from '../strip-trailing-slashes.ts';
+import { RegistryError } from '../model/errors.ts';
+import { stripTrailingSlashes } from '../model/strip-trailing-slashes.ts';
 import { decompressLayer } from './decompress-layer.ts';
 import { decodeFileName } from './file-name.ts';
 import type { TarHeader } from './header.ts';

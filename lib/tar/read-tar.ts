@@ -1,8 +1,9 @@
 // A tar as a stream of entries. Our own, as tar-stream gives a type by name, masks the mode and takes attributes for UTF-8,
 // while TarSum is over all fields as they are; and as it brings native code for another runtime with it (bare-fs).
-import { ByteReader } from '../byte-reader.ts';
-import { MiB } from '../bytes.ts';
+
 import { CorruptLayerError } from '../compression/corrupt-layer-error.ts';
+import { ByteReader } from '../streams/byte-reader.ts';
+import { MiB } from '../streams/bytes.ts';
 import { parseHeader, type TarHeader, untilNul } from './header.ts';
 import { BLOCK_BYTES } from './header-checksum.ts';
 import { applyPax, globalPax, type PaxRecords, parsePax } from './pax.ts';

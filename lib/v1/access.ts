@@ -1,7 +1,7 @@
 import type { Context, MiddlewareHandler } from 'hono';
 import type { Action } from '../auth/caller.ts';
-import type { ImageId } from '../names.ts';
-import type { ImageKind, ImageReader } from '../registry/image-grants.ts';
+import type { ImageId } from '../model/names.ts';
+import type { ImageKind, ImageReader } from '../registry/v1-images/grants.ts';
 
 /** The line of a route that says what a caller needs: to do this in the repository of the URL, or in any if it has none. */
 export type Allow = (action: Action) => MiddlewareHandler;

@@ -1,8 +1,8 @@
 import type { Context } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
-import { NOT_CACHED } from '../error-response.ts';
-import type { JsonValue } from '../json.ts';
-import { pythonJson } from '../registry/python-json.ts';
+import { NOT_CACHED } from '../http/error-response.ts';
+import type { JsonValue } from '../model/json.ts';
+import { pythonJson } from '../model/python-json.ts';
 
 const YEAR_MS = 365 * 24 * 60 * 60 * 1000;
 

@@ -1,5 +1,5 @@
 import { Hono } from 'hono';
-import { noSuchEndpoint, refuseTheRest } from '../http.ts';
+import { noSuchEndpoint, refuseTheRest } from '../http/request.ts';
 import { imageRoutes } from './images.ts';
 import { indexImagesRoutes } from './index-images.ts';
 import type { V1Options } from './options.ts';

@@ -2,10 +2,10 @@
 import type { KeyObject } from 'node:crypto';
 import type { Context, MiddlewareHandler } from 'hono';
 import { parseAuthorization, tokenParameters } from '../auth/authorization.ts';
-import { RegistryError } from '../errors.ts';
-import { type ImageId, parseV1RepositoryName, type RepositoryName } from '../names.ts';
-import type { ImageReader } from '../registry/image-grants.ts';
+import { RegistryError } from '../model/errors.ts';
+import { type ImageId, parseV1RepositoryName, type RepositoryName } from '../model/names.ts';
 import type { Registry } from '../registry/registry.ts';
+import type { ImageReader } from '../registry/v1-images/grants.ts';
 import { type Access, type Allow, setAccess } from './access.ts';
 import { IndexClient } from './index-client.ts';
 import { hashOf } from './pusher.ts';

@@ -1,7 +1,15 @@
 // The separate index of a registry that is not standalone: it knows who may do what, the registry asks it.
-import { MiB, readAtMost } from '../bytes.ts';
-import { isJsonObject, type JsonValue, parseJson } from '../json.ts';
-import { type ImageId, isImageId, namespaceOf, quotePlus, type RepositoryName, repositoryPartOf } from '../names.ts';
+
+import { isJsonObject, type JsonValue, parseJson } from '../model/json.ts';
+import {
+  type ImageId,
+  isImageId,
+  namespaceOf,
+  quotePlus,
+  type RepositoryName,
+  repositoryPartOf,
+} from '../model/names.ts';
+import { MiB, readAtMost } from '../streams/bytes.ts';
 
 const TIMEOUT_MS = 10_000;
 const MAX_ANSWER_BYTES = 16 * MiB;

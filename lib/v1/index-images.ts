@@ -1,9 +1,9 @@
 import { type Context, Hono } from 'hono';
-import { NOT_CACHED } from '../error-response.ts';
-import { RegistryError } from '../errors.ts';
-import { readBody } from '../http.ts';
-import { parseV1RepositoryName } from '../names.ts';
-import { MAX_INDEX_BYTES } from '../registry/index-images.ts';
+import { NOT_CACHED } from '../http/error-response.ts';
+import { readBody } from '../http/request.ts';
+import { RegistryError } from '../model/errors.ts';
+import { parseV1RepositoryName } from '../model/names.ts';
+import { MAX_INDEX_BYTES } from '../registry/tags/index-images.ts';
 import { answer } from './answers.ts';
 import type { V1Options } from './options.ts';
 import { tokenHeaders } from './token.ts';
@@ -11,7 +11,7 @@ import { tokenHeaders } from './token.ts';
 /** What an index, Docker Hub of old, does for a registry; a standalone registry is its own. */
 export const indexImagesRoutes = (options: V1Options) => {
   const { allow } = options;
-  const { indexImages, tagViews } = options.registry;
+  const { indexImages, tagProjections } = options.registry;
 
   const announce = async (c: Context, name: string) => {
     const repository = parseV1RepositoryName(name);
@@ -24,7 +24,7 @@ export const indexImagesRoutes = (options: V1Options) => {
       .get('/repositories/:name{.+}/images', allow('pull'), async (c) => {
         const repository = parseV1RepositoryName(c.req.param('name'));
         // A repository that v2 has just made may have none yet.
-        const bytes = (await indexImages.find(repository)) ?? (await tagViews.makeIndex(repository));
+        const bytes = (await indexImages.find(repository)) ?? (await tagProjections.makeIndex(repository));
         if (!bytes) throw new RegistryError('INDEX_UNKNOWN', 'images not found');
         return c.body(bytes, 200, {
           'Content-Type': 'application/json',

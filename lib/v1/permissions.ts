@@ -1,10 +1,10 @@
 // Who may do what with a registry that is its own index: the rules of the configuration say so, as for v2.
 import type { Context } from 'hono';
 import { callerOf, type Gate } from '../auth/gate.ts';
-import { type ImageId, parseV1RepositoryName } from '../names.ts';
-import type { ImageReader } from '../registry/image-grants.ts';
-import { noSuchParent } from '../registry/image-json.ts';
+import { type ImageId, parseV1RepositoryName } from '../model/names.ts';
 import type { Registry } from '../registry/registry.ts';
+import type { ImageReader } from '../registry/v1-images/grants.ts';
+import { noSuchParent } from '../registry/v1-images/image-json.ts';
 import { type Access, type Allow, setAccess } from './access.ts';
 import { isPushedBy, pusherOf } from './pusher.ts';
 

@@ -1,9 +1,9 @@
 import { Hono } from 'hono';
-import { KiB } from '../bytes.ts';
-import { RegistryError } from '../errors.ts';
-import { readBody } from '../http.ts';
-import { isJsonObject, parseJson } from '../json.ts';
-import { parseV1RepositoryName } from '../names.ts';
+import { readBody } from '../http/request.ts';
+import { RegistryError } from '../model/errors.ts';
+import { isJsonObject, parseJson } from '../model/json.ts';
+import { parseV1RepositoryName } from '../model/names.ts';
+import { KiB } from '../streams/bytes.ts';
 import { answer } from './answers.ts';
 import type { V1Options } from './options.ts';
 

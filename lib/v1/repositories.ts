@@ -1,5 +1,5 @@
 import { Hono } from 'hono';
-import { parseV1RepositoryName } from '../names.ts';
+import { parseV1RepositoryName } from '../model/names.ts';
 import { answer } from './answers.ts';
 import type { V1Options } from './options.ts';
 

@@ -1,14 +1,14 @@
 import { type Context, Hono } from 'hono';
 import { addToAudit } from '../auth/audit.ts';
-import { type Bytes, KiB } from '../bytes.ts';
-import { NOT_CACHED } from '../error-response.ts';
-import { RegistryError } from '../errors.ts';
-import { readBody } from '../http.ts';
-import { parseJson } from '../json.ts';
-import { type ImageId, isImageId, parseV1RepositoryName, parseV1Tag } from '../names.ts';
-import { imageUnknown } from '../registry/images.ts';
-import { UNKNOWN_METADATA } from '../registry/tag-metadata.ts';
-import { unknownTag } from '../registry/tags.ts';
+import { NOT_CACHED } from '../http/error-response.ts';
+import { readBody } from '../http/request.ts';
+import { RegistryError } from '../model/errors.ts';
+import { parseJson } from '../model/json.ts';
+import { type ImageId, isImageId, parseV1RepositoryName, parseV1Tag } from '../model/names.ts';
+import { UNKNOWN_METADATA } from '../registry/tags/metadata.ts';
+import { unknownTag } from '../registry/tags/tags.ts';
+import { imageUnknown } from '../registry/v1-images/images.ts';
+import { type Bytes, KiB } from '../streams/bytes.ts';
 import { accessOf } from './access.ts';
 import { answer } from './answers.ts';
 import type { V1Options } from './options.ts';
@@ -19,7 +19,7 @@ const MAX_TAG_BYTES = 4 * KiB;
 const TAG_PATH = '/repositories/:name{.+(?=/tags/[^/]+$)}/tags/:tag{[^/]+}';
 const TAG_JSON_PATH = '/repositories/:name{.+(?=/tags/[^/]+/json$)}/tags/:tag{[^/]+}/json';
 
-export const tagRoutes = ({ registry: { repositories, tagMetadata, tags, tagViews }, allow }: V1Options) =>
+export const tagRoutes = ({ registry: { repositories, tagMetadata, tags, tagProjections }, allow }: V1Options) =>
   new Hono()
     // What pushed a tag. Never 404: nobody knows what pushed a tag that is not there.
     .get(TAG_JSON_PATH, allow('pull'), async (c) => {
@@ -31,7 +31,7 @@ export const tagRoutes = ({ registry: { repositories, tagMetadata, tags, tagView
       const repository = parseV1RepositoryName(c.req.param('name'));
       const tag = parseV1Tag(c.req.param('tag'));
       const resolved = await tags.find(repository, tag);
-      const [shown] = await tagViews.resolve(repository, resolved ? [resolved] : []);
+      const [shown] = await tagProjections.resolve(repository, resolved ? [resolved] : []);
       if (!shown) throw unknownTag(tag);
       return answer(c, shown.id);
     })
@@ -55,7 +55,7 @@ export const tagRoutes = ({ registry: { repositories, tagMetadata, tags, tagView
     )
     .get('/repositories/:name{.+}/tags', allow('pull'), async (c) => {
       const repository = parseV1RepositoryName(c.req.param('name'));
-      const shown = await tagViews.list(repository);
+      const shown = await tagProjections.list(repository);
       if (shown.length === 0) await repositories.checkExists(repository);
       return answer(c, Object.fromEntries(shown.map(({ tag, id }) => [tag, id])));
     })

@@ -3,9 +3,9 @@ import type { Context } from 'hono';
 import type { Action } from '../auth/caller.ts';
 import type { Gate } from '../auth/gate.ts';
 import type { V1TokenAccess, V1Tokens } from '../auth/v1-tokens.ts';
-import { type FrontSettings, pushEndpointFor } from '../front.ts';
-import { reachedAt } from '../http.ts';
-import type { RepositoryName } from '../names.ts';
+import { type FrontSettings, pushEndpointFor } from '../http/gateway-quirks.ts';
+import { reachedAt } from '../http/request.ts';
+import type { RepositoryName } from '../model/names.ts';
 import type { V1Options } from './options.ts';
 
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789';

@@ -1,9 +1,9 @@
 import { Hono } from 'hono';
-import { KiB } from '../bytes.ts';
-import { NOT_CACHED } from '../error-response.ts';
-import { RegistryError } from '../errors.ts';
-import { readBody } from '../http.ts';
-import { parseJson } from '../json.ts';
+import { NOT_CACHED } from '../http/error-response.ts';
+import { readBody } from '../http/request.ts';
+import { RegistryError } from '../model/errors.ts';
+import { parseJson } from '../model/json.ts';
+import { KiB } from '../streams/bytes.ts';
 import { answer } from './answers.ts';
 import type { V1Options } from './options.ts';
 

@@ -1,5 +1,5 @@
 import { Hono } from 'hono';
-import { allowHeader, refuseTheRest } from '../http.ts';
+import { allowHeader, refuseTheRest } from '../http/request.ts';
 import { blobRoutes } from './blobs.ts';
 import { catalogRoutes } from './catalog.ts';
 import { manifestRoutes } from './manifests.ts';

@@ -1,9 +1,9 @@
 import { Hono } from 'hono';
-import { RegistryError } from '../errors.ts';
-import { EMPTY, isKnown } from '../http.ts';
-import { parseDigest, parseRepositoryName } from '../names.ts';
-import { wantsRangeOf } from '../preconditions.ts';
-import { lengthOf, parseRange } from '../range.ts';
+import { wantsRangeOf } from '../http/preconditions.ts';
+import { lengthOf, parseRange } from '../http/range.ts';
+import { EMPTY, isKnown } from '../http/request.ts';
+import { RegistryError } from '../model/errors.ts';
+import { parseDigest, parseRepositoryName } from '../model/names.ts';
 import type { V2Options } from './options.ts';
 
 const NAMED_BY_CONTENT = 'max-age=31536000, immutable';

@@ -1,5 +1,5 @@
 import { Hono } from 'hono';
-import { isV2Name, parseRepositoryName } from '../names.ts';
+import { isV2Name, parseRepositoryName } from '../model/names.ts';
 import { CatalogCursors } from './catalog-cursor.ts';
 import type { V2Options } from './options.ts';
 import { nextLink, pageSizeOf } from './paging.ts';

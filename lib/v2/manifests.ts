@@ -3,12 +3,12 @@ import { addToAudit } from '../auth/audit.ts';
 import { isAnonymous, nameOf } from '../auth/caller.ts';
 import { clientAddressOf } from '../auth/client-address.ts';
 import { callerOf } from '../auth/gate.ts';
-import { MiB } from '../bytes.ts';
-import { RegistryError } from '../errors.ts';
-import { locationBaseOf } from '../front.ts';
-import { EMPTY, isKnown, readBody } from '../http.ts';
-import { parseReference, parseRepositoryName, parseTag, type Tag } from '../names.ts';
-import { preconditionOf } from '../preconditions.ts';
+import { locationBaseOf } from '../http/gateway-quirks.ts';
+import { preconditionOf } from '../http/preconditions.ts';
+import { EMPTY, isKnown, readBody } from '../http/request.ts';
+import { RegistryError } from '../model/errors.ts';
+import { parseReference, parseRepositoryName, parseTag, type Tag } from '../model/names.ts';
+import { MiB } from '../streams/bytes.ts';
 import type { V2Options } from './options.ts';
 
 /** The least that the spec wants registries to take, and what others take. */

@@ -1,8 +1,8 @@
 import type { Gate } from '../auth/gate.ts';
 import type { TokenService } from '../auth/token-service.ts';
-import type { FrontSettings } from '../front.ts';
+import type { FrontSettings } from '../http/gateway-quirks.ts';
 import type { Registry } from '../registry/registry.ts';
-import type { SessionSigner } from '../registry/upload-session.ts';
+import type { SessionSigner } from '../registry/uploads/session.ts';
 
 /** What every route of v2 works with. */
 export type V2Options = {

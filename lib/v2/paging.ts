@@ -1,5 +1,5 @@
 import type { Context } from 'hono';
-import { RegistryError } from '../errors.ts';
+import { RegistryError } from '../model/errors.ts';
 
 export type Page<T> = { items: T[]; isLast: boolean };
 

@@ -1,6 +1,6 @@
 import { Hono } from 'hono';
-import { parseDigest, parseRepositoryName } from '../names.ts';
-import { MEDIA_TYPES } from '../registry/manifest-document.ts';
+import { MEDIA_TYPES } from '../model/manifest.ts';
+import { parseDigest, parseRepositoryName } from '../model/names.ts';
 import type { V2Options } from './options.ts';
 
 const AFTER = /^[a-f0-9]{64}(?:[a-f0-9]{64})?$/;

@@ -1,6 +1,6 @@
 import { Hono } from 'hono';
-import { RegistryError } from '../errors.ts';
-import { isV2Tag, parseRepositoryName } from '../names.ts';
+import { RegistryError } from '../model/errors.ts';
+import { isV2Tag, parseRepositoryName } from '../model/names.ts';
 import type { V2Options } from './options.ts';
 import { firstPage, nextLink, pageSizeOf } from './paging.ts';
 

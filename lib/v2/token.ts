@@ -4,9 +4,9 @@ import { nameOf } from '../auth/caller.ts';
 import { clientAddressOf } from '../auth/client-address.ts';
 import { callerOf, type Gate } from '../auth/gate.ts';
 import type { TokenAnswer, TokenService } from '../auth/token-service.ts';
-import { decodeText, KiB } from '../bytes.ts';
-import { RegistryError } from '../errors.ts';
-import { readBody } from '../http.ts';
+import { readBody } from '../http/request.ts';
+import { RegistryError } from '../model/errors.ts';
+import { decodeText, KiB } from '../streams/bytes.ts';
 
 const MAX_FORM_BYTES = 64 * KiB;
 

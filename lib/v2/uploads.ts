@@ -2,13 +2,19 @@ import { type Context, Hono } from 'hono';
 import { createMiddleware } from 'hono/factory';
 import { nameOf } from '../auth/caller.ts';
 import { callerOf } from '../auth/gate.ts';
-import { RegistryError } from '../errors.ts';
-import { locationBaseOf, pushEndpointFor, registryUrlOf } from '../front.ts';
-import { bodyOf, contentLengthOf, EMPTY } from '../http.ts';
-import { type Digest, parseDigest, parseDigestAlgorithm, parseRepositoryName, type RepositoryName } from '../names.ts';
-import { parseContentRange } from '../range.ts';
-import type { UploadSession } from '../registry/upload-session.ts';
-import { receivedRange, type UploadBody } from '../registry/uploads.ts';
+import { locationBaseOf, pushEndpointFor, registryUrlOf } from '../http/gateway-quirks.ts';
+import { parseContentRange } from '../http/range.ts';
+import { bodyOf, contentLengthOf, EMPTY } from '../http/request.ts';
+import { RegistryError } from '../model/errors.ts';
+import {
+  type Digest,
+  parseDigest,
+  parseDigestAlgorithm,
+  parseRepositoryName,
+  type RepositoryName,
+} from '../model/names.ts';
+import type { UploadSession } from '../registry/uploads/session.ts';
+import { receivedRange, type UploadBody } from '../registry/uploads/uploads.ts';
 import type { V2Options } from './options.ts';
 
 /** The parameter that carries the signed session: in the query, since gateways limit the length of paths. */

@@ -11,8 +11,8 @@ import { PasswordLogins } from '../../lib/auth/password-logins.ts';
 import { Robots } from '../../lib/auth/robots.ts';
 import { Users } from '../../lib/auth/users.ts';
 import { V1Tokens } from '../../lib/auth/v1-tokens.ts';
-import { RegistryError } from '../../lib/errors.ts';
-import { createLog } from '../../lib/log.ts';
+import { RegistryError } from '../../lib/model/errors.ts';
+import { createLog } from '../../lib/model/log.ts';
 import { FilesDriver } from '../../lib/storage/files.ts';
 import { MemorySource } from './memory-source.ts';
 

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { gunzipSync } from 'node:zlib';
-import { type Key, layout } from '../../lib/layout.ts';
-import { parseImageId } from '../../lib/names.ts';
+import { type Key, layout } from '../../lib/model/layout.ts';
+import { parseImageId } from '../../lib/model/names.ts';
 import type { StorageDriver } from '../../lib/storage/driver.ts';
-import { type RegistryServer, startRegistry } from '../registry-server.ts';
 import { alterDriver } from '../storage/altered-driver.ts';
 import type { OpenedStorage } from '../storage/open.ts';
+import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
+import { V1Client } from '../support/v1-client.ts';
 import { newImage } from '../v1/use-registry.ts';
-import { V1Client } from '../v1-client.ts';
 import { V2Client } from '../v2/client.ts';
 import { pushImage } from '../v2/image.ts';
 import { basic, openTestAuth } from './test-auth.ts';
@@ -60,11 +60,11 @@ export function lateViewsSuite(name: string, open: () => Promise<OpenedStorage>)
       const { digest, manifest, tars } = await pushImage(client, 'team/late', undefined, { contents: [contents] });
       const squatter = newImage({ id: digest.slice('sha256:'.length) });
       await new V1Client(server.url, mallory.Authorization).push('other/late', [squatter], { late: squatter.id });
-      const makeView = async () => {
+      const makeProjection = async () => {
         assert.equal((await client.pushManifest('team/late', 'late', manifest)).status, 201);
         await server.idle();
       };
-      return { squatter, makeView, tars };
+      return { squatter, makeProjection, tars };
     };
 
     for (const [part, keyOf] of [
@@ -73,8 +73,8 @@ export function lateViewsSuite(name: string, open: () => Promise<OpenedStorage>)
       ['layer', layout.imageLayerDescriptor],
     ] as const) {
       it(`shows nothing of the view to who had a right to its ${part} when the request came`, async () => {
-        const { squatter, makeView } = await take(`secret ${part}`);
-        onRead = { key: keyOf(parseImageId(squatter.id)), act: makeView };
+        const { squatter, makeProjection } = await take(`secret ${part}`);
+        onRead = { key: keyOf(parseImageId(squatter.id)), act: makeProjection };
         const response = await get(`/v1/images/${squatter.id}/${part}`, mallory);
         assert.equal(onRead, undefined);
         assert.equal(response.status, 404);
@@ -83,18 +83,18 @@ export function lateViewsSuite(name: string, open: () => Promise<OpenedStorage>)
     }
 
     it('links nothing of the view into the repository whose tag had named it', async () => {
-      const { squatter, makeView } = await take('secret by v2');
-      onRead = { key: layout.imageJson(parseImageId(squatter.id)), act: makeView };
+      const { squatter, makeProjection } = await take('secret by v2');
+      onRead = { key: layout.imageJson(parseImageId(squatter.id)), act: makeProjection };
       assert.equal((await get('/v2/other/late/manifests/late', mallory)).status, 404);
       assert.equal(onRead, undefined);
       assert.equal((await get('/v2/other/late/manifests/late', mallory)).status, 404);
     });
 
     it('is not remembered by a process that had shown it: who may read the view gets the layer of the view', async () => {
-      const { squatter, makeView, tars } = await take('secret that is remembered');
+      const { squatter, makeProjection, tars } = await take('secret that is remembered');
       const path = `/v1/images/${squatter.id}/layer`;
       assert.deepEqual(Buffer.from(await (await get(path, mallory)).bytes()), Buffer.from(squatter.layer));
-      await makeView();
+      await makeProjection();
       assert.deepEqual(gunzipSync(await (await get(path, alice)).bytes()), tars[0]);
       assert.equal((await get(path, mallory)).status, 404);
     });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { LoginThrottle } from '../../lib/auth/login-throttle.ts';
-import { RegistryError } from '../../lib/errors.ts';
+import { RegistryError } from '../../lib/model/errors.ts';
 
 /** A clock in the hands of the test. */
 function clock(t: TestContext): { advance(seconds: number): void } {

@@ -6,7 +6,7 @@ import type { Action } from '../../lib/auth/caller.ts';
 import { Keys } from '../../lib/auth/keys.ts';
 import { Robots } from '../../lib/auth/robots.ts';
 import { type TokenHolder, V1Tokens } from '../../lib/auth/v1-tokens.ts';
-import type { RepositoryName } from '../../lib/names.ts';
+import type { RepositoryName } from '../../lib/model/names.ts';
 import type { StorageDriver } from '../../lib/storage/driver.ts';
 import { type Bearer, REPOSITORY, RIGHTS, type Scheme } from './matrix-endpoints.ts';
 import { basic, SECRET } from './test-auth.ts';

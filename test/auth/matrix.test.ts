@@ -1,5 +1,5 @@
-import { startRegistry } from '../registry-server.ts';
 import { openFiles } from '../storage/open.ts';
+import { startRegistry } from '../support/registry-server.ts';
 import { type MatrixRegistry, matrixSuite } from './matrix.ts';
 import { BEARERS, ROOT } from './matrix-endpoints.ts';
 import { expectedOf } from './matrix-rules.ts';

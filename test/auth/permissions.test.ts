@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { ACTIONS, type Action, ANONYMOUS, type Caller, type User } from '../../lib/auth/caller.ts';
 import { matcherOf, rangeOfPattern, repositoryMatcher } from '../../lib/auth/pattern.ts';
 import { type AccessRule, Permissions } from '../../lib/auth/permissions.ts';
-import type { RepositoryName } from '../../lib/names.ts';
+import type { RepositoryName } from '../../lib/model/names.ts';
 
 const alice: User = { kind: 'user', name: 'alice', groups: ['devs'] };
 const bob: User = { kind: 'user', name: 'bob', groups: [] };

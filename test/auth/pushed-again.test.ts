@@ -1,12 +1,12 @@
 // An image of v1 that is there, pushed once more by a client that may not read it: all of its bytes are a right to it.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { Key, KeyPrefix } from '../../lib/layout.ts';
-import { type RegistryServer, startRegistry } from '../registry-server.ts';
+import type { Key, KeyPrefix } from '../../lib/model/layout.ts';
 import { alterDriver } from '../storage/altered-driver.ts';
 import { type OpenedStorage, openFiles } from '../storage/open.ts';
+import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
+import { payloadSum, V1Client, type V1Image } from '../support/v1-client.ts';
 import { newImage, newImageId } from '../v1/use-registry.ts';
-import { payloadSum, V1Client, type V1Image } from '../v1-client.ts';
 import { basic, openTestAuth } from './test-auth.ts';
 
 const ACCESS = [

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { Robots } from '../../lib/auth/robots.ts';
-import { type RegistryServer, startRegistry } from '../registry-server.ts';
 import { type OpenedStorage, openFiles } from '../storage/open.ts';
+import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
+import { payloadSum, V1Client, type V1Image } from '../support/v1-client.ts';
 import { newImage, newImageId } from '../v1/use-registry.ts';
-import { payloadSum, V1Client, type V1Image } from '../v1-client.ts';
 import { basic, openTestAuth } from './test-auth.ts';
 
 type Headers = Record<string, string>;

@@ -1,5 +1,5 @@
-import { startRegistry } from '../registry-server.ts';
 import type { OpenedStorage } from '../storage/contract.ts';
+import { startRegistry } from '../support/registry-server.ts';
 import { secretRepositorySuite, USERS } from './secret-repository.ts';
 import { openTestAuth } from './test-auth.ts';
 

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
+import { payloadSum, V1Client, type V1Image } from '../support/v1-client.ts';
 import { newImage } from '../v1/use-registry.ts';
-import { payloadSum, V1Client, type V1Image } from '../v1-client.ts';
 import { locationOf, V2Client, withDigest } from '../v2/client.ts';
 import { chainIdOf, pushImage } from '../v2/image.ts';
 import { basic } from './test-auth.ts';

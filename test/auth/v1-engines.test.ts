@@ -1,12 +1,12 @@
 // Docker engines up to 1.12 with a login, over plain HTTP, where they send the index's token with every image.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { KeyPrefix } from '../../lib/layout.ts';
-import { type RegistryServer, startRegistry } from '../registry-server.ts';
+import type { KeyPrefix } from '../../lib/model/layout.ts';
 import { type OpenedStorage, openFiles } from '../storage/open.ts';
+import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
+import { V1Client } from '../support/v1-client.ts';
+import { ENGINE_VERSIONS, type EngineVersion, imageBy, type PushStep, V1Engine } from '../support/v1-engine.ts';
 import { newImageId } from '../v1/use-registry.ts';
-import { V1Client } from '../v1-client.ts';
-import { ENGINE_VERSIONS, type EngineVersion, imageBy, type PushStep, V1Engine } from '../v1-engine.ts';
 import { V2Client } from '../v2/client.ts';
 import { pushImage } from '../v2/image.ts';
 import { basic, openTestAuth } from './test-auth.ts';

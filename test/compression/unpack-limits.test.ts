@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import { KiB, MiB } from '../../lib/bytes.ts';
 import { decompress, type LayerFormat } from '../../lib/compression/decompress.ts';
 import { OversizedLayerError, type UnpackLimits } from '../../lib/compression/unpack-limits.ts';
+import { KiB, MiB } from '../../lib/streams/bytes.ts';
 import { chunked } from '../tar/byte-streams.ts';
 import { furtherSamples } from './samples.ts';
 

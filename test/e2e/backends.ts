@@ -5,7 +5,7 @@ import { ListMultipartUploadsCommand, paginateListObjectsV2, S3Client } from '@a
 import type { StorageDriver } from '../../lib/storage/driver.ts';
 import { FilesDriver } from '../../lib/storage/files.ts';
 import { S3Driver } from '../../lib/storage/s3.ts';
-import { type Minio, startMinio } from '../minio.ts';
+import { type Minio, startMinio } from '../support/minio.ts';
 
 /** Where a server under test keeps its objects, looked at from behind. */
 export interface Backend {

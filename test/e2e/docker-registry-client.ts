@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import type { V1Image } from '../v1-client.ts';
+import type { V1Image } from '../support/v1-client.ts';
 import { toolsDirectory } from './programs.ts';
 
 type Callback<Value> = (error: Error | null, value: Value) => void;

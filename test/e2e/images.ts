@@ -2,7 +2,7 @@ import { createCipheriv, createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { type TarEntry, tar } from '../tar.ts';
+import { type TarEntry, tar } from '../support/tar.ts';
 import { createLayout, type Descriptor, digestOf, type Layout, pathInLayout } from './oci-layout.ts';
 import { pathOf, run } from './programs.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
-import { tar } from '../tar.ts';
+import { tar } from '../support/tar.ts';
 import { nearAndFar } from './backends.ts';
 import { makeIndex, type TestIndex } from './images.ts';
 import { useIndexClients } from './index-clients.ts';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterEach, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import { isV2Name, isV2Tag, type RepositoryName } from '../../lib/names.ts';
+import { isV2Name, isV2Tag, type RepositoryName } from '../../lib/model/names.ts';
 import type { StorageDriver } from '../../lib/storage/driver.ts';
 import { filesOfImage } from '../old-buckets/files-of-image.ts';
 import { type OldBucket, oldBucket } from '../old-buckets/generator.ts';

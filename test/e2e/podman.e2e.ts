@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { tar } from '../tar.ts';
+import { tar } from '../support/tar.ts';
 import { nearAndFar } from './backends.ts';
 import { engineKinds, useEngines } from './engine.ts';
 import { imageInEngine } from './image-in-engine.ts';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MiB } from '../../lib/bytes.ts';
+import { MiB } from '../../lib/streams/bytes.ts';
 import { digestOf, withDigest } from '../v2/client.ts';
 import type { Content } from './content.ts';
 import { type Answer, exchange, locationOf, Refusal, type Send } from './exchange.ts';

@@ -1,7 +1,7 @@
 // What is pushed. Everything comes from a seed, so that it needs not be kept.
 import { gzipSync } from 'node:zlib';
-import { tar } from '../tar.ts';
-import type { V1Image } from '../v1-client.ts';
+import { tar } from '../support/tar.ts';
+import type { V1Image } from '../support/v1-client.ts';
 import type { Random } from './random.ts';
 
 const OCI = 'application/vnd.oci.image';

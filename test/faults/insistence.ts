@@ -1,6 +1,6 @@
 // Clients that come again when they are told to, as those of registries do, and what they must be told.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { mapConcurrently } from '../../lib/concurrency.ts';
+import { mapConcurrently } from '../../lib/concurrency/map-concurrently.ts';
 import { digestOf } from '../v2/client.ts';
 import { exchange, Refusal, type Send } from './exchange.ts';
 import type { Ledger } from './ledger.ts';

@@ -2,10 +2,10 @@
 // storage. What was found right is not read again until it changes.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readAll } from '../../lib/bytes.ts';
-import { mapConcurrently } from '../../lib/concurrency.ts';
-import type { Key, KeyPrefix } from '../../lib/layout.ts';
+import { mapConcurrently } from '../../lib/concurrency/map-concurrently.ts';
+import type { Key, KeyPrefix } from '../../lib/model/layout.ts';
 import type { ObjectInfo, StorageDriver } from '../../lib/storage/driver.ts';
+import { readAll } from '../../lib/streams/bytes.ts';
 import { digestOf } from '../v2/client.ts';
 import { type Answer, exchange, type Send } from './exchange.ts';
 

@@ -1,6 +1,6 @@
 import { afterEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { KiB, MiB } from '../../lib/bytes.ts';
+import { KiB, MiB } from '../../lib/streams/bytes.ts';
 import { type BackendKind, backends } from '../e2e/backends.ts';
 import { useCleanup } from '../e2e/cleanup.ts';
 import { reportLogOfFailure, type Stowage, startStowage } from '../e2e/stowage.ts';

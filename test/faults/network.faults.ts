@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, before, describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { KiB, MiB } from '../../lib/bytes.ts';
+import { KiB, MiB } from '../../lib/streams/bytes.ts';
 import { backends } from '../e2e/backends.ts';
 import { useCleanup } from '../e2e/cleanup.ts';
 import { reportLogOfFailure, type Stowage, startStowage } from '../e2e/stowage.ts';

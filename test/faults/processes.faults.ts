@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { KiB } from '../../lib/bytes.ts';
+import { KiB } from '../../lib/streams/bytes.ts';
 import { type Backend, backends, openS3Backend } from '../e2e/backends.ts';
 import { useCleanup } from '../e2e/cleanup.ts';
 import { reportLogOfFailure, type Stowage, startStowage } from '../e2e/stowage.ts';

@@ -1,6 +1,6 @@
 // Pushes as clients do them, from the first blob to the tag. Each can be run again after it broke off, as users do.
 
-import { payloadSum, type V1Image } from '../v1-client.ts';
+import { payloadSum, type V1Image } from '../support/v1-client.ts';
 import { digestOf } from '../v2/client.ts';
 import { BLOB_ROUTES, BlobPush, type BlobRoute } from './blob-push.ts';
 import { type Content, newConfig, newLayer, OCI_INDEX, OCI_MANIFEST } from './content.ts';

@@ -1,11 +1,11 @@
 // Two servers get one v1 image in two versions at the same moment.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { KiB } from '../../lib/bytes.ts';
+import { KiB } from '../../lib/streams/bytes.ts';
 import { backends } from '../e2e/backends.ts';
 import { useCleanup } from '../e2e/cleanup.ts';
 import { startStowage } from '../e2e/stowage.ts';
-import { payloadSum, type V1Image } from '../v1-client.ts';
+import { payloadSum, type V1Image } from '../support/v1-client.ts';
 import { newChain } from './content.ts';
 import { exchange, type Send, sendTo } from './exchange.ts';
 import { type Random, randomOf } from './random.ts';

@@ -1,5 +1,5 @@
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import { tar } from '../tar.ts';
+import { tar } from '../support/tar.ts';
 import type { Target } from './bad-requests.ts';
 import { BlobPush } from './blob-push.ts';
 import { newChain } from './content.ts';

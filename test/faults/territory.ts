@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readAll } from '../../lib/bytes.ts';
-import type { Key, KeyPrefix } from '../../lib/layout.ts';
+import type { Key, KeyPrefix } from '../../lib/model/layout.ts';
 import type { ETag, StorageDriver } from '../../lib/storage/driver.ts';
+import { readAll } from '../../lib/streams/bytes.ts';
 import { decodeLoosely, type Target } from './bad-requests.ts';
 
 /** Which objects a request may write: those of the repository or image that it names, and bytes that are nobody's yet. */

@@ -1,6 +1,6 @@
 import { PutBucketEncryptionCommand, S3Client } from '@aws-sdk/client-s3';
-import { isJsonObject, type JsonValue } from '../../lib/json.ts';
-import { KMS_KEY, type Minio } from '../minio.ts';
+import { isJsonObject, type JsonValue } from '../../lib/model/json.ts';
+import { KMS_KEY, type Minio } from '../support/minio.ts';
 import { objectOf, type Stack } from './template.ts';
 
 /**

@@ -1,7 +1,7 @@
 // CloudFormation's YAML: `!Sub x` is short for `Fn::Sub: x`. So the templates can be read as they are, not only as `sam build` leaves them.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html
 import { CORE_SCHEMA, defineScalarTag, defineSequenceTag, load, mergeTag, Schema } from 'js-yaml';
-import type { JsonObject, JsonValue } from '../../lib/json.ts';
+import type { JsonObject, JsonValue } from '../../lib/model/json.ts';
 
 const SCHEMA = new Schema([
   ...CORE_SCHEMA.tags,

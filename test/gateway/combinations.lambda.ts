@@ -2,7 +2,7 @@
 // the template refers to is there.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { JsonObject } from '../../lib/json.ts';
+import type { JsonObject } from '../../lib/model/json.ts';
 import { SESSION_SECRET, USERS } from './deployment.ts';
 import { notificationsOf } from './events.ts';
 import { environmentVariablesOf, readPushEndpointStack, roleOf } from './push-endpoint.ts';
@@ -147,7 +147,7 @@ function checkBucket(stack: Stack): void {
   const expected = ['s3:ObjectCreated:*', 's3:ObjectRemoved:*'].map((event) => ({
     event,
     prefix,
-    functionId: 'ViewWorker',
+    functionId: 'ProjectionWorker',
   }));
   assert.deepEqual(notificationsOf(stack), expected);
 }
@@ -183,7 +183,7 @@ function checkRoles(stack: Stack, nested: Stack | undefined): void {
   assert.equal(stack.resources.has('Users'), users === USERS);
   assert.equal(stack.outputs.get('UsersSecretArn'), users);
   assert.equal(variablesOf(resourceOf(stack, 'Api')).AUTH, `{htpasswd: "${users}"}`);
-  const worker = resourceOf(stack, 'ViewWorker');
+  const worker = resourceOf(stack, 'ProjectionWorker');
   const asking = [resourceOf(stack, 'Api'), resourceOf(stack, 'Authorizer'), ...(nested ? [roleOf(nested)] : [])];
   for (const role of [worker, ...asking]) {
     assert.equal(role.properties.PermissionsBoundary, PermissionsBoundaryArn || undefined);

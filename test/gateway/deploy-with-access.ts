@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../lib/json.ts';
+import type { JsonObject } from '../../lib/model/json.ts';
 import { htpasswdOf } from '../auth/test-auth.ts';
 import { type Deployment, deploy } from './deployment.ts';
 import { objectOf } from './template.ts';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { EDGE_HEADER } from '../../functions/edge.ts';
-import type { JsonObject } from '../../lib/json.ts';
+import type { JsonObject } from '../../lib/model/json.ts';
 import { objectOf, readStack } from './template.ts';
 
 const stack = readStack(join(import.meta.dirname, '../../infra/edge.yaml'), {

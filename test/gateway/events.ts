@@ -1,11 +1,11 @@
-// What S3 would tell the view worker, told by MinIO: with the notifications that the template gives the bucket.
+// What S3 would tell the projection worker, told by MinIO: with the notifications that the template gives the bucket.
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 import { type Event, PutBucketNotificationConfigurationCommand, S3Client } from '@aws-sdk/client-s3';
-import type { JsonValue } from '../../lib/json.ts';
-import type { Minio } from '../minio.ts';
+import type { JsonValue } from '../../lib/model/json.ts';
+import type { Minio } from '../support/minio.ts';
 import type { LambdaFunction } from './lambda-function.ts';
 import { ACCOUNT, arnOf, objectOf, type Resource, type Stack } from './template.ts';
 
@@ -96,7 +96,7 @@ export function notificationsOf(stack: Stack): Notification[] {
 
 /** Those that docs/deploy.md tells the owner of an existing bucket to add to it. */
 function ownersNotifications({ parameters, outputs, resources }: Stack): Notification[] {
-  const functionId = functionOf(resources, outputs.get('ViewWorkerArn') ?? null);
+  const functionId = functionOf(resources, outputs.get('ProjectionWorkerArn') ?? null);
   const prefix = `${parameters.StoragePath}repositories/`;
   return ['s3:ObjectCreated:*', 's3:ObjectRemoved:*'].map((event) => ({ event, prefix, functionId }));
 }

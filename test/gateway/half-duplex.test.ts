@@ -3,11 +3,11 @@ import { request } from 'node:http';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Hono } from 'hono';
-import { bodyOf } from '../../lib/http.ts';
-import { startNodeServer } from '../../lib/node-server.ts';
+import { bodyOf } from '../../lib/http/request.ts';
+import { startNodeServer } from '../../lib/server/node-server.ts';
 import { freePort } from '../e2e/server-process.ts';
-import { startRegistry } from '../registry-server.ts';
 import { openFiles } from '../storage/open.ts';
+import { startRegistry } from '../support/registry-server.ts';
 import { startLambdaProxy } from './lambda-proxy.ts';
 
 const PIECE = Buffer.alloc(64 * 1024);

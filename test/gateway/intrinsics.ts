@@ -1,6 +1,6 @@
 // CloudFormation's intrinsic functions, as far as our templates use them; any other is an error, not a guess.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html
-import { isJsonObject, type JsonObject, type JsonValue } from '../../lib/json.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../../lib/model/json.ts';
 
 export type Scope = {
   /** `Ref`: of parameters, resources and pseudo parameters. */

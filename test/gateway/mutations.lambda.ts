@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { JsonObject } from '../../lib/json.ts';
-import { layout } from '../../lib/layout.ts';
-import { parseRepositoryName, parseTag } from '../../lib/names.ts';
+import type { JsonObject } from '../../lib/model/json.ts';
+import { layout } from '../../lib/model/layout.ts';
+import { parseRepositoryName, parseTag } from '../../lib/model/names.ts';
 import { S3Driver } from '../../lib/storage/s3.ts';
 import { digestOf, V2Client, withDigest } from '../v2/client.ts';
 import { pushImage } from '../v2/image.ts';
@@ -32,7 +32,7 @@ async function probe({ gateway, minio }: Deployment): Promise<void> {
   assert.equal(put.status, 201);
 
   const staying = new V2Client(gateway.url, { Authorization, 'User-Agent': 'oras/1.3.6' });
-  // Layers of zstd, of which the view worker makes layers for v1.
+  // Layers of zstd, of which the projection worker makes layers for v1.
   await pushImage(staying, 'probe/app', 'latest', { contents: ['x'], compression: 'zstd' });
   const blob = await client.send('GET', `/v2/probe/app/blobs/${digest}`);
   assert.equal(blob.status, 307);
@@ -46,7 +46,7 @@ async function probe({ gateway, minio }: Deployment): Promise<void> {
   const view = layout.tagJson(parseRepositoryName('probe/app'), parseTag('latest'));
   const deadline = Date.now() + 4000;
   while (view && !(await driver.head(view))) {
-    assert(Date.now() < deadline, 'the view worker has done nothing');
+    assert(Date.now() < deadline, 'the projection worker has done nothing');
     await sleep(50);
   }
   await driver.close();
@@ -89,12 +89,12 @@ const MISTAKES: Record<string, DeployOptions> = {
   'the API may not delete links': {
     edit: (t) => (statement(t, 'Api', 'DeleteWhatNamesBytesButNoBytes').Action = 's3:GetObject'),
   },
-  'the view worker may not write': {
-    edit: (t) => (statement(t, 'ViewWorker', 'WriteViews').Action = ['s3:GetObject']),
+  'the projection worker may not write': {
+    edit: (t) => (statement(t, 'ProjectionWorker', 'WriteProjections').Action = ['s3:GetObject']),
   },
-  'the view worker may not store layers': {
+  'the projection worker may not store layers': {
     edit: (t) => {
-      const writing = statement(t, 'ViewWorker', 'WriteViews');
+      const writing = statement(t, 'ProjectionWorker', 'WriteProjections');
       writing.Resource = (writing.Resource as JsonObject[]).filter((arn) => !JSON.stringify(arn).includes('oci/blobs'));
     },
   },
@@ -106,12 +106,14 @@ const MISTAKES: Record<string, DeployOptions> = {
       }
     },
   },
-  'the bucket may not call the view worker': { edit: (t) => delete at(t, 'Resources').BucketMayCallViewWorker },
-  'another bucket may call the view worker': {
-    edit: (t) => (properties(t, 'BucketMayCallViewWorker').SourceArn = 'arn:aws:s3:::another'),
+  'the bucket may not call the projection worker': {
+    edit: (t) => delete at(t, 'Resources').BucketMayCallProjectionWorker,
+  },
+  'another bucket may call the projection worker': {
+    edit: (t) => (properties(t, 'BucketMayCallProjectionWorker').SourceArn = 'arn:aws:s3:::another'),
   },
   'a bucket that may be there before it may call': { edit: (t) => delete at(t, 'Resources', 'Bucket').DependsOn },
-  'failed events get lost': { edit: (t) => delete properties(t, 'ViewWorker').DeadLetterQueue },
+  'failed events get lost': { edit: (t) => delete properties(t, 'ProjectionWorker').DeadLetterQueue },
   'a bucket without notifications': { edit: (t) => delete properties(t, 'Bucket').NotificationConfiguration },
   'the API without a secret': {
     edit: (t) => delete at(properties(t, 'Api'), 'Environment', 'Variables').SECRET_KEY_ARN,

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { JsonObject } from '../../lib/json.ts';
+import type { JsonObject } from '../../lib/model/json.ts';
 import { answers, freePort, ServerProcess } from '../e2e/server-process.ts';
 import { startLambdaProxy } from './lambda-proxy.ts';
 import { arnOf, objectOf, type Resource, readStack, type Stack } from './template.ts';

@@ -1,6 +1,6 @@
 // What API Gateway would know of the API, read from the OpenAPI document in the template.
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-swagger-extensions.html
-import type { JsonObject, JsonValue } from '../../lib/json.ts';
+import type { JsonObject, JsonValue } from '../../lib/model/json.ts';
 import { objectOf, type Resource, type Stack } from './template.ts';
 
 export type Integration = {

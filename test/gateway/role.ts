@@ -1,7 +1,7 @@
 // A function's role: MinIO judges by the very statements of the template what a function may do with the bucket.
 import aws4 from 'aws4';
-import { isJsonObject, type JsonObject, type JsonValue } from '../../lib/json.ts';
-import type { Minio } from '../minio.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../../lib/model/json.ts';
+import type { Minio } from '../support/minio.ts';
 import { objectOf, REGION, type Resource } from './template.ts';
 
 export type RoleCredentials = { accessKeyId: string; secretAccessKey: string; sessionToken: string };

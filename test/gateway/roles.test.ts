@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { isJsonObject, type JsonObject, type JsonValue } from '../../lib/json.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../../lib/model/json.ts';
 import { readPushEndpointStack, roleOf } from './push-endpoint.ts';
 import { statementsOf } from './role.ts';
 import { type Resource, readStack, SOURCE_TEMPLATE } from './template.ts';
@@ -56,8 +56,8 @@ describe('the roles of the functions', () => {
     });
   }
 
-  it('the view worker writes what lies beside tags, and no tag', () => {
-    const statements = statementsOf(resource('ViewWorker'));
+  it('the projection worker writes what lies beside tags, and no tag', () => {
+    const statements = statementsOf(resource('ProjectionWorker'));
     for (const action of ['s3:PutObject', 's3:DeleteObject']) {
       for (const key of ['_index_images', 'json', 'taglatest_json']) {
         assert.ok(allows(statements, action, object(`repositories/a/b/${key}`)), `${action} ${key}`);

@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { APIGatewayProxyResult } from 'aws-lambda';
-import { KiB } from '../../lib/bytes.ts';
+import { KiB } from '../../lib/streams/bytes.ts';
 import { V2Client } from '../v2/client.ts';
 import { pushImage } from '../v2/image.ts';
 import { BASIC, type Deployment, deploy } from './deployment.ts';
@@ -71,8 +71,8 @@ describe('bundles under the runtime of Lambda', () => {
     });
   });
 
-  test('the view worker starts and takes an event', async (t) => {
-    await starting('ViewWorker', async (runtime) => {
+  test('the projection worker starts and takes an event', async (t) => {
+    await starting('ProjectionWorker', async (runtime) => {
       const key = 'registry/repositories/cold/app/tag_latest';
       const { text, milliseconds } = await runtime.invoke({ Records: [{ s3: { object: { key } } }] });
       assert.equal(text, 'null', runtime.log());

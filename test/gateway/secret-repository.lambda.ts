@@ -1,7 +1,7 @@
 // What somebody who may not pull from a repository can find out about it, behind the gateway.
 import { S3Driver } from '../../lib/storage/s3.ts';
 import { secretRepositorySuite, USERS } from '../auth/secret-repository.ts';
-import { startRegistry } from '../registry-server.ts';
+import { startRegistry } from '../support/registry-server.ts';
 import { deployWithAccess } from './deploy-with-access.ts';
 
 secretRepositorySuite('behind the gateway', {

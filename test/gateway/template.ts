@@ -2,7 +2,7 @@
 // as a stand-in has to know.
 import { readFileSync } from 'node:fs';
 import { dirname, resolve as resolvePath } from 'node:path';
-import { isJsonObject, type JsonObject, type JsonValue } from '../../lib/json.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../../lib/model/json.ts';
 import { parseCloudFormationYaml } from './cloudformation-yaml.ts';
 import { resolve, type Scope } from './intrinsics.ts';
 

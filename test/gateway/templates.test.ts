@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { cameByEdge } from '../../functions/edge.ts';
 import { loadConfig } from '../../lib/config/load.ts';
-import type { JsonObject, JsonValue } from '../../lib/json.ts';
+import type { JsonObject, JsonValue } from '../../lib/model/json.ts';
 import { parseCloudFormationYaml } from './cloudformation-yaml.ts';
 import { SESSION_SECRET, USERS } from './deployment.ts';
 import { objectOf, readStack, SOURCE_TEMPLATE, type Stack, type StackOptions } from './template.ts';
@@ -190,7 +190,7 @@ describe('infra/push-endpoint-ecs.yaml', () => {
   test('keeps idle connections shorter than the server does', () => {
     const seconds = /idle_timeout\.timeout_seconds","Value":"(\d+)"/.exec(JSON.stringify(ecs))?.[1];
     const [, serverSeconds] =
-      /KEEP_ALIVE_MS = (\d+)_000/.exec(readFileSync(join(ROOT, 'lib/node-server.ts'), 'utf8')) ?? [];
+      /KEEP_ALIVE_MS = (\d+)_000/.exec(readFileSync(join(ROOT, 'lib/server/node-server.ts'), 'utf8')) ?? [];
     assert(Number(seconds) < Number(serverSeconds), `${seconds} s, ${serverSeconds} s`);
   });
 });

@@ -4,12 +4,12 @@ import { connect, type Socket } from 'node:net';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Gate } from '../../lib/auth/gate.ts';
-import { MiB } from '../../lib/bytes.ts';
 import { BodyMemory } from '../../lib/limits/body-memory.ts';
 import { ConcurrencyLimit } from '../../lib/limits/concurrency-limit.ts';
 import { MemoryLimit } from '../../lib/limits/memory-limit.ts';
-import { type RegistryServer, startRegistry } from '../registry-server.ts';
+import { MiB } from '../../lib/streams/bytes.ts';
 import { type OpenedStorage, openFiles } from '../storage/open.ts';
+import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
 import { codesOf, V2Client } from '../v2/client.ts';
 
 const INDEX = 'application/vnd.oci.image.index.v1+json';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RegistryError } from '../../lib/errors.ts';
 import { ConcurrencyLimit } from '../../lib/limits/concurrency-limit.ts';
 import type { Slot } from '../../lib/limits/slot.ts';
+import { RegistryError } from '../../lib/model/errors.ts';
 
 const what = 'uploads';
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { describe, it } from 'node:test';
-import { MiB } from '../../lib/bytes.ts';
 import { UnsentAnswers } from '../../lib/limits/unsent-answers.ts';
+import { MiB } from '../../lib/streams/bytes.ts';
 
 class Unsent extends EventEmitter {
   writableFinished = false;

@@ -3,11 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Gate } from '../../lib/auth/gate.ts';
-import { MiB } from '../../lib/bytes.ts';
 import { BodyMemory } from '../../lib/limits/body-memory.ts';
 import { ConcurrencyLimit } from '../../lib/limits/concurrency-limit.ts';
-import { type RegistryServer, startRegistry } from '../registry-server.ts';
+import { MiB } from '../../lib/streams/bytes.ts';
 import { type OpenedStorage, openFiles } from '../storage/open.ts';
+import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
 import { chunked, codesOf, digestOf, locationOf, V2Client, withDigest } from '../v2/client.ts';
 
 const AT_ONCE = 2;

@@ -1,8 +1,9 @@
 // docker-registry as a reader, standalone: what it would answer from the objects of a bucket, and from nothing else. A
 // bucket that it reads whole can be handed back to docker-registry.
-import { readAll } from '../../lib/bytes.ts';
-import type { Key, KeyPrefix } from '../../lib/layout.ts';
+
+import type { Key, KeyPrefix } from '../../lib/model/layout.ts';
 import type { StorageDriver } from '../../lib/storage/driver.ts';
+import { readAll } from '../../lib/streams/bytes.ts';
 import { simpleSum, tarSum } from './checksums.ts';
 import { type DockerRegistryVersion, Keys } from './keys.ts';
 

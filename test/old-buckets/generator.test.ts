@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
-import type { Key } from '../../lib/layout.ts';
+import type { Key } from '../../lib/model/layout.ts';
 import { openFiles } from '../storage/open.ts';
 import { simpleSum } from './checksums.ts';
 import { DockerRegistry, RefusedError } from './docker-registry.ts';

@@ -1,6 +1,6 @@
 // A bucket as docker-registry left it, made from what is known of docker-registry and of one real bucket, and from
 // nothing of `lib/`. The same bytes on each run and on each machine.
-import type { TarEntry } from '../tar.ts';
+import type { TarEntry } from '../support/tar.ts';
 import { simpleSum, tarSum } from './checksums.ts';
 import { BASE_ID, CENTOS_INDEX, CENTOS_TAGS, TAG_JSON_OF_14_04, UBUNTU_INDEX, UBUNTU_TAGS } from './example.ts';
 import { deepImages, exampleImages, interruptedImage, type OldImage } from './images.ts';

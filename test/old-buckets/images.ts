@@ -1,7 +1,7 @@
 // What is in the images of the example bucket. Ids, parents, and the JSON of 14.04 as far as it was kept, are real; the
 // rest is made so that each form of layer, and each oddity of a JSON, occurs somewhere.
 import { createHash } from 'node:crypto';
-import type { TarEntry } from '../tar.ts';
+import type { TarEntry } from '../support/tar.ts';
 import { ANCESTRIES, BASE_ID, type Release } from './example.ts';
 import { containerConfig, type ImageFields, imageJson } from './image-json.ts';
 import { type LayerForm, type OldLayer, oldLayer } from './layers.ts';

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { readAll } from '../../lib/bytes.ts';
-import { mapConcurrently } from '../../lib/concurrency.ts';
-import type { Key, KeyPrefix } from '../../lib/layout.ts';
+import { mapConcurrently } from '../../lib/concurrency/map-concurrently.ts';
+import type { Key, KeyPrefix } from '../../lib/model/layout.ts';
 import type { StorageDriver } from '../../lib/storage/driver.ts';
+import { readAll } from '../../lib/streams/bytes.ts';
 
 /** Writes a bucket object by object, with boto's content type. */
 export async function storeBucket(

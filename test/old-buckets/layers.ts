@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { TarEntry } from '../tar.ts';
-import { tar } from '../tar.ts';
+import type { TarEntry } from '../support/tar.ts';
+import { tar } from '../support/tar.ts';
 import { BZIP2_LAYER, type CompressedTar, XZ_LAYER } from './compressed-tars.ts';
 import { goGzip } from './go-gzip.ts';
 

@@ -1,4 +1,4 @@
-// What Python 2 made of the values that docker-registry stored. Not `lib/registry/python-json.ts`: that is to be tested.
+// What Python 2 made of the values that docker-registry stored. Not `lib/model/python-json.ts`: that is to be tested.
 
 type PythonValue = null | boolean | number | string | readonly PythonValue[] | { readonly [name: string]: PythonValue };
 

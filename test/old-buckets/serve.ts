@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { createRegistry } from '../../lib/registry/registry.ts';
-import { startRegistry } from '../registry-server.ts';
+import { startRegistry } from '../support/registry-server.ts';
 import { assertError, send } from '../v1/send.ts';
 import { checkV1Image, checkV1Repository } from './check-v1.ts';
 import { checkV2Tag, checkV2Tags, digestsOf, v2TagsOf } from './check-v2.ts';

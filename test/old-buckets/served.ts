@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
 import type { StorageDriver } from '../../lib/storage/driver.ts';
-import { type RegistryServer, startRegistry } from '../registry-server.ts';
 import type { OpenedStorage } from '../storage/open.ts';
+import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
 import { type Answer, send } from '../v1/send.ts';
 import type { OldBucket } from './generator.ts';
 import { storeBucket } from './in-storage.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { layout } from '../../lib/layout.ts';
-import { parseDigest, parseRepositoryName } from '../../lib/names.ts';
+import { layout } from '../../lib/model/layout.ts';
+import { parseDigest, parseRepositoryName } from '../../lib/model/names.ts';
 import type { OpenedStorage } from '../storage/open.ts';
 import { chunked, codesOf, digestOf, locationOf, withDigest } from '../v2/client.ts';
 import { linkOf, type Meddled, useMeddledRegistry } from './meddled-registry.ts';

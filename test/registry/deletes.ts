@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { layout } from '../../lib/layout.ts';
-import { parseDigest, parseImageId, parseRepositoryName, parseTag } from '../../lib/names.ts';
+import { layout } from '../../lib/model/layout.ts';
+import { parseDigest, parseImageId, parseRepositoryName, parseTag } from '../../lib/model/names.ts';
 import type { OpenedStorage } from '../storage/open.ts';
+import { V1Client } from '../support/v1-client.ts';
 import { newImage } from '../v1/use-registry.ts';
-import { V1Client } from '../v1-client.ts';
 import { pushImage } from '../v2/image.ts';
 import { useMeddledRegistry } from './meddled-registry.ts';
 

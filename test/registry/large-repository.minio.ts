@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import { encodeText } from '../../lib/bytes.ts';
-import { mapConcurrently } from '../../lib/concurrency.ts';
+import { mapConcurrently } from '../../lib/concurrency/map-concurrently.ts';
 import { immutabilityOf } from '../../lib/config/immutable-tags.ts';
-import { layout } from '../../lib/layout.ts';
-import { parseDigest, parseRepositoryName, parseTag } from '../../lib/names.ts';
+import { layout } from '../../lib/model/layout.ts';
+import { parseDigest, parseRepositoryName, parseTag } from '../../lib/model/names.ts';
 import { S3Driver } from '../../lib/storage/s3.ts';
-import { type Minio, startMinio } from '../minio.ts';
-import { type RegistryServer, startRegistry } from '../registry-server.ts';
+import { encodeText } from '../../lib/streams/bytes.ts';
 import { type FaultyProxy, startFaultyProxy } from '../storage/faulty-proxy.ts';
+import { type Minio, startMinio } from '../support/minio.ts';
+import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
 import { V2Client } from '../v2/client.ts';
 import { pushImage } from '../v2/image.ts';
 
@@ -140,7 +140,7 @@ describe('S3 requests in a repository of 3,000 tags', () => {
     );
     // What is under the digits of the pushed manifest makes the registry look which tags name it.
     await behind.put(
-      layout.imageView(digest.slice('sha256:'.length) as never),
+      layout.projectionRecord(digest.slice('sha256:'.length) as never),
       encodeText(JSON.stringify({ manifest: digest })),
     );
     await behind.delete(layout.manifest(repository, parseDigest(digest)));

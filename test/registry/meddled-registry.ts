@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
-import { type Key, layout } from '../../lib/layout.ts';
-import { parseDigest, parseRepositoryName } from '../../lib/names.ts';
-import { decodeBlobLink } from '../../lib/registry/blob-link.ts';
+import { type Key, layout } from '../../lib/model/layout.ts';
+import { parseDigest, parseRepositoryName } from '../../lib/model/names.ts';
+import { decodeBlobLink } from '../../lib/registry/blobs/link.ts';
 import type { StorageDriver } from '../../lib/storage/driver.ts';
-import { type RegistryServer, startRegistry } from '../registry-server.ts';
 import type { OpenedStorage } from '../storage/open.ts';
+import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
 import { V2Client } from '../v2/client.ts';
 import { Meddler } from './meddler.ts';
 

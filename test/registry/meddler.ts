@@ -1,4 +1,4 @@
-import type { Key } from '../../lib/layout.ts';
+import type { Key } from '../../lib/model/layout.ts';
 import type { StorageDriver } from '../../lib/storage/driver.ts';
 import { alterDriver } from '../storage/altered-driver.ts';
 

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { MiB } from '../../lib/bytes.ts';
-import { type ChunkedState, SessionSigner, type UploadSession } from '../../lib/registry/upload-session.ts';
-import { withOneMd5 } from '../md5-collision.ts';
-import { SIGNER } from '../registry-server.ts';
+import { type ChunkedState, SessionSigner, type UploadSession } from '../../lib/registry/uploads/session.ts';
+import { MiB } from '../../lib/streams/bytes.ts';
 import type { OpenedStorage } from '../storage/open.ts';
+import { withOneMd5 } from '../support/md5-collision.ts';
+import { SIGNER } from '../support/registry-server.ts';
 import { chunked, codesOf, digestOf, locationOf, withDigest } from '../v2/client.ts';
 import { useMeddledRegistry } from './meddled-registry.ts';
 

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import { MiB } from '../../lib/bytes.ts';
 import { S3Driver } from '../../lib/storage/s3.ts';
-import { type Minio, startMinio } from '../minio.ts';
-import { type RegistryServer, startRegistry } from '../registry-server.ts';
+import { MiB } from '../../lib/streams/bytes.ts';
 import { type BlindServer, startBlindServer } from '../storage/blind-to-checksums.ts';
+import { type Minio, startMinio } from '../support/minio.ts';
+import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
 import { digestOf, locationOf, V2Client, withDigest } from '../v2/client.ts';
 
 const CHUNK_BYTES = 6 * MiB;

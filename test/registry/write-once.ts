@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { MiB } from '../../lib/bytes.ts';
-import type { Key } from '../../lib/layout.ts';
+import type { Key } from '../../lib/model/layout.ts';
+import { MiB } from '../../lib/streams/bytes.ts';
 import type { OpenedStorage } from '../storage/open.ts';
 import { chunked, digestOf, locationOf, withDigest } from '../v2/client.ts';
 import { type Meddled, useMeddledRegistry } from './meddled-registry.ts';

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import aws4 from 'aws4';
-import type { Minio } from '../minio.ts';
+import type { Minio } from '../support/minio.ts';
 
 export type BlindServer = {
   endpoint: string;

@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { HeadObjectCommand, S3Client } from '@aws-sdk/client-s3';
-import { KeyLocks } from '../../lib/key-locks.ts';
-import type { Minio } from '../minio.ts';
+import { KeyLocks } from '../../lib/concurrency/key-locks.ts';
+import type { Minio } from '../support/minio.ts';
 
 export type ConditionalDeleteProxy = { endpoint: string; requests: string[]; close(): Promise<void> };
 

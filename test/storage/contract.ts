@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MiB, readAll } from '../../lib/bytes.ts';
-import type { Key, KeyPrefix } from '../../lib/layout.ts';
+import type { Key, KeyPrefix } from '../../lib/model/layout.ts';
 import { compareByteOrder } from '../../lib/storage/byte-order.ts';
 import type { ByteRange, ETag, StorageDriver } from '../../lib/storage/driver.ts';
-import { withOneMd5 } from '../md5-collision.ts';
+import { MiB, readAll } from '../../lib/streams/bytes.ts';
+import { withOneMd5 } from '../support/md5-collision.ts';
 
 export type OpenedStorage = {
   driver: StorageDriver;

@@ -4,7 +4,7 @@ import { writeSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Key } from '../../lib/layout.ts';
+import type { Key } from '../../lib/model/layout.ts';
 import { FilesDriver } from '../../lib/storage/files.ts';
 
 const [root = '', task = '', roundsText = ''] = process.argv.slice(2);

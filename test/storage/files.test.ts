@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MiB, readAll } from '../../lib/bytes.ts';
-import type { Key, KeyPrefix } from '../../lib/layout.ts';
+import type { Key, KeyPrefix } from '../../lib/model/layout.ts';
 import { FilesDriver } from '../../lib/storage/files.ts';
+import { MiB, readAll } from '../../lib/streams/bytes.ts';
 import { storageContract } from './contract.ts';
 import { openFiles } from './open.ts';
 

@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { decodeText, MiB } from '../../lib/bytes.ts';
-import { errorResponse } from '../../lib/error-response.ts';
-import { type Key, layout } from '../../lib/layout.ts';
-import { Readiness } from '../../lib/readiness.ts';
+import { errorResponse } from '../../lib/http/error-response.ts';
+import { type Key, layout } from '../../lib/model/layout.ts';
+import { Readiness } from '../../lib/server/readiness.ts';
 import { StorageFullError, StorageUnavailableError } from '../../lib/storage/driver.ts';
 import { FilesDriver } from '../../lib/storage/files.ts';
+import { decodeText, MiB } from '../../lib/streams/bytes.ts';
 import { alterDriver } from './altered-driver.ts';
 import { CHANGES, withFailing } from './failing-fs.ts';
 

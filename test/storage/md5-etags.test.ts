@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { encodeText } from '../../lib/bytes.ts';
 import type { ETag } from '../../lib/storage/driver.ts';
 import { Md5Etags } from '../../lib/storage/md5-etags.ts';
+import { encodeText } from '../../lib/streams/bytes.ts';
 
 const md5 = (bytes: Uint8Array) => `"${createHash('md5').update(bytes).digest('hex')}"` as ETag;
 const other = () => `"${randomBytes(16).toString('hex')}"` as ETag;

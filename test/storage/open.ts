@@ -19,7 +19,7 @@ export async function openFiles(): Promise<OpenedStorage> {
 /** A bucket of its own on a MinIO of its own, which ends when it is closed. */
 export async function openS3(): Promise<OpenedStorage> {
   // Loaded only where it is used: suites on files start without the AWS SDK.
-  const { startMinio, unfinishedUploads } = await import('../minio.ts');
+  const { startMinio, unfinishedUploads } = await import('../support/minio.ts');
   const { S3Driver } = await import('../../lib/storage/s3.ts');
   const minio = await startMinio();
   const driver = new S3Driver(minio.driverOptions);

@@ -3,14 +3,14 @@ import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HeadObjectCommand, type HeadObjectCommandOutput, S3Client } from '@aws-sdk/client-s3';
-import { decodeText, MiB, readAll } from '../../lib/bytes.ts';
-import type { Key, KeyPrefix } from '../../lib/layout.ts';
+import type { Key, KeyPrefix } from '../../lib/model/layout.ts';
 import { StorageFullError, StorageUnavailableError } from '../../lib/storage/driver.ts';
 import { S3Driver } from '../../lib/storage/s3.ts';
 import type { S3DriverOptions } from '../../lib/storage/s3-client.ts';
 import { PART_SIZE_BYTES, PARTS_IN_FLIGHT } from '../../lib/storage/s3-upload.ts';
-import { withOneMd5 } from '../md5-collision.ts';
-import { type Minio, startMinio, unfinishedUploads } from '../minio.ts';
+import { decodeText, MiB, readAll } from '../../lib/streams/bytes.ts';
+import { withOneMd5 } from '../support/md5-collision.ts';
+import { type Minio, startMinio, unfinishedUploads } from '../support/minio.ts';
 import { storageContract } from './contract.ts';
 import { type FaultyProxy, type SeenRequest, startFaultyProxy } from './faulty-proxy.ts';
 

@@ -4,10 +4,10 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
-import { MiB } from '../../lib/bytes.ts';
-import type { Key, KeyPrefix } from '../../lib/layout.ts';
+import type { Key, KeyPrefix } from '../../lib/model/layout.ts';
 import type { StoredObject } from '../../lib/storage/driver.ts';
 import { S3Driver } from '../../lib/storage/s3.ts';
+import { MiB } from '../../lib/streams/bytes.ts';
 
 /** More than there are connections for small requests. */
 const UNREAD = 300;

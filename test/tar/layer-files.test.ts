@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import { RegistryError } from '../../lib/errors.ts';
+import { RegistryError } from '../../lib/model/errors.ts';
 import { decodeFileName } from '../../lib/tar/file-name.ts';
 import { type LayerFile, listFiles } from '../../lib/tar/layer-files.ts';
 import { chunked } from './byte-streams.ts';

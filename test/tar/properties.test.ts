@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { CorruptLayerError } from '../../lib/compression/corrupt-layer-error.ts';
-import { RegistryError } from '../../lib/errors.ts';
+import { RegistryError } from '../../lib/model/errors.ts';
 import { listFiles } from '../../lib/tar/layer-files.ts';
 import { readTar } from '../../lib/tar/read-tar.ts';
 import { tarSum } from '../../lib/tar/tar-sum.ts';

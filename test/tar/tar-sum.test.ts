@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { CorruptLayerError } from '../../lib/compression/corrupt-layer-error.ts';
-import { StreamTap } from '../../lib/stream-tap.ts';
+import { StreamTap } from '../../lib/streams/stream-tap.ts';
 import { tarSum } from '../../lib/tar/tar-sum.ts';
 import { chunked } from './byte-streams.ts';
 import { samples } from './samples.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
-import { payloadSum, type V1Image } from '../v1-client.ts';
+import { payloadSum, type V1Image } from '../support/v1-client.ts';
 import { type FakeIndex, useFakeIndex } from './fake-index.ts';
 import { assertError, assertUnauthorized } from './send.ts';
 import { newImage, newImageId, type OpenStorage, type TestStorage, useRegistry, useStorage } from './use-registry.ts';

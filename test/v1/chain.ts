@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
-import { tar } from '../tar.ts';
-import type { V1Image } from '../v1-client.ts';
+import { tar } from '../support/tar.ts';
+import type { V1Image } from '../support/v1-client.ts';
 
 /** The chain of a real `ubuntu:14.04`, base first. */
 const IDS = [

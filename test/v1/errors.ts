@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
-import { MiB } from '../../lib/bytes.ts';
 import { StorageUnavailableError } from '../../lib/storage/driver.ts';
+import { MiB } from '../../lib/streams/bytes.ts';
 import { alterDriver } from '../storage/altered-driver.ts';
 import { newImage, newImageId, type OpenStorage, useRegistry, useStorage } from './use-registry.ts';
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { payloadSum, type V1Image } from '../v1-client.ts';
+import { payloadSum, type V1Image } from '../support/v1-client.ts';
 import { type Answer, assertError } from './send.ts';
 import type { TestRegistry, TestStorage } from './use-registry.ts';
 

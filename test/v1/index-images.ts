@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { V1Client } from '../v1-client.ts';
+import { V1Client } from '../support/v1-client.ts';
 import { type Answer, assertError } from './send.ts';
 import { newImage, newRepository, type OpenStorage, useRegistry, useStorage } from './use-registry.ts';
 

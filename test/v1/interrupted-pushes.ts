@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MiB } from '../../lib/bytes.ts';
-import { V1Client } from '../v1-client.ts';
+import { MiB } from '../../lib/streams/bytes.ts';
+import { V1Client } from '../support/v1-client.ts';
 import { imageCalls } from './image-calls.ts';
 import { newImage, newRepository, type OpenStorage, useRegistry, useStorage } from './use-registry.ts';
 

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { request } from 'node:http';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MiB } from '../../lib/bytes.ts';
+import { MiB } from '../../lib/streams/bytes.ts';
 import { newImage, type OpenStorage, useRegistry, useStorage } from './use-registry.ts';
 
 /** What a layer may add to the memory of client and registry together: on S3 alone some 60 MiB of parts, and what waits to be collected. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
-import { tar } from '../tar.ts';
-import { payloadSum, V1Client, type V1Image } from '../v1-client.ts';
+import { tar } from '../support/tar.ts';
+import { payloadSum, V1Client, type V1Image } from '../support/v1-client.ts';
 import { assertError } from './send.ts';
 import { newImage, newImageId, type OpenStorage, type TestStorage, useRegistry, useStorage } from './use-registry.ts';
 

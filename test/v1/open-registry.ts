@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { payloadSum, type V1Image } from '../v1-client.ts';
+import { payloadSum, type V1Image } from '../support/v1-client.ts';
 import {
   newImage,
   newRepository,

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import { readAll } from '../../lib/bytes.ts';
-import type { Key, KeyPrefix } from '../../lib/layout.ts';
-import { type RegistryServer, startRegistry } from '../registry-server.ts';
+import type { Key, KeyPrefix } from '../../lib/model/layout.ts';
+import { readAll } from '../../lib/streams/bytes.ts';
 import type { OpenedStorage } from '../storage/open.ts';
-import { payloadSum, V1Client } from '../v1-client.ts';
+import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
+import { payloadSum, V1Client } from '../support/v1-client.ts';
 import { TOP_ID, ubuntuChain } from './chain.ts';
 
 type OpenStorage = () => Promise<OpenedStorage>;
@@ -135,7 +135,7 @@ export function v1PushPullSuite(name: string, open: OpenStorage): void {
     it('makes the same config for ever', async () => {
       const manifest = await fetch(new URL('/v2/ubuntu/manifests/latest', server.url));
       const { config } = (await manifest.json()) as { config: { digest: string } };
-      // A digest that somebody pinned must not change with a later version: see lib/registry/image-config.ts. (The
+      // A digest that somebody pinned must not change with a later version: see lib/registry/v1-to-v2/image-config.ts. (The
       // manifest's own digest also depends on gzip, which the layers of this test went through.)
       assert.equal(config.digest, PINNED_CONFIG);
     });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { payloadSum } from '../v1-client.ts';
+import { payloadSum } from '../support/v1-client.ts';
 import { imageCalls } from './image-calls.ts';
 import { assertError } from './send.ts';
 import { newImage, newImageId, newRepository, type OpenStorage, useRegistry, useStorage } from './use-registry.ts';

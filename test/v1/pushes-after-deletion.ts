@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Key, KeyPrefix } from '../../lib/layout.ts';
+import type { Key, KeyPrefix } from '../../lib/model/layout.ts';
 import { alterDriver } from '../storage/altered-driver.ts';
-import { payloadSum, V1Client, type V1Image } from '../v1-client.ts';
-import { V1Engine } from '../v1-engine.ts';
+import { payloadSum, V1Client, type V1Image } from '../support/v1-client.ts';
+import { V1Engine } from '../support/v1-engine.ts';
 import { imageCalls } from './image-calls.ts';
 import { newImage, newRepository, type OpenStorage, useRegistry, useStorage } from './use-registry.ts';
 

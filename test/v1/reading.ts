@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { before, describe, it } from 'node:test';
-import { KiB } from '../../lib/bytes.ts';
+import { KiB } from '../../lib/streams/bytes.ts';
 import { alterDriver } from '../storage/altered-driver.ts';
-import type { V1Image } from '../v1-client.ts';
+import type { V1Image } from '../support/v1-client.ts';
 import { type Answer, assertError } from './send.ts';
 import { newImage, newImageId, type OpenStorage, useRegistry, useStorage } from './use-registry.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createPrivateKey, generateKeyPairSync, sign } from 'node:crypto';
 import { before, describe, it } from 'node:test';
 import { parsePrivilegedKey } from '../../lib/v1/signature.ts';
-import { payloadSum } from '../v1-client.ts';
+import { payloadSum } from '../support/v1-client.ts';
 import { useFakeIndex } from './fake-index.ts';
 import { assertUnauthorized, type Sent } from './send.ts';
 import { newImage, type OpenStorage, useRegistry, useStorage } from './use-registry.ts';

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { KeyPrefix } from '../../lib/layout.ts';
+import type { KeyPrefix } from '../../lib/model/layout.ts';
 import { S3Driver } from '../../lib/storage/s3.ts';
 import { loadKeys } from '../config/load-text.ts';
-import { type Minio, startMinio } from '../minio.ts';
-import { type RegistryServer, startRegistry } from '../registry-server.ts';
-import { V1Client } from '../v1-client.ts';
+import { type Minio, startMinio } from '../support/minio.ts';
+import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
+import { V1Client } from '../support/v1-client.ts';
 import { newImage } from './use-registry.ts';
 
 describe('51: storage_path in a bucket', () => {

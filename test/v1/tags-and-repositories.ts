@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
-import type { Key } from '../../lib/layout.ts';
+import type { Key } from '../../lib/model/layout.ts';
 import { StorageUnavailableError } from '../../lib/storage/driver.ts';
 import { alterDriver } from '../storage/altered-driver.ts';
 import { assertError } from './send.ts';

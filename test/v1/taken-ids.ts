@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import type { Key } from '../../lib/layout.ts';
-import { parseRepositoryName, parseTag } from '../../lib/names.ts';
+import type { Key } from '../../lib/model/layout.ts';
+import { parseRepositoryName, parseTag } from '../../lib/model/names.ts';
 import { createRegistry } from '../../lib/registry/registry.ts';
-import type { TagViews } from '../../lib/registry/tag-views.ts';
+import type { TagProjections } from '../../lib/registry/v2-to-v1/project-tags.ts';
 import { Meddler } from '../registry/meddler.ts';
-import { type RegistryServer, startRegistry } from '../registry-server.ts';
-import { tar } from '../tar.ts';
-import { type PulledImage, payloadSum, V1Client } from '../v1-client.ts';
+import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
+import { tar } from '../support/tar.ts';
+import { type PulledImage, payloadSum, V1Client } from '../support/v1-client.ts';
 import { V2Client } from '../v2/client.ts';
 import { chainIdOf, type PushedImage, pushImage } from '../v2/image.ts';
 import { newImage, newRepository, type OpenStorage, useStorage } from './use-registry.ts';
@@ -25,7 +25,7 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
       let meddler: Meddler;
       let otherMeddler: Meddler;
       /** What a push leaves to be done behind it, by a process of its own. */
-      let worker: TagViews;
+      let worker: TagProjections;
       let v2: V2Client;
       let v1: V1Client;
       let otherV1: V1Client;
@@ -34,7 +34,7 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
         otherMeddler = new Meddler(storage.driver);
         server = await startRegistry(meddler.driver, { v1Layers, worksBehind: false });
         other = await startRegistry(otherMeddler.driver, { v1Layers, worksBehind: false, storageRedirect: true });
-        worker = createRegistry(meddler.driver, { copiesLayers: v1Layers === 'copy' }).tagViews;
+        worker = createRegistry(meddler.driver, { copiesLayers: v1Layers === 'copy' }).tagProjections;
         v2 = new V2Client(server.url);
         v1 = new V1Client(server.url);
         otherV1 = new V1Client(other.url);

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type Key, type KeyPrefix, parseTagKey } from '../../lib/layout.ts';
+import { type Key, type KeyPrefix, parseTagKey } from '../../lib/model/layout.ts';
+import { mergeTwiceQuoted } from '../../lib/registry/old-buckets/twice-quoted.ts';
 import { createRegistry } from '../../lib/registry/registry.ts';
-import { mergeTwiceQuoted } from '../../lib/registry/twice-quoted.ts';
 import { alterDriver } from '../storage/altered-driver.ts';
-import { V1Client } from '../v1-client.ts';
+import { V1Client } from '../support/v1-client.ts';
 import { assertError } from './send.ts';
 import { newImage, type OpenStorage, useRegistry, useStorage } from './use-registry.ts';
 

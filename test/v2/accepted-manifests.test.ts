@@ -3,13 +3,13 @@ import assert from 'node:assert/strict';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Key } from '../../lib/layout.ts';
-import { encodeBlobLink } from '../../lib/registry/blob-link.ts';
+import type { Key } from '../../lib/model/layout.ts';
+import { encodeBlobLink } from '../../lib/registry/blobs/link.ts';
 import type { ETag, StorageDriver } from '../../lib/storage/driver.ts';
 import { loadKeys } from '../config/load-text.ts';
-import { type RegistryServer, startRegistry } from '../registry-server.ts';
 import { alterDriver } from '../storage/altered-driver.ts';
 import { type OpenedStorage, openFiles } from '../storage/open.ts';
+import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
 import { codesOf, digestOf, V2Client } from './client.ts';
 import { pushImage } from './image.ts';
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import { tar } from '../tar.ts';
+import { tar } from '../support/tar.ts';
 import type { V2Client } from './client.ts';
 
 export type PushedImage = { digest: string; manifest: object; sizeBytes: number; tars: Buffer[] };

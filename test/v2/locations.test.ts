@@ -1,10 +1,10 @@
 // The URLs by which uploads go on and results are found: absolute where the registry is sure of its address.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { FrontSettings } from '../../lib/front.ts';
+import type { FrontSettings } from '../../lib/http/gateway-quirks.ts';
 import { loadKeys } from '../config/load-text.ts';
-import { startRegistry } from '../registry-server.ts';
 import { type OpenedStorage, openFiles } from '../storage/open.ts';
+import { startRegistry } from '../support/registry-server.ts';
 import { type Answer, send } from '../v1/send.ts';
 import { digestOf, withDigest } from './client.ts';
 

@@ -1,8 +1,8 @@
 // `If-Match`, `If-None-Match` and `If-Range`, on any storage.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { type RegistryServer, startRegistry } from '../registry-server.ts';
 import type { OpenedStorage } from '../storage/open.ts';
+import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
 import { codesOf, digestOf, V2Client } from './client.ts';
 
 const OCI_INDEX = 'application/vnd.oci.image.index.v1+json';

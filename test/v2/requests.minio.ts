@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import { MiB } from '../../lib/bytes.ts';
 import { immutabilityOf } from '../../lib/config/immutable-tags.ts';
 import { S3Driver } from '../../lib/storage/s3.ts';
-import { type Minio, startMinio } from '../minio.ts';
-import { type RegistryServer, startRegistry } from '../registry-server.ts';
+import { MiB } from '../../lib/streams/bytes.ts';
 import { type FaultyProxy, type SeenRequest, startFaultyProxy } from '../storage/faulty-proxy.ts';
+import { type Minio, startMinio } from '../support/minio.ts';
+import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
+import { V1Client } from '../support/v1-client.ts';
 import { TOP_ID, ubuntuChain } from '../v1/chain.ts';
-import { V1Client } from '../v1-client.ts';
 import { chunked, digestOf, locationOf, V2Client, withDigest } from './client.ts';
 import { pushImage } from './image.ts';
 

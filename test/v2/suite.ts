@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import { MiB } from '../../lib/bytes.ts';
-import type { KeyPrefix } from '../../lib/layout.ts';
-import { parseRepositoryName } from '../../lib/names.ts';
-import { type RegistryServer, SIGNER, startRegistry } from '../registry-server.ts';
+import type { KeyPrefix } from '../../lib/model/layout.ts';
+import { parseRepositoryName } from '../../lib/model/names.ts';
+import { MiB } from '../../lib/streams/bytes.ts';
 import type { OpenedStorage } from '../storage/open.ts';
+import { type RegistryServer, SIGNER, startRegistry } from '../support/registry-server.ts';
 import { chunked, codesOf, digestOf, locationOf, V2Client, withDigest } from './client.ts';
 
 const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';

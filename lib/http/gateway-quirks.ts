@@ -1,0 +1,86 @@
+// What stands between clients and this process, as far as answers must take account of it: gateways that limit bodies or
+// lose headers, and a second host that takes what does not fit through the first.
+import type { Context, MiddlewareHandler } from 'hono';
+import { RegistryError } from '../model/errors.ts';
+import { MiB } from '../streams/bytes.ts';
+import { contentLengthOf, originOf, reachedAt } from './request.ts';
+
+/** Whether a `Location` has the origin of the registry in front: where it is certain, always, or never. */
+export type AbsoluteLocations = 'auto' | 'always' | 'never';
+
+export type FrontSettings = {
+  /** Origin of the registry as clients know it, where their requests do not tell; without a final slash. */
+  publicUrl?: string;
+  /** Origin of a host that serves the same registry and takes bodies of any size; clients send layers there. */
+  pushEndpoint?: string;
+  /** Default `auto`. */
+  absoluteLocations?: AbsoluteLocations;
+  /** What a request can carry at most. Without it there is no limit. */
+  maxBodyBytes?: number;
+  /**
+   * Whether the length of an answer to HEAD gets to the client as it was sent. Default true. Where it does not, HEAD of a
+   * blob leads to storage, which tells it, and HEAD of a manifest gives no digest: then clients go on with GET, instead of
+   * taking a wrong length for the right one.
+   */
+  keepsHeadLength?: boolean;
+};
+
+/**
+ * Clients built with oras-go from 2.6.1 on, which send uploads nowhere but to the host that they were started on.
+ * https://github.com/oras-project/oras-go/security/advisories/GHSA-jxpm-75mh-9fp7
+ */
+const STAYS_ON_ITS_HOST = /^(?:oras|oras-go|helm|notation)\b/i;
+
+/** Clients that make nothing of a relative `Location`: for them the best guess is better than none. */
+const NEEDS_ABSOLUTE = /^(?:ollama|containertool)\b/i;
+
+/** Where this client reaches the registry, for URLs that it gets from another host; empty if the request does not tell. */
+export function registryUrlOf(c: Context, { publicUrl }: FrontSettings): string {
+  return publicUrl ?? originOf(c) ?? '';
+}
+
+/**
+ * What stands in front of the path of a `Location` on this registry: its origin, or nothing. An absolute one is needed by
+ * some clients; a relative one is right behind proxies that hide where the client is.
+ */
+export function locationBaseOf(c: Context, { publicUrl, absoluteLocations = 'auto' }: FrontSettings): string {
+  const reached = reachedAt(c);
+  if (absoluteLocations === 'always') return publicUrl ?? reached?.origin ?? '';
+  if (absoluteLocations === 'never' || staysOnItsHost(c)) return '';
+  const isKnown = reached?.isCertain === true || NEEDS_ABSOLUTE.test(userAgentOf(c));
+  return publicUrl ?? (isKnown ? (reached?.origin ?? '') : '');
+}
+
+/** Where this client shall send the bytes of an upload; undefined for here. */
+export function pushEndpointFor(c: Context, { pushEndpoint }: FrontSettings): string | undefined {
+  return staysOnItsHost(c) ? undefined : pushEndpoint;
+}
+
+function staysOnItsHost(c: Context): boolean {
+  return STAYS_ON_ITS_HOST.test(userAgentOf(c));
+}
+
+function userAgentOf(c: Context): string {
+  return c.req.header('User-Agent') ?? '';
+}
+
+/**
+ * Refuses a body that is too large, with a code at which Docker stops at once; SIZE_INVALID it would try five times.
+ * @throws RegistryError UNSUPPORTED
+ */
+export function limitBodies(maxBodyBytes: number): MiddlewareHandler {
+  return async (c, next) => {
+    if ((contentLengthOf(c) ?? 0) > maxBodyBytes) {
+      throw new RegistryError('UNSUPPORTED', tooLarge(maxBodyBytes), { detail: { maxBytes: maxBodyBytes } });
+    }
+    await next();
+  };
+}
+
+function tooLarge(maxBodyBytes: number): string {
+  const limit = `${(maxBodyBytes / MiB).toFixed(1)} MiB`;
+  return (
+    `a request to this host carries ${limit} at most. For larger layers turn on the push endpoint of the registry, ` +
+    'or in a clone of Stowage run "npx stowage serve" with the configuration of its bucket and push to localhost:5000'
+  );
+}

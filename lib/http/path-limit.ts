@@ -1,0 +1,54 @@
+// Paths that no client has a reason to send never get to the routes: to find one that fits, a pattern that takes slashes is
+// tried again at every slash of the path, so 31 KB of them would keep the process busy for half a minute.
+import type { Context, Next } from 'hono';
+import type { Result, Router } from 'hono/router';
+import { RegistryError } from '../model/errors.ts';
+
+/**
+ * Twice as much as any name needs: 255 characters of a repository and 247 bytes of a tag, each percent-encoded, or a digest
+ * of 135. Uploads carry their state in the query, which is no part of this.
+ */
+export const MAX_PATH_CHARACTERS = 2048;
+
+/** More than 255 characters of a name can have. */
+const MAX_SLASHES = 256;
+
+/** A path that no route takes, only what takes every path. */
+export const NOWHERE = '/%00';
+
+/** Takes a path that is too long for one that leads nowhere: `refuseLongPaths`, in front of everything else, says so. */
+export class BoundedRouter<T> implements Router<T> {
+  readonly name = 'BoundedRouter';
+  readonly #router: Router<T>;
+
+  constructor(router: Router<T>) {
+    this.#router = router;
+  }
+
+  add(method: string, path: string, handler: T): void {
+    this.#router.add(method, path, handler);
+  }
+
+  match(method: string, path: string): Result<T> {
+    return this.#router.match(method, isTooLong(path) ? NOWHERE : path);
+  }
+}
+
+/** @throws RegistryError PATH_TOO_LONG */
+export async function refuseLongPaths({ req: { path } }: Context, next: Next): Promise<void> {
+  if (isTooLong(path)) {
+    throw new RegistryError(
+      'PATH_TOO_LONG',
+      `a path has at most ${MAX_PATH_CHARACTERS} characters and ${MAX_SLASHES} slashes`,
+      { detail: { characters: path.length } },
+    );
+  }
+  await next();
+}
+
+function isTooLong(path: string): boolean {
+  if (path.length > MAX_PATH_CHARACTERS) return true;
+  let slashes = 0;
+  for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1)) slashes++;
+  return slashes > MAX_SLASHES;
+}

@@ -1,0 +1,240 @@
+// The only module that knows object keys. Everything lies below `storage_path`, which the drivers put in front.
+//
+//  images/<id>/{json,layer,ancestry,_checksum,_inprogress}      as docker-registry 0.x wrote them
+//  repositories/<ns>/<repo>/tag_<tag>                           64 hex: a manifest's sha256 or an image id
+//  repositories/<ns>/<repo>/{tag<tag>_json,json,_index_images,_private,_images_list}
+//
+//  oci/layout.json                                              {"layout": 1, "minWriter": 1}
+//  oci/repositories/<ns>/<repo>/manifests/<algorithm>/<hex>     manifest bytes
+//  oci/repositories/<ns>/<repo>/blobs/<algorithm>/<hex>         link {size, key}: this repository holds that blob
+//  oci/repositories/<ns>/<repo>/referrers/<algorithm>/<subject hex>/<hex>   descriptor of a manifest with this subject
+//  oci/blobs/<algorithm>/<hex>                                  bytes whose digest was known before they were stored
+//  oci/data/<uuid>                                              bytes whose digest was not
+//  oci/digests/<algorithm>/<hex>/<uuid>                         empty: data/<uuid> has this digest
+//  oci/uploads/<uuid>                                           scraps of unfinished uploads; a lifecycle rule expires them
+//  oci/condemned/<algorithm>/<hex>                             only while garbage is collected: these bytes may go
+//  oci/repositories/<ns>/<repo>/condemned.json                  the same: links of this repository that may go
+//  oci/images/<id>/{layer,manifest}.json                        what a v1 image is for v2
+//  oci/images/<hex of a manifest>/sources/<id>                  empty: the manifest was made from that v1 image
+//  oci/images/<id>/view.json                                    this v1 image is the projection of a v2 manifest
+//  oci/images/<id>/view/<ns>%2F<repo>/<hex>[.<child hex>]       empty: grant to the projection, by a manifest held there
+//  oci/images/<id>/view/<ns>%2F<repo>/tag_<tag>/<id>            empty: grant to the projection, by a tag naming an image on it
+//  oci/images/<id>/repositories/<ns>%2F<repo>/tag_<tag>/<id>    empty: the same for an image that a v1 client pushed
+//  oci/images/<id>/pushers/<mark>                               empty: the client with this mark has pushed the image
+//  oci/images/<id>/pushes/<mark>/<hex>[.<hex>]                  what this pusher has under way beside another push of the image
+//  oci/robots/<uuid>.json                                       what the holder of a robot's token may do
+import type { Digest, ImageId, RepositoryName, Tag } from './names.ts';
+import {
+  algorithmOf,
+  digestOfHex,
+  hexOf,
+  isImageId,
+  isQuoted,
+  MAX_KEY_PART_BYTES,
+  namespaceOf,
+  quotePlus,
+  repositoryPartOf,
+  unquotePlus,
+} from './names.ts';
+
+declare const key: unique symbol;
+declare const keyPrefix: unique symbol;
+/** An object's key below `storage_path`. Made here and by drivers that list; a plain string is not one. */
+export type Key = string & { readonly [key]: true };
+/** The beginning of keys; always ends in `/` where it stands for a folder. */
+export type KeyPrefix = string & { readonly [keyPrefix]: true };
+
+/** How a v1 image came to be: pushed by a v1 client, or as the projection of a v2 manifest. */
+export type ImageKind = 'pushed' | 'projection';
+
+/** A manifest, and of an index the image manifest in it that v1 shows. */
+export type ManifestPath = [Digest] | [Digest, Digest];
+
+/** A tag and the v1 image that it named when it gave a grant. */
+export type TaggedImage = { tag: Tag; top: ImageId };
+
+/**
+ * A repository's right to a v1 image, as its key says it. It is worth something while the repository holds what gave it:
+ * the manifests, or the tag with that image.
+ */
+export type Grant = { to: ImageKind; repository: RepositoryName; by: ManifestPath | TaggedImage };
+
+/** Where grants lie. Never merged: a client that pushes an image under the id of a projection must not get a right to that. */
+const GRANTS: Record<ImageKind, string> = { pushed: 'repositories', projection: 'view' };
+
+const at = (...parts: string[]) => parts.join('/') as Key;
+const beginning = (...parts: string[]) => parts.join('/') as KeyPrefix;
+const folder = (...parts: string[]) => `${parts.join('/')}/` as KeyPrefix;
+
+const TAG_PREFIX = 'tag_';
+
+export const layout = {
+  imageJson: (id: ImageId) => at('images', id, 'json'),
+  imageLayer: (id: ImageId) => at('images', id, 'layer'),
+  imageAncestry: (id: ImageId) => at('images', id, 'ancestry'),
+  imageChecksum: (id: ImageId) => at('images', id, '_checksum'),
+  imageFiles: (id: ImageId) => at('images', id, '_files'),
+  imageDiff: (id: ImageId) => at('images', id, '_diff'),
+  imageInProgress: (id: ImageId) => at('images', id, '_inprogress'),
+
+  repositories: () => folder('repositories'),
+  namespace: (namespace: string) => folder('repositories', namespace),
+  repository: (repository: RepositoryName) => folder('repositories', partsOf(repository)),
+  tags: (repository: RepositoryName) => beginning('repositories', partsOf(repository), TAG_PREFIX),
+  tag: (repository: RepositoryName, tag: Tag) => at('repositories', partsOf(repository), `${TAG_PREFIX}${tag}`),
+  isTag: (key: Key) => lastPartOf(key).startsWith(TAG_PREFIX),
+  /** A tag that starts with `_` has none: its key would be another tag's. */
+  tagJson: (repository: RepositoryName, tag: Tag) =>
+    tag.startsWith('_') ? undefined : at('repositories', partsOf(repository), `tag${tag}_json`),
+  /** Where docker-registry wrote the metadata of any tag. */
+  legacyTagJson: (repository: RepositoryName, tag: Tag) => at('repositories', partsOf(repository), `tag${tag}_json`),
+  repositoryJson: (repository: RepositoryName) => at('repositories', partsOf(repository), 'json'),
+  repositoryPrivate: (repository: RepositoryName) => at('repositories', partsOf(repository), '_private'),
+  repositoryImagesList: (repository: RepositoryName) => at('repositories', partsOf(repository), '_images_list'),
+  indexImages: (repository: RepositoryName) => at('repositories', partsOf(repository), '_index_images'),
+
+  layoutVersion: () => at('oci', 'layout.json'),
+  ociRepository: (repository: RepositoryName) => folder('oci/repositories', partsOf(repository)),
+  manifests: (repository: RepositoryName) => folder('oci/repositories', partsOf(repository), 'manifests'),
+  manifest: (repository: RepositoryName, digest: Digest) =>
+    at('oci/repositories', partsOf(repository), 'manifests', algorithmOf(digest), hexOf(digest)),
+  blobLink: (repository: RepositoryName, digest: Digest) =>
+    at('oci/repositories', partsOf(repository), 'blobs', algorithmOf(digest), hexOf(digest)),
+  /** What refers to `subject`; named by the hex digits of the referrer, whose number tells its algorithm. */
+  referrers: (repository: RepositoryName, subject: Digest) =>
+    folder('oci/repositories', partsOf(repository), 'referrers', algorithmOf(subject), hexOf(subject)),
+  referrer: (repository: RepositoryName, subject: Digest, digest: Digest) =>
+    at('oci/repositories', partsOf(repository), 'referrers', algorithmOf(subject), hexOf(subject), hexOf(digest)),
+  blob: (digest: Digest) => at('oci/blobs', algorithmOf(digest), hexOf(digest)),
+  data: (uuid: string) => at('oci/data', uuid),
+  isData: (key: Key) => key.startsWith('oci/data/'),
+  digestMarkers: (digest: Digest) => folder('oci/digests', algorithmOf(digest), hexOf(digest)),
+  digestMarker: (digest: Digest, uuid: string) => at('oci/digests', algorithmOf(digest), hexOf(digest), uuid),
+  uploadScraps: () => folder('oci/uploads'),
+  uploadScrap: (uuid: string) => at('oci/uploads', uuid),
+  condemnedBlob: (digest: Digest) => at('oci/condemned', algorithmOf(digest), hexOf(digest)),
+  condemnedInRepository: (repository: RepositoryName) => at('oci/repositories', partsOf(repository), 'condemned.json'),
+  robots: () => folder('oci/robots'),
+  robot: (id: string) => at('oci/robots', `${id}.json`),
+  imageLayerDescriptor: (id: ImageId) => at('oci/images', id, 'layer.json'),
+  projectionRecord: (id: ImageId) => at('oci/images', id, 'view.json'),
+  /** Everything beside an image. The order matters: grants to a pushed image, `view.json`, grants to a projection. */
+  imageMarks: (id: ImageId) => folder('oci/images', id),
+  imageGrants: (id: ImageId, kind: ImageKind) => folder('oci/images', id, GRANTS[kind]),
+  repositoryGrants: (id: ImageId, kind: ImageKind, repository: RepositoryName) =>
+    folder('oci/images', id, GRANTS[kind], quotePlus(repository)),
+  /** `manifests`: the one that a tag names, and of an index the child that is projected. */
+  manifestGrant: (id: ImageId, repository: RepositoryName, manifests: ManifestPath) =>
+    at('oci/images', id, GRANTS.projection, quotePlus(repository), manifests.map(hexOf).join('.')),
+  tagGrant: (id: ImageId, kind: ImageKind, repository: RepositoryName, { tag, top }: TaggedImage) =>
+    at('oci/images', id, GRANTS[kind], quotePlus(repository), `${TAG_PREFIX}${tag}`, top),
+  /** What version 0.1.0 wrote instead: an object where a folder of grants has to be. It gives nothing. */
+  outdatedGrant: (id: ImageId, kind: ImageKind, repository: RepositoryName) =>
+    at('oci/images', id, GRANTS[kind], quotePlus(repository)),
+  /** `mark` stands for the client that pushes, in letters that any key can hold. */
+  imagePusher: (id: ImageId, mark: string) => at('oci/images', id, 'pushers', mark),
+  /** Of one pusher: what is pushed of an image that another has begun or completed; `json` and `sum` in hex. */
+  allImagePushes: (id: ImageId) => folder('oci/images', id, 'pushes'),
+  imagePushes: (id: ImageId, pusher: string) => folder('oci/images', id, 'pushes', pusher),
+  imagePush: (id: ImageId, pusher: string, json: string) => at('oci/images', id, 'pushes', pusher, json),
+  imagePushLayer: (id: ImageId, pusher: string, json: string, sum: string) =>
+    at('oci/images', id, 'pushes', pusher, `${json}.${sum}`),
+  imageManifest: (id: ImageId) => at('oci/images', id, 'manifest.json'),
+  /** The v1 images of which a manifest was made. */
+  manifestSources: (digest: Digest) => folder('oci/images', hexOf(digest), 'sources'),
+  manifestSource: (digest: Digest, id: ImageId) => at('oci/images', hexOf(digest), 'sources', id),
+};
+
+/**
+ * `library/centos`, `a/b%2Fc`: repositories never nest, so none can collide with another's objects. As docker-registry
+ * 0.6 wrote it; 0.9 quoted once more, see `twiceQuotedOf`.
+ */
+function partsOf(repository: RepositoryName): string {
+  return `${namespaceOf(repository)}/${quotePlus(repositoryPartOf(repository))}`;
+}
+
+const REPOSITORY_PART = /^(repositories\/[^/]+\/)([^/]+)(\/.*)$/;
+
+/**
+ * Where docker-registry 0.9 kept what lies at this key or below this prefix: it quoted the repository's part of the name once
+ * more, `repositories/a/b%252Fc/`. `undefined` where that makes no difference, or is longer than a file system takes.
+ */
+export function twiceQuotedOf<K extends Key | KeyPrefix>(key: K): { key: K; folder: KeyPrefix } | undefined {
+  const [, namespace, part = '', rest = ''] = REPOSITORY_PART.exec(key) ?? [];
+  if (namespace === undefined || !part.includes('%')) return undefined;
+  const twice = quotePlus(part);
+  if (twice.length > MAX_KEY_PART_BYTES) return undefined;
+  const folder = `${namespace}${twice}`;
+  return { key: `${folder}${rest}` as K, folder: `${folder}/` as KeyPrefix };
+}
+
+/** The inverse: the key or folder itself, unless 0.9 has quoted it twice. */
+export function withoutTwiceQuoting<K extends Key | KeyPrefix>(key: K): K {
+  const [, namespace, part = '', rest] = REPOSITORY_PART.exec(key) ?? [];
+  const once = unquotePlus(part);
+  return namespace !== undefined && once !== undefined && isQuoted(once) ? (`${namespace}${once}${rest}` as K) : key;
+}
+
+/** The last part of a key or folder: `tag_6.4`, or `centos` of `repositories/library/centos/`. */
+export function lastPartOf(key: Key | KeyPrefix): string {
+  const end = key.endsWith('/') ? key.length - 1 : key.length;
+  return key.slice(key.lastIndexOf('/', end - 1) + 1, end);
+}
+
+/** The tag that an object below `layout.tags` stands for. */
+export function tagOf(key: Key): Tag {
+  return lastPartOf(key).slice(TAG_PREFIX.length) as Tag;
+}
+
+/** The name of the repository whose folder this is, the inverse of `layout.repository`; `undefined` if it is no such. */
+export function repositoryOf(namespace: string, folderKey: KeyPrefix): RepositoryName | undefined {
+  const part = unquotePlus(lastPartOf(folderKey));
+  return part === undefined ? undefined : (`${namespace}/${part}` as RepositoryName);
+}
+
+/** What an object below `layout.imageMarks` says. */
+export type ImageMark =
+  | { kind: 'projection' }
+  | { kind: 'pusher'; mark: string }
+  | { kind: 'grant'; grant: Grant }
+  | { kind: 'outdated grant'; to: ImageKind };
+
+const IMAGE_MARK = /^oci\/images\/[^/]+\/(?:(view\.json)|pushers\/([^/]+)|(view|repositories)\/([^/]+)(?:\/(.+))?)$/;
+const MANIFEST_GRANT = /^([a-f0-9]{64})(?:\.([a-f0-9]{64}|[a-f0-9]{128}))?$/;
+const TAG_GRANT = /^tag_([^/]+)\/([^/]+)$/;
+
+/** The inverse of `layout.projectionRecord`, `manifestGrant`, `tagGrant`, `outdatedGrant`, `imagePusher`; `undefined` for any other key. */
+export function parseImageMark(key: Key): ImageMark | undefined {
+  const [, projection, pusher, folderName, name = '', rest] = IMAGE_MARK.exec(key) ?? [];
+  if (projection !== undefined) return { kind: 'projection' };
+  if (pusher !== undefined) return { kind: 'pusher', mark: pusher };
+  const repository = unquotePlus(name) as RepositoryName | undefined;
+  if (folderName === undefined || repository === undefined) return undefined;
+  const to = folderName === GRANTS.projection ? 'projection' : 'pushed';
+  if (rest === undefined) return { kind: 'outdated grant', to };
+  const [, tag, top] = TAG_GRANT.exec(rest) ?? [];
+  if (tag !== undefined && isImageId(top))
+    return { kind: 'grant', grant: { to, repository, by: { tag: tag as Tag, top } } };
+  const [, hex, childHex] = to === 'projection' ? (MANIFEST_GRANT.exec(rest) ?? []) : [];
+  if (hex === undefined) return undefined;
+  const by: ManifestPath = childHex === undefined ? [digestOfHex(hex)] : [digestOfHex(hex), digestOfHex(childHex)];
+  return { kind: 'grant', grant: { to, repository, by } };
+}
+
+const MANIFEST_KEY = /\/manifests\/(sha256|sha512)\/([a-f0-9]+)$/;
+
+/** The inverse of `layout.manifest`; `undefined` for any other key. */
+export function digestOfManifestKey(key: Key): Digest | undefined {
+  const [, algorithm, hex] = MANIFEST_KEY.exec(key) ?? [];
+  return algorithm === undefined || hex === undefined ? undefined : (`${algorithm}:${hex}` as Digest);
+}
+
+const TAG_KEY = /^repositories\/([^/]+)\/([^/]+)\/tag_([^/]+)$/;
+
+/** The inverse of `layout.tag`, also of a key that 0.9 has quoted twice; `undefined` for any other. */
+export function parseTagKey(key: string): { repository: RepositoryName; tag: Tag } | undefined {
+  const [, namespace, part = '', tag] = TAG_KEY.exec(withoutTwiceQuoting(key as Key)) ?? [];
+  const repositoryPart = unquotePlus(part);
+  if (namespace === undefined || tag === undefined || repositoryPart === undefined) return undefined;
+  return { repository: `${namespace}/${repositoryPart}` as RepositoryName, tag: tag as Tag };
+}

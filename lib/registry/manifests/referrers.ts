@@ -1,0 +1,91 @@
+import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { isJsonObject, type JsonObject, parseJson } from '../../model/json.ts';
+import { type Key, layout } from '../../model/layout.ts';
+import type { ManifestDocument } from '../../model/manifest.ts';
+import type { Digest, RepositoryName } from '../../model/names.ts';
+import { AS_JSON, type StorageDriver } from '../../storage/driver.ts';
+import { encodeText, MiB } from '../../streams/bytes.ts';
+
+/** How many descriptors are read for one answer. */
+const PAGE_SIZE = 100;
+/** What an answer should not exceed, by the spec. */
+const PAGE_BYTES = 4 * MiB;
+
+export type ReferrersPage = {
+  descriptors: JsonObject[];
+  /** Where the next page begins, if there is one. */
+  next?: string;
+};
+
+/**
+ * The manifests that name another one as their subject. Each is an object of its own, so that two pushes never get in each
+ * other's way.
+ * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
+ */
+export class Referrers {
+  readonly #storage: StorageDriver;
+
+  constructor(storage: StorageDriver) {
+    this.#storage = storage;
+  }
+
+  /** One storage request. */
+  async add(
+    repository: RepositoryName,
+    subject: Digest,
+    {
+      mediaType,
+      digest,
+      sizeBytes,
+      artifactType,
+      annotations,
+    }: ManifestDocument & { digest: Digest; sizeBytes: number },
+  ): Promise<void> {
+    const descriptor = { mediaType, digest, size: sizeBytes, artifactType, annotations };
+    await this.#storage.put(
+      layout.referrer(repository, subject, digest),
+      encodeText(JSON.stringify(descriptor)),
+      AS_JSON,
+    );
+  }
+
+  /** One storage request. */
+  async remove(repository: RepositoryName, subject: Digest, digest: Digest): Promise<void> {
+    await this.#storage.delete(layout.referrer(repository, subject, digest));
+  }
+
+  /**
+   * Up to 100 referrers or 4 MiB of them, those of one artifact type if it is given. One storage request, and one for each referrer, side
+   * by side.
+   * @param after `next` of the page before
+   */
+  async list(
+    repository: RepositoryName,
+    subject: Digest,
+    { artifactType, after }: { artifactType?: string; after?: string } = {},
+  ): Promise<ReferrersPage> {
+    const folder = layout.referrers(repository, subject);
+    const keys: Key[] = [];
+    let isLast = true;
+    let sizeBytes = 0;
+    for await (const object of this.#storage.list(
+      folder,
+      after === undefined ? {} : { after: `${folder}${after}` as Key },
+    )) {
+      sizeBytes += object.sizeBytes;
+      isLast = keys.length < PAGE_SIZE && (keys.length === 0 || sizeBytes <= PAGE_BYTES);
+      if (!isLast) break;
+      keys.push(object.key);
+    }
+    const read = await mapConcurrently(keys, (key) => this.#read(key));
+    const descriptors = read.flat().filter((item) => artifactType === undefined || item.artifactType === artifactType);
+    const last = keys.at(-1)?.slice(folder.length);
+    return { descriptors, ...(!isLast && last !== undefined && { next: last }) };
+  }
+
+  async #read(key: Key): Promise<JsonObject[]> {
+    const object = await this.#storage.read(key);
+    const descriptor = object && parseJson(object.bytes);
+    return isJsonObject(descriptor) ? [descriptor] : []; // deleted meanwhile
+  }
+}

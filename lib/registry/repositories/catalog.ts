@@ -1,0 +1,107 @@
+import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { type KeyPrefix, lastPartOf, layout, repositoryOf } from '../../model/layout.ts';
+import type { RepositoryName } from '../../model/names.ts';
+import type { StorageDriver } from '../../storage/driver.ts';
+
+export type CatalogPage = {
+  names: RepositoryName[];
+  /** Where the next page begins, if there may be one: the last name of this page, or a namespace behind that. */
+  next?: string;
+};
+
+export type CatalogQuery = {
+  size: number;
+  /** Names of repositories and namespaces up to this are left out; any text. */
+  after?: string;
+  /** Whether the caller may see some repository of a namespace: others are not listed. */
+  maySeeIn?: (namespace: string) => boolean;
+  isShown?: (name: RepositoryName) => boolean;
+};
+
+/** Which repositories there are. No list of them is kept: the folders of the bucket are the list. */
+export class Catalog {
+  readonly #storage: StorageDriver;
+
+  constructor(storage: StorageDriver) {
+    this.#storage = storage;
+  }
+
+  /**
+   * A page in the order of the names. One storage request per 1,000 namespaces passed, and one per 1,000 repositories of each
+   * namespace on the page, with up to 16 read ahead. After 128 namespaces that showed nothing the page ends, however few
+   * names are on it.
+   */
+  async page({ size, after, maySeeIn = () => true, isShown = () => true }: CatalogQuery): Promise<CatalogPage> {
+    if (size === 0) return { names: [] };
+    const names: RepositoryName[] = [];
+    let hiddenNamespaces = 0;
+    for await (const namespaces of inGrowingGroups(this.#namespaces(after, maySeeIn))) {
+      const found = await mapConcurrently(namespaces, (namespace) => this.#inNamespace(namespace));
+      for (const [index, inNamespace] of found.entries()) {
+        const shown = inNamespace.filter((name) => (after === undefined || name > after) && isShown(name));
+        const room = size - names.length;
+        names.push(...shown.slice(0, room));
+        if (shown.length > room) return { names, next: names.at(-1) ?? '' };
+        if (shown.length === 0) hiddenNamespaces++;
+        if (hiddenNamespaces === MAX_HIDDEN_NAMESPACES) return { names, next: endOf(namespaces[index] ?? '') };
+      }
+    }
+    return { names };
+  }
+
+  /** In the order of their names, which is that of their folders: both are compared with a slash behind them. */
+  async *#namespaces(after: string | undefined, maySeeIn: (namespace: string) => boolean): AsyncGenerator<string> {
+    const [first = ''] = after?.split('/') ?? [];
+    const from = first === '' ? {} : { after: layout.namespace(first).slice(0, -1) };
+    for await (const folder of this.#storage.listFolders(layout.repositories(), from)) {
+      const namespace = lastPartOf(folder);
+      if (maySeeIn(namespace) && (after === undefined || endOf(namespace) > after)) yield namespace;
+    }
+  }
+
+  /** All repositories, with the namespaces read side by side: one storage request per 1,000 of them and for each of them. */
+  async all(): Promise<RepositoryName[]> {
+    const folders: KeyPrefix[] = await Array.fromAsync(this.#storage.listFolders(layout.repositories()));
+    return (await mapConcurrently(folders, (folder) => this.#inNamespace(lastPartOf(folder)))).flat();
+  }
+
+  /** Whether there is anything of this repository that lists show. One storage request. */
+  async has(repository: RepositoryName): Promise<boolean> {
+    for await (const _ of this.#storage.list(layout.repository(repository))) return true;
+    return false;
+  }
+
+  /** Sorted as names, by code unit: keys are quoted, and `b%2Fc` < `b-c` < `b` is not the order of `b` < `b-c` < `b/c`. */
+  async #inNamespace(namespace: string): Promise<RepositoryName[]> {
+    const names: RepositoryName[] = [];
+    for await (const folder of this.#storage.listFolders(layout.namespace(namespace))) {
+      const name = repositoryOf(namespace, folder);
+      if (name) names.push(name);
+    }
+    return names.sort();
+  }
+}
+
+/** So many namespaces may show the caller nothing before a page ends. */
+const MAX_HIDDEN_NAMESPACES = 128;
+
+/** Behind every name in the namespace, and before the next namespace: no name has this character. */
+function endOf(namespace: string): string {
+  return `${namespace}/\u{ffff}`;
+}
+
+const MAX_GROUP = 16;
+
+/** One, then two, four, and so on: a page that ends early has read little ahead. */
+async function* inGrowingGroups<T>(items: AsyncIterable<T>): AsyncGenerator<T[]> {
+  let size = 1;
+  let group: T[] = [];
+  for await (const item of items) {
+    group.push(item);
+    if (group.length < size) continue;
+    yield group;
+    group = [];
+    size = Math.min(2 * size, MAX_GROUP);
+  }
+  if (group.length > 0) yield group;
+}

@@ -1,0 +1,227 @@
+// A blob that comes in several requests, each of which may reach another process.
+//
+// What is carried from one to the next: the unfinished hash, the multipart upload with the parts that are full, and a
+// scrap, the bytes that are too few for a part. Nothing that is written is ever overwritten by a later request (scraps
+// have fresh names), so a session that is replayed spoils at most its own upload.
+
+import { createHash, randomUUID } from 'node:crypto';
+import type { IHasher } from 'hash-wasm';
+import { RegistryError } from '../../model/errors.ts';
+import { layout } from '../../model/layout.ts';
+import { algorithmOf, type Digest, type DigestAlgorithm } from '../../model/names.ts';
+import {
+  type StorageDriver,
+  StorageFullError,
+  StorageUnavailableError,
+  type UploadedPart,
+} from '../../storage/driver.ts';
+import { concatBytes, MiB } from '../../streams/bytes.ts';
+import { checkDigest, rehashBlob, type StoredBlob, storeSmallBlob } from '../blobs/store.ts';
+import { type ChunkedState, UPLOAD_SECONDS, unknownUpload } from './session.ts';
+
+/** S3 takes no smaller part but the last. https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
+const MIN_PART_BYTES = 5 * MiB;
+const PART_BYTES = 12 * MiB;
+const MAX_PARTS = 10_000;
+
+const NO_PARTS = { partCount: 0, etagChain: '', sha256Chain: '' };
+
+/** Loaded only where a blob comes in chunks. */
+async function createHasher(algorithm: DigestAlgorithm): Promise<IHasher> {
+  const { createSHA256, createSHA512 } = await import('hash-wasm');
+  return await (algorithm === 'sha256' ? createSHA256() : createSHA512());
+}
+
+/** The state of an upload of which nothing has come yet. */
+export async function emptyChunkedState(algorithm: DigestAlgorithm): Promise<ChunkedState> {
+  const hash = await createHasher(algorithm);
+  return { kind: 'chunked', sizeBytes: 0, algorithm, hashState: exportHash(hash.init()) };
+}
+
+/**
+ * Adds the bytes of one request. What came before a failure counts for nothing: the session that the client holds is
+ * still the one to go on from. If storage is full the upload has ended, and frees what it held.
+ * @throws RegistryError BLOB_UPLOAD_UNKNOWN if storage no longer knows the parts
+ */
+export async function appendChunk(
+  storage: StorageDriver,
+  uuid: string,
+  state: ChunkedState,
+  body: AsyncIterable<Uint8Array>,
+): Promise<ChunkedState> {
+  const { rest, ...next } = await endingIfFull(storage, state, uploadParts(storage, uuid, state, body));
+  if (rest.length === 0) return next;
+  if (rest.length >= MIN_PART_BYTES) {
+    const multipart = await endingIfFull(storage, next, addPart(storage, uuid, next.multipart, rest));
+    return { ...next, multipart };
+  }
+  const scrap = { uuid: randomUUID(), sizeBytes: rest.length };
+  await endingIfFull(storage, next, storage.put(layout.uploadScrap(scrap.uuid), rest));
+  return { ...next, scrap };
+}
+
+/** An upload that fills up the storage must not keep it full until it expires. */
+async function endingIfFull<T>(storage: StorageDriver, state: ChunkedState, writing: Promise<T>): Promise<T> {
+  try {
+    return await writing;
+  } catch (error) {
+    if (error instanceof StorageFullError) await discardChunks(storage, state).catch(() => undefined);
+    throw error;
+  }
+}
+
+/**
+ * Adds the last bytes and makes the object whole, if it has the digest `expected`.
+ * @throws RegistryError DIGEST_INVALID, and then the upload is gone; BLOB_UPLOAD_UNKNOWN
+ */
+export async function finishChunks(
+  storage: StorageDriver,
+  uuid: string,
+  state: ChunkedState,
+  body: AsyncIterable<Uint8Array>,
+  expected: Digest,
+): Promise<StoredBlob> {
+  const { rest, ...last } = await endingIfFull(storage, state, uploadParts(storage, uuid, state, body));
+  const { sizeBytes } = last;
+  if (!last.multipart) return await endingIfFull(storage, state, storeSmallBlob(storage, rest, { expected }));
+
+  const digest = `${state.algorithm}:${(await importHash(last)).digest('hex')}` as Digest;
+  const isSameAlgorithm = algorithmOf(expected) === state.algorithm;
+  if (isSameAlgorithm && digest !== expected) await storage.abortMultipart(last.multipart);
+  if (isSameAlgorithm) checkDigest(digest, expected);
+  const adding = rest.length > 0 ? addPart(storage, uuid, last.multipart, rest) : last.multipart;
+  const multipart = await endingIfFull(storage, last, Promise.resolve(adding));
+  const { key } = multipart;
+  const parts = (await storage.listParts(multipart))?.slice(0, multipart.partCount);
+  if (!parts) {
+    // The answer to an earlier commit may have been lost. Only its marker proves that these bytes became the object.
+    const marker = await storage.head(layout.digestMarker(expected, key.slice(key.lastIndexOf('/') + 1)));
+    if (!marker) throw unknownUpload(uuid);
+    return { digest: expected, sizeBytes, key, isNew: true };
+  }
+  if (!areSigned(parts, multipart)) throw unknownUpload(uuid);
+  const completing = storage.completeMultipart(multipart, parts);
+  if (!(await endingIfFull(storage, { ...last, multipart }, completing))) throw unknownUpload(uuid);
+  const stored = { digest, sizeBytes, key, isNew: true };
+  return isSameAlgorithm ? stored : await rehashBlob(storage, stored, expected);
+}
+
+/** Frees what the upload holds in storage. */
+export async function discardChunks(storage: StorageDriver, state: ChunkedState): Promise<void> {
+  await Promise.all([
+    state.multipart && storage.abortMultipart(state.multipart),
+    state.scrap && storage.delete(layout.uploadScrap(state.scrap.uuid)),
+  ]);
+}
+
+/** Removes what uploads left that nobody went on with; for storage that has no lifecycle rules to do it. */
+export async function removeExpiredScraps(storage: StorageDriver, now = new Date()): Promise<void> {
+  const expired = now.getTime() - UPLOAD_SECONDS * 1000;
+  for await (const { key, lastModified } of storage.list(layout.uploadScraps())) {
+    if (lastModified.getTime() < expired) await storage.delete(key);
+  }
+}
+
+/** Uploads every full part of scrap and body; what is left over is the `rest`, less than a part. */
+async function uploadParts(
+  storage: StorageDriver,
+  uuid: string,
+  state: ChunkedState,
+  body: AsyncIterable<Uint8Array>,
+): Promise<ChunkedState & { rest: Uint8Array }> {
+  const hash = await importHash(state);
+  let { sizeBytes, multipart } = state;
+  // Signed by an older version of this program, which knew parts by their ETags alone: the client uploads again.
+  if (multipart && multipart.sha256Chain === undefined) throw unknownUpload(uuid);
+  let pending = state.scrap ? [await readScrap(storage, uuid, state.scrap.uuid)] : [];
+  let pendingBytes = state.scrap?.sizeBytes ?? 0;
+  try {
+    for await (const chunk of body) {
+      hash.update(chunk);
+      sizeBytes += chunk.length;
+      pending.push(chunk);
+      pendingBytes += chunk.length;
+      if (pendingBytes >= PART_BYTES) {
+        multipart = await addPart(storage, uuid, multipart, concatBytes(pending));
+        pending = [];
+        pendingBytes = 0;
+      }
+    }
+  } catch (error) {
+    await abortIfUnnamed(storage, state.multipart, multipart);
+    throw error;
+  }
+  return {
+    kind: 'chunked',
+    sizeBytes,
+    algorithm: state.algorithm,
+    hashState: exportHash(hash),
+    ...(multipart && { multipart }),
+    rest: concatBytes(pending),
+  };
+}
+
+async function readScrap(storage: StorageDriver, uuid: string, scrapUuid: string): Promise<Uint8Array> {
+  const object = await storage.read(layout.uploadScrap(scrapUuid));
+  if (!object) throw unknownUpload(uuid);
+  return object.bytes;
+}
+
+type Multipart = NonNullable<ChunkedState['multipart']>;
+
+async function addPart(
+  storage: StorageDriver,
+  uuid: string,
+  before: Multipart | undefined,
+  bytes: Uint8Array,
+): Promise<Multipart> {
+  const upload = before ?? { ...(await storage.createMultipart(layout.data(randomUUID()))), ...NO_PARTS };
+  const partNumber = upload.partCount + 1;
+  if (partNumber > MAX_PARTS) throw new RegistryError('SIZE_INVALID', `an upload has ${MAX_PARTS} parts at most`);
+  const part = await storage.uploadPart(upload, partNumber, bytes).catch(async (error: unknown) => {
+    await abortIfUnnamed(storage, before, upload);
+    throw error;
+  });
+  if (!part) throw unknownUpload(uuid);
+  return { ...upload, ...chainsWith(upload, part) };
+}
+
+/** A multipart upload that a request began which then failed: no session names it. What failed first is what counts. */
+async function abortIfUnnamed(
+  storage: StorageDriver,
+  named: Multipart | undefined,
+  begun: Multipart | undefined,
+): Promise<void> {
+  if (begun && !named) await storage.abortMultipart(begun).catch(() => undefined);
+}
+
+type Chains = typeof NO_PARTS;
+
+/** Hashes over this part and all before it. */
+function chainsWith({ partCount, etagChain, sha256Chain }: Chains, { partNumber, etag, sha256 }: UploadedPart): Chains {
+  const chain = (before: string, proof = '') =>
+    createHash('sha256').update(`${before} ${partNumber} ${proof}`).digest('base64url');
+  return { partCount: partCount + 1, etagChain: chain(etagChain, etag), sha256Chain: chain(sha256Chain, sha256) };
+}
+
+/** Whether these are the very parts of the session. A server that keeps no SHA-256 of parts lists none: then by ETags alone. */
+function areSigned(parts: readonly UploadedPart[], signed: Chains): boolean {
+  const { partCount, etagChain, sha256Chain } = parts.reduce(chainsWith, NO_PARTS);
+  if (partCount !== signed.partCount || etagChain !== signed.etagChain) return false;
+  return sha256Chain === signed.sha256Chain || parts.every(({ sha256 }) => sha256 === undefined);
+}
+
+function exportHash(hash: IHasher): string {
+  return Buffer.from(hash.save()).toString('base64url');
+}
+
+/** Node's own hash cannot be taken from one process to another; this one can, and is slower. */
+async function importHash({ algorithm, hashState }: ChunkedState): Promise<IHasher> {
+  const hash = await createHasher(algorithm);
+  try {
+    return hash.load(Buffer.from(hashState, 'base64url'));
+  } catch (cause) {
+    // A signed session of another version of this program. Nothing is lost: the client uploads again.
+    throw new StorageUnavailableError('the upload was begun by another version', { cause });
+  }
+}

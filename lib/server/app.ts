@@ -1,0 +1,153 @@
+import { type Context, Hono, type MiddlewareHandler, type Next } from 'hono';
+import { cors } from 'hono/cors';
+import { requestId } from 'hono/request-id';
+import type { Auth } from '../auth/create-auth.ts';
+import type { CorsConfig } from '../config/config.ts';
+import { browserGuard } from '../http/browser-guard.ts';
+import { errorResponse, isOurFault } from '../http/error-response.ts';
+import { type FrontSettings, limitBodies } from '../http/gateway-quirks.ts';
+import { BoundedRouter, refuseLongPaths } from '../http/path-limit.ts';
+import { refuseTheRest } from '../http/request.ts';
+import { RegistryError } from '../model/errors.ts';
+import type { JsonValue } from '../model/json.ts';
+import type { Log } from '../model/log.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { SessionSigner } from '../registry/uploads/session.ts';
+import { answer } from '../v1/answers.ts';
+import { createV1 } from '../v1/app.ts';
+import { type AuthenticationOptions, authentication } from '../v1/authentication.ts';
+import { permissions } from '../v1/permissions.ts';
+import { createV2 } from '../v2/app.ts';
+import { type V2VersionHeader, versionHeader } from '../v2/version-header.ts';
+
+export type AppOptions = {
+  registry: Registry;
+  signer: SessionSigner;
+  log: Log;
+  /** Whether requests should come here: false while storage does not answer, or the process is about to end. */
+  isReady: () => Promise<boolean>;
+  /** Why nothing can be pushed now, if so: storage is full, say. */
+  roomProblem?: () => Promise<string | undefined>;
+  settings: AppSettings;
+  /** Who may do what. */
+  auth: Auth;
+  /** Runs around every request: an access log, say. */
+  around?: MiddlewareHandler;
+};
+
+export type AppSettings = {
+  /** Refuse whatever would write. */
+  isReadOnly: boolean;
+  isStandalone: boolean;
+  /** What `_ping` says instead of that. */
+  isMirror: boolean;
+  hasSearch: boolean;
+  /** Present if the registry is not standalone: whom it asks who may do what. */
+  authentication?: AuthenticationOptions;
+  storageRedirect: boolean;
+  nginxRedirect?: string;
+  /** Which clients are told that v2 is spoken here. Default `auto`. */
+  v2VersionHeader?: V2VersionHeader;
+  /** Whether browsers are kept out where the registry is open: it listens on loopback, and there is no proxy in front. */
+  guardsBrowsers?: boolean;
+  /** Web pages of other origins that may call the API. */
+  cors?: CorsConfig;
+  registryEndpoints?: string | string[];
+  debug?: { version: string; flavor: string };
+  /** What stands between clients and this process; absent for a plain connection. */
+  front?: FrontSettings;
+  /** The answer to `GET /`. */
+  issue: JsonValue;
+};
+
+/** Both protocols, and what whoever runs the registry asks it. Knows neither Lambda nor Node's server. */
+export function createApp({ registry, signer, log, isReady, roomProblem, settings, auth, around }: AppOptions): Hono {
+  const { gate, tokens } = auth;
+  const allow = settings.authentication
+    ? authentication(settings.authentication, registry)
+    : permissions(gate, registry);
+  const { storageRedirect, front = {} } = settings;
+  const isForAll = !gate.asksWho && !settings.authentication;
+  const v1Tokens = tokens && { tokens: tokens.v1 };
+  const v1Options = { registry, isReady, gate, isForAll, ...settings, front, allow, ...v1Tokens };
+  const v2Options = { registry, signer, gate, storageRedirect, front, ...(tokens && { tokenService: tokens.service }) };
+  const app = new Hono({ router: new BoundedRouter(new Hono().router) }).use(requestId());
+  const identify = besides(isOpen, gate.identify);
+  if (around) app.use(around);
+  app.use(harmless).use(versionHeader(settings.v2VersionHeader ?? 'auto'));
+  if (settings.guardsBrowsers && isForAll) {
+    const { publicUrl } = front;
+    app.use(
+      browserGuard({ ...(publicUrl && { publicUrl }), ...(settings.cors && { origins: settings.cors.origins }) }),
+    );
+  }
+  if (settings.cors) app.use(corsOf(settings.cors));
+  app.use(refuseLongPaths);
+  app
+    .get('/', (c) => answer(c, settings.issue))
+    .get('/healthz', (c) => c.json({ status: 'ok' }))
+    .get('/readyz', async (c) => {
+      if (!(await isReady())) return c.json({ status: 'not ready' }, 503);
+      const noRoom = await roomProblem?.();
+      if (noRoom) return c.json({ status: noRoom }, 503);
+      if ((await auth.areUsersCurrent?.()) === false) return c.json({ status: 'the users cannot be read again' }, 503);
+      // All processes read the same users, so another one would not do better: what needs no password is served here.
+      const problem = await auth.usersProblem?.();
+      return c.json({ status: 'ok', ...(problem && { problem }) });
+    });
+  app.use('/v1/*', identify, gate.limitMemory).use('/v2/*', identify, gate.limitMemory);
+  if (settings.isReadOnly) app.use(refuseWrites);
+  if (front.maxBodyBytes !== undefined) app.use(limitBodies(front.maxBodyBytes));
+  if (settings.authentication) app.use('/v2/*', refuseV2);
+  app.onError(onError(log)).route('/', createV1(v1Options)).route('/', createV2(v2Options));
+  return refuseTheRest(app, '');
+}
+
+/** What needs no login: the ping of v1, by which clients look for a registry, and uploads, whose sessions are permissions. */
+const isOpen = ({ req: { method, path } }: Context): boolean =>
+  path === '/v1/_ping' || (method !== 'POST' && /^\/v2\/.+\/blobs\/uploads\/[^/]+$/.test(path));
+
+function besides(isOpen: (c: Context) => boolean, middleware: MiddlewareHandler): MiddlewareHandler {
+  return async (c, next) => (isOpen(c) ? await next() : await middleware(c, next));
+}
+
+/** The index knows v1's tokens only, so there is nobody to ask whether a v2 client may come in. */
+async function refuseV2(): Promise<never> {
+  throw new RegistryError('UNAUTHORIZED', 'this registry is not standalone, and its index knows no v2 clients');
+}
+
+/** Whatever somebody has pushed, no browser takes it for a page of this host, or runs it. */
+async function harmless(c: Context, next: Next): Promise<void> {
+  await next();
+  c.res.headers.set('X-Content-Type-Options', 'nosniff');
+  c.res.headers.set('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'; sandbox");
+}
+
+async function refuseWrites(c: Context, next: Next): Promise<void> {
+  if (!['GET', 'HEAD', 'OPTIONS'].includes(c.req.method)) {
+    throw new RegistryError('UNSUPPORTED', 'this registry is read-only');
+  }
+  await next();
+}
+
+function corsOf({ origins, methods, headers, exposeHeaders, supportsCredentials, maxAgeSeconds }: CorsConfig) {
+  return cors({
+    origin: origins.includes('*') ? '*' : origins,
+    ...(methods && { allowMethods: methods }),
+    ...(headers && { allowHeaders: headers }),
+    ...(exposeHeaders && { exposeHeaders }),
+    ...(supportsCredentials && { credentials: true }),
+    ...(maxAgeSeconds !== undefined && { maxAge: maxAgeSeconds }),
+  });
+}
+
+function onError(log: Log) {
+  return (error: Error, c: Context): Response => {
+    const fields = { requestId: c.get('requestId'), method: c.req.method, path: c.req.path };
+    if (c.req.raw.signal.aborted) log.info('client went away', { ...fields, reason: error.message });
+    else if (isOurFault(error)) log.error('request failed', { ...fields, error });
+    const response = errorResponse(c.req.path.startsWith('/v2') ? 'v2' : 'v1', error);
+    response.headers.set('X-Request-Id', c.get('requestId'));
+    return response;
+  };
+}

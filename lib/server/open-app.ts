@@ -1,0 +1,107 @@
+// From a configuration to the app that answers for a registry, whatever server or gateway hands it requests.
+import { type KeyObject, randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import type { Hono, MiddlewareHandler } from 'hono';
+import { openAuth } from '../auth/create-auth.ts';
+import { Keys } from '../auth/keys.ts';
+import type { ComparePassword } from '../auth/password-logins.ts';
+import type { Config } from '../config/config.ts';
+import type { FrontSettings } from '../http/gateway-quirks.ts';
+import type { JsonValue } from '../model/json.ts';
+import type { Log } from '../model/log.ts';
+import { SessionSigner } from '../registry/uploads/session.ts';
+import type { AuthenticationOptions } from '../v1/authentication.ts';
+import { parsePrivilegedKey } from '../v1/signature.ts';
+import { createApp } from './app.ts';
+import type { OpenRegistry } from './open-registry.ts';
+import { Readiness } from './readiness.ts';
+
+export type OpenAppOptions = {
+  log: Log;
+  version: string;
+  /** Runs around every request. */
+  around?: MiddlewareHandler;
+  /** True from when the process no longer wants requests. */
+  isStopping?: () => boolean;
+  /** Whether whoever hands on requests says who sends them, so that users need not be read before somebody logs in here. */
+  isToldCallers?: boolean;
+  /** How passwords are compared, if not in this thread. */
+  comparePassword?: ComparePassword;
+  /** Whether requests come from this machine only, without a proxy. */
+  guardsBrowsers?: boolean;
+  /** What the configuration cannot know of the platform. */
+  front?: FrontSettings;
+};
+
+/** @throws Error if a file or the users that the configuration names cannot be read */
+export async function openApp(
+  config: Config,
+  { registry, storage, isReadOnly }: OpenRegistry,
+  options: OpenAppOptions,
+): Promise<Hono> {
+  const { log, version, around, isStopping = () => false, isToldCallers = false, comparePassword, front } = options;
+  if (config.isMirror) log.warning('mirroring.source: Stowage mirrors no other registry, though _ping will say so');
+  // On disk without logins only uploads that are under way are lost: hardly anybody would care.
+  if (!config.secretKey && (config.storage.driver === 's3' || config.auth)) {
+    log.warning('secret_key is not set: uploads and tokens are valid in this process only, and not after a restart');
+  }
+  const secret = config.secretKey ?? randomBytes(32).toString('hex');
+  const auth = await openAuth(config.auth, {
+    storage: config.storage,
+    driver: storage,
+    keys: new Keys(secret, config.secretKeyPrevious),
+    log,
+    audit: (entry) => log.audit(entry),
+    uploadsAtOnce: config.uploadsAtOnce,
+    downloadsAtOnce: config.downloadsAtOnce,
+    opensLate: isToldCallers,
+    ...(config.publicUrl && { publicUrl: config.publicUrl }),
+    ...(comparePassword && { comparePassword }),
+  });
+  const readiness = new Readiness(storage);
+  return createApp({
+    registry,
+    signer: new SessionSigner(secret, config.secretKeyPrevious),
+    auth,
+    log,
+    ...(around && { around }),
+    isReady: async () => !isStopping() && (await readiness.answers()),
+    roomProblem: () => readiness.roomProblem(),
+    settings: {
+      isReadOnly,
+      isStandalone: config.standalone,
+      isMirror: config.isMirror,
+      hasSearch: config.searchBackend !== undefined,
+      storageRedirect: config.storageRedirect,
+      v2VersionHeader: config.v2VersionHeader,
+      issue: (config.issue ?? true) as JsonValue,
+      front: {
+        ...(config.publicUrl && { publicUrl: config.publicUrl }),
+        ...(config.pushEndpoint && { pushEndpoint: config.pushEndpoint }),
+        absoluteLocations: config.absoluteLocations,
+        ...front,
+      },
+      ...(!config.standalone && !config.disableTokenAuth && { authentication: await authenticationOf(config) }),
+      ...(config.nginxXAccelRedirect && { nginxRedirect: config.nginxXAccelRedirect }),
+      guardsBrowsers: options.guardsBrowsers ?? false,
+      ...(config.cors && { cors: config.cors }),
+      ...(config.registryEndpoints && { registryEndpoints: config.registryEndpoints }),
+      ...(config.debug && { debug: { version, flavor: config.flavor ?? '' } }),
+    },
+  });
+}
+
+async function authenticationOf({ indexEndpoint, privilegedKey: path }: Config): Promise<AuthenticationOptions> {
+  return {
+    ...(indexEndpoint && { indexEndpoint }),
+    ...(path && { privilegedKey: await readPrivilegedKey(path) }),
+  };
+}
+
+async function readPrivilegedKey(path: string): Promise<KeyObject> {
+  try {
+    return parsePrivilegedKey(await readFile(path, 'utf8'));
+  } catch (cause) {
+    throw new Error(`privileged_key ${path} must be an RSA public key in PEM`, { cause });
+  }
+}

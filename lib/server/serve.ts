@@ -1,0 +1,97 @@
+import { readFile } from 'node:fs/promises';
+import { createSecureContext } from 'node:tls';
+import type { ComparePassword } from '../auth/password-logins.ts';
+import { Background } from '../concurrency/background.ts';
+import type { Config } from '../config/config.ts';
+import type { Log } from '../model/log.ts';
+import { removeExpiredScraps } from '../registry/uploads/chunks.ts';
+import type { StorageDriver } from '../storage/driver.ts';
+import { accessLog } from './access-log.ts';
+import { type NodeServer, startNodeServer, type TrustedProxies } from './node-server.ts';
+import { openApp } from './open-app.ts';
+import { openRegistry } from './open-registry.ts';
+
+/** Paths of PEM files. */
+export type TlsFiles = { cert: string; key: string };
+
+const SWEEP_MS = 6 * 60 * 60 * 1000;
+
+export type ServeOptions = {
+  log: Log;
+  version: string;
+  tlsFiles?: TlsFiles;
+  /** Whether this process makes v1's view of what v2 pushes; without it somebody else does. Default true. */
+  worksBehind?: boolean;
+  /** How passwords are compared, if not in this thread. */
+  comparePassword?: ComparePassword;
+  /** Which proxies in front are believed, if that depends on the request. */
+  trustedProxies?: TrustedProxies;
+  /** Whether the hop in front takes no answer before a body has ended. */
+  isHalfDuplex?: boolean;
+};
+
+/**
+ * Opens storage and serves the registry.
+ * @throws Error if storage or the certificate cannot be used, or the port is taken
+ */
+export async function serve(config: Config, options: ServeOptions): Promise<NodeServer> {
+  const { log, version, tlsFiles, worksBehind = true, comparePassword } = options;
+  const { trustedProxies = config.trustedProxies, isHalfDuplex = false } = options;
+  const tls = tlsFiles && (await readTlsFiles(tlsFiles));
+  const background = new Background(log);
+  const opened = await openRegistry(config, { log, ...(worksBehind && { background }) });
+  const { storage, isReadOnly } = opened;
+  for (const shortcoming of (await storage.findShortcomings?.()) ?? []) log.warning(shortcoming);
+  if (config.storage.driver === 'local' && !isReadOnly) sweep(storage, log);
+  if (!config.auth && !isLoopback(config.host)) {
+    log.warning('there is no auth in the configuration: whoever reaches this address may read and write everything');
+  }
+
+  let isStopping = false;
+  const around = accessLog(log);
+  const app = await openApp(config, opened, {
+    log,
+    version,
+    around,
+    isStopping: () => isStopping,
+    guardsBrowsers: isLoopback(config.host) && trustedProxies === 0,
+    ...(comparePassword && { comparePassword }),
+  });
+  const server = await startNodeServer(app, {
+    host: config.host,
+    port: config.port,
+    trustedProxies,
+    isHalfDuplex,
+    ...(tls && { tls }),
+  });
+  return {
+    ...server,
+    async stop() {
+      isStopping = true;
+      await server.stop();
+      await background.idle();
+      await storage.close();
+    },
+  };
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(?:\.\d+){3}$/.test(host);
+}
+
+async function readTlsFiles({ cert, key }: TlsFiles): Promise<{ cert: Buffer; key: Buffer }> {
+  try {
+    const tls = { cert: await readFile(cert), key: await readFile(key) };
+    createSecureContext(tls);
+    return tls;
+  } catch (cause) {
+    throw new Error(`${cert} and ${key} must be a certificate and its key, in PEM`, { cause });
+  }
+}
+
+/** What a bucket's lifecycle rule does, done by the process itself: now, and every few hours. */
+function sweep(storage: StorageDriver, log: Log): void {
+  const run = () => void removeExpiredScraps(storage).catch((error) => log.warning('could not sweep', { error }));
+  run();
+  setInterval(run, SWEEP_MS).unref();
+}

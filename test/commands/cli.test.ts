@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { digestOf, V2Client } from '../v2/client.ts';
+
+const CLI = fileURLToPath(new URL('../../bin/stowage.js', import.meta.url));
+
+describe('the command stowage', () => {
+  let directory: string;
+
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'stowage-cli-'));
+  });
+  after(() => rm(directory, { recursive: true, force: true }));
+
+  const start = (args: string[], env: Record<string, string> = {}): ChildProcess =>
+    spawn(process.execPath, [CLI, ...args], {
+      env: { PATH: process.env.PATH, STORAGE_PATH: join(directory, 'data'), ...env },
+    });
+  const run = async (args: string[], env?: Record<string, string>) => {
+    const child = start(args, env);
+    const output = { stdout: '', stderr: '' };
+    child.stdout?.on('data', (chunk) => (output.stdout += String(chunk)));
+    child.stderr?.on('data', (chunk) => (output.stderr += String(chunk)));
+    const [code] = await once(child, 'close');
+    return { code, ...output };
+  };
+  /** Starts a server, and waits until it says where it listens. */
+  const serve = async () => {
+    const child = start(['serve', '--port', '0']);
+    const log: string[] = [];
+    const url = await new Promise<URL>((resolve, reject) => {
+      child.once('exit', () => reject(new Error(log.join('\n'))));
+      child.stdout?.on('data', (chunk) => {
+        log.push(...String(chunk).trim().split('\n'));
+        const listening = log.map((line) => JSON.parse(line)).find(({ message }) => message === 'listening');
+        if (listening) resolve(new URL(listening.url));
+      });
+    });
+    return { child, url, log };
+  };
+
+  it('tells its version and its options', async () => {
+    const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'));
+    assert.deepEqual(await run(['--version']), { code: 0, stdout: `${version}\n`, stderr: '' });
+    const help = await run(['serve', '--help']);
+    for (const option of ['--config', '--host', '--port', '--grace']) assert.match(help.stdout, new RegExp(option));
+  });
+
+  for (const [title, args, env, message] of [
+    ['a file that is not there', ['serve', '--config', '/nowhere.yml'], {}, /nowhere\.yml/],
+    ['a value that is wrong', ['config'], { LOGLEVEL: 'loud' }, /loglevel.*loud.*debug, info/],
+    ['a certificate without its key', ['serve', '--tls-cert', 'x.pem'], {}, /--tls-cert and --tls-key belong together/],
+    [
+      'a certificate that is none',
+      ['serve', '--port', '0', '--tls-cert', CLI, '--tls-key', CLI],
+      {},
+      /must be a certificate and its key, in PEM/,
+    ],
+    [
+      'users that are not there',
+      ['serve', '--port', '0'],
+      { AUTH: '{htpasswd: /nowhere/users}' },
+      /auth\.htpasswd \/nowhere\/users is not there: make it with `stowage user add NAME`/,
+    ],
+    ['a flavor that is not there', ['serve'], { SETTINGS_FLAVOR: 'x' }, /config\.yml: there is no flavor "x"/],
+    [
+      'a bucket that cannot be reached',
+      ['serve'],
+      {
+        SETTINGS_FLAVOR: 's3',
+        AWS_BUCKET: 'abc',
+        AWS_KEY: 'k',
+        AWS_SECRET: 's',
+        AWS_HOST: '127.0.0.1',
+        AWS_PORT: '1',
+        AWS_SECURE: 'false',
+      },
+      /bucket abc at \S+127\.0\.0\.1:1: .*ECONNREFUSED 127\.0\.0\.1:1.*boto_host and boto_port/,
+    ],
+    [
+      'a bucket that is not named',
+      ['serve'],
+      { SETTINGS_FLAVOR: 's3' },
+      /boto_bucket is missing: the variable AWS_BUCKET is not set; allowed: the name of a bucket/,
+    ],
+    [
+      'a bucket that cannot be one',
+      ['serve'],
+      { SETTINGS_FLAVOR: 's3', AWS_BUCKET: 'b' },
+      /boto_bucket "b" .*AWS_BUCKET.*allowed: the name of a bucket, 3 to 255 letters/,
+    ],
+  ] as const) {
+    it(`ends with 1 and one line for ${title}`, async () => {
+      const { code, stderr } = await run([...args], env);
+      assert.equal(code, 1);
+      assert.match(stderr, message);
+      assert.equal(stderr.trim().split('\n').length, 1, stderr);
+      const reasons = stderr.match(/\bE[A-Z]{5,}\b/g) ?? [];
+      assert.equal(new Set(reasons).size, reasons.length, `it says nothing twice: ${stderr}`);
+    });
+  }
+
+  for (const [title, status, secure, message] of [
+    ['is not there', 404, false, 'there is no bucket abc at URL: create it, or correct its name'],
+    [
+      'is not ours',
+      403,
+      false,
+      'access to the bucket abc at URL is denied: check the access key, or give the role s3:ListBucket on it',
+    ],
+    [
+      'is asked for at a server that wants HTTPS, or elsewhere',
+      400,
+      false,
+      'the bucket abc cannot be used at URL: it is probably in another region than here, or the server speaks HTTPS: then set s3_secure (AWS_SECURE) to true',
+    ],
+    [
+      'is asked for by HTTPS where there is HTTP',
+      200,
+      true,
+      'the server at URL does not answer with HTTPS: if it speaks HTTP, set s3_secure (AWS_SECURE) to false',
+    ],
+  ] as const) {
+    it(`says what to do about a bucket that ${title}`, async () => {
+      const server = createServer((_, response) => response.writeHead(status).end()).listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const { port } = server.address() as AddressInfo;
+      const { code, stderr } = await run(['serve'], {
+        ...{ SETTINGS_FLAVOR: 's3', AWS_BUCKET: 'abc', AWS_KEY: 'k', AWS_SECRET: 's', AWS_REGION: 'here' },
+        ...{ AWS_HOST: '127.0.0.1', AWS_PORT: String(port), AWS_SECURE: String(secure) },
+        AWS_CALLING_FORMAT: 'OrdinaryCallingFormat',
+      });
+      server.close();
+      const url = `${secure ? 'https' : 'http'}://127.0.0.1:${port}`;
+      assert.deepEqual([code, stderr], [1, `stowage: ${message.replace('URL', url)}\n`]);
+    });
+  }
+
+  it('answers an option that there is not with one line, and where to find those that there are', async () => {
+    const { code, stdout, stderr } = await run(['serve', '--prot', '5000']);
+    assert.deepEqual([code, stdout], [1, '']);
+    assert.equal(stderr, "error: unknown option '--prot'\n(Did you mean --port?)\n\n(--help shows all options)\n");
+  });
+
+  for (const command of ['serve', 'config', 'adopt', 'user add', 'access explain', 'token create']) {
+    it(`tells in the help of ${command} which flavor counts`, async () => {
+      assert.match((await run([...command.split(' '), '--help'])).stdout, /\$SETTINGS_FLAVOR/);
+    });
+  }
+
+  it('tells that a token never ends unless it is said when', async () => {
+    assert.match((await run(['token', 'create', '--help'])).stdout, /default:\s+never/);
+  });
+
+  it('prints the configuration in effect without secrets', async () => {
+    const file = join(directory, 'config.yml');
+    await writeFile(file, 'dev:\n  storage: local\n  storage_path: /tmp/x\n  secret_key: hunter2\n');
+    const { code, stdout } = await run(['config', '--config', file]);
+    assert.equal(code, 0);
+    assert.match(stdout, /storage_path: \/tmp\/x/);
+    assert.doesNotMatch(stdout, /hunter2/);
+  });
+
+  it('says that a port is taken', async () => {
+    const { child, url } = await serve();
+    const { code, stderr } = await run(['serve', '--port', url.port]);
+    assert.equal(code, 1);
+    assert.match(stderr, /port \d+ .*is taken: choose another by --port or REGISTRY_PORT/);
+    assert.equal(stderr.match(/EADDRINUSE/g), null);
+    child.kill();
+    await once(child, 'exit');
+  });
+
+  it('logs requests with their id and without their query', async () => {
+    const { child, url, log } = await serve();
+    const client = new V2Client(url);
+    const response = await client.send('PATCH', await client.start('app'), { body: 'x' });
+    child.kill();
+    await once(child, 'close');
+    const lines = log.map((line) => JSON.parse(line));
+    const line = lines.find(({ message, method }) => message === 'request' && method === 'PATCH');
+    assert.partialDeepStrictEqual(line, { status: 202, requestId: response.headers.get('X-Request-Id') });
+    assert.ok(line.bytesIn > 0 && line.bytesOut > 0);
+    assert.doesNotMatch(log.join('\n'), /_state/);
+  });
+
+  it('lets an upload end after SIGTERM, takes no new connection, and ends', async () => {
+    const { child, url } = await serve();
+    const client = new V2Client(url);
+    const digest = digestOf('slow upload');
+    const path = `${await client.start('app')}&digest=${digest}`;
+    const upload = request(new URL(path, url), { method: 'PUT', headers: { 'Content-Length': 'slow upload'.length } });
+    upload.write('slow ');
+    await client.send('GET', '/healthz'); // the upload has begun
+    const exited = once(child, 'exit');
+    child.kill('SIGTERM');
+    await assert.rejects(async () => {
+      for (;;) await (await fetch(new URL('/healthz', url), { headers: { Connection: 'close' } })).text();
+    });
+    upload.end('upload');
+    const [response] = await once(upload, 'response');
+    assert.equal(response.statusCode, 201);
+    response.resume();
+    assert.deepEqual(await exited, [0, null]);
+  });
+});

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { KiB } from '../../lib/streams/bytes.ts';
+import { type OpenedStorage, openFiles } from '../storage/open.ts';
+import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
+import { codesOf, locationOf, V2Client } from '../v2/client.ts';
+import { pushImage } from '../v2/image.ts';
+
+describe('a registry behind a gateway', () => {
+  const front = {
+    publicUrl: 'https://registry.example.com',
+    pushEndpoint: 'https://push.example.com',
+    maxBodyBytes: 4 * KiB,
+    keepsHeadLength: false,
+  };
+  let storage: OpenedStorage;
+  let server: RegistryServer;
+  let client: V2Client;
+  let sameHostClient: V2Client;
+
+  before(async () => {
+    storage = await openFiles();
+    server = await startRegistry(storage.driver, { front });
+    client = new V2Client(server.url);
+    sameHostClient = new V2Client(server.url, { 'User-Agent': 'oras-go' });
+  });
+  after(async () => {
+    await server.stop();
+    await storage.close();
+  });
+
+  const startAs = async (userAgent: string) =>
+    locationOf(await client.send('POST', '/v2/front/app/blobs/uploads/', { headers: { 'User-Agent': userAgent } }));
+
+  it('sends uploads to the push endpoint, which needs nothing but the URL', async () => {
+    const location = await startAs('docker/29.0.0 go/go1.26');
+    assert.match(location, /^https:\/\/push\.example\.com\/v2\/front\/app\/blobs\/uploads\/[0-9a-f-]+\?_state=/);
+    const { pathname, search } = new URL(location);
+    const response = await client.send('PATCH', pathname + search, { body: 'bytes' });
+    assert.equal(response.status, 202);
+    assert.match(locationOf(response), /^https:\/\/push\.example\.com\/v2\//); // and there it stays
+  });
+
+  for (const userAgent of ['oras/1.3.6', 'oras-go', 'Helm/3.19.0', 'notation/1.3.0']) {
+    it(`keeps ${userAgent} on its host, since it goes to no other`, async () => {
+      assert.match(await startAs(userAgent), /^\/v2\/front\/app\/blobs\/uploads\//);
+    });
+  }
+
+  it('names blobs and manifests by its public URL', async () => {
+    const { digest, manifest } = await pushImage(sameHostClient, 'front/app', 'first', { contents: ['x'] });
+    const put = await client.pushManifest('front/app', 'second', manifest);
+    assert.equal(locationOf(put), `${front.publicUrl}/v2/front/app/manifests/${digest}`);
+  });
+
+  it('tells no digest in the answer to HEAD of a manifest, so that clients ask by GET', async () => {
+    const head = await client.send('HEAD', '/v2/front/app/manifests/second');
+    assert.equal(head.status, 200);
+    assert.equal(head.headers.get('Docker-Content-Digest'), null);
+    const get = await client.send('GET', '/v2/front/app/manifests/second');
+    assert.match(get.headers.get('Docker-Content-Digest') ?? '', /^sha256:/);
+  });
+
+  it('refuses what is too large with a code that ends the push, and says what to do', async () => {
+    const location = new URL(await startAs('docker/29.0.0'));
+    const response = await client.send('PATCH', location.pathname + location.search, { body: 'x'.repeat(4 * KiB + 1) });
+    assert.equal(response.status, 405);
+    const text = await response.clone().text();
+    assert.deepEqual(await codesOf(response), ['UNSUPPORTED']);
+    assert.match(text, /push endpoint/);
+    assert.match(text, /in a clone of Stowage run \W*npx stowage serve/);
+  });
+
+  it('sends v1 clients to the push endpoint when they push, and nowhere else when they pull', async () => {
+    const announced = await client.send('PUT', '/v1/repositories/front/old/', { body: '[]' });
+    assert.equal(announced.headers.get('X-Docker-Endpoints'), 'push.example.com');
+    const images = await client.send('GET', '/v1/repositories/front/old/images');
+    assert.equal(images.headers.get('X-Docker-Endpoints'), 'registry.example.com');
+  });
+});
+
+describe('a registry behind a proxy that is trusted', () => {
+  it('tells v1 clients the host that the proxy was asked for, letter by letter', async () => {
+    const storage = await openFiles();
+    const server = await startRegistry(storage.driver, { trustedProxies: 1 });
+    const headers = {
+      'X-Forwarded-Proto': 'https',
+      'X-Forwarded-Host': 'Registry.example',
+      'X-Forwarded-Port': '8443',
+    };
+    const announced = await new V2Client(server.url, headers).send('PUT', '/v1/repositories/a/b/', { body: '[]' });
+    assert.equal(announced.headers.get('X-Docker-Endpoints'), 'Registry.example:8443');
+    await server.stop();
+    await storage.close();
+  });
+});

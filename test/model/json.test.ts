@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { parseJson } from '../../lib/model/json.ts';
+import { encodeText, MiB } from '../../lib/streams/bytes.ts';
+
+const parse = (text: string, maxValues?: number) => parseJson(encodeText(text), maxValues ? { maxValues } : {});
+
+describe('parseJson', () => {
+  it('gives what JSON.parse gives', () => {
+    for (const text of ['null', '3', '"a"', '[]', '{"a": [1, {"b": "\\"]}"}], "\\\\": "[["}']) {
+      assert.deepEqual(parse(text), JSON.parse(text));
+    }
+  });
+
+  it('is undefined for what is not JSON', () => {
+    for (const text of ['', 'x', '[', ']', '"', '"\\', '{"a":}', '\ufeff{}', '[1] 2', '{"a" 1}'])
+      assert.equal(parse(text), undefined, text);
+  });
+
+  it('takes 200 levels and no more', () => {
+    const nested = (levels: number) => '['.repeat(levels) + ']'.repeat(levels);
+    assert.notEqual(parse(nested(200)), undefined);
+    assert.equal(parse(nested(201)), undefined);
+    assert.equal(parse(nested(100_000)), undefined);
+    assert.equal(parse(`${'{"a":'.repeat(201)}0${'}'.repeat(201)}`), undefined);
+  });
+
+  it('takes as many values as the caller allows, whatever strings hold', () => {
+    assert.deepEqual(parse('[1,2,3]', 4), [1, 2, 3]);
+    assert.equal(parse('[1,2,3]', 3), undefined);
+    assert.deepEqual(parse('["[{,:\\"[[,"]', 2), ['[{,:"[[,']);
+    assert.equal(parse('{"a":1,"b":2}', 4), undefined);
+  });
+
+  it('parses no more than a million values, however few bytes they take', (t) => {
+    const parsed = t.mock.method(JSON, 'parse');
+    assert.equal(parse(`[${'[],'.repeat((16 * MiB) / 3)}[]]`), undefined);
+    assert.equal(parsed.mock.callCount(), 0);
+    assert.equal((parse(`[${'0,'.repeat(900_000)}0]`) as unknown[]).length, 900_001);
+  });
+});

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { type Key, layout, type ManifestPath, parseImageMark, parseTagKey } from '../../lib/model/layout.ts';
+import {
+  parseDigest,
+  parseImageId,
+  parseRepositoryName,
+  parseTag,
+  parseV1Tag,
+  sha256Digest,
+} from '../../lib/model/names.ts';
+
+describe('the key of a tag', () => {
+  for (const [name, tag] of [
+    ['app', 'latest'],
+    ['a/b/c', 'v1.0'],
+    ['a/b__c/d', '_x'],
+  ] as const) {
+    test(`tells ${name}:${tag} again`, () => {
+      const repository = parseRepositoryName(name);
+      assert.deepEqual(parseTagKey(layout.tag(repository, parseTag(tag))), { repository, tag });
+    });
+  }
+
+  for (const key of [
+    'repositories/a/b/_index_images',
+    'repositories/a/b/taglatest_json',
+    'repositories/a/tag_x',
+    'oci/repositories/a/b/tag_x',
+    'images/tag_x/tag_x/tag_x',
+    'repositories/a/b%zz/tag_x',
+  ]) {
+    test(`is not ${key}`, () => assert.equal(parseTagKey(key), undefined));
+  }
+});
+
+describe('the key of a mark beside an image', () => {
+  const id = parseImageId('0'.repeat(64));
+
+  for (const name of ['app', 'a/b/c']) {
+    const repository = parseRepositoryName(name);
+    for (const to of ['pushed', 'projection'] as const) {
+      test(`tells a grant of ${name} by a tag again, ${to}`, () => {
+        for (const [tag, top] of [
+          ['latest', id],
+          ['_x', parseImageId('0123456789abcdef')],
+          ['t'.repeat(247), id],
+          ['a b~ü', id],
+        ] as const) {
+          const by = { tag: parseV1Tag(tag), top };
+          const mark = parseImageMark(layout.tagGrant(id, to, repository, by));
+          assert.deepEqual(mark, { kind: 'grant', grant: { to, repository, by } });
+        }
+      });
+      test(`knows what version 0.1.0 wrote for ${name}, ${to}`, () => {
+        const mark = parseImageMark(layout.outdatedGrant(id, to, repository));
+        assert.deepEqual(mark, { kind: 'outdated grant', to });
+      });
+    }
+    test(`tells a grant of ${name} by manifests again`, () => {
+      const digests = [sha256Digest('1'.repeat(64)), sha256Digest('2'.repeat(64))] as const;
+      const long = parseDigest(`sha512:${'3'.repeat(128)}`);
+      for (const by of [[digests[0]], [digests[0], digests[1]], [digests[0], long]] satisfies ManifestPath[]) {
+        const mark = parseImageMark(layout.manifestGrant(id, repository, by));
+        assert.deepEqual(mark, { kind: 'grant', grant: { to: 'projection', repository, by } });
+      }
+    });
+  }
+
+  test('is no grant where it ends in no image and no manifest, nor by a manifest to an image that was pushed', () => {
+    const hex = '1'.repeat(64);
+    for (const rest of [
+      'view/a%2Fb/x',
+      `view/a%2Fb/${hex}.x`,
+      `view/a%2Fb/${hex}/${hex}`,
+      'view/a%2Fb/tag_x/y',
+      `view/a%2Fb/tag_/${hex}`,
+      `repositories/a%2Fb/${hex}`,
+      `repositories/a%zz/tag_x/${hex}`,
+    ]) {
+      assert.equal(parseImageMark(`oci/images/${id}/${rest}` as Key), undefined, rest);
+    }
+  });
+
+  test('tells which client has pushed the image, and that it is a projection', () => {
+    assert.deepEqual(parseImageMark(layout.imagePusher(id, 'f0.f1')), { kind: 'pusher', mark: 'f0.f1' });
+    assert.deepEqual(parseImageMark(layout.projectionRecord(id)), { kind: 'projection' });
+  });
+
+  test('is not that of what is known of the image', () => {
+    assert.equal(parseImageMark(layout.imageLayerDescriptor(id)), undefined);
+    assert.equal(parseImageMark(layout.imageManifest(id)), undefined);
+  });
+
+  test('comes before the one that says that it is a projection, if it counts for none', () => {
+    const repository = parseRepositoryName('z/z');
+    const by = { tag: parseV1Tag('z'), top: id };
+    for (const key of [layout.tagGrant(id, 'pushed', repository, by), layout.imagePusher(id, 'f0')]) {
+      assert.ok(key < layout.projectionRecord(id), 'a reader of the list in its order sees it at last');
+    }
+  });
+});

@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { after, before, describe, it } from 'node:test';
+import { mapConcurrently } from '../../../lib/concurrency/map-concurrently.ts';
+import { layout, tagOf } from '../../../lib/model/layout.ts';
+import {
+  type Digest,
+  parseDigest,
+  parseRepositoryName,
+  parseTag,
+  type RepositoryName,
+} from '../../../lib/model/names.ts';
+import { TagTargets } from '../../../lib/registry/tags/resolve-tags.ts';
+import { Tags } from '../../../lib/registry/tags/tags.ts';
+import type { ETag, ObjectInfo, StorageDriver } from '../../../lib/storage/driver.ts';
+import { encodeText } from '../../../lib/streams/bytes.ts';
+import { alterDriver } from '../../storage/altered-driver.ts';
+import type { OpenedStorage } from '../../storage/open.ts';
+
+const hexOf = (text: string) => createHash('sha256').update(text).digest('hex');
+
+/** Which tags name what, in a repository of thousands of tags. */
+export function tagTargetsSuite(name: string, open: () => Promise<OpenedStorage>): void {
+  describe(`tags of a large repository on ${name}`, () => {
+    const TAGS = name === 'files' ? 300 : 3000; // each file that is written is synced
+    let storage: OpenedStorage;
+    /** Keys that were read, and prefixes that were listed, one entry for each 1,000 objects. */
+    const reads: string[] = [];
+    const lists: string[] = [];
+    let counting: StorageDriver;
+    before(async () => {
+      storage = await open();
+      counting = alterDriver(storage.driver, (original) => ({
+        read: async (key) => {
+          reads.push(key);
+          return await original.read(key);
+        },
+        async *list(prefix, options) {
+          let seen = 0;
+          for await (const object of original.list(prefix, options)) {
+            if (seen++ % 1000 === 0) lists.push(prefix);
+            yield object;
+          }
+          if (seen === 0) lists.push(prefix);
+        },
+      }));
+    });
+    after(() => storage.close());
+
+    const put = (repository: RepositoryName, tag: string, text: string) =>
+      storage.driver.put(layout.tag(repository, parseTag(tag)), encodeText(text));
+    const digestAt = (index: number) => parseDigest(`sha256:${hexOf(`manifest ${index}`)}`);
+    const indexOf = (digest: Digest) => digest.slice('sha256:'.length);
+    /** Tag `v<n>` names manifest n. */
+    const plant = async (
+      repository: RepositoryName,
+      { count = TAGS, hasManifests = false, isIndexed = false } = {},
+    ) => {
+      const numbers = Array.from({ length: count }, (_, index) => index);
+      await mapConcurrently(numbers, (n) => put(repository, `v${n}`, indexOf(digestAt(n))), 64);
+      if (hasManifests)
+        await mapConcurrently(
+          numbers,
+          (n) => storage.driver.put(layout.manifest(repository, digestAt(n)), encodeText('{}')),
+          64,
+        );
+      const list = numbers.map((n) => ({ id: indexOf(digestAt(n)) }));
+      if (isIndexed) await storage.driver.put(layout.indexImages(repository), encodeText(JSON.stringify(list)));
+    };
+    /** What was read and listed. On disk every tag is read, on S3 at most `most` objects. */
+    const assertReads = (most: number) => {
+      const limit = storage.driver.etagOf(encodeText('')) === undefined ? TAGS + most : most;
+      assert.ok(reads.length <= limit, `${reads.length} reads, more than ${limit}`);
+    };
+    const clear = () => {
+      reads.length = 0;
+      lists.length = 0;
+    };
+    const assertRight = (resolved: readonly { tag: string; target: { digest: Digest } }[], count = TAGS) => {
+      assert.equal(resolved.length, count);
+      for (const { tag, target } of resolved) assert.equal(target.digest, digestAt(Number(tag.slice(1))), tag);
+    };
+
+    it('are told by the list of images: two reads, and no more listings than pages', async () => {
+      const repository = parseRepositoryName('large/images');
+      await plant(repository, { isIndexed: true });
+      clear();
+      assertRight(await new Tags(counting).resolveAll(repository));
+      assertReads(2);
+      assert.ok(lists.length <= 3, lists.join());
+    });
+
+    it('are told by the manifests where the list of images does not name them', async () => {
+      const repository = parseRepositoryName('large/artifacts');
+      await plant(repository, { hasManifests: true });
+      clear();
+      assertRight(await new Tags(counting).resolveAll(repository));
+      assertReads(2);
+      assert.ok(lists.length <= 6, lists.join());
+    });
+
+    it('are read where nothing tells them', async () => {
+      const repository = parseRepositoryName('large/unknown');
+      await plant(repository, { count: 40 });
+      clear();
+      assertRight(await new Tags(counting).resolveAll(repository), 40);
+      assert.ok(reads.length <= 41, `${reads.length} reads`);
+    });
+
+    it('which name an expected manifest cost no read, and are confirmed by one', async () => {
+      const repository = parseRepositoryName('large/expected');
+      const wanted = digestAt(7);
+      await mapConcurrently(
+        Array.from({ length: TAGS }, (_, n) => n),
+        (n) => put(repository, `v${n}`, indexOf(wanted)),
+        64,
+      );
+      clear();
+      const tags = new Tags(counting);
+      const resolved = await tags.resolveAll(repository, { expected: [wanted] });
+      assert.equal(resolved.filter(({ target }) => target.digest === wanted).length, TAGS);
+      if (storage.driver.etagOf(encodeText('')) !== undefined) assert.equal(reads.length, 0);
+      clear();
+      assert.equal((await tags.confirm(repository, resolved)).length, TAGS);
+      assert.equal(reads.length, resolved.filter(({ isRead }) => !isRead).length);
+    });
+
+    it('are read once where their ETags tell nothing, and then only those that have moved', async () => {
+      const repository = parseRepositoryName('large/remembered');
+      await plant(repository, { count: 50 });
+      const tags = new Tags(counting);
+      assertRight(await tags.resolveAll(repository), 50);
+      await put(repository, 'v3', indexOf(digestAt(3)));
+      clear();
+      assertRight(await tags.resolveAll(repository), 50);
+      if (storage.driver.etagOf(encodeText('')) === undefined) assert.equal(reads.length, 1);
+    });
+
+    it('which have moved since they were listed are not confirmed', async () => {
+      const repository = parseRepositoryName('large/moved');
+      for (const tag of ['a', 'b', 'c']) await put(repository, tag, indexOf(digestAt(1)));
+      const tags = new Tags(counting);
+      const resolved = await tags.resolveAll(repository, { expected: [digestAt(1)] });
+      const told = resolved.map((tag) => ({ ...tag, isRead: false }));
+      await put(repository, 'b', indexOf(digestAt(2)));
+      assert.deepEqual(
+        (await tags.confirm(repository, told)).map(({ tag }) => tag),
+        ['a', 'c'],
+      );
+    });
+
+    it('whose ETags are others, as of objects under SSE-KMS among ones that are not, are read', async () => {
+      const repository = parseRepositoryName('large/mixed');
+      await plant(repository, { count: 30, hasManifests: true });
+      const objects: ObjectInfo[] = await Array.fromAsync(storage.driver.list(layout.tags(repository)));
+      const mixed = objects.map((object, index) =>
+        index % 3 === 0 ? { ...object, etag: `"${hexOf(`kms ${index}`).slice(0, 32)}"` as ETag } : object,
+      );
+      clear();
+      assertRight(await new TagTargets(counting).resolve(repository, { objects: mixed, expected: [digestAt(5)] }), 30);
+      for (const [index, { key }] of objects.entries()) if (index % 3 === 0) assert.ok(reads.includes(key), tagOf(key));
+    });
+
+    it('are no tags where docker-registry wrote the metadata of others', async () => {
+      const repository = parseRepositoryName('large/metadata');
+      await plant(repository, { count: 5 });
+      await storage.driver.put(layout.legacyTagJson(repository, parseTag('_x')), encodeText('{"a": 1}'.padEnd(64)));
+      await put(repository, 'v9_json', indexOf(digestAt(9)));
+      const resolved = await new Tags(counting).resolveAll(repository);
+      assert.deepEqual(
+        resolved.map(({ tag }) => tag),
+        ['v0', 'v1', 'v2', 'v3', 'v4', 'v9_json'],
+      );
+    });
+  });
+}

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { it } from 'node:test';
+import { Hono } from 'hono';
+import { listenProblem, startNodeServer } from '../../lib/server/node-server.ts';
+
+const TIMEOUT = { timeout: 5000 };
+
+it('stops although a client keeps a connection on which it never said anything', TIMEOUT, async (t) => {
+  const server = await startNodeServer(new Hono(), { host: '127.0.0.1', port: 0 });
+  const socket = connect(Number(server.url.port), '127.0.0.1');
+  t.after(() => socket.destroy());
+  await once(socket, 'connect');
+  await fetch(server.url); // by now the server knows of the other connection
+  const closed = once(socket, 'close');
+  await Promise.all([server.stop(), closed]);
+});
+
+it('stops only when the answer under way has gone', TIMEOUT, async () => {
+  const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
+  const { promise: go, resolve: goOn } = Promise.withResolvers<void>();
+  const app = new Hono().get('/', async (c) => {
+    ask();
+    await go;
+    return c.text('whole');
+  });
+  const server = await startNodeServer(app, { host: '127.0.0.1', port: 0 });
+  const answer = fetch(server.url);
+  await asked;
+  let hasStopped = false;
+  const stopped = server.stop().then(() => (hasStopped = true));
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  assert.equal(hasStopped, false);
+  goOn();
+  assert.equal(await (await answer).text(), 'whole');
+  await stopped;
+});
+
+it('says how to go on if the port is taken', async () => {
+  const server = await startNodeServer(new Hono(), { host: '127.0.0.1', port: 0 });
+  const port = Number(server.url.port);
+  try {
+    await assert.rejects(startNodeServer(new Hono(), { host: '127.0.0.1', port }), {
+      message: `port ${port} of 127.0.0.1 is taken: choose another by --port or REGISTRY_PORT`,
+    });
+  } finally {
+    await server.stop();
+  }
+});
+
+it('names AirPlay where macOS has taken port 5000, and nowhere else', () => {
+  const host = '127.0.0.1';
+  assert.match(
+    listenProblem('EADDRINUSE', { host, port: 5000, platform: 'darwin' }) ?? '',
+    /^port 5000 of 127\.0\.0\.1 is taken: choose another by --port or REGISTRY_PORT \(such as 5001\);.* AirPlay Receiver/,
+  );
+  for (const [code, port, platform] of [
+    ['EADDRINUSE', 5000, 'linux'],
+    ['EADDRINUSE', 5001, 'darwin'],
+    ['EACCES', 5000, 'darwin'],
+  ] as const) {
+    const problem = listenProblem(code, { host, port, platform });
+    assert.ok(problem && !problem.includes('AirPlay'), problem);
+  }
+  assert.equal(listenProblem('EMFILE', { host, port: 5000, platform: 'darwin' }), undefined);
+});

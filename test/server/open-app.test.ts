@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { createLog } from '../../lib/model/log.ts';
+import { createRegistry } from '../../lib/registry/registry.ts';
+import { openApp } from '../../lib/server/open-app.ts';
+import { htpasswdOf } from '../auth/test-auth.ts';
+import { loadKeys } from '../config/load-text.ts';
+import { type OpenedStorage, openFiles } from '../storage/open.ts';
+
+describe('without secret_key', () => {
+  let storage: OpenedStorage;
+  let directory: string;
+  let htpasswd: string;
+  before(async () => {
+    storage = await openFiles();
+    directory = await mkdtemp(join(tmpdir(), 'open-app-'));
+    htpasswd = join(directory, 'users');
+    await writeFile(htpasswd, await htpasswdOf(['alice']));
+  });
+  after(async () => {
+    await storage.close();
+    await rm(directory, { recursive: true });
+  });
+
+  const warningsOf = async (keys: Record<string, unknown>): Promise<string[]> => {
+    const { config } = loadKeys(keys);
+    const lines: string[] = [];
+    const { driver } = storage;
+    const opened = { registry: createRegistry(driver, { copiesLayers: false }), storage: driver, isReadOnly: false };
+    await openApp(config, opened, { log: createLog('warning', (line) => lines.push(line) > 0), version: '0' });
+    return lines.map((line) => (JSON.parse(line) as { message: string }).message);
+  };
+  const WARNING = 'secret_key is not set: uploads and tokens are valid in this process only, and not after a restart';
+  const bucket = { storage: 's3', boto_bucket: 'images', s3_region: 'eu-west-1' };
+
+  it('whoever has logins is warned that tokens end with the process', async () => {
+    assert.deepEqual(await warningsOf({ auth: { htpasswd } }), [WARNING]);
+  });
+  it('whoever has a bucket, which other processes may serve too, is warned', async () => {
+    assert.deepEqual(await warningsOf(bucket), [WARNING]);
+  });
+  it('nobody else is', async () => {
+    assert.deepEqual(await warningsOf({}), []);
+  });
+  it('and with one nobody is', async () => {
+    const secret_key = 'a secret of the tests';
+    assert.deepEqual(await warningsOf({ secret_key, auth: { htpasswd } }), []);
+    assert.deepEqual(await warningsOf({ secret_key, ...bucket }), []);
+  });
+});

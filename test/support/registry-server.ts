@@ -1,0 +1,85 @@
+import type { Auth } from '../../lib/auth/create-auth.ts';
+import { Gate } from '../../lib/auth/gate.ts';
+import type { UnpackLimits } from '../../lib/compression/unpack-limits.ts';
+import { Background } from '../../lib/concurrency/background.ts';
+import { createLog } from '../../lib/model/log.ts';
+import type { IndexChildren } from '../../lib/registry/manifests/manifests.ts';
+import { createRegistry } from '../../lib/registry/registry.ts';
+import { SessionSigner } from '../../lib/registry/uploads/session.ts';
+import { type AppSettings, createApp } from '../../lib/server/app.ts';
+import { startNodeServer } from '../../lib/server/node-server.ts';
+import type { StorageDriver } from '../../lib/storage/driver.ts';
+
+export type RegistryServer = {
+  url: URL;
+  /** When nothing is left to be done behind the requests. */
+  idle(): Promise<void>;
+  stop(): Promise<void>;
+};
+
+export const SIGNER = new SessionSigner('a secret of the tests');
+
+/** Of an open registry that is its own index, with nothing switched on. */
+export const TEST_SETTINGS: AppSettings = {
+  isReadOnly: false,
+  isStandalone: true,
+  isMirror: false,
+  hasSearch: false,
+  storageRedirect: false,
+  issue: true,
+};
+
+type TestSettings = Partial<AppSettings> & {
+  v1Layers?: 'copy' | 'link';
+  /** Whether the v1 view is made behind the requests that change a tag. */
+  worksBehind?: boolean;
+  auth?: Auth;
+  isImmutable?: (repository: string, tag?: string) => boolean;
+  indexChildren?: IndexChildren;
+  trustedProxies?: number;
+  isHalfDuplex?: boolean;
+  unpackLimits?: UnpackLimits;
+};
+
+/** The whole registry over some storage, in this process, on a free port. */
+export async function startRegistry(
+  storage: StorageDriver,
+  {
+    v1Layers = 'copy',
+    worksBehind = true,
+    auth = { gate: Gate.open() },
+    isImmutable,
+    indexChildren,
+    trustedProxies = 0,
+    isHalfDuplex = false,
+    unpackLimits,
+    ...settings
+  }: TestSettings = {},
+): Promise<RegistryServer> {
+  const log = createLog('error', (line) => process.stderr.write(line));
+  const background = new Background(log);
+  const app = createApp({
+    registry: createRegistry(storage, {
+      copiesLayers: v1Layers === 'copy',
+      ...(worksBehind && { background }),
+      ...(isImmutable && { isImmutable }),
+      ...(unpackLimits && { unpackLimits }),
+      ...(indexChildren && { indexChildren }),
+    }),
+    signer: SIGNER,
+    log,
+    auth,
+    isReady: async () => true,
+    settings: { ...TEST_SETTINGS, ...settings },
+  });
+  const server = await startNodeServer(app, { host: '127.0.0.1', port: 0, trustedProxies, isHalfDuplex });
+  return {
+    url: server.url,
+    idle: () => background.idle(),
+    async stop() {
+      server.kill();
+      await server.stop();
+      await background.idle();
+    },
+  };
+}

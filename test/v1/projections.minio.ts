@@ -1,0 +1,4 @@
+import { openS3 } from '../storage/open.ts';
+import { viewSuite } from './projections.ts';
+
+viewSuite('s3', openS3);

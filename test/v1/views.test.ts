@@ -1,4 +1,0 @@
-import { openFiles } from '../storage/open.ts';
-import { viewSuite } from './views.ts';
-
-viewSuite('files', openFiles);
