@@ -1,6 +1,6 @@
 // A server that npm has started ends with npm. npm hands a signal to the shell that it runs scripts in, and such a shell ends
 // without handing it on; a server that is left behind holds its port until it is found.
-import { listProcesses, type ProcessInfo, processFromProc } from './processes.ts';
+import { hasPid, listProcesses, type ProcessInfo, processFromProc } from './processes.ts';
 
 const INTERVAL_MS = 1000;
 
@@ -48,9 +48,5 @@ function finder(processes: readonly ProcessInfo[]): (pid: number) => ProcessInfo
 
 function isRunning({ pid, startedAt }: ProcessInfo): boolean {
   if (startedAt !== undefined) return processFromProc(pid)?.startedAt === startedAt;
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'; // it is there, and of another user
-  }
+  return hasPid(pid);
 }

@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
+import { hasCode } from '../model/has-code.ts';
 
 export type ProcessInfo = {
   pid: number;
@@ -24,6 +25,48 @@ export function processFromProc(pid: number): ProcessInfo | undefined {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * When the process started, in a form that differs from that of a later process with the same pid; undefined if it has ended,
+ * or the system does not tell.
+ */
+export async function startTimeOf(pid: number): Promise<string | undefined> {
+  if (hasProc()) return processFromProc(pid)?.startedAt;
+  return process.platform === 'win32' ? undefined : await startTimeFromPs(pid);
+}
+
+/** `Fri Nov 27 07:48:39 2026`, for systems without `/proc`. */
+export async function startTimeFromPs(pid: number): Promise<string | undefined> {
+  try {
+    // Local time and language would differ from one caller to the next.
+    const env = { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' };
+    const { stdout } = await promisify(execFile)('ps', ['-o', 'lstart=', '-p', String(pid)], { env, timeout: 5000 });
+    return stdout.trim() || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether the process that `startTimeOf` was asked about still runs. By its pid alone where no start time is known. */
+export async function isRunning(pid: number, startedAt: string | undefined): Promise<boolean> {
+  if (!hasPid(pid)) return false;
+  const now = await startTimeOf(pid);
+  if (now === undefined) return !hasProc(); // a zombie has no start time there
+  return startedAt === undefined || now === startedAt;
+}
+
+/** Whether there is a process with this pid, zombies included. */
+export function hasPid(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return hasCode(error, 'EPERM'); // it is there, and of another user
+  }
+}
+
+function hasProc(): boolean {
+  return processFromProc(process.pid) !== undefined;
 }
 
 /** All processes, where there is no `/proc`. @throws Error */

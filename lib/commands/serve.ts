@@ -5,7 +5,9 @@ import { hasCode } from '../model/has-code.ts';
 import { createLog } from '../model/log.ts';
 import type { NodeServer } from '../server/node-server.ts';
 import { watchParent } from './parent-watch.ts';
+import { placeOf, usersPlaceOf } from './place.ts';
 import { CONFIG_HELP, CONFIG_OPTION, load, run } from './run.ts';
+import { markAsRunning } from './running-servers.ts';
 
 /** How long transfers may go on after the first signal, as docker-registry's launcher had it. */
 const DEFAULT_GRACE_SECONDS = 3600;
@@ -66,9 +68,16 @@ async function serveUntilStopped(
     comparePassword: (password: string, hash: string) => passwords.compare(password, hash),
   };
   const server = await serve({ ...config, ...(host && { host }), port: port ?? config.port }, options);
+  stop = stopOnSignals(server, grace);
+  await markAsRunning(
+    {
+      ...{ file: config.file, flavor: config.flavor, directory: process.cwd(), url: server.url.origin },
+      ...{ place: placeOf(config.storage), users: usersPlaceOf(config) },
+    },
+    { log },
+  );
   log.info('listening', { url: server.url.origin, version });
   greet(server, config, version);
-  stop = stopOnSignals(server, grace);
 }
 
 /** A supervisor that has ended npm reads no more, which is no reason to break off transfers. */

@@ -5,9 +5,18 @@ import { ROBOT_USER, type Robot, Robots } from '../auth/robots.ts';
 import type { Config } from '../config/config.ts';
 import { openStorage } from '../storage/open.ts';
 import { placeOf } from './place.ts';
-import { CONFIG_HELP, CONFIG_OPTION, loadAloud, loadForWriting, run } from './run.ts';
+import {
+  ANYWAY_HELP,
+  ANYWAY_OPTION,
+  CONFIG_HELP,
+  CONFIG_OPTION,
+  loadAloud,
+  loadForWriting,
+  run,
+  type WritingOptions,
+} from './run.ts';
 
-type CreateOptions = { config?: string; repositories: string[]; actions: Action[]; expires?: Date };
+type CreateOptions = WritingOptions & { repositories: string[]; actions: Action[]; expires?: Date };
 
 const UNIT_MS: Record<string, number> = { h: 60 * 60 * 1000, d: 24 * 60 * 60 * 1000 };
 
@@ -22,6 +31,7 @@ export function addTokenCommands(program: Command): void {
     .requiredOption('-a, --actions <actions>', `what it allows, with commas: ${ACTIONS.join(', ')}`, parseActions)
     .option('-e, --expires <time>', 'when it ends: 12h, 90d, or never (default: never)', parseExpiry)
     .option(CONFIG_OPTION, CONFIG_HELP)
+    .option(ANYWAY_OPTION, ANYWAY_HELP)
     .action(run(createToken));
   token.command('list').description('list the tokens').option(CONFIG_OPTION, CONFIG_HELP).action(run(listTokens));
   token
@@ -29,12 +39,13 @@ export function addTokenCommands(program: Command): void {
     .description('end a token; it is refused within half a minute, and what was got by it within five more')
     .argument('<id>', 'as list shows it')
     .option(CONFIG_OPTION, CONFIG_HELP)
+    .option(ANYWAY_OPTION, ANYWAY_HELP)
     .action(run(revokeToken));
 }
 
-async function createToken(name: string, { config, repositories, actions, expires }: CreateOptions): Promise<void> {
+async function createToken(name: string, { repositories, actions, expires, ...options }: CreateOptions): Promise<void> {
   if (!isUserName(name)) throw new Error(`${name} cannot be a token's name; allowed: 64 letters, digits and . _ @ + -`);
-  await withRobots(loadForWriting(config), async (robots, place) => {
+  await withRobots(await loadForWriting(options, 'storage'), async (robots, place) => {
     const { robot, token } = await robots.create({ name, repositories, actions, expiresAt: expires?.toISOString() });
     console.log(token);
     console.error(
@@ -49,8 +60,8 @@ async function listTokens({ config }: { config?: string }): Promise<void> {
   });
 }
 
-async function revokeToken(id: string, { config }: { config?: string }): Promise<void> {
-  await withRobots(loadForWriting(config), async (robots, place) => {
+async function revokeToken(id: string, options: WritingOptions): Promise<void> {
+  await withRobots(await loadForWriting(options, 'storage'), async (robots, place) => {
     if (!(await robots.list()).some((robot) => robot.id === id)) throw new Error(`there is no token ${id} in ${place}`);
     await robots.revoke(id);
     console.error(`${id} was revoked in ${place}`);

@@ -9,7 +9,16 @@ import type { Config } from '../config/config.ts';
 import { hasCode } from '../model/has-code.ts';
 import { readNewPassword, readPassword } from './read-password.ts';
 import { replaceFile } from './replace-file.ts';
-import { CONFIG_HELP, CONFIG_OPTION, loadAloud, loadForWriting, run } from './run.ts';
+import {
+  ANYWAY_HELP,
+  ANYWAY_OPTION,
+  CONFIG_HELP,
+  CONFIG_OPTION,
+  loadAloud,
+  loadForWriting,
+  run,
+  type WritingOptions,
+} from './run.ts';
 
 type Options = { config?: string };
 
@@ -20,14 +29,15 @@ export function addUserCommands(program: Command): void {
     user.command(name).description(description).option(CONFIG_OPTION, CONFIG_HELP);
   add('add', 'add a user, or change a password; it is asked for twice, or read from standard input')
     .argument('<name>')
+    .option(ANYWAY_OPTION, ANYWAY_HELP)
     .action(run(addUser));
-  add('remove', 'remove a user').argument('<name>').action(run(removeUser));
+  add('remove', 'remove a user').argument('<name>').option(ANYWAY_OPTION, ANYWAY_HELP).action(run(removeUser));
   add('list', 'list the users').action(run(listUsers));
   add('check', 'check a password; exit code 1 if it is wrong').argument('<name>').action(run(checkUser));
 }
 
-async function addUser(name: string, { config: file }: Options): Promise<void> {
-  const place = placeOf(loadForWriting(file));
+async function addUser(name: string, options: WritingOptions): Promise<void> {
+  const place = placeOf(await loadForWriting(options, 'users'));
   if (!isUserName(name)) {
     throw new Error(`${name} cannot be a user's name; allowed: ${USER_NAME_ALLOWED}`);
   }
@@ -52,8 +62,8 @@ async function addUser(name: string, { config: file }: Options): Promise<void> {
   );
 }
 
-async function removeUser(name: string, { config: file }: Options): Promise<void> {
-  const place = placeOf(loadForWriting(file));
+async function removeUser(name: string, options: WritingOptions): Promise<void> {
+  const place = placeOf(await loadForWriting(options, 'users'));
   if (place.kind !== 'file') throw new Error(`remove the line of ${name} from ${describe(place)} yourself`);
   const lines = await readLines(place.path);
   const others = lines.filter((line) => nameOf(line) !== name);

@@ -25,7 +25,7 @@ describe('the command adopt', () => {
 
   const adopt = (args: string[], folder = 'data') =>
     new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
-      const env = { PATH: process.env.PATH, STORAGE_PATH: join(directory, folder) };
+      const env = { PATH: process.env.PATH, STOWAGE_RUNTIME_DIR: '', STORAGE_PATH: join(directory, folder) };
       const child = execFile(process.execPath, [CLI, 'adopt', ...args], { env }, (_, stdout, stderr) =>
         resolve({ code: child.exitCode ?? -1, stdout, stderr }),
       );

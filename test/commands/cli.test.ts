@@ -22,7 +22,7 @@ describe('the command stowage', () => {
 
   const start = (args: string[], env: Record<string, string> = {}): ChildProcess =>
     spawn(process.execPath, [CLI, ...args], {
-      env: { PATH: process.env.PATH, STORAGE_PATH: join(directory, 'data'), ...env },
+      env: { PATH: process.env.PATH, STOWAGE_RUNTIME_DIR: '', STORAGE_PATH: join(directory, 'data'), ...env },
     });
   const run = async (args: string[], env?: Record<string, string>) => {
     const child = start(args, env);
@@ -153,6 +153,18 @@ describe('the command stowage', () => {
   for (const command of ['serve', 'config', 'adopt', 'user add', 'access explain', 'token create']) {
     it(`tells in the help of ${command} which flavor counts`, async () => {
       assert.match((await run([...command.split(' '), '--help'])).stdout, /\$SETTINGS_FLAVOR/);
+    });
+  }
+
+  for (const command of ['adopt', 'user add', 'user remove', 'token create', 'token revoke']) {
+    it(`tells in the help of ${command}, which writes, how to write beside a server that uses another place`, async () => {
+      assert.match((await run([...command.split(' '), '--help'])).stdout, /--anyway/);
+    });
+  }
+
+  for (const command of ['user list', 'user check', 'token list', 'config', 'access explain', 'serve']) {
+    it(`has no --anyway for ${command}, which writes to no place`, async () => {
+      assert.doesNotMatch((await run([...command.split(' '), '--help'])).stdout, /--anyway/);
     });
   }
 

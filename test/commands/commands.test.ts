@@ -29,7 +29,7 @@ describe('commands for users and permissions', () => {
   after(() => rm(directory, { recursive: true, force: true }));
 
   const stowage = async (args: string[], input = '', variables: NodeJS.ProcessEnv = { SETTINGS_FLAVOR: '' }) => {
-    const env = { PATH: process.env.PATH, ...variables };
+    const env = { PATH: process.env.PATH, STOWAGE_RUNTIME_DIR: '', ...variables };
     const child = spawn(process.execPath, [CLI, ...args], { cwd: directory, env });
     let stdout = '';
     let stderr = '';

@@ -36,7 +36,11 @@ export class ServerProcess {
   /** @throws Error with the end of the log, if it does not become ready */
   static async start({ command, args, env, log, isReady, readySeconds = 30 }: ServerOptions): Promise<ServerProcess> {
     const output = openSync(log, 'a');
-    const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['ignore', output, output] });
+    const child = spawn(command, args, {
+      // Without marks of running servers, on which commands of other tests depend.
+      env: { ...process.env, STOWAGE_RUNTIME_DIR: '', ...env },
+      stdio: ['ignore', output, output],
+    });
     closeSync(output);
     running.add(child);
     await new Promise<void>((resolve, reject) => {

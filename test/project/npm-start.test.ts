@@ -37,6 +37,7 @@ describe('npm start', { skip: process.platform !== 'linux' && 'looks into /proc'
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         ...{ PATH: process.env.PATH, HOME: process.env.HOME, LOGLEVEL: 'info', npm_config_update_notifier: 'false' },
+        STOWAGE_RUNTIME_DIR: '',
         ...{ REGISTRY_PORT: String(port), STORAGE_PATH: join(directory, 'data'), ...env },
       },
     });
