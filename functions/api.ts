@@ -1,7 +1,7 @@
 // v1 and v2, behind API Gateway, whose authorizer says who sends a request. Opened once for each instance.
 import type { APIGatewayProxyEvent, APIGatewayProxyResult } from 'aws-lambda';
-import type { Caller } from '../lib/auth/caller.ts';
-import type { RimBindings } from '../lib/auth/gate.ts';
+import type { Caller } from '../lib/auth/callers/caller.ts';
+import type { CallerBindings } from '../lib/auth/gate.ts';
 import type { OriginBindings } from '../lib/http/request.ts';
 import { openApp } from '../lib/server/open-app.ts';
 import { openRegistry } from '../lib/server/open-registry.ts';
@@ -23,7 +23,7 @@ const opened = await openRegistry(config, { log });
 const app = await openApp({ ...config, storageRedirect: true }, opened, {
   log,
   version,
-  isToldCallers: true,
+  hasAuthorizer: true,
   front: {
     maxBodyBytes: MAX_BODY_BYTES,
     // The one switch for what API Gateway makes of lengths: see docs/deploy.md.
@@ -35,13 +35,13 @@ export const handler = async (event: APIGatewayProxyEvent): Promise<APIGatewayPr
   const caller = callerOf(event);
   const request = requestOf(event);
   const { origin, host } = new URL(request.url);
-  const rim: RimBindings & OriginBindings = {
+  const bindings: CallerBindings & OriginBindings = {
     ...(caller && { caller }),
     clientAddress: clientAddressOf(event, config.trustedProxies),
     // The gateway says itself by which of its domains it was asked.
     reached: { origin, authority: host, isCertain: true },
   };
-  return await resultOf(await app.fetch(request, rim));
+  return await resultOf(await app.fetch(request, bindings));
 };
 
 /** What `authorizer.ts` has found out: a context holds text only. */

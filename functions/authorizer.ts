@@ -1,11 +1,11 @@
 // Who sends a request. What they may do is decided where it is done; here everybody who may log in may pass.
 import type { APIGatewayAuthorizerResult, APIGatewayRequestAuthorizerEvent } from 'aws-lambda';
 import { type AuditEntry, claimedName } from '../lib/auth/audit.ts';
-import { nameOf } from '../lib/auth/caller.ts';
+import { nameOf } from '../lib/auth/callers/caller.ts';
 import { TOKEN_PATH } from '../lib/auth/challenges.ts';
-import { openAuthenticator } from '../lib/auth/create-authenticator.ts';
-import { Keys } from '../lib/auth/keys.ts';
+import { createAuthenticator } from '../lib/auth/create-authenticator.ts';
 import { RegistryError } from '../lib/model/errors.ts';
+import { Keys } from '../lib/model/signing-keys.ts';
 import { openStorage } from '../lib/storage/open.ts';
 import { readConfiguration } from './configuration.ts';
 import { clientAddressOf } from './gateway/client-address.ts';
@@ -16,7 +16,7 @@ if (!auth) throw new Error('the configuration has no auth: set AUTH, or add the 
 if (!secretKey) throw new Error('secret_key is not set: no token could be read');
 /** Whether requests without a login may come through to where the access rules decide. */
 const allowsAnonymous = process.env.ANONYMOUS_PULL === 'true';
-const authenticator = await openAuthenticator(auth, {
+const authenticator = await createAuthenticator(auth, {
   storage,
   driver: await openStorage(storage),
   keys: new Keys(secretKey, secretKeyPrevious),

@@ -1,4 +1,4 @@
-import { SecretSource } from '../lib/auth/secret-source.ts';
+import { SecretSource } from '../lib/auth/passwords/secret-source.ts';
 import type { Config } from '../lib/config/config.ts';
 import { loadConfig } from '../lib/config/load.ts';
 import { createLog, type Log } from '../lib/model/log.ts';

@@ -1,6 +1,6 @@
 import type { Context } from 'hono';
-import { parseAuthorization } from './authorization.ts';
-import type { Action } from './caller.ts';
+import { parseAuthorization } from './callers/authorization.ts';
+import type { Action } from './callers/caller.ts';
 
 /** What is kept of each write, each delete, and whatever was refused. No password, no token, no query. */
 export type AuditEntry = {

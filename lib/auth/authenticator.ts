@@ -1,6 +1,5 @@
 import { RegistryError } from '../model/errors.ts';
-import type { AccessTokens } from './access-tokens.ts';
-import { parseAuthorization } from './authorization.ts';
+import { parseAuthorization } from './callers/authorization.ts';
 import {
   ANONYMOUS,
   type Anonymous,
@@ -13,12 +12,13 @@ import {
   robotOf,
   type TokenBearer,
   type User,
-} from './caller.ts';
+} from './callers/caller.ts';
 import { LoginThrottle } from './login-throttle.ts';
-import type { OidcLogins } from './oidc-logins.ts';
-import type { PasswordLogins } from './password-logins.ts';
-import { ROBOT_USER, type Robots } from './robots.ts';
-import type { TokenHolder, V1Tokens } from './v1-tokens.ts';
+import type { OidcLogins } from './oidc/logins.ts';
+import type { PasswordLogins } from './passwords/password-logins.ts';
+import type { AccessTokens } from './tokens/access-tokens.ts';
+import { ROBOT_USER, type Robots } from './tokens/robots.ts';
+import type { TokenHolder, V1Tokens } from './tokens/v1-tokens.ts';
 
 const INVALID_TOKEN = 'this token is not valid, or no longer';
 

@@ -1,7 +1,7 @@
 import type { Context } from 'hono';
 import { originOf } from '../http/request.ts';
 import { RegistryError } from '../model/errors.ts';
-import type { Action } from './caller.ts';
+import type { Action } from './callers/caller.ts';
 
 /** Where clients get tokens. */
 export const TOKEN_PATH = '/v2/_token';

@@ -1,15 +1,15 @@
 import { BodyMemory } from '../limits/body-memory.ts';
 import { ConcurrencyLimit, type ConcurrencyLimitOptions } from '../limits/concurrency-limit.ts';
 import type { Log } from '../model/log.ts';
-import { AccessTokens } from './access-tokens.ts';
 import type { Audit } from './audit.ts';
 import { Challenges } from './challenges.ts';
-import type { AuthConfig, OpenAuthenticatorOptions } from './create-authenticator.ts';
+import type { AuthConfig, CreateAuthenticatorOptions } from './create-authenticator.ts';
 import { Gate } from './gate.ts';
 import { LazyAuthenticator } from './lazy-authenticator.ts';
-import { Permissions } from './permissions.ts';
+import { Permissions } from './rules/permissions.ts';
 import { TokenService } from './token-service.ts';
-import { V1Tokens } from './v1-tokens.ts';
+import { AccessTokens } from './tokens/access-tokens.ts';
+import { V1Tokens } from './tokens/v1-tokens.ts';
 
 /** How many uploads of one caller a process takes at once. Docker sends 5. */
 const MAX_UPLOADS_PER_CALLER = 64;
@@ -25,7 +25,7 @@ export type Auth = {
   usersProblem?: () => Promise<string | undefined>;
 };
 
-export type OpenAuthOptions = OpenAuthenticatorOptions & {
+export type CreateAuthOptions = CreateAuthenticatorOptions & {
   audit?: Audit;
   /** Origin under which clients reach the registry, where a request does not tell. */
   publicUrl?: string;
@@ -42,7 +42,7 @@ export type OpenAuthOptions = OpenAuthenticatorOptions & {
  * @param config absent for a registry where everybody may do everything
  * @throws Error if the users cannot be read
  */
-export async function openAuth(config: AuthConfig | undefined, options: OpenAuthOptions): Promise<Auth> {
+export async function createAuth(config: AuthConfig | undefined, options: CreateAuthOptions): Promise<Auth> {
   const { keys, audit, publicUrl } = options;
   const limits = {
     uploads: uploadLimit(options, config !== undefined),
@@ -50,19 +50,19 @@ export async function openAuth(config: AuthConfig | undefined, options: OpenAuth
     bodies: new BodyMemory(),
   };
   const forAll = { ...(audit && { audit }), limits };
-  if (!config) return { gate: Gate.open(forAll) };
+  if (!config) return { gate: Gate.forOpenRegistry(forAll) };
   const { realm, rules } = config;
   const permissions = new Permissions(rules);
   const v1Tokens = new V1Tokens(keys);
   const accessTokens = new AccessTokens(keys);
   const open = async () => {
-    const { openAuthenticator } = await import('./create-authenticator.ts');
-    return await openAuthenticator(config, { ...options, needsUsers: !options.opensLate });
+    const { createAuthenticator } = await import('./create-authenticator.ts');
+    return await createAuthenticator(config, { ...options, needsUsers: !options.opensLate });
   };
   const authenticator = options.opensLate ? new LazyAuthenticator(open) : await open();
   const challenges = new Challenges({
     realm,
-    offersTokens: permissions.letsAnonymousIn,
+    offersTokens: permissions.allowsAnonymous,
     ...(publicUrl !== undefined && { publicUrl }),
   });
   const gate = new Gate({ login: { authenticator, challenges }, permissions, ...forAll });
@@ -75,7 +75,7 @@ export async function openAuth(config: AuthConfig | undefined, options: OpenAuth
 }
 
 /** @param hasLogins without logins callers are known by their addresses, behind which there may be many */
-function uploadLimit({ uploadsAtOnce: atOnce, log }: OpenAuthOptions, hasLogins: boolean): ConcurrencyLimit {
+function uploadLimit({ uploadsAtOnce: atOnce, log }: CreateAuthOptions, hasLogins: boolean): ConcurrencyLimit {
   return new ConcurrencyLimit({
     what: 'uploads',
     ...(atOnce && { atOnce }),
@@ -84,7 +84,7 @@ function uploadLimit({ uploadsAtOnce: atOnce, log }: OpenAuthOptions, hasLogins:
   });
 }
 
-function downloadLimit({ downloadsAtOnce: atOnce, log }: OpenAuthOptions): ConcurrencyLimit {
+function downloadLimit({ downloadsAtOnce: atOnce, log }: CreateAuthOptions): ConcurrencyLimit {
   return new ConcurrencyLimit({
     what: 'downloads',
     ...(atOnce && { atOnce }),

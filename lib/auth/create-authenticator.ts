@@ -1,16 +1,16 @@
 import type { Log } from '../model/log.ts';
+import type { Keys } from '../model/signing-keys.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import type { StorageConfig } from '../storage/open.ts';
-import { AccessTokens } from './access-tokens.ts';
 import { Authenticator } from './authenticator.ts';
-import type { Keys } from './keys.ts';
-import type { OidcLogins, OidcRule } from './oidc-logins.ts';
-import { type ComparePassword, PasswordLogins } from './password-logins.ts';
-import type { AccessRule } from './permissions.ts';
-import { Robots } from './robots.ts';
-import { FileSource, type TextSource } from './text-source.ts';
-import { Users } from './users.ts';
-import { V1Tokens } from './v1-tokens.ts';
+import type { OidcLogins, OidcRule } from './oidc/logins.ts';
+import { type ComparePassword, PasswordLogins } from './passwords/password-logins.ts';
+import { FileSource, type TextSource } from './passwords/text-source.ts';
+import { Users } from './passwords/users.ts';
+import type { AccessRule } from './rules/permissions.ts';
+import { AccessTokens } from './tokens/access-tokens.ts';
+import { Robots } from './tokens/robots.ts';
+import { V1Tokens } from './tokens/v1-tokens.ts';
 
 /** Where users and their passwords are. */
 export type HtpasswdPlace =
@@ -31,7 +31,7 @@ export type AuthConfig = {
   rules: AccessRule[] | undefined;
 };
 
-export type OpenAuthenticatorOptions = {
+export type CreateAuthenticatorOptions = {
   storage: StorageConfig;
   /** Where robots are kept. */
   driver: StorageDriver;
@@ -50,7 +50,10 @@ export type OpenAuthenticatorOptions = {
  * Reads who there is, for one process.
  * @throws Error if the users cannot be read but are needed
  */
-export async function openAuthenticator(config: AuthConfig, options: OpenAuthenticatorOptions): Promise<Authenticator> {
+export async function createAuthenticator(
+  config: AuthConfig,
+  options: CreateAuthenticatorOptions,
+): Promise<Authenticator> {
   const passwords = await openPasswords(config, options);
   const oidc = await openOidc(config, options);
   return new Authenticator({
@@ -64,15 +67,15 @@ export async function openAuthenticator(config: AuthConfig, options: OpenAuthent
 }
 
 /** Loaded only where it is used. */
-async function openOidc({ oidc }: AuthConfig, { log }: OpenAuthenticatorOptions): Promise<OidcLogins | undefined> {
+async function openOidc({ oidc }: AuthConfig, { log }: CreateAuthenticatorOptions): Promise<OidcLogins | undefined> {
   if (oidc.length === 0) return undefined;
-  const { OidcLogins } = await import('./oidc-logins.ts');
+  const { OidcLogins } = await import('./oidc/logins.ts');
   return new OidcLogins(oidc, log);
 }
 
 async function openPasswords(
   { htpasswd }: AuthConfig,
-  { storage, log, comparePassword, needsUsers = true }: OpenAuthenticatorOptions,
+  { storage, log, comparePassword, needsUsers = true }: CreateAuthenticatorOptions,
 ): Promise<PasswordLogins | undefined> {
   if (!htpasswd) return undefined;
   const users = await Users.open(await openSource(htpasswd, storage), log, { isRequired: needsUsers });
@@ -85,11 +88,11 @@ export async function openSource(place: HtpasswdPlace, storage: StorageConfig): 
     case 'file':
       return new FileSource(place.path);
     case 'secret': {
-      const { SecretSource } = await import('./secret-source.ts');
+      const { SecretSource } = await import('./passwords/secret-source.ts');
       return new SecretSource(place.arn);
     }
     case 'object': {
-      const { ObjectSource } = await import('./object-source.ts');
+      const { ObjectSource } = await import('./passwords/object-source.ts');
       return new ObjectSource(place.bucket, place.key, storage.driver === 's3' ? storage.options : undefined);
     }
   }

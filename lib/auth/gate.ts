@@ -1,6 +1,8 @@
 // Everything that the routes ask about who sends a request and what they may do.
 import type { Context, MiddlewareHandler } from 'hono';
+import { type ClientBindings, clientAddressOf } from '../http/client-address.ts';
 import { STATUS } from '../http/error-response.ts';
+import { networkOf } from '../http/network.ts';
 import { hasBody, holdMemory, holdUploadSlot } from '../http/request.ts';
 import type { BodyMemory } from '../limits/body-memory.ts';
 import type { ConcurrencyLimit } from '../limits/concurrency-limit.ts';
@@ -10,22 +12,15 @@ import { RegistryError } from '../model/errors.ts';
 import { parseRepositoryName, type RepositoryName } from '../model/names.ts';
 import { type Bytes, KiB, readAll } from '../streams/bytes.ts';
 import { type Audit, type AuditEntry, aboutRoute, claimedName } from './audit.ts';
-import { parseAuthorization } from './authorization.ts';
-import { type Action, ANONYMOUS, type Anonymous, type Caller, isAnonymous, nameOf } from './caller.ts';
+import { parseAuthorization } from './callers/authorization.ts';
+import { type Action, ANONYMOUS, type Anonymous, type Caller, isAnonymous, nameOf } from './callers/caller.ts';
 import type { Challenges, Scope } from './challenges.ts';
-import { clientAddressOf } from './client-address.ts';
 import type { Logins } from './lazy-authenticator.ts';
-import { networkOf } from './network.ts';
-import { Permissions } from './permissions.ts';
-import type { TokenHolder } from './v1-tokens.ts';
+import { Permissions } from './rules/permissions.ts';
+import type { TokenHolder } from './tokens/v1-tokens.ts';
 
-/** What whoever takes the requests may know of them: a gateway's authorizer has asked already who sends one. */
-export type RimBindings = {
-  caller?: Caller;
-  clientAddress?: string;
-  /** Ends the connection of the client. */
-  disconnect?: () => void;
-};
+/** What the server or gateway that hands on a request knows about its sender. A gateway's authorizer has the caller. */
+export type CallerBindings = ClientBindings & { caller?: Caller };
 
 export type GateOptions = {
   /** Both or none: without them nobody is asked who they are. */
@@ -64,18 +59,18 @@ export class Gate {
   }
 
   /** Of a registry where everybody may do everything. */
-  static open(options: Pick<GateOptions, 'audit' | 'limits'> = {}): Gate {
-    return new Gate({ permissions: Permissions.open(), ...options });
+  static forOpenRegistry(options: Pick<GateOptions, 'audit' | 'limits'> = {}): Gate {
+    return new Gate({ permissions: Permissions.forOpenRegistry(), ...options });
   }
 
-  /** False where everybody may do everything. */
-  get asksWho(): boolean {
-    return this.#login !== undefined;
+  /** Whether the registry is open: every caller may do everything, without a login. */
+  get isOpen(): boolean {
+    return this.#login === undefined;
   }
 
   /** Finds out who sends a request. Who says nothing is anonymous; a wrong password ends the request. */
   readonly identify: MiddlewareHandler = async (c, next) => {
-    const { caller } = (c.env ?? {}) as RimBindings;
+    const { caller } = (c.env ?? {}) as CallerBindings;
     if (caller) c.set(CALLER, caller);
     else if (this.#login) c.set(CALLER, await this.#authenticate(c, this.#login));
     await next();
@@ -83,13 +78,13 @@ export class Gate {
 
   async #authenticate(c: Context, { authenticator }: NonNullable<GateOptions['login']>): Promise<Caller> {
     const authorization = c.req.header('Authorization');
-    return await this.challenging(c, claimedName(authorization), () =>
+    return await this.withChallenge(c, claimedName(authorization), () =>
       authenticator.authenticate(authorization, clientAddressOf(c)),
     );
   }
 
   /** Runs a login: if it is refused, the client is told how to log in, and it is noted. @param name as it was claimed */
-  async challenging<T>(c: Context, name: string | null, login: () => Promise<T>): Promise<T> {
+  async withChallenge<T>(c: Context, name: string | null, login: () => Promise<T>): Promise<T> {
     try {
       return await login();
     } catch (error) {
@@ -111,8 +106,8 @@ export class Gate {
   };
 
   /** As `login`, but for everybody where those who have not logged in get something too. */
-  readonly loginUnlessOpen: MiddlewareHandler = async (c, next) =>
-    this.permissions.letsAnonymousIn ? await next() : await this.login(c, next);
+  readonly allowTokenRequest: MiddlewareHandler = async (c, next) =>
+    this.permissions.allowsAnonymous ? await next() : await this.login(c, next);
 
   /** Lets in whoever may do this in the repository that the route names. Writes and refusals are noted. */
   allow(action: Action, parseName: ParseName = parseRepositoryName): MiddlewareHandler {
@@ -120,7 +115,7 @@ export class Gate {
       const repository = parseName(c.req.param('name') ?? '');
       this.check(c, action, repository);
       await next();
-      if (action !== 'pull') this.noteOutcome(c, action, repository);
+      if (action !== 'pull') this.auditOutcome(c, action, repository);
     };
   }
 
@@ -129,10 +124,10 @@ export class Gate {
     return async (c, next) => {
       const caller = callerOf(c);
       const may =
-        action === 'pull' ? this.permissions.mayReadSomeImages(caller) : this.permissions.maySomewhere(caller, action);
+        action === 'pull' ? this.permissions.mayReadSomeV1Image(caller) : this.permissions.maySomewhere(caller, action);
       if (!may) throw this.#refuse(c, action);
       await next();
-      if (action !== 'pull') this.noteOutcome(c, action);
+      if (action !== 'pull') this.auditOutcome(c, action);
     };
   }
 
@@ -166,13 +161,13 @@ export class Gate {
   }
 
   /** Whether the caller may read a v1 image because this repository holds it. */
-  mayReadImagesOf(c: Context, repository: RepositoryName): boolean {
-    return this.permissions.mayReadImagesOf(callerOf(c), repository);
+  mayReadV1ImagesIn(c: Context, repository: RepositoryName): boolean {
+    return this.permissions.mayReadV1ImagesIn(callerOf(c), repository);
   }
 
   /** Whether the caller may read every v1 image. */
-  mayReadAllImages(c: Context): boolean {
-    return this.permissions.mayReadAllImages(callerOf(c));
+  mayReadEveryV1Image(c: Context): boolean {
+    return this.permissions.mayReadEveryV1Image(callerOf(c));
   }
 
   /** The caller, as a token names for whom it is made. Only where callers are told apart. */
@@ -241,7 +236,7 @@ export class Gate {
   readonly limitMemory: MiddlewareHandler = async (c, next) => {
     if (!this.#limits || !hasBody(c)) return await next();
     const caller = namedCallerOf(c);
-    const holder = { caller: caller ?? addressNameOf(c), isUnknown: this.asksWho && caller === undefined };
+    const holder = { caller: caller ?? addressNameOf(c), isUnknown: !this.isOpen && caller === undefined };
     const memory = this.#limits.bodies.open(holder, c.req.raw.signal);
     holdMemory(c, memory);
     try {
@@ -266,7 +261,7 @@ export class Gate {
     const clientGone = c.req.raw.signal;
     const slot = await this.#limits.downloads.acquire(namedCallerOf(c) ?? addressNameOf(c), clientGone);
     try {
-      const { disconnect } = (c.env ?? {}) as RimBindings;
+      const { disconnect } = (c.env ?? {}) as ClientBindings;
       return sending(await open(), slot, { clientGone, disconnect });
     } catch (error) {
       slot.release();
@@ -275,7 +270,7 @@ export class Gate {
   }
 
   /** Notes how a write has ended, once the answer is there. */
-  noteOutcome(c: Context, action: Action, repository?: RepositoryName, who = nameOf(callerOf(c))): void {
+  auditOutcome(c: Context, action: Action, repository?: RepositoryName, who = nameOf(callerOf(c))): void {
     const { status, headers } = c.res;
     const digest = headers.get('Docker-Content-Digest');
     this.#note(c, {

@@ -1,6 +1,6 @@
 import type { Authenticator } from './authenticator.ts';
-import type { Caller, User } from './caller.ts';
-import type { TokenHolder } from './v1-tokens.ts';
+import type { Caller, User } from './callers/caller.ts';
+import type { TokenHolder } from './tokens/v1-tokens.ts';
 
 /** What the rest of `auth` asks of an `Authenticator`. */
 export type Logins = Pick<

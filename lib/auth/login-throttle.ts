@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
+import { networkOf } from '../http/network.ts';
 import { RegistryError } from '../model/errors.ts';
-import { networkOf } from './network.ts';
 
 /** How many failures at once, and how many seconds until one of them is forgotten. */
 type Limit = { failures: number; forgetSeconds: number };

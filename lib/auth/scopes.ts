@@ -1,5 +1,5 @@
 import { parseRepositoryName, type RepositoryName } from '../model/names.ts';
-import { ACTIONS, type Action } from './caller.ts';
+import { ACTIONS, type Action } from './callers/caller.ts';
 
 /** What a client wants a token for. */
 export type RequestedScopes = {

@@ -1,10 +1,18 @@
 // Docker's token protocol: a login, once, for tokens that allow exactly what they say.
 import { RegistryError } from '../model/errors.ts';
-import { ACCESS_TOKEN_SECONDS, type AccessTokens } from './access-tokens.ts';
-import { type Action, type Caller, type Grant, isAnonymous, nameOf, robotOf, type TokenBearer } from './caller.ts';
+import {
+  type Action,
+  type Caller,
+  type Grant,
+  isAnonymous,
+  nameOf,
+  robotOf,
+  type TokenBearer,
+} from './callers/caller.ts';
 import type { Logins } from './lazy-authenticator.ts';
-import type { Permissions } from './permissions.ts';
+import type { Permissions } from './rules/permissions.ts';
 import { parseScopes, type RequestedScopes } from './scopes.ts';
+import { ACCESS_TOKEN_SECONDS, type AccessTokens } from './tokens/access-tokens.ts';
 
 /** https://distribution.github.io/distribution/spec/auth/token/#token-response-fields */
 export type TokenAnswer = {

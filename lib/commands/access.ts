@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { ACTIONS, ANONYMOUS, type Anonymous, groupsOf, type User } from '../auth/caller.ts';
+import { ACTIONS, ANONYMOUS, type Anonymous, groupsOf, type User } from '../auth/callers/caller.ts';
 import type { AuthConfig } from '../auth/create-authenticator.ts';
-import { type AccessRule, Permissions } from '../auth/permissions.ts';
+import { type AccessRule, Permissions } from '../auth/rules/permissions.ts';
 import { formatRule } from '../config/access-rules.ts';
 import { parseV1RepositoryName } from '../model/names.ts';
 import { CONFIG_HELP, CONFIG_OPTION, loadAloud, run } from './run.ts';
@@ -30,7 +30,7 @@ function explain(
   const caller = callerOf(user, group, auth);
   const groups = caller.kind === 'user' && caller.groups.length > 0 ? ` (${caller.groups.join(', ')})` : '';
   console.log(`${user}${groups} in ${repository}:`);
-  const permissions = auth ? new Permissions(auth.rules) : Permissions.open();
+  const permissions = auth ? new Permissions(auth.rules) : Permissions.forOpenRegistry();
   for (const action of ACTIONS) {
     const { isAllowed, rule } = permissions.decide(caller, action, repository);
     console.log(`  ${action.padEnd(6)}  ${isAllowed ? 'yes' : 'no '}  ${reasonOf(rule, auth)}`);

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { PasswordThread } from '../auth/password-thread.ts';
+import { PasswordThread } from '../auth/passwords/password-thread.ts';
 import type { Config } from '../config/config.ts';
 import { hasCode } from '../model/has-code.ts';
 import { createLog } from '../model/log.ts';

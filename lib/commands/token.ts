@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { ACTIONS, type Action } from '../auth/caller.ts';
-import { isUserName } from '../auth/htpasswd.ts';
-import { ROBOT_USER, type Robot, Robots } from '../auth/robots.ts';
+import { ACTIONS, type Action } from '../auth/callers/caller.ts';
+import { isUserName } from '../auth/passwords/htpasswd.ts';
+import { ROBOT_USER, type Robot, Robots } from '../auth/tokens/robots.ts';
 import type { Config } from '../config/config.ts';
 import { openStorage } from '../storage/open.ts';
 import { placeOf } from './place.ts';

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { hashPassword, isPassword, MAX_PASSWORD_BYTES, unmatchedHash } from '../auth/bcrypt.ts';
-import { groupsOf } from '../auth/caller.ts';
+import { groupsOf } from '../auth/callers/caller.ts';
 import { type HtpasswdPlace, openSource } from '../auth/create-authenticator.ts';
-import { isUserName, parseHtpasswd, USER_NAME_ALLOWED } from '../auth/htpasswd.ts';
+import { hashPassword, isPassword, MAX_PASSWORD_BYTES, unmatchedHash } from '../auth/passwords/bcrypt.ts';
+import { isUserName, parseHtpasswd, USER_NAME_ALLOWED } from '../auth/passwords/htpasswd.ts';
 import type { Config } from '../config/config.ts';
 import { hasCode } from '../model/has-code.ts';
 import { readNewPassword, readPassword } from './read-password.ts';

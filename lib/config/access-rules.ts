@@ -1,5 +1,5 @@
-import { ACTIONS, type Action } from '../auth/caller.ts';
-import type { AccessRule } from '../auth/permissions.ts';
+import { ACTIONS, type Action } from '../auth/callers/caller.ts';
+import type { AccessRule } from '../auth/rules/permissions.ts';
 import { isNull, list, NotAllowedError, type ValueType } from './value-types.ts';
 import { parsed } from './yaml.ts';
 import { isMap, lineOf, type YamlMap, type YamlNode } from './yaml-nodes.ts';

@@ -1,7 +1,7 @@
-import { OIDC_USER, oidcName } from '../auth/caller.ts';
+import { OIDC_USER, oidcName } from '../auth/callers/caller.ts';
 import type { AuthConfig, HtpasswdPlace } from '../auth/create-authenticator.ts';
-import type { OidcRule } from '../auth/oidc-logins.ts';
-import type { AccessRule } from '../auth/permissions.ts';
+import type { OidcRule } from '../auth/oidc/logins.ts';
+import type { AccessRule } from '../auth/rules/permissions.ts';
 import type { StorageConfig } from '../storage/open.ts';
 import type { Settings } from './settings.ts';
 

@@ -1,4 +1,4 @@
-import { matcherOf, repositoryMatcher } from '../auth/pattern.ts';
+import { matcherOf, repositoryMatcher } from '../auth/rules/pattern.ts';
 import { list, NotAllowedError, type ValueType } from './value-types.ts';
 
 /** Which tags of which repositories never move: `team/*:v*`. */

@@ -1,4 +1,4 @@
-import type { OidcRule } from '../auth/oidc-logins.ts';
+import type { OidcRule } from '../auth/oidc/logins.ts';
 import { boolean, isNull, list, mapOf, NotAllowedError, text, type ValueType } from './value-types.ts';
 import { parsed } from './yaml.ts';
 import { isMap, lineOf, type YamlMap, type YamlNode } from './yaml-nodes.ts';

@@ -2,14 +2,14 @@ import type { Socket } from 'node:net';
 import type { HttpBindings } from '@hono/node-server';
 import type { MiddlewareHandler } from 'hono';
 import type { RequestIdVariables } from 'hono/request-id';
-import type { RimBindings } from '../auth/gate.ts';
+import type { ClientBindings } from '../http/client-address.ts';
 import { MAX_PATH_CHARACTERS } from '../http/path-limit.ts';
 import type { Log } from '../model/log.ts';
 
 /** One line when the last byte has gone, or the connection has broken. Never the query: it may hold a session. */
 export function accessLog(
   log: Log,
-): MiddlewareHandler<{ Bindings: HttpBindings & RimBindings; Variables: RequestIdVariables }> {
+): MiddlewareHandler<{ Bindings: HttpBindings & ClientBindings; Variables: RequestIdVariables }> {
   /** What earlier requests of a connection have taken. */
   const counted = new WeakMap<Socket, { bytesRead: number; bytesWritten: number }>();
   return async (c, next) => {

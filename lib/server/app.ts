@@ -67,7 +67,7 @@ export function createApp({ registry, signer, log, isReady, roomProblem, setting
     ? authentication(settings.authentication, registry)
     : permissions(gate, registry);
   const { storageRedirect, front = {} } = settings;
-  const isForAll = !gate.asksWho && !settings.authentication;
+  const isForAll = gate.isOpen && !settings.authentication;
   const v1Tokens = tokens && { tokens: tokens.v1 };
   const v1Options = { registry, isReady, gate, isForAll, ...settings, front, allow, ...v1Tokens };
   const v2Options = { registry, signer, gate, storageRedirect, front, ...(tokens && { tokenService: tokens.service }) };

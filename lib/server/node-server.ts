@@ -10,9 +10,9 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import type { Hono } from 'hono';
-import type { RimBindings } from '../auth/gate.ts';
-import { networkOf } from '../auth/network.ts';
+import type { ClientBindings } from '../http/client-address.ts';
 import { forwardedFor } from '../http/forwarded-for.ts';
+import { networkOf } from '../http/network.ts';
 import { allowHeader, type OriginBindings } from '../http/request.ts';
 import { requestOrigin } from '../http/request-origin.ts';
 import { UnsentAnswers } from '../limits/unsent-answers.ts';
@@ -69,7 +69,7 @@ export async function startNodeServer(
     const { incoming, outgoing } = env;
     const { headers, socket } = incoming;
     const clientAddress = clientOf(incoming);
-    const bindings: HttpBindings & RimBindings & OriginBindings = {
+    const bindings: HttpBindings & ClientBindings & OriginBindings = {
       ...env,
       disconnect: () => void incoming.socket.destroy(),
       ...(clientAddress !== undefined && { clientAddress }),

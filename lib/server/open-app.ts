@@ -2,13 +2,13 @@
 import { type KeyObject, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Hono, MiddlewareHandler } from 'hono';
-import { openAuth } from '../auth/create-auth.ts';
-import { Keys } from '../auth/keys.ts';
-import type { ComparePassword } from '../auth/password-logins.ts';
+import { createAuth } from '../auth/create-auth.ts';
+import type { ComparePassword } from '../auth/passwords/password-logins.ts';
 import type { Config } from '../config/config.ts';
 import type { FrontSettings } from '../http/gateway-quirks.ts';
 import type { JsonValue } from '../model/json.ts';
 import type { Log } from '../model/log.ts';
+import { Keys } from '../model/signing-keys.ts';
 import { SessionSigner } from '../registry/uploads/session.ts';
 import type { AuthenticationOptions } from '../v1/authentication.ts';
 import { parsePrivilegedKey } from '../v1/signature.ts';
@@ -24,7 +24,7 @@ export type OpenAppOptions = {
   /** True from when the process no longer wants requests. */
   isStopping?: () => boolean;
   /** Whether whoever hands on requests says who sends them, so that users need not be read before somebody logs in here. */
-  isToldCallers?: boolean;
+  hasAuthorizer?: boolean;
   /** How passwords are compared, if not in this thread. */
   comparePassword?: ComparePassword;
   /** Whether requests come from this machine only, without a proxy. */
@@ -39,14 +39,14 @@ export async function openApp(
   { registry, storage, isReadOnly }: OpenRegistry,
   options: OpenAppOptions,
 ): Promise<Hono> {
-  const { log, version, around, isStopping = () => false, isToldCallers = false, comparePassword, front } = options;
+  const { log, version, around, isStopping = () => false, hasAuthorizer = false, comparePassword, front } = options;
   if (config.isMirror) log.warning('mirroring.source: Stowage mirrors no other registry, though _ping will say so');
   // On disk without logins only uploads that are under way are lost: hardly anybody would care.
   if (!config.secretKey && (config.storage.driver === 's3' || config.auth)) {
     log.warning('secret_key is not set: uploads and tokens are valid in this process only, and not after a restart');
   }
   const secret = config.secretKey ?? randomBytes(32).toString('hex');
-  const auth = await openAuth(config.auth, {
+  const auth = await createAuth(config.auth, {
     storage: config.storage,
     driver: storage,
     keys: new Keys(secret, config.secretKeyPrevious),
@@ -54,7 +54,7 @@ export async function openApp(
     audit: (entry) => log.audit(entry),
     uploadsAtOnce: config.uploadsAtOnce,
     downloadsAtOnce: config.downloadsAtOnce,
-    opensLate: isToldCallers,
+    opensLate: hasAuthorizer,
     ...(config.publicUrl && { publicUrl: config.publicUrl }),
     ...(comparePassword && { comparePassword }),
   });

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
-import type { ComparePassword } from '../auth/password-logins.ts';
+import type { ComparePassword } from '../auth/passwords/password-logins.ts';
 import { Background } from '../concurrency/background.ts';
 import type { Config } from '../config/config.ts';
 import type { Log } from '../model/log.ts';

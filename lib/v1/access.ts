@@ -1,5 +1,5 @@
 import type { Context, MiddlewareHandler } from 'hono';
-import type { Action } from '../auth/caller.ts';
+import type { Action } from '../auth/callers/caller.ts';
 import type { ImageId } from '../model/names.ts';
 import type { ImageKind, ImageReader } from '../registry/v1-images/grants.ts';
 

@@ -1,7 +1,7 @@
 // Who may call a registry that is not its own index: whoever has a token that the index accepts.
 import type { KeyObject } from 'node:crypto';
 import type { Context, MiddlewareHandler } from 'hono';
-import { parseAuthorization, tokenParameters } from '../auth/authorization.ts';
+import { parseAuthorization, tokenParameters } from '../auth/callers/authorization.ts';
 import { RegistryError } from '../model/errors.ts';
 import { type ImageId, parseV1RepositoryName, type RepositoryName } from '../model/names.ts';
 import type { Registry } from '../registry/registry.ts';

@@ -1,5 +1,5 @@
 import type { Gate } from '../auth/gate.ts';
-import type { V1Tokens } from '../auth/v1-tokens.ts';
+import type { V1Tokens } from '../auth/tokens/v1-tokens.ts';
 import type { FrontSettings } from '../http/gateway-quirks.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Allow } from './access.ts';

@@ -27,9 +27,9 @@ export function permissions(gate: Gate, registry: Registry): Allow {
 function accessByGrants(c: Context, gate: Gate, { imageGrants }: Registry): Access {
   const pusher = pusherOf(callerOf(c));
   const reader: ImageReader = {
-    mayPull: (repository) => gate.mayReadImagesOf(c, repository),
-    mayReadUngranted: () => gate.mayReadAllImages(c),
-    isPusher: (mark) => !gate.asksWho || isPushedBy(mark, pusher),
+    mayPull: (repository) => gate.mayReadV1ImagesIn(c, repository),
+    mayReadUngranted: () => gate.mayReadEveryV1Image(c),
+    isPusher: (mark) => gate.isOpen || isPushedBy(mark, pusher),
   };
   const readableAs = async (id: ImageId) => (await imageGrants.find(id, reader))?.to;
   return {

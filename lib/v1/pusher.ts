@@ -1,7 +1,7 @@
 // Whose an image is that no tag names yet. Whoever pushes has to read what has come, as the parent of the next image or to
 // tag it; so there is a mark beside the image that says who that was, and by which token.
 import { createHash } from 'node:crypto';
-import { type Caller, type Grant, isAnonymous } from '../auth/caller.ts';
+import { type Caller, type Grant, isAnonymous } from '../auth/callers/caller.ts';
 
 export type Pusher = {
   /** As it stands beside an image: in letters that any key can hold. */

@@ -1,8 +1,8 @@
 import { randomInt } from 'node:crypto';
 import type { Context } from 'hono';
-import type { Action } from '../auth/caller.ts';
+import type { Action } from '../auth/callers/caller.ts';
 import type { Gate } from '../auth/gate.ts';
-import type { V1TokenAccess, V1Tokens } from '../auth/v1-tokens.ts';
+import type { V1TokenAccess, V1Tokens } from '../auth/tokens/v1-tokens.ts';
 import { type FrontSettings, pushEndpointFor } from '../http/gateway-quirks.ts';
 import { reachedAt } from '../http/request.ts';
 import type { RepositoryName } from '../model/names.ts';

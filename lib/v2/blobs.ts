@@ -25,7 +25,7 @@ export const blobRoutes = ({
       const etag = `"${digest}"`;
       c.header('Docker-Content-Digest', digest);
       c.header('ETag', etag);
-      c.header('Cache-Control', gate.asksWho ? FOR_ONE : NAMED_BY_CONTENT);
+      c.header('Cache-Control', gate.isOpen ? NAMED_BY_CONTENT : FOR_ONE);
       if (isKnown(c, etag)) return c.body(null, 304);
       c.header('Content-Type', 'application/octet-stream');
       c.header('Accept-Ranges', 'bytes');

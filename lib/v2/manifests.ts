@@ -1,8 +1,8 @@
 import { type Context, Hono } from 'hono';
 import { addToAudit } from '../auth/audit.ts';
-import { isAnonymous, nameOf } from '../auth/caller.ts';
-import { clientAddressOf } from '../auth/client-address.ts';
+import { isAnonymous, nameOf } from '../auth/callers/caller.ts';
 import { callerOf } from '../auth/gate.ts';
+import { clientAddressOf } from '../http/client-address.ts';
 import { locationBaseOf } from '../http/gateway-quirks.ts';
 import { preconditionOf } from '../http/preconditions.ts';
 import { EMPTY, isKnown, readBody } from '../http/request.ts';

@@ -1,9 +1,9 @@
 import { Hono } from 'hono';
 import { claimed } from '../auth/audit.ts';
-import { nameOf } from '../auth/caller.ts';
-import { clientAddressOf } from '../auth/client-address.ts';
+import { nameOf } from '../auth/callers/caller.ts';
 import { callerOf, type Gate } from '../auth/gate.ts';
 import type { TokenAnswer, TokenService } from '../auth/token-service.ts';
+import { clientAddressOf } from '../http/client-address.ts';
 import { readBody } from '../http/request.ts';
 import { RegistryError } from '../model/errors.ts';
 import { decodeText, KiB } from '../streams/bytes.ts';
@@ -19,9 +19,11 @@ const NOT_STORED = { 'Cache-Control': 'no-store' };
  */
 export const tokenRoutes = (service: TokenService, gate: Gate) =>
   new Hono()
-    .get('/_token', gate.loginUnlessOpen, async (c) =>
+    .get('/_token', gate.allowTokenRequest, async (c) =>
       c.json(
-        await gate.challenging(c, nameOf(callerOf(c)), () => service.grant(callerOf(c), c.req.queries('scope') ?? [])),
+        await gate.withChallenge(c, nameOf(callerOf(c)), () =>
+          service.grant(callerOf(c), c.req.queries('scope') ?? []),
+        ),
         200,
         NOT_STORED,
       ),
@@ -29,7 +31,9 @@ export const tokenRoutes = (service: TokenService, gate: Gate) =>
     .post('/_token', async (c) => {
       const form = new URLSearchParams(decodeText(await readBody(c, MAX_FORM_BYTES, 'the form')));
       return c.json(
-        await gate.challenging(c, claimed(form.get('username')), () => grantByForm(service, form, clientAddressOf(c))),
+        await gate.withChallenge(c, claimed(form.get('username')), () =>
+          grantByForm(service, form, clientAddressOf(c)),
+        ),
         200,
         NOT_STORED,
       );

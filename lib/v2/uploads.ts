@@ -1,6 +1,6 @@
 import { type Context, Hono } from 'hono';
 import { createMiddleware } from 'hono/factory';
-import { nameOf } from '../auth/caller.ts';
+import { nameOf } from '../auth/callers/caller.ts';
 import { callerOf } from '../auth/gate.ts';
 import { locationBaseOf, pushEndpointFor, registryUrlOf } from '../http/gateway-quirks.ts';
 import { parseContentRange } from '../http/range.ts';
@@ -67,7 +67,7 @@ export const uploadRoutes = ({ registry: { blobs, uploads }, signer, gate, front
     const session = sessionOf(c);
     c.set('session', session);
     await next();
-    if (!['GET', 'HEAD'].includes(c.req.method)) gate.noteOutcome(c, 'push', session.repository, session.startedBy);
+    if (!['GET', 'HEAD'].includes(c.req.method)) gate.auditOutcome(c, 'push', session.repository, session.startedBy);
   });
 
   const limitSession = gate.limitUploads((c) => (c.get('session') as UploadSession).startedBy);
@@ -88,7 +88,7 @@ export const uploadRoutes = ({ registry: { blobs, uploads }, signer, gate, front
         registryUrl: elsewhere === undefined ? base : registryUrlOf(c, front),
         uploadOrigin: elsewhere ?? base,
       });
-      const session = gate.asksWho ? { ...started, startedBy: nameOf(callerOf(c)) } : started;
+      const session = gate.isOpen ? started : { ...started, startedBy: nameOf(callerOf(c)) };
       if (digest === undefined) return goOn(c, name, session, 202);
       const expected = parseDigest(digest);
       await uploads.commit(session, expected, uploadBody(c));

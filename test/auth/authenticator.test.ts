@@ -3,18 +3,18 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { AccessTokens } from '../../lib/auth/access-tokens.ts';
 import { Authenticator } from '../../lib/auth/authenticator.ts';
-import { hashPassword } from '../../lib/auth/bcrypt.ts';
-import { Keys } from '../../lib/auth/keys.ts';
-import { PasswordLogins } from '../../lib/auth/password-logins.ts';
-import { Robots } from '../../lib/auth/robots.ts';
-import { Users } from '../../lib/auth/users.ts';
-import { V1Tokens } from '../../lib/auth/v1-tokens.ts';
+import { hashPassword } from '../../lib/auth/passwords/bcrypt.ts';
+import { PasswordLogins } from '../../lib/auth/passwords/password-logins.ts';
+import { Users } from '../../lib/auth/passwords/users.ts';
+import { AccessTokens } from '../../lib/auth/tokens/access-tokens.ts';
+import { Robots } from '../../lib/auth/tokens/robots.ts';
+import { V1Tokens } from '../../lib/auth/tokens/v1-tokens.ts';
 import { RegistryError } from '../../lib/model/errors.ts';
 import { createLog } from '../../lib/model/log.ts';
+import { Keys } from '../../lib/model/signing-keys.ts';
 import { FilesDriver } from '../../lib/storage/files.ts';
-import { MemorySource } from './memory-source.ts';
+import { MemorySource } from './passwords/memory-source.ts';
 
 const COST = 4;
 

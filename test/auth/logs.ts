@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { openAuth } from '../../lib/auth/create-auth.ts';
-import { Keys } from '../../lib/auth/keys.ts';
-import { Robots } from '../../lib/auth/robots.ts';
+import { createAuth } from '../../lib/auth/create-auth.ts';
+import { Robots } from '../../lib/auth/tokens/robots.ts';
 import type { Key } from '../../lib/model/layout.ts';
 import { createLog } from '../../lib/model/log.ts';
+import { Keys } from '../../lib/model/signing-keys.ts';
 import { createRegistry } from '../../lib/registry/registry.ts';
 import { accessLog } from '../../lib/server/access-log.ts';
 import { createApp } from '../../lib/server/app.ts';
@@ -28,7 +28,7 @@ export function logSuite(name: string, open: () => Promise<OpenedStorage>): void
         { repositories: 'team/*', users: 'alice', actions: '*' },
       ];
       const { config } = await openTestAuth({ users: ['alice'], access });
-      const auth = await openAuth(config, {
+      const auth = await createAuth(config, {
         storage: { driver: 'local', path: '.' },
         driver: storage.driver,
         keys: new Keys(SECRET),

@@ -1,12 +1,12 @@
 // What somebody can show in an `Authorization`: right, wrong and expired, of each scheme.
 import assert from 'node:assert/strict';
 import { SignJWT } from 'jose';
-import { AccessTokens } from '../../lib/auth/access-tokens.ts';
-import type { Action } from '../../lib/auth/caller.ts';
-import { Keys } from '../../lib/auth/keys.ts';
-import { Robots } from '../../lib/auth/robots.ts';
-import { type TokenHolder, V1Tokens } from '../../lib/auth/v1-tokens.ts';
+import type { Action } from '../../lib/auth/callers/caller.ts';
+import { AccessTokens } from '../../lib/auth/tokens/access-tokens.ts';
+import { Robots } from '../../lib/auth/tokens/robots.ts';
+import { type TokenHolder, V1Tokens } from '../../lib/auth/tokens/v1-tokens.ts';
 import type { RepositoryName } from '../../lib/model/names.ts';
+import { Keys } from '../../lib/model/signing-keys.ts';
 import type { StorageDriver } from '../../lib/storage/driver.ts';
 import { type Bearer, REPOSITORY, RIGHTS, type Scheme } from './matrix-endpoints.ts';
 import { basic, SECRET } from './test-auth.ts';

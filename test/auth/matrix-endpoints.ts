@@ -1,6 +1,6 @@
 // Every endpoint of v1 and v2, what it needs, and what whoever may gets. It is asked for what is not there, where that tells
 // as well that the request was let in, so that the requests do not get in each other's way.
-import type { Action } from '../../lib/auth/caller.ts';
+import type { Action } from '../../lib/auth/callers/caller.ts';
 import { digestOf } from '../v2/client.ts';
 
 export const REPOSITORY = 'm/x';

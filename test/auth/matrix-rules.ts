@@ -1,5 +1,5 @@
 // Who gets which answer: the rules as docs/auth.md has them, in other words than the code's.
-import type { Action } from '../../lib/auth/caller.ts';
+import type { Action } from '../../lib/auth/callers/caller.ts';
 import { type Bearer, type Endpoint, isOfV2, ofV1, ofV2, REPOSITORY, RIGHTS, type Scheme } from './matrix-endpoints.ts';
 
 /** A request, as far as its answer depends on it. */

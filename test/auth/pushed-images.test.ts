@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { Robots } from '../../lib/auth/robots.ts';
+import { Robots } from '../../lib/auth/tokens/robots.ts';
 import { type OpenedStorage, openFiles } from '../storage/open.ts';
 import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
 import { payloadSum, V1Client, type V1Image } from '../support/v1-client.ts';

@@ -5,7 +5,7 @@ import { request as httpsRequest } from 'node:https';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AuditEntry } from '../../lib/auth/audit.ts';
-import type { Caller } from '../../lib/auth/caller.ts';
+import type { Caller } from '../../lib/auth/callers/caller.ts';
 import { Gate } from '../../lib/auth/gate.ts';
 import { createLog } from '../../lib/model/log.ts';
 import { createRegistry } from '../../lib/registry/registry.ts';
@@ -274,7 +274,7 @@ describe('the shell around a registry', () => {
         signer: SIGNER,
         log: createLog('critical'),
         isReady: async () => true,
-        auth: { gate: Gate.open({ audit: (entry) => audited.push(entry) }) },
+        auth: { gate: Gate.forOpenRegistry({ audit: (entry) => audited.push(entry) }) },
         settings: TEST_SETTINGS,
       });
 

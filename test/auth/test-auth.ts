@@ -2,11 +2,11 @@ import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AuditEntry } from '../../lib/auth/audit.ts';
-import { hashPassword } from '../../lib/auth/bcrypt.ts';
-import { type Auth, openAuth } from '../../lib/auth/create-auth.ts';
+import { type Auth, createAuth } from '../../lib/auth/create-auth.ts';
 import type { AuthConfig } from '../../lib/auth/create-authenticator.ts';
-import { Keys } from '../../lib/auth/keys.ts';
+import { hashPassword } from '../../lib/auth/passwords/bcrypt.ts';
 import { createLog } from '../../lib/model/log.ts';
+import { Keys } from '../../lib/model/signing-keys.ts';
 import type { StorageDriver } from '../../lib/storage/driver.ts';
 import { FilesDriver } from '../../lib/storage/files.ts';
 import { loadKeys } from '../config/load-text.ts';
@@ -49,7 +49,7 @@ export async function openTestAuth({
   if (!config.auth) throw new Error('there is no auth in the configuration');
   const audited: AuditEntry[] = [];
   const logged: string[] = [];
-  const opened = await openAuth(config.auth, {
+  const opened = await createAuth(config.auth, {
     storage: config.storage,
     driver: driver ?? (await FilesDriver.open(join(directory, 'data'))),
     keys: new Keys(secret),

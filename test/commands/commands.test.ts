@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { Robots } from '../../lib/auth/robots.ts';
+import { Robots } from '../../lib/auth/tokens/robots.ts';
 import { FilesDriver } from '../../lib/storage/files.ts';
 
 const CLI = fileURLToPath(new URL('../../bin/stowage.js', import.meta.url));

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { hashPassword } from '../../lib/auth/bcrypt.ts';
+import { hashPassword } from '../../lib/auth/passwords/bcrypt.ts';
 import type { KeyPrefix } from '../../lib/model/layout.ts';
 import type { StorageDriver } from '../../lib/storage/driver.ts';
 import { S3Driver } from '../../lib/storage/s3.ts';

@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { hashPassword } from '../../lib/auth/bcrypt.ts';
+import { hashPassword } from '../../lib/auth/passwords/bcrypt.ts';
 import type { JsonObject } from '../../lib/model/json.ts';
 import { type SeenRequest, startFaultyProxy } from '../storage/faulty-proxy.ts';
 import { type Minio, startMinio } from '../support/minio.ts';

@@ -33,7 +33,7 @@ describe('a registry that holds 8 MiB of bodies in memory', () => {
       downloads: new ConcurrencyLimit({ what: 'downloads' }),
       bodies,
     };
-    server = await startRegistry(storage.driver, { auth: { gate: Gate.open({ limits }) } });
+    server = await startRegistry(storage.driver, { auth: { gate: Gate.forOpenRegistry({ limits }) } });
     client = new V2Client(server.url);
   });
   after(async () => {

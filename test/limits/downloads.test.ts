@@ -35,7 +35,7 @@ describe(`a registry that sends ${AT_ONCE} downloads at once, to clients that do
   before(async () => {
     storage = await openFiles();
     const limits = { uploads: new ConcurrencyLimit({ what: 'uploads' }), downloads, bodies: new BodyMemory() };
-    server = await startRegistry(storage.driver, { auth: { gate: Gate.open({ limits }) } });
+    server = await startRegistry(storage.driver, { auth: { gate: Gate.forOpenRegistry({ limits }) } });
     client = new V2Client(server.url);
     const { digest } = await client.pushBlob('a/b', content);
     blob = { digest, path: `/v2/a/b/blobs/${digest}` };

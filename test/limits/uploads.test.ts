@@ -21,7 +21,7 @@ describe(`a registry without a login that takes ${AT_ONCE} uploads at once`, () 
   const limits = { uploads, downloads: new ConcurrencyLimit({ what: 'downloads' }), bodies: new BodyMemory() };
   before(async () => {
     storage = await openFiles();
-    const gate = Gate.open({ limits });
+    const gate = Gate.forOpenRegistry({ limits });
     server = await startRegistry(storage.driver, { auth: { gate } });
     client = new V2Client(server.url);
   });

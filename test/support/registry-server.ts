@@ -47,7 +47,7 @@ export async function startRegistry(
   {
     v1Layers = 'copy',
     worksBehind = true,
-    auth = { gate: Gate.open() },
+    auth = { gate: Gate.forOpenRegistry() },
     isImmutable,
     indexChildren,
     trustedProxies = 0,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { ANONYMOUS } from '../../lib/auth/caller.ts';
+import { ANONYMOUS } from '../../lib/auth/callers/caller.ts';
 import { type Key, layout } from '../../lib/model/layout.ts';
 import { parseDigest, parseImageId, parseRepositoryName, parseTag } from '../../lib/model/names.ts';
 import { PUSHER_MILLISECONDS } from '../../lib/registry/v1-images/grants.ts';

@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { Challenges } from '../../../lib/auth/challenges.ts';
 import { Gate } from '../../../lib/auth/gate.ts';
 import type { Logins } from '../../../lib/auth/lazy-authenticator.ts';
-import { Permissions } from '../../../lib/auth/permissions.ts';
+import { Permissions } from '../../../lib/auth/rules/permissions.ts';
 import type { KeyPrefix } from '../../../lib/model/layout.ts';
 import { Catalog } from '../../../lib/registry/repositories/catalog.ts';
 import type { StorageDriver } from '../../../lib/storage/driver.ts';

@@ -2,7 +2,7 @@
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
 import { S3Client } from '@aws-sdk/client-s3';
 import aws4 from 'aws4';
-import { isJsonObject } from '../model/json.ts';
+import { isJsonObject } from '../../model/json.ts';
 import type { TextSource, VersionedText } from './text-source.ts';
 
 const INTERVAL_MS = 60_000;

@@ -1,7 +1,7 @@
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
-import { RegistryError } from '../model/errors.ts';
+import { RegistryError } from '../../model/errors.ts';
 import { isPassword } from './bcrypt.ts';
 import type { Users } from './users.ts';
 

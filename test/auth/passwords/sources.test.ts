@@ -6,8 +6,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { SecretSource } from '../../lib/auth/secret-source.ts';
-import { FileSource } from '../../lib/auth/text-source.ts';
+import { SecretSource } from '../../../lib/auth/passwords/secret-source.ts';
+import { FileSource } from '../../../lib/auth/passwords/text-source.ts';
 
 describe('a text in a file', () => {
   let directory: string;

@@ -1,9 +1,9 @@
 import type { JWTPayload } from 'jose';
-import type { Log } from '../model/log.ts';
-import { oidcName, type User } from './caller.ts';
-import { OidcIssuer } from './oidc-issuer.ts';
-import { type Mismatch, mismatchOf, OidcRefusals, type TokenHeader } from './oidc-refusals.ts';
-import { matcherOf } from './pattern.ts';
+import type { Log } from '../../model/log.ts';
+import { oidcName, type User } from '../callers/caller.ts';
+import { matcherOf } from '../rules/pattern.ts';
+import { OidcIssuer } from './issuer.ts';
+import { type Mismatch, mismatchOf, OidcRefusals, type TokenHeader } from './refusals.ts';
 
 /** Whose tokens are taken: all that a rule names must be so. */
 export type OidcRule = {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { hashPassword } from '../../lib/auth/bcrypt.ts';
-import { PasswordThread } from '../../lib/auth/password-thread.ts';
+import { hashPassword } from '../../../lib/auth/passwords/bcrypt.ts';
+import { PasswordThread } from '../../../lib/auth/passwords/password-thread.ts';
 
 test('passwords are compared beside everything else that this process does', async () => {
   const thread = new PasswordThread();

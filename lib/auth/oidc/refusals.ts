@@ -1,6 +1,6 @@
 // Why tokens of identity providers are refused: for the operator's log. The client learns only that its login is wrong.
-import { hasCode } from '../model/has-code.ts';
-import type { Log } from '../model/log.ts';
+import { hasCode } from '../../model/has-code.ts';
+import type { Log } from '../../model/log.ts';
 
 /** Anyone can send made-up tokens: their texts are cut, and lines per kind of refusal are few. */
 const MAX_TEXT_LENGTH = 200;

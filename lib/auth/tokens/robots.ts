@@ -2,12 +2,12 @@
 // is the token's other half: without it the token opens nothing.
 import { createHash, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import { mapConcurrently } from '../concurrency/map-concurrently.ts';
-import { isJsonObject, parseJson } from '../model/json.ts';
-import { type Key, lastPartOf, layout } from '../model/layout.ts';
-import { AS_JSON, type StorageDriver } from '../storage/driver.ts';
-import { encodeText } from '../streams/bytes.ts';
-import type { Action, Grant, TokenBearer } from './caller.ts';
+import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { isJsonObject, parseJson } from '../../model/json.ts';
+import { type Key, lastPartOf, layout } from '../../model/layout.ts';
+import { AS_JSON, type StorageDriver } from '../../storage/driver.ts';
+import { encodeText } from '../../streams/bytes.ts';
+import type { Action, Grant, TokenBearer } from '../callers/caller.ts';
 
 /** The name that robots log in with; whose token it is says the token. */
 export const ROBOT_USER = 'robot';

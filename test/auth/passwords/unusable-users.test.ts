@@ -6,15 +6,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
-import { hashPassword } from '../../lib/auth/bcrypt.ts';
-import { FileSource } from '../../lib/auth/text-source.ts';
-import { Users } from '../../lib/auth/users.ts';
-import { createLog } from '../../lib/model/log.ts';
-import { openApp } from '../../lib/server/open-app.ts';
-import { openRegistry } from '../../lib/server/open-registry.ts';
-import { loadKeys } from '../config/load-text.ts';
+import { hashPassword } from '../../../lib/auth/passwords/bcrypt.ts';
+import { FileSource } from '../../../lib/auth/passwords/text-source.ts';
+import { Users } from '../../../lib/auth/passwords/users.ts';
+import { createLog } from '../../../lib/model/log.ts';
+import { openApp } from '../../../lib/server/open-app.ts';
+import { openRegistry } from '../../../lib/server/open-registry.ts';
+import { loadKeys } from '../../config/load-text.ts';
+import { basic } from '../test-auth.ts';
 import { MemorySource } from './memory-source.ts';
-import { basic } from './test-auth.ts';
 
 const BCRYPT = await hashPassword('alice-password', 4);
 const SHA = '{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=';
@@ -26,13 +26,13 @@ before(async () => {
 after(() => rm(directory, { recursive: true, force: true }));
 
 /** A registry with this users file, where everything but pulls of `public/*` needs a login. */
-async function open(users: string, { isToldCallers = false } = {}) {
+async function open(users: string, { hasAuthorizer = false } = {}) {
   const htpasswd = join(directory, 'users');
   await writeFile(htpasswd, users);
-  return await openWith(htpasswd, isToldCallers);
+  return await openWith(htpasswd, hasAuthorizer);
 }
 
-async function openWith(htpasswd: string, isToldCallers = false) {
+async function openWith(htpasswd: string, hasAuthorizer = false) {
   const { config } = loadKeys({
     storage_path: join(directory, 'data'),
     secret_key: 'x',
@@ -44,7 +44,7 @@ async function openWith(htpasswd: string, isToldCallers = false) {
   });
   const logged: { level: string; message: string }[] = [];
   const log = createLog('info', (line) => logged.push(JSON.parse(line)) > 0);
-  const app = await openApp(config, await openRegistry(config, { log }), { log, version: '0', isToldCallers });
+  const app = await openApp(config, await openRegistry(config, { log }), { log, version: '0', hasAuthorizer });
   return {
     app,
     warnings: () => logged.filter(({ level }) => level === 'warn').map(({ message }) => message),

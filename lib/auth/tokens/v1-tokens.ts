@@ -3,11 +3,11 @@
 //
 // Version 0.1.0 signed `sub`, `robot`, `exp` and `actions` alone: such a token allows what is in it, and knows no holder.
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { isJsonObject, type JsonObject, parseJson } from '../model/json.ts';
-import { parseV1RepositoryName, type RepositoryName } from '../model/names.ts';
-import { tokenParameters } from './authorization.ts';
-import type { Action, Grant, TokenBearer } from './caller.ts';
-import type { Keys } from './keys.ts';
+import { isJsonObject, type JsonObject, parseJson } from '../../model/json.ts';
+import { parseV1RepositoryName, type RepositoryName } from '../../model/names.ts';
+import type { Keys } from '../../model/signing-keys.ts';
+import { tokenParameters } from '../callers/authorization.ts';
+import type { Action, Grant, TokenBearer } from '../callers/caller.ts';
 
 export type V1TokenAccess = 'read' | 'write' | 'delete';
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it, test } from 'node:test';
 import fc from 'fast-check';
-import { ACTIONS, type Action, ANONYMOUS, type Caller, type User } from '../../lib/auth/caller.ts';
-import { matcherOf, rangeOfPattern, repositoryMatcher } from '../../lib/auth/pattern.ts';
-import { type AccessRule, Permissions } from '../../lib/auth/permissions.ts';
-import type { RepositoryName } from '../../lib/model/names.ts';
+import { ACTIONS, type Action, ANONYMOUS, type Caller, type User } from '../../../lib/auth/callers/caller.ts';
+import { matcherOf, rangeOfPattern, repositoryMatcher } from '../../../lib/auth/rules/pattern.ts';
+import { type AccessRule, Permissions } from '../../../lib/auth/rules/permissions.ts';
+import type { RepositoryName } from '../../../lib/model/names.ts';
 
 const alice: User = { kind: 'user', name: 'alice', groups: ['devs'] };
 const bob: User = { kind: 'user', name: 'bob', groups: [] };
@@ -171,11 +171,11 @@ describe('who may do what', () => {
   });
 
   it('lets anonymous in only if a rule does', () => {
-    assert.equal(Permissions.open().letsAnonymousIn, true);
-    assert.equal(new Permissions().letsAnonymousIn, false);
-    assert.equal(new Permissions([rule('a/*', '*', 'pull')]).letsAnonymousIn, false);
-    assert.equal(new Permissions([deny('a/*', 'anonymous', 'pull')]).letsAnonymousIn, false);
-    assert.equal(new Permissions([rule('a/*', 'anonymous', 'pull')]).letsAnonymousIn, true);
+    assert.equal(Permissions.forOpenRegistry().allowsAnonymous, true);
+    assert.equal(new Permissions().allowsAnonymous, false);
+    assert.equal(new Permissions([rule('a/*', '*', 'pull')]).allowsAnonymous, false);
+    assert.equal(new Permissions([deny('a/*', 'anonymous', 'pull')]).allowsAnonymous, false);
+    assert.equal(new Permissions([rule('a/*', 'anonymous', 'pull')]).allowsAnonymous, true);
   });
 
   test('who may do something everywhere may do it in each repository, and who may do it somewhere if in any', () => {

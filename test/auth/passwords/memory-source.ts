@@ -1,4 +1,4 @@
-import type { TextSource, VersionedText } from '../../lib/auth/text-source.ts';
+import type { TextSource, VersionedText } from '../../../lib/auth/passwords/text-source.ts';
 
 /** A text in the hands of the test; `fails` makes it unreadable. */
 export class MemorySource implements TextSource {

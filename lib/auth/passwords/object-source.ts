@@ -1,6 +1,6 @@
 import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
-import { regionOfEnvironment, S3Clients, type S3DriverOptions } from '../storage/s3-client.ts';
-import { statusOf } from '../storage/s3-errors.ts';
+import { regionOfEnvironment, S3Clients, type S3DriverOptions } from '../../storage/s3-client.ts';
+import { statusOf } from '../../storage/s3-errors.ts';
 import { MAX_TEXT_BYTES, type TextSource, type VersionedText } from './text-source.ts';
 
 const INTERVAL_MS = 60_000;

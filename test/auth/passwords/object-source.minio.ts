@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { ObjectSource } from '../../lib/auth/object-source.ts';
-import type { Key } from '../../lib/model/layout.ts';
-import { S3Driver } from '../../lib/storage/s3.ts';
-import { type Minio, startMinio } from '../support/minio.ts';
+import { ObjectSource } from '../../../lib/auth/passwords/object-source.ts';
+import type { Key } from '../../../lib/model/layout.ts';
+import { S3Driver } from '../../../lib/storage/s3.ts';
+import { type Minio, startMinio } from '../../support/minio.ts';
 
 describe('a text in an object of S3', () => {
   let minio: Minio;

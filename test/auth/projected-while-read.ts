@@ -19,7 +19,7 @@ const ACCESS = [
 ];
 
 /** An image of v1 that becomes the view of something secret while somebody reads it who had a right to it. */
-export function lateViewsSuite(name: string, open: () => Promise<OpenedStorage>): void {
+export function projectedWhileReadSuite(name: string, open: () => Promise<OpenedStorage>): void {
   describe(`a v1 image that becomes a view while it is read, on ${name}`, () => {
     let storage: OpenedStorage;
     /** Two processes: in one of them a test does something right before an object is read. */

@@ -1,9 +1,9 @@
 // The keys of an identity provider, found as OpenID Connect has it and kept for an hour.
 // https://openid.net/specs/openid-connect-discovery-1_0.html
 import type { JSONWebKeySet, JWTPayload, JWTVerifyGetKey } from 'jose';
-import { hasCode } from '../model/has-code.ts';
-import { isJsonObject, type JsonObject, parseJson } from '../model/json.ts';
-import { KiB, readAtMost } from '../streams/bytes.ts';
+import { hasCode } from '../../model/has-code.ts';
+import { isJsonObject, type JsonObject, parseJson } from '../../model/json.ts';
+import { KiB, readAtMost } from '../../streams/bytes.ts';
 
 /** No `none`, and no HMAC, for which our copy of a public key would do as the secret. */
 const ALGORITHMS = [

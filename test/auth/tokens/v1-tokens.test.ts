@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Keys } from '../../lib/auth/keys.ts';
-import { V1Tokens } from '../../lib/auth/v1-tokens.ts';
-import { parseV1RepositoryName, type RepositoryName } from '../../lib/model/names.ts';
+import { V1Tokens } from '../../../lib/auth/tokens/v1-tokens.ts';
+import { parseV1RepositoryName, type RepositoryName } from '../../../lib/model/names.ts';
+import { Keys } from '../../../lib/model/signing-keys.ts';
 
 const HOUR_MS = 60 * 60 * 1000;
 const ALICE = { subject: 'alice', passwordMark: 'of her password' };

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { SignJWT, UnsecuredJWT } from 'jose';
-import { AccessTokens } from '../../lib/auth/access-tokens.ts';
-import { Keys } from '../../lib/auth/keys.ts';
-import { type Robot, Robots } from '../../lib/auth/robots.ts';
-import { type OpenedStorage, openFiles } from '../storage/open.ts';
-import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
-import { codesOf, V2Client } from '../v2/client.ts';
-import { pushImage } from '../v2/image.ts';
-import { basic, openTestAuth, SECRET, type TestAuth } from './test-auth.ts';
+import { AccessTokens } from '../../../lib/auth/tokens/access-tokens.ts';
+import { type Robot, Robots } from '../../../lib/auth/tokens/robots.ts';
+import { Keys } from '../../../lib/model/signing-keys.ts';
+import { type OpenedStorage, openFiles } from '../../storage/open.ts';
+import { type RegistryServer, startRegistry } from '../../support/registry-server.ts';
+import { codesOf, V2Client } from '../../v2/client.ts';
+import { pushImage } from '../../v2/image.ts';
+import { basic, openTestAuth, SECRET, type TestAuth } from '../test-auth.ts';
 
 const ACCESS = [
   { repositories: 'public/*', users: 'anonymous', actions: 'pull' },

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { hasCode } from '../model/has-code.ts';
-import type { Log } from '../model/log.ts';
+import { hasCode } from '../../model/has-code.ts';
+import type { Log } from '../../model/log.ts';
 import { unmatchedHash } from './bcrypt.ts';
 import { costOf, type Htpasswd, parseHtpasswd } from './htpasswd.ts';
 import type { TextSource } from './text-source.ts';

@@ -2,15 +2,15 @@ import assert from 'node:assert/strict';
 import { createSecretKey } from 'node:crypto';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { exportSPKI, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
-import { OidcIssuer } from '../../lib/auth/oidc-issuer.ts';
-import { OidcLogins } from '../../lib/auth/oidc-logins.ts';
-import { createLog } from '../../lib/model/log.ts';
-import { type OpenedStorage, openFiles } from '../storage/open.ts';
-import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
-import { V2Client } from '../v2/client.ts';
-import { pushImage } from '../v2/image.ts';
+import { OidcIssuer } from '../../../lib/auth/oidc/issuer.ts';
+import { OidcLogins } from '../../../lib/auth/oidc/logins.ts';
+import { createLog } from '../../../lib/model/log.ts';
+import { type OpenedStorage, openFiles } from '../../storage/open.ts';
+import { type RegistryServer, startRegistry } from '../../support/registry-server.ts';
+import { V2Client } from '../../v2/client.ts';
+import { pushImage } from '../../v2/image.ts';
+import { basic, openTestAuth } from '../test-auth.ts';
 import { useIssuer } from './issuer.ts';
-import { basic, openTestAuth } from './test-auth.ts';
 
 const CONFIGURATION = '/.well-known/openid-configuration';
 

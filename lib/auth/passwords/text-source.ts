@@ -1,6 +1,6 @@
 // Where a text that changes now and then is kept: passwords, above all.
 import { readFile, stat } from 'node:fs/promises';
-import { MiB } from '../streams/bytes.ts';
+import { MiB } from '../../streams/bytes.ts';
 
 /** A text and what tells it from other versions of itself. */
 export type VersionedText = { text: string; version: string };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { hashPassword, isPassword, unmatchedHash } from '../../lib/auth/bcrypt.ts';
-import { costOf, parseHtpasswd } from '../../lib/auth/htpasswd.ts';
+import { hashPassword, isPassword, unmatchedHash } from '../../../lib/auth/passwords/bcrypt.ts';
+import { costOf, parseHtpasswd } from '../../../lib/auth/passwords/htpasswd.ts';
 
 /** Made by `htpasswd -nbB alice secret` of Apache 2.4. */
 const BY_APACHE = '$2y$05$FFqvSuyJmA5eecpyvVzbDeDyyYBlTcIMmzBCzuoIFYk1o1fNk.ROO';

@@ -1,5 +1,5 @@
-import type { RepositoryName } from '../model/names.ts';
-import { type Action, ANONYMOUS, type Anonymous, type Caller, type Grant, type User } from './caller.ts';
+import type { RepositoryName } from '../../model/names.ts';
+import { type Action, ANONYMOUS, type Anonymous, type Caller, type Grant, type User } from '../callers/caller.ts';
 import { rangeOfPattern, repositoryMatcher } from './pattern.ts';
 
 /** Everybody, whether logged in or not, and everybody who has logged in; beside names in `users`. */
@@ -54,7 +54,7 @@ export class Permissions {
   }
 
   /** Where nobody is asked who they are. */
-  static open(): Permissions {
+  static forOpenRegistry(): Permissions {
     return new Permissions(OPEN);
   }
 
@@ -68,19 +68,19 @@ export class Permissions {
    * Whether the caller may read a v1 image because this repository holds it. Images have no repository, so a token that names
    * one reads what its holder may; and every token reads what a caller without a login may.
    */
-  mayReadImagesOf(caller: Caller, repository: RepositoryName): boolean {
+  mayReadV1ImagesIn(caller: Caller, repository: RepositoryName): boolean {
     const reader = readerOf(caller);
     return this.may(reader, 'pull', repository) || (reader.kind === 'token' && this.may(ANONYMOUS, 'pull', repository));
   }
 
   /** Whether there may be a v1 image that the caller may read. */
-  mayReadSomeImages(caller: Caller): boolean {
+  mayReadSomeV1Image(caller: Caller): boolean {
     const reader = readerOf(caller);
     return this.maySomewhere(reader, 'pull') || (reader.kind === 'token' && this.maySomewhere(ANONYMOUS, 'pull'));
   }
 
   /** Whether the caller may read every v1 image, those that no repository is known to hold too. */
-  mayReadAllImages(caller: Caller): boolean {
+  mayReadEveryV1Image(caller: Caller): boolean {
     return this.mayEverywhere(readerOf(caller), 'pull');
   }
 
@@ -144,7 +144,7 @@ export class Permissions {
   }
 
   /** Whether anybody gets anything without logging in: then clients are offered tokens, which those get too. */
-  get letsAnonymousIn(): boolean {
+  get allowsAnonymous(): boolean {
     return this.#rules.some(({ effect, users }) => effect === 'allows' && users.includes(EVERYBODY));
   }
 }

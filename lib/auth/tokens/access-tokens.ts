@@ -1,8 +1,8 @@
 // What clients get for their password, and show instead of it for a few minutes.
 // https://distribution.github.io/distribution/spec/auth/jwt/
 import type { JWTPayload } from 'jose';
-import type { Caller, Grant, TokenBearer } from './caller.ts';
-import type { Keys } from './keys.ts';
+import type { Keys } from '../../model/signing-keys.ts';
+import type { Caller, Grant, TokenBearer } from '../callers/caller.ts';
 
 /** Docker takes what lives less than a minute for a mistake. */
 export const ACCESS_TOKEN_SECONDS = 5 * 60;
