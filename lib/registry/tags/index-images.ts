@@ -1,19 +1,11 @@
 import { RegistryError } from '../../model/errors.ts';
-import { isJsonObject, type JsonObject, parseJson } from '../../model/json.ts';
+import { isJsonObject, isJsonWithin, type JsonObject, parseJson } from '../../model/json.ts';
 import { layout } from '../../model/layout.ts';
 import { type ImageId, isImageId, type RepositoryName } from '../../model/names.ts';
 import { pythonJson } from '../../model/python-json.ts';
-import {
-  AS_JSON,
-  type ObjectInfo,
-  type StorageDriver,
-  StorageUnavailableError,
-  unchanged,
-} from '../../storage/driver.ts';
+import { compareAndSwap } from '../../storage/compare-and-swap.ts';
+import { AS_JSON, type ObjectInfo, type StorageDriver, unchanged } from '../../storage/driver.ts';
 import { type Bytes, encodeText, KiB, MiB } from '../../streams/bytes.ts';
-
-/** How often two pushes may get in each other's way before one of them is asked to come again. */
-const MAX_TRIES = 20;
 
 /**
  * How many images one announcement and the stored list may name. An engine announces the images of the tags that it pushes,
@@ -58,13 +50,14 @@ export class IndexImages {
   async add(repository: RepositoryName, bytes: Uint8Array): Promise<void> {
     const announced = parseEntries(bytes);
     const key = layout.indexImages(repository);
-    for (let tries = 0; tries < MAX_TRIES; tries++) {
-      const object = await this.#storage.read(key);
-      const after = object ? encode(merge(announced, readEntries(object.bytes))) : bytes;
-      if (object && Buffer.from(object.bytes).equals(after)) return;
-      if (await this.#storage.put(key, after, { ...AS_JSON, ...unchanged(object?.info) })) return;
-    }
-    throw new StorageUnavailableError(`too many pushes write ${key} at once`);
+    await compareAndSwap(key, {
+      read: () => this.#storage.read(key),
+      write: async (object) => {
+        const after = object ? encode(merge(announced, readEntries(object.bytes))) : bytes;
+        if (object && Buffer.from(object.bytes).equals(after)) return object.info.etag;
+        return await this.#storage.put(key, after, { ...AS_JSON, ...unchanged(object?.info) });
+      },
+    });
   }
 
   /** One storage request. */
@@ -133,7 +126,7 @@ function parseEntries(bytes: Uint8Array): JsonObject[] {
   if (bytes.length > SMALL_BYTES && !/^\s*\[\s*[{\]]/.test(Buffer.from(bytes.subarray(0, KiB)).toString('latin1'))) {
     throw new RegistryError('INDEX_INVALID', 'Invalid data');
   }
-  if (!holdsAtMost(bytes, MAX_ENTRIES * VALUES_OF_ENTRY)) throw tooMany();
+  if (!isJsonWithin(bytes, { maxValues: MAX_ENTRIES * VALUES_OF_ENTRY })) throw tooMany();
   const value = parseJson(bytes);
   if (value === undefined) throw new RegistryError('INDEX_INVALID', 'Error Decoding JSON');
   if (!Array.isArray(value)) throw new RegistryError('INDEX_INVALID', 'Invalid data');
@@ -153,21 +146,4 @@ function isShortText(value: unknown): value is string {
 
 function tooMany(): RegistryError {
   return new RegistryError('SIZE_INVALID', `the list names more than ${MAX_ENTRIES} images: push fewer tags at once`);
-}
-
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const SEPARATORS = new Set([...',:[{'].map((character) => character.charCodeAt(0)));
-
-/** Whether JSON holds so many values and names at most, counted without parsing it: 10 ms for 4 MiB. */
-function holdsAtMost(bytes: Uint8Array, maxValues: number): boolean {
-  let values = 1;
-  let isInString = false;
-  for (let at = 0; at < bytes.length; at++) {
-    const byte = bytes[at] ?? 0;
-    if (byte === QUOTE) isInString = !isInString;
-    else if (isInString && byte === BACKSLASH) at++;
-    else if (!isInString && SEPARATORS.has(byte) && ++values > maxValues) return false;
-  }
-  return true;
 }
