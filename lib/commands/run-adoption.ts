@@ -4,9 +4,9 @@ import type { Config } from '../config/config.ts';
 import { immutabilityOf } from '../config/immutable-tags.ts';
 import { layout } from '../model/layout.ts';
 import { parseV1RepositoryName, type RepositoryName } from '../model/names.ts';
-import { mayWrite, noteLayout } from '../registry/layout-version.ts';
+import { mayWrite, recordLayout } from '../registry/layout-version.ts';
 import type { Adoption, AdoptionFailure, AdoptionPlan } from '../registry/old-buckets/adopt.ts';
-import type { Requoting } from '../registry/old-buckets/requoting.ts';
+import type { TwiceQuotedObject } from '../registry/old-buckets/twice-quoted-objects.ts';
 import { createRegistry, type Registry } from '../registry/registry.ts';
 import { openStorage } from '../storage/open.ts';
 import { MiB } from '../streams/bytes.ts';
@@ -41,17 +41,17 @@ export async function adopt(config: Config, options: AdoptOptions): Promise<numb
       unpackLimits: config.unpackLimits,
     });
     const { adoption } = registry;
-    const requotings = await adoption.requotings();
-    for (const repository of only) await checkIsThere(repository, registry, requotings);
+    const twiceQuoted = await adoption.findTwiceQuoted();
+    for (const repository of only) await checkIsThere(repository, registry, twiceQuoted);
     if (await isEmpty(registry)) {
       throw new Error(`no repository is kept in ${place}: correct storage_path, or STORAGE_PATH`);
     }
     if (!options.dryRun) {
-      await noteLayout(storage);
-      await adoption.requote(requotings);
+      await recordLayout(storage);
+      await adoption.copyTwiceQuoted(twiceQuoted);
     }
     const plan = await adoption.plan(only);
-    console.log(summaryOf(plan, requotings.length));
+    console.log(summaryOf(plan, twiceQuoted.length));
     if (options.dryRun) return 0;
 
     const failures = await runWithBar(adoption, plan, options);
@@ -68,10 +68,10 @@ export async function adopt(config: Config, options: AdoptOptions): Promise<numb
 async function checkIsThere(
   repository: RepositoryName,
   { repositories }: Registry,
-  requotings: readonly Requoting[],
+  twiceQuoted: readonly TwiceQuotedObject[],
 ): Promise<void> {
   const folder = layout.repository(repository);
-  if (requotings.some(({ to }) => to.startsWith(folder)) || (await repositories.exists(repository))) return;
+  if (twiceQuoted.some(({ to }) => to.startsWith(folder)) || (await repositories.exists(repository))) return;
   throw new Error(`nothing is kept under ${repository}: correct the name, or leave it out to adopt all`);
 }
 
@@ -102,11 +102,11 @@ async function runWithBar(
   }
 }
 
-function summaryOf(plan: AdoptionPlan, requoted: number): string {
+function summaryOf(plan: AdoptionPlan, twiceQuoted: number): string {
   const { repositories, tags, images, unread } = plan;
   const found = `${repositories.length} repositories, ${tags.length} tags of v1 images, ${images.length} images`;
   const toRead = `${unread.length} layers to read (${inMiB(bytesOf(plan))} MiB)`;
-  return `${found}; ${toRead}, ${requoted} objects to copy to the name that Stowage looks for`;
+  return `${found}; ${toRead}, ${twiceQuoted} objects to copy to the name that Stowage looks for`;
 }
 
 function bytesOf({ unread }: AdoptionPlan): number {

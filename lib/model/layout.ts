@@ -139,10 +139,10 @@ export const layout = {
   imagePush: (id: ImageId, pusher: string, json: string) => at('oci/images', id, 'pushes', pusher, json),
   imagePushLayer: (id: ImageId, pusher: string, json: string, sum: string) =>
     at('oci/images', id, 'pushes', pusher, `${json}.${sum}`),
-  imageManifest: (id: ImageId) => at('oci/images', id, 'manifest.json'),
+  conversion: (id: ImageId) => at('oci/images', id, 'manifest.json'),
   /** The v1 images of which a manifest was made. */
-  manifestSources: (digest: Digest) => folder('oci/images', hexOf(digest), 'sources'),
-  manifestSource: (digest: Digest, id: ImageId) => at('oci/images', hexOf(digest), 'sources', id),
+  conversionSources: (digest: Digest) => folder('oci/images', hexOf(digest), 'sources'),
+  conversionSource: (digest: Digest, id: ImageId) => at('oci/images', hexOf(digest), 'sources', id),
 };
 
 /**

@@ -21,7 +21,7 @@ export async function mayWrite(storage: StorageDriver): Promise<boolean> {
  * As `mayWrite`, and notes the layout in a bucket that has none. A process whose role may not leaves that to another: on AWS
  * only the projection worker may. One storage request, two the first time.
  */
-export async function noteLayout(storage: StorageDriver): Promise<boolean> {
+export async function recordLayout(storage: StorageDriver): Promise<boolean> {
   const minWriter = await readMinWriter(storage);
   if (minWriter !== undefined) return minWriter <= LAYOUT_VERSION;
   const bytes = encodeText(JSON.stringify(FIRST_LAYOUT));

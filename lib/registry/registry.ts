@@ -6,7 +6,7 @@ import { Blobs } from './blobs/blobs.ts';
 import { type IndexChildren, Manifests, type OnTagChange } from './manifests/manifests.ts';
 import { Referrers } from './manifests/referrers.ts';
 import { Adoption } from './old-buckets/adopt.ts';
-import { mergeTwiceQuoted } from './old-buckets/twice-quoted.ts';
+import { mergeTwiceQuoted } from './old-buckets/merge-twice-quoted.ts';
 import { Catalog } from './repositories/catalog.ts';
 import { Repositories } from './repositories/repositories.ts';
 import { Search } from './repositories/search.ts';
@@ -113,7 +113,7 @@ export function createRegistry(
     indexChildren ? { indexChildren } : {},
   );
   return {
-    adoption: new Adoption(opened, { catalog, tags, images, layers, manifests: imageConversions, grants }),
+    adoption: new Adoption(opened, { catalog, tags, images, layers, conversions: imageConversions, grants }),
     blobs,
     catalog,
     indexImages,

@@ -4,7 +4,7 @@ import type { Background } from '../concurrency/background.ts';
 import type { Config } from '../config/config.ts';
 import { immutabilityOf } from '../config/immutable-tags.ts';
 import type { Log } from '../model/log.ts';
-import { noteLayout } from '../registry/layout-version.ts';
+import { recordLayout } from '../registry/layout-version.ts';
 import { createRegistry, type Registry } from '../registry/registry.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { openStorage } from '../storage/open.ts';
@@ -27,7 +27,7 @@ export async function openRegistry(
   { log, background }: { log: Log; background?: Background },
 ): Promise<OpenRegistry> {
   const opened = await openStorage(config.storage);
-  const isReadOnly = !(await noteLayout(opened));
+  const isReadOnly = !(await recordLayout(opened));
   const storage = isReadOnly ? readOnlyStorage(opened) : opened;
   if (isReadOnly) log.warning('a newer Stowage writes to this storage; this one is too old to, and serves reads only');
   const registry = createRegistry(storage, {

@@ -89,7 +89,7 @@ describe('the key of a mark beside an image', () => {
 
   test('is not that of what is known of the image', () => {
     assert.equal(parseImageMark(layout.imageLayerDescriptor(id)), undefined);
-    assert.equal(parseImageMark(layout.imageManifest(id)), undefined);
+    assert.equal(parseImageMark(layout.conversion(id)), undefined);
   });
 
   test('comes before the one that says that it is a projection, if it counts for none', () => {

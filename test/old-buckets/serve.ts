@@ -124,11 +124,11 @@ function adoptedSuite(open: OpenStorage): void {
 
   before(async () => {
     const { adoption } = createRegistry(served.driver, { copiesLayers: false });
-    await adoption.requote(await adoption.requotings());
+    await adoption.copyTwiceQuoted(await adoption.findTwiceQuoted());
     const plan = await adoption.plan();
     assert.equal(plan.unread.length, bucket.images.size);
     assert.deepEqual(await adoption.run(plan, { layersAtOnce: 2 }), []);
-    assert.deepEqual(await adoption.requotings(), []);
+    assert.deepEqual(await adoption.findTwiceQuoted(), []);
     assert.deepEqual((await adoption.plan()).unread, []);
   });
 

@@ -109,7 +109,7 @@ export function deleteSuite(name: string, open: () => Promise<OpenedStorage>): v
       asked.length = 0;
       assert.equal((await client.send('DELETE', `/v2/${repository}/manifests/${digest}`)).status, 202);
       const looks = asked.filter((key) => /^oci\/images\/.*manifest\.json$/.test(key));
-      assert.deepEqual(looks, [layout.imageManifest(parseImageId(source.id))]);
+      assert.deepEqual(looks, [layout.conversion(parseImageId(source.id))]);
       for (const tag of ['one', 'two'])
         assert.equal(await behind.head(tagKey(repository, tag)), undefined, `${tag} is gone`);
       assert.ok(await behind.head(tagKey(repository, 'other-3')));
@@ -123,7 +123,7 @@ export function deleteSuite(name: string, open: () => Promise<OpenedStorage>): v
       await new V1Client(registry().url).push(repository, [source], { one: source.id });
       const made = await client.send('HEAD', `/v2/${repository}/manifests/one`);
       const digest = parseDigest(made.headers.get('Docker-Content-Digest') ?? '');
-      await behind.delete(layout.manifestSource(digest, parseImageId(source.id)));
+      await behind.delete(layout.conversionSource(digest, parseImageId(source.id)));
       assert.equal((await client.send('DELETE', `/v2/${repository}/manifests/${digest}`)).status, 202);
       assert.equal(await behind.head(tagKey(repository, 'one')), undefined);
     });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { layout } from '../../lib/model/layout.ts';
-import { noteLayout } from '../../lib/registry/layout-version.ts';
+import { recordLayout } from '../../lib/registry/layout-version.ts';
 import { StorageDeniedError } from '../../lib/storage/driver.ts';
 import { alterDriver } from '../storage/altered-driver.ts';
 import { type OpenedStorage, openFiles } from '../storage/open.ts';
@@ -21,19 +21,19 @@ describe('the note of the layout', () => {
     }));
 
   it('is left to another process by one whose role may not write it', async () => {
-    assert.equal(await noteLayout(failing(new StorageDeniedError('no right'))), true);
+    assert.equal(await recordLayout(failing(new StorageDeniedError('no right'))), true);
     assert.equal(await storage.driver.head(layout.layoutVersion()), undefined);
   });
 
   it('fails for any other reason', async () => {
-    await assert.rejects(noteLayout(failing(new Error('broken'))), /broken/);
+    await assert.rejects(recordLayout(failing(new Error('broken'))), /broken/);
   });
 
   it('is written once, and keeps older programs from writing', async () => {
-    assert.equal(await noteLayout(storage.driver), true);
+    assert.equal(await recordLayout(storage.driver), true);
     const newer = Buffer.from('{"layout": 9, "minWriter": 9}');
     await storage.driver.put(layout.layoutVersion(), newer);
-    assert.equal(await noteLayout(storage.driver), false);
-    assert.equal(await noteLayout(failing(new StorageDeniedError('no right'))), false);
+    assert.equal(await recordLayout(storage.driver), false);
+    assert.equal(await recordLayout(failing(new StorageDeniedError('no right'))), false);
   });
 });

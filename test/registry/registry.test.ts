@@ -3,8 +3,8 @@ import { condemnedSuite } from './condemned.ts';
 import { deleteSuite } from './deletes.ts';
 import { replaySuite } from './replays.ts';
 import { leftoversSuite } from './tags/leftovers.ts';
-import { tagTargetsSuite } from './tags/resolve-tags.ts';
+import { resolveTagsSuite } from './tags/resolve-tags.ts';
 import { writeOnceSuite } from './write-once.ts';
 
-for (const suite of [writeOnceSuite, replaySuite, condemnedSuite, deleteSuite, leftoversSuite, tagTargetsSuite])
+for (const suite of [writeOnceSuite, replaySuite, condemnedSuite, deleteSuite, leftoversSuite, resolveTagsSuite])
   suite('files', openFiles);

@@ -137,7 +137,7 @@ export class Manifests {
     const manifest = recent ?? (await this.#find(repository, digest));
     if (manifest && !recent) this.#recent.set(`${repository} ${digest}`, manifest);
     if (manifest || !imageId) return manifest;
-    const made = await this.#imageConversions.provide(repository, imageId);
+    const made = await this.#imageConversions.convert(repository, imageId);
     return made && { ...made, mediaType: mediaTypeOfStored(made.bytes) };
   }
 
@@ -293,7 +293,7 @@ export class Manifests {
     this.#recent.delete(`${repository} ${digest}`);
     const gone = new Set(naming.map(({ tag }) => tag));
     const others = tags.filter(({ tag }) => !gone.has(tag));
-    const changed = await this.#tags.resolveOthers(repository, others);
+    const changed = await this.#tags.resolveChanged(repository, others);
     await this.#restoreIfTagged(repository, manifest, changed);
     const back = new Set(changed.map(({ tag }) => tag));
     const deleted = [...gone].filter((tag) => !back.has(tag));

@@ -13,7 +13,7 @@ import type { ImageGrants } from '../v1-images/grants.ts';
 import type { Images } from '../v1-images/images.ts';
 import type { ImageLayers } from '../v1-images/layers.ts';
 import type { ImageConversions } from '../v1-to-v2/convert-image.ts';
-import { type Requoting, requotings } from './requoting.ts';
+import { listTwiceQuoted, type TwiceQuotedObject } from './twice-quoted-objects.ts';
 
 /** A tag that names a v1 image. */
 type ImageTag = { repository: RepositoryName; tag: Tag; id: ImageId };
@@ -42,7 +42,7 @@ export class Adoption {
   readonly #tags: Tags;
   readonly #images: Images;
   readonly #layers: ImageLayers;
-  readonly #manifests: ImageConversions;
+  readonly #conversions: ImageConversions;
   readonly #grants: ImageGrants;
 
   constructor(
@@ -52,7 +52,7 @@ export class Adoption {
       tags: Tags;
       images: Images;
       layers: ImageLayers;
-      manifests: ImageConversions;
+      conversions: ImageConversions;
       grants: ImageGrants;
     },
   ) {
@@ -61,22 +61,22 @@ export class Adoption {
     this.#tags = dependencies.tags;
     this.#images = dependencies.images;
     this.#layers = dependencies.layers;
-    this.#manifests = dependencies.manifests;
+    this.#conversions = dependencies.conversions;
     this.#grants = dependencies.grants;
   }
 
   /** What docker-registry 0.9 quoted twice and is not yet there under its one name. */
-  async requotings(): Promise<Requoting[]> {
-    const found: Requoting[] = [];
-    for await (const requoting of requotings(this.#storage)) {
-      if (!(await this.#storage.head(requoting.to))) found.push(requoting);
+  async findTwiceQuoted(): Promise<TwiceQuotedObject[]> {
+    const found: TwiceQuotedObject[] = [];
+    for await (const object of listTwiceQuoted(this.#storage)) {
+      if (!(await this.#storage.head(object.to))) found.push(object);
     }
     return found;
   }
 
   /** Copies those objects to the names under which they are looked for; what is there already stays. */
-  async requote(requoted: readonly Requoting[]): Promise<void> {
-    await mapConcurrently(requoted, async ({ from, to }) => {
+  async copyTwiceQuoted(twiceQuoted: readonly TwiceQuotedObject[]): Promise<void> {
+    await mapConcurrently(twiceQuoted, async ({ from, to }) => {
       const object = await this.#storage.read(from);
       if (object) await this.#storage.put(to, object.bytes, { ifAbsent: true });
     });
@@ -120,13 +120,13 @@ export class Adoption {
     const readLayer = ({ id }: { id: ImageId }) =>
       attempt(`layer of image ${id}`, async () => void (await this.#layers.describe(id, onBytes)));
     await mapConcurrently(unread, readLayer, layersAtOnce);
-    await mapConcurrently(tags, (tag) => attempt(`${tag.repository}:${tag.tag}`, () => this.#provide(tag)));
+    await mapConcurrently(tags, (tag) => attempt(`${tag.repository}:${tag.tag}`, () => this.#adoptTag(tag)));
     return failures;
   }
 
-  async #provide({ repository, tag, id }: ImageTag): Promise<void> {
+  async #adoptTag({ repository, tag, id }: ImageTag): Promise<void> {
     const [manifest, ancestry] = await Promise.all([
-      this.#manifests.provide(repository, id),
+      this.#conversions.convert(repository, id),
       this.#images.findAncestry(id),
     ]);
     const images = (ancestry ?? [id]).map((image) => ({ id: image, to: 'pushed' as const }));

@@ -22,7 +22,7 @@ const PAGE = 1000;
 /** So many texts of tags are remembered where ETags do not tell them: those of a repository as large as any that is known. */
 const MAX_REMEMBERED = 32_768;
 
-export class TagTargets {
+export class TagResolver {
   readonly #storage: StorageDriver;
   /** By ETag, where that is no MD5 and so names one content for certain. Made when it is needed. */
   #texts: LRUCache<ETag, string> | undefined;

@@ -4,7 +4,7 @@ import { type Key, layout, tagOf } from '../../model/layout.ts';
 import type { Digest, ImageId, RepositoryName, Tag } from '../../model/names.ts';
 import { AS_TEXT, type ETag, type ObjectInfo, type StorageDriver } from '../../storage/driver.ts';
 import { decodeText, encodeText } from '../../streams/bytes.ts';
-import { type Hints, TagTargets } from './resolve-tags.ts';
+import { type Hints, TagResolver } from './resolve-tags.ts';
 import { decodeTarget, encodeTarget, type ResolvedTag } from './target.ts';
 
 /** Whether a tag that is there stays what it is, until it is deleted; without a tag, whether any in this repository may. */
@@ -17,12 +17,12 @@ const TARGET_SIZES = [64, 16, 'sha512:'.length + 128];
 export class Tags {
   readonly #storage: StorageDriver;
   readonly #isImmutable: IsImmutable;
-  readonly #targets: TagTargets;
+  readonly #targets: TagResolver;
 
   constructor(storage: StorageDriver, isImmutable: IsImmutable = () => false) {
     this.#storage = storage;
     this.#isImmutable = isImmutable;
-    this.#targets = new TagTargets(storage);
+    this.#targets = new TagResolver(storage);
   }
 
   /** One storage request. `undefined` if there is no such tag. */
@@ -72,18 +72,9 @@ export class Tags {
     throw immutableTag(repository, tag);
   }
 
-  /** False if none is in this repository, whatever it is called. */
-  mayBeImmutable(repository: RepositoryName): boolean {
-    return this.#isImmutable(repository);
-  }
-
-  /** An immutable tag that names this. As `resolveAll`, and one storage request for each of those found. */
-  async findImmutable(repository: RepositoryName, digest: Digest): Promise<Tag | undefined> {
-    const isMeant = (tag: Tag) => this.#isImmutable(repository, tag);
-    const resolved = await this.resolveAll(repository, { isMeant, expected: [digest] });
-    const naming = resolved.filter(({ target }) => target.digest === digest);
-    const [found] = await this.confirm(repository, naming);
-    return found?.tag;
+  /** Whether no push may move this tag; without a tag, whether the repository may hold such a tag. */
+  isImmutable(repository: RepositoryName, tag?: Tag): boolean {
+    return this.#isImmutable(repository, tag);
   }
 
   /** In ASCII order, after `after` if given, which need not be a tag. One storage request per 1,000 tags. */
@@ -95,7 +86,7 @@ export class Tags {
   }
 
   /**
-   * Each tag that is meant with its target. One storage request per 1,000 tags, and those of `TagTargets`.
+   * Each tag that is meant with its target. One storage request per 1,000 tags, and those of `TagResolver`.
    * @param hints what the tags are likely to name
    */
   async resolveAll(
@@ -114,7 +105,7 @@ export class Tags {
     }
   }
 
-  /** The storage requests of `TagTargets`. @param objects of `listObjects` */
+  /** The storage requests of `TagResolver`. @param objects of `listObjects` */
   async resolveObjects(
     repository: RepositoryName,
     objects: readonly ObjectInfo[],
@@ -136,7 +127,7 @@ export class Tags {
   /**
    * Those that are others than the ones resolved before. One storage request per 1,000 tags, and one for each tag found.
    */
-  async resolveOthers(repository: RepositoryName, before: readonly ResolvedTag[]): Promise<ResolvedTag[]> {
+  async resolveChanged(repository: RepositoryName, before: readonly ResolvedTag[]): Promise<ResolvedTag[]> {
     const known = new Map<string, ETag>(before.map(({ tag, etag }) => [tag, etag]));
     const changed: Tag[] = [];
     for await (const { key, etag, sizeBytes } of this.#storage.list(layout.tags(repository))) {

@@ -200,7 +200,7 @@ export class ImageGrants {
     }
     for (const grant of [...tagged.values()].slice(0, MAX_CONVERSIONS)) {
       const { repository, by } = grant;
-      const conversion = await this.#storage.read(layout.imageManifest(by.top));
+      const conversion = await this.#storage.read(layout.conversion(by.top));
       if (!conversion || !(await this.#storage.head(layout.manifest(repository, digestOf(conversion.bytes))))) continue;
       if (!reader.confirmPull || (await reader.confirmPull(repository, id))) return grant;
     }

@@ -6,8 +6,8 @@ import type { ImageGrants } from './grants.ts';
 import { findProjectionRecord } from './projection-record.ts';
 
 /**
- * What tags show whose digits are not those of a manifest that is there, but the id of a v1 image. They would show something
- * else if such a manifest came to be in their repository, or the right to a view of it: an immutable one must not.
+ * Immutable tags that point to a v1 image. A tag holds 64 digits, and a manifest with that digest takes precedence over an
+ * image with that id: to store such a manifest in the repository would change what the tag resolves to.
  */
 export class ImmutableImageTags {
   readonly #storage: StorageDriver;
@@ -21,23 +21,31 @@ export class ImmutableImageTags {
   }
 
   /**
-   * An immutable tag that shows a v1 image, and would not any more once this repository had this manifest. No storage
-   * request where no tag is immutable, else three, side by side; more if there is, or was, an image under these digits.
+   * An immutable tag that this manifest would retarget if it were stored in the repository. No storage request if no tag of
+   * the repository is immutable; else three side by side, and if an image has this id, those of `Tags.resolveAll` and one for
+   * each tag found.
    */
   async findImmutableTagFor(repository: RepositoryName, digest: Digest): Promise<Tag | undefined> {
-    if (!this.#tags.mayBeImmutable(repository) || digest.startsWith('sha512:')) return undefined;
+    if (!this.#tags.isImmutable(repository) || digest.startsWith('sha512:')) return undefined;
     if (!(await this.#mayBeTagged(repository, hexOf(digest) as ImageId))) return undefined;
     if (await this.#storage.head(layout.manifest(repository, digest))) return undefined;
-    return await this.#tags.findImmutable(repository, digest);
+    const isMeant = (tag: Tag) => this.#tags.isImmutable(repository, tag);
+    const resolved = await this.#tags.resolveAll(repository, { isMeant, expected: [digest] });
+    const naming = resolved.filter(({ target }) => target.digest === digest);
+    const [found] = await this.#tags.confirm(repository, naming);
+    return found?.tag;
   }
 
-  /** A projection that has replaced nothing was there before any tag could name it, and tags that do have granted it. */
+  /**
+   * Whether a tag of the repository may name this image. A projection that replaced no pushed image existed before any tag
+   * could name it, so each tag that names it has left a grant.
+   */
   async #mayBeTagged(repository: RepositoryName, id: ImageId): Promise<boolean> {
-    const [view, json, grants] = await Promise.all([
+    const [record, json, grants] = await Promise.all([
       findProjectionRecord(this.#storage, id),
       this.#storage.head(layout.imageJson(id)),
       this.#grants.givenTo(repository, id, 'projection'),
     ]);
-    return view ? view.replaces !== false || grants.length > 0 : json !== undefined;
+    return record ? record.replaces !== false || grants.length > 0 : json !== undefined;
   }
 }

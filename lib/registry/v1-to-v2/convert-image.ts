@@ -58,8 +58,8 @@ export class ImageConversions {
   }
 
   /** The manifest that was made from this image, if one was. One storage request. */
-  async madeFrom(id: ImageId): Promise<ConvertedManifest | undefined> {
-    const object = await this.#storage.read(layout.imageManifest(id));
+  async find(id: ImageId): Promise<ConvertedManifest | undefined> {
+    const object = await this.#storage.read(layout.conversion(id));
     if (!object) return undefined;
     const bytes = object.bytes;
     return { digest: digestOf(bytes), bytes };
@@ -70,12 +70,12 @@ export class ImageConversions {
    * was made before such notes were kept, one for each image, side by side.
    */
   async findSources(digest: Digest, images: ReadonlySet<ImageId>): Promise<ReadonlySet<ImageId>> {
-    const noted = await Array.fromAsync(this.#storage.list(layout.manifestSources(digest)), ({ key }) =>
+    const noted = await Array.fromAsync(this.#storage.list(layout.conversionSources(digest)), ({ key }) =>
       lastPartOf(key),
     );
     const candidates = noted.length > 0 ? noted.filter(isImageId).filter((id) => images.has(id)) : [...images];
     const sources = await mapConcurrently(candidates, async (id) =>
-      (await this.madeFrom(id))?.digest === digest ? [id] : [],
+      (await this.find(id))?.digest === digest ? [id] : [],
     );
     return new Set(sources.flat());
   }
@@ -89,12 +89,12 @@ export class ImageConversions {
    * its place, nor links to its blobs. An image that is built on one does, where the repository was granted the projection.
    * @throws RegistryError MANIFEST_UNKNOWN if a layer is in a form that v2 does not have
    */
-  async provide(repository: RepositoryName, id: ImageId): Promise<ConvertedManifest | undefined> {
-    const made = await this.madeFrom(id);
+  async convert(repository: RepositoryName, id: ImageId): Promise<ConvertedManifest | undefined> {
+    const made = await this.find(id);
     if (made && (await this.#storage.head(layout.manifest(repository, made.digest)))) return made;
     const images = await this.#chain(repository, id);
     if (!images) return undefined;
-    const manifest = made ?? (await this.#make(id, images));
+    const manifest = made ?? (await this.#createConversion(id, images));
     if (await this.#immutableImageTags.findImmutableTagFor(repository, manifest.digest)) return undefined;
     await this.#link(repository, manifest, images);
     return manifest;
@@ -145,7 +145,7 @@ export class ImageConversions {
     return { json, layer, diffId: layer.diffId };
   }
 
-  async #make(id: ImageId, images: LayeredImage[]): Promise<ConvertedManifest> {
+  async #createConversion(id: ImageId, images: LayeredImage[]): Promise<ConvertedManifest> {
     const config = await storeSmallBlob(this.#storage, encodeText(imageConfig(images)));
     const bytes = encodeText(
       JSON.stringify({
@@ -164,10 +164,10 @@ export class ImageConversions {
       }),
     );
     // First, so that whichever manifest is made is found by its digest.
-    await this.#storage.put(layout.manifestSource(digestOf(bytes), id), new Uint8Array());
-    const isFirst = await this.#storage.put(layout.imageManifest(id), bytes, { ifAbsent: true, ...AS_JSON });
+    await this.#storage.put(layout.conversionSource(digestOf(bytes), id), new Uint8Array());
+    const isFirst = await this.#storage.put(layout.conversion(id), bytes, { ifAbsent: true, ...AS_JSON });
     // Another process may have been faster. What it wrote is what every client sees.
-    return (isFirst ? undefined : await this.madeFrom(id)) ?? { digest: digestOf(bytes), bytes };
+    return (isFirst ? undefined : await this.find(id)) ?? { digest: digestOf(bytes), bytes };
   }
 
   /** Links first, the manifest last: where the manifest is, everything it names can be read. */

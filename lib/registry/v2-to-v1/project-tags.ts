@@ -97,7 +97,7 @@ export class TagProjections {
   /**
    * Makes `_index_images` name what tags name, without those made from manifests that no tag names any more, and removes what
    * lies beside tags that are gone, or is left of the whole repository. One storage request for the list of images, one per
-   * 1,000 tags unless all of it is known, those of `TagTargets`, one if the list changes, one for each tag that is gone.
+   * 1,000 tags unless all of it is known, those of `TagResolver`, one if the list changes, one for each tag that is gone.
    */
   async bringInStep(repository: RepositoryName, changes: TagChanges): Promise<void> {
     const { deleted, gone } = changes;

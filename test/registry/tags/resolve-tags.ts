@@ -10,7 +10,7 @@ import {
   parseTag,
   type RepositoryName,
 } from '../../../lib/model/names.ts';
-import { TagTargets } from '../../../lib/registry/tags/resolve-tags.ts';
+import { TagResolver } from '../../../lib/registry/tags/resolve-tags.ts';
 import { Tags } from '../../../lib/registry/tags/tags.ts';
 import type { ETag, ObjectInfo, StorageDriver } from '../../../lib/storage/driver.ts';
 import { encodeText } from '../../../lib/streams/bytes.ts';
@@ -20,7 +20,7 @@ import type { OpenedStorage } from '../../storage/open.ts';
 const hexOf = (text: string) => createHash('sha256').update(text).digest('hex');
 
 /** Which tags name what, in a repository of thousands of tags. */
-export function tagTargetsSuite(name: string, open: () => Promise<OpenedStorage>): void {
+export function resolveTagsSuite(name: string, open: () => Promise<OpenedStorage>): void {
   describe(`tags of a large repository on ${name}`, () => {
     const TAGS = name === 'files' ? 300 : 3000; // each file that is written is synced
     let storage: OpenedStorage;
@@ -157,7 +157,7 @@ export function tagTargetsSuite(name: string, open: () => Promise<OpenedStorage>
         index % 3 === 0 ? { ...object, etag: `"${hexOf(`kms ${index}`).slice(0, 32)}"` as ETag } : object,
       );
       clear();
-      assertRight(await new TagTargets(counting).resolve(repository, { objects: mixed, expected: [digestAt(5)] }), 30);
+      assertRight(await new TagResolver(counting).resolve(repository, { objects: mixed, expected: [digestAt(5)] }), 30);
       for (const [index, { key }] of objects.entries()) if (index % 3 === 0) assert.ok(reads.includes(key), tagOf(key));
     });
 
