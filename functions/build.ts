@@ -1,4 +1,4 @@
-// Makes one function ready to be uploaded: `node functions/build.ts api DIRECTORY`. `sam build` does so by the Makefile.
+// Makes one function ready to be uploaded: `node functions/build.ts request-handler DIRECTORY`. `sam build` does so by the Makefile.
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build, type Metafile, type Plugin } from 'esbuild';

@@ -22,7 +22,7 @@ export function costsDocument({ push, pull, layers, secrets, alarmMetrics }: Mea
   ]);
   const counted = (counts: Counts) => [
     String(counts.gateway),
-    String(counts.functions.Api ?? 0),
+    String(counts.functions.RequestHandler ?? 0),
     String(counts.functions.Authorizer ?? 0),
     String(counts.functions.ProjectionWorker ?? 0),
     `${counts.busyMs.toFixed(0)} ms`,
@@ -37,7 +37,7 @@ ${money(PRICES.egressGigabyte.dollars)} a GB here as there, and soon more than a
 ## Requests of one image (${layers} layers, Docker 29, in the stack behind the stand-in for API Gateway)
 
 ${table(
-  ['', 'gateway', 'Api', 'Authorizer', 'ProjectionWorker', 'they work', 'S3 reads', 'S3 writes'],
+  ['', 'gateway', 'RequestHandler', 'Authorizer', 'ProjectionWorker', 'they work', 'S3 reads', 'S3 writes'],
   [
     ['push', ...counted(push)],
     ['pull', ...counted(pull)],

@@ -47,7 +47,7 @@ describe('the check that a revision of the push endpoint starts', () => {
 
   test('is content once the server is ready', async () => {
     statuses = [502, 503, 200];
-    const answer = await answerTo(event({}), patience);
+    const answer = await answerTo(event({}), { ...patience, patienceMs: 30_000 });
     assert.partialDeepStrictEqual(answer, {
       Status: 'SUCCESS',
       PhysicalResourceId: 'new',

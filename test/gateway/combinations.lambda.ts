@@ -127,10 +127,10 @@ function checkGateway(stack: Stack): void {
   for (const [type, { headers }] of gatewayResponses) {
     assert.equal(headers['Docker-Distribution-Api-Version'], version, type);
   }
-  assert.equal(variablesOf(resourceOf(stack, 'Api')).V2_VERSION_HEADER, stack.parameters.V2VersionHeader);
+  assert.equal(variablesOf(resourceOf(stack, 'RequestHandler')).V2_VERSION_HEADER, stack.parameters.V2VersionHeader);
   assert.deepEqual(stages, ['v2', 'v1']);
   assert.equal(routes.size, 3);
-  for (const id of ['Registry', 'StageV1']) {
+  for (const id of ['RestApi', 'StageV1']) {
     assert.equal('AccessLogSetting' in resourceOf(stack, id).properties, GatewayLogs === 'role-exists', id);
   }
   const mapped = ['DomainV1', 'DomainV2'].map((id) => stack.resources.get(id)?.properties.BasePath);
@@ -163,7 +163,7 @@ function checkPushEndpoint(stack: Stack, nested: Stack | undefined): void {
   ]);
   // Clients of the edge push where they are; all others where the push endpoint is.
   const PUSH_ENDPOINT = isEdge ? undefined : urls.has(PushEndpoint ?? '') ? urls.get(PushEndpoint ?? '') : ELSEWHERE;
-  const ofApi = variablesOf(resourceOf(stack, 'Api'));
+  const ofApi = variablesOf(resourceOf(stack, 'RequestHandler'));
   for (const [name, value] of Object.entries({ PUBLIC_URL, PUSH_ENDPOINT, TRUSTED_PROXIES })) {
     assert.equal(ofApi[name], value, name);
   }
@@ -182,9 +182,13 @@ function checkRoles(stack: Stack, nested: Stack | undefined): void {
   const users = UsersSecretArn || USERS;
   assert.equal(stack.resources.has('Users'), users === USERS);
   assert.equal(stack.outputs.get('UsersSecretArn'), users);
-  assert.equal(variablesOf(resourceOf(stack, 'Api')).AUTH, `{htpasswd: "${users}"}`);
+  assert.equal(variablesOf(resourceOf(stack, 'RequestHandler')).AUTH, `{htpasswd: "${users}"}`);
   const worker = resourceOf(stack, 'ProjectionWorker');
-  const asking = [resourceOf(stack, 'Api'), resourceOf(stack, 'Authorizer'), ...(nested ? [roleOf(nested)] : [])];
+  const asking = [
+    resourceOf(stack, 'RequestHandler'),
+    resourceOf(stack, 'Authorizer'),
+    ...(nested ? [roleOf(nested)] : []),
+  ];
   for (const role of [worker, ...asking]) {
     assert.equal(role.properties.PermissionsBoundary, PermissionsBoundaryArn || undefined);
     checkKey(statementsOf(role), KmsKeyArn);

@@ -27,7 +27,7 @@ export async function deployWithAccess(
     parameters: { PushEndpoint: 'none', ...(isOpenToAll && { Access: 'anonymous-pull', RegistryHost: HOST }) },
     htpasswd: await htpasswdOf(users),
     edit(template) {
-      const variables = ['Resources', 'Api', 'Properties', 'Environment', 'Variables'].reduce(
+      const variables = ['Resources', 'RequestHandler', 'Properties', 'Environment', 'Variables'].reduce(
         (map: JsonObject, name) => objectOf(map[name] ?? null, name),
         template,
       );

@@ -64,12 +64,12 @@ const statement = (template: JsonObject, id: string, sid: string): JsonObject =>
   return found ?? assert.fail(`${id} has no statement ${sid}`);
 };
 const responses = (template: JsonObject) =>
-  at(template, 'Resources', 'Registry', 'Properties', 'DefinitionBody', 'x-amazon-apigateway-gateway-responses');
+  at(template, 'Resources', 'RestApi', 'Properties', 'DefinitionBody', 'x-amazon-apigateway-gateway-responses');
 
 const MISTAKES: Record<string, DeployOptions> = {
   'no binary types': {
     edit: (t) =>
-      delete at(t, 'Resources', 'Registry', 'Properties', 'DefinitionBody')['x-amazon-apigateway-binary-media-types'],
+      delete at(t, 'Resources', 'RestApi', 'Properties', 'DefinitionBody')['x-amazon-apigateway-binary-media-types'],
   },
   'a 401 without a challenge': { edit: (t) => delete at(responses(t), 'UNAUTHORIZED').responseParameters },
   'a challenge that is not quoted': {
@@ -85,9 +85,9 @@ const MISTAKES: Record<string, DeployOptions> = {
   'the authorizer may not read the users': {
     edit: (t) => (statement(t, 'Authorizer', 'ReadSecrets').Resource = 'none'),
   },
-  'the API may not write': { edit: (t) => (statement(t, 'Api', 'Write').Action = ['s3:GetObject']) },
+  'the API may not write': { edit: (t) => (statement(t, 'RequestHandler', 'Write').Action = ['s3:GetObject']) },
   'the API may not delete links': {
-    edit: (t) => (statement(t, 'Api', 'DeleteWhatNamesBytesButNoBytes').Action = 's3:GetObject'),
+    edit: (t) => (statement(t, 'RequestHandler', 'DeleteWhatNamesBytesButNoBytes').Action = 's3:GetObject'),
   },
   'the projection worker may not write': {
     edit: (t) => (statement(t, 'ProjectionWorker', 'WriteProjections').Action = ['s3:GetObject']),
@@ -116,7 +116,7 @@ const MISTAKES: Record<string, DeployOptions> = {
   'failed events get lost': { edit: (t) => delete properties(t, 'ProjectionWorker').DeadLetterQueue },
   'a bucket without notifications': { edit: (t) => delete properties(t, 'Bucket').NotificationConfiguration },
   'the API without a secret': {
-    edit: (t) => delete at(properties(t, 'Api'), 'Environment', 'Variables').SECRET_KEY_ARN,
+    edit: (t) => delete at(properties(t, 'RequestHandler'), 'Environment', 'Variables').SECRET_KEY_ARN,
   },
   'a push endpoint on another folder of the bucket': {
     editPushEndpoint: (t) => (at(properties(t, 'PushEndpoint'), 'EnvironmentVariables').STORAGE_PATH = '/elsewhere'),

@@ -10,7 +10,7 @@ import { headersBytes, MAX_HEADERS_BYTES } from './limits.ts';
 import type { Authorizer, Integration, RestApi } from './rest-api.ts';
 import { findRoute, splitStage } from './routes.ts';
 
-const integration: Integration = { functionId: 'Api', timeoutMs: 29_000, authorizer: undefined };
+const integration: Integration = { functionId: 'RequestHandler', timeoutMs: 29_000, authorizer: undefined };
 const api: RestApi = {
   stages: ['v2', 'v1'],
   routes: new Map([

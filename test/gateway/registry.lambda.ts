@@ -186,7 +186,7 @@ describe('a private registry behind the gateway', () => {
   }
 
   it('has read the secret of uploads once for each instance', () => {
-    const instances = ['Api', 'Authorizer'].map((id) => deployment.functions.get(id)?.instanceCount ?? 0);
+    const instances = ['RequestHandler', 'Authorizer'].map((id) => deployment.functions.get(id)?.instanceCount ?? 0);
     assert.equal(
       deployment.secrets.reads(SESSION_SECRET),
       instances.reduce((sum, count) => sum + count),

@@ -34,7 +34,7 @@ export type RestApi = {
 
 const ANY = 'x-amazon-apigateway-any-method';
 
-export function readRestApi(stack: Stack, id = 'Registry'): RestApi {
+export function readRestApi(stack: Stack, id = 'RestApi'): RestApi {
   const api = stack.resources.get(id);
   if (api?.type !== 'AWS::Serverless::Api') throw new Error(`${id} is no AWS::Serverless::Api`);
   const body = objectOf(api.properties.DefinitionBody ?? null, 'DefinitionBody');
@@ -122,7 +122,7 @@ function functionOf({ resources }: Stack, uri: JsonValue, mayBeCalledFor: string
       type === 'AWS::Lambda::Permission' &&
       properties.Principal === 'apigateway.amazonaws.com' &&
       properties.FunctionName === `${id.toLowerCase()}-id` &&
-      String(properties.SourceArn).endsWith(`:registry-id${mayBeCalledFor}`),
+      String(properties.SourceArn).endsWith(`:restapi-id${mayBeCalledFor}`),
   );
   if (!isAllowed) throw new Error(`the gateway may not call ${id}: there is no AWS::Lambda::Permission for it`);
   return id;

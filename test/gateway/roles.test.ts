@@ -33,7 +33,7 @@ const object = (key: string) => `arn:aws:s3:::${BUCKET}/${PREFIX}${key}`;
 
 describe('the roles of the functions', () => {
   for (const [name, role] of [
-    ['the API', resource('Api')],
+    ['the API', resource('RequestHandler')],
     ['the push endpoint', roleOf(nested)],
   ] as const) {
     const statements = statementsOf(role);

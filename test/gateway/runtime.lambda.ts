@@ -46,13 +46,13 @@ describe('bundles under the runtime of Lambda', () => {
     const target = { method: 'GET', host, scheme: 'https', fullPath: `/v2${path}`, stage: 'v2', path, query: '' };
     const sent = { rawHeaders: ['Accept', '*/*'], body: Buffer.alloc(0), clientAddress: '192.0.2.1' };
     const event = eventOf({ ...target, ...sent }, route, api, { caller });
-    await starting('Api', async (runtime) => {
+    await starting('RequestHandler', async (runtime) => {
       const first = await runtime.invoke(event);
       const result = JSON.parse(first.text) as APIGatewayProxyResult;
       assert.equal(result.statusCode, 200, runtime.log());
       assert.equal(result.headers?.['docker-content-digest'], digest);
       const next = await runtime.invoke(event);
-      const initMs = deployment.functions.get('Api')?.initMs ?? 0;
+      const initMs = deployment.functions.get('RequestHandler')?.initMs ?? 0;
       t.diagnostic(
         `init ${round(initMs)} ms; first answer ${round(first.milliseconds)} ms, init included, next ${round(next.milliseconds)} ms`,
       );
@@ -91,7 +91,7 @@ describe('bundles under the runtime of Lambda', () => {
   });
 
   test('what a pull loads does not grow', (t) => {
-    const { directory } = deployment.functions.get('Api') ?? assert.fail('no function Api');
+    const { directory } = deployment.functions.get('RequestHandler') ?? assert.fail('no function RequestHandler');
     const sizeBytes = loadedBytes(directory, ['index.js', chunkOf(directory, /^s3-[A-Z0-9]{8}\.js$/)]);
     t.diagnostic(`${sizeBytes} bytes`);
     assert(sizeBytes > 100 * KiB && sizeBytes <= MAX_PULL_BYTES, `${sizeBytes} bytes`);

@@ -65,7 +65,7 @@ export function readStack(
       if (name === 'AWS::NoValue') return undefined;
       const value = given[name] ?? pseudo[name];
       if (value !== undefined) return value;
-      const [id = ''] = name.split('.'); // SAM has `Registry.Deployment` for what it makes of `Registry`
+      const [id = ''] = name.split('.'); // SAM has `RestApi.Deployment` for what it makes of `RestApi`
       if (!isMade(id)) throw new Error(`Ref ${name}: there is no such name`);
       return known[name] ?? physicalId(name);
     },

@@ -27,7 +27,7 @@ function templateOf(name: string): JsonObject {
 
 const resourcesOf = (template: JsonObject) => Object.entries(objectOf(template.Resources ?? null, 'Resources'));
 const variablesOf = ({ resources }: Stack) => {
-  const { Environment = null } = resources.get('Api')?.properties ?? {};
+  const { Environment = null } = resources.get('RequestHandler')?.properties ?? {};
   return objectOf(objectOf(Environment, 'Environment').Variables ?? null, 'Variables');
 };
 

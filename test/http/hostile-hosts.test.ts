@@ -57,7 +57,7 @@ describe('a Host that is no host and port', () => {
   const headOf = async (url: URL, method: string, path: string, headers: Record<string, string>): Promise<string> => {
     const socket = connect(Number(url.port), url.hostname);
     const lines = Object.entries({ ...headers, Connection: 'close' }).map(([name, value]) => `${name}: ${value}\r\n`);
-    socket.end(Buffer.from(`${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n`, 'latin1'));
+    socket.write(Buffer.from(`${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n`, 'latin1'));
     let answer = '';
     socket.on('data', (chunk) => (answer += chunk.toString('latin1')));
     await once(socket, 'close');
