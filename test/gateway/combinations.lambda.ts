@@ -121,7 +121,7 @@ function check(stack: Stack): void {
 
 function checkGateway(stack: Stack): void {
   const { RegistryHost, GatewayLogs, CertificateArn } = stack.parameters;
-  assert.equal(stack.outputs.get('Host'), RegistryHost || 'registry-id.execute-api.eu-west-1.amazonaws.com');
+  assert.equal(stack.outputs.get('Host'), RegistryHost || 'restapi-id.execute-api.eu-west-1.amazonaws.com');
   const { routes, stages, gatewayResponses } = readRestApi(stack);
   const version = stack.parameters.V2VersionHeader === 'never' ? undefined : 'registry/2.0';
   for (const [type, { headers }] of gatewayResponses) {

@@ -77,7 +77,7 @@ export function eventOf(
     stageVariables: null,
     requestContext: {
       accountId: ACCOUNT,
-      apiId: 'registry-id',
+      apiId: 'restapi-id',
       authorizer,
       domainName: host,
       domainPrefix: host.split('.')[0] ?? '',

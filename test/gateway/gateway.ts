@@ -105,7 +105,7 @@ export async function startGateway(
   async function authorize(request: GatewayRequest, { authorizer }: Integration) {
     if (!authorizer) return null;
     const headers = headersOf(request);
-    const methodArn = `arn:aws:execute-api:${REGION}:${ACCOUNT}:registry-id/${request.stage}/${request.method}${request.path}`;
+    const methodArn = `arn:aws:execute-api:${REGION}:${ACCOUNT}:restapi-id/${request.stage}/${request.method}${request.path}`;
     const verdict = await authorization.decide(authorizer, {
       methodArn,
       headers,
