@@ -24,7 +24,7 @@ const app = await openApp({ ...config, storageRedirect: true }, opened, {
   log,
   version,
   hasAuthorizer: true,
-  front: {
+  gatewayLimits: {
     maxBodyBytes: MAX_BODY_BYTES,
     // The one switch for what API Gateway makes of lengths: see docs/deploy.md.
     keepsHeadLength: false,

@@ -14,7 +14,7 @@ const S3_URL = /^s3:\/\/([^/]*)\/(.+)$/;
  */
 export function readAuth(
   settings: Settings,
-  { storage, standalone }: { storage: StorageConfig; standalone: boolean },
+  { storage, isStandalone }: { storage: StorageConfig; isStandalone: boolean },
 ): AuthConfig | undefined {
   const rules = settings.get('access');
   if (!settings.isMap('auth')) {
@@ -25,7 +25,7 @@ export function readAuth(
       );
     return undefined;
   }
-  if (!standalone) {
+  if (!isStandalone) {
     settings.fail('auth', 'needs standalone: true; a registry with an index elsewhere leaves it to that');
   }
   const htpasswd = settings.get('auth.htpasswd');

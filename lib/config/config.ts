@@ -1,12 +1,14 @@
 import type { AuthConfig } from '../auth/create-authenticator.ts';
 import type { UnpackLimits } from '../compression/unpack-limits.ts';
-import type { AbsoluteLocations } from '../http/gateway-quirks.ts';
+import type { JsonValue } from '../model/json.ts';
+import type { LogLevel } from '../model/log.ts';
 import type { IndexChildren } from '../registry/manifests/manifests.ts';
 import type { StorageConfig } from '../storage/open.ts';
+import type { V1Settings } from '../v1/options.ts';
 import type { V2VersionHeader } from '../v2/version-header.ts';
 import { readAuth } from './auth.ts';
 import type { ImmutableTags } from './immutable-tags.ts';
-import { HOST, type LogLevel, PORT } from './keys.ts';
+import { HOST, PORT } from './keys.ts';
 import { readS3Options } from './s3-options.ts';
 import type { Settings } from './settings.ts';
 
@@ -20,36 +22,21 @@ export type CorsConfig = {
   maxAgeSeconds: number | undefined;
 };
 
-export type Config = {
+export type Config = V1Settings & {
   /** The file that was read, absolute. */
   file: string;
-  /** Undefined if the top level of the file is the configuration. */
-  flavor: string | undefined;
   host: string;
   /** 0 for any free one. */
   port: number;
   storage: StorageConfig;
-  storageRedirect: boolean;
   /** Whether images that v2 pushed get layers of their own for v1, or v1 is served from the blobs. */
   v1Layers: 'copy' | 'link';
-  /** Only with local storage. */
-  nginxXAccelRedirect: string | undefined;
   logLevel: LogLevel;
-  debug: boolean;
   /** What `GET /` answers as JSON. */
-  issue: unknown;
-  standalone: boolean;
+  issue: JsonValue;
   disableTokenAuth: boolean;
   /** Without a final slash. */
   indexEndpoint: string | undefined;
-  /** Sent as it is; a list gives one header line each. */
-  registryEndpoints: string | string[] | undefined;
-  /** Origin under which clients reach the registry; without a final slash. */
-  publicUrl: string | undefined;
-  /** Origin of another process on the same storage, to which clients send layers; without a final slash. */
-  pushEndpoint: string | undefined;
-  /** Whether a `Location` has the origin of the registry in front. */
-  absoluteLocations: AbsoluteLocations;
   /** Which clients are told that v2 is spoken here. */
   v2VersionHeader: V2VersionHeader;
   /** Path of a PEM file. */
@@ -57,8 +44,6 @@ export type Config = {
   secretKey: string | undefined;
   /** What it was before; signatures made with these are still accepted. */
   secretKeyPrevious: string[];
-  /** Search is on if there is one; which is all the same. */
-  searchBackend: string | undefined;
   /** Who may come in; undefined for everybody. */
   auth: AuthConfig | undefined;
   /** How many proxies in front are believed in what they say of clients. */
@@ -73,15 +58,13 @@ export type Config = {
   indexChildren: IndexChildren;
   /** Tags that no push may move. */
   immutableTags: ImmutableTags;
-  /** Whether `_ping` calls this a mirror, as docker-registry did. */
-  isMirror: boolean;
   cors: CorsConfig | undefined;
 };
 
 /** @throws ConfigError */
 export function readConfig(settings: Settings, file: string, flavor: string | undefined): Config {
   const storage = readStorage(settings);
-  const standalone = settings.get('standalone');
+  const isStandalone = settings.get('standalone');
   return {
     file,
     flavor,
@@ -94,8 +77,8 @@ export function readConfig(settings: Settings, file: string, flavor: string | un
     nginxXAccelRedirect: readNginxRedirect(settings, storage),
     logLevel: settings.get('loglevel'),
     debug: settings.get('debug'),
-    issue: settings.get('issue'),
-    standalone,
+    issue: settings.get('issue') as JsonValue,
+    isStandalone,
     disableTokenAuth: settings.get('disable_token_auth'),
     indexEndpoint: settings.get('index_endpoint'),
     registryEndpoints: settings.get('registry_endpoints'),
@@ -106,8 +89,8 @@ export function readConfig(settings: Settings, file: string, flavor: string | un
     privilegedKey: settings.get('privileged_key'),
     secretKey: settings.get('secret_key'),
     secretKeyPrevious: settings.get('secret_key_previous') ?? [],
-    searchBackend: readSearchBackend(settings),
-    auth: readAuth(settings, { storage, standalone }),
+    hasSearch: readHasSearch(settings),
+    auth: readAuth(settings, { storage, isStandalone }),
     trustedProxies: settings.get('trusted_proxies'),
     uploadsAtOnce: settings.get('uploads_at_once'),
     downloadsAtOnce: settings.get('downloads_at_once'),
@@ -143,12 +126,13 @@ function readNginxRedirect(settings: Settings, storage: StorageConfig): string |
   return undefined;
 }
 
-function readSearchBackend(settings: Settings): string | undefined {
+/** Any `search_backend` switches search on. */
+function readHasSearch(settings: Settings): boolean {
   const backend = settings.get('search_backend')?.toLowerCase();
   if (backend !== undefined && backend !== 'sqlalchemy') {
     settings.warn('search_backend', "names a Python module; Stowage's own search is used instead");
   }
-  return backend;
+  return backend !== undefined;
 }
 
 function readCors(settings: Settings): CorsConfig | undefined {

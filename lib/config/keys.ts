@@ -3,6 +3,7 @@
 
 import { DEFAULT_UNPACK_LIMITS } from '../compression/unpack-limits.ts';
 import type { AbsoluteLocations } from '../http/gateway-quirks.ts';
+import type { LogLevel } from '../model/log.ts';
 import type { IndexChildren } from '../registry/manifests/manifests.ts';
 import { MiB } from '../streams/bytes.ts';
 import type { V2VersionHeader } from '../v2/version-header.ts';
@@ -53,8 +54,6 @@ const withDefault = <T>(type: ValueType<T>, fallback: NonNullable<T>): UsedKey<N
   isSecret: false,
 });
 const secret = (type: ValueType<string>): UsedKey<string | undefined> => ({ ...optional(type), isSecret: true });
-
-export type LogLevel = 'debug' | 'info' | 'warning' | 'error' | 'critical';
 
 /** Python's names, older and newer. */
 const logLevel = choice<LogLevel>('debug, info, warning, error or critical, in any case', {

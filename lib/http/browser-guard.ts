@@ -4,9 +4,9 @@ import { RegistryError } from '../model/errors.ts';
 
 export type BrowserGuardOptions = {
   /** Origin under which a proxy serves this registry: `https://registry.example`. */
-  publicUrl?: string;
+  publicUrl: string | undefined;
   /** Origins whose pages may write: `cors.origins`; `*` for all. */
-  origins?: string[];
+  origins: string[] | undefined;
 };
 
 /** The names by which containers reach their host, in Docker and in Podman. */

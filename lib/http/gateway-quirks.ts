@@ -1,29 +1,37 @@
-// What stands between clients and this process, as far as answers must take account of it: gateways that limit bodies or
-// lose headers, and a second host that takes what does not fit through the first.
+// Gateways and proxies in front of this process: those that limit bodies or lose headers, and the push endpoint, a second host
+// for bodies that do not fit through the first.
 import type { Context, MiddlewareHandler } from 'hono';
 import { RegistryError } from '../model/errors.ts';
 import { MiB } from '../streams/bytes.ts';
 import { contentLengthOf, originOf, reachedAt } from './request.ts';
 
-/** Whether a `Location` has the origin of the registry in front: where it is certain, always, or never. */
+/** When a `Location` is an absolute URL: where the origin of the registry is certain, always, or never. */
 export type AbsoluteLocations = 'auto' | 'always' | 'never';
 
-export type FrontSettings = {
-  /** Origin of the registry as clients know it, where their requests do not tell; without a final slash. */
-  publicUrl?: string;
-  /** Origin of a host that serves the same registry and takes bodies of any size; clients send layers there. */
-  pushEndpoint?: string;
-  /** Default `auto`. */
-  absoluteLocations?: AbsoluteLocations;
-  /** What a request can carry at most. Without it there is no limit. */
-  maxBodyBytes?: number;
-  /**
-   * Whether the length of an answer to HEAD gets to the client as it was sent. Default true. Where it does not, HEAD of a
-   * blob leads to storage, which tells it, and HEAD of a manifest gives no digest: then clients go on with GET, instead of
-   * taking a wrong length for the right one.
-   */
-  keepsHeadLength?: boolean;
+/** How clients reach this registry and its bytes, as the configuration says. */
+export type GatewaySettings = {
+  /** Origin of the registry for its clients, where a request does not tell; without a final slash. */
+  publicUrl: string | undefined;
+  /** Origin of a host that serves the same registry and takes bodies of any size: clients send layers there. */
+  pushEndpoint: string | undefined;
+  absoluteLocations: AbsoluteLocations;
+  /** Whether clients fetch layers and blobs from storage itself, where storage has URLs. */
+  storageRedirect: boolean;
 };
+
+/** What the gateway in front of this process loses or refuses. The platform decides this, not the configuration. */
+export type GatewayLimits = {
+  /** Size of the largest request body; undefined for no limit. */
+  maxBodyBytes: number | undefined;
+  /**
+   * Whether the `Content-Length` of an answer to HEAD reaches the client. Where it does not, HEAD of a blob redirects to
+   * storage, and HEAD of a manifest has no digest: clients then send a GET, instead of trusting a wrong length.
+   */
+  keepsHeadLength: boolean;
+};
+
+/** Of a plain connection, without a gateway. */
+export const NO_GATEWAY_LIMITS: GatewayLimits = { maxBodyBytes: undefined, keepsHeadLength: true };
 
 /**
  * Clients built with oras-go from 2.6.1 on, which send uploads nowhere but to the host that they were started on.
@@ -35,7 +43,7 @@ const STAYS_ON_ITS_HOST = /^(?:oras|oras-go|helm|notation)\b/i;
 const NEEDS_ABSOLUTE = /^(?:ollama|containertool)\b/i;
 
 /** Where this client reaches the registry, for URLs that it gets from another host; empty if the request does not tell. */
-export function registryUrlOf(c: Context, { publicUrl }: FrontSettings): string {
+export function registryUrlOf(c: Context, { publicUrl }: GatewaySettings): string {
   return publicUrl ?? originOf(c) ?? '';
 }
 
@@ -43,7 +51,7 @@ export function registryUrlOf(c: Context, { publicUrl }: FrontSettings): string 
  * What stands in front of the path of a `Location` on this registry: its origin, or nothing. An absolute one is needed by
  * some clients; a relative one is right behind proxies that hide where the client is.
  */
-export function locationBaseOf(c: Context, { publicUrl, absoluteLocations = 'auto' }: FrontSettings): string {
+export function locationBaseOf(c: Context, { publicUrl, absoluteLocations }: GatewaySettings): string {
   const reached = reachedAt(c);
   if (absoluteLocations === 'always') return publicUrl ?? reached?.origin ?? '';
   if (absoluteLocations === 'never' || staysOnItsHost(c)) return '';
@@ -51,8 +59,8 @@ export function locationBaseOf(c: Context, { publicUrl, absoluteLocations = 'aut
   return publicUrl ?? (isKnown ? (reached?.origin ?? '') : '');
 }
 
-/** Where this client shall send the bytes of an upload; undefined for here. */
-export function pushEndpointFor(c: Context, { pushEndpoint }: FrontSettings): string | undefined {
+/** Origin of the host to which this client sends the bytes of an upload; undefined for this host. */
+export function pushEndpointFor(c: Context, { pushEndpoint }: GatewaySettings): string | undefined {
   return staysOnItsHost(c) ? undefined : pushEndpoint;
 }
 

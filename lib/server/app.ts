@@ -2,23 +2,23 @@ import { type Context, Hono, type MiddlewareHandler, type Next } from 'hono';
 import { cors } from 'hono/cors';
 import { requestId } from 'hono/request-id';
 import type { Auth } from '../auth/create-auth.ts';
-import type { CorsConfig } from '../config/config.ts';
+import type { Config, CorsConfig } from '../config/config.ts';
 import { browserGuard } from '../http/browser-guard.ts';
 import { errorResponse, isOurFault } from '../http/error-response.ts';
-import { type FrontSettings, limitBodies } from '../http/gateway-quirks.ts';
+import { type GatewayLimits, limitBodies } from '../http/gateway-quirks.ts';
 import { BoundedRouter, refuseLongPaths } from '../http/path-limit.ts';
 import { refuseTheRest } from '../http/request.ts';
 import { RegistryError } from '../model/errors.ts';
-import type { JsonValue } from '../model/json.ts';
 import type { Log } from '../model/log.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { SessionSigner } from '../registry/uploads/session.ts';
 import { answer } from '../v1/answers.ts';
 import { createV1 } from '../v1/app.ts';
 import { type AuthenticationOptions, authentication } from '../v1/authentication.ts';
+import type { V1Settings } from '../v1/options.ts';
 import { permissions } from '../v1/permissions.ts';
 import { createV2 } from '../v2/app.ts';
-import { type V2VersionHeader, versionHeader } from '../v2/version-header.ts';
+import { versionHeader } from '../v2/version-header.ts';
 
 export type AppOptions = {
   registry: Registry;
@@ -29,57 +29,43 @@ export type AppOptions = {
   /** Why nothing can be pushed now, if so: storage is full, say. */
   roomProblem?: () => Promise<string | undefined>;
   settings: AppSettings;
+  /** Version of Stowage. */
+  version: string;
   /** Who may do what. */
   auth: Auth;
   /** Runs around every request: an access log, say. */
   around?: MiddlewareHandler;
 };
 
-export type AppSettings = {
-  /** Refuse whatever would write. */
-  isReadOnly: boolean;
-  isStandalone: boolean;
-  /** What `_ping` says instead of that. */
-  isMirror: boolean;
-  hasSearch: boolean;
-  /** Present if the registry is not standalone: whom it asks who may do what. */
-  authentication?: AuthenticationOptions;
-  storageRedirect: boolean;
-  nginxRedirect?: string;
-  /** Which clients are told that v2 is spoken here. Default `auto`. */
-  v2VersionHeader?: V2VersionHeader;
-  /** Whether browsers are kept out where the registry is open: it listens on loopback, and there is no proxy in front. */
-  guardsBrowsers?: boolean;
-  /** Web pages of other origins that may call the API. */
-  cors?: CorsConfig;
-  registryEndpoints?: string | string[];
-  debug?: { version: string; flavor: string };
-  /** What stands between clients and this process; absent for a plain connection. */
-  front?: FrontSettings;
-  /** The answer to `GET /`. */
-  issue: JsonValue;
-};
+/** Settings of the configuration, each declared where it is used, and those that the process decides. */
+export type AppSettings = V1Settings &
+  GatewayLimits &
+  Pick<Config, 'cors' | 'issue' | 'v2VersionHeader'> & {
+    /** Whether every write is refused. */
+    isReadOnly: boolean;
+    /** How an index elsewhere decides access; undefined if `auth` does. */
+    authentication: AuthenticationOptions | undefined;
+    /** Whether browsers are kept out of an open registry: it listens on loopback, without a proxy in front. */
+    guardsBrowsers: boolean;
+  };
 
-/** Both protocols, and what whoever runs the registry asks it. Knows neither Lambda nor Node's server. */
-export function createApp({ registry, signer, log, isReady, roomProblem, settings, auth, around }: AppOptions): Hono {
+/** The app of both protocols, with `/healthz`, `/readyz` and `/` for operators. Knows neither Lambda nor Node's server. */
+export function createApp(options: AppOptions): Hono {
+  const { registry, signer, log, isReady, roomProblem, settings, version, auth, around } = options;
   const { gate, tokens } = auth;
   const allow = settings.authentication
     ? authentication(settings.authentication, registry)
     : permissions(gate, registry);
-  const { storageRedirect, front = {} } = settings;
   const isForAll = gate.isOpen && !settings.authentication;
   const v1Tokens = tokens && { tokens: tokens.v1 };
-  const v1Options = { registry, isReady, gate, isForAll, ...settings, front, allow, ...v1Tokens };
-  const v2Options = { registry, signer, gate, storageRedirect, front, ...(tokens && { tokenService: tokens.service }) };
+  const v1Options = { ...settings, registry, isReady, version, gate, isForAll, allow, ...v1Tokens };
+  const v2Options = { ...settings, registry, signer, gate, ...(tokens && { tokenService: tokens.service }) };
   const app = new Hono({ router: new BoundedRouter(new Hono().router) }).use(requestId());
   const identify = besides(isOpen, gate.identify);
   if (around) app.use(around);
-  app.use(harmless).use(versionHeader(settings.v2VersionHeader ?? 'auto'));
+  app.use(harmless).use(versionHeader(settings.v2VersionHeader));
   if (settings.guardsBrowsers && isForAll) {
-    const { publicUrl } = front;
-    app.use(
-      browserGuard({ ...(publicUrl && { publicUrl }), ...(settings.cors && { origins: settings.cors.origins }) }),
-    );
+    app.use(browserGuard({ publicUrl: settings.publicUrl, origins: settings.cors?.origins }));
   }
   if (settings.cors) app.use(corsOf(settings.cors));
   app.use(refuseLongPaths);
@@ -97,7 +83,7 @@ export function createApp({ registry, signer, log, isReady, roomProblem, setting
     });
   app.use('/v1/*', identify, gate.limitMemory).use('/v2/*', identify, gate.limitMemory);
   if (settings.isReadOnly) app.use(refuseWrites);
-  if (front.maxBodyBytes !== undefined) app.use(limitBodies(front.maxBodyBytes));
+  if (settings.maxBodyBytes !== undefined) app.use(limitBodies(settings.maxBodyBytes));
   if (settings.authentication) app.use('/v2/*', refuseV2);
   app.onError(onError(log)).route('/', createV1(v1Options)).route('/', createV2(v2Options));
   return refuseTheRest(app, '');

@@ -5,8 +5,7 @@ import type { Hono, MiddlewareHandler } from 'hono';
 import { createAuth } from '../auth/create-auth.ts';
 import type { ComparePassword } from '../auth/passwords/password-logins.ts';
 import type { Config } from '../config/config.ts';
-import type { FrontSettings } from '../http/gateway-quirks.ts';
-import type { JsonValue } from '../model/json.ts';
+import { type GatewayLimits, NO_GATEWAY_LIMITS } from '../http/gateway-quirks.ts';
 import type { Log } from '../model/log.ts';
 import { Keys } from '../model/signing-keys.ts';
 import { SessionSigner } from '../registry/uploads/session.ts';
@@ -29,8 +28,8 @@ export type OpenAppOptions = {
   comparePassword?: ComparePassword;
   /** Whether requests come from this machine only, without a proxy. */
   guardsBrowsers?: boolean;
-  /** What the configuration cannot know of the platform. */
-  front?: FrontSettings;
+  /** Of the gateway in front of this process, if there is one. */
+  gatewayLimits?: GatewayLimits;
 };
 
 /** @throws Error if a file or the users that the configuration names cannot be read */
@@ -39,7 +38,8 @@ export async function openApp(
   { registry, storage, isReadOnly }: OpenRegistry,
   options: OpenAppOptions,
 ): Promise<Hono> {
-  const { log, version, around, isStopping = () => false, hasAuthorizer = false, comparePassword, front } = options;
+  const { log, version, around, isStopping = () => false, hasAuthorizer = false, comparePassword } = options;
+  const { gatewayLimits = NO_GATEWAY_LIMITS, guardsBrowsers = false } = options;
   if (config.isMirror) log.warning('mirroring.source: Stowage mirrors no other registry, though _ping will say so');
   // On disk without logins only uploads that are under way are lost: hardly anybody would care.
   if (!config.secretKey && (config.storage.driver === 's3' || config.auth)) {
@@ -68,30 +68,20 @@ export async function openApp(
     isReady: async () => !isStopping() && (await readiness.answers()),
     roomProblem: () => readiness.roomProblem(),
     settings: {
+      ...config,
+      ...gatewayLimits,
       isReadOnly,
-      isStandalone: config.standalone,
-      isMirror: config.isMirror,
-      hasSearch: config.searchBackend !== undefined,
-      storageRedirect: config.storageRedirect,
-      v2VersionHeader: config.v2VersionHeader,
-      issue: (config.issue ?? true) as JsonValue,
-      front: {
-        ...(config.publicUrl && { publicUrl: config.publicUrl }),
-        ...(config.pushEndpoint && { pushEndpoint: config.pushEndpoint }),
-        absoluteLocations: config.absoluteLocations,
-        ...front,
-      },
-      ...(!config.standalone && !config.disableTokenAuth && { authentication: await authenticationOf(config) }),
-      ...(config.nginxXAccelRedirect && { nginxRedirect: config.nginxXAccelRedirect }),
-      guardsBrowsers: options.guardsBrowsers ?? false,
-      ...(config.cors && { cors: config.cors }),
-      ...(config.registryEndpoints && { registryEndpoints: config.registryEndpoints }),
-      ...(config.debug && { debug: { version, flavor: config.flavor ?? '' } }),
+      guardsBrowsers,
+      authentication: await authenticationOf(config),
     },
+    version,
   });
 }
 
-async function authenticationOf({ indexEndpoint, privilegedKey: path }: Config): Promise<AuthenticationOptions> {
+/** Undefined where no index is asked. @throws Error if the key cannot be read */
+async function authenticationOf(config: Config): Promise<AuthenticationOptions | undefined> {
+  const { isStandalone, disableTokenAuth, indexEndpoint, privilegedKey: path } = config;
+  if (isStandalone || disableTokenAuth) return undefined;
   return {
     ...(indexEndpoint && { indexEndpoint }),
     ...(path && { privilegedKey: await readPrivilegedKey(path) }),

@@ -25,7 +25,7 @@ export const imageRoutes = ({
   gate,
   isForAll,
   storageRedirect,
-  nginxRedirect,
+  nginxXAccelRedirect,
 }: V1Options) => {
   /**
    * What `load` reads of an image. The right to it is asked for afterwards: an image that a client has pushed may become
@@ -106,7 +106,7 @@ export const imageRoutes = ({
       };
       const status = range ? 206 : 200;
       if (c.req.method === 'HEAD') return c.body(null, status, headers);
-      if (nginxRedirect) return c.body(null, 200, { 'X-Accel-Redirect': `${nginxRedirect}/${layer.key}` });
+      if (nginxXAccelRedirect) return c.body(null, 200, { 'X-Accel-Redirect': `${nginxXAccelRedirect}/${layer.key}` });
       const url = storageRedirect ? await images.presignLayer(layer) : undefined;
       if (url) return c.redirect(url.href, 302);
       const body = await gate.download(c, lengthBytes, () => images.readLayer(layer, range));

@@ -1,14 +1,30 @@
 import type { Gate } from '../auth/gate.ts';
 import type { V1Tokens } from '../auth/tokens/v1-tokens.ts';
-import type { FrontSettings } from '../http/gateway-quirks.ts';
+import type { GatewaySettings } from '../http/gateway-quirks.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Allow } from './access.ts';
 
-/** What every route of v1 works with. */
-export type V1Options = {
-  registry: Registry;
+/** What the configuration says of v1. */
+export type V1Settings = GatewaySettings & {
   /** Whether this registry is its own index. */
   isStandalone: boolean;
+  /** Whether `_ping` calls this registry a mirror, as docker-registry did. */
+  isMirror: boolean;
+  /** Whether `search` is there. */
+  hasSearch: boolean;
+  /** Where nginx in front of this process finds the files of local storage: it then sends layers itself. */
+  nginxXAccelRedirect: string | undefined;
+  /** `host[:port]`, comma-separated or a list, for `X-Docker-Endpoints`; undefined for the `Host` of the request. */
+  registryEndpoints: string | string[] | undefined;
+  /** Whether `_ping` tells versions and flavor. */
+  debug: boolean;
+  /** Section of the configuration in use; undefined if its top level is. */
+  flavor: string | undefined;
+};
+
+/** What every route of v1 works with. */
+export type V1Options = V1Settings & {
+  registry: Registry;
   /** Who may do what. */
   allow: Allow;
   gate: Gate;
@@ -16,18 +32,8 @@ export type V1Options = {
   isForAll: boolean;
   /** Signs tokens, where there is somebody to be told apart. */
   tokens?: V1Tokens;
-  /** Whether `search` is there. */
-  hasSearch: boolean;
-  isMirror: boolean;
-  /** Whether clients fetch layers from storage itself, where storage has URLs. */
-  storageRedirect: boolean;
-  front: FrontSettings;
-  /** Where nginx, in front of us, finds the files of storage; it then sends layers itself. */
-  nginxRedirect?: string;
   /** Whether storage answers. */
   isReady: () => Promise<boolean>;
-  /** `host[:port]`, comma-separated or a list, where clients find the images; the request's `Host` if absent. */
-  registryEndpoints?: string | string[];
-  /** What `debug: true` tells everybody who asks. */
-  debug?: { version: string; flavor: string };
+  /** Version of Stowage. */
+  version: string;
 };

@@ -7,7 +7,7 @@ import type { V1Options } from './options.ts';
  * `_ping`, which docker asks to find out whether there is a registry, and whether it is its own index; and `_status`, which
  * load balancers asked.
  */
-export const statusRoutes = ({ isStandalone, isMirror, debug, isReady }: V1Options) =>
+export const statusRoutes = ({ isStandalone, isMirror, debug, flavor = '', version, isReady }: V1Options) =>
   new Hono()
     .get('/_status', async (c) => {
       const isUp = await isReady();
@@ -21,9 +21,9 @@ export const statusRoutes = ({ isStandalone, isMirror, debug, isReady }: V1Optio
       if (!debug) return answer(c, {}, { headers });
       return answer(
         c,
-        { versions: { stowage: debug.version, node: process.versions.node } },
+        { versions: { stowage: version, node: process.versions.node } },
         {
-          headers: { ...headers, 'X-Docker-Registry-Config': debug.flavor },
+          headers: { ...headers, 'X-Docker-Registry-Config': flavor },
         },
       );
     });

@@ -3,7 +3,7 @@ import type { Context } from 'hono';
 import type { Action } from '../auth/callers/caller.ts';
 import type { Gate } from '../auth/gate.ts';
 import type { V1TokenAccess, V1Tokens } from '../auth/tokens/v1-tokens.ts';
-import { type FrontSettings, pushEndpointFor } from '../http/gateway-quirks.ts';
+import { type GatewaySettings, pushEndpointFor } from '../http/gateway-quirks.ts';
 import { reachedAt } from '../http/request.ts';
 import type { RepositoryName } from '../model/names.ts';
 import type { V1Options } from './options.ts';
@@ -13,13 +13,13 @@ const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789';
 /** What every answer of an index carries: where the images are, and a token for them, which docker wants to see. */
 export async function tokenHeaders(
   c: Context,
-  { registryEndpoints, gate, tokens, front }: V1Options,
+  { registryEndpoints, gate, tokens, ...gateway }: V1Options,
   repository: RepositoryName,
   access: V1TokenAccess,
 ): Promise<Record<string, string | string[]>> {
   const token = tokens ? await signed(c, gate, tokens, repository, access) : unsigned(repository, access);
   return {
-    'X-Docker-Endpoints': registryEndpoints ?? endpointOf(c, front, access),
+    'X-Docker-Endpoints': registryEndpoints ?? endpointOf(c, gateway, access),
     'X-Docker-Token': token,
     'WWW-Authenticate': token,
   };
@@ -50,8 +50,8 @@ function unsigned(repository: RepositoryName, access: V1TokenAccess): string {
 }
 
 /** A v1 client sends all of a push to the endpoint that it is told when it begins, and reads all of a pull from it. */
-function endpointOf(c: Context, front: FrontSettings, access: V1TokenAccess): string {
-  const elsewhere = (access === 'write' ? pushEndpointFor(c, front) : undefined) ?? front.publicUrl;
+function endpointOf(c: Context, gateway: GatewaySettings, access: V1TokenAccess): string {
+  const elsewhere = (access === 'write' ? pushEndpointFor(c, gateway) : undefined) ?? gateway.publicUrl;
   if (elsewhere) return new URL(elsewhere).host;
   return reachedAt(c)?.authority ?? new URL(c.req.url).host;
 }

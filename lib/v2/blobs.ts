@@ -11,12 +11,7 @@ const NAMED_BY_CONTENT = 'max-age=31536000, immutable';
 const FOR_ONE = `private, ${NAMED_BY_CONTENT}`;
 
 /** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-blobs */
-export const blobRoutes = ({
-  registry: { blobs },
-  gate,
-  storageRedirect,
-  front: { keepsHeadLength = true },
-}: V2Options) =>
+export const blobRoutes = ({ registry: { blobs }, gate, storageRedirect, keepsHeadLength }: V2Options) =>
   new Hono()
     .get('/:name{.+}/blobs/:digest{[^/]+}', gate.allow('pull'), async (c) => {
       const repository = parseRepositoryName(c.req.param('name'));

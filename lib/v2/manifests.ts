@@ -21,7 +21,7 @@ const MAX_TAGS = 100;
 const PATH = '/:name{.+(?=/manifests/[^/]+$)}/manifests/:reference{[^/]+}';
 
 /** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests */
-export const manifestRoutes = ({ registry: { manifests }, gate, front }: V2Options) =>
+export const manifestRoutes = ({ registry: { manifests }, gate, ...gateway }: V2Options) =>
   new Hono()
     .get(PATH, gate.allow('pull'), async (c) => {
       const repository = parseRepositoryName(c.req.param('name'));
@@ -29,7 +29,7 @@ export const manifestRoutes = ({ registry: { manifests }, gate, front }: V2Optio
       const { digest, mediaType, bytes } = await manifests.get(repository, reference);
       const etag = `"${digest}"`;
       // A HEAD that tells the digest, but not the length, makes Docker fail; without both it goes on with GET.
-      const isWhole = c.req.method !== 'HEAD' || front.keepsHeadLength !== false;
+      const isWhole = c.req.method !== 'HEAD' || gateway.keepsHeadLength;
       if (isWhole) c.header('Docker-Content-Digest', digest);
       c.header('ETag', etag);
       // What a tag names may change; what a digest names may at most be deleted.
@@ -59,7 +59,7 @@ export const manifestRoutes = ({ registry: { manifests }, gate, front }: V2Optio
       if (subject) c.header('OCI-Subject', subject);
       return c.body(null, 201, {
         ...EMPTY,
-        Location: `${locationBaseOf(c, front)}/v2/${name}/manifests/${digest}`,
+        Location: `${locationBaseOf(c, gateway)}/v2/${name}/manifests/${digest}`,
         'Docker-Content-Digest': digest,
       });
     })

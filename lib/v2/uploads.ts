@@ -28,7 +28,7 @@ const START_PATHS = ['/:name{.+}/blobs/uploads/', '/:name{.+}/blobs/uploads'];
 const SESSION_PATH = '/:name{.+}/blobs/uploads/:uuid{[^/]+}';
 
 /** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-blobs */
-export const uploadRoutes = ({ registry: { blobs, uploads }, signer, gate, front }: V2Options) => {
+export const uploadRoutes = ({ registry: { blobs, uploads }, signer, gate, ...gateway }: V2Options) => {
   const sessionOf = (c: Context<SessionEnv, typeof SESSION_PATH>): UploadSession =>
     signer.verify(c.req.query(STATE) ?? '', parseRepositoryName(c.req.param('name')), c.req.param('uuid'));
 
@@ -76,16 +76,16 @@ export const uploadRoutes = ({ registry: { blobs, uploads }, signer, gate, front
     .on('POST', START_PATHS, gate.allow('push'), gate.limitUploads(), async (c) => {
       const name = c.req.param('name') ?? '';
       const repository = parseRepositoryName(name);
-      const base = locationBaseOf(c, front);
+      const base = locationBaseOf(c, gateway);
       const { mount, from, digest, 'digest-algorithm': algorithm = 'sha256' } = c.req.query();
       if (mount !== undefined) {
         const mounted = await tryMount(c, mount, from, repository);
         if (mounted) return created(c, base, name, mounted);
       }
-      const elsewhere = digest === undefined ? pushEndpointFor(c, front) : undefined;
+      const elsewhere = digest === undefined ? pushEndpointFor(c, gateway) : undefined;
       const started = uploads.start(repository, parseDigestAlgorithm(algorithm), {
         // From another host the way back is an absolute URL.
-        registryUrl: elsewhere === undefined ? base : registryUrlOf(c, front),
+        registryUrl: elsewhere === undefined ? base : registryUrlOf(c, gateway),
         uploadOrigin: elsewhere ?? base,
       });
       const session = gate.isOpen ? started : { ...started, startedBy: nameOf(callerOf(c)) };

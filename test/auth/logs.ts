@@ -10,7 +10,7 @@ import { accessLog } from '../../lib/server/access-log.ts';
 import { createApp } from '../../lib/server/app.ts';
 import { startNodeServer } from '../../lib/server/node-server.ts';
 import type { OpenedStorage } from '../storage/contract.ts';
-import { SIGNER, TEST_SETTINGS } from '../support/registry-server.ts';
+import { SIGNER, TEST_SETTINGS, TEST_VERSION } from '../support/registry-server.ts';
 import { V1Client } from '../support/v1-client.ts';
 import { newImage } from '../v1/use-registry.ts';
 import { locationOf, V2Client, withDigest } from '../v2/client.ts';
@@ -43,6 +43,7 @@ export function logSuite(name: string, open: () => Promise<OpenedStorage>): void
         auth,
         isReady: async () => true,
         settings: { ...TEST_SETTINGS, hasSearch: true, storageRedirect: true },
+        version: TEST_VERSION,
       });
       const server = await startNodeServer(app, { host: '127.0.0.1', port: 0 });
       const secrets = new Set([SECRET, 'alice-password', 'wrong-password']);

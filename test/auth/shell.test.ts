@@ -12,7 +12,7 @@ import { createRegistry } from '../../lib/registry/registry.ts';
 import { createApp } from '../../lib/server/app.ts';
 import { startNodeServer } from '../../lib/server/node-server.ts';
 import { type OpenedStorage, openFiles } from '../storage/open.ts';
-import { type RegistryServer, SIGNER, startRegistry, TEST_SETTINGS } from '../support/registry-server.ts';
+import { type RegistryServer, SIGNER, startRegistry, TEST_SETTINGS, TEST_VERSION } from '../support/registry-server.ts';
 import { V1Client } from '../support/v1-client.ts';
 import { newImage } from '../v1/use-registry.ts';
 import { codesOf, locationOf, V2Client } from '../v2/client.ts';
@@ -202,6 +202,7 @@ describe('the shell around a registry', () => {
       isReady: async () => true,
       auth,
       settings: TEST_SETTINGS,
+      version: TEST_VERSION,
     });
     const ping = async (caller: Caller | undefined, headers = {}) =>
       (await app.request('/v2/', { headers }, { caller, clientAddress: '192.0.2.1' })).status;
@@ -219,6 +220,7 @@ describe('the shell around a registry', () => {
         isReady: async () => true,
         auth: { ...auth, areUsersCurrent: async () => areUsersCurrent },
         settings: TEST_SETTINGS,
+        version: TEST_VERSION,
       });
       const response = await app.request('/readyz');
       return [response.status, await response.json()];
@@ -276,6 +278,7 @@ describe('the shell around a registry', () => {
         isReady: async () => true,
         auth: { gate: Gate.forOpenRegistry({ audit: (entry) => audited.push(entry) }) },
         settings: TEST_SETTINGS,
+        version: TEST_VERSION,
       });
 
     it('speaks TLS with a certificate of its own, and says so in its URLs', async () => {

@@ -300,10 +300,10 @@ describe('57: each key has one type', () => {
     test(`a boolean written ${JSON.stringify(written)} is ${expected ?? 'the default'}`, () => {
       const file = loadKeys({ standalone: written, disable_token_auth: written, storage_redirect: written }).config;
       const env = loadKeys({ standalone: '_env:X', debug: '_env:X' }, { X: written }).config;
-      assert.equal(file.standalone, expected ?? true);
+      assert.equal(file.isStandalone, expected ?? true);
       assert.equal(file.disableTokenAuth, expected ?? false);
       assert.equal(file.storageRedirect, expected ?? false);
-      assert.equal(env.standalone, expected ?? true);
+      assert.equal(env.isStandalone, expected ?? true);
       assert.equal(env.debug, expected ?? false);
     });
   }
@@ -322,7 +322,7 @@ describe('57: each key has one type', () => {
       logLevel: 'info',
       debug: false,
       issue: true,
-      standalone: true,
+      isStandalone: true,
       disableTokenAuth: false,
       indexEndpoint: undefined,
       registryEndpoints: undefined,
@@ -334,7 +334,7 @@ describe('57: each key has one type', () => {
       privilegedKey: undefined,
       secretKey: undefined,
       secretKeyPrevious: [],
-      searchBackend: undefined,
+      hasSearch: false,
       auth: undefined,
       immutableTags: [],
       trustedProxies: 0,

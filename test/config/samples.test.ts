@@ -71,13 +71,13 @@ describe('files of docker-registry start Stowage unchanged', () => {
     const loaded = loadFixture('example-bucket.yml');
     assert.deepEqual(loaded.config.storage, { driver: 'local', path: '/srv/example-bucket' });
     assert.equal(loaded.config.logLevel, 'debug');
-    assert.equal(loaded.config.searchBackend, undefined);
+    assert.equal(loaded.config.hasSearch, false);
     assert.deepEqual(warnedOf(loaded), []);
     const database = loadFixture('example-bucket.yml', {
       SQLALCHEMY_INDEX_DATABASE: 'sqlite:////x',
       SEARCH_BACKEND: 'SQLAlchemy',
     });
-    assert.equal(database.config.searchBackend, 'sqlalchemy');
+    assert.equal(database.config.hasSearch, true);
     assert.deepEqual(warnedOf(database), ['sqlalchemy_index_database']);
   });
 
@@ -100,7 +100,7 @@ describe('files of docker-registry start Stowage unchanged', () => {
 
   test('0.9.1, config_mirror.yml', () => {
     const loaded = loadFixture('registry-0.9.1-mirror.yml');
-    assert.equal(loaded.config.standalone, false);
+    assert.equal(loaded.config.isStandalone, false);
     assert.equal(loaded.config.isMirror, true);
     assert.deepEqual(warnedOf(loaded), ['mirroring.source_index', 'mirroring.tags_cache_ttl']);
   });
@@ -304,7 +304,7 @@ describe('keys without meaning', () => {
     const s3 = { storage: 's3', boto_bucket: 'bucket', nginx_x_accel_redirect: '/acc', search_backend: 'my.index' };
     const loaded = loadKeys(s3);
     assert.equal(loaded.config.nginxXAccelRedirect, undefined);
-    assert.equal(loaded.config.searchBackend, 'my.index');
+    assert.equal(loaded.config.hasSearch, true);
     assert.deepEqual(warnedOf(loaded), ['nginx_x_accel_redirect', 'search_backend']);
     assert.equal(loadKeys({ nginx_x_accel_redirect: '/acc' }).config.nginxXAccelRedirect, '/acc');
   });

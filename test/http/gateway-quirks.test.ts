@@ -7,7 +7,7 @@ import { codesOf, locationOf, V2Client } from '../v2/client.ts';
 import { pushImage } from '../v2/image.ts';
 
 describe('a registry behind a gateway', () => {
-  const front = {
+  const settings = {
     publicUrl: 'https://registry.example.com',
     pushEndpoint: 'https://push.example.com',
     maxBodyBytes: 4 * KiB,
@@ -20,7 +20,7 @@ describe('a registry behind a gateway', () => {
 
   before(async () => {
     storage = await openFiles();
-    server = await startRegistry(storage.driver, { front });
+    server = await startRegistry(storage.driver, settings);
     client = new V2Client(server.url);
     sameHostClient = new V2Client(server.url, { 'User-Agent': 'oras-go' });
   });
@@ -30,11 +30,11 @@ describe('a registry behind a gateway', () => {
   });
 
   const startAs = async (userAgent: string) =>
-    locationOf(await client.send('POST', '/v2/front/app/blobs/uploads/', { headers: { 'User-Agent': userAgent } }));
+    locationOf(await client.send('POST', '/v2/gateway/app/blobs/uploads/', { headers: { 'User-Agent': userAgent } }));
 
   it('sends uploads to the push endpoint, which needs nothing but the URL', async () => {
     const location = await startAs('docker/29.0.0 go/go1.26');
-    assert.match(location, /^https:\/\/push\.example\.com\/v2\/front\/app\/blobs\/uploads\/[0-9a-f-]+\?_state=/);
+    assert.match(location, /^https:\/\/push\.example\.com\/v2\/gateway\/app\/blobs\/uploads\/[0-9a-f-]+\?_state=/);
     const { pathname, search } = new URL(location);
     const response = await client.send('PATCH', pathname + search, { body: 'bytes' });
     assert.equal(response.status, 202);
@@ -43,21 +43,21 @@ describe('a registry behind a gateway', () => {
 
   for (const userAgent of ['oras/1.3.6', 'oras-go', 'Helm/3.19.0', 'notation/1.3.0']) {
     it(`keeps ${userAgent} on its host, since it goes to no other`, async () => {
-      assert.match(await startAs(userAgent), /^\/v2\/front\/app\/blobs\/uploads\//);
+      assert.match(await startAs(userAgent), /^\/v2\/gateway\/app\/blobs\/uploads\//);
     });
   }
 
   it('names blobs and manifests by its public URL', async () => {
-    const { digest, manifest } = await pushImage(sameHostClient, 'front/app', 'first', { contents: ['x'] });
-    const put = await client.pushManifest('front/app', 'second', manifest);
-    assert.equal(locationOf(put), `${front.publicUrl}/v2/front/app/manifests/${digest}`);
+    const { digest, manifest } = await pushImage(sameHostClient, 'gateway/app', 'first', { contents: ['x'] });
+    const put = await client.pushManifest('gateway/app', 'second', manifest);
+    assert.equal(locationOf(put), `${settings.publicUrl}/v2/gateway/app/manifests/${digest}`);
   });
 
   it('tells no digest in the answer to HEAD of a manifest, so that clients ask by GET', async () => {
-    const head = await client.send('HEAD', '/v2/front/app/manifests/second');
+    const head = await client.send('HEAD', '/v2/gateway/app/manifests/second');
     assert.equal(head.status, 200);
     assert.equal(head.headers.get('Docker-Content-Digest'), null);
-    const get = await client.send('GET', '/v2/front/app/manifests/second');
+    const get = await client.send('GET', '/v2/gateway/app/manifests/second');
     assert.match(get.headers.get('Docker-Content-Digest') ?? '', /^sha256:/);
   });
 
@@ -72,9 +72,9 @@ describe('a registry behind a gateway', () => {
   });
 
   it('sends v1 clients to the push endpoint when they push, and nowhere else when they pull', async () => {
-    const announced = await client.send('PUT', '/v1/repositories/front/old/', { body: '[]' });
+    const announced = await client.send('PUT', '/v1/repositories/gateway/old/', { body: '[]' });
     assert.equal(announced.headers.get('X-Docker-Endpoints'), 'push.example.com');
-    const images = await client.send('GET', '/v1/repositories/front/old/images');
+    const images = await client.send('GET', '/v1/repositories/gateway/old/images');
     assert.equal(images.headers.get('X-Docker-Endpoints'), 'registry.example.com');
   });
 });

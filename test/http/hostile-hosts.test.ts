@@ -45,9 +45,7 @@ describe('a Host that is no host and port', () => {
       ],
     });
     for (const trustedProxies of [0, 1])
-      servers.push(
-        await startRegistry(storage.driver, { auth, trustedProxies, front: { absoluteLocations: 'always' } }),
-      );
+      servers.push(await startRegistry(storage.driver, { auth, trustedProxies, absoluteLocations: 'always' }));
   });
   after(async () => {
     for (const server of servers) await server.stop();

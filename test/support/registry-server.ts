@@ -2,6 +2,7 @@ import type { Auth } from '../../lib/auth/create-auth.ts';
 import { Gate } from '../../lib/auth/gate.ts';
 import type { UnpackLimits } from '../../lib/compression/unpack-limits.ts';
 import { Background } from '../../lib/concurrency/background.ts';
+import { NO_GATEWAY_LIMITS } from '../../lib/http/gateway-quirks.ts';
 import { createLog } from '../../lib/model/log.ts';
 import type { IndexChildren } from '../../lib/registry/manifests/manifests.ts';
 import { createRegistry } from '../../lib/registry/registry.ts';
@@ -21,13 +22,27 @@ export const SIGNER = new SessionSigner('a secret of the tests');
 
 /** Of an open registry that is its own index, with nothing switched on. */
 export const TEST_SETTINGS: AppSettings = {
+  ...NO_GATEWAY_LIMITS,
   isReadOnly: false,
   isStandalone: true,
+  authentication: undefined,
   isMirror: false,
   hasSearch: false,
   storageRedirect: false,
+  nginxXAccelRedirect: undefined,
+  registryEndpoints: undefined,
+  publicUrl: undefined,
+  pushEndpoint: undefined,
+  absoluteLocations: 'auto',
+  v2VersionHeader: 'auto',
+  guardsBrowsers: false,
+  cors: undefined,
+  debug: false,
+  flavor: undefined,
   issue: true,
 };
+
+export const TEST_VERSION = '1.2.3';
 
 type TestSettings = Partial<AppSettings> & {
   v1Layers?: 'copy' | 'link';
@@ -71,6 +86,7 @@ export async function startRegistry(
     auth,
     isReady: async () => true,
     settings: { ...TEST_SETTINGS, ...settings },
+    version: TEST_VERSION,
   });
   const server = await startNodeServer(app, { host: '127.0.0.1', port: 0, trustedProxies, isHalfDuplex });
   return {

@@ -221,7 +221,7 @@ export function v1ReadingSuite(name: string, open: OpenStorage, { presigns }: { 
     });
 
     describe('32: with nginx_x_accel_redirect', () => {
-      const behindNginx = useRegistry(storage, { settings: { nginxRedirect: '/acc' } });
+      const behindNginx = useRegistry(storage, { settings: { nginxXAccelRedirect: '/acc' } });
       const layerOf = ({ id }: Pick<V1Image, 'id'>) => behindNginx.send('GET', `/v1/images/${id}/layer`);
 
       it('32: nginx is told where the layer lies, and sends it itself', async () => {

@@ -1,7 +1,7 @@
 // The URLs by which uploads go on and results are found: absolute where the registry is sure of its address.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { FrontSettings } from '../../lib/http/gateway-quirks.ts';
+import type { GatewaySettings } from '../../lib/http/gateway-quirks.ts';
 import { loadKeys } from '../config/load-text.ts';
 import { type OpenedStorage, openFiles } from '../storage/open.ts';
 import { startRegistry } from '../support/registry-server.ts';
@@ -14,7 +14,7 @@ const FORWARDED = { 'X-Forwarded-Proto': 'https', 'X-Forwarded-Host': 'registry.
 
 type Row = {
   title: string;
-  front?: FrontSettings;
+  settings?: Partial<GatewaySettings>;
   trustedProxies?: number;
   headers?: Record<string, string>;
   /** Of the registry, and of where its uploads go on; `here` is where the test reaches it. */
@@ -27,22 +27,22 @@ const ROWS: Row[] = [
   { title: 'a name of which a proxy may have made the address', headers: { Host: 'registry.example' }, registry: '' },
   { title: 'a proxy that is not trusted', headers: FORWARDED, registry: '' },
   { title: 'a proxy that is', trustedProxies: 1, headers: FORWARDED, registry: 'https://registry.example:8443' },
-  { title: 'public_url', front: { publicUrl: 'https://public.example' }, registry: 'https://public.example' },
+  { title: 'public_url', settings: { publicUrl: 'https://public.example' }, registry: 'https://public.example' },
   {
     title: 'public_url and a client that wants the host where it is',
-    front: { publicUrl: 'https://public.example' },
+    settings: { publicUrl: 'https://public.example' },
     headers: { 'User-Agent': 'oras/1.3.6' },
     registry: '',
   },
   {
     title: 'a push endpoint',
-    front: { pushEndpoint: 'https://push.example' },
+    settings: { pushEndpoint: 'https://push.example' },
     registry: 'here',
     uploads: 'https://push.example',
   },
   {
     title: 'a push endpoint, and a name that may be a proxy’s',
-    front: { pushEndpoint: 'https://push.example' },
+    settings: { pushEndpoint: 'https://push.example' },
     headers: { Host: 'registry.example' },
     registry: 'http://registry.example',
     uploads: 'https://push.example',
@@ -52,15 +52,15 @@ const ROWS: Row[] = [
     headers: { Host: 'registry.example', 'User-Agent': 'ollama/0.14.0 (amd64 linux) Go/go1.26.0' },
     registry: 'http://registry.example',
   },
-  { title: 'absolute_locations: never', front: { absoluteLocations: 'never' }, registry: '' },
+  { title: 'absolute_locations: never', settings: { absoluteLocations: 'never' }, registry: '' },
   {
     title: 'absolute_locations: never, and public_url',
-    front: { absoluteLocations: 'never', publicUrl: 'https://public.example' },
+    settings: { absoluteLocations: 'never', publicUrl: 'https://public.example' },
     registry: '',
   },
   {
     title: 'absolute_locations: always',
-    front: { absoluteLocations: 'always' },
+    settings: { absoluteLocations: 'always' },
     headers: { Host: 'registry.example' },
     registry: 'http://registry.example',
   },
@@ -73,9 +73,9 @@ describe('a Location', () => {
   });
   after(() => storage.close());
 
-  for (const { title, front = {}, trustedProxies = 0, headers = {}, ...expected } of ROWS) {
+  for (const { title, settings = {}, trustedProxies = 0, headers = {}, ...expected } of ROWS) {
     it(`${expected.registry === '' ? 'is relative' : 'is absolute'} for ${title}`, async () => {
-      const server = await startRegistry(storage.driver, { front, trustedProxies });
+      const server = await startRegistry(storage.driver, { ...settings, trustedProxies });
       const registry = expected.registry === 'here' ? server.url.origin : expected.registry;
       const uploads = expected.uploads ?? registry;
       const host = { Host: server.url.host };
