@@ -1,16 +1,12 @@
 // The command `stowage`, which bin/stowage.js starts.
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { version } from '../server/version.ts';
 import { addAccessCommands } from './access.ts';
 import { addAdoptCommand } from './adopt.ts';
 import { addConfigCommand } from './config.ts';
 import { addServeCommand } from './serve.ts';
 import { addTokenCommands } from './token.ts';
 import { addUserCommands } from './user.ts';
-
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
 
 const program = new Command('stowage')
   .description('A container registry that keeps everything in one bucket.')

@@ -7,7 +7,7 @@ import { parseV1RepositoryName, type RepositoryName } from '../model/names.ts';
 import { mayWrite, recordLayout } from '../registry/layout-version.ts';
 import type { Adoption, AdoptionFailure, AdoptionPlan } from '../registry/old-buckets/adopt.ts';
 import type { TwiceQuotedObject } from '../registry/old-buckets/twice-quoted-objects.ts';
-import { createRegistry, type Registry } from '../registry/registry.ts';
+import { assembleRegistry, type Registry } from '../registry/registry.ts';
 import { openStorage } from '../storage/open.ts';
 import { MiB } from '../streams/bytes.ts';
 import { placeOf } from './place.ts';
@@ -35,7 +35,7 @@ export async function adopt(config: Config, options: AdoptOptions): Promise<numb
   const storage = await openStorage(config.storage);
   try {
     if (!(await mayWrite(storage))) throw new Error('a newer Stowage writes to this storage: upgrade this one');
-    const registry = createRegistry(storage, {
+    const registry = assembleRegistry(storage, {
       copiesLayers: config.v1Layers === 'copy',
       isImmutable: immutabilityOf(config.immutableTags),
       unpackLimits: config.unpackLimits,

@@ -48,6 +48,22 @@ export function loadConfig({ env, file, directory = process.cwd() }: LoadOptions
   };
 }
 
+/**
+ * A configuration of the caller's own, in place of a file: the keys of one flavor, as JSON values.
+ * @param source stands for the file in messages
+ * @throws ConfigError
+ */
+export function readKeys(
+  keys: Readonly<Record<string, unknown>>,
+  { env, source }: { env: NodeJS.ProcessEnv; source: string },
+): Pick<LoadedConfig, 'config' | 'warnings'> {
+  const root = parseFile(source, JSON.stringify(keys));
+  const settings = new Settings(source, isMap(root) ? root : new Map(), env);
+  const config = readConfig(settings, source, undefined);
+  settings.checkNames();
+  return { config, warnings: settings.warnings };
+}
+
 function parseFile(path: string, text: string): YamlNode {
   try {
     return parseYaml(text);

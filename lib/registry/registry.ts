@@ -58,7 +58,7 @@ export type RegistryOptions = {
   unpackLimits?: UnpackLimits;
 };
 
-export function createRegistry(
+export function assembleRegistry(
   opened: StorageDriver,
   { copiesLayers, background, isImmutable, indexChildren, unpackLimits = DEFAULT_UNPACK_LIMITS }: RegistryOptions,
 ): Registry {

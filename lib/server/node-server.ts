@@ -56,10 +56,16 @@ export type ListenOptions = {
 /** How many, or how many of them a request shows that it came by. */
 export type TrustedProxies = number | ((headers: IncomingHttpHeaders) => number);
 
-export async function startNodeServer(
+export type ListenerOptions = Pick<ListenOptions, 'trustedProxies' | 'isHalfDuplex'> & {
+  /** True from when connections are no longer kept for a next request. */
+  isStopping?: () => boolean;
+};
+
+/** What answers the requests of a Node server, with HTTPS or without. */
+export function createNodeListener(
   app: Hono,
-  { host, port, tls, trustedProxies = 0, isHalfDuplex = false }: ListenOptions,
-): Promise<NodeServer> {
+  { trustedProxies = 0, isHalfDuplex = false, isStopping = () => false }: ListenerOptions = {},
+): (request: IncomingMessage, response: ServerResponse) => void {
   const trustedOf = (headers: IncomingHttpHeaders) =>
     typeof trustedProxies === 'number' ? trustedProxies : trustedProxies(headers);
   const clientOf = ({ headers, socket }: IncomingMessage) =>
@@ -76,7 +82,7 @@ export async function startNodeServer(
       reached: requestOrigin({
         header: (name) => headers[name.toLowerCase()]?.toString(),
         httpVersion: incoming.httpVersion,
-        isTls: tls !== undefined,
+        isTls: 'encrypted' in socket,
         localAddress: socket.localAddress,
         localPort: socket.localPort,
         trustedProxies: trustedOf(headers),
@@ -92,21 +98,28 @@ export async function startNodeServer(
     autoCleanupIncoming: false, // it gives a body 500 ms to end
     hostname: UNNAMED_HOST,
   });
+  return (request, response) => {
+    if (isStopping()) response.shouldKeepAlive = false;
+    lingerAfter(response, request);
+    // Of the whole server, which has no URL. https://www.rfc-editor.org/rfc/rfc9110#section-9.3.7
+    if (request.method === 'OPTIONS' && request.url === '*')
+      return void response.writeHead(204, { Allow: allowHeader() }).end();
+    void listener(request, response).then(() => unsent.add(response, networkOf(clientOf(request) ?? '')));
+  };
+}
+
+export async function startNodeServer(
+  app: Hono,
+  { host, port, tls, ...listening }: ListenOptions,
+): Promise<NodeServer> {
   let isStopping = false;
+  const answer = createNodeListener(app, { ...listening, isStopping: () => isStopping });
   const options = {
     headersTimeout: HEADERS_MS,
     requestTimeout: 0,
     keepAliveTimeout: KEEP_ALIVE_MS,
     maxHeaderSize: MAX_HEADER_BYTES,
     noDelay: true,
-  };
-  const answer = (request: IncomingMessage, response: ServerResponse) => {
-    if (isStopping) response.shouldKeepAlive = false;
-    lingerAfter(response, request);
-    // Of the whole server, which has no URL. https://www.rfc-editor.org/rfc/rfc9110#section-9.3.7
-    if (request.method === 'OPTIONS' && request.url === '*')
-      return void response.writeHead(204, { Allow: allowHeader() }).end();
-    void listener(request, response).then(() => unsent.add(response, networkOf(clientOf(request) ?? '')));
   };
   const server = tls ? createTlsServer({ ...options, ...tls }, answer) : createServer(options, answer);
   server.setTimeout(IDLE_MS);

@@ -5,7 +5,7 @@ import type { Config } from '../config/config.ts';
 import { immutabilityOf } from '../config/immutable-tags.ts';
 import type { Log } from '../model/log.ts';
 import { recordLayout } from '../registry/layout-version.ts';
-import { createRegistry, type Registry } from '../registry/registry.ts';
+import { assembleRegistry, type Registry } from '../registry/registry.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { openStorage } from '../storage/open.ts';
 import { readOnlyStorage } from '../storage/read-only.ts';
@@ -19,18 +19,19 @@ export type OpenRegistry = {
 
 /**
  * Opens storage and what lies in it. `storage.close` ends it.
- * @param background does what no request waits for; without it another process has to
+ * @param options.background does what no request waits for; without it another process has to
+ * @param options.driver of storage that is open already, in place of the configuration's
  * @throws Error if storage cannot be used
  */
 export async function openRegistry(
   config: Config,
-  { log, background }: { log: Log; background?: Background },
+  { log, background, driver }: { log: Log; background?: Background; driver?: StorageDriver },
 ): Promise<OpenRegistry> {
-  const opened = await openStorage(config.storage);
+  const opened = driver ?? (await openStorage(config.storage));
   const isReadOnly = !(await recordLayout(opened));
   const storage = isReadOnly ? readOnlyStorage(opened) : opened;
   if (isReadOnly) log.warning('a newer Stowage writes to this storage; this one is too old to, and serves reads only');
-  const registry = createRegistry(storage, {
+  const registry = assembleRegistry(storage, {
     copiesLayers: config.v1Layers === 'copy',
     indexChildren: config.indexChildren,
     isImmutable: immutabilityOf(config.immutableTags),

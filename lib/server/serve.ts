@@ -4,17 +4,14 @@ import type { ComparePassword } from '../auth/passwords/password-logins.ts';
 import { Background } from '../concurrency/background.ts';
 import type { Config } from '../config/config.ts';
 import type { Log } from '../model/log.ts';
-import { removeExpiredScraps } from '../registry/uploads/chunks.ts';
-import type { StorageDriver } from '../storage/driver.ts';
 import { accessLog } from './access-log.ts';
 import { type NodeServer, startNodeServer, type TrustedProxies } from './node-server.ts';
 import { openApp } from './open-app.ts';
 import { openRegistry } from './open-registry.ts';
+import { sweepRegularly } from './sweep.ts';
 
 /** Paths of PEM files. */
 export type TlsFiles = { cert: string; key: string };
-
-const SWEEP_MS = 6 * 60 * 60 * 1000;
 
 export type ServeOptions = {
   log: Log;
@@ -42,7 +39,7 @@ export async function serve(config: Config, options: ServeOptions): Promise<Node
   const opened = await openRegistry(config, { log, ...(worksBehind && { background }) });
   const { storage, isReadOnly } = opened;
   for (const shortcoming of (await storage.findShortcomings?.()) ?? []) log.warning(shortcoming);
-  if (config.storage.driver === 'local' && !isReadOnly) sweep(storage, log);
+  if (config.storage.driver === 'local' && !isReadOnly) sweepRegularly(storage, log);
   if (!config.auth && !isLoopback(config.host)) {
     log.warning('there is no auth in the configuration: whoever reaches this address may read and write everything');
   }
@@ -87,11 +84,4 @@ async function readTlsFiles({ cert, key }: TlsFiles): Promise<{ cert: Buffer; ke
   } catch (cause) {
     throw new Error(`${cert} and ${key} must be a certificate and its key, in PEM`, { cause });
   }
-}
-
-/** What a bucket's lifecycle rule does, done by the process itself: now, and every few hours. */
-function sweep(storage: StorageDriver, log: Log): void {
-  const run = () => void removeExpiredScraps(storage).catch((error) => log.warning('could not sweep', { error }));
-  run();
-  setInterval(run, SWEEP_MS).unref();
 }

@@ -5,7 +5,7 @@ import { Robots } from '../../lib/auth/tokens/robots.ts';
 import type { Key } from '../../lib/model/layout.ts';
 import { createLog } from '../../lib/model/log.ts';
 import { Keys } from '../../lib/model/signing-keys.ts';
-import { createRegistry } from '../../lib/registry/registry.ts';
+import { assembleRegistry } from '../../lib/registry/registry.ts';
 import { accessLog } from '../../lib/server/access-log.ts';
 import { createApp } from '../../lib/server/app.ts';
 import { startNodeServer } from '../../lib/server/node-server.ts';
@@ -36,7 +36,7 @@ export function logSuite(name: string, open: () => Promise<OpenedStorage>): void
         audit: (entry) => log.audit(entry),
       });
       const app = createApp({
-        registry: createRegistry(storage.driver, { copiesLayers: true }),
+        registry: assembleRegistry(storage.driver, { copiesLayers: true }),
         signer: SIGNER,
         log,
         around: accessLog(log),

@@ -8,7 +8,7 @@ import type { AuditEntry } from '../../lib/auth/audit.ts';
 import type { Caller } from '../../lib/auth/callers/caller.ts';
 import { Gate } from '../../lib/auth/gate.ts';
 import { createLog } from '../../lib/model/log.ts';
-import { createRegistry } from '../../lib/registry/registry.ts';
+import { assembleRegistry } from '../../lib/registry/registry.ts';
 import { createApp } from '../../lib/server/app.ts';
 import { startNodeServer } from '../../lib/server/node-server.ts';
 import { type OpenedStorage, openFiles } from '../storage/open.ts';
@@ -196,7 +196,7 @@ describe('the shell around a registry', () => {
 
   it('a gateway that has asked who somebody is, is believed, and a header is not asked again', async () => {
     const app = createApp({
-      registry: createRegistry(storage.driver, { copiesLayers: false }),
+      registry: assembleRegistry(storage.driver, { copiesLayers: false }),
       signer: SIGNER,
       log: createLog('critical'),
       isReady: async () => true,
@@ -214,7 +214,7 @@ describe('the shell around a registry', () => {
   it('is not ready while who was removed since would still be let in', async () => {
     const ready = async (areUsersCurrent: boolean) => {
       const app = createApp({
-        registry: createRegistry(storage.driver, { copiesLayers: false }),
+        registry: assembleRegistry(storage.driver, { copiesLayers: false }),
         signer: SIGNER,
         log: createLog('critical'),
         isReady: async () => true,
@@ -272,7 +272,7 @@ describe('the shell around a registry', () => {
   describe('by itself', () => {
     const appWith = (audited: AuditEntry[]) =>
       createApp({
-        registry: createRegistry(storage.driver, { copiesLayers: false }),
+        registry: assembleRegistry(storage.driver, { copiesLayers: false }),
         signer: SIGNER,
         log: createLog('critical'),
         isReady: async () => true,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import { createRegistry } from '../../lib/registry/registry.ts';
+import { assembleRegistry } from '../../lib/registry/registry.ts';
 import { startRegistry } from '../support/registry-server.ts';
 import { assertError, send } from '../v1/send.ts';
 import { checkV1Image, checkV1Repository } from './check-v1.ts';
@@ -123,7 +123,7 @@ function adoptedSuite(open: OpenStorage): void {
   const served = useRegistryOver(bucket, open);
 
   before(async () => {
-    const { adoption } = createRegistry(served.driver, { copiesLayers: false });
+    const { adoption } = assembleRegistry(served.driver, { copiesLayers: false });
     await adoption.copyTwiceQuoted(await adoption.findTwiceQuoted());
     const plan = await adoption.plan();
     assert.equal(plan.unread.length, bucket.images.size);

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { createLog } from '../../lib/model/log.ts';
-import { createRegistry } from '../../lib/registry/registry.ts';
+import { assembleRegistry } from '../../lib/registry/registry.ts';
 import { openApp } from '../../lib/server/open-app.ts';
 import { htpasswdOf } from '../auth/test-auth.ts';
 import { loadKeys } from '../config/load-text.ts';
@@ -29,7 +29,7 @@ describe('without secret_key', () => {
     const { config } = loadKeys(keys);
     const lines: string[] = [];
     const { driver } = storage;
-    const opened = { registry: createRegistry(driver, { copiesLayers: false }), storage: driver, isReadOnly: false };
+    const opened = { registry: assembleRegistry(driver, { copiesLayers: false }), storage: driver, isReadOnly: false };
     await openApp(config, opened, { log: createLog('warning', (line) => lines.push(line) > 0), version: '0' });
     return lines.map((line) => (JSON.parse(line) as { message: string }).message);
   };

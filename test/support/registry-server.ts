@@ -5,7 +5,7 @@ import { Background } from '../../lib/concurrency/background.ts';
 import { NO_GATEWAY_LIMITS } from '../../lib/http/gateway-quirks.ts';
 import { createLog } from '../../lib/model/log.ts';
 import type { IndexChildren } from '../../lib/registry/manifests/manifests.ts';
-import { createRegistry } from '../../lib/registry/registry.ts';
+import { assembleRegistry } from '../../lib/registry/registry.ts';
 import { SessionSigner } from '../../lib/registry/uploads/session.ts';
 import { type AppSettings, createApp } from '../../lib/server/app.ts';
 import { startNodeServer } from '../../lib/server/node-server.ts';
@@ -74,7 +74,7 @@ export async function startRegistry(
   const log = createLog('error', (line) => process.stderr.write(line));
   const background = new Background(log);
   const app = createApp({
-    registry: createRegistry(storage, {
+    registry: assembleRegistry(storage, {
       copiesLayers: v1Layers === 'copy',
       ...(worksBehind && { background }),
       ...(isImmutable && { isImmutable }),

@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import type { Key } from '../../lib/model/layout.ts';
 import { parseRepositoryName, parseTag } from '../../lib/model/names.ts';
-import { createRegistry } from '../../lib/registry/registry.ts';
+import { assembleRegistry } from '../../lib/registry/registry.ts';
 import type { TagProjections } from '../../lib/registry/v2-to-v1/project-tags.ts';
 import { Meddler } from '../registry/meddler.ts';
 import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
@@ -34,7 +34,7 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
         otherMeddler = new Meddler(storage.driver);
         server = await startRegistry(meddler.driver, { v1Layers, worksBehind: false });
         other = await startRegistry(otherMeddler.driver, { v1Layers, worksBehind: false, storageRedirect: true });
-        worker = createRegistry(meddler.driver, { copiesLayers: v1Layers === 'copy' }).tagProjections;
+        worker = assembleRegistry(meddler.driver, { copiesLayers: v1Layers === 'copy' }).tagProjections;
         v2 = new V2Client(server.url);
         v1 = new V1Client(server.url);
         otherV1 = new V1Client(other.url);
@@ -81,7 +81,7 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
         assert.equal(await statusOf(`/v2/${elsewhere}/manifests/top`), 404);
         const links = await storage.keysBelow(`oci/repositories/${elsewhere}/blobs/`);
         assert.deepEqual(links, [], 'and nothing of it was linked there');
-        const adoption = createRegistry(storage.driver, { copiesLayers: false }).adoption;
+        const adoption = assembleRegistry(storage.driver, { copiesLayers: false }).adoption;
         const failures = await adoption.run(await adoption.plan([parseRepositoryName(elsewhere)]), { layersAtOnce: 1 });
         assert.deepEqual(
           failures.map(({ what }) => what),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type Key, type KeyPrefix, parseTagKey } from '../../lib/model/layout.ts';
 import { mergeTwiceQuoted } from '../../lib/registry/old-buckets/merge-twice-quoted.ts';
-import { createRegistry } from '../../lib/registry/registry.ts';
+import { assembleRegistry } from '../../lib/registry/registry.ts';
 import { alterDriver } from '../storage/altered-driver.ts';
 import { V1Client } from '../support/v1-client.ts';
 import { assertError } from './send.ts';
@@ -116,7 +116,7 @@ export function v1TwiceQuotedSuite(name: string, open: OpenStorage): void {
     it('are brought over by adopt, and are then the same', async () => {
       const { name, own } = await newOld();
       const before = await tagsOf(name);
-      const { adoption } = createRegistry(storage.driver, { copiesLayers: false });
+      const { adoption } = assembleRegistry(storage.driver, { copiesLayers: false });
       await adoption.copyTwiceQuoted((await adoption.findTwiceQuoted()).filter(({ to }) => to.startsWith(`${own}/`)));
       assert.equal(await storage.textOf(`${own}/tag_old`), image.id);
       assert.deepEqual(await tagsOf(name), before);

@@ -1,0 +1,118 @@
+// The registry as a library, from its source. test/project/package.test.ts tries the package.
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { type CreateRegistryOptions, createRegistry, type EmbeddedRegistry } from '../../lib/embed/index.ts';
+import { createLog } from '../../lib/model/log.ts';
+import { htpasswdOf } from '../auth/test-auth.ts';
+import { openFiles } from '../storage/open.ts';
+import { digestOf, V2Client } from '../v2/client.ts';
+
+const HOST = 'http://registry.test';
+
+describe('createRegistry', () => {
+  let directory: string;
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'embed-test-'));
+  });
+  after(() => rm(directory, { recursive: true, force: true }));
+
+  const using = async (options: CreateRegistryOptions, use: (registry: EmbeddedRegistry) => Promise<void>) => {
+    const registry = await createRegistry(options);
+    try {
+      await use(registry);
+    } finally {
+      await registry.close();
+    }
+  };
+
+  const push = async (registry: EmbeddedRegistry, text: string, headers: Record<string, string> = {}) => {
+    const url = `${HOST}/v2/team/app/blobs/uploads/?digest=${digestOf(text)}`;
+    return await registry.fetch(new Request(url, { method: 'POST', body: text, headers }));
+  };
+
+  it('keeps everything in a temporary directory, which close removes', async () => {
+    const temporary = async () => (await readdir(tmpdir())).filter((name) => /^stowage-[^-]{6}$/.test(name));
+    const others = new Set(await temporary());
+    let made: string[] = [];
+    await using({}, async (registry) => {
+      assert.equal((await push(registry, 'layer')).status, 201);
+      made = (await temporary()).filter((name) => !others.has(name) && existsSync(join(tmpdir(), name, 'oci/blobs')));
+      assert.ok(made.length > 0);
+    });
+    assert.deepEqual(
+      made.filter((name) => existsSync(join(tmpdir(), name, 'oci'))),
+      [],
+    );
+  });
+
+  it('keeps everything in the directory it is given, also for the next registry', async () => {
+    const kept = join(directory, 'kept');
+    await using({ directory: kept }, async (registry) => {
+      assert.equal((await push(registry, 'kept')).status, 201);
+    });
+    await using({ directory: kept }, async (registry) => {
+      const pulled = await registry.fetch(new Request(`${HOST}/v2/team/app/blobs/${digestOf('kept')}`));
+      assert.deepEqual([pulled.status, await pulled.text()], [200, 'kept']);
+    });
+  });
+
+  it('uses the storage driver it is given', async () => {
+    const { driver, close } = await openFiles();
+    await using({ storage: driver }, async (registry) => {
+      assert.equal((await push(registry, 'driven')).status, 201);
+      assert.ok((await Array.fromAsync(driver.list('oci/blobs/' as Parameters<typeof driver.list>[0]))).length > 0);
+    });
+    await close();
+  });
+
+  it('answers a Node server, and names the origin at which the client reaches it', async () => {
+    await using({}, async ({ listener }) => {
+      const server = createServer(listener);
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+      const client = new V2Client(url);
+      const { headers } = await client.send('POST', '/v2/team/app/blobs/uploads/');
+      assert.ok(headers.get('Location')?.startsWith(`${url.origin}/v2/team/app/blobs/uploads/`));
+      await new Promise((resolve) => {
+        server.close(resolve);
+        server.closeAllConnections();
+      });
+    });
+  });
+
+  it('asks for logins where the configuration has auth', async () => {
+    const htpasswd = join(directory, 'users');
+    await writeFile(htpasswd, await htpasswdOf(['alice']));
+    await using({ config: { auth: { htpasswd }, secret_key: 'a secret of the tests' } }, async (registry) => {
+      assert.equal((await push(registry, 'secret')).status, 401);
+    });
+  });
+
+  it('refuses pages of other origins without auth', async () => {
+    await using({}, async (registry) => {
+      const headers = { Host: 'registry.test', Origin: 'https://elsewhere.example' };
+      assert.equal((await push(registry, 'forged', headers)).status, 403);
+    });
+  });
+
+  it('logs where it is told to', async () => {
+    const lines: string[] = [];
+    const log = createLog('info', (line) => lines.push(line) > 0);
+    await using({ log, config: { no_such_key: 1 } }, async (registry) => {
+      await push(registry, 'logged');
+    });
+    assert.ok(lines.some((line) => line.includes('no_such_key')));
+    assert.ok(lines.some((line) => (JSON.parse(line) as { message: string }).message === 'audit'));
+  });
+
+  it('refuses two places, and a wrong value, by name', async () => {
+    await assert.rejects(createRegistry({ directory, config: { storage: 'local' } }), /directory/);
+    await assert.rejects(createRegistry({ config: { trusted_proxies: 99 } }), /createRegistry.*trusted_proxies/);
+  });
+});

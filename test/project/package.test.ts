@@ -1,0 +1,71 @@
+// The package as `npm publish` would send it, installed into another project.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { promisify } from 'node:util';
+
+const ROOT = join(import.meta.dirname, '../..');
+const run = promisify(execFile);
+
+describe('the package', () => {
+  let directory: string;
+  /** Of a project that has the package among its dependencies. */
+  let project: string;
+
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'package-'));
+    const clone = join(directory, 'clone');
+    for (const name of ['package.json', 'bin', 'tsconfig.json', 'tsconfig.build.json', 'config.yml', 'lib']) {
+      await cp(join(ROOT, name), join(clone, name), { recursive: true });
+    }
+    await symlink(join(ROOT, 'node_modules'), join(clone, 'node_modules'));
+    await run('npm', ['pack', '--silent', '--pack-destination', directory], { cwd: clone });
+    project = join(directory, 'project');
+    const modules = join(project, 'node_modules');
+    await mkdir(modules, { recursive: true });
+    for (const name of await readdir(join(ROOT, 'node_modules'))) {
+      await symlink(join(ROOT, 'node_modules', name), join(modules, name));
+    }
+    const [archive = ''] = (await readdir(directory)).filter((name) => name.endsWith('.tgz'));
+    await mkdir(join(modules, 'stowage'));
+    await run('tar', ['-xzf', join(directory, archive), '-C', join(modules, 'stowage'), '--strip-components=1']);
+    await writeFile(join(project, 'package.json'), '{ "type": "module" }');
+  });
+  after(() => rm(directory, { recursive: true, force: true }));
+
+  it('runs every example of docs/embedding.md', async () => {
+    const text = await readFile(join(ROOT, 'docs/embedding.md'), 'utf8');
+    const examples = [...text.matchAll(/```js\n(.*?)```/gs)].map(([, code = '']) => code);
+    const outputs: string[] = [];
+    for (const [index, code] of examples.entries()) {
+      const file = join(project, `example-${index}.js`);
+      await writeFile(file, code);
+      const { stdout, stderr } = await run(process.execPath, [file], { cwd: project });
+      assert.equal(stderr, '');
+      outputs.push(stdout);
+    }
+    assert.match(outputs[0] ?? '', /^docker push 127\.0\.0\.1:\d+\/app\n$/);
+    assert.deepEqual(outputs.slice(1), ['201 a layer\n', '']);
+  });
+
+  it('has types, which a strict program compiles against', async () => {
+    await writeFile(
+      join(project, 'program.ts'),
+      `import { createServer } from 'node:http';
+import { createRegistry, type EmbeddedRegistry, type StorageDriver, StorageFullError } from 'stowage';
+export async function start(storage: StorageDriver): Promise<EmbeddedRegistry> {
+  const registry = await createRegistry({ storage, config: { standalone: true } });
+  createServer(registry.listener);
+  const response: Response = await registry.fetch(new Request('http://registry.test/v2/'));
+  if (!response.ok) throw new StorageFullError('no room');
+  return registry;
+}
+`,
+    );
+    const options = ['--strict', '--noEmit', '--module', 'nodenext', '--target', 'es2024', '--types', 'node'];
+    await run(join(ROOT, 'node_modules/.bin/tsc'), [...options, 'program.ts'], { cwd: project });
+  });
+});
