@@ -5,7 +5,7 @@ import { nameOf } from '../lib/auth/callers/caller.ts';
 import { TOKEN_PATH } from '../lib/auth/challenges.ts';
 import { createAuthenticator } from '../lib/auth/create-authenticator.ts';
 import { RegistryError } from '../lib/model/errors.ts';
-import { Keys } from '../lib/model/signing-keys.ts';
+import { SigningKeys } from '../lib/model/signed-token.ts';
 import { openStorage } from '../lib/storage/open.ts';
 import { readConfiguration } from './configuration.ts';
 import { clientAddressOf } from './gateway/client-address.ts';
@@ -19,7 +19,7 @@ const allowsAnonymous = process.env.ANONYMOUS_PULL === 'true';
 const authenticator = await createAuthenticator(auth, {
   storage,
   driver: await openStorage(storage),
-  keys: new Keys(secretKey, secretKeyPrevious),
+  keys: new SigningKeys(secretKey, secretKeyPrevious),
   log,
   needsUsers: false,
 });

@@ -67,9 +67,8 @@ export class Authenticator {
   async #byV1Token(credentials: string): Promise<TokenBearer | undefined> {
     const token = this.#options.v1Tokens.read(credentials);
     if (!token) return undefined;
-    const { madeFor, ...bearer } = token;
-    if (!madeFor) return bearer;
-    const holder = await this.#holder(madeFor);
+    const { issuedTo, ...bearer } = token;
+    const holder = await this.#holder(issuedTo);
     return holder && { ...bearer, holder };
   }
 

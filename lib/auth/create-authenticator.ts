@@ -1,5 +1,5 @@
 import type { Log } from '../model/log.ts';
-import type { Keys } from '../model/signing-keys.ts';
+import type { SigningKeys } from '../model/signed-token.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import type { StorageConfig } from '../storage/open.ts';
 import { Authenticator } from './authenticator.ts';
@@ -35,7 +35,7 @@ export type CreateAuthenticatorOptions = {
   storage: StorageConfig;
   /** Where robots are kept. */
   driver: StorageDriver;
-  keys: Keys;
+  keys: SigningKeys;
   log: Log;
   /** How passwords are compared, if not in this thread. */
   comparePassword?: ComparePassword;

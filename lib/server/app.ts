@@ -10,8 +10,8 @@ import { BoundedRouter, refuseLongPaths } from '../http/path-limit.ts';
 import { refuseTheRest } from '../http/request.ts';
 import { RegistryError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
+import type { SigningKeys } from '../model/signed-token.ts';
 import type { Registry } from '../registry/registry.ts';
-import type { SessionSigner } from '../registry/uploads/session.ts';
 import { answer } from '../v1/answers.ts';
 import { createV1 } from '../v1/app.ts';
 import { type AuthenticationOptions, authentication } from '../v1/authentication.ts';
@@ -22,7 +22,7 @@ import { versionHeader } from '../v2/version-header.ts';
 
 export type AppOptions = {
   registry: Registry;
-  signer: SessionSigner;
+  keys: SigningKeys;
   log: Log;
   /** Whether requests should come here: false while storage does not answer, or the process is about to end. */
   isReady: () => Promise<boolean>;
@@ -51,7 +51,7 @@ export type AppSettings = V1Settings &
 
 /** The app of both protocols, with `/healthz`, `/readyz` and `/` for operators. Knows neither Lambda nor Node's server. */
 export function createApp(options: AppOptions): Hono {
-  const { registry, signer, log, isReady, roomProblem, settings, version, auth, around } = options;
+  const { registry, keys, log, isReady, roomProblem, settings, version, auth, around } = options;
   const { gate, tokens } = auth;
   const allow = settings.authentication
     ? authentication(settings.authentication, registry)
@@ -59,7 +59,7 @@ export function createApp(options: AppOptions): Hono {
   const isForAll = gate.isOpen && !settings.authentication;
   const v1Tokens = tokens && { tokens: tokens.v1 };
   const v1Options = { ...settings, registry, isReady, version, gate, isForAll, allow, ...v1Tokens };
-  const v2Options = { ...settings, registry, signer, gate, ...(tokens && { tokenService: tokens.service }) };
+  const v2Options = { ...settings, registry, keys, gate, ...(tokens && { tokenService: tokens.service }) };
   const app = new Hono({ router: new BoundedRouter(new Hono().router) }).use(requestId());
   const identify = besides(isOpen, gate.identify);
   if (around) app.use(around);

@@ -7,8 +7,7 @@ import type { ComparePassword } from '../auth/passwords/password-logins.ts';
 import type { Config } from '../config/config.ts';
 import { type GatewayLimits, NO_GATEWAY_LIMITS } from '../http/gateway-quirks.ts';
 import type { Log } from '../model/log.ts';
-import { Keys } from '../model/signing-keys.ts';
-import { SessionSigner } from '../registry/uploads/session.ts';
+import { SigningKeys } from '../model/signed-token.ts';
 import type { AuthenticationOptions } from '../v1/authentication.ts';
 import { parsePrivilegedKey } from '../v1/signature.ts';
 import { createApp } from './app.ts';
@@ -45,11 +44,11 @@ export async function openApp(
   if (!config.secretKey && (config.storage.driver === 's3' || config.auth)) {
     log.warning('secret_key is not set: uploads and tokens are valid in this process only, and not after a restart');
   }
-  const secret = config.secretKey ?? randomBytes(32).toString('hex');
+  const keys = new SigningKeys(config.secretKey ?? randomBytes(32).toString('hex'), config.secretKeyPrevious);
   const auth = await createAuth(config.auth, {
     storage: config.storage,
     driver: storage,
-    keys: new Keys(secret, config.secretKeyPrevious),
+    keys,
     log,
     audit: (entry) => log.audit(entry),
     uploadsAtOnce: config.uploadsAtOnce,
@@ -61,7 +60,7 @@ export async function openApp(
   const readiness = new Readiness(storage);
   return createApp({
     registry,
-    signer: new SessionSigner(secret, config.secretKeyPrevious),
+    keys,
     auth,
     log,
     ...(around && { around }),

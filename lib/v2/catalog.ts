@@ -10,8 +10,8 @@ const DEFAULT_PAGE = 1000;
 const PRINTABLE = /^[\x20-\x7e]{0,255}/;
 
 /** @see https://distribution.github.io/distribution/spec/api/#catalog */
-export const catalogRoutes = ({ registry: { catalog }, gate, signer }: V2Options) => {
-  const cursors = new CatalogCursors(signer.keysFor('catalog cursor'));
+export const catalogRoutes = ({ registry: { catalog }, gate, keys }: V2Options) => {
+  const cursors = new CatalogCursors(keys.accepted('catalog cursor'));
 
   return new Hono().get('/_catalog', gate.allowCatalog, async (c) => {
     const size = pageSizeOf(c) ?? DEFAULT_PAGE;

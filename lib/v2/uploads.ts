@@ -13,7 +13,7 @@ import {
   parseRepositoryName,
   type RepositoryName,
 } from '../model/names.ts';
-import type { UploadSession } from '../registry/uploads/session.ts';
+import { SessionSigner, type UploadSession } from '../registry/uploads/session.ts';
 import { receivedRange, type UploadBody } from '../registry/uploads/uploads.ts';
 import type { V2Options } from './options.ts';
 
@@ -28,7 +28,8 @@ const START_PATHS = ['/:name{.+}/blobs/uploads/', '/:name{.+}/blobs/uploads'];
 const SESSION_PATH = '/:name{.+}/blobs/uploads/:uuid{[^/]+}';
 
 /** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-blobs */
-export const uploadRoutes = ({ registry: { blobs, uploads }, signer, gate, ...gateway }: V2Options) => {
+export const uploadRoutes = ({ registry: { blobs, uploads }, keys, gate, ...gateway }: V2Options) => {
+  const signer = new SessionSigner(keys);
   const sessionOf = (c: Context<SessionEnv, typeof SESSION_PATH>): UploadSession =>
     signer.verify(c.req.query(STATE) ?? '', parseRepositoryName(c.req.param('name')), c.req.param('uuid'));
 

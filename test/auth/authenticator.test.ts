@@ -12,13 +12,13 @@ import { Robots } from '../../lib/auth/tokens/robots.ts';
 import { V1Tokens } from '../../lib/auth/tokens/v1-tokens.ts';
 import { RegistryError } from '../../lib/model/errors.ts';
 import { createLog } from '../../lib/model/log.ts';
-import { Keys } from '../../lib/model/signing-keys.ts';
+import { SigningKeys } from '../../lib/model/signed-token.ts';
 import { FilesDriver } from '../../lib/storage/files.ts';
 import { MemorySource } from './passwords/memory-source.ts';
 
 const COST = 4;
 
-const keys = new Keys('secret');
+const keys = new SigningKeys('secret');
 const robots = new Robots(await FilesDriver.open(await mkdtemp(join(tmpdir(), 'stowage-auth-'))));
 const OTHERS = { v1Tokens: new V1Tokens(keys), accessTokens: new AccessTokens(keys), robots };
 

@@ -4,13 +4,13 @@ import { createAuth } from '../../lib/auth/create-auth.ts';
 import { Robots } from '../../lib/auth/tokens/robots.ts';
 import type { Key } from '../../lib/model/layout.ts';
 import { createLog } from '../../lib/model/log.ts';
-import { Keys } from '../../lib/model/signing-keys.ts';
+import { SigningKeys } from '../../lib/model/signed-token.ts';
 import { assembleRegistry } from '../../lib/registry/registry.ts';
 import { accessLog } from '../../lib/server/access-log.ts';
 import { createApp } from '../../lib/server/app.ts';
 import { startNodeServer } from '../../lib/server/node-server.ts';
 import type { OpenedStorage } from '../storage/contract.ts';
-import { SIGNER, TEST_SETTINGS, TEST_VERSION } from '../support/registry-server.ts';
+import { TEST_KEYS, TEST_SETTINGS, TEST_VERSION } from '../support/registry-server.ts';
 import { V1Client } from '../support/v1-client.ts';
 import { newImage } from '../v1/use-registry.ts';
 import { locationOf, V2Client, withDigest } from '../v2/client.ts';
@@ -31,13 +31,13 @@ export function logSuite(name: string, open: () => Promise<OpenedStorage>): void
       const auth = await createAuth(config, {
         storage: { driver: 'local', path: '.' },
         driver: storage.driver,
-        keys: new Keys(SECRET),
+        keys: new SigningKeys(SECRET),
         log,
         audit: (entry) => log.audit(entry),
       });
       const app = createApp({
         registry: assembleRegistry(storage.driver, { copiesLayers: true }),
-        signer: SIGNER,
+        keys: TEST_KEYS,
         log,
         around: accessLog(log),
         auth,

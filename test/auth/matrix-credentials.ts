@@ -6,7 +6,7 @@ import { AccessTokens } from '../../lib/auth/tokens/access-tokens.ts';
 import { Robots } from '../../lib/auth/tokens/robots.ts';
 import { type TokenHolder, V1Tokens } from '../../lib/auth/tokens/v1-tokens.ts';
 import type { RepositoryName } from '../../lib/model/names.ts';
-import { Keys } from '../../lib/model/signing-keys.ts';
+import { SigningKeys } from '../../lib/model/signed-token.ts';
 import type { StorageDriver } from '../../lib/storage/driver.ts';
 import { type Bearer, REPOSITORY, RIGHTS, type Scheme } from './matrix-endpoints.ts';
 import { basic, SECRET } from './test-auth.ts';
@@ -14,7 +14,7 @@ import { basic, SECRET } from './test-auth.ts';
 export class Credentials {
   readonly #url: URL;
   readonly #expiredRobot: string;
-  readonly #v1Tokens = new V1Tokens(new Keys(SECRET));
+  readonly #v1Tokens = new V1Tokens(new SigningKeys(SECRET));
   #guesses = 0;
 
   private constructor(url: URL, expiredRobot: string) {
@@ -48,7 +48,7 @@ export class Credentials {
     const response = await fetch(new URL(`/v1/repositories/${path}`, this.#url), { method, headers: basic(bearer) });
     await response.arrayBuffer();
     const token = this.#v1Tokens.read(response.headers.get('X-Docker-Token') ?? '');
-    return token?.madeFor ?? assert.fail(`the registry gave ${bearer} no token: ${response.status}`);
+    return token?.issuedTo ?? assert.fail(`the registry gave ${bearer} no token: ${response.status}`);
   }
 
   /** Wrong in another way each time, since who tries passwords is slowed down. */
@@ -72,8 +72,8 @@ export class Credentials {
 async function expiredBearer(): Promise<string> {
   const grants = [{ repository: REPOSITORY, actions: RIGHTS.admin }];
   const claims = new SignJWT({ grants }).setProtectedHeader({ alg: 'HS256' }).setIssuer('stowage').setSubject('admin');
-  const key = new Keys(SECRET).signing('access token');
+  const key = new SigningKeys(SECRET).signing('access token');
   const valid = await claims.setExpirationTime('5m').sign(key);
-  assert.ok(await new AccessTokens(new Keys(SECRET)).readAccess(valid), 'the test signs as the registry does');
+  assert.ok(await new AccessTokens(new SigningKeys(SECRET)).readAccess(valid), 'the test signs as the registry does');
   return await claims.setExpirationTime(Math.floor(Date.now() / 1000) - 1).sign(key);
 }

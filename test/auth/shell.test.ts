@@ -12,7 +12,13 @@ import { assembleRegistry } from '../../lib/registry/registry.ts';
 import { createApp } from '../../lib/server/app.ts';
 import { startNodeServer } from '../../lib/server/node-server.ts';
 import { type OpenedStorage, openFiles } from '../storage/open.ts';
-import { type RegistryServer, SIGNER, startRegistry, TEST_SETTINGS, TEST_VERSION } from '../support/registry-server.ts';
+import {
+  type RegistryServer,
+  startRegistry,
+  TEST_KEYS,
+  TEST_SETTINGS,
+  TEST_VERSION,
+} from '../support/registry-server.ts';
 import { V1Client } from '../support/v1-client.ts';
 import { newImage } from '../v1/use-registry.ts';
 import { codesOf, locationOf, V2Client } from '../v2/client.ts';
@@ -197,7 +203,7 @@ describe('the shell around a registry', () => {
   it('a gateway that has asked who somebody is, is believed, and a header is not asked again', async () => {
     const app = createApp({
       registry: assembleRegistry(storage.driver, { copiesLayers: false }),
-      signer: SIGNER,
+      keys: TEST_KEYS,
       log: createLog('critical'),
       isReady: async () => true,
       auth,
@@ -215,7 +221,7 @@ describe('the shell around a registry', () => {
     const ready = async (areUsersCurrent: boolean) => {
       const app = createApp({
         registry: assembleRegistry(storage.driver, { copiesLayers: false }),
-        signer: SIGNER,
+        keys: TEST_KEYS,
         log: createLog('critical'),
         isReady: async () => true,
         auth: { ...auth, areUsersCurrent: async () => areUsersCurrent },
@@ -273,7 +279,7 @@ describe('the shell around a registry', () => {
     const appWith = (audited: AuditEntry[]) =>
       createApp({
         registry: assembleRegistry(storage.driver, { copiesLayers: false }),
-        signer: SIGNER,
+        keys: TEST_KEYS,
         log: createLog('critical'),
         isReady: async () => true,
         auth: { gate: Gate.forOpenRegistry({ audit: (entry) => audited.push(entry) }) },

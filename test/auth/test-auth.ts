@@ -6,7 +6,7 @@ import { type Auth, createAuth } from '../../lib/auth/create-auth.ts';
 import type { AuthConfig } from '../../lib/auth/create-authenticator.ts';
 import { hashPassword } from '../../lib/auth/passwords/bcrypt.ts';
 import { createLog } from '../../lib/model/log.ts';
-import { Keys } from '../../lib/model/signing-keys.ts';
+import { SigningKeys } from '../../lib/model/signed-token.ts';
 import type { StorageDriver } from '../../lib/storage/driver.ts';
 import { FilesDriver } from '../../lib/storage/files.ts';
 import { loadKeys } from '../config/load-text.ts';
@@ -52,7 +52,7 @@ export async function openTestAuth({
   const opened = await createAuth(config.auth, {
     storage: config.storage,
     driver: driver ?? (await FilesDriver.open(join(directory, 'data'))),
-    keys: new Keys(secret),
+    keys: new SigningKeys(secret),
     ...(config.publicUrl && { publicUrl: config.publicUrl }),
     log: createLog('debug', (line) => logged.push(line) > 0),
     audit: (entry) => audited.push(entry),

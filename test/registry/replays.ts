@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
+import { SigningKeys } from '../../lib/model/signed-token.ts';
 import { type ChunkedState, SessionSigner, type UploadSession } from '../../lib/registry/uploads/session.ts';
 import { MiB } from '../../lib/streams/bytes.ts';
 import type { OpenedStorage } from '../storage/open.ts';
 import { withOneMd5 } from '../support/md5-collision.ts';
-import { SIGNER } from '../support/registry-server.ts';
+import { TEST_KEYS } from '../support/registry-server.ts';
 import { chunked, codesOf, digestOf, locationOf, withDigest } from '../v2/client.ts';
 import { useMeddledRegistry } from './meddled-registry.ts';
 
@@ -232,7 +233,10 @@ export function replaySuite(name: string, open: () => Promise<OpenedStorage>): v
       ['for another repository', (location) => location.replace(`/v2/${repository}/`, '/v2/replays/thief/')],
       ['for another upload', (location) => location.replace(/uploads\/[^?]+/, `uploads/${crypto.randomUUID()}`)],
       ['with the signature of another', (location, other) => `${bodyOf(location)}.${other.split('.').at(-1)}`],
-      ['signed with another secret', (location) => signedBy(new SessionSigner('another secret'), location)],
+      [
+        'signed with another secret',
+        (location) => signedBy(new SessionSigner(new SigningKeys('another secret')), location),
+      ],
       ['with nothing for a signature', (location) => `${bodyOf(location)}.`],
       ['an hour and a second later', (location) => signedBy(SIGNER, location, Date.now() - 3601 * 1000)],
     ];
@@ -257,6 +261,8 @@ export function replaySuite(name: string, open: () => Promise<OpenedStorage>): v
   });
 }
 
+const SIGNER = new SessionSigner(TEST_KEYS);
+
 type Multipart = NonNullable<ChunkedState['multipart']>;
 
 const bodyOf = (location: string) => location.slice(0, location.lastIndexOf('.'));
@@ -269,7 +275,7 @@ function signedBy(
   change = (session: UploadSession): UploadSession => session,
 ): string {
   const [beginning = '', state = ''] = location.split('_state=');
-  const { expires: _, ...session } = JSON.parse(Buffer.from(state.split('.')[0] ?? '', 'base64url').toString());
+  const { exp: _, ...session } = JSON.parse(Buffer.from(state.split('.')[0] ?? '', 'base64url').toString());
   return `${beginning}_state=${signer.sign(change(session), nowMs)}`;
 }
 

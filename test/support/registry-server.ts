@@ -4,9 +4,9 @@ import type { UnpackLimits } from '../../lib/compression/unpack-limits.ts';
 import { Background } from '../../lib/concurrency/background.ts';
 import { NO_GATEWAY_LIMITS } from '../../lib/http/gateway-quirks.ts';
 import { createLog } from '../../lib/model/log.ts';
+import { SigningKeys } from '../../lib/model/signed-token.ts';
 import type { IndexChildren } from '../../lib/registry/manifests/manifests.ts';
 import { assembleRegistry } from '../../lib/registry/registry.ts';
-import { SessionSigner } from '../../lib/registry/uploads/session.ts';
 import { type AppSettings, createApp } from '../../lib/server/app.ts';
 import { startNodeServer } from '../../lib/server/node-server.ts';
 import type { StorageDriver } from '../../lib/storage/driver.ts';
@@ -18,7 +18,7 @@ export type RegistryServer = {
   stop(): Promise<void>;
 };
 
-export const SIGNER = new SessionSigner('a secret of the tests');
+export const TEST_KEYS = new SigningKeys('a secret of the tests');
 
 /** Of an open registry that is its own index, with nothing switched on. */
 export const TEST_SETTINGS: AppSettings = {
@@ -81,7 +81,7 @@ export async function startRegistry(
       ...(unpackLimits && { unpackLimits }),
       ...(indexChildren && { indexChildren }),
     }),
-    signer: SIGNER,
+    keys: TEST_KEYS,
     log,
     auth,
     isReady: async () => true,

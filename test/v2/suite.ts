@@ -3,9 +3,10 @@ import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import type { KeyPrefix } from '../../lib/model/layout.ts';
 import { parseRepositoryName } from '../../lib/model/names.ts';
+import { SessionSigner } from '../../lib/registry/uploads/session.ts';
 import { MiB } from '../../lib/streams/bytes.ts';
 import type { OpenedStorage } from '../storage/open.ts';
-import { type RegistryServer, SIGNER, startRegistry } from '../support/registry-server.ts';
+import { type RegistryServer, startRegistry, TEST_KEYS } from '../support/registry-server.ts';
 import { chunked, codesOf, digestOf, locationOf, V2Client, withDigest } from './client.ts';
 
 const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
@@ -342,7 +343,10 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
               startedAtSeconds: Date.now() / 1000,
               state: { kind: 'started' as const, algorithm: 'sha256' as const },
             };
-            return location.replace(/_state=.*/, `_state=${SIGNER.sign(session, Date.now() - 2 * 60 * 60 * 1000)}`);
+            return location.replace(
+              /_state=.*/,
+              `_state=${new SessionSigner(TEST_KEYS).sign(session, Date.now() - 2 * 60 * 60 * 1000)}`,
+            );
           },
         ],
       ];

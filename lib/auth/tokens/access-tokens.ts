@@ -1,7 +1,7 @@
 // What clients get for their password, and show instead of it for a few minutes.
 // https://distribution.github.io/distribution/spec/auth/jwt/
 import type { JWTPayload } from 'jose';
-import type { Keys } from '../../model/signing-keys.ts';
+import type { Purpose, SigningKeys } from '../../model/signed-token.ts';
 import type { Caller, Grant, TokenBearer } from '../callers/caller.ts';
 
 /** Docker takes what lives less than a minute for a mistake. */
@@ -16,9 +16,9 @@ const ISSUER = 'stowage';
 export type RefreshToken = { name: string; passwordMark: string };
 
 export class AccessTokens {
-  readonly #keys: Keys;
+  readonly #keys: SigningKeys;
 
-  constructor(keys: Keys) {
+  constructor(keys: SigningKeys) {
     this.#keys = keys;
   }
 
@@ -51,7 +51,7 @@ export class AccessTokens {
     return claims && { name: claims.sub ?? '', passwordMark: String(claims.passwordMark) };
   }
 
-  async #sign(purpose: string, subject: string, claims: JWTPayload, lifetimeSeconds: number): Promise<string> {
+  async #sign(purpose: Purpose, subject: string, claims: JWTPayload, lifetimeSeconds: number): Promise<string> {
     const { SignJWT } = await import('jose/jwt/sign');
     const now = Math.floor(Date.now() / 1000);
     return await new SignJWT(claims)
@@ -63,7 +63,7 @@ export class AccessTokens {
       .sign(this.#keys.signing(purpose));
   }
 
-  async #verify(purpose: string, token: string): Promise<JWTPayload | undefined> {
+  async #verify(purpose: Purpose, token: string): Promise<JWTPayload | undefined> {
     const { jwtVerify } = await import('jose/jwt/verify');
     for (const key of this.#keys.accepted(purpose)) {
       try {

@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { SignJWT, UnsecuredJWT } from 'jose';
 import { AccessTokens } from '../../../lib/auth/tokens/access-tokens.ts';
 import { type Robot, Robots } from '../../../lib/auth/tokens/robots.ts';
-import { Keys } from '../../../lib/model/signing-keys.ts';
+import { SigningKeys } from '../../../lib/model/signed-token.ts';
 import { type OpenedStorage, openFiles } from '../../storage/open.ts';
 import { type RegistryServer, startRegistry } from '../../support/registry-server.ts';
 import { codesOf, V2Client } from '../../v2/client.ts';
@@ -242,7 +242,7 @@ describe("Docker's token protocol", () => {
         .setSubject('alice')
         .setExpirationTime(exp)
         .sign(key);
-    const key = new Keys(SECRET).signing('access token');
+    const key = new SigningKeys(SECRET).signing('access token');
 
     it('the test signs as the registry does', async () => {
       assert.equal((await request('/v2/team/a/tags/list', bearer(await sign(key)))).status, 200);
@@ -250,8 +250,8 @@ describe("Docker's token protocol", () => {
 
     for (const [title, make] of [
       ['expired', () => sign(key, { exp: NOW - 1 })],
-      ['signed with another key', () => sign(new Keys('another').signing('access token'))],
-      ['signed for another purpose', () => sign(new Keys(SECRET).signing('refresh token'))],
+      ['signed with another key', () => sign(new SigningKeys('another').signing('access token'))],
+      ['signed for another purpose', () => sign(new SigningKeys(SECRET).signing('refresh token'))],
       ['signed with the secret itself', () => sign(Buffer.from(SECRET))],
       ['signed by another algorithm', () => sign(Buffer.concat([key, key]), { alg: 'HS512' })],
       ['of another issuer', () => sign(key, { iss: 'other' })],
@@ -273,9 +273,9 @@ describe("Docker's token protocol", () => {
   });
 
   it('a token of an earlier secret counts while that is named', async () => {
-    const token = await new AccessTokens(new Keys('old')).issueAccess({ subject: 'alice', grants: [] });
-    assert.ok(await new AccessTokens(new Keys('new', ['old'])).readAccess(token));
-    assert.equal(await new AccessTokens(new Keys('new')).readAccess(token), undefined);
+    const token = await new AccessTokens(new SigningKeys('old')).issueAccess({ subject: 'alice', grants: [] });
+    assert.ok(await new AccessTokens(new SigningKeys('new', ['old'])).readAccess(token));
+    assert.equal(await new AccessTokens(new SigningKeys('new')).readAccess(token), undefined);
   });
 
   describe('by a form, as OAuth has it', () => {
@@ -305,7 +305,7 @@ describe("Docker's token protocol", () => {
     });
 
     it('which no longer counts when the password has changed, or the user is gone', async () => {
-      const tokens = new AccessTokens(new Keys(SECRET));
+      const tokens = new AccessTokens(new SigningKeys(SECRET));
       for (const refresh of [
         { name: 'alice', passwordMark: 'another' },
         { name: 'carol', passwordMark: 'x' },

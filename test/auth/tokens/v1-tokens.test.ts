@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { V1Tokens } from '../../../lib/auth/tokens/v1-tokens.ts';
 import { parseV1RepositoryName, type RepositoryName } from '../../../lib/model/names.ts';
-import { Keys } from '../../../lib/model/signing-keys.ts';
+import { SigningKeys } from '../../../lib/model/signed-token.ts';
 
 const HOUR_MS = 60 * 60 * 1000;
 const ALICE = { subject: 'alice', passwordMark: 'of her password' };
 
 describe("tokens of v1's index", () => {
-  const tokens = new V1Tokens(new Keys('secret'));
+  const tokens = new V1Tokens(new SigningKeys('secret'));
   const repository = 'a/b' as RepositoryName;
   const issue = (name = repository, nowMs?: number) =>
     tokens.issue(name, 'write', { holder: ALICE, actions: ['pull', 'push'] }, nowMs);
@@ -20,7 +20,7 @@ describe("tokens of v1's index", () => {
 
   it('allow what they were made for, whose they are stays with them', () => {
     const grants = [{ repository: 'a/b', actions: ['pull', 'push'] }];
-    const expected = { kind: 'token', subject: 'alice', grants, madeFor: ALICE };
+    const expected = { kind: 'token', subject: 'alice', grants, issuedTo: ALICE };
     assert.deepEqual(tokens.read(credentialsOf(issue())), expected);
     // Docker puts its own word in front, and a list of tokens into one header.
     assert.deepEqual(tokens.read(issue()), expected);
@@ -61,7 +61,7 @@ describe("tokens of v1's index", () => {
 
   it('of an earlier secret still count, if it is named, and those of no other', () => {
     const token = credentialsOf(issue());
-    assert.ok(new V1Tokens(new Keys('new', ['older', 'secret'])).read(token));
-    assert.equal(new V1Tokens(new Keys('new')).read(token), undefined);
+    assert.ok(new V1Tokens(new SigningKeys('new', ['older', 'secret'])).read(token));
+    assert.equal(new V1Tokens(new SigningKeys('new')).read(token), undefined);
   });
 });

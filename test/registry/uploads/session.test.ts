@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { RegistryError } from '../../../lib/model/errors.ts';
 import { parseRepositoryName } from '../../../lib/model/names.ts';
+import { SigningKeys } from '../../../lib/model/signed-token.ts';
 import { SessionSigner, type UploadSession } from '../../../lib/registry/uploads/session.ts';
 
 const HOUR_MS = 60 * 60 * 1000;
 
 const repository = parseRepositoryName('a/b');
-const signer = new SessionSigner('secret');
+const signer = new SessionSigner(new SigningKeys('secret'));
 const startedMs = Date.UTC(2026, 0, 1);
 const session: UploadSession = {
   uuid: 'u',
