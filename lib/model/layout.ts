@@ -20,8 +20,8 @@
 //  oci/images/<id>/view/<ns>%2F<repo>/<hex>[.<child hex>]       empty: grant to the projection, by a manifest held there
 //  oci/images/<id>/view/<ns>%2F<repo>/tag_<tag>/<id>            empty: grant to the projection, by a tag naming an image on it
 //  oci/images/<id>/repositories/<ns>%2F<repo>/tag_<tag>/<id>    empty: the same for an image that a v1 client pushed
-//  oci/images/<id>/pushers/<mark>                               empty: the client with this mark has pushed the image
-//  oci/images/<id>/pushes/<mark>/<hex>[.<hex>]                  what this pusher has under way beside another push of the image
+//  oci/images/<id>/pushers/<pusher id>                          empty: this client has pushed the image
+//  oci/images/<id>/pushes/<pusher id>/<hex>[.<hex>]             what this client has under way beside another push of the image
 //  oci/robots/<uuid>.json                                       what the holder of a robot's token may do
 import type { Digest, ImageId, RepositoryName, Tag } from './names.ts';
 import {
@@ -57,7 +57,7 @@ export type TaggedImage = { tag: Tag; top: ImageId };
  * A repository's right to a v1 image, as its key says it. It is worth something while the repository holds what gave it:
  * the manifests, or the tag with that image.
  */
-export type Grant = { to: ImageKind; repository: RepositoryName; by: ManifestPath | TaggedImage };
+export type Grant = { imageKind: ImageKind; repository: RepositoryName; by: ManifestPath | TaggedImage };
 
 /** Where grants lie. Never merged: a client that pushes an image under the id of a projection must not get a right to that. */
 const GRANTS: Record<ImageKind, string> = { pushed: 'repositories', projection: 'view' };
@@ -119,7 +119,7 @@ export const layout = {
   imageLayerDescriptor: (id: ImageId) => at('oci/images', id, 'layer.json'),
   projectionRecord: (id: ImageId) => at('oci/images', id, 'view.json'),
   /** Everything beside an image. The order matters: grants to a pushed image, `view.json`, grants to a projection. */
-  imageMarks: (id: ImageId) => folder('oci/images', id),
+  imageRecords: (id: ImageId) => folder('oci/images', id),
   imageGrants: (id: ImageId, kind: ImageKind) => folder('oci/images', id, GRANTS[kind]),
   repositoryGrants: (id: ImageId, kind: ImageKind, repository: RepositoryName) =>
     folder('oci/images', id, GRANTS[kind], quotePlus(repository)),
@@ -131,8 +131,8 @@ export const layout = {
   /** What version 0.1.0 wrote instead: an object where a folder of grants has to be. It gives nothing. */
   outdatedGrant: (id: ImageId, kind: ImageKind, repository: RepositoryName) =>
     at('oci/images', id, GRANTS[kind], quotePlus(repository)),
-  /** `mark` stands for the client that pushes, in letters that any key can hold. */
-  imagePusher: (id: ImageId, mark: string) => at('oci/images', id, 'pushers', mark),
+  /** `pusherId` is a hash that identifies the client that pushes. */
+  pusherRecord: (id: ImageId, pusherId: string) => at('oci/images', id, 'pushers', pusherId),
   /** Of one pusher: what is pushed of an image that another has begun or completed; `json` and `sum` in hex. */
   allImagePushes: (id: ImageId) => folder('oci/images', id, 'pushes'),
   imagePushes: (id: ImageId, pusher: string) => folder('oci/images', id, 'pushes', pusher),
@@ -192,33 +192,33 @@ export function repositoryOf(namespace: string, folderKey: KeyPrefix): Repositor
   return part === undefined ? undefined : (`${namespace}/${part}` as RepositoryName);
 }
 
-/** What an object below `layout.imageMarks` says. */
-export type ImageMark =
+/** What an object below `layout.imageRecords` says. */
+export type ImageRecord =
   | { kind: 'projection' }
-  | { kind: 'pusher'; mark: string }
+  | { kind: 'pusher'; pusherId: string }
   | { kind: 'grant'; grant: Grant }
-  | { kind: 'outdated grant'; to: ImageKind };
+  | { kind: 'outdated grant'; imageKind: ImageKind };
 
-const IMAGE_MARK = /^oci\/images\/[^/]+\/(?:(view\.json)|pushers\/([^/]+)|(view|repositories)\/([^/]+)(?:\/(.+))?)$/;
+const IMAGE_RECORD = /^oci\/images\/[^/]+\/(?:(view\.json)|pushers\/([^/]+)|(view|repositories)\/([^/]+)(?:\/(.+))?)$/;
 const MANIFEST_GRANT = /^([a-f0-9]{64})(?:\.([a-f0-9]{64}|[a-f0-9]{128}))?$/;
 const TAG_GRANT = /^tag_([^/]+)\/([^/]+)$/;
 
-/** The inverse of `layout.projectionRecord`, `manifestGrant`, `tagGrant`, `outdatedGrant`, `imagePusher`; `undefined` for any other key. */
-export function parseImageMark(key: Key): ImageMark | undefined {
-  const [, projection, pusher, folderName, name = '', rest] = IMAGE_MARK.exec(key) ?? [];
+/** The inverse of `layout.projectionRecord`, `manifestGrant`, `tagGrant`, `outdatedGrant`, `pusherRecord`; `undefined` for any other key. */
+export function parseImageRecord(key: Key): ImageRecord | undefined {
+  const [, projection, pusher, folderName, name = '', rest] = IMAGE_RECORD.exec(key) ?? [];
   if (projection !== undefined) return { kind: 'projection' };
-  if (pusher !== undefined) return { kind: 'pusher', mark: pusher };
+  if (pusher !== undefined) return { kind: 'pusher', pusherId: pusher };
   const repository = unquotePlus(name) as RepositoryName | undefined;
   if (folderName === undefined || repository === undefined) return undefined;
-  const to = folderName === GRANTS.projection ? 'projection' : 'pushed';
-  if (rest === undefined) return { kind: 'outdated grant', to };
+  const imageKind = folderName === GRANTS.projection ? 'projection' : 'pushed';
+  if (rest === undefined) return { kind: 'outdated grant', imageKind };
   const [, tag, top] = TAG_GRANT.exec(rest) ?? [];
   if (tag !== undefined && isImageId(top))
-    return { kind: 'grant', grant: { to, repository, by: { tag: tag as Tag, top } } };
-  const [, hex, childHex] = to === 'projection' ? (MANIFEST_GRANT.exec(rest) ?? []) : [];
+    return { kind: 'grant', grant: { imageKind, repository, by: { tag: tag as Tag, top } } };
+  const [, hex, childHex] = imageKind === 'projection' ? (MANIFEST_GRANT.exec(rest) ?? []) : [];
   if (hex === undefined) return undefined;
   const by: ManifestPath = childHex === undefined ? [digestOfHex(hex)] : [digestOfHex(hex), digestOfHex(childHex)];
-  return { kind: 'grant', grant: { to, repository, by } };
+  return { kind: 'grant', grant: { imageKind, repository, by } };
 }
 
 const MANIFEST_KEY = /\/manifests\/(sha256|sha512)\/([a-f0-9]+)$/;

@@ -16,6 +16,7 @@ import { type IsImmutable, Tags } from './tags/tags.ts';
 import { Uploads } from './uploads/uploads.ts';
 import { ImageFiles } from './v1-images/files.ts';
 import { ImageGrants } from './v1-images/grants.ts';
+import { ImageRights } from './v1-images/image-rights.ts';
 import { Images } from './v1-images/images.ts';
 import { ImmutableImageTags } from './v1-images/immutable-image-tags.ts';
 import { ImageLayers } from './v1-images/layers.ts';
@@ -32,7 +33,7 @@ export type Registry = {
   catalog: Catalog;
   indexImages: IndexImages;
   imageFiles: ImageFiles;
-  imageGrants: ImageGrants;
+  imageRights: ImageRights;
   imagePushes: ImagePushes;
   images: Images;
   manifests: Manifests;
@@ -69,12 +70,13 @@ export function assembleRegistry(
   const search = new Search(catalog);
   const layers = new ImageLayers(storage, unpackLimits);
   const images = new Images(storage, layers);
-  const grants = new ImageGrants(storage, { tags });
+  const grants = new ImageGrants(storage);
+  const rights = new ImageRights(storage, { tags });
   const indexImages = new IndexImages(storage);
   const referrers = new Referrers(storage);
   const tagMetadata = new TagMetadata(storage);
   const immutableImageTags = new ImmutableImageTags(storage, { tags, grants });
-  const imageConversions = new ImageConversions(storage, { blobs, images, layers, grants, immutableImageTags });
+  const imageConversions = new ImageConversions(storage, { blobs, images, layers, rights, immutableImageTags });
   const views = new ImageProjections(storage, { blobs, images, layers, grants }, { copiesLayers, unpackLimits });
   const tagProjections = new TagProjections(storage, {
     tags,
@@ -118,7 +120,7 @@ export function assembleRegistry(
     catalog,
     indexImages,
     imageFiles: new ImageFiles(storage, images, { unpackLimits }),
-    imageGrants: grants,
+    imageRights: rights,
     imagePushes: new ImagePushes(storage, { images, layers, grants, unpackLimits }),
     images,
     manifests,
@@ -128,6 +130,7 @@ export function assembleRegistry(
       images,
       metadata: tagMetadata,
       grants,
+      rights,
       manifests,
       immutableImageTags,
       search,

@@ -5,7 +5,7 @@ import { parseAuthorization, tokenParameters } from '../auth/callers/authorizati
 import { RegistryError } from '../model/errors.ts';
 import { type ImageId, parseV1RepositoryName, type RepositoryName } from '../model/names.ts';
 import type { Registry } from '../registry/registry.ts';
-import type { ImageReader } from '../registry/v1-images/grants.ts';
+import type { ImageReader } from '../registry/v1-images/image-rights.ts';
 import { type Access, type Allow, setAccess } from './access.ts';
 import { IndexClient } from './index-client.ts';
 import { hashOf } from './pusher.ts';
@@ -45,24 +45,24 @@ export function authentication(options: AuthenticationOptions, registry: Registr
 }
 
 /** Of the operator's own tools: to what is there. */
-function accessToEverything({ imageGrants }: Registry): Access {
-  const reader = { mayPull: () => true, mayReadUngranted: () => true, isPusher: () => true };
+function accessToEverything({ imageRights }: Registry): Access {
+  const reader = { mayPull: () => true, mayReadWithoutGrant: () => true, matchesPusher: () => true };
   return {
     reader,
-    pusher: hashOf(['operator']),
+    pusherId: hashOf(['operator']),
     checkImage: () => undefined,
     checkParent: async () => undefined,
-    readableAs: async (id) => (await imageGrants.find(id, reader))?.to,
+    findReadableKind: (id) => imageRights.findReadableKind(id, reader),
   };
 }
 
 function accessByToken(token: Token, images: ImageId[], index: IndexClient, registry: Registry): Access {
   const { repository, authorization } = token;
-  const { imageGrants, repositories } = registry;
+  const { imageRights, repositories } = registry;
   const isInIndex = (id: ImageId) => index.mayRead(repository, id, authorization);
   const isOpenToToken = async (id: ImageId) => !(await repositories.isPrivate(repository)) || (await isInIndex(id));
   // One token is that of one push.
-  const pusher = hashOf(['index token', authorization]);
+  const pusherId = hashOf(['index token', authorization]);
   const reader: ImageReader = {
     mayPull: () => true,
     /** By what holds the image, not by what the token names: every client can get the token of a public repository. */
@@ -71,20 +71,20 @@ function accessByToken(token: Token, images: ImageId[], index: IndexClient, regi
       const [isPrivate, exists] = await Promise.all([repositories.isPrivate(holder), repositories.exists(holder)]);
       return exists && !isPrivate;
     },
-    mayReadUngranted: async (id) => (images.includes(id) ? await isOpenToToken(id) : await isInIndex(id)),
-    isPusher: (mark) => mark === pusher,
+    mayReadWithoutGrant: async (id) => (images.includes(id) ? await isOpenToToken(id) : await isInIndex(id)),
+    matchesPusher: (id) => id === pusherId,
   };
 
   return {
     reader,
-    pusher,
+    pusherId,
     checkImage(id) {
       if (!images.includes(id)) throw refused('This image does not belong to the repository');
     },
     async checkParent(parent) {
       if (!(await isInIndex(parent))) throw refused('Image depends on an unauthorized parent');
     },
-    readableAs: async (id) => (await imageGrants.find(id, reader))?.to,
+    findReadableKind: (id) => imageRights.findReadableKind(id, reader),
   };
 }
 

@@ -33,7 +33,7 @@ export const imageRoutes = ({
    */
   const read = async <T>(c: Context, id: ImageId, load: () => Promise<T>): Promise<T> => {
     const [loaded] = await Promise.allSettled([load()]);
-    const kind = await accessOf(c).readableAs(id);
+    const kind = await accessOf(c).findReadableKind(id);
     if (!kind) throw imageUnknown();
     if (kind === 'projection' && images.forgetPushed(id)) return await load();
     if (loaded.status === 'rejected') throw loaded.reason;
@@ -122,7 +122,7 @@ export const imageRoutes = ({
 
     .get('/images/:id/files', allow('pull'), async (c) => {
       const id = parseImageId(c.req.param('id'));
-      if (!(await accessOf(c).readableAs(id))) throw imageUnknown(); // before a list is made
+      if (!(await accessOf(c).findReadableKind(id))) throw imageUnknown(); // before a list is made
       return await sendList(c, await read(c, id, () => imageFiles.find(id)));
     })
     .get('/images/:id/diff', allow('pull'), async (c) => {
@@ -139,8 +139,8 @@ export const imageRoutes = ({
     });
 };
 
-function pushOptions({ pusher, readableAs }: Access, id: ImageId): PushOptions {
-  return { mayRead: async () => (await readableAs(id)) !== undefined, pusher };
+function pushOptions({ pusherId, findReadableKind }: Access, id: ImageId): PushOptions {
+  return { mayRead: async () => (await findReadableKind(id)) !== undefined, pusherId };
 }
 
 function claimedChecksums(c: Context): ClaimedChecksums {

@@ -3,8 +3,8 @@ import type { Context } from 'hono';
 import { callerOf, type Gate } from '../auth/gate.ts';
 import { type ImageId, parseV1RepositoryName } from '../model/names.ts';
 import type { Registry } from '../registry/registry.ts';
-import type { ImageReader } from '../registry/v1-images/grants.ts';
 import { noSuchParent } from '../registry/v1-images/image-json.ts';
+import type { ImageReader } from '../registry/v1-images/image-rights.ts';
 import { type Access, type Allow, setAccess } from './access.ts';
 import { isPushedBy, pusherOf } from './pusher.ts';
 
@@ -24,22 +24,22 @@ export function permissions(gate: Gate, registry: Registry): Allow {
  * Images have no repository: a caller may read one if it may pull from a repository that holds it now, or has just pushed it.
  * Where no login is asked for, that is every caller and every repository.
  */
-function accessByGrants(c: Context, gate: Gate, { imageGrants }: Registry): Access {
+function accessByGrants(c: Context, gate: Gate, { imageRights }: Registry): Access {
   const pusher = pusherOf(callerOf(c));
   const reader: ImageReader = {
     mayPull: (repository) => gate.mayReadV1ImagesIn(c, repository),
-    mayReadUngranted: () => gate.mayReadEveryV1Image(c),
-    isPusher: (mark) => gate.isOpen || isPushedBy(mark, pusher),
+    mayReadWithoutGrant: () => gate.mayReadEveryV1Image(c),
+    matchesPusher: (id) => gate.isOpen || isPushedBy(id, pusher),
   };
-  const readableAs = async (id: ImageId) => (await imageGrants.find(id, reader))?.to;
+  const findReadableKind = (id: ImageId) => imageRights.findReadableKind(id, reader);
   return {
     reader,
-    pusher: pusher.mark,
+    pusherId: pusher.id,
     // An id that no client has used yet is free; what is complete is not pushed again.
     checkImage: () => undefined,
     async checkParent(parent) {
-      if (!(await readableAs(parent))) throw noSuchParent(); // as if it were not there
+      if (!(await findReadableKind(parent))) throw noSuchParent(); // as if it were not there
     },
-    readableAs,
+    findReadableKind,
   };
 }

@@ -5,7 +5,7 @@ import { type Caller, type Grant, isAnonymous } from '../auth/callers/caller.ts'
 
 export type Pusher = {
   /** As it stands beside an image: in letters that any key can hold. */
-  mark: string;
+  id: string;
   /** Whether what was pushed by a token made for this caller is the caller's too: of somebody who showed a password, or a robot. */
   isOwner: boolean;
 };
@@ -15,13 +15,13 @@ export function pusherOf(caller: Caller): Pusher {
   // What a token of v1 pushes is its holder's, also by the token for another repository.
   if (caller.kind === 'token' && caller.holder) return pusherOf(caller.holder);
   const who = hashOf(whoIs(caller));
-  if (caller.kind !== 'token' || caller.isFinal) return { mark: who, isOwner: !isAnonymous(caller) };
-  return { mark: `${who}.${hashOf(caller.grants.map(asText).sort())}`, isOwner: false };
+  if (caller.kind !== 'token' || caller.isFinal) return { id: who, isOwner: !isAnonymous(caller) };
+  return { id: `${who}.${hashOf(caller.grants.map(asText).sort())}`, isOwner: false };
 }
 
 /** A token gives no more than it says: what was pushed by another one is its holder's only if that one says just the same. */
-export function isPushedBy(mark: string, pusher: Pusher): boolean {
-  return mark === pusher.mark || (pusher.isOwner && mark.startsWith(`${pusher.mark}.`));
+export function isPushedBy(pusherId: string, pusher: Pusher): boolean {
+  return pusherId === pusher.id || (pusher.isOwner && pusherId.startsWith(`${pusher.id}.`));
 }
 
 /** Robots by their ids: of one name there may be several, with other rights. */

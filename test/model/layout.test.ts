@@ -115,8 +115,8 @@ function keysOf(name: RepositoryName, t: Tag, d: Digest, id: ImageId): [Key | un
     ],
     [layout.outdatedGrant(id, 'pushed', name), layout.imageGrants(id, 'pushed')],
     [layout.outdatedGrant(id, 'projection', name), layout.imageGrants(id, 'projection')],
-    [layout.outdatedGrant(id, 'pushed', name), layout.imageMarks(id)],
-    [layout.outdatedGrant(id, 'projection', name), layout.imageMarks(id)],
+    [layout.outdatedGrant(id, 'pushed', name), layout.imageRecords(id)],
+    [layout.outdatedGrant(id, 'projection', name), layout.imageRecords(id)],
     [layout.blob(d), 'oci/blobs/'],
     [layout.condemnedBlob(d), 'oci/condemned/'],
   ];

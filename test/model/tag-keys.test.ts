@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Key, layout, type ManifestPath, parseImageMark, parseTagKey } from '../../lib/model/layout.ts';
+import { type Key, layout, type ManifestPath, parseImageRecord, parseTagKey } from '../../lib/model/layout.ts';
 import {
   parseDigest,
   parseImageId,
@@ -34,13 +34,13 @@ describe('the key of a tag', () => {
   }
 });
 
-describe('the key of a mark beside an image', () => {
+describe('the key of a record beside an image', () => {
   const id = parseImageId('0'.repeat(64));
 
   for (const name of ['app', 'a/b/c']) {
     const repository = parseRepositoryName(name);
-    for (const to of ['pushed', 'projection'] as const) {
-      test(`tells a grant of ${name} by a tag again, ${to}`, () => {
+    for (const imageKind of ['pushed', 'projection'] as const) {
+      test(`gives back a grant of ${name} by a tag, ${imageKind}`, () => {
         for (const [tag, top] of [
           ['latest', id],
           ['_x', parseImageId('0123456789abcdef')],
@@ -48,21 +48,21 @@ describe('the key of a mark beside an image', () => {
           ['a b~ü', id],
         ] as const) {
           const by = { tag: parseV1Tag(tag), top };
-          const mark = parseImageMark(layout.tagGrant(id, to, repository, by));
-          assert.deepEqual(mark, { kind: 'grant', grant: { to, repository, by } });
+          const record = parseImageRecord(layout.tagGrant(id, imageKind, repository, by));
+          assert.deepEqual(record, { kind: 'grant', grant: { imageKind, repository, by } });
         }
       });
-      test(`knows what version 0.1.0 wrote for ${name}, ${to}`, () => {
-        const mark = parseImageMark(layout.outdatedGrant(id, to, repository));
-        assert.deepEqual(mark, { kind: 'outdated grant', to });
+      test(`knows what version 0.1.0 wrote for ${name}, ${imageKind}`, () => {
+        const record = parseImageRecord(layout.outdatedGrant(id, imageKind, repository));
+        assert.deepEqual(record, { kind: 'outdated grant', imageKind });
       });
     }
-    test(`tells a grant of ${name} by manifests again`, () => {
+    test(`gives back a grant of ${name} by manifests`, () => {
       const digests = [sha256Digest('1'.repeat(64)), sha256Digest('2'.repeat(64))] as const;
       const long = parseDigest(`sha512:${'3'.repeat(128)}`);
       for (const by of [[digests[0]], [digests[0], digests[1]], [digests[0], long]] satisfies ManifestPath[]) {
-        const mark = parseImageMark(layout.manifestGrant(id, repository, by));
-        assert.deepEqual(mark, { kind: 'grant', grant: { to: 'projection', repository, by } });
+        const record = parseImageRecord(layout.manifestGrant(id, repository, by));
+        assert.deepEqual(record, { kind: 'grant', grant: { imageKind: 'projection', repository, by } });
       }
     });
   }
@@ -78,24 +78,24 @@ describe('the key of a mark beside an image', () => {
       `repositories/a%2Fb/${hex}`,
       `repositories/a%zz/tag_x/${hex}`,
     ]) {
-      assert.equal(parseImageMark(`oci/images/${id}/${rest}` as Key), undefined, rest);
+      assert.equal(parseImageRecord(`oci/images/${id}/${rest}` as Key), undefined, rest);
     }
   });
 
   test('tells which client has pushed the image, and that it is a projection', () => {
-    assert.deepEqual(parseImageMark(layout.imagePusher(id, 'f0.f1')), { kind: 'pusher', mark: 'f0.f1' });
-    assert.deepEqual(parseImageMark(layout.projectionRecord(id)), { kind: 'projection' });
+    assert.deepEqual(parseImageRecord(layout.pusherRecord(id, 'f0.f1')), { kind: 'pusher', pusherId: 'f0.f1' });
+    assert.deepEqual(parseImageRecord(layout.projectionRecord(id)), { kind: 'projection' });
   });
 
   test('is not that of what is known of the image', () => {
-    assert.equal(parseImageMark(layout.imageLayerDescriptor(id)), undefined);
-    assert.equal(parseImageMark(layout.conversion(id)), undefined);
+    assert.equal(parseImageRecord(layout.imageLayerDescriptor(id)), undefined);
+    assert.equal(parseImageRecord(layout.conversion(id)), undefined);
   });
 
   test('comes before the one that says that it is a projection, if it counts for none', () => {
     const repository = parseRepositoryName('z/z');
     const by = { tag: parseV1Tag('z'), top: id };
-    for (const key of [layout.tagGrant(id, 'pushed', repository, by), layout.imagePusher(id, 'f0')]) {
+    for (const key of [layout.tagGrant(id, 'pushed', repository, by), layout.pusherRecord(id, 'f0')]) {
       assert.ok(key < layout.projectionRecord(id), 'a reader of the list in its order sees it at last');
     }
   });

@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { ANONYMOUS } from '../../lib/auth/callers/caller.ts';
 import { type Key, layout } from '../../lib/model/layout.ts';
 import { parseDigest, parseImageId, parseRepositoryName, parseTag } from '../../lib/model/names.ts';
-import { PUSHER_MILLISECONDS } from '../../lib/registry/v1-images/grants.ts';
+import { PUSHER_RECORD_LIFETIME_MS } from '../../lib/registry/v1-images/image-rights.ts';
 import { pusherOf } from '../../lib/v1/pusher.ts';
 import { basic, openTestAuth } from '../auth/test-auth.ts';
 import { alterDriver } from '../storage/altered-driver.ts';
@@ -268,19 +268,23 @@ export function v1DeletedImagesSuite(name: string, open: OpenStorage): void {
         }));
         const late = await startRegistry(aged, await authOf());
         const { top, base } = await pushV1(repository, ['latest']);
-        const marksOf = (id: string) => storage.keysBelow(`oci/images/${id}/pushers/`);
-        assert.deepEqual([await marksOf(top), await marksOf(base)], [[], []], 'the tag has taken their place');
+        const pusherRecordsOf = (id: string) => storage.keysBelow(`oci/images/${id}/pushers/`);
+        assert.deepEqual(
+          [await pusherRecordsOf(top), await pusherRecordsOf(base)],
+          [[], []],
+          'the grants by the tag have replaced them',
+        );
         const read = async () => (await request(late, 'GET', `/v1/images/${top}/json`)).status;
         await remove(`/v1/repositories/${repository}/`);
         assert.equal(await read(), 404);
-        const { mark } = pusherOf(
+        const { id: pusherId } = pusherOf(
           kind === 'without logins'
             ? ANONYMOUS
             : { kind: 'user', name: kind.includes('everywhere') ? 'root' : 'alice', groups: [] },
         );
-        await storage.put(layout.imagePusher(parseImageId(top), mark), '');
+        await storage.put(layout.pusherRecord(parseImageId(top), pusherId), '');
         assert.equal(await read(), 200);
-        ageMilliseconds = PUSHER_MILLISECONDS;
+        ageMilliseconds = PUSHER_RECORD_LIFETIME_MS;
         assert.equal(await read(), 404);
         await late.stop();
       });

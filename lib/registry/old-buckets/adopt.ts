@@ -129,7 +129,7 @@ export class Adoption {
       this.#conversions.convert(repository, id),
       this.#images.findAncestry(id),
     ]);
-    const images = (ancestry ?? [id]).map((image) => ({ id: image, to: 'pushed' as const }));
+    const images = (ancestry ?? [id]).map((image) => ({ id: image, imageKind: 'pushed' as const }));
     await this.#grants.grantByTag(repository, { tag, top: id }, images);
     if (!manifest)
       throw new Error(

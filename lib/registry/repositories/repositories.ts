@@ -10,10 +10,11 @@ import type { Manifests, OnTagChange } from '../manifests/manifests.ts';
 import { type TagMetadata, tagMetadata } from '../tags/metadata.ts';
 import { immutableTag, type Tags } from '../tags/tags.ts';
 import type { ResolvedTag } from '../tags/target.ts';
-import type { ImageGrants, ImageReader } from '../v1-images/grants.ts';
+import type { ImageGrants } from '../v1-images/grants.ts';
+import type { ImageReader, ImageRights } from '../v1-images/image-rights.ts';
 import { type Images, imageUnknown } from '../v1-images/images.ts';
 import type { ImmutableImageTags } from '../v1-images/immutable-image-tags.ts';
-import { isTopOfProjection } from '../v1-images/projection-record.ts';
+import { isTopProjection } from '../v1-images/projection-record.ts';
 import type { Search } from './search.ts';
 
 /** What v1 does to a repository as a whole and to its tags. */
@@ -23,6 +24,7 @@ export class Repositories {
   readonly #images: Images;
   readonly #metadata: TagMetadata;
   readonly #grants: ImageGrants;
+  readonly #rights: ImageRights;
   readonly #manifests: Manifests;
   readonly #immutableImageTags: ImmutableImageTags;
   readonly #search: Search;
@@ -35,6 +37,7 @@ export class Repositories {
       images: Images;
       metadata: TagMetadata;
       grants: ImageGrants;
+      rights: ImageRights;
       manifests: Manifests;
       immutableImageTags: ImmutableImageTags;
       search: Search;
@@ -46,6 +49,7 @@ export class Repositories {
     this.#images = dependencies.images;
     this.#metadata = dependencies.metadata;
     this.#grants = dependencies.grants;
+    this.#rights = dependencies.rights;
     this.#manifests = dependencies.manifests;
     this.#immutableImageTags = dependencies.immutableImageTags;
     this.#search = dependencies.search;
@@ -76,7 +80,7 @@ export class Repositories {
    * Makes a tag name a v1 image, and grants the repository the image and those it is built on; all of them the caller has to
    * have a right to now. The image need not be complete. Where it is the top projection of a manifest, the repository gets
    * that manifest itself, so that it keeps its digest. Four storage requests, five for `latest`, and for each image of the
-   * ancestry one and those of `ImageGrants.look`, and one more where the caller has just pushed it.
+   * ancestry one and those of `ImageRights.findRight`, and one more where the caller has just pushed it.
    * @throws RegistryError IMAGE_UNKNOWN, DENIED
    */
   async tagImage(
@@ -86,23 +90,23 @@ export class Repositories {
     { userAgent, reader }: { userAgent: string; reader: ImageReader },
   ): Promise<void> {
     const [exists, ancestry] = await Promise.all([this.#images.exists(id), this.#images.findAncestry(id)]);
-    const right = exists && (await this.#grants.look(id, reader));
+    const right = exists && (await this.#rights.findRight(id, reader));
     if (!right) throw imageUnknown();
-    if (right.to === 'projection' && (await isTopOfProjection(this.#storage, id))) {
+    if (right.imageKind === 'projection' && (await isTopProjection(this.#storage, id))) {
       await this.#tagManifest(repository, tag, id, reader);
     } else {
       const images = await mapConcurrently(ancestry ?? [id], async (image) => {
-        const found = image === id ? right : await this.#grants.look(image, reader);
+        const found = image === id ? right : await this.#rights.findRight(image, reader);
         // What was deleted does not come back as the base of another image.
         if (!found) throw imageUnknown();
-        if (found.to === 'projection') await this.#checkShown(repository, image);
+        if (found.imageKind === 'projection') await this.#checkShown(repository, image);
         return { id: image, ...found };
       });
       await this.#grants.grantByTag(repository, { tag, top: id }, images);
       await this.#tags.setImage(repository, tag, id);
       // From now on the tag gives the right: with it also that of the client that has pushed the images ends.
       await mapConcurrently(images, (image) =>
-        mapConcurrently(image.pushers, (mark) => this.#grants.removePusher(mark, image.id)),
+        mapConcurrently(image.pusherIds, (pusherId) => this.#grants.removePusherRecord(image.id, pusherId)),
       );
     }
     this.#search.add(repository);
@@ -113,7 +117,7 @@ export class Repositories {
   async #tagManifest(repository: RepositoryName, tag: Tag, id: ImageId, reader: ImageReader): Promise<void> {
     const digest = sha256Digest(id);
     if (await this.#manifests.retag(repository, tag, digest)) return;
-    const holder = await this.#grants.findHolder(id, reader);
+    const holder = await this.#rights.findRepositoryWithManifest(id, reader);
     if (holder === undefined) throw imageUnknown();
     await this.#manifests.copy(holder, repository, digest, tag);
   }

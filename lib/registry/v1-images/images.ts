@@ -54,7 +54,7 @@ export class Images {
   }
 
   /** Marks an image as one that is not complete, and so not to be read. One storage request. */
-  async hide(id: ImageId): Promise<void> {
+  async setInProgress(id: ImageId): Promise<void> {
     await this.#storage.put(layout.imageInProgress(id), encodeText('true'), AS_TEXT);
     this.#complete.delete(id);
   }

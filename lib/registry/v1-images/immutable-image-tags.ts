@@ -44,8 +44,8 @@ export class ImmutableImageTags {
     const [record, json, grants] = await Promise.all([
       findProjectionRecord(this.#storage, id),
       this.#storage.head(layout.imageJson(id)),
-      this.#grants.givenTo(repository, id, 'projection'),
+      this.#grants.list(repository, id, 'projection'),
     ]);
-    return record ? record.replaces !== false || grants.length > 0 : json !== undefined;
+    return record ? record.replacesPushedImage !== false || grants.length > 0 : json !== undefined;
   }
 }

@@ -41,7 +41,7 @@ export class ImageLayers {
   }
 
   /** Keeps what is known of a layer. One storage request. `undefined` if the condition did not hold. */
-  async keep(id: ImageId, descriptor: LayerDescriptor, condition: Condition = {}): Promise<ETag | undefined> {
+  async putDescriptor(id: ImageId, descriptor: LayerDescriptor, condition: Condition = {}): Promise<ETag | undefined> {
     return await this.#storage.put(layout.imageLayerDescriptor(id), encode(descriptor), { ...AS_JSON, ...condition });
   }
 
@@ -119,7 +119,7 @@ export class ImageLayers {
     const found: LayerDescriptor = { ...scan.facts, key, ...(etag && { etag: object.info.etag }) };
     const descriptor = this.#isUnpackable(found) ? await this.#unpackings.run(() => this.#unpack(found)) : found;
     // What came meanwhile is newer: a push, or a view that has replaced the image.
-    return (await this.keep(id, descriptor, condition)) ? descriptor : ((await this.#kept(id)) ?? descriptor);
+    return (await this.putDescriptor(id, descriptor, condition)) ? descriptor : ((await this.#kept(id)) ?? descriptor);
   }
 
   /** Stores a layer as plain tar: its digest is the diff id, which no compressor's version can change. */

@@ -1,5 +1,6 @@
-// `oci/images/<id>/view.json`: this id is that of a view. It is there before anything else of the view, and stays: from
-// then on no push by v1 changes the image, and who has pushed or tagged something under its id has no right to it.
+// `oci/images/<id>/view.json`, the projection record: this image id is a projection. It is written before any other object of
+// the projection and is never deleted. From then on no v1 push changes the image, and grants to the image that a v1 client
+// pushed under the same id give no right to the projection.
 
 import { isJsonObject, parseJson } from '../../model/json.ts';
 import { layout } from '../../model/layout.ts';
@@ -8,42 +9,50 @@ import { AS_JSON, type ETag, type StorageDriver, StorageUnavailableError } from 
 import { encodeText } from '../../streams/bytes.ts';
 
 export type ProjectionRecord = {
-  /** Of which it was made; of an image below the top the first of several. */
+  /** The manifest that was projected. Several manifests may share an image below the top: this is the first of them. */
   manifest: Digest;
-  /** When its layer was made, by the first image that it was taken for; absent for the top, whose manifest tells. */
+  /** When the layer was made, as the first manifest tells. Absent for the top projection, whose config tells. */
   created?: string;
-  /** Whether all of it is there. */
-  isMade: boolean;
-  /** Of the top of a view the ids of the images below it, base first; undefined where nobody has chosen them yet. */
-  below?: ImageId[];
-  /** Whether somebody had pushed an image under this id before; undefined until that was looked for. */
-  replaces?: boolean;
+  /** Whether all objects of the projection are stored. */
+  isComplete: boolean;
+  /** Of a top projection: the ids of the images below it, base first. Undefined until they are chosen. */
+  idsBelowTop?: ImageId[];
+  /** Whether a v1 client had pushed an image under this id before. Undefined until storage was asked. */
+  replacesPushedImage?: boolean;
 };
 
-/** How often two processes may get in each other's way. */
+/** A record whose claim is finished: see `claimForProjection`. */
+export type ProjectionClaim = ProjectionRecord & { idsBelowTop: ImageId[]; replacesPushedImage: boolean };
+
+/** How often a claim is tried again after another process has written the record. */
 const MAX_TRIES = 20;
 
-/** One storage request. `undefined` if the id is not that of a view. */
+/** One storage request. `undefined` if the id is not a projection. */
 export async function findProjectionRecord(storage: StorageDriver, id: ImageId): Promise<ProjectionRecord | undefined> {
-  return (await read(storage, id))?.mark;
+  return (await read(storage, id))?.record;
 }
 
-/** Whether the id is that of a view, whole or not. One storage request. */
+/** Whether the id is a projection, complete or not. One storage request. */
 export async function hasProjectionRecord(storage: StorageDriver, id: ImageId): Promise<boolean> {
   return (await storage.head(layout.projectionRecord(id))) !== undefined;
 }
 
-/** Whether the id is that of the top of a projection: the digits of its manifest. One storage request. */
-export async function isTopOfProjection(storage: StorageDriver, id: ImageId): Promise<boolean> {
+/** Whether the id is a top projection: the hex of its own manifest. One storage request. */
+export async function isTopProjection(storage: StorageDriver, id: ImageId): Promise<boolean> {
   return (await findProjectionRecord(storage, id))?.manifest === sha256Digest(id);
 }
 
 /**
- * Takes the id for a view. Whether it replaces an image is looked for once it is taken, so that no push goes unseen, and
- * kept before anything of the view is written, so that its own objects are not taken for those of somebody else after a
- * crash. Four storage requests, one if that was done before.
- * @param chooseBelow the ids of the images below the top of a view
- * @returns the mark that is there, which may be that of a process that came first
+ * Claims an image id for a projection. Four storage requests, one if the id is claimed already.
+ *
+ * The record is written first and completed second. Between the two, storage is asked whether a v1 client has pushed an image
+ * under the id: a push that begins later sees the record and stops. The answer is stored before any object of the
+ * projection, so that after a crash those objects are not taken for a pushed image.
+ * @param options.manifest the manifest that is projected
+ * @param options.created when the layer was made; RFC 3339
+ * @param options.chooseIdsBelowTop chooses the ids of the images below a top projection, base first
+ * @returns the stored record, which another process may have written
+ * @throws StorageUnavailableError if other processes keep writing the record
  */
 export async function claimForProjection(
   storage: StorageDriver,
@@ -51,51 +60,58 @@ export async function claimForProjection(
   {
     manifest,
     created,
-    chooseBelow = async () => [],
-  }: { manifest: Digest; created?: string | undefined; chooseBelow?: () => Promise<ImageId[]> },
-): Promise<ProjectionRecord & { below: ImageId[]; replaces: boolean }> {
+    chooseIdsBelowTop = async () => [],
+  }: { manifest: Digest; created?: string | undefined; chooseIdsBelowTop?: () => Promise<ImageId[]> },
+): Promise<ProjectionClaim> {
   for (let tries = 0; tries < MAX_TRIES; tries++) {
-    const found = await read(storage, id);
-    const { below, replaces: known } = found?.mark ?? {};
-    if (found && below && known !== undefined) return { ...found.mark, below, replaces: known };
-    const taken = {
-      ...(found?.mark ?? { manifest, isMade: false, ...(created !== undefined && { created }) }),
-      below: below ?? (await chooseBelow()),
+    const stored = await read(storage, id);
+    const { idsBelowTop, replacesPushedImage } = stored?.record ?? {};
+    if (stored && idsBelowTop && replacesPushedImage !== undefined) {
+      return { ...stored.record, idsBelowTop, replacesPushedImage };
+    }
+    const claimed = {
+      ...(stored?.record ?? { manifest, isComplete: false, ...(created !== undefined && { created }) }),
+      idsBelowTop: idsBelowTop ?? (await chooseIdsBelowTop()),
     };
-    const etag = found?.etag ?? (await put(storage, id, taken, { ifAbsent: true }));
+    const etag = stored?.etag ?? (await put(storage, id, claimed, { ifAbsent: true }));
     if (!etag) continue;
-    const replaces = (await storage.head(layout.imageJson(id))) !== undefined;
-    if (await put(storage, id, { ...taken, replaces }, { ifMatch: etag })) return { ...taken, replaces };
+    const record = { ...claimed, replacesPushedImage: (await storage.head(layout.imageJson(id))) !== undefined };
+    if (await put(storage, id, record, { ifMatch: etag })) return record;
   }
-  throw new StorageUnavailableError(`too many processes take ${layout.projectionRecord(id)} at once`);
+  throw new StorageUnavailableError(`too many processes write ${layout.projectionRecord(id)} at once`);
 }
 
-/** One storage request. */
-export async function completeProjection(storage: StorageDriver, id: ImageId, mark: ProjectionRecord): Promise<void> {
-  await put(storage, id, { ...mark, isMade: true });
+/** Records that all objects of the projection are stored. One storage request. */
+export async function completeProjection(storage: StorageDriver, id: ImageId, record: ProjectionRecord): Promise<void> {
+  await put(storage, id, { ...record, isComplete: true });
 }
 
-async function read(storage: StorageDriver, id: ImageId): Promise<{ mark: ProjectionRecord; etag: ETag } | undefined> {
+/** The fields of the stored JSON keep the names that version 0.1.0 gave them. */
+async function read(
+  storage: StorageDriver,
+  id: ImageId,
+): Promise<{ record: ProjectionRecord; etag: ETag } | undefined> {
   const object = await storage.read(layout.projectionRecord(id));
   if (!object) return undefined;
   const value = parseJson(object.bytes);
-  if (!isJsonObject(value) || typeof value.manifest !== 'string') throw new Error(`${object.info.key} is no view`);
+  if (!isJsonObject(value) || typeof value.manifest !== 'string') {
+    throw new Error(`${object.info.key} is not a projection record`);
+  }
   const { made, replaces, below, created } = value;
-  const manifest = parseDigest(value.manifest);
-  const mark = {
-    manifest,
-    isMade: made === true,
+  const record = {
+    manifest: parseDigest(value.manifest),
+    isComplete: made === true,
     ...(typeof created === 'string' && { created }),
-    ...(Array.isArray(below) && { below: below.filter(isImageId) }),
-    ...(typeof replaces === 'boolean' && { replaces }),
+    ...(Array.isArray(below) && { idsBelowTop: below.filter(isImageId) }),
+    ...(typeof replaces === 'boolean' && { replacesPushedImage: replaces }),
   };
-  return { mark, etag: object.info.etag };
+  return { record, etag: object.info.etag };
 }
 
 async function put(
   storage: StorageDriver,
   id: ImageId,
-  { manifest, created, below, isMade: made, replaces }: ProjectionRecord,
+  { manifest, created, idsBelowTop: below, isComplete: made, replacesPushedImage: replaces }: ProjectionRecord,
   condition: { ifAbsent?: boolean; ifMatch?: ETag } = {},
 ): Promise<ETag | undefined> {
   const bytes = encodeText(JSON.stringify({ manifest, created, below, made, replaces }));

@@ -55,7 +55,7 @@ export type ClaimedChecksums = {
 
 export type PushOptions = {
   /** Stands for the caller, who may read what it has pushed before any tag names it. */
-  pusher?: string;
+  pusherId?: string;
   /** Whether the caller may read the image now. */
   mayRead?: () => Promise<boolean>;
 };
@@ -124,7 +124,7 @@ export class ImagePushes {
   }
 
   async #putJson({ id, parent, bytes }: ParsedImageJson, options: PutJsonOptions): Promise<void> {
-    const { checkParent, claim, pusher = ANYONE, mayRead = async () => true } = options;
+    const { checkParent, claim, pusherId = ANYONE, mayRead = async () => true } = options;
     const [stored, storedAncestry, isComplete, ancestry] = await Promise.all([
       this.#storage.read(layout.imageJson(id)),
       this.#storage.head(layout.imageAncestry(id)),
@@ -137,10 +137,10 @@ export class ImagePushes {
     if (claim !== undefined && claim.split(':').length !== 2)
       throw new RegistryError('IMAGE_CHECKSUM_INVALID', 'Invalid checksum format');
     // Of an image that the caller may not read, the answer does not tell whether the JSON is the same.
-    if (stored && isComplete) return await this.#pending.keep(id, pusher, bytes);
+    if (stored && isComplete) return await this.#pending.keep(id, pusherId, bytes);
     const before = { stored, storedAncestry };
     if ((!stored || claim !== undefined) && (await this.#begin(id, { bytes, ancestry }, before, claim))) return;
-    await this.#join(id, { bytes, ancestry }, { pusher, mayRead });
+    await this.#join(id, { bytes, ancestry }, { pusherId, mayRead });
   }
 
   /** False if another process has just begun a push of this image. */
@@ -171,7 +171,7 @@ export class ImagePushes {
   async #join(
     id: ImageId,
     { bytes, ancestry }: Description,
-    { pusher, mayRead }: Required<PushOptions>,
+    { pusherId, mayRead }: Required<PushOptions>,
   ): Promise<void> {
     const [stored, storedAncestry] = await Promise.all([
       this.#images.findJson(id),
@@ -181,7 +181,7 @@ export class ImagePushes {
     if (isSame && !storedAncestry) {
       await this.#put(id, layout.imageAncestry(id), encodeText(pythonJson(ancestry)), undefined);
     }
-    if (!isSame) await this.#pending.keep(id, pusher, bytes);
+    if (!isSame) await this.#pending.keep(id, pusherId, bytes);
     // A sum that came with the JSON of an earlier push is not that of this one.
     if ((await readClaim(this.#storage, id)) !== undefined) await this.#storage.delete(layout.imageChecksum(id));
     await this.#yieldToProjection(id);
@@ -238,9 +238,9 @@ export class ImagePushes {
     body: AsyncIterable<Uint8Array>,
     options: PushOptions & { signal?: AbortSignal } = {},
   ): Promise<void> {
-    const { pusher = ANYONE, signal } = options;
+    const { pusherId = ANYONE, signal } = options;
     const [{ sums, own, isComplete, hasOthers }, before, descriptorBefore] = await Promise.all([
-      this.#sumsFor(id, pusher),
+      this.#sumsFor(id, pusherId),
       this.#storage.head(layout.imageLayer(id)),
       this.#storage.head(layout.imageLayerDescriptor(id)),
     ]);
@@ -249,7 +249,7 @@ export class ImagePushes {
       const layer = isComplete
         ? await measure(body, sums, signal)
         : await this.#storeLayer(id, body, {
-            pusher,
+            pusherId,
             own,
             lock,
             sums,
@@ -258,7 +258,7 @@ export class ImagePushes {
             ...(signal && { signal }),
           });
       if (!layer) return await this.#noteSent(id, sums, options);
-      for (const sent of hasOthers ? sums.digest() : []) await this.#pending.noteSent(id, pusher, sent, layer);
+      for (const sent of hasOthers ? sums.digest() : []) await this.#pending.noteSent(id, pusherId, sent, layer);
       if (layer.claim !== undefined) await this.#confirmClaim(id, layer, layer.claim, options);
     } finally {
       lock.release();
@@ -271,17 +271,17 @@ export class ImagePushes {
    */
   async #sumsFor(
     id: ImageId,
-    pusher: string,
+    pusherId: string,
   ): Promise<{ sums: PayloadSums; own: string; isComplete: boolean; hasOthers: boolean }> {
     const [json, isComplete, pending] = await Promise.all([
       this.#images.findJson(id),
       this.#images.isComplete(id),
-      this.#pending.find(id, pusher),
+      this.#pending.find(id, pusherId),
     ]);
     if (!json) throw imageUnknown();
     const sums = new PayloadSums();
     for (const hex of pending.jsons) {
-      const other = await this.#pending.readJson(id, pusher, hex);
+      const other = await this.#pending.readJson(id, pusherId, hex);
       if (other) sums.add(other);
     }
     const hasOthers = sums.count > 0;
@@ -302,11 +302,11 @@ export class ImagePushes {
   async #storeLayer(
     id: ImageId,
     body: AsyncIterable<Uint8Array>,
-    { pusher, own, lock, sums, before, descriptorBefore, signal }: StoreLayerOptions,
+    { pusherId, own, lock, sums, before, descriptorBefore, signal }: StoreLayerOptions,
   ): Promise<StoredLayer | undefined> {
     const key = layout.imageLayer(id);
     const scan = new LayerScan(this.#unpackLimits);
-    const source = this.#thenLocked({ pusher, lock, id, own, before }, scan.through(body), sums);
+    const source = this.#thenLocked({ pusherId, lock, id, own, before }, scan.through(body), sums);
     // Also where the lock does not reach: of two layers the one that ends later must not replace the other.
     const options = { ...unchanged(before), ...(signal && { signal }) };
     const etag = await this.#storage.putStream(key, source, options).catch((error: unknown) => {
@@ -325,7 +325,7 @@ export class ImagePushes {
       sums: Object.fromEntries(digests.map(({ json, sum }) => [json, sum])),
     };
     await this.#replace(id, layout.imageLayerDescriptor(id), descriptorBefore, (condition) =>
-      this.#layers.keep(id, described, condition),
+      this.#layers.putDescriptor(id, described, condition),
     );
     // Another process has replaced the layer already, and has said what its sums are.
     if ((await this.#storage.head(key))?.etag !== etag) return undefined;
@@ -340,7 +340,7 @@ export class ImagePushes {
    * it began with; so the layer becomes visible under the lock.
    */
   async *#thenLocked(
-    { pusher, lock, id, own, before }: LockedStep,
+    { pusherId, lock, id, own, before }: LockedStep,
     body: AsyncIterable<Uint8Array>,
     sums: PayloadSums,
   ) {
@@ -356,22 +356,22 @@ export class ImagePushes {
     ]);
     if (isTaken) throw imageExists();
     if (isComplete || !jsonNow || hexOfJson(jsonNow) !== own) throw new OvertakenError();
-    if (before) await this.#makeWay(id, own, pusher);
+    if (before) await this.#makeWay(id, own, pusherId);
   }
 
   /** The layer of another push goes, or of an earlier try, and all that was known of it. That push may still end well. */
-  async #makeWay(id: ImageId, json: string, pusher: string): Promise<void> {
+  async #makeWay(id: ImageId, json: string, pusherId: string): Promise<void> {
     const isClaimed = (await readClaim(this.#storage, id)) !== undefined;
-    if (!isClaimed) await this.#noteReplaced(id, json, pusher);
+    if (!isClaimed) await this.#noteReplaced(id, json, pusherId);
     // Its sum must not be taken for that of the one that comes; one that came with the JSON is.
     const keys = [layout.imageFiles(id), layout.imageDiff(id), ...(isClaimed ? [] : [layout.imageChecksum(id)])];
     await Promise.all(keys.map((key) => this.#storage.delete(key)));
   }
 
-  async #noteReplaced(id: ImageId, json: string, pusher: string): Promise<void> {
+  async #noteReplaced(id: ImageId, json: string, pusherId: string): Promise<void> {
     for (const sum of await readChecksums(this.#storage, id)) {
       const [, payload] = PAYLOAD_SUM.exec(sum) ?? [];
-      if (payload) await this.#pending.noteReplaced(id, pusher, { json, sum: payload });
+      if (payload) await this.#pending.noteReplaced(id, pusherId, { json, sum: payload });
     }
   }
 
@@ -382,7 +382,7 @@ export class ImagePushes {
   async #noteSent(
     id: ImageId,
     sums: PayloadSums,
-    { pusher = ANYONE, mayRead = async () => true }: PushOptions,
+    { pusherId = ANYONE, mayRead = async () => true }: PushOptions,
   ): Promise<void> {
     const { sizeBytes } = sums;
     const sent = sums.digest();
@@ -390,7 +390,7 @@ export class ImagePushes {
       const same = await Promise.all(sent.map((one) => this.#isStored(id, one, sizeBytes)));
       if (!same.includes(true)) throw imageExists();
     }
-    await Promise.all(sent.map((one) => this.#pending.noteSent(id, pusher, one, { sizeBytes })));
+    await Promise.all(sent.map((one) => this.#pending.noteSent(id, pusherId, one, { sizeBytes })));
   }
 
   /** Whether JSON and layer of a complete image are those that were sent. Reads the layer only where no sum of it is stored. */
@@ -428,7 +428,7 @@ export class ImagePushes {
 
   /** `sent` if the bytes with this sum came after those of another push, which is not confirmed yet. */
   async #confirmIfStored(id: ImageId, claimed: ClaimedChecksums, options: PushOptions): Promise<'confirmed' | 'sent'> {
-    const { pusher = ANYONE } = options;
+    const { pusherId = ANYONE } = options;
     const [json, layer, isComplete, isTaken] = await Promise.all([
       this.#storage.read(layout.imageJson(id)),
       this.#storage.head(layout.imageLayer(id)),
@@ -439,14 +439,14 @@ export class ImagePushes {
     if (isTaken) throw cannotSet();
     const summed = isComplete || !layer ? undefined : await this.#summed(id, json.bytes, layer, claimed);
     if (summed && claims(claimed, summed.sums)) return await this.#confirm(id, json.bytes, summed, claimed, options);
-    const pending = await this.#pending.find(id, pusher);
+    const pending = await this.#pending.find(id, pusherId);
     const sent = pending.sent.find(({ sum }) => claims(claimed, [`sha256:${sum}`]));
     if (isComplete) {
       if (!sent) throw cannotSet();
       await this.#confirmSent(id, sent, options);
       return 'confirmed';
     }
-    const stored = await this.#storedFor(id, claimed, { pending, sent, layer, pusher });
+    const stored = await this.#storedFor(id, claimed, { pending, sent, layer, pusherId });
     if (stored) return await this.#promote(id, json, stored, options);
     if (sent) return 'sent';
     if (!summed) throw checksumMismatch();
@@ -478,11 +478,11 @@ export class ImagePushes {
   async #confirmSent(
     id: ImageId,
     sent: SentLayer,
-    { pusher = ANYONE, mayRead = async () => true }: PushOptions,
+    { pusherId = ANYONE, mayRead = async () => true }: PushOptions,
   ): Promise<void> {
-    const facts = await this.#pending.readSent(id, pusher, sent);
+    const facts = await this.#pending.readSent(id, pusherId, sent);
     const isSame = facts !== undefined && (await this.#isStored(id, sent, facts.sizeBytes));
-    if (isSame) await this.#grants.addPusher(pusher, id);
+    if (isSame) await this.#grants.addPusherRecord(id, pusherId);
     if (!isSame && !(await mayRead())) throw cannotSet();
   }
 
@@ -494,13 +494,13 @@ export class ImagePushes {
       pending,
       sent,
       layer,
-      pusher,
-    }: { pending: PendingPush; sent: SentLayer | undefined; layer: ObjectInfo | undefined; pusher: string },
+      pusherId,
+    }: { pending: PendingPush; sent: SentLayer | undefined; layer: ObjectInfo | undefined; pusherId: string },
   ): Promise<(SentLayer & { bytes: Bytes; etag: ETag }) | undefined> {
     for (const one of sent ? [sent] : pending.sent) {
       const [facts, bytes] = await Promise.all([
-        this.#pending.readSent(id, pusher, one),
-        this.#pending.readJson(id, pusher, one.json),
+        this.#pending.readSent(id, pusherId, one),
+        this.#pending.readJson(id, pusherId, one.json),
       ]);
       if (!bytes || !layer || facts?.etag !== layer.etag) continue;
       if (sent || (await this.#isTarSum(id, bytes, claimed))) return { ...one, bytes, etag: layer.etag };
@@ -515,14 +515,14 @@ export class ImagePushes {
     { sum, bytes, etag: layer }: SentLayer & { bytes: Bytes; etag: ETag },
     options: PushOptions,
   ): Promise<'confirmed' | 'sent'> {
-    const { pusher = ANYONE } = options;
+    const { pusherId = ANYONE } = options;
     const { parent } = parseImageJson(id, bytes);
     const [ancestry, storedAncestry] = await Promise.all([
       this.#ancestryOf(id, parent),
       this.#storage.head(layout.imageAncestry(id)),
     ]);
-    await this.#pending.keep(id, pusher, before.bytes);
-    await this.#noteReplaced(id, hexOfJson(before.bytes), pusher);
+    await this.#pending.keep(id, pusherId, before.bytes);
+    await this.#noteReplaced(id, hexOfJson(before.bytes), pusherId);
     const key = layout.imageJson(id);
     const etag = await this.#storage.put(key, bytes, { ...AS_JSON, ifMatch: before.info.etag });
     if (!etag) return 'sent';
@@ -545,7 +545,7 @@ export class ImagePushes {
     json: Uint8Array,
     { etag, sums }: SummedLayer,
     claimed: ClaimedChecksums,
-    { pusher, refusal }: PushOptions & { refusal?: string },
+    { pusherId, refusal }: PushOptions & { refusal?: string },
   ): Promise<'confirmed' | 'sent'> {
     const layer = await this.#layers.describe(id);
     const isPlainMatch = claims(claimed, sums);
@@ -554,7 +554,7 @@ export class ImagePushes {
     if (!layer || !isMatch) throw checksumMismatch(refusal);
     if (!isPlainMatch && claimed.plain) await writeChecksums(this.#storage, id, [...sums, claimed.plain]);
     // Who knows the sum of what has come may read it; before anybody sees the image, so that no crash leaves it nobody's.
-    if (pusher !== undefined) await this.#grants.addPusher(pusher, id);
+    if (pusherId !== undefined) await this.#grants.addPusherRecord(id, pusherId);
     await this.#storage.delete(layout.imageInProgress(id));
 
     const [jsonNow, layerNow] = await Promise.all([
@@ -566,12 +566,12 @@ export class ImagePushes {
     // A JSON that goes with this layer is being confirmed by another process: the image is whole, and not to be hidden.
     const isWhole = jsonNow && isSameLayer && (await this.#pending.wasSent(id, hexOfJson(jsonNow), layerNow.etag));
     if (!isWhole) await this.#mark(id);
-    if (pusher !== undefined) await this.#grants.removePusher(pusher, id);
+    if (pusherId !== undefined) await this.#grants.removePusherRecord(id, pusherId);
     await this.#yieldToProjection(id);
     const [, sum] = PAYLOAD_SUM.exec(sums[0] ?? '') ?? [];
     if (refusal !== undefined || !layerNow || sum === undefined) throw checksumMismatch(refusal);
     const sent = { json: hexOfJson(json), sum };
-    await this.#pending.noteSent(id, pusher ?? ANYONE, sent, { sizeBytes: layerNow.sizeBytes });
+    await this.#pending.noteSent(id, pusherId ?? ANYONE, sent, { sizeBytes: layerNow.sizeBytes });
     return 'sent';
   }
 
@@ -590,10 +590,10 @@ export class ImagePushes {
 }
 
 /** What a layer needs to know of its push when all of it has come. */
-type LockedStep = Pick<StoreLayerOptions, 'pusher' | 'own' | 'lock' | 'before'> & { id: ImageId };
+type LockedStep = Pick<StoreLayerOptions, 'pusherId' | 'own' | 'lock' | 'before'> & { id: ImageId };
 
 type StoreLayerOptions = {
-  pusher: string;
+  pusherId: string;
   /** The JSON that is at the image's place, by its SHA-256. */
   own: string;
   lock: LateLock;

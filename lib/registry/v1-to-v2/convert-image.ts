@@ -8,7 +8,7 @@ import { AS_JSON, type StorageDriver } from '../../storage/driver.ts';
 import { type Bytes, encodeText } from '../../streams/bytes.ts';
 import type { Blobs } from '../blobs/blobs.ts';
 import { digestOf, storeSmallBlob } from '../blobs/store.ts';
-import { type ImageGrants, readerOf } from '../v1-images/grants.ts';
+import { type ImageRights, readerOf } from '../v1-images/image-rights.ts';
 import type { Images } from '../v1-images/images.ts';
 import type { ImmutableImageTags } from '../v1-images/immutable-image-tags.ts';
 import type { ImageLayers, LayerDescriptor } from '../v1-images/layers.ts';
@@ -36,7 +36,7 @@ export class ImageConversions {
   readonly #blobs: Blobs;
   readonly #images: Images;
   readonly #layers: ImageLayers;
-  readonly #grants: ImageGrants;
+  readonly #rights: ImageRights;
   readonly #immutableImageTags: ImmutableImageTags;
 
   constructor(
@@ -45,7 +45,7 @@ export class ImageConversions {
       blobs: Blobs;
       images: Images;
       layers: ImageLayers;
-      grants: ImageGrants;
+      rights: ImageRights;
       immutableImageTags: ImmutableImageTags;
     },
   ) {
@@ -53,7 +53,7 @@ export class ImageConversions {
     this.#blobs = dependencies.blobs;
     this.#images = dependencies.images;
     this.#layers = dependencies.layers;
-    this.#grants = dependencies.grants;
+    this.#rights = dependencies.rights;
     this.#immutableImageTags = dependencies.immutableImageTags;
   }
 
@@ -117,12 +117,12 @@ export class ImageConversions {
     return images.every((image) => image !== undefined) ? images : undefined;
   }
 
-  /** As what the repository may use the image. One storage request, and for a projection those of `ImageGrants.find`. */
+  /** As what the repository may use the image. One storage request, and for a projection those of `ImageRights.findReadableKind`. */
   async #useOf(repository: RepositoryName, id: ImageId): Promise<'image' | 'projection' | 'none'> {
     const view = await findProjectionRecord(this.#storage, id);
     if (!view) return 'image';
-    const right = view.isMade ? await this.#grants.find(id, readerOf(repository)) : undefined;
-    return right?.to === 'projection' ? 'projection' : 'none';
+    const kind = view.isComplete ? await this.#rights.findReadableKind(id, readerOf(repository)) : undefined;
+    return kind === 'projection' ? 'projection' : 'none';
   }
 
   async #layeredImage(id: ImageId): Promise<LayeredImage | undefined> {

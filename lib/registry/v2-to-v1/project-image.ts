@@ -98,9 +98,9 @@ export class ImageProjections {
   async provide(repository: RepositoryName, { digest, imageId }: TagTarget): Promise<JsonObject | undefined> {
     const source = imageId && (await this.#source(repository, digest));
     if (!source || source === 'no image') return undefined;
-    const chooseBelow = () => this.#chooseIds(source);
-    const { below } = await claimForProjection(this.#storage, imageId, { manifest: digest, chooseBelow });
-    const images = projectChain([...below, imageId], source.config, source.layers);
+    const chooseIdsBelowTop = () => this.#chooseIds(source);
+    const { idsBelowTop } = await claimForProjection(this.#storage, imageId, { manifest: digest, chooseIdsBelowTop });
+    const images = projectChain([...idsBelowTop, imageId], source.config, source.layers);
     try {
       // The top last: that its view is there says that the whole chain is.
       await mapConcurrently(images.slice(0, -1), (image) => this.#provideOnce(image, digest, source.links));
@@ -180,21 +180,21 @@ export class ImageProjections {
     const { id, ancestry } = image;
     // A push that lost the id to the view, and ended halfway, may have hidden it: then it is made once more.
     const [known, isComplete] = await Promise.all([this.find(id), this.#images.isComplete(id)]);
-    if (known?.isMade && isComplete) return;
+    if (known?.isComplete && isComplete) return;
     const link = links.get(image.layer.digest);
     if (!link) throw new Error(`no link for ${image.layer.digest}`);
-    const mark = await claimForProjection(this.#storage, id, { manifest, created: image.created });
-    if (mark.replaces) await this.#clear(id);
+    const record = await claimForProjection(this.#storage, id, { manifest, created: image.created });
+    if (record.replacesPushedImage) await this.#clear(id);
     const layer = await this.#servedLayer(image.layer, link);
-    const json = encodeText(jsonOf(image, mark.created));
-    await this.#layers.keep(id, layer);
+    const json = encodeText(jsonOf(image, record.created));
+    await this.#layers.putDescriptor(id, layer);
     // Not where another layer lies: whoever has a link to that object, or a URL, gets what they had a right to.
-    if (this.#copiesLayers && !mark.replaces) await this.#copyLayer(id, json, layer);
+    if (this.#copiesLayers && !record.replacesPushedImage) await this.#copyLayer(id, json, layer);
     await this.#storage.put(layout.imageAncestry(id), encodeText(pythonJson(ancestry)), AS_JSON);
     await this.#storage.put(layout.imageJson(id), json, AS_JSON);
     // Whoever began to push an image under this id must not hide it.
     await this.#storage.delete(layout.imageInProgress(id));
-    await completeProjection(this.#storage, id, mark);
+    await completeProjection(this.#storage, id, record);
   }
 
   /**
@@ -202,7 +202,7 @@ export class ImageProjections {
    * Their layer stays, since links may name it, and is not looked at any more.
    */
   async #clear(id: ImageId): Promise<void> {
-    await this.#images.hide(id);
+    await this.#images.setInProgress(id);
     const others = [layout.imageChecksum(id), layout.imageFiles(id), layout.imageDiff(id)];
     await mapConcurrently(others, (key) => this.#storage.delete(key));
   }

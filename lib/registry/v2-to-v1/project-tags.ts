@@ -217,7 +217,7 @@ export class TagProjections {
       this.#storage.head(layout.manifest(repository, target.digest)),
     ]);
     if (!isManifest && !view) return await this.#grantTagged(repository, { tag, top: imageId });
-    const grants = view ? await this.#grants.givenTo(repository, imageId, 'projection') : [];
+    const grants = view ? await this.#grants.list(repository, imageId, 'projection') : [];
     if (!isManifest) {
       // Not if the tag named what a client had pushed under this id, which the projection has replaced since.
       const tags = new Set(naming.map((resolved) => resolved.tag));
@@ -225,7 +225,7 @@ export class TagProjections {
     }
     // The process that made the projection may have ended before this repository was granted it.
     const isGranted = await this.#isGranted(repository, target.digest, grants);
-    return (isGranted && view?.isMade) || (await this.#views.provide(repository, target)) !== undefined;
+    return (isGranted && view?.isComplete) || (await this.#views.provide(repository, target)) !== undefined;
   }
 
   /** By the manifest; of an index also by the child that v1 shows, which may be gone. */
@@ -239,7 +239,7 @@ export class TagProjections {
   async #grantTagged(repository: RepositoryName, tagged: TaggedImage): Promise<true> {
     if (await this.#grants.hasGrantByTag(repository, tagged)) return true;
     const ancestry = await this.#images.findAncestry(tagged.top);
-    const images = (ancestry ?? []).map((id) => ({ id, to: 'pushed' as const }));
+    const images = (ancestry ?? []).map((id) => ({ id, imageKind: 'pushed' as const }));
     try {
       await this.#grants.removeOutdated(repository, ancestry ?? []);
       await this.#grants.grantByTag(repository, tagged, images);

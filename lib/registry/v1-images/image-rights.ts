@@ -1,0 +1,227 @@
+// Decides whether a caller may read a v1 image. A v1 image belongs to no repository, so the right to read one follows from what
+// a repository holds now: a tag or a manifest that leads to the image. Grants beside the image (`grants.ts`) say which tags and
+// manifests to look for. A grant whose tag or manifest is gone is stale and gives no right.
+//
+// Clients choose the ids of the images that they push, and may choose that of a projection before the projection is made. A
+// right to the pushed image gives no right to the projection: as soon as the projection record is there, which is written
+// before anything else of the projection, only grants to the projection count.
+import { LRUCache } from 'lru-cache';
+import {
+  type Grant,
+  type ImageKind,
+  layout,
+  type ManifestPath,
+  parseImageRecord,
+  type TaggedImage,
+} from '../../model/layout.ts';
+import { type ImageId, type RepositoryName, sha256Digest } from '../../model/names.ts';
+import type { ObjectInfo, StorageDriver } from '../../storage/driver.ts';
+import { digestOf } from '../blobs/store.ts';
+import type { Tags } from '../tags/tags.ts';
+import { type GrantCheck, grantChecks, newestFirst, type StoredGrant, type TagCheck } from './grant-checks.ts';
+import { hasProjectionRecord } from './projection-record.ts';
+
+export type { ImageKind } from '../../model/layout.ts';
+
+/** What decides about a caller whether a grant or a pusher record is for that caller. */
+export type ImageReader = {
+  /** Whether the caller may pull from the repository, as far as that is known without a request to another server. */
+  mayPull(repository: RepositoryName): boolean;
+  /** Decides finally, with requests to storage or to a separate index, for a repository that holds the image. Absent: `mayPull` decides. */
+  confirmPull?(repository: RepositoryName, id: ImageId): Promise<boolean>;
+  /** Whether the caller may read an image that has no grant: of a bucket that was never indexed, or during its push. */
+  mayReadWithoutGrant(id: ImageId): boolean | Promise<boolean>;
+  /** Whether a pusher record with this id was written for the caller. */
+  matchesPusher(pusherId: string): boolean;
+};
+
+/** A caller that may pull from this repository alone. */
+export function readerOf(repository: RepositoryName): ImageReader {
+  return { mayPull: (name) => name === repository, mayReadWithoutGrant: () => false, matchesPusher: () => false };
+}
+
+/** The right to read an image, and the ids of the pusher records that were written for the caller. */
+export type ImageRight = { imageKind: ImageKind; pusherIds: string[] };
+
+/** How long a client that has pushed an image may read it before a tag names it: as long as an upload session lives. */
+export const PUSHER_RECORD_LIFETIME_MS = 24 * 60 * 60 * 1000;
+
+/** The keys of one listing request. */
+const PAGE = 1000;
+/** How many grants of one image are listed. */
+const MAX_GRANTS = 10 * PAGE;
+const MAX_CHECKS_AT_ONCE = 16;
+/** How many tagged images are checked for a conversion where no tag or manifest leads to the image. */
+const MAX_CONVERSIONS = 16;
+
+/** The grant that gave a right last is checked first: a client asks for the JSON, ancestry and layer of an image in turn. */
+const REMEMBERED = { max: 10_000, ttl: 30_000 };
+
+/** What the records beside an image say about one caller. */
+type RecordsForReader = {
+  isProjection: boolean;
+  /** Whether the pushed image has any grant, of any repository. */
+  hasGrants: boolean;
+  /** Of the repositories from which the caller may pull. */
+  grants: StoredGrant[];
+  /** Of the pusher records that were written for the caller. */
+  pusherIds: string[];
+  /** Whether one of these is younger than `PUSHER_RECORD_LIFETIME_MS`. */
+  isRecentPusher: boolean;
+};
+
+export class ImageRights {
+  readonly #storage: StorageDriver;
+  readonly #tags: Tags;
+  readonly #validGrants = new LRUCache<ImageId, Grant>(REMEMBERED);
+
+  constructor(storage: StorageDriver, { tags }: { tags: Tags }) {
+    this.#storage = storage;
+    this.#tags = tags;
+  }
+
+  /**
+   * As what the caller may read the image now, pushed or projection; `undefined` if not at all. Call it after reading the image:
+   * a pushed image may become a projection in between, and the right is then decided for the projection.
+   *
+   * Two storage requests if the first grant is valid. If a grant was valid a moment ago: one for a projection, two side by side
+   * for a pushed image. At most 10 listings and 96 reads, however many stale grants there are.
+   */
+  async findReadableKind(id: ImageId, reader: ImageReader): Promise<ImageKind | undefined> {
+    const remembered = await this.#checkRemembered(id, reader);
+    return (remembered ?? (await this.findRight(id, reader)))?.imageKind;
+  }
+
+  /** As `findReadableKind`, always by a listing, with the caller's pusher records. */
+  async findRight(id: ImageId, reader: ImageReader): Promise<ImageRight | undefined> {
+    const records = await this.#listRecords(id, reader);
+    const { isProjection, hasGrants, pusherIds, isRecentPusher } = records;
+    const imageKind = isProjection ? 'projection' : 'pushed';
+    const right = { imageKind, pusherIds } as const;
+    if (!isProjection && isRecentPusher) return right;
+    if (!isProjection && !hasGrants) return (await reader.mayReadWithoutGrant(id)) ? right : undefined;
+    const grants = records.grants.filter(({ grant }) => grant.imageKind === imageKind);
+    const valid =
+      (await this.#findValid(id, grantChecks(grants), reader)) ?? (await this.#findConverted(id, grants, reader));
+    if (!valid) return undefined;
+    this.#validGrants.set(id, valid);
+    return right;
+  }
+
+  /**
+   * A repository from which the caller may pull, and which holds the manifest of which this is the top projection. Storage
+   * requests as for `findRight`.
+   */
+  async findRepositoryWithManifest(id: ImageId, reader: ImageReader): Promise<RepositoryName | undefined> {
+    const { grants } = await this.#listRecords(id, reader);
+    const ofManifest = grants.filter(({ grant: { by } }) => Array.isArray(by) && by[0] === sha256Digest(id));
+    return (await this.#findValid(id, grantChecks(ofManifest), reader))?.repository;
+  }
+
+  async #checkRemembered(id: ImageId, reader: ImageReader): Promise<Grant | undefined> {
+    const grant = this.#validGrants.get(id);
+    if (!grant || !reader.mayPull(grant.repository)) return undefined;
+    const [check] = grantChecks([{ grant, writtenAt: new Date(0) }]);
+    const [valid, isProjection] = await Promise.all([
+      check && this.#check(id, check, reader),
+      grant.imageKind === 'projection' || hasProjectionRecord(this.#storage, id),
+    ]);
+    return isProjection === (grant.imageKind === 'projection') ? valid : undefined;
+  }
+
+  /** One storage request for 1,000 records; if there are more, up to 11 further ones. */
+  async #listRecords(id: ImageId, reader: ImageReader): Promise<RecordsForReader> {
+    const records: RecordsForReader = {
+      isProjection: false,
+      hasGrants: false,
+      grants: [],
+      pusherIds: [],
+      isRecentPusher: false,
+    };
+    const add = (object: ObjectInfo) => addRecord(records, object, reader);
+    if (await forEachUpTo(PAGE, this.#storage.list(layout.imageRecords(id)), add)) return records;
+    // Asked after the listing, so that an image which becomes a projection in between is treated as one.
+    records.isProjection ||= await hasProjectionRecord(this.#storage, id);
+    records.grants = [];
+    const grants = layout.imageGrants(id, records.isProjection ? 'projection' : 'pushed');
+    await forEachUpTo(MAX_GRANTS, this.#storage.list(grants), add);
+    return records;
+  }
+
+  /** Runs 1, 2, 4, … checks side by side, and stops after the first valid grant. */
+  async #findValid(id: ImageId, checks: readonly GrantCheck[], reader: ImageReader): Promise<Grant | undefined> {
+    let atOnce = 1;
+    for (let at = 0; at < checks.length; at += atOnce, atOnce = Math.min(2 * atOnce, MAX_CHECKS_AT_ONCE)) {
+      const group = checks.slice(at, at + atOnce);
+      const found = await Promise.all(group.map((check) => this.#check(id, check, reader)));
+      const valid = found.find((grant) => grant !== undefined);
+      if (valid) return valid;
+    }
+    return undefined;
+  }
+
+  /** One storage request, two side by side for an image of an index. */
+  async #check(id: ImageId, check: GrantCheck, reader: ImageReader): Promise<Grant | undefined> {
+    const { repository, by } = check;
+    const grant = 'manifests' in by ? await this.#checkManifests(check, by.manifests) : await this.#checkTag(check, by);
+    return !grant || !reader.confirmPull || (await reader.confirmPull(repository, id)) ? grant : undefined;
+  }
+
+  async #checkManifests({ imageKind, repository }: GrantCheck, by: ManifestPath): Promise<Grant | undefined> {
+    const found = await Promise.all(by.map((digest) => this.#storage.head(layout.manifest(repository, digest))));
+    return found.includes(undefined) ? undefined : { imageKind, repository, by };
+  }
+
+  async #checkTag({ imageKind, repository }: GrantCheck, { tag, tops }: TagCheck): Promise<Grant | undefined> {
+    const top = (await this.#tags.find(repository, tag))?.target.imageId;
+    return top && tops.includes(top) ? { imageKind, repository, by: { tag, top } } : undefined;
+  }
+
+  /**
+   * A grant by a tag that is gone, but whose image was converted to a manifest that the repository still holds: v2 serves that
+   * by digest, so v1 serves the image. Two storage requests for each image that was tagged, the latest 16 of them.
+   */
+  async #findConverted(id: ImageId, grants: readonly StoredGrant[], reader: ImageReader): Promise<Grant | undefined> {
+    const tagged = new Map<string, Grant & { by: TaggedImage }>();
+    for (const { grant } of grants.toSorted(newestFirst)) {
+      const { imageKind, repository, by } = grant;
+      if (imageKind === 'projection' || Array.isArray(by)) continue;
+      tagged.set(`${repository} ${by.top}`, { imageKind, repository, by });
+    }
+    for (const grant of [...tagged.values()].slice(0, MAX_CONVERSIONS)) {
+      const { repository, by } = grant;
+      const conversion = await this.#storage.read(layout.conversion(by.top));
+      if (!conversion || !(await this.#storage.head(layout.manifest(repository, digestOf(conversion.bytes))))) continue;
+      if (!reader.confirmPull || (await reader.confirmPull(repository, id))) return grant;
+    }
+    return undefined;
+  }
+}
+
+function addRecord(records: RecordsForReader, { key, lastModified }: ObjectInfo, reader: ImageReader): void {
+  const record = parseImageRecord(key);
+  if (record?.kind === 'projection') records.isProjection = true;
+  if (record?.kind === 'pusher' && reader.matchesPusher(record.pusherId)) {
+    records.pusherIds.push(record.pusherId);
+    records.isRecentPusher ||= Date.now() - lastModified.getTime() < PUSHER_RECORD_LIFETIME_MS;
+  }
+  if (record?.kind === 'outdated grant') records.hasGrants ||= record.imageKind === 'pushed';
+  if (record?.kind !== 'grant') return;
+  const { grant } = record;
+  records.hasGrants ||= grant.imageKind === 'pushed';
+  if (reader.mayPull(grant.repository)) records.grants.push({ grant, writtenAt: lastModified });
+}
+
+/** Calls `each` for the first `max` objects. @returns whether these were all */
+async function forEachUpTo(
+  max: number,
+  objects: AsyncIterable<ObjectInfo>,
+  each: (object: ObjectInfo) => void,
+): Promise<boolean> {
+  let seen = 0;
+  for await (const object of objects) {
+    each(object);
+    if (++seen === max) return false;
+  }
+  return true;
+}
