@@ -22,6 +22,12 @@ type ServeOptions = {
   tlsKey?: string;
 };
 
+/**
+ * A terminal and a supervisor signal the server and the processes that started it, and those pass the signal on: what arrives
+ * this soon after the first signal is the same one.
+ */
+const SAME_SIGNAL_MS = 1000;
+
 /** `stowage serve` */
 export function addServeCommand(program: Command, version: string): void {
   program
@@ -103,19 +109,20 @@ function greet({ url }: NodeServer, { storage }: Config, version: string): void 
 }
 
 /**
- * The first signal waits for transfers, the second does not.
+ * The first signal waits for transfers, a later one does not.
  * @returns what the first signal does
  */
 function stopOnSignals(server: NodeServer, graceSeconds: number): () => void {
-  let isStopping = false;
+  let stoppingSince: number | undefined;
   const stop = () => {
-    if (isStopping) return;
-    isStopping = true;
+    if (stoppingSince !== undefined) return;
+    stoppingSince = performance.now();
     setTimeout(() => server.kill(), graceSeconds * 1000).unref();
     void server.stop().then(() => process.exit());
   };
   const onSignal = () => {
-    if (!isStopping) return stop();
+    if (stoppingSince === undefined) return stop();
+    if (performance.now() - stoppingSince < SAME_SIGNAL_MS) return;
     server.kill();
     process.exit(1);
   };

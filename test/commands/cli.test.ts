@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { digestOf, V2Client } from '../v2/client.ts';
 
@@ -222,5 +223,22 @@ describe('the command stowage', () => {
     assert.equal(response.statusCode, 201);
     response.resume();
     assert.deepEqual(await exited, [0, null]);
+  });
+
+  it('takes signals within a second for one, and stops at once by a later one', async () => {
+    const { child, url } = await serve();
+    const client = new V2Client(url);
+    const path = `${await client.start('app')}&digest=${digestOf('slow upload')}`;
+    const upload = request(new URL(path, url), { method: 'PUT', headers: { 'Content-Length': 'slow upload'.length } });
+    upload.on('error', () => undefined); // the connection is cut
+    upload.write('slow ');
+    await client.send('GET', '/healthz'); // the upload has begun
+    const exited = once(child, 'exit');
+    child.kill('SIGINT');
+    child.kill('SIGTERM');
+    await delay(1500);
+    assert.equal(child.exitCode, null);
+    child.kill('SIGTERM');
+    assert.deepEqual(await exited, [1, null]);
   });
 });
