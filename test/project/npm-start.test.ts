@@ -30,10 +30,11 @@ describe('npm start', { skip: process.platform !== 'linux' && 'looks into /proc'
   after(() => rm(directory, { recursive: true, force: true }));
 
   /** As a supervisor runs it: `npm start`, and nothing between. */
-  const start = async (args: string[], env: Record<string, string> = {}) => {
+  const start = async (args: string[], env: Record<string, string> = {}, hasOwnGroup = false) => {
     const port = await freePort();
     const npm = spawn('npm', args, {
       cwd: ROOT,
+      detached: hasOwnGroup,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         ...{ PATH: process.env.PATH, HOME: process.env.HOME, LOGLEVEL: 'info', npm_config_update_notifier: 'false' },
@@ -77,6 +78,32 @@ describe('npm start', { skip: process.platform !== 'linux' && 'looks into /proc'
     await until(async () => !(await isTaken(port)), 'the port is still taken');
     await until(async () => !isAlive(server), 'the server still runs');
   });
+
+  for (const [signal, shell] of [
+    ['SIGINT', '/bin/sh'], // as a terminal sends it
+    ['SIGINT', '/bin/bash'],
+    ['SIGTERM', '/bin/sh'], // as a supervisor does
+    ['SIGTERM', '/bin/bash'],
+  ] as const) {
+    it(`an upload that is under way ends well after ${signal} to npm, ${shell} and all processes below`, async () => {
+      const { npm, port, url, server } = await start(['start'], { npm_config_script_shell: shell }, true);
+      const client = new V2Client(url);
+      const path = `${await client.start('app')}&digest=${digestOf('slow upload')}`;
+      const headers = { 'Content-Length': 'slow upload'.length };
+      const upload = request(new URL(path, url), { method: 'PUT', headers });
+      upload.write('slow ');
+      await client.send('GET', '/healthz'); // the upload has begun
+      process.kill(-(npm.pid ?? assert.fail('npm has not started')), signal);
+      await until(async () => !(await isTaken(port)), 'the port is still taken');
+      await delay(300); // in which the signal has come by all ways
+      assert.ok(isAlive(server), 'the server waits for the upload');
+      upload.end('upload');
+      const [response] = await once(upload, 'response');
+      assert.equal(response.statusCode, 201);
+      response.resume();
+      await until(async () => !isAlive(server), 'the server still runs');
+    });
+  }
 
   it('an upload that is under way ends well after SIGTERM to npm, though the supervisor no longer reads the log', async () => {
     const { npm, port, url, server } = await start(['start']);
