@@ -1,5 +1,5 @@
-// Marks of the servers that run on this machine: one small file per process, in a folder that only its user can read. A command
-// that writes reads them to find out whether a server with the same configuration uses another place.
+// Server records: one small file per server that runs on this machine, in a folder that only its user can read. A command that
+// writes reads them to find out whether a server with the same configuration uses another place.
 import { rmSync } from 'node:fs';
 import { lstat, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -27,9 +27,9 @@ export type RunningServer = {
   url: string;
 };
 
-const MAX_MARKS = 256;
+const MAX_RECORDS = 256;
 /** Four paths of 4 KiB, and the rest. */
-const MAX_MARK_BYTES = 32 * 1024;
+const MAX_RECORD_BYTES = 32 * 1024;
 /**
  * Half of what the specification of XDG_RUNTIME_DIR asks for; what cleans /tmp waits for days.
  * https://specifications.freedesktop.org/basedir-spec/latest/#variables
@@ -37,7 +37,7 @@ const MAX_MARK_BYTES = 32 * 1024;
 const REFRESH_MS = 3 * 60 * 60 * 1000;
 
 /**
- * Where marks are kept, the preferred folder first: STOWAGE_RUNTIME_DIR alone if it is set, none if it is empty.
+ * Where records are kept, the preferred folder first: STOWAGE_RUNTIME_DIR alone if it is set, none if it is empty.
  * A server may lack the XDG_RUNTIME_DIR that the shell of a command has, so both places are looked at.
  */
 export function runtimeFolders(env: NodeJS.ProcessEnv, uid = process.getuid?.()): string[] {
@@ -47,8 +47,8 @@ export function runtimeFolders(env: NodeJS.ProcessEnv, uid = process.getuid?.())
   return ofSession !== undefined && isAbsolute(ofSession) ? [join(ofSession, 'stowage'), temporary] : [temporary];
 }
 
-/** Keeps a mark of this process until it exits. A failure is logged at debug level and changes nothing else. */
-export async function markAsRunning(
+/** Keeps the server record of this process until it exits. A failure is logged at debug level and changes nothing else. */
+export async function keepServerRecord(
   server: Omit<RunningServer, 'pid' | 'startedAt'>,
   { log, folders = runtimeFolders(process.env) }: { log: Log; folders?: readonly string[] },
 ): Promise<void> {
@@ -58,7 +58,7 @@ export async function markAsRunning(
   let written: string | undefined;
   const write = async () => {
     try {
-      written = await writeMark(folders, `${pid}.json`, text);
+      written = await writeServerRecord(folders, `${pid}.json`, text);
     } catch (error) {
       log.debug('commands on this machine cannot see that this server runs', { error });
     }
@@ -66,7 +66,7 @@ export async function markAsRunning(
   process.once('exit', () => {
     try {
       if (written !== undefined) rmSync(written, { force: true });
-    } catch {} // A mark that stays names a process that has ended, so readers ignore it.
+    } catch {} // A record that stays names a process that has ended, so readers ignore it.
   });
   await write();
   setInterval(write, REFRESH_MS).unref();
@@ -74,10 +74,10 @@ export async function markAsRunning(
 
 /**
  * Writes to the first folder that can be used.
- * @returns the path of the mark
+ * @returns the path of the record
  * @throws Error of the last folder if none can be used
  */
-export async function writeMark(folders: readonly string[], name: string, text: string): Promise<string> {
+export async function writeServerRecord(folders: readonly string[], name: string, text: string): Promise<string> {
   let failure: unknown;
   for (const folder of folders) {
     try {
@@ -92,7 +92,7 @@ export async function writeMark(folders: readonly string[], name: string, text: 
 }
 
 /**
- * The servers of this user that run now. What cannot be read or is no mark counts as absent; marks of processes that have
+ * The servers of this user that run now. What cannot be read or is no record counts as absent; records of processes that have
  * ended are removed.
  */
 export async function findRunningServers(
@@ -101,8 +101,8 @@ export async function findRunningServers(
 ): Promise<RunningServer[]> {
   const servers: RunningServer[] = [];
   for (const folder of folders) {
-    for (const name of await listMarks(folder, uid)) {
-      const server = await readMark(join(folder, name)).catch(() => undefined);
+    for (const name of await listServerRecords(folder, uid)) {
+      const server = await readServerRecord(join(folder, name)).catch(() => undefined);
       if (!server || `${server.pid}.json` !== name) continue;
       if (await isRunning(server.pid, server.startedAt)) servers.push(server);
       else await rm(join(folder, name), { force: true }).catch(() => undefined);
@@ -111,10 +111,10 @@ export async function findRunningServers(
   return servers;
 }
 
-async function listMarks(folder: string, uid: number | undefined): Promise<string[]> {
+async function listServerRecords(folder: string, uid: number | undefined): Promise<string[]> {
   try {
     await checkPrivateFolder(folder, uid);
-    return (await readdir(folder)).filter((name) => /^\d{1,10}\.json$/.test(name)).slice(0, MAX_MARKS);
+    return (await readdir(folder)).filter((name) => /^\d{1,10}\.json$/.test(name)).slice(0, MAX_RECORDS);
   } catch {
     return [];
   }
@@ -141,14 +141,14 @@ async function checkPrivateFolder(folder: string, uid: number | undefined): Prom
     throw new Error(`${folder} is not a folder that only the user ${uid} can use`);
 }
 
-async function readMark(path: string): Promise<RunningServer | undefined> {
+async function readServerRecord(path: string): Promise<RunningServer | undefined> {
   const stats = await lstat(path);
-  if (!stats.isFile() || stats.size > MAX_MARK_BYTES) return undefined;
-  return parseMark(await readFile(path, 'utf8'));
+  if (!stats.isFile() || stats.size > MAX_RECORD_BYTES) return undefined;
+  return parseServerRecord(await readFile(path, 'utf8'));
 }
 
-/** Undefined for what is no mark. A text with control characters would change the terminal that it is printed on. */
-export function parseMark(json: string): RunningServer | undefined {
+/** Undefined for what is no server record. A text with control characters would change the terminal that it is printed on. */
+export function parseServerRecord(json: string): RunningServer | undefined {
   let value: unknown;
   try {
     value = JSON.parse(json);

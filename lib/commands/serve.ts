@@ -7,7 +7,7 @@ import type { NodeServer } from '../server/node-server.ts';
 import { watchParent } from './parent-watch.ts';
 import { placeOf, usersPlaceOf } from './place.ts';
 import { CONFIG_HELP, CONFIG_OPTION, load, run } from './run.ts';
-import { markAsRunning } from './running-servers.ts';
+import { keepServerRecord } from './running-servers.ts';
 
 /** How long transfers may go on after the first signal, as docker-registry's launcher had it. */
 const DEFAULT_GRACE_SECONDS = 3600;
@@ -75,7 +75,7 @@ async function serveUntilStopped(
   };
   const server = await serve({ ...config, ...(host && { host }), port: port ?? config.port }, options);
   stop = stopOnSignals(server, grace);
-  await markAsRunning(
+  await keepServerRecord(
     {
       ...{ file: config.file, flavor: config.flavor, directory: process.cwd(), url: server.url.origin },
       ...{ place: placeOf(config.storage), users: usersPlaceOf(config) },

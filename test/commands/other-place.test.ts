@@ -51,7 +51,7 @@ type Result = { code: number; stdout: string; stderr: string };
 describe('a command that writes, beside a running server', () => {
   let home: string;
   let directory: string;
-  let marks: string;
+  let records: string;
   const running: ChildProcess[] = [];
 
   before(async () => {
@@ -60,7 +60,7 @@ describe('a command that writes, beside a running server', () => {
   after(() => rm(home, { recursive: true, force: true }));
   beforeEach(async () => {
     directory = await mkdtemp(join(home, 'test-'));
-    marks = join(directory, 'marks');
+    records = join(directory, 'records');
     await writeFile(join(directory, 'config.yml'), CONFIG);
     for (const users of ['users', 'prod-users']) await writeFile(join(directory, users), '');
     for (const folder of ['data', 'prod-data']) await mkdir(join(directory, folder));
@@ -70,11 +70,13 @@ describe('a command that writes, beside a running server', () => {
     await Promise.all(running.splice(0).map((child) => stop(child, 'SIGKILL')));
   });
 
-  /** With IS_READ_ONLY, the process sees the folder of the marks as part of a read-only file system. */
+  /** With IS_READ_ONLY, the process sees the folder of the records as part of a read-only file system. */
   const start = (args: string[], env: NodeJS.ProcessEnv, cwd = directory) => {
     const node = [process.execPath, CLI, ...args];
-    const [command = '', ...rest] = env.IS_READ_ONLY ? ['unshare', '--mount', 'sh', '-c', MOUNT, marks, ...node] : node;
-    return spawn(command, rest, { cwd, env: { PATH: process.env.PATH, STOWAGE_RUNTIME_DIR: marks, ...env } });
+    const [command = '', ...rest] = env.IS_READ_ONLY
+      ? ['unshare', '--mount', 'sh', '-c', MOUNT, records, ...node]
+      : node;
+    return spawn(command, rest, { cwd, env: { PATH: process.env.PATH, STOWAGE_RUNTIME_DIR: records, ...env } });
   };
 
   const stowage = async (args: string[], env: NodeJS.ProcessEnv = {}, cwd = directory): Promise<Result> => {
@@ -225,46 +227,46 @@ describe('a command that writes, beside a running server', () => {
   });
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    it(`is free to write after ${signal}, which removes the mark`, async () => {
+    it(`is free to write after ${signal}, which removes the record`, async () => {
       const { child, pid } = await serve({ SETTINGS_FLAVOR: 'prod' });
-      assert.deepEqual(await readdir(marks), [`${pid}.json`]);
+      assert.deepEqual(await readdir(records), [`${pid}.json`]);
       await stop(child, signal);
-      assert.deepEqual(await readdir(marks), []);
+      assert.deepEqual(await readdir(records), []);
       assert.equal((await stowage(CREATE)).code, 0);
     });
   }
 
-  it('is free to write after SIGKILL, and removes the mark that stayed', async () => {
+  it('is free to write after SIGKILL, and removes the record that stayed', async () => {
     const { child, pid } = await serve({ SETTINGS_FLAVOR: 'prod' });
     await stop(child, 'SIGKILL');
-    assert.deepEqual(await readdir(marks), [`${pid}.json`]);
+    assert.deepEqual(await readdir(records), [`${pid}.json`]);
     assert.equal((await stowage(CREATE)).code, 0);
-    assert.deepEqual(await readdir(marks), []);
+    assert.deepEqual(await readdir(records), []);
   });
 
-  it('ignores the mark of a server whose pid another process has now', async () => {
+  it('ignores the record of a server whose pid another process has now', async () => {
     const { child, pid } = await serve({ SETTINGS_FLAVOR: 'prod' });
-    const mark = JSON.parse(await readFile(join(marks, `${pid}.json`), 'utf8'));
+    const record = JSON.parse(await readFile(join(records, `${pid}.json`), 'utf8'));
     await stop(child, 'SIGKILL');
-    await writeFile(join(marks, `${process.pid}.json`), JSON.stringify({ ...mark, pid: process.pid }));
+    await writeFile(join(records, `${process.pid}.json`), JSON.stringify({ ...record, pid: process.pid }));
     assert.equal((await stowage(CREATE)).code, 0);
-    assert.deepEqual(await readdir(marks), []);
+    assert.deepEqual(await readdir(records), []);
   });
 
-  it('keeps no mark where STOWAGE_RUNTIME_DIR is empty', async () => {
+  it('keeps no record where STOWAGE_RUNTIME_DIR is empty', async () => {
     await serve({ SETTINGS_FLAVOR: 'prod', STOWAGE_RUNTIME_DIR: '', XDG_RUNTIME_DIR: directory });
     assert.equal((await readdir(directory)).includes('stowage'), false);
     assert.equal((await stowage(CREATE)).code, 0);
   });
 
-  it('finds the mark in the folder of the session', async () => {
+  it('finds the record in the folder of the session', async () => {
     const session = { STOWAGE_RUNTIME_DIR: undefined, XDG_RUNTIME_DIR: directory };
     const { pid } = await serve({ SETTINGS_FLAVOR: 'prod', ...session });
     assert.deepEqual(await readdir(at('stowage')), [`${pid}.json`]);
     assertRefused(await stowage(CREATE, session), `pid ${pid}`);
   });
 
-  it('finds the mark in the folder for temporary files, though its own session has a folder', async () => {
+  it('finds the record in the folder for temporary files, though its own session has a folder', async () => {
     const temporary = { STOWAGE_RUNTIME_DIR: undefined, TMPDIR: directory };
     const { pid } = await serve({ SETTINGS_FLAVOR: 'prod', ...temporary });
     assert.deepEqual(await readdir(at(`stowage-${process.getuid?.()}`)), [`${pid}.json`]);
@@ -278,8 +280,8 @@ describe('a command that writes, beside a running server', () => {
     ['of another user', (folder: string) => mkdir(folder, { mode: 0o700 }).then(() => chown(folder, 4711, 4711))],
   ] as const) {
     const skip = title === 'of another user' && process.getuid?.() !== 0 && 'needs root, to give the folder away';
-    it(`serves and writes as ever where the folder of the marks is ${title}`, { skip }, async () => {
-      await prepare(marks);
+    it(`serves and writes as ever where the folder of the records is ${title}`, { skip }, async () => {
+      await prepare(records);
       const { url, child, log } = await serve({ SETTINGS_FLAVOR: 'prod', LOGLEVEL: 'debug' });
       assert.match(log(), /"level":"debug","message":"commands on this machine cannot see that this server runs"/);
       assert.equal((await fetch(`${url}/healthz`)).status, 200);
@@ -289,18 +291,18 @@ describe('a command that writes, beside a running server', () => {
   }
 
   const isRootOnLinux = process.platform === 'linux' && process.getuid?.() === 0;
-  it('serves, reads and refuses with a read-only folder of marks', { skip: !isRootOnLinux && 'mounts' }, async () => {
+  it('serves, reads and refuses with a read-only folder of records', { skip: !isRootOnLinux && 'mounts' }, async () => {
     const readOnly = { IS_READ_ONLY: 'yes', LOGLEVEL: 'debug' };
     const { pid } = await serve({ SETTINGS_FLAVOR: 'prod' });
     await writeFile(
-      join(marks, '5000000.json'),
-      (await readFile(join(marks, `${pid}.json`), 'utf8')).replace(`${pid}`, '5000000'),
+      join(records, '5000000.json'),
+      (await readFile(join(records, `${pid}.json`), 'utf8')).replace(`${pid}`, '5000000'),
     );
     assertRefused(await stowage(CREATE, readOnly), `(pid ${pid}`);
     const { url, log } = await serve({ ...readOnly, SETTINGS_FLAVOR: 'open' });
     assert.match(log(), /cannot see that this server runs.*EROFS/);
     assert.equal((await fetch(`${url}/healthz`)).status, 200);
-    assert.deepEqual((await readdir(marks)).sort(), ['5000000.json', `${pid}.json`].sort());
+    assert.deepEqual((await readdir(records)).sort(), ['5000000.json', `${pid}.json`].sort());
   });
 });
 

@@ -9,22 +9,22 @@ import { after, before, beforeEach, describe, it } from 'node:test';
 import { isRunning, startTimeFromPs, startTimeOf } from '../../lib/commands/processes.ts';
 import {
   findRunningServers,
-  parseMark,
+  parseServerRecord,
   type RunningServer,
   runtimeFolders,
-  writeMark,
+  writeServerRecord,
 } from '../../lib/commands/running-servers.ts';
 
 /** No process has a pid above it. https://man7.org/linux/man-pages/man5/proc_sys_kernel.5.html */
 const PID_MAX = 2 ** 22;
 const NAME = `${process.pid}.json`;
 
-describe('the marks of running servers', () => {
+describe('server records', () => {
   let directory: string;
   let folder: string;
   let own: RunningServer;
   before(async () => {
-    directory = await mkdtemp(join(tmpdir(), 'stowage-marks-'));
+    directory = await mkdtemp(join(tmpdir(), 'stowage-records-'));
     own = {
       ...{ pid: process.pid, startedAt: await startTimeOf(process.pid), file: '/etc/config.yml', flavor: 'prod' },
       ...{ directory: '/srv', place: '/srv/data', users: '/srv/users', url: 'http://127.0.0.1:5000' },
@@ -32,10 +32,10 @@ describe('the marks of running servers', () => {
   });
   after(() => rm(directory, { recursive: true, force: true }));
   beforeEach(async () => {
-    folder = join(await mkdtemp(join(directory, 'test-')), 'marks');
+    folder = join(await mkdtemp(join(directory, 'test-')), 'records');
   });
 
-  const write = (mark: object, name = NAME) => writeMark([folder], name, JSON.stringify(mark));
+  const write = (record: object, name = NAME) => writeServerRecord([folder], name, JSON.stringify(record));
 
   it('are written for their user alone, and read as they were written', async () => {
     assert.equal(await write(own), join(folder, NAME));
@@ -51,9 +51,12 @@ describe('the marks of running servers', () => {
   it('go to the next folder where the first cannot be used, and are read from all', async () => {
     const file = join(directory, 'file');
     await writeFile(file, '');
-    assert.equal(await writeMark([join(file, 'marks'), folder], NAME, JSON.stringify(own)), join(folder, NAME));
-    assert.deepEqual(await findRunningServers([join(file, 'marks'), folder]), [own]);
-    await assert.rejects(writeMark([join(file, 'marks')], NAME, ''), /ENOTDIR/);
+    assert.equal(
+      await writeServerRecord([join(file, 'records'), folder], NAME, JSON.stringify(own)),
+      join(folder, NAME),
+    );
+    assert.deepEqual(await findRunningServers([join(file, 'records'), folder]), [own]);
+    await assert.rejects(writeServerRecord([join(file, 'records')], NAME, ''), /ENOTDIR/);
   });
 
   it('of a process that has ended are ignored and removed', async () => {
@@ -105,12 +108,12 @@ describe('the marks of running servers', () => {
     const link = join(directory, 'link');
     await symlink(folder, link);
     assert.deepEqual(await findRunningServers([link]), []);
-    await assert.rejects(writeMark([link], NAME, JSON.stringify(own)), /link is not a folder that only/);
+    await assert.rejects(writeServerRecord([link], NAME, JSON.stringify(own)), /link is not a folder that only/);
 
     for (const mode of [0o750, 0o701, 0o777]) {
       await chmod(folder, mode);
       assert.deepEqual(await findRunningServers([folder]), []);
-      await assert.rejects(writeMark([folder], NAME, JSON.stringify(own)), /marks is not a folder that only/);
+      await assert.rejects(writeServerRecord([folder], NAME, JSON.stringify(own)), /records is not a folder that only/);
       assert.equal((await stat(folder)).mode & 0o777, mode, 'it stays as it is');
     }
   });
@@ -129,13 +132,13 @@ describe('the marks of running servers', () => {
     ['with a control character', { place: '/srv/\u001b[2J' }],
     ['with a flavor that is a map', { flavor: {} }],
   ] as const) {
-    it(`a mark ${title} is none`, () => {
-      assert.ok(parseMark(JSON.stringify(own)));
-      assert.equal(parseMark(JSON.stringify({ ...own, ...change })), undefined);
+    it(`a record ${title} is none`, () => {
+      assert.ok(parseServerRecord(JSON.stringify(own)));
+      assert.equal(parseServerRecord(JSON.stringify({ ...own, ...change })), undefined);
     });
   }
   for (const json of ['', 'null', '[]', '"text"', '{}']) {
-    it(`${JSON.stringify(json)} is no mark`, () => assert.equal(parseMark(json), undefined));
+    it(`${JSON.stringify(json)} is no record`, () => assert.equal(parseServerRecord(json), undefined));
   }
 
   it('are kept where STOWAGE_RUNTIME_DIR says, nowhere if it is empty, else in the session or below /tmp', () => {

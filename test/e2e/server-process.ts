@@ -37,7 +37,7 @@ export class ServerProcess {
   static async start({ command, args, env, log, isReady, readySeconds = 30 }: ServerOptions): Promise<ServerProcess> {
     const output = openSync(log, 'a');
     const child = spawn(command, args, {
-      // Without marks of running servers, on which commands of other tests depend.
+      // Without server records, on which commands of other tests depend.
       env: { ...process.env, STOWAGE_RUNTIME_DIR: '', ...env },
       stdio: ['ignore', output, output],
     });
