@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { AuthConfig, HtpasswdPlace } from '../../lib/auth/create-authenticator.ts';
 import { isPlaceOfServer, placeOf, usersPlaceOf } from '../../lib/commands/place.ts';
@@ -56,6 +59,19 @@ describe('the place of a command', () => {
       await assert.rejects(isPlaceOfServer(configOf(bucket(), other), 'users', [server]), /pid 1/);
     });
   }
+
+  it('is that of the server behind a symbolic link, also where the folder is not there', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'stowage-links-'));
+    try {
+      await mkdir(join(directory, 'real'));
+      await symlink('real', join(directory, 'link'));
+      const local = (name: string) => configOf({ driver: 'local', path: join(directory, name, 'gone/data') });
+      assert.equal(await isPlaceOfServer(local('link'), 'storage', [serverOf(local('real'))]), true);
+      await assert.rejects(isPlaceOfServer(local('other'), 'storage', [serverOf(local('real'))]), /pid 1/);
+    } finally {
+      await rm(directory, { recursive: true });
+    }
+  });
 
   it('names three servers and counts the others', async () => {
     const servers = [1, 2, 3, 4, 5].map((pid) => ({ ...served, pid }));

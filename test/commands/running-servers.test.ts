@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { isRunning, startTimeFromPs, startTimeOf } from '../../lib/commands/processes.ts';
 import {
   findRunningServers,
@@ -159,6 +160,20 @@ describe('whether a process still runs', () => {
     assert.equal(await isRunning(process.pid, 'Thu Jan  1 00:00:00 1970'), false);
     assert.equal(await isRunning(await endedPid(), startedAt), false);
     assert.equal(await startTimeOf(await endedPid()), undefined);
+  });
+
+  const hasProc = existsSync('/proc/self/stat');
+  it('is denied for one that has ended, though its parent has not asked for its exit code', {
+    skip: !hasProc,
+  }, async () => {
+    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 30']);
+    try {
+      const pid = Number(String((await once(parent.stdout, 'data'))[0]));
+      while (!(await readFile(`/proc/${pid}/stat`, 'utf8')).includes(') Z ')) await delay(10);
+      assert.equal(await isRunning(pid, '1'), false);
+    } finally {
+      parent.kill();
+    }
   });
 
   it('is told by ps where there is no /proc, independently of language and time zone', async () => {
