@@ -2,40 +2,36 @@ import { LRUCache } from 'lru-cache';
 import { networkOf } from '../http/network.ts';
 import { RegistryError } from '../model/errors.ts';
 
-/** How many failures at once, and how many seconds until one of them is forgotten. */
+/** How many failures are allowed in a burst, and how many seconds pass until one of them is forgotten. */
 type Limit = { failures: number; forgetSeconds: number };
 
-/** Somebody who mistypes, or a client that sends a password that was changed on five connections at once. */
+/** One user at one address: a user who mistypes, or a client that sends an old password on five connections. */
 const PAIR: Limit = { failures: 10, forgetSeconds: 10 };
-/** One machine that tries many names, or robots; behind it may be an office. */
+/** One address that tries many names, or many robots. A whole office may share it. */
 const ADDRESS: Limit = { failures: 30, forgetSeconds: 4 };
-/**
- * Many machines that try one name. Each has one guess whatever the others did, so that they do not shut out the user, who
- * has not failed where she is.
- */
+/** Many addresses that try one name. It applies to addresses that have failed before, so the user's own is not locked out. */
 const NAME: Limit = { failures: 100, forgetSeconds: 2 };
 
-/** The oldest go when there are more: whoever sends what, memory is bounded. */
-const MAX_ENTRIES = 10_000;
+/** Bounds memory: the counters that have not changed for longest are dropped. */
+const MAX_COUNTERS = 10_000;
 
-/** `onlyAfter`: the limit holds whoever has failures under that key, be it long ago. */
+/** With `onlyAfter` the limit applies only if that key has ever been counted. */
 type Counter = { key: string; limit: Limit; onlyAfter?: string };
 
-type Entry = { failures: number; atSeconds: number };
-
-/** Slows down whoever tries passwords. In one process: several count for themselves. */
+/** Limits guesses at passwords and secrets, in one process: several processes count separately. */
 export class LoginThrottle {
-  readonly #entries = new LRUCache<string, Entry>({ max: MAX_ENTRIES });
+  /** A counter lives until its last failure is forgotten, so the time it has left tells how many failures are left. */
+  readonly #counters = new LRUCache<string, true>({ max: MAX_COUNTERS, ttlResolution: 0 });
 
   /**
-   * To be asked before a password is looked at.
-   * @param name absent for the token of a robot: such are counted by themselves
-   * @param address of the client, where it is known
+   * Call it before the password is compared.
+   * @param name absent for the token of a robot, which has a counter of its own
+   * @param address the client's, where it is known
    * @throws RegistryError TOOMANYREQUESTS
    */
   check(name: string | undefined, address: string | undefined): void {
     const counters = countersOf(name, address).filter(
-      ({ onlyAfter }) => onlyAfter === undefined || this.#entries.has(onlyAfter),
+      ({ onlyAfter }) => onlyAfter === undefined || this.#counters.peek(onlyAfter, { allowStale: true }),
     );
     const waits = counters.map(({ key, limit }) => this.#waitSeconds(key, limit));
     const seconds = Math.ceil(Math.max(0, ...waits));
@@ -45,11 +41,12 @@ export class LoginThrottle {
     });
   }
 
+  /** Counts a failed login. */
   failed(name: string | undefined, address: string | undefined): void {
     for (const { key, limit } of countersOf(name, address)) {
-      // Those that came at once are not held against anybody for long.
+      // The maximum bounds how long a burst of simultaneous failures keeps later logins waiting.
       const failures = Math.min(this.#failures(key, limit) + 1, 2 * limit.failures);
-      this.#entries.set(key, { failures, atSeconds: nowSeconds() });
+      this.#counters.set(key, true, { ttl: failures * limit.forgetSeconds * 1000 });
     }
   }
 
@@ -57,14 +54,13 @@ export class LoginThrottle {
     return (this.#failures(key, limit) - limit.failures + 1) * limit.forgetSeconds;
   }
 
-  /** What is left of the failures, as they are forgotten one by one. */
+  /** How many failures are not forgotten yet; a fraction while one of them is being forgotten. */
   #failures(key: string, { forgetSeconds }: Limit): number {
-    const entry = this.#entries.get(key);
-    return entry ? Math.max(0, entry.failures - (nowSeconds() - entry.atSeconds) / forgetSeconds) : 0;
+    return Math.max(0, this.#counters.getRemainingTTL(key)) / 1000 / forgetSeconds;
   }
 }
 
-/** Names are cut: those of users are shorter, and an attacker's need not be kept. */
+/** Names are cut at the length of the longest user name, so that made-up ones take no more memory. */
 function countersOf(name: string | undefined, address = ''): Counter[] {
   const network = networkOf(address);
   if (name === undefined) return network === '' ? [] : [{ key: `robots ${network}`, limit: ADDRESS }];
@@ -75,8 +71,4 @@ function countersOf(name: string | undefined, address = ''): Counter[] {
     { key: `name ${known}`, limit: NAME, ...(network !== '' && { onlyAfter: pair }) },
   ];
   return network === '' ? counters : [...counters, { key: `address ${network}`, limit: ADDRESS }];
-}
-
-function nowSeconds(): number {
-  return performance.now() / 1000;
 }

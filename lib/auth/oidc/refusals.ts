@@ -1,4 +1,5 @@
 // Why tokens of identity providers are refused: for the operator's log. The client learns only that its login is wrong.
+import { LRUCache } from 'lru-cache';
 import { hasCode } from '../../model/has-code.ts';
 import type { Log } from '../../model/log.ts';
 
@@ -7,6 +8,7 @@ const MAX_TEXT_LENGTH = 200;
 const MAX_ITEMS = 10;
 const INTERVAL_MS = 60_000;
 const MAX_LINES_PER_INTERVAL = 10;
+const MAX_KINDS = 1000;
 
 /** Part of a token that did not fit. Without `expected` where nothing in particular was. */
 export type Mismatch = {
@@ -23,9 +25,8 @@ export type TokenHeader = { alg?: string; kid?: string };
 
 export class OidcRefusals {
   readonly #log: Log;
-  #since = Number.NEGATIVE_INFINITY;
-  /** By kind of refusal, so that made-up tokens do not hide those of the provider itself. Kinds are few. */
-  readonly #written = new Map<string, Set<string>>();
+  /** Lines of the last minute, by issuer and part of the token, so that made-up tokens do not hide those of the provider. */
+  readonly #written = new LRUCache<string, Set<string>>({ max: MAX_KINDS, ttl: INTERVAL_MS, ttlResolution: 0 });
 
   constructor(log: Log) {
     this.#log = log;
@@ -33,17 +34,13 @@ export class OidcRefusals {
 
   /** Writes a line, unless it was written within the last minute. @param issuer one that the configuration names */
   note(mismatches: readonly Mismatch[], issuer?: string): void {
-    const now = performance.now();
-    if (now - this.#since >= INTERVAL_MS) {
-      this.#written.clear();
-      this.#since = now;
-    }
     const fields = { ...(issuer !== undefined && { issuer }), mismatches: mismatches.slice(0, MAX_ITEMS).map(bounded) };
     const kind = JSON.stringify([issuer, mismatches[0]?.part]);
     const lines = this.#written.get(kind) ?? new Set();
     const line = JSON.stringify(fields);
     if (lines.has(line) || lines.size >= MAX_LINES_PER_INTERVAL) return;
-    this.#written.set(kind, lines.add(line));
+    if (lines.size === 0) this.#written.set(kind, lines);
+    lines.add(line);
     this.#log.warning('a token of an identity provider was refused', fields);
   }
 }

@@ -5,77 +5,70 @@ import { RegistryError } from '../../model/errors.ts';
 import { isPassword } from './bcrypt.ts';
 import type { Users } from './users.ts';
 
-/** How long a login that was right need not be computed again. A changed or removed password counts at once. */
+/** How long a correct password is not compared again. A changed or removed password ends this at once. */
 const REMEMBERED_MS = 5 * 60_000;
 const MAX_REMEMBERED = 1000;
 
-/** Each takes 60 ms and more: whoever comes behind these would wait for seconds. */
+/** Each comparison takes 60 ms or more, so a login behind these would wait for seconds. */
 const MAX_UNDER_WAY = 32;
 
-/** Whether this is the password of which the hash was made. Asked for one after the other. */
+/** Whether the hash was made from this password. One comparison runs at a time. */
 export type ComparePassword = (password: string, hash: string) => Promise<boolean>;
 
-/** `isKnownRight` once it has been computed. */
-type Login = { hash: string; isRight: Promise<boolean>; isKnownRight: boolean; until: number };
+type Login = { password: string; hash: string };
 
-/** Checks passwords. Clients send theirs with each request, and several at once, so what was right is kept in mind. */
+/**
+ * Checks passwords. Clients send theirs with each request, and several requests at once, so the correct ones are remembered,
+ * and simultaneous logins share one comparison.
+ */
 export class PasswordLogins {
   readonly #users: Users;
   readonly #compareNow: ComparePassword;
-  /** Nobody who reads this process's memory finds passwords, or what could be tried out against a list of them. */
+  /** Keys of the cache are HMACs, so a dump of this process's memory holds no password that could be tried offline. */
   readonly #key = randomBytes(32);
-  readonly #remembered = new LRUCache<string, Login>({ max: MAX_REMEMBERED });
+  readonly #logins = new LRUCache<string, boolean, Login>({
+    max: MAX_REMEMBERED,
+    ttl: REMEMBERED_MS,
+    ignoreFetchAbort: true,
+    fetchMethod: (_key, _stale, { context: { password, hash } }) => this.#compare(password, hash),
+  });
   #underWay = 0;
   #last: Promise<void> = Promise.resolve();
 
-  /** @param compare in this thread by default, which then does nothing else for 60 ms */
+  /** @param compare by default in this thread, which it blocks for 60 ms */
   constructor(users: Users, compare: ComparePassword = isPassword) {
     this.#users = users;
     this.#compareNow = compare;
   }
 
   /**
-   * Whether this is the user's password. Takes as long for a user that does not exist.
-   * @throws RegistryError TOOMANYREQUESTS
+   * Whether this is the user's password. Takes as long if there is no such user.
+   * @throws RegistryError TOOMANYREQUESTS if 32 comparisons are waiting
    */
   async isRight(name: string, password: string): Promise<boolean> {
     const hash = await this.#users.hashOf(name);
-    const key = this.#keyOf(name, password);
-    const known = this.#remembered.get(key);
-    if (known && known.hash === hash && known.until > Date.now()) return await known.isRight;
-    const isRight = this.#compare(password, hash);
-    const login = { hash, isRight, isKnownRight: false, until: Date.now() + REMEMBERED_MS };
-    this.#remembered.set(key, login);
-    try {
-      if (await isRight) {
-        login.isKnownRight = true;
-        return true;
-      }
-    } catch (error) {
-      this.#remembered.delete(key);
-      throw error;
-    }
-    this.#remembered.delete(key); // wrong ones are many, and would push out the right ones
+    const key = this.#keyOf(name, password, hash);
+    if (await this.#logins.fetch(key, { context: { password, hash } })) return true;
+    this.#logins.delete(key); // wrong passwords are many, and would evict the correct ones
     return false;
   }
 
-  /** Whether the password was found right lately: then it is no guess, and costs nothing. */
+  /** Whether the password was found correct within the last five minutes, so that checking it again costs nothing. */
   async isRemembered(name: string, password: string): Promise<boolean> {
-    const known = this.#remembered.get(this.#keyOf(name, password));
-    return known?.isKnownRight === true && known.until > Date.now() && known.hash === (await this.#users.hashOf(name));
+    return this.#logins.get(this.#keyOf(name, password, await this.#users.hashOf(name))) === true;
   }
 
-  /** Whether users and passwords are as their source has them. */
+  /** Whether the users are those that their source holds now. */
   async areCurrent(): Promise<boolean> {
     return await this.#users.areCurrent();
   }
 
-  /** What is wrong with the users, without a name in it. */
+  /** What is wrong with the users; names none of them. */
   async usersProblem(): Promise<string | undefined> {
     return await this.#users.problem();
   }
 
-  /** What changes with the password of a user, and tells nothing of it; `undefined` if there is no such user. */
+  /** A value that changes with the user's password and does not reveal it; `undefined` if there is no such user. */
   async markOf(name: string): Promise<string | undefined> {
     if (!(await this.#users.has(name))) return undefined;
     return createHash('sha256')
@@ -90,7 +83,7 @@ export class PasswordLogins {
       });
     }
     this.#underWay++;
-    // One after the other, and between two of them whatever else there is to do.
+    // One at a time; in between, the event loop serves other requests.
     const result = this.#last.then(() => setImmediate()).then(() => this.#compareNow(password, hash));
     this.#last = result.then(noop, noop);
     try {
@@ -100,13 +93,13 @@ export class PasswordLogins {
     }
   }
 
-  #keyOf(name: string, password: string): string {
+  #keyOf(name: string, password: string, hash: string): string {
     return createHmac('sha256', this.#key)
-      .update(JSON.stringify([name, password]))
+      .update(JSON.stringify([name, password, hash]))
       .digest('base64');
   }
 }
 
 function noop(): void {
-  // the outcome of a login is its caller's
+  // the caller of #compare gets the error
 }

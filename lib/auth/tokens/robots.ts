@@ -1,5 +1,5 @@
-// Robots: tokens that are made by hand, for a machine, and end when they say so or when somebody revokes them. The object
-// is the token's other half: without it the token opens nothing.
+// Robots: callers for programs. The operator creates a robot's token, which ends when it expires or is revoked. Storage holds
+// an object for each robot, with the hash of its secret; a token without its object is invalid.
 import { createHash, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
@@ -9,43 +9,52 @@ import { AS_JSON, type StorageDriver } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
 import type { Action, Grant, TokenBearer } from '../callers/caller.ts';
 
-/** The name that robots log in with; whose token it is says the token. */
+/** The user name with which every robot logs in. The token, sent as the password, says which robot it is. */
 export const ROBOT_USER = 'robot';
 
-/** So that scanners find what should not lie in a repository. */
+/** Lets secret scanners find tokens that were committed by mistake. */
 const PREFIX = 'stowage_';
 const TOKEN = /^stowage_([0-9a-f-]{36})_([A-Za-z0-9_-]{43})$/;
 
-/** How long a revoked token may go on, and a new one be unknown to a process that was asked for it before. */
+/** How long a process uses what it has read: a revoked token stays valid, and one that was missing stays unknown. */
 const FRESH_MS = 30_000;
 const MAX_REMEMBERED = 1000;
 
 export type Robot = {
   id: string;
-  /** For people and for the log. */
+  /** For people and for the log; robots may share a name. */
   name: string;
   repositories: string[];
   actions: Action[];
   createdAt: string;
-  /** Undefined for one that goes on until it is revoked. */
+  /** ISO 8601; undefined for a robot that does not expire. */
   expiresAt: string | undefined;
 };
 
 type StoredRobot = Robot & { sha256: string };
 
-type Remembered = { robot: Promise<StoredRobot | undefined>; until: number };
+/** A robot as it was read; empty if there was none. */
+type Read = { robot?: StoredRobot };
 
 export class Robots {
   readonly #storage: StorageDriver;
-  readonly #remembered = new LRUCache<string, Remembered>({ max: MAX_REMEMBERED });
-  /** Ids of those whose right secret was shown: none that somebody made up pushes one out. */
+  readonly #recent = new LRUCache<string, Read>({
+    max: MAX_REMEMBERED,
+    ttl: FRESH_MS,
+    ignoreFetchAbort: true,
+    fetchMethod: async (id) => {
+      const robot = await this.#read(layout.robot(id));
+      return robot ? { robot } : {};
+    },
+  });
+  /** Ids of robots that have logged in. Made-up ids are in `#recent` only, so they evict none of these. */
   readonly #known = new LRUCache<string, true>({ max: MAX_REMEMBERED });
 
   constructor(storage: StorageDriver) {
     this.#storage = storage;
   }
 
-  /** @returns the token, which is kept nowhere. One storage request. */
+  /** @returns the robot and its token, which is not stored. One storage request. */
   async create(robot: Omit<Robot, 'id' | 'createdAt'>): Promise<{ robot: Robot; token: string }> {
     const id = randomUUID();
     const secret = randomBytes(32).toString('base64url');
@@ -55,7 +64,7 @@ export class Robots {
     return { robot: created, token: `${PREFIX}${id}_${secret}` };
   }
 
-  /** All, whether expired or not. One storage request for each, side by side, and one per 1,000. */
+  /** All robots, expired ones too. One storage request per robot, several at a time, and one per 1,000 for the list. */
   async list(): Promise<Robot[]> {
     const keys = (await Array.fromAsync(this.#storage.list(layout.robots()))).map(({ key }) => key);
     const robots = await mapConcurrently(keys, (key) => this.#read(key));
@@ -66,11 +75,11 @@ export class Robots {
   async revoke(id: string): Promise<boolean> {
     if (!(await this.#storage.head(layout.robot(id)))) return false;
     await this.#storage.delete(layout.robot(id));
-    this.#remembered.delete(id);
+    this.#recent.delete(id);
     return true;
   }
 
-  /** Who has this token; `undefined` if it is none, has expired or was revoked. One storage request in half a minute. */
+  /** The robot with this token; `undefined` if the token is invalid, expired or revoked. One storage request in 30 seconds. */
   async find(token: string): Promise<TokenBearer | undefined> {
     const [, id, secret] = TOKEN.exec(token) ?? [];
     if (id === undefined || secret === undefined) return undefined;
@@ -80,33 +89,24 @@ export class Robots {
     return bearerOf(robot);
   }
 
-  /** The robot with this id, which something signed here names; `undefined` if it has expired or was revoked. As `find`. */
+  /** The robot with this id, taken from a signed token; `undefined` if it has expired or was revoked. As costly as `find`. */
   async findById(id: string): Promise<TokenBearer | undefined> {
     const robot = await this.#active(id);
     return robot && bearerOf(robot);
   }
 
   async #active(id: string): Promise<StoredRobot | undefined> {
-    const robot = await this.#remember(id);
+    const { robot } = (await this.#recent.fetch(id)) ?? {};
     const hasEnded = robot?.expiresAt !== undefined && Date.parse(robot.expiresAt) < Date.now();
     if (robot && !hasEnded) return robot;
     this.#known.delete(id);
     return undefined;
   }
 
-  /** Whether the token is of a robot that has been here: then it costs no more than a storage request in half a minute. */
+  /** Whether the token names a robot that has logged in before, so that reading it costs one storage request in 30 seconds. */
   isKnown(token: string): boolean {
     const [, id = ''] = TOKEN.exec(token) ?? [];
     return this.#known.has(id);
-  }
-
-  async #remember(id: string): Promise<StoredRobot | undefined> {
-    const known = this.#remembered.get(id);
-    if (known && known.until > Date.now()) return await known.robot;
-    const robot = this.#read(layout.robot(id));
-    this.#remembered.set(id, { robot, until: Date.now() + FRESH_MS });
-    robot.catch(() => this.#remembered.delete(id));
-    return await robot;
   }
 
   async #read(key: Key): Promise<StoredRobot | undefined> {
