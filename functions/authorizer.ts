@@ -1,4 +1,5 @@
-// Who sends a request. What they may do is decided where it is done; here everybody who may log in may pass.
+// Authenticates requests for API Gateway. It lets every authenticated caller through: the request handler applies the access
+// rules.
 import type { APIGatewayAuthorizerResult, APIGatewayRequestAuthorizerEvent } from 'aws-lambda';
 import { type AuditEntry, claimedName } from '../lib/auth/audit.ts';
 import { nameOf } from '../lib/auth/callers/caller.ts';
@@ -13,8 +14,8 @@ import { clientAddressOf } from './gateway/client-address.ts';
 const { config, log } = await readConfiguration();
 const { auth, secretKey, secretKeyPrevious, storage, trustedProxies } = config;
 if (!auth) throw new Error('the configuration has no auth: set AUTH, or add the key to config.yml');
-if (!secretKey) throw new Error('secret_key is not set: no token could be read');
-/** Whether requests without a login may come through to where the access rules decide. */
+if (!secretKey) throw new Error('secret_key is not set: tokens cannot be verified');
+/** Whether requests without a login go through to the request handler, where the access rules decide. */
 const allowsAnonymous = process.env.ANONYMOUS_PULL === 'true';
 const authenticator = await createAuthenticator(auth, {
   storage,
@@ -30,14 +31,14 @@ export const handler = async (event: APIGatewayRequestAuthorizerEvent): Promise<
     if (!(error instanceof RegistryError)) throw error;
     log.audit(refusedLogin(event, error, address));
     if (error.code === 'UNAUTHORIZED') throw unauthorized();
-    throw error; // too many logins: the gateway says that it cannot tell now, see AUTHORIZER_… in template.yaml
+    throw error; // too many logins: the gateway answers 503, see AUTHORIZER_FAILURE in template.yaml
   });
-  // A token that was given to nobody in particular is one.
+  // The holder of a token issued without a login is anonymous too.
   if (caller.kind === 'anonymous' && !(allowsAnonymous && needsNoToken(event))) throw unauthorized();
   return {
     principalId: nameOf(caller),
-    // The gateway keeps the answer for this Authorization whatever is asked for next, so it must allow all of it. Never the
-    // ARN of the method itself: a long name would make it longer than a policy may be.
+    // The gateway caches this policy for the Authorization header, across methods and paths, so it allows the whole API.
+    // Never the ARN of the method: with a long repository name it would exceed the size limit of a policy.
     policyDocument: {
       Version: '2012-10-17',
       Statement: [{ Action: 'execute-api:Invoke', Effect: 'Allow', Resource: apiOf(event.methodArn) }],
@@ -46,7 +47,7 @@ export const handler = async (event: APIGatewayRequestAuthorizerEvent): Promise<
   };
 };
 
-/** As the registry notes it where it asks by itself. The status is the one that the gateway gives the client. */
+/** The same audit entry that a Node process writes. The status is the one that the gateway answers. */
 function refusedLogin(
   event: APIGatewayRequestAuthorizerEvent,
   { code, message: reason }: RegistryError,
@@ -59,14 +60,17 @@ function refusedLogin(
 }
 
 /**
- * With anonymous pull a v2 client without a token is told where to get one, and asks there without one. v1 knows none of
- * that.
+ * With anonymous pull a v2 client without a token gets a challenge that leads it to the token endpoint, which it calls
+ * without a login. v1 has no such challenge, so all of v1 goes through.
  */
 function needsNoToken({ requestContext: { path } }: APIGatewayRequestAuthorizerEvent): boolean {
   return path === TOKEN_PATH || path.startsWith('/v1/');
 }
 
-/** The gateway answers this very word, and no other, with 401. */
+/**
+ * The gateway answers 401 to exactly this message.
+ * https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-use-lambda-authorizer.html
+ */
 function unauthorized(): Error {
   return new Error('Unauthorized');
 }

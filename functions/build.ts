@@ -1,16 +1,19 @@
-// Makes one function ready to be uploaded: `node functions/build.ts request-handler DIRECTORY`. `sam build` does so by the Makefile.
+// Bundles one function for upload: `node functions/build.ts request-handler DIRECTORY`. `sam build` calls it through the Makefile.
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build, type Metafile, type Plugin } from 'esbuild';
 
 const ROOT = join(import.meta.dirname, '..');
 
-/** How those get their credentials no page of AWS says, so they look everywhere. Their size is of no matter: no pull waits for them. */
+/**
+ * AWS does not document where a Web Function finds its credentials, so these keep the full provider chain. Bundle size does
+ * not matter here: no pull waits for them.
+ */
 const WEB_FUNCTIONS = ['push-endpoint'];
 
 /**
- * The SDK describes every operation of a service, S3 has more than a hundred, in arrays that esbuild dares not drop, as they
- * have computed keys. Told that making them changes nothing, it keeps those of the operations that are used.
+ * The SDK describes each of S3's more than one hundred operations in an array with computed keys, which esbuild cannot drop.
+ * Marking the arrays as pure lets esbuild keep only those of the operations in use.
  */
 const dropsUnusedSchemas: Plugin = {
   name: 'drops-unused-schemas',
@@ -24,7 +27,7 @@ const dropsUnusedSchemas: Plugin = {
   },
 };
 
-/** Of `package.json` functions ask for the version alone, and a default import brings all of it. */
+/** A default import of `package.json` would bundle all of it; functions need the version only. */
 const keepsVersionAlone: Plugin = {
   name: 'keeps-version-alone',
   setup({ onLoad }) {
@@ -37,9 +40,8 @@ const keepsVersionAlone: Plugin = {
 };
 
 /**
- * Bundles with all that it imports, the AWS SDK included: what was tested is what runs, whichever SDK the runtime has.
- * What is imported only when it is needed stays in files of its own. The entry is `index.js`, where both kinds of Lambda
- * look for it.
+ * Bundles a function with its imports, including the AWS SDK, so that the tested version runs, independent of the SDK in
+ * the runtime. Dynamic imports become files of their own. The entry is `index.js`, the default of both kinds of Lambda.
  */
 export async function buildFunction(name: string, directory: string): Promise<Metafile> {
   await mkdir(directory, { recursive: true });
@@ -58,10 +60,10 @@ export async function buildFunction(name: string, directory: string): Promise<Me
     }),
     plugins: [dropsUnusedSchemas, keepsVersionAlone],
     legalComments: 'none',
-    // The log then names lines of the sources. Node reads a map when the first error is written, and not before.
+    // Stack traces then name source lines. Node reads a source map only when it formats the first error.
     sourcemap: 'linked',
     sourcesContent: false,
-    // What is no ES module asks for Node's own modules by `require`, which there is none of in one.
+    // CommonJS dependencies load Node's built-in modules with `require`, which an ES module does not have.
     banner: { js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);" },
     logLevel: 'warning',
     absWorkingDir: ROOT,

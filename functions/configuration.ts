@@ -4,8 +4,8 @@ import { loadConfig } from '../lib/config/load.ts';
 import { createLog, type Log } from '../lib/model/log.ts';
 
 /**
- * The configuration of the package, with what the stack has put into the environment, and a log that has its warnings.
- * `SECRET_KEY_ARN` names the secret that holds `secret_key`: it is read here, once for each instance.
+ * Loads the bundled config.yml with the stack's environment variables, and creates a log, to which it writes the warnings.
+ * `SECRET_KEY_ARN` names the secret that holds `secret_key`: it is read once per instance.
  * @throws ConfigError; Error if the secret cannot be read
  */
 export async function readConfiguration(env = process.env): Promise<{ config: Config; log: Log }> {

@@ -1,11 +1,11 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 
-/** What infra/edge.yaml has CloudFront send along; it replaces what a client has sent under this name. */
+/** The header that CloudFront adds (infra/edge.yaml). CloudFront replaces a header of this name sent by a client. */
 export const EDGE_HEADER = 'x-stowage-edge';
 
 /**
- * Whether CloudFront has sent a request. What stands behind it can be asked past it too, by its own host, and is then told
- * any X-Forwarded-For: whoever guesses passwords would claim a new address for each.
+ * Whether CloudFront forwarded a request. The origins can also be reached directly, by their own hosts, with any
+ * X-Forwarded-For: a client that guesses passwords could claim a new address for each attempt.
  */
 export function cameByEdge(shown: string | undefined, key = process.env.EDGE_KEY): boolean {
   return Boolean(key && shown) && timingSafeEqual(sha256(shown), sha256(key));

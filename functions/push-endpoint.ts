@@ -1,4 +1,4 @@
-// The whole registry as a Node server, for bodies that do not fit through API Gateway: a Lambda Web Function.
+// The registry as a Node server in a Lambda Web Function, for bodies that do not fit through API Gateway.
 // https://docs.aws.amazon.com/lambda/latest/dg/web-functions.html
 import { serve } from '../lib/server/serve.ts';
 import { readConfiguration } from './configuration.ts';
@@ -12,11 +12,11 @@ const server = await serve(
   {
     log,
     version,
-    // Events of the bucket tell the projection worker what there is to do behind a push.
+    // Events of the bucket invoke the projection worker after a push.
     worksBehind: false,
-    // An answer before the end of a body would be held back until the function times out.
+    // Lambda would hold back an answer sent before the end of the body until the function times out.
     isHalfDuplex: true,
-    // Lambda's own is always there.
+    // Without CloudFront Lambda is the only proxy.
     trustedProxies: (headers) => (cameByEdge(headers[EDGE_HEADER]?.toString()) ? config.trustedProxies : 1),
   },
 );

@@ -1,4 +1,4 @@
-// v1 and v2, behind API Gateway, whose authorizer says who sends a request. Opened once for each instance.
+// v1 and v2 behind API Gateway. The gateway's authorizer has authenticated the request. Opened once per instance.
 import type { APIGatewayProxyEvent, APIGatewayProxyResult } from 'aws-lambda';
 import type { Caller } from '../lib/auth/callers/caller.ts';
 import type { CallerBindings } from '../lib/auth/gate.ts';
@@ -13,7 +13,7 @@ import { resultOf } from './gateway/result.ts';
 import { version } from './version.ts';
 
 /**
- * Lambda takes events of 6,291,556 bytes, in which a body is base64 beside its headers: 4.4 MiB fit in any case.
+ * A Lambda event has at most 6,291,556 bytes and holds the body in base64 beside the headers: 4.4 MiB always fit.
  * https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
  */
 const MAX_BODY_BYTES = 4505 * KiB;
@@ -26,7 +26,7 @@ const app = await openApp({ ...config, storageRedirect: true }, opened, {
   hasAuthorizer: true,
   gatewayLimits: {
     maxBodyBytes: MAX_BODY_BYTES,
-    // The one switch for what API Gateway makes of lengths: see docs/deploy.md.
+    // Set once it is known whether API Gateway passes on the Content-Length of a HEAD: see docs/deploy.md.
     keepsHeadLength: false,
   },
 });
@@ -38,13 +38,13 @@ export const handler = async (event: APIGatewayProxyEvent): Promise<APIGatewayPr
   const bindings: CallerBindings & OriginBindings = {
     ...(caller && { caller }),
     clientAddress: clientAddressOf(event, config.trustedProxies),
-    // The gateway says itself by which of its domains it was asked.
+    // The event names the domain that the client used.
     reached: { origin, authority: host, isCertain: true },
   };
   return await resultOf(await app.fetch(request, bindings));
 };
 
-/** What `authorizer.ts` has found out: a context holds text only. */
+/** The caller that `authorizer.ts` put into the context, as JSON because a context holds strings only. */
 function callerOf({ requestContext: { authorizer } }: APIGatewayProxyEvent): Caller | undefined {
   const caller: unknown = authorizer?.caller;
   return typeof caller === 'string' ? (JSON.parse(caller) as Caller) : undefined;

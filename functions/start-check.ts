@@ -1,9 +1,9 @@
-// Behind the custom resource `Started` of infra/push-endpoint.yaml: an update of the stack fails, and is rolled back, before a
-// revision of the push endpoint that does not start gets requests. Lambda itself calls a revision active once it is built.
+// Implements the custom resource `Started` of infra/push-endpoint.yaml: an update of the stack fails and is rolled back before
+// a revision of the push endpoint that does not start gets requests. Lambda calls a revision active once it is built.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html
 import type { CloudFormationCustomResourceEvent, CloudFormationCustomResourceResponse } from 'aws-lambda';
 
-/** What is tried until then, together with the answer, has to fit into the function's timeout. */
+/** Together with the last attempt and the answer it must fit into the function's timeout. */
 const PATIENCE_MS = 4 * 60 * 1000;
 const PAUSE_MS = 5000;
 const REQUEST_MS = 30_000;
@@ -16,7 +16,7 @@ export async function handler(event: CloudFormationCustomResourceEvent): Promise
   console.log(JSON.stringify(answer));
   await fetch(event.ResponseURL, {
     method: 'PUT',
-    headers: { 'Content-Type': '' }, // the URL is signed for none
+    headers: { 'Content-Type': '' }, // the URL is signed without a type
     body: Buffer.from(JSON.stringify(answer)),
   });
 }
@@ -30,7 +30,7 @@ export async function answerTo(
   const answer = (id: string) => ({ StackId, RequestId, LogicalResourceId, PhysicalResourceId: id });
   if (event.RequestType === 'Delete') return { ...answer(event.PhysicalResourceId), Status: 'SUCCESS' };
   const { Url, RevisionId } = event.ResourceProperties;
-  // A rollback goes to what has started before, and must not fail for what made the update fail.
+  // A rollback returns to a revision that has started before, and must not fail for the reason of the update's failure.
   const problem = before === RevisionId ? undefined : await problemOf(new URL('/readyz', Url), patienceMs, pauseMs);
   if (problem === undefined) return { ...answer(RevisionId), Status: 'SUCCESS', Data: { RevisionId } };
   const Reason = `revision ${RevisionId} of the push endpoint does not start: ${problem}; its log group tells why`;

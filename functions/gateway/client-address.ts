@@ -3,8 +3,8 @@ import { forwardedFor } from '../../lib/http/forwarded-for.ts';
 import { cameByEdge, EDGE_HEADER } from '../edge.ts';
 
 /**
- * Where a client is. The gateway is the first of the trusted proxies and says itself whom it has seen, which is CloudFront
- * where that stands in front; then X-Forwarded-For, at whose end the gateway writes the same, has the client before it.
+ * The client's address. The gateway is the first trusted proxy; its event names the peer it saw, which is CloudFront where
+ * that is in front. X-Forwarded-For ends with the same peer, and has the client's address before it.
  * https://github.com/logandk/serverless-wsgi/issues/36, https://github.com/asfadmin/thin-egress-app/issues/380
  */
 export function clientAddressOf(event: Asked, trustedProxies: number, edgeKey = process.env.EDGE_KEY): string {

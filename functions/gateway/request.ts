@@ -1,18 +1,18 @@
 import type { APIGatewayProxyEvent } from 'aws-lambda';
 
 /**
- * The HTTP request that an event of a REST API stands for.
+ * Makes a Request of an event of a REST API.
  * https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html#api-gateway-simple-proxy-for-lambda-input-format
  */
 export function requestOf(event: APIGatewayProxyEvent): Request {
   const { httpMethod: method, requestContext } = event;
   const headers = headersOf(event);
   const body = event.body === null ? undefined : Buffer.from(event.body, event.isBase64Encoded ? 'base64' : 'utf8');
-  // The gateway takes the length away; whoever has the whole body may well say it again.
+  // The gateway drops Content-Length. The body is complete here, so its length is known.
   if (body) headers.set('Content-Length', String(body.length));
   if (!headers.has('X-Request-Id')) headers.set('X-Request-Id', requestContext.requestId);
   const scheme = headers.get('X-Forwarded-Proto') ?? 'https';
-  // Not `event.path`: on the API's own domain that one lacks the stage, which is the first part of what a client asked for.
+  // Not `event.path`: on the API's own domain it lacks the stage, the first component of the path that the client requested.
   const url = `${scheme}://${requestContext.domainName ?? headers.get('Host')}${requestContext.path}${queryOf(event)}`;
   return new Request(url, { method, headers, ...(body && takesBody(method) && { body }) });
 }
@@ -26,12 +26,12 @@ function headersOf({ multiValueHeaders, headers }: APIGatewayProxyEvent): Header
   for (const [name, values] of Object.entries(multiValueHeaders ?? {})) {
     for (const value of values ?? []) result.append(name, value);
   }
-  // A console's test event has only these.
+  // Test events of the console have only `headers`.
   for (const [name, value] of Object.entries(headers ?? {})) if (value && !result.has(name)) result.set(name, value);
   return result;
 }
 
-/** The gateway has decoded the values, and keeps repeated names in the other of its two maps only. */
+/** The gateway has decoded the values. Repeated names are only in `multiValueQueryStringParameters`. */
 function queryOf({ multiValueQueryStringParameters, queryStringParameters }: APIGatewayProxyEvent): string {
   const query = new URLSearchParams();
   for (const [name, values] of Object.entries(multiValueQueryStringParameters ?? {})) {

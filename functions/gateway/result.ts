@@ -1,16 +1,16 @@
 import type { APIGatewayProxyResult } from 'aws-lambda';
 
 /**
- * What the gateway would rename or count anew. It sends a length of its own, and clients would see ours beside it as
+ * Headers that the gateway renames or computes itself. It sends its own length; a length given here would reach clients as
  * `x-amzn-remapped-content-length`.
  */
 const NOT_PASSED_ON = ['content-length', 'date', 'connection', 'transfer-encoding'];
 
-/** What the gateway would say of an answer without a type is `application/json`. */
+/** Without a type the gateway would answer `application/json`. */
 const UNTYPED = 'application/octet-stream';
 
 /**
- * An answer in the form that a REST API takes from a Lambda: those five fields alone, and text in every header.
+ * Makes the result that a REST API accepts from a Lambda function: only these five fields, and strings as header values.
  * https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html#api-gateway-simple-proxy-for-lambda-output-format
  */
 export async function resultOf(response: Response): Promise<APIGatewayProxyResult> {
@@ -22,7 +22,7 @@ export async function resultOf(response: Response): Promise<APIGatewayProxyResul
   return {
     statusCode: response.status,
     headers,
-    // Every type is binary to this API, so that no byte of a manifest changes on its way.
+    // The API treats every type as binary, so that no byte of a manifest changes.
     body: body.toString('base64'),
     isBase64Encoded: true,
   };
