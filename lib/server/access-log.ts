@@ -6,11 +6,14 @@ import type { ClientBindings } from '../http/client-address.ts';
 import { MAX_PATH_CHARACTERS } from '../http/path-limit.ts';
 import type { Log } from '../model/log.ts';
 
-/** One line when the last byte has gone, or the connection has broken. Never the query: it may hold a session. */
+/**
+ * Writes one line per request, when the last byte is sent or the connection breaks. Never the query, which may hold an upload
+ * session.
+ */
 export function accessLog(
   log: Log,
 ): MiddlewareHandler<{ Bindings: HttpBindings & ClientBindings; Variables: RequestIdVariables }> {
-  /** What earlier requests of a connection have taken. */
+  /** Bytes counted for earlier requests of a connection. */
   const counted = new WeakMap<Socket, { bytesRead: number; bytesWritten: number }>();
   return async (c, next) => {
     const { incoming, outgoing } = c.env;

@@ -1,11 +1,11 @@
-// A connection that is closed while its client still sends is reset, and with it goes the answer that says why the client
-// was refused.
+// If the server closes a connection while the client still sends, TCP resets it and the client loses the answer. So the rest
+// of the body is read and dropped for a while.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-/** As long as nginx does. https://nginx.org/en/docs/http/ngx_http_core_module.html#lingering_time */
+/** The default of nginx. https://nginx.org/en/docs/http/ngx_http_core_module.html#lingering_time */
 const LINGER_MS = 30_000;
 
-/** Takes and forgets what still comes of a body when its request has been answered, then ends the connection if that is too much. */
+/** After the answer, drops the rest of the request body; ends the connection if that takes longer than `limitMs`. */
 export function lingerAfter(response: ServerResponse, request: IncomingMessage, limitMs = LINGER_MS): void {
   response.once('finish', async () => {
     if (!(await takeRest(request, limitMs))) request.socket.destroySoon();
@@ -13,8 +13,9 @@ export function lingerAfter(response: ServerResponse, request: IncomingMessage, 
 }
 
 /**
- * Takes and forgets what still comes of a body, for `limitMs` at most.
- * @returns false if it has not ended by then
+ * Drops the rest of a request body.
+ * @param limitMs how long at most
+ * @returns false if the body had not ended by then
  */
 export async function takeRest(request: IncomingMessage, limitMs = LINGER_MS): Promise<boolean> {
   if (request.complete || request.destroyed) return true;
@@ -25,7 +26,7 @@ export async function takeRest(request: IncomingMessage, limitMs = LINGER_MS): P
       resolve(true);
     };
     request.once('end', end).once('close', end);
-    request.removeAllListeners('data'); // whoever read some of it would pause it again
+    request.removeAllListeners('data'); // an earlier reader would pause it again
     request.resume();
   });
 }

@@ -1,4 +1,4 @@
-// The registry as one Node process. Everything about connections is here: limits, and an end that waits for transfers.
+// The Node server: connection limits, and a shutdown that waits for transfers.
 import {
   createServer,
   type IncomingHttpHeaders,
@@ -18,42 +18,42 @@ import { requestOrigin } from '../http/request-origin.ts';
 import { UnsentAnswers } from '../limits/unsent-answers.ts';
 import { lingerAfter, takeRest } from './drain-request.ts';
 
-/** How long a client may take to send its headers. */
+/** Time for a client to send its headers. */
 const HEADERS_MS = 60_000;
-/** How long a connection may rest between two requests; longer than the 60 s of the usual load balancers. */
+/** Idle time between two requests; longer than the 60 s that load balancers default to. */
 const KEEP_ALIVE_MS = 75_000;
-/** How long a transfer may stand still. A slow one may take for ever, so there is no limit on a whole request. */
+/** Time without any byte after which a transfer is cut. Slow transfers are legitimate, so a whole request has no limit. */
 const IDLE_MS = 5 * 60_000;
 const CLOSE_IDLE_MS = 100;
 const MAX_HEADER_BYTES = 32 * 1024;
-/** In the URLs of requests without `Host`, which HTTP/1.0 allows: nothing is made of it. */
+/** Placeholder in the URL of a request without `Host`, which HTTP/1.0 allows. No answer contains it. */
 const UNNAMED_HOST = 'localhost';
 
 export type NodeServer = {
-  /** Where it listens: `http://127.0.0.1:5000`. */
+  /** The address it listens on: `http://127.0.0.1:5000`. */
   url: URL;
-  /** Takes no new connections, and resolves when the requests under way have ended. */
+  /** Accepts no new connections, and resolves when all current requests have ended. */
   stop(): Promise<void>;
-  /** Ends connections at once. */
+  /** Ends all connections at once. */
   kill(): void;
 };
 
 export type ListenOptions = {
   host: string;
-  /** 0 for any free one. */
+  /** 0 for any free port. */
   port: number;
   /** Certificate (with its chain) and key, both in PEM; plain HTTP without. */
   tls?: { cert: Buffer; key: Buffer };
-  /** How many proxies in front say, in `X-Forwarded-For`, who asked them; what the client wrote there itself is not believed. */
+  /** Number of proxies in front that append to `X-Forwarded-For`. Earlier entries, which a client can forge, are ignored. */
   trustedProxies?: TrustedProxies;
   /**
-   * The hop in front takes no answer while a body still comes, and would wait for its end until it times out. So the rest of
-   * a body that is not wanted is taken first, or the connection is cut off where that is too much.
+   * The hop in front passes on no answer while the body still arrives, and times out waiting for its end. So the server reads
+   * the rest of an unwanted body before it answers, and cuts the connection where the rest takes too long.
    */
   isHalfDuplex?: boolean;
 };
 
-/** How many, or how many of them a request shows that it came by. */
+/** A fixed number of trusted proxies, or a function of the request's headers. */
 export type TrustedProxies = number | ((headers: IncomingHttpHeaders) => number);
 
 export type ListenerOptions = Pick<ListenOptions, 'trustedProxies' | 'isHalfDuplex'> & {
@@ -89,19 +89,19 @@ export function createNodeListener(
       }),
     };
     const response = await app.fetch(request, bindings);
-    // Node closes such a connection with its answer, so what still comes has to come before.
+    // Node closes such a connection together with the answer, so the rest of the body is read before.
     if ((isHalfDuplex || !outgoing.shouldKeepAlive) && !(await takeRest(incoming)) && isHalfDuplex) outgoing.destroy();
     return response;
   };
   const listener = getRequestListener((request, env) => fetch(request, env as HttpBindings), {
     overrideGlobalObjects: false,
-    autoCleanupIncoming: false, // it gives a body 500 ms to end
+    autoCleanupIncoming: false, // it cuts a body after 500 ms
     hostname: UNNAMED_HOST,
   });
   return (request, response) => {
     if (isStopping()) response.shouldKeepAlive = false;
     lingerAfter(response, request);
-    // Of the whole server, which has no URL. https://www.rfc-editor.org/rfc/rfc9110#section-9.3.7
+    // `OPTIONS *` asks about the whole server. https://www.rfc-editor.org/rfc/rfc9110#section-9.3.7
     if (request.method === 'OPTIONS' && request.url === '*')
       return void response.writeHead(204, { Allow: allowHeader() }).end();
     void listener(request, response).then(() => unsent.add(response, networkOf(clientOf(request) ?? '')));
@@ -135,7 +135,7 @@ export async function startNodeServer(
     stop: () =>
       new Promise((resolve) => {
         isStopping = true;
-        // A connection whose request ends from now on would else be kept for the next one.
+        // Repeated, because connections become idle as their requests end.
         const closing = setInterval(() => {
           server.closeIdleConnections();
           closeUnused(connections);
@@ -149,24 +149,25 @@ export async function startNodeServer(
   };
 }
 
-/** Go clients open connections in reserve, and to Node one on which nothing was ever said is not idle. */
+/** Go clients open spare connections. Node does not count a connection without any request as idle. */
 function closeUnused(connections: Iterable<Socket>): void {
   for (const socket of connections) if (socket.bytesRead === 0) socket.destroy();
 }
 
-/** What the system says if it does not let us listen, and what to do then. */
+/** For error codes of `listen`: the end of a message that says what to do. */
 const LISTEN_ERRORS: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'is taken: choose another by --port or REGISTRY_PORT',
-  EACCES: 'is for root alone: choose one from 1024 on by --port or REGISTRY_PORT',
-  EADDRNOTAVAIL: 'is at no address of this machine: choose another by --host or REGISTRY_HOST',
+  EADDRINUSE: 'is in use: choose another by --port or REGISTRY_PORT',
+  EACCES: 'is reserved for root: choose one from 1024 on by --port or REGISTRY_PORT',
+  EADDRNOTAVAIL:
+    'cannot be used, since this machine does not have that address: choose another by --host or REGISTRY_HOST',
 };
 
-/** macOS listens here itself since version 12. https://developer.apple.com/forums/thread/682332 */
+/** macOS 12 and newer listen here themselves. https://developer.apple.com/forums/thread/682332 */
 const AIRPLAY_PORT = 5000;
 const AIRPLAY_HINT =
   ' (such as 5001); on macOS it is usually AirPlay Receiver that has port 5000: System Settings, General, AirDrop & Handoff switches it off';
 
-/** What to do about an error of `listen`; `undefined` if the system's own words have to do. */
+/** A message for an error code of `listen`; `undefined` for codes without one, where the system's message is used. */
 export function listenProblem(
   code: string | undefined,
   { host, port, platform = process.platform }: { host: string; port: number; platform?: NodeJS.Platform },
@@ -177,7 +178,7 @@ export function listenProblem(
   return `port ${port} of ${host} ${problem}${isAirPlay ? AIRPLAY_HINT : ''}`;
 }
 
-/** @throws Error if the port or the address cannot be had */
+/** @throws Error if the port or address cannot be used */
 function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (error: NodeJS.ErrnoException) => {

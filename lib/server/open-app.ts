@@ -1,4 +1,4 @@
-// From a configuration to the app that answers for a registry, whatever server or gateway hands it requests.
+// Makes the app of a configuration. It knows neither Node's server nor Lambda.
 import { type KeyObject, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Hono, MiddlewareHandler } from 'hono';
@@ -17,15 +17,15 @@ import { Readiness } from './readiness.ts';
 export type OpenAppOptions = {
   log: Log;
   version: string;
-  /** Runs around every request. */
+  /** Middleware around every request: an access log, for example. */
   around?: MiddlewareHandler;
-  /** True from when the process no longer wants requests. */
+  /** True once the process shuts down: `/readyz` then answers 503. */
   isStopping?: () => boolean;
-  /** Whether whoever hands on requests says who sends them, so that users need not be read before somebody logs in here. */
+  /** Whether an authorizer in front has authenticated requests, so that users are read only when a client logs in here. */
   hasAuthorizer?: boolean;
-  /** How passwords are compared, if not in this thread. */
+  /** Compares passwords; by default in this thread. */
   comparePassword?: ComparePassword;
-  /** Whether requests come from this machine only, without a proxy. */
+  /** Whether to apply the browser guard: the server listens on loopback only, without a proxy in front. */
   guardsBrowsers?: boolean;
   /** Of the gateway in front of this process, if there is one. */
   gatewayLimits?: GatewayLimits;
@@ -40,9 +40,9 @@ export async function openApp(
   const { log, version, around, isStopping = () => false, hasAuthorizer = false, comparePassword } = options;
   const { gatewayLimits = NO_GATEWAY_LIMITS, guardsBrowsers = false } = options;
   if (config.isMirror) log.warning('mirroring.source: Stowage mirrors no other registry, though _ping will say so');
-  // On disk without logins only uploads that are under way are lost: hardly anybody would care.
+  // On disk without logins a restart loses only unfinished uploads, which is not worth a warning.
   if (!config.secretKey && (config.storage.driver === 's3' || config.auth)) {
-    log.warning('secret_key is not set: uploads and tokens are valid in this process only, and not after a restart');
+    log.warning('secret_key is not set: upload sessions and tokens are valid in this process only and end with it');
   }
   const keys = new SigningKeys(config.secretKey ?? randomBytes(32).toString('hex'), config.secretKeyPrevious);
   const auth = await createAuth(config.auth, {

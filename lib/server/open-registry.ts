@@ -1,4 +1,4 @@
-// From a configuration to a registry, for every kind of process that serves one.
+// Opens the registry of a configuration, for the Node server and the Lambda functions.
 
 import type { Background } from '../concurrency/background.ts';
 import type { Config } from '../config/config.ts';
@@ -13,7 +13,7 @@ import { readOnlyStorage } from '../storage/read-only.ts';
 export type OpenRegistry = {
   registry: Registry;
   storage: StorageDriver;
-  /** A newer program writes to this storage: this one may only read. */
+  /** A newer version writes to this storage, so this one may only read. */
   isReadOnly: boolean;
 };
 

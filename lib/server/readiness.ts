@@ -1,12 +1,12 @@
 import { layout } from '../model/layout.ts';
 import { type StorageDriver, StorageFullError } from '../storage/driver.ts';
 
-/** How long storage may take. */
+/** Time limit for an answer of storage. */
 const READY_MS = 2000;
-/** For so long an answer about room is good for everyone who asks: it may cost a write. */
+/** Lifetime of the answer about free space, which may cost a write. */
 const ROOM_IS_KNOWN_MS = 2000;
 
-/** What `/readyz` wants to know of storage. */
+/** The state of storage for `/readyz`. */
 export class Readiness {
   readonly #storage: StorageDriver;
   #room: Promise<string | undefined> | undefined;
@@ -15,7 +15,7 @@ export class Readiness {
     this.#storage = storage;
   }
 
-  /** One storage request. */
+  /** Whether storage answers in time. One storage request. */
   async answers(): Promise<boolean> {
     return await within(
       this.#storage.head(layout.layoutVersion()).then(() => true),
@@ -23,7 +23,7 @@ export class Readiness {
     );
   }
 
-  /** Why nothing can be written, if so. At most one probe at a time, and one in two seconds. */
+  /** Why storage takes no writes; `undefined` if it does. At most one probe every two seconds, however many callers. */
   async roomProblem(): Promise<string | undefined> {
     this.#room ??= this.#findRoomProblem();
     return await this.#room;

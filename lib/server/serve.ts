@@ -17,13 +17,13 @@ export type ServeOptions = {
   log: Log;
   version: string;
   tlsFiles?: TlsFiles;
-  /** Whether this process makes v1's view of what v2 pushes; without it somebody else does. Default true. */
+  /** Whether this process does background work such as projections; on AWS the projection worker does. Default true. */
   worksBehind?: boolean;
-  /** How passwords are compared, if not in this thread. */
+  /** Compares passwords; by default in this thread. */
   comparePassword?: ComparePassword;
-  /** Which proxies in front are believed, if that depends on the request. */
+  /** Number of trusted proxies, if it depends on the request. */
   trustedProxies?: TrustedProxies;
-  /** Whether the hop in front takes no answer before a body has ended. */
+  /** Whether the hop in front passes on no answer before the request body has ended. */
   isHalfDuplex?: boolean;
 };
 
@@ -41,7 +41,9 @@ export async function serve(config: Config, options: ServeOptions): Promise<Node
   for (const shortcoming of (await storage.findShortcomings?.()) ?? []) log.warning(shortcoming);
   if (config.storage.driver === 'local' && !isReadOnly) sweepRegularly(storage, log);
   if (!config.auth && !isLoopback(config.host)) {
-    log.warning('there is no auth in the configuration: whoever reaches this address may read and write everything');
+    log.warning(
+      'there is no auth in the configuration: every client that reaches this address may read and write everything',
+    );
   }
 
   let isStopping = false;

@@ -186,7 +186,7 @@ describe('the command stowage', () => {
     const { child, url } = await serve();
     const { code, stderr } = await run(['serve', '--port', url.port]);
     assert.equal(code, 1);
-    assert.match(stderr, /port \d+ .*is taken: choose another by --port or REGISTRY_PORT/);
+    assert.match(stderr, /port \d+ .*is in use: choose another by --port or REGISTRY_PORT/);
     assert.equal(stderr.match(/EADDRINUSE/g), null);
     child.kill();
     await once(child, 'exit');

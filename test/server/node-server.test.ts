@@ -42,7 +42,7 @@ it('says how to go on if the port is taken', async () => {
   const port = Number(server.url.port);
   try {
     await assert.rejects(startNodeServer(new Hono(), { host: '127.0.0.1', port }), {
-      message: `port ${port} of 127.0.0.1 is taken: choose another by --port or REGISTRY_PORT`,
+      message: `port ${port} of 127.0.0.1 is in use: choose another by --port or REGISTRY_PORT`,
     });
   } finally {
     await server.stop();
@@ -53,7 +53,7 @@ it('names AirPlay where macOS has taken port 5000, and nowhere else', () => {
   const host = '127.0.0.1';
   assert.match(
     listenProblem('EADDRINUSE', { host, port: 5000, platform: 'darwin' }) ?? '',
-    /^port 5000 of 127\.0\.0\.1 is taken: choose another by --port or REGISTRY_PORT \(such as 5001\);.* AirPlay Receiver/,
+    /^port 5000 of 127\.0\.0\.1 is in use: choose another by --port or REGISTRY_PORT \(such as 5001\);.* AirPlay Receiver/,
   );
   for (const [code, port, platform] of [
     ['EADDRINUSE', 5000, 'linux'],
