@@ -1,8 +1,8 @@
-// Paths that no client has a reason to send never get to the routes: to find one that fits, a pattern that takes slashes is
-// tried again at every slash of the path, so 31 KB of them would keep the process busy for half a minute.
+// The router of the whole app: it bounds paths, and sees a repository's name as one component.
 import type { Context, Next } from 'hono';
 import type { Result, Router } from 'hono/router';
 import { RegistryError } from '../model/errors.ts';
+import { routePath } from './route-path.ts';
 
 /**
  * Twice as much as any name needs: 255 characters of a repository and 247 bytes of a tag, each percent-encoded, or a digest
@@ -13,12 +13,12 @@ export const MAX_PATH_CHARACTERS = 2048;
 /** More than 255 characters of a name can have. */
 const MAX_SLASHES = 256;
 
-/** A path that no route takes, only what takes every path. */
+/** A path that only wildcard routes take. */
 export const NOWHERE = '/%00';
 
-/** Takes a path that is too long for one that leads nowhere: `refuseLongPaths`, in front of everything else, says so. */
-export class BoundedRouter<T> implements Router<T> {
-  readonly name = 'BoundedRouter';
+/** Finds routes by `routePath`. A path that is too long matches as `NOWHERE`; `refuseLongPaths` answers it. */
+export class PathRouter<T> implements Router<T> {
+  readonly name = 'PathRouter';
   readonly #router: Router<T>;
 
   constructor(router: Router<T>) {
@@ -30,7 +30,7 @@ export class BoundedRouter<T> implements Router<T> {
   }
 
   match(method: string, path: string): Result<T> {
-    return this.#router.match(method, isTooLong(path) ? NOWHERE : path);
+    return this.#router.match(method, isTooLong(path) ? NOWHERE : routePath(method, path));
   }
 }
 

@@ -7,6 +7,7 @@ import { RegistryError } from '../model/errors.ts';
 import { type Bytes, readAtMost, tooLarge } from '../streams/bytes.ts';
 import { NOWHERE } from './path-limit.ts';
 import type { RequestOrigin } from './request-origin.ts';
+import { routePath } from './route-path.ts';
 
 const NO_BODY = new Uint8Array();
 
@@ -93,9 +94,11 @@ export function allowHeader(methods: readonly string[] = METHODS): string {
  */
 export function refuseTheRest(routes: Hono, prefix: string): Hono {
   const matching = (method: string, path: string) => routes.router.match(method, path)[0].length;
+  const takes = (method: string, path: string) =>
+    matching(method, routePath(method, path).slice(prefix.length)) > matching(method, NOWHERE);
   return routes.all('*', (c) => {
     const { method, path } = c.req;
-    const allowed = METHODS.filter((other) => matching(other, path.slice(prefix.length)) > matching(other, NOWHERE));
+    const allowed = METHODS.filter((other) => takes(other, path));
     if (allowed.length === 0) return noSuchEndpoint(c);
     if (method === 'OPTIONS') return c.body(null, 204, { Allow: allowHeader(allowed) });
     throw new RegistryError('UNSUPPORTED', `${path} does not take ${method}`, {

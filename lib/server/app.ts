@@ -6,7 +6,7 @@ import type { Config, CorsConfig } from '../config/config.ts';
 import { browserGuard } from '../http/browser-guard.ts';
 import { errorResponse, isOurFault } from '../http/error-response.ts';
 import { type GatewayLimits, limitBodies } from '../http/gateway-quirks.ts';
-import { BoundedRouter, refuseLongPaths } from '../http/path-limit.ts';
+import { PathRouter, refuseLongPaths } from '../http/path-limit.ts';
 import { refuseTheRest } from '../http/request.ts';
 import { RegistryError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
@@ -60,7 +60,7 @@ export function createApp(options: AppOptions): Hono {
   const v1Tokens = tokens && { tokens: tokens.v1 };
   const v1Options = { ...settings, registry, isReady, version, gate, isForAll, allow, ...v1Tokens };
   const v2Options = { ...settings, registry, keys, gate, ...(tokens && { tokenService: tokens.service }) };
-  const app = new Hono({ router: new BoundedRouter(new Hono().router) }).use(requestId());
+  const app = new Hono({ router: new PathRouter(new Hono().router) }).use(requestId());
   const identify = besides(isOpen, gate.identify);
   if (around) app.use(around);
   app.use(harmless).use(versionHeader(settings.v2VersionHeader));

@@ -28,8 +28,6 @@ export function createV1(options: V1Options): Hono {
 
 /** To a registry that is not its own index these do not exist, rather than that they take other methods. */
 const noIndex = {
-  images: new Hono()
-    .all('/repositories/:name{.+}/images', noSuchEndpoint)
-    .all('/repositories/:name{.+}/auth', noSuchEndpoint),
+  images: new Hono().all('/repositories/:name/images', noSuchEndpoint).all('/repositories/:name/auth', noSuchEndpoint),
   repository: new Hono().put('/repositories/:name{.+}', noSuchEndpoint),
 };

@@ -21,7 +21,7 @@ export const indexImagesRoutes = (options: V1Options) => {
 
   return {
     images: new Hono()
-      .get('/repositories/:name{.+}/images', allow('pull'), async (c) => {
+      .get('/repositories/:name/images', allow('pull'), async (c) => {
         const repository = parseV1RepositoryName(c.req.param('name'));
         // A repository that v2 has just made may have none yet.
         const bytes = (await indexImages.find(repository)) ?? (await tagProjections.makeIndex(repository));
@@ -32,14 +32,14 @@ export const indexImagesRoutes = (options: V1Options) => {
           ...(await tokenHeaders(c, options, repository, 'read')),
         });
       })
-      .put('/repositories/:name{.+}/images', allow('push'), async (c) =>
+      .put('/repositories/:name/images', allow('push'), async (c) =>
         c.body(null, 204, await announce(c, c.req.param('name'))),
       )
-      .delete('/repositories/:name{.+}/images', allow('delete'), async (c) => {
+      .delete('/repositories/:name/images', allow('delete'), async (c) => {
         const repository = parseV1RepositoryName(c.req.param('name'));
         return c.body(null, 204, await tokenHeaders(c, options, repository, 'delete'));
       })
-      .put('/repositories/:name{.+}/auth', allow('pull'), (c) => answer(c, 'OK')),
+      .put('/repositories/:name/auth', allow('pull'), (c) => answer(c, 'OK')),
 
     /** The name alone, with or without a final slash; after all routes that put something behind it. */
     repository: new Hono().put('/repositories/:name{.+}', allow('push'), async (c) => {

@@ -8,7 +8,7 @@ import { answer } from './answers.ts';
 import type { V1Options } from './options.ts';
 
 const MAX_PROPERTIES_BYTES = 64 * KiB;
-const PATH = '/repositories/:name{.+}/properties';
+const PATH = '/repositories/:name/properties';
 
 /** The one property a repository has: whether it is private. */
 export const propertyRoutes = ({ registry: { repositories }, allow }: V1Options) =>

@@ -15,9 +15,8 @@ import type { V1Options } from './options.ts';
 
 const MAX_TAG_BYTES = 4 * KiB;
 
-// `{.+}` alone takes all it can and gives nothing back: of `a/tags/tags` it would leave no tag.
-const TAG_PATH = '/repositories/:name{.+(?=/tags/[^/]+$)}/tags/:tag{[^/]+}';
-const TAG_JSON_PATH = '/repositories/:name{.+(?=/tags/[^/]+/json$)}/tags/:tag{[^/]+}/json';
+const TAG_PATH = '/repositories/:name/tags/:tag';
+const TAG_JSON_PATH = '/repositories/:name/tags/:tag/json';
 
 export const tagRoutes = ({ registry: { repositories, tagMetadata, tags, tagProjections }, allow }: V1Options) =>
   new Hono()
@@ -50,16 +49,16 @@ export const tagRoutes = ({ registry: { repositories, tagMetadata, tags, tagProj
     })
 
     // After those of a tag, which may be called `json` or `tags`.
-    .get('/repositories/:name{.+}/json', allow('pull'), async (c) =>
+    .get('/repositories/:name/json', allow('pull'), async (c) =>
       metadataAnswer(c, await tagMetadata.find(parseV1RepositoryName(c.req.param('name')))),
     )
-    .get('/repositories/:name{.+}/tags', allow('pull'), async (c) => {
+    .get('/repositories/:name/tags', allow('pull'), async (c) => {
       const repository = parseV1RepositoryName(c.req.param('name'));
       const shown = await tagProjections.list(repository);
       if (shown.length === 0) await repositories.checkExists(repository);
       return answer(c, Object.fromEntries(shown.map(({ tag, id }) => [tag, id])));
     })
-    .delete('/repositories/:name{.+}/tags', allow('delete'), async (c) => {
+    .delete('/repositories/:name/tags', allow('delete'), async (c) => {
       await repositories.delete(parseV1RepositoryName(c.req.param('name')));
       return answer(c, true);
     });

@@ -13,7 +13,7 @@ const FOR_ONE = `private, ${NAMED_BY_CONTENT}`;
 /** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-blobs */
 export const blobRoutes = ({ registry: { blobs }, gate, storageRedirect, keepsHeadLength }: V2Options) =>
   new Hono()
-    .get('/:name{.+}/blobs/:digest{[^/]+}', gate.allow('pull'), async (c) => {
+    .get('/:name/blobs/:digest', gate.allow('pull'), async (c) => {
       const repository = parseRepositoryName(c.req.param('name'));
       const digest = parseDigest(c.req.param('digest'));
       const link = await blobs.stat(repository, digest);
@@ -46,7 +46,7 @@ export const blobRoutes = ({ registry: { blobs }, gate, storageRedirect, keepsHe
       });
     })
 
-    .delete('/:name{.+}/blobs/:digest{[^/]+}', gate.allow('delete'), async (c) => {
+    .delete('/:name/blobs/:digest', gate.allow('delete'), async (c) => {
       const repository = parseRepositoryName(c.req.param('name'));
       const digest = parseDigest(c.req.param('digest'));
       await blobs.unlink(repository, digest);

@@ -17,8 +17,7 @@ const MAX_MANIFEST_BYTES = 4 * MiB;
 /** The spec wants ten at least. */
 const MAX_TAGS = 100;
 
-// `{.+}` alone takes all it can and gives nothing back: of `a/manifests/manifests` it would leave no tag.
-const PATH = '/:name{.+(?=/manifests/[^/]+$)}/manifests/:reference{[^/]+}';
+const PATH = '/:name/manifests/:reference';
 
 /** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests */
 export const manifestRoutes = ({ registry: { manifests }, gate, ...gateway }: V2Options) =>

@@ -7,7 +7,7 @@ const AFTER = /^[a-f0-9]{64}(?:[a-f0-9]{64})?$/;
 
 /** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers */
 export const referrerRoutes = ({ registry: { referrers }, gate }: V2Options) =>
-  new Hono().get('/:name{.+}/referrers/:digest{[^/]+}', gate.allow('pull'), async (c) => {
+  new Hono().get('/:name/referrers/:digest', gate.allow('pull'), async (c) => {
     const name = c.req.param('name');
     const repository = parseRepositoryName(name);
     const subject = parseDigest(c.req.param('digest'));

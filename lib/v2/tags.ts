@@ -16,7 +16,7 @@ function placeOf(last: string): string {
 
 /** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags */
 export const tagRoutes = ({ registry: { repositories, tags }, gate }: V2Options) =>
-  new Hono().get('/:name{.+}/tags/list', gate.allow('pull'), async (c) => {
+  new Hono().get('/:name/tags/list', gate.allow('pull'), async (c) => {
     const name = c.req.param('name');
     const repository = parseRepositoryName(name);
     const size = pageSizeOf(c);

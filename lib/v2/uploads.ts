@@ -23,9 +23,9 @@ const STATE = '_state';
 type SessionEnv = { Variables: { session: UploadSession } };
 
 /** Some clients, and some proxies, leave out the final slash that the spec wants. */
-const START_PATHS = ['/:name{.+}/blobs/uploads/', '/:name{.+}/blobs/uploads'];
+const START_PATHS = ['/:name/blobs/uploads/', '/:name/blobs/uploads'];
 
-const SESSION_PATH = '/:name{.+}/blobs/uploads/:uuid{[^/]+}';
+const SESSION_PATH = '/:name/blobs/uploads/:uuid';
 
 /** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-blobs */
 export const uploadRoutes = ({ registry: { blobs, uploads }, keys, gate, ...gateway }: V2Options) => {

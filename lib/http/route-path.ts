@@ -1,0 +1,44 @@
+// The repository's name has any number of components, and what a path asks of the repository follows it. Routers see the name
+// as one component, so no route needs a pattern that takes slashes: a router tries such a pattern again at each of them.
+import { tryDecodeURIComponent } from 'hono/utils/url';
+
+const V2 = '/v2/';
+const V1 = '/v1/repositories/';
+
+/** Resources of v2 that one component follows: `manifests/latest`. */
+const V2_RESOURCES = ['manifests', 'blobs', 'tags', 'referrers'];
+
+/** Resources of v1 that nothing follows. */
+const V1_RESOURCES = ['json', 'tags', 'images', 'auth', 'properties'];
+
+/**
+ * The path by which a route is found: `/v2/a%2Fb/manifests/latest` for `/v2/a/b/manifests/latest`. A path that asks nothing of a
+ * repository, or all of it (`DELETE /v1/repositories/a/b`), stays as it is.
+ * @param method tells what `/v1/repositories/a/tags/tags/json` names: GET the metadata of a tag `tags`, PUT a tag `json`
+ */
+export function routePath(method: string, path: string): string {
+  const prefix = [V2, V1].find((start) => path.startsWith(start));
+  if (prefix === undefined) return path;
+  const components = path.slice(prefix.length).split('/');
+  const nameLength = prefix === V2 ? nameLengthOfV2(components) : nameLengthOfV1(components, method);
+  // A name of one component is in place already.
+  if (nameLength < 2) return path;
+  const name = tryDecodeURIComponent(components.slice(0, nameLength).join('/'));
+  if (!name.isWellFormed()) return path;
+  return prefix + [encodeURIComponent(name), ...components.slice(nameLength)].join('/');
+}
+
+/** How many components the name has; 0 where none is followed by a resource. */
+function nameLengthOfV2(components: readonly string[]): number {
+  const { length } = components;
+  if (components.at(-3) === 'blobs' && components.at(-2) === 'uploads') return length - 3;
+  return V2_RESOURCES.includes(components.at(-2) ?? '') ? length - 2 : 0;
+}
+
+function nameLengthOfV1(components: readonly string[], method: string): number {
+  const { length } = components;
+  const isTagMetadata = method === 'GET' && components.at(-3) === 'tags' && components.at(-1) === 'json';
+  if (isTagMetadata && length > 3) return length - 3;
+  if (components.at(-2) === 'tags' && length > 2) return length - 2;
+  return V1_RESOURCES.includes(components.at(-1) ?? '') ? length - 1 : 0;
+}
