@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
-import { FairTurns } from '../../concurrency/fair-turns.ts';
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { Slots } from '../../concurrency/slots.ts';
 import { RegistryError } from '../../model/errors.ts';
 import { layout } from '../../model/layout.ts';
 import {
@@ -73,7 +73,7 @@ export class Manifests {
   readonly #immutableImageTags: ImmutableImageTags;
   readonly #onTagChange: OnTagChange;
   readonly #indexChildren: IndexChildren;
-  readonly #lookUps = new FairTurns(LOOK_UPS_AT_ONCE);
+  readonly #lookUps = new Slots({ atOnce: LOOK_UPS_AT_ONCE });
   readonly #recent = new LRUCache<string, Manifest>({
     maxSize: RECENT_BYTES,
     sizeCalculation: ({ bytes }) => bytes.length + 1,
@@ -170,7 +170,7 @@ export class Manifests {
       ...distinct(manifests).map((child) => () => this.#checkChild(repository, child)),
       () => this.#checkImmutable(repository, digest),
     ];
-    await mapConcurrently(checks, (check) => this.#lookUps.run(caller, check));
+    await mapConcurrently(checks, (check) => this.#lookUps.run(check, caller));
 
     // The manifest, then what leads to it: nothing ever leads nowhere.
     const isByDigest = 'digest' in reference;

@@ -1,7 +1,7 @@
 // What is in the layer of a v1 image: `_files`, the list that docker-registry made on request and kept, and `_diff`.
 
 import type { UnpackLimits } from '../../compression/unpack-limits.ts';
-import { Slots } from '../../concurrency/map-concurrently.ts';
+import { Slots } from '../../concurrency/slots.ts';
 import { RegistryError } from '../../model/errors.ts';
 import { type Key, layout } from '../../model/layout.ts';
 import type { ImageId } from '../../model/names.ts';

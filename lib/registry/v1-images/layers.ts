@@ -1,7 +1,7 @@
 import { CorruptLayerError } from '../../compression/corrupt-layer-error.ts';
 import { decompress, type LayerFormat } from '../../compression/decompress.ts';
 import { OversizedLayerError, type UnpackLimits } from '../../compression/unpack-limits.ts';
-import { Slots } from '../../concurrency/map-concurrently.ts';
+import { Slots } from '../../concurrency/slots.ts';
 import { isJsonObject, parseJson } from '../../model/json.ts';
 import { type Key, layout } from '../../model/layout.ts';
 import { type Digest, type ImageId, parseDigest } from '../../model/names.ts';

@@ -18,7 +18,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CorruptLayerError } from '../../compression/corrupt-layer-error.ts';
 import type { UnpackLimits } from '../../compression/unpack-limits.ts';
 import { KeyLocks, LateLock } from '../../concurrency/key-locks.ts';
-import { Slots } from '../../concurrency/map-concurrently.ts';
+import { Slots } from '../../concurrency/slots.ts';
 import { RegistryError } from '../../model/errors.ts';
 import { type Key, layout } from '../../model/layout.ts';
 import type { ImageId } from '../../model/names.ts';
