@@ -5,18 +5,11 @@ import type { CallerBindings } from '../lib/auth/gate.ts';
 import type { OriginBindings } from '../lib/http/request.ts';
 import { openApp } from '../lib/server/open-app.ts';
 import { openRegistry } from '../lib/server/open-registry.ts';
-import { KiB } from '../lib/streams/bytes.ts';
 import { readConfiguration } from './configuration.ts';
 import { clientAddressOf } from './gateway/client-address.ts';
-import { requestOf } from './gateway/request.ts';
+import { MAX_BODY_BYTES, requestOf } from './gateway/request.ts';
 import { resultOf } from './gateway/result.ts';
 import { version } from './version.ts';
-
-/**
- * A Lambda event has at most 6,291,556 bytes and holds the body in base64 beside the headers: 4.4 MiB always fit.
- * https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
- */
-const MAX_BODY_BYTES = 4505 * KiB;
 
 const { config, log } = await readConfiguration();
 const opened = await openRegistry(config, { log });

@@ -1,4 +1,11 @@
 import type { APIGatewayProxyEvent } from 'aws-lambda';
+import { KiB } from '../../lib/streams/bytes.ts';
+
+/**
+ * A Lambda event has at most 6,291,556 bytes and holds the body in base64 beside the headers: 4.4 MiB always fit.
+ * https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+ */
+export const MAX_BODY_BYTES = 4505 * KiB;
 
 /**
  * Makes a Request of an event of a REST API.

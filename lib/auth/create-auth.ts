@@ -12,7 +12,7 @@ import { AccessTokens } from './tokens/access-tokens.ts';
 import { V1Tokens } from './tokens/v1-tokens.ts';
 
 /** How many uploads of one caller a process takes at once. Docker sends 5. */
-const MAX_UPLOADS_PER_CALLER = 64;
+export const MAX_UPLOADS_PER_CALLER = 64;
 
 /** What the routes need to know who may do what. */
 export type Auth = {

@@ -41,7 +41,7 @@ export type Limits = {
 type ParseName = (name: string) => RepositoryName;
 
 /** Fits into the buffers of a connection. */
-const SMALL_DOWNLOAD_BYTES = 64 * KiB;
+export const SMALL_DOWNLOAD_BYTES = 64 * KiB;
 
 const CALLER = 'caller';
 

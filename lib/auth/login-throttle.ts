@@ -8,9 +8,9 @@ type Limit = { failures: number; forgetSeconds: number };
 /** One user at one address: a user who mistypes, or a client that sends an old password on five connections. */
 const PAIR: Limit = { failures: 10, forgetSeconds: 10 };
 /** One address that tries many names, or many robots. A whole office may share it. */
-const ADDRESS: Limit = { failures: 30, forgetSeconds: 4 };
+export const ADDRESS: Limit = { failures: 30, forgetSeconds: 4 };
 /** Many addresses that try one name. It applies to addresses that have failed before, so the user's own is not locked out. */
-const NAME: Limit = { failures: 100, forgetSeconds: 2 };
+export const NAME: Limit = { failures: 100, forgetSeconds: 2 };
 
 /** Bounds memory: the counters that have not changed for longest are dropped. */
 const MAX_COUNTERS = 10_000;

@@ -10,7 +10,7 @@ import { CONFIG_HELP, CONFIG_OPTION, load, run } from './run.ts';
 import { keepServerRecord } from './running-servers.ts';
 
 /** How long transfers may go on after the first signal, as docker-registry's launcher had it. */
-const DEFAULT_GRACE_SECONDS = 3600;
+export const DEFAULT_GRACE_SECONDS = 3600;
 
 type ServeOptions = {
   config?: string;

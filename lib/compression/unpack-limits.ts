@@ -13,7 +13,7 @@ export type UnpackLimits = {
 export const DEFAULT_UNPACK_LIMITS: UnpackLimits = { maxBytes: 100 * GiB, maxRatio: 200 };
 
 /** The ratio counts for larger results only: a small file of zeros is common and costs little. */
-const ANY_RATIO_BYTES = 16 * MiB;
+export const ANY_RATIO_BYTES = 16 * MiB;
 
 /** The layer is well-formed as far as it was read, and unpacks to more than the operator allows. */
 export class OversizedLayerError extends CorruptLayerError {

@@ -11,7 +11,7 @@ import { routePath } from './route-path.ts';
 export const MAX_PATH_CHARACTERS = 2048;
 
 /** More than 255 characters of a name can have. */
-const MAX_SLASHES = 256;
+export const MAX_SLASHES = 256;
 
 /** A path that only wildcard routes take. */
 export const NOWHERE = '/%00';

@@ -4,13 +4,13 @@ import { type Hold, type Holder, MemoryLimit } from './memory-limit.ts';
 import { receiving } from './transfers.ts';
 
 /** Of bodies that arrive or have arrived: 16 of the largest, eight of them of one caller. */
-const ARRIVED_BYTES = 64 * MiB;
+export const ARRIVED_BYTES = 64 * MiB;
 
 /** Of what bodies become when they are parsed: three of the largest, or 1,200 manifests of 10 KiB. */
-const PARSED_BYTES = 256 * MiB;
+export const PARSED_BYTES = 256 * MiB;
 
 /** How many bytes V8 needs for one of JSON at worst: `{},` becomes an object of 56 bytes and a pointer of 8. */
-const PARSED_PER_BYTE = 21;
+export const PARSED_PER_BYTE = 21;
 
 export type BodyMemoryOptions = { arrived?: MemoryLimit; parsed?: MemoryLimit };
 

@@ -5,17 +5,17 @@ import { KiB } from '../streams/bytes.ts';
 import { type Pace, Slot } from './slot.ts';
 
 /** Less than the 60 s after which load balancers end a connection on which nothing moves. */
-const WAIT_MS = 30_000;
+export const WAIT_MS = 30_000;
 
 /** As many layers as Docker transfers side by side. */
-const FEW = 5;
+export const FEW = 5;
 
 /** A waiting connection costs some 30 KiB. */
 const MAX_WAITING = 4096;
 const MAX_WAITING_PER_CALLER = 1024;
 
 /** A client that is slower loses its slot when other requests wait; so that they get it in time, after less than `WAIT_MS`. */
-const PACE: Pace = { minBytesPerSecond: 8 * KiB, stallMs: 15_000 };
+export const PACE: Pace = { minBytesPerSecond: 8 * KiB, stallMs: 15_000 };
 
 const CHECK_MS = 1000;
 

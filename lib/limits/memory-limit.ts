@@ -5,7 +5,7 @@ import { KiB } from '../streams/bytes.ts';
 import { type Pace, Slot } from './slot.ts';
 
 /** Less than the 60 s after which load balancers end a connection on which nothing moves. */
-const WAIT_MS = 30_000;
+export const WAIT_MS = 30_000;
 const MAX_WAITING = 4096;
 const PACE: Pace = { minBytesPerSecond: 8 * KiB, stallMs: 15_000 };
 const CHECK_MS = 1000;

@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import { KiB, MiB } from '../streams/bytes.ts';
 
-const MAX_BYTES = 64 * MiB;
+export const MAX_BYTES = 64 * MiB;
 
 /** What a stream holds back anyway, and nearly every answer is smaller than. */
 const SMALL_BYTES = 64 * KiB;

@@ -49,7 +49,7 @@ const IMAGE_TYPES: readonly string[] = [MEDIA_TYPES.ociManifest, MEDIA_TYPES.doc
 const INDEX_TYPES: readonly string[] = [MEDIA_TYPES.ociIndex, MEDIA_TYPES.dockerList];
 
 /** Docker's image stores take 127 layers, but artifacts and caches have more; 4 MiB have room for twice as many. */
-const MAX_DESCRIPTORS = 10_000;
+export const MAX_DESCRIPTORS = 10_000;
 
 /** Fifteen for each of 10,000 descriptors: what a manifest holds takes no more time to parse than a small answer. */
 const MAX_VALUES = 150_000;

@@ -3,7 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 /** The default of nginx. https://nginx.org/en/docs/http/ngx_http_core_module.html#lingering_time */
-const LINGER_MS = 30_000;
+export const LINGER_MS = 30_000;
 
 /** After the answer, drops the rest of the request body; ends the connection if that takes longer than `limitMs`. */
 export function lingerAfter(response: ServerResponse, request: IncomingMessage, limitMs = LINGER_MS): void {

@@ -23,7 +23,7 @@ const HEADERS_MS = 60_000;
 /** Idle time between two requests; longer than the 60 s that load balancers default to. */
 const KEEP_ALIVE_MS = 75_000;
 /** Time without any byte after which a transfer is cut. Slow transfers are legitimate, so a whole request has no limit. */
-const IDLE_MS = 5 * 60_000;
+export const IDLE_MS = 5 * 60_000;
 const CLOSE_IDLE_MS = 100;
 const MAX_HEADER_BYTES = 32 * 1024;
 /** Placeholder in the URL of a request without `Host`, which HTTP/1.0 allows. No answer contains it. */

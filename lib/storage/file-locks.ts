@@ -22,7 +22,7 @@ import { isAbsence, isNoSpace } from './file-errors.ts';
 export const LOCK_PREFIX = 'lock-';
 
 /** Ten thousand times what a holder needs. Too short a time would cost attempts, not safety. */
-const BREAK_AFTER_MS = 2000;
+export const BREAK_AFTER_MS = 2000;
 const GIVE_UP_AFTER_MS = 30_000;
 const LONGEST_PAUSE_MS = 32;
 

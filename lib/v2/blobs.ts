@@ -6,7 +6,7 @@ import { RegistryError } from '../model/errors.ts';
 import { parseDigest, parseRepositoryName } from '../model/names.ts';
 import type { V2Options } from './options.ts';
 
-const NAMED_BY_CONTENT = 'max-age=31536000, immutable';
+export const NAMED_BY_CONTENT = 'max-age=31536000, immutable';
 /** Where there are logins: not every cache knows that an answer to one is nobody else's. */
 const FOR_ONE = `private, ${NAMED_BY_CONTENT}`;
 

@@ -4,7 +4,7 @@ import { CatalogCursors } from './catalog-cursor.ts';
 import type { V2Options } from './options.ts';
 import { nextLink, pageSizeOf } from './paging.ts';
 
-const DEFAULT_PAGE = 1000;
+export const DEFAULT_PAGE = 1000;
 
 /** The longest beginning that storage takes as a place in the order of its keys. */
 const PRINTABLE = /^[\x20-\x7e]{0,255}/;

@@ -12,10 +12,10 @@ import { MiB } from '../streams/bytes.ts';
 import type { V2Options } from './options.ts';
 
 /** The least that the spec wants registries to take, and what others take. */
-const MAX_MANIFEST_BYTES = 4 * MiB;
+export const MAX_MANIFEST_BYTES = 4 * MiB;
 
 /** The spec wants ten at least. */
-const MAX_TAGS = 100;
+export const MAX_TAGS = 100;
 
 const PATH = '/:name/manifests/:reference';
 

@@ -6,8 +6,8 @@ import type { Log } from '../../model/log.ts';
 /** Anyone can send made-up tokens: their texts are cut, and lines per kind of refusal are few. */
 const MAX_TEXT_LENGTH = 200;
 const MAX_ITEMS = 10;
-const INTERVAL_MS = 60_000;
-const MAX_LINES_PER_INTERVAL = 10;
+export const INTERVAL_MS = 60_000;
+export const MAX_LINES_PER_INTERVAL = 10;
 const MAX_KINDS = 1000;
 
 /** Part of a token that did not fit. Without `expected` where nothing in particular was. */

@@ -7,7 +7,7 @@ const BCRYPT = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
 /** bcrypt has no lower cost. */
 const MIN_COST = 4;
 /** 2^14 rounds take about a second: more is a way to stop the registry, not to protect a password. */
-const MAX_COST = 14;
+export const MAX_COST = 14;
 
 /** How the hashes of other schemes begin, with the names that the manuals of `htpasswd` and `crypt` give them. */
 const OTHER_SCHEMES: readonly (readonly [RegExp, string])[] = [

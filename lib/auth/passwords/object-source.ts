@@ -3,7 +3,7 @@ import { regionOfEnvironment, S3Clients, type S3DriverOptions } from '../../stor
 import { statusOf } from '../../storage/s3-errors.ts';
 import { MAX_TEXT_BYTES, type TextSource, type VersionedText } from './text-source.ts';
 
-const INTERVAL_MS = 60_000;
+export const INTERVAL_MS = 60_000;
 
 /** A text in an object of S3, which need not be in the registry's own bucket. */
 export class ObjectSource implements TextSource {

@@ -6,11 +6,11 @@ import { isPassword } from './bcrypt.ts';
 import type { Users } from './users.ts';
 
 /** How long a correct password is not compared again. A changed or removed password ends this at once. */
-const REMEMBERED_MS = 5 * 60_000;
+export const REMEMBERED_MS = 5 * 60_000;
 const MAX_REMEMBERED = 1000;
 
 /** Each comparison takes 60 ms or more, so a login behind these would wait for seconds. */
-const MAX_UNDER_WAY = 32;
+export const MAX_UNDER_WAY = 32;
 
 /** Whether the hash was made from this password. One comparison runs at a time. */
 export type ComparePassword = (password: string, hash: string) => Promise<boolean>;

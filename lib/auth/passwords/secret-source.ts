@@ -5,7 +5,7 @@ import aws4 from 'aws4';
 import { isJsonObject } from '../../model/json.ts';
 import type { TextSource, VersionedText } from './text-source.ts';
 
-const INTERVAL_MS = 60_000;
+export const INTERVAL_MS = 60_000;
 const TIMEOUT_MS = 10_000;
 
 const ARN = /^arn:(aws[a-z-]*):secretsmanager:([a-z0-9-]+):\d*:secret:.+$/;

@@ -20,7 +20,7 @@ export interface TextSource {
 /** A hundred thousand users have less. */
 export const MAX_TEXT_BYTES = 4 * MiB;
 
-const FILE_INTERVAL_MS = 5_000;
+export const FILE_INTERVAL_MS = 5_000;
 
 export class FileSource implements TextSource {
   readonly name: string;

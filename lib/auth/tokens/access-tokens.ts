@@ -7,7 +7,7 @@ import type { Caller, Grant, TokenBearer } from '../callers/caller.ts';
 /** Docker takes what lives less than a minute for a mistake. */
 export const ACCESS_TOKEN_SECONDS = 5 * 60;
 
-const REFRESH_TOKEN_SECONDS = 30 * 24 * 60 * 60;
+export const REFRESH_TOKEN_SECONDS = 30 * 24 * 60 * 60;
 
 const ALGORITHM = 'HS256';
 const ISSUER = 'stowage';

@@ -17,7 +17,7 @@ const PREFIX = 'stowage_';
 const TOKEN = /^stowage_([0-9a-f-]{36})_([A-Za-z0-9_-]{43})$/;
 
 /** How long a process uses what it has read: a revoked token stays valid, and one that was missing stays unknown. */
-const FRESH_MS = 30_000;
+export const FRESH_MS = 30_000;
 const MAX_REMEMBERED = 1000;
 
 export type Robot = {

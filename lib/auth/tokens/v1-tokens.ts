@@ -29,7 +29,7 @@ export type V1Token = TokenBearer & { issuedTo: TokenHolder };
 type Claims = { sub: string; actions: Action[]; mark?: string } & Pick<TokenHolder, 'robot' | 'groups' | 'grants'>;
 
 /** Docker gets a token when a push begins and uses it until the end, however long the layers take. */
-const LIFETIME_SECONDS = 6 * 60 * 60;
+export const LIFETIME_SECONDS = 6 * 60 * 60;
 
 export class V1Tokens {
   readonly #tokens: SignedTokens;

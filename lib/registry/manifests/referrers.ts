@@ -7,9 +7,9 @@ import { AS_JSON, type StorageDriver } from '../../storage/driver.ts';
 import { encodeText, MiB } from '../../streams/bytes.ts';
 
 /** How many descriptors are read for one answer. */
-const PAGE_SIZE = 100;
+export const PAGE_SIZE = 100;
 /** What an answer should not exceed, by the spec. */
-const PAGE_BYTES = 4 * MiB;
+export const PAGE_BYTES = 4 * MiB;
 
 export type ReferrersPage = {
   descriptors: JsonObject[];

@@ -83,7 +83,7 @@ export class Catalog {
 }
 
 /** So many namespaces may show the caller nothing before a page ends. */
-const MAX_HIDDEN_NAMESPACES = 128;
+export const MAX_HIDDEN_NAMESPACES = 128;
 
 /** Behind every name in the namespace, and before the next namespace: no name has this character. */
 function endOf(namespace: string): string {

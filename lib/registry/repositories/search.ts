@@ -3,7 +3,7 @@ import type { RepositoryName } from '../../model/names.ts';
 import type { Catalog } from './catalog.ts';
 
 /** How long names are remembered. What this process writes itself is found at once. */
-const FRESH_MS = 60_000;
+export const FRESH_MS = 60_000;
 
 export type SearchResult = {
   /** How many repositories match in all. */

@@ -11,7 +11,7 @@ import { type Bytes, encodeText, KiB, MiB } from '../../streams/bytes.ts';
  * How many images one announcement and the stored list may name. An engine announces the images of the tags that it pushes,
  * 127 for each tag at most and nearly all of them shared; a stored list grows with every push and keeps the newest.
  */
-const MAX_ENTRIES = 20_000;
+export const MAX_ENTRIES = 20_000;
 export const MAX_INDEX_BYTES = 4 * MiB;
 
 /** An id, a checksum and a tag, each with its name, and the entry itself. */

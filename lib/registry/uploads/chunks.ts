@@ -20,9 +20,9 @@ import { checkDigest, rehashBlob, type StoredBlob, storeSmallBlob } from '../blo
 import { type ChunkedState, UPLOAD_SECONDS, unknownUpload } from './session.ts';
 
 /** S3 takes no smaller part but the last. https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
-const MIN_PART_BYTES = 5 * MiB;
-const PART_BYTES = 12 * MiB;
-const MAX_PARTS = 10_000;
+export const MIN_PART_BYTES = 5 * MiB;
+export const PART_BYTES = 12 * MiB;
+export const MAX_PARTS = 10_000;
 
 const NO_PARTS = { partCount: 0, etagChain: '', sha256Chain: '' };
 

@@ -7,7 +7,7 @@ import { SignedTokens, type SigningKeys } from '../../model/signed-token.ts';
 import type { MultipartUpload } from '../../storage/driver.ts';
 
 /** How long a session may be idle between two requests. Each answer renews it. */
-const SESSION_SECONDS = 60 * 60;
+export const SESSION_SECONDS = 60 * 60;
 
 /**
  * How long an upload may take in all, and so how long its scraps are kept. It limits the harm of a session URL that leaks,

@@ -11,7 +11,7 @@ import { encodeText, KiB, MiB } from '../../streams/bytes.ts';
 import { type Images, imageUnknown } from './images.ts';
 
 /** A list of half a million files. The largest layers of real images have some hundred thousand. */
-const MAX_LIST_BYTES = 64 * MiB;
+export const MAX_LIST_BYTES = 64 * MiB;
 
 const PIECE_BYTES = 64 * KiB;
 

@@ -15,7 +15,7 @@ import { AS_JSON, type ETag, type ObjectInfo, type StorageDriver } from '../../s
 import { type Bytes, encodeText } from '../../streams/bytes.ts';
 
 /** How long a push may take, from its JSON to its checksum. What is older counts no more. */
-const LIFETIME_MS = 24 * 60 * 60 * 1000;
+export const LIFETIME_MS = 24 * 60 * 60 * 1000;
 
 /** Of one pusher for one image. A layer is hashed once for each. */
 const MAX_JSONS = 8;

@@ -33,7 +33,7 @@ const MAX_TRIES = 20;
 
 /** Of how many images it is remembered what they are, and of how many tags whether v1 shows them. */
 const MAX_REMEMBERED = 20_000;
-const RECENT_MILLISECONDS = 5 * 60_000;
+export const RECENT_MILLISECONDS = 5 * 60_000;
 
 type TagListing = { objects: ObjectInfo[]; isWhole: boolean };
 

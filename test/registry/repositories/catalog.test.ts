@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { Challenges } from '../../../lib/auth/challenges.ts';
 import { Gate } from '../../../lib/auth/gate.ts';
 import type { Logins } from '../../../lib/auth/lazy-authenticator.ts';
@@ -58,6 +59,27 @@ describe('a page of the catalog', () => {
     });
     assert.deepEqual([names, next], [['zoo/app', 'zoo/other'], undefined]);
     assert.ok(folders.requests <= 4, `${folders.requests} requests`);
+  });
+
+  it('reads namespaces in groups that double up to 16, so that it reads no more than 16 ahead', async () => {
+    const groups: number[] = [];
+    let isReading = 0;
+    let group = 0;
+    const folders = new Folders(numbered(60, (n) => `team-${n}/app`));
+    const inNamespace = folders.listFolders.bind(folders);
+    folders.listFolders = async function* (prefix, options) {
+      if (prefix === 'repositories/') return yield* inNamespace(prefix, options);
+      isReading++;
+      group = Math.max(group, isReading);
+      await setImmediate();
+      if (--isReading === 0) {
+        groups.push(group);
+        group = 0;
+      }
+      yield* inNamespace(prefix, options);
+    };
+    await new Catalog(folders.driver).page({ size: 1000 });
+    assert.deepEqual(groups, [1, 2, 4, 8, 16, 16, 13]);
   });
 
   it('ends after 128 namespaces that showed nothing, and the next goes on there', async () => {

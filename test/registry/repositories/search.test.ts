@@ -47,4 +47,17 @@ describe('search', () => {
     search.doubt(parseRepositoryName('a/app'));
     assert.deepEqual(await found('app'), ['a/app', 'b/app']);
   });
+
+  it('finds what another process has pushed within a minute, and lists the bucket no sooner', async (t) => {
+    t.mock.timers.enable({ apis: ['Date'], now: Date.now() + 24 * 60 * 60 * 1000 });
+    await found('');
+    const before = listings;
+    await push('z/app');
+    t.mock.timers.tick(59_999);
+    assert.ok(!(await found('')).includes('z/app'));
+    assert.equal(listings, before);
+    t.mock.timers.tick(1);
+    assert.ok((await found('')).includes('z/app'));
+    assert.ok(listings > before);
+  });
 });
