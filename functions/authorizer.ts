@@ -22,7 +22,7 @@ const authenticator = await createAuthenticator(auth, {
   driver: await openStorage(storage),
   keys: new SigningKeys(secretKey, secretKeyPrevious),
   log,
-  needsUsers: false,
+  readsUsersLazily: true,
 });
 
 export const handler = async (event: APIGatewayRequestAuthorizerEvent): Promise<APIGatewayAuthorizerResult> => {

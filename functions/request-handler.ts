@@ -1,7 +1,7 @@
 // v1 and v2 behind API Gateway. The gateway's authorizer has authenticated the request. Opened once per instance.
 import type { APIGatewayProxyEvent, APIGatewayProxyResult } from 'aws-lambda';
 import type { Caller } from '../lib/auth/callers/caller.ts';
-import type { CallerBindings } from '../lib/auth/gate.ts';
+import type { CallerBindings } from '../lib/auth/request-caller.ts';
 import type { OriginBindings } from '../lib/http/request.ts';
 import { openApp } from '../lib/server/open-app.ts';
 import { openRegistry } from '../lib/server/open-registry.ts';

@@ -20,7 +20,11 @@ export class Challenges {
    *   nobody, while all others do with Basic
    * @param publicUrl origin under which clients reach the registry, if the request does not tell
    */
-  constructor({ realm, offersTokens, publicUrl }: { realm: string; offersTokens: boolean; publicUrl?: string }) {
+  constructor({
+    realm,
+    offersTokens,
+    publicUrl,
+  }: { realm: string; offersTokens: boolean; publicUrl: string | undefined }) {
     this.#realm = realm;
     this.#offersTokens = offersTokens;
     this.#publicUrl = publicUrl;

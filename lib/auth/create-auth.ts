@@ -1,94 +1,85 @@
-import { BodyMemory } from '../limits/body-memory.ts';
+import type { GatewaySettings } from '../http/gateway-quirks.ts';
 import { ConcurrencyLimit, type ConcurrencyLimitOptions } from '../limits/concurrency-limit.ts';
 import type { Log } from '../model/log.ts';
 import type { Audit } from './audit.ts';
+import type { Authenticator } from './authenticator.ts';
 import { Challenges } from './challenges.ts';
 import type { AuthConfig, CreateAuthenticatorOptions } from './create-authenticator.ts';
 import { Gate } from './gate.ts';
-import { LazyAuthenticator } from './lazy-authenticator.ts';
+import { RequestLimits } from './request-limits.ts';
 import { Permissions } from './rules/permissions.ts';
 import { TokenService } from './token-service.ts';
 import { AccessTokens } from './tokens/access-tokens.ts';
 import { V1Tokens } from './tokens/v1-tokens.ts';
 
-/** How many uploads of one caller a process takes at once. Docker sends 5. */
+/** How many uploads of one caller a process runs at once. Docker sends 5. */
 export const MAX_UPLOADS_PER_CALLER = 64;
 
-/** What the routes need to know who may do what. */
+/** What the configuration says about callers. */
+export type AuthSettings = Pick<CreateAuthenticatorOptions, 'storage'> &
+  Pick<GatewaySettings, 'publicUrl'> & {
+    /** Undefined for an open registry: every caller may do everything. */
+    auth: AuthConfig | undefined;
+    /** How many uploads a process runs at once; further ones wait. */
+    uploadsAtOnce: number;
+    /** How many downloads a process runs at once; further ones wait. */
+    downloadsAtOnce: number;
+  };
+
+export type CreateAuthOptions = Omit<CreateAuthenticatorOptions, 'storage'> & { audit?: Audit };
+
+/** What the routes use to identify callers, to check their rights, and to limit their transfers. */
 export type Auth = {
   gate: Gate;
-  /** Absent where nobody is asked who they are. */
-  tokens?: { v1: V1Tokens; service: TokenService };
-  /** Whether who has a password is known as it is now; absent as well. */
-  areUsersCurrent?: () => Promise<boolean>;
-  /** What is wrong with the users, in words that unauthenticated callers may read; absent as well. */
-  usersProblem?: () => Promise<string | undefined>;
-};
-
-export type CreateAuthOptions = CreateAuthenticatorOptions & {
-  audit?: Audit;
-  /** Origin under which clients reach the registry, where a request does not tell. */
-  publicUrl?: string;
-  /** How many uploads the process takes at once; absent, any number. */
-  uploadsAtOnce?: number;
-  /** How many downloads it sends at once; absent, any number. */
-  downloadsAtOnce?: number;
-  /** Whether users are read when somebody is to be told by a password, instead of now. */
-  opensLate?: boolean;
+  limits: RequestLimits;
+  /** Absent for an open registry. */
+  login?: {
+    authenticator: Pick<Authenticator, 'areUsersCurrent' | 'usersProblem'>;
+    v1Tokens: V1Tokens;
+    tokenService: TokenService;
+  };
 };
 
 /**
- * Reads what the configuration names, for one process.
- * @param config absent for a registry where everybody may do everything
+ * Creates what one process needs to identify callers.
  * @throws Error if the users cannot be read
  */
-export async function createAuth(config: AuthConfig | undefined, options: CreateAuthOptions): Promise<Auth> {
-  const { keys, audit, publicUrl } = options;
-  const limits = {
-    uploads: uploadLimit(options, config !== undefined),
-    downloads: downloadLimit(options),
-    bodies: new BodyMemory(),
-  };
-  const forAll = { ...(audit && { audit }), limits };
-  if (!config) return { gate: Gate.forOpenRegistry(forAll) };
-  const { realm, rules } = config;
-  const permissions = new Permissions(rules);
-  const v1Tokens = new V1Tokens(keys);
-  const accessTokens = new AccessTokens(keys);
-  const open = async () => {
-    const { createAuthenticator } = await import('./create-authenticator.ts');
-    return await createAuthenticator(config, { ...options, needsUsers: !options.opensLate });
-  };
-  const authenticator = options.opensLate ? new LazyAuthenticator(open) : await open();
-  const challenges = new Challenges({
-    realm,
-    offersTokens: permissions.allowsAnonymous,
-    ...(publicUrl !== undefined && { publicUrl }),
-  });
-  const gate = new Gate({ login: { authenticator, challenges }, permissions, ...forAll });
+export async function createAuth(settings: AuthSettings, options: CreateAuthOptions): Promise<Auth> {
+  const { auth: config, storage, publicUrl } = settings;
+  const { keys, audit } = options;
+  const limits = limitsOf(settings, options.log);
+  if (!config) return { gate: Gate.forOpenRegistry({ ...(audit && { audit }) }), limits };
+  const { createAuthenticator } = await import('./create-authenticator.ts'); // an open registry does not load it
+  const authenticator = await createAuthenticator(config, { ...options, storage });
+  const permissions = new Permissions(config.rules);
+  const challenges = new Challenges({ realm: config.realm, offersTokens: permissions.allowsAnonymous, publicUrl });
   return {
-    gate,
-    tokens: { v1: v1Tokens, service: new TokenService(authenticator, permissions, accessTokens) },
-    areUsersCurrent: () => authenticator.areUsersCurrent(),
-    usersProblem: () => authenticator.usersProblem(),
+    gate: new Gate({ login: { authenticator, challenges }, permissions, ...(audit && { audit }) }),
+    limits,
+    login: {
+      authenticator,
+      v1Tokens: new V1Tokens(keys),
+      tokenService: new TokenService(authenticator, permissions, new AccessTokens(keys)),
+    },
   };
 }
 
-/** @param hasLogins without logins callers are known by their addresses, behind which there may be many */
-function uploadLimit({ uploadsAtOnce: atOnce, log }: CreateAuthOptions, hasLogins: boolean): ConcurrencyLimit {
-  return new ConcurrencyLimit({
-    what: 'uploads',
-    ...(atOnce && { atOnce }),
-    ...(hasLogins && { perCaller: MAX_UPLOADS_PER_CALLER }),
-    ...loggingTo(log, 'cut off a stalled upload'),
-  });
-}
-
-function downloadLimit({ downloadsAtOnce: atOnce, log }: CreateAuthOptions): ConcurrencyLimit {
-  return new ConcurrencyLimit({
-    what: 'downloads',
-    ...(atOnce && { atOnce }),
-    ...loggingTo(log, 'cut off a stalled download'),
+function limitsOf({ auth, uploadsAtOnce, downloadsAtOnce }: AuthSettings, log: Log): RequestLimits {
+  const hasLogins = auth !== undefined;
+  return new RequestLimits({
+    uploads: new ConcurrencyLimit({
+      what: 'uploads',
+      atOnce: uploadsAtOnce,
+      // An anonymous caller is known by its address, which many clients may share.
+      ...(hasLogins && { perCaller: MAX_UPLOADS_PER_CALLER }),
+      ...loggingTo(log, 'cut off a stalled upload'),
+    }),
+    downloads: new ConcurrencyLimit({
+      what: 'downloads',
+      atOnce: downloadsAtOnce,
+      ...loggingTo(log, 'cut off a stalled download'),
+    }),
+    hasLogins,
   });
 }
 

@@ -12,50 +12,48 @@ import { AccessTokens } from './tokens/access-tokens.ts';
 import { Robots } from './tokens/robots.ts';
 import { V1Tokens } from './tokens/v1-tokens.ts';
 
-/** Where users and their passwords are. */
+/** Where the users and their password hashes are. */
 export type HtpasswdPlace =
   | { kind: 'file'; path: string }
   | { kind: 'object'; bucket: string; key: string }
   | { kind: 'secret'; arn: string };
 
-/** Who there is, and what they may do. */
+/** The callers that the configuration names, and their rights. */
 export type AuthConfig = {
   htpasswd: HtpasswdPlace | undefined;
-  /** Identity providers whose tokens are taken. */
+  /** Identity providers whose tokens are accepted. */
   oidc: OidcRule[];
   /** What clients show when they ask for a password. */
   realm: string;
   /** The members of each group. */
   groups: Record<string, string[]>;
-  /** Who may do what; without rules whoever has logged in may do everything. */
+  /** Access rules; without them every user may do everything. */
   rules: AccessRule[] | undefined;
 };
 
 export type CreateAuthenticatorOptions = {
+  /** How to reach the registry's own bucket, for a users file in it. */
   storage: StorageConfig;
   /** Where robots are kept. */
   driver: StorageDriver;
   keys: SigningKeys;
   log: Log;
-  /** How passwords are compared, if not in this thread. */
+  /** Default: in this thread. */
   comparePassword?: ComparePassword;
   /**
-   * False where an error at the start would refuse every request: while the users cannot be read no password is accepted, and
-   * robots and tokens of identity providers are. Default true.
+   * Reads the users at the first login by password, instead of now. While they cannot be read, no password is accepted;
+   * robots and tokens of identity providers are. For Lambda functions, where an error at the start fails every request.
    */
-  needsUsers?: boolean;
+  readsUsersLazily?: boolean;
 };
 
-/**
- * Reads who there is, for one process.
- * @throws Error if the users cannot be read but are needed
- */
+/** @throws Error if the users cannot be read, unless they are read lazily */
 export async function createAuthenticator(
   config: AuthConfig,
   options: CreateAuthenticatorOptions,
 ): Promise<Authenticator> {
-  const passwords = await openPasswords(config, options);
-  const oidc = await openOidc(config, options);
+  const passwords = await createPasswordLogins(config, options);
+  const oidc = await createOidcLogins(config, options);
   return new Authenticator({
     groups: config.groups,
     v1Tokens: new V1Tokens(options.keys),
@@ -66,23 +64,27 @@ export async function createAuthenticator(
   });
 }
 
-/** Loaded only where it is used. */
-async function openOidc({ oidc }: AuthConfig, { log }: CreateAuthenticatorOptions): Promise<OidcLogins | undefined> {
+/** Loads the module only if an identity provider is configured. */
+async function createOidcLogins(
+  { oidc }: AuthConfig,
+  { log }: CreateAuthenticatorOptions,
+): Promise<OidcLogins | undefined> {
   if (oidc.length === 0) return undefined;
   const { OidcLogins } = await import('./oidc/logins.ts');
   return new OidcLogins(oidc, log);
 }
 
-async function openPasswords(
+async function createPasswordLogins(
   { htpasswd }: AuthConfig,
-  { storage, log, comparePassword, needsUsers = true }: CreateAuthenticatorOptions,
+  { storage, log, comparePassword, readsUsersLazily = false }: CreateAuthenticatorOptions,
 ): Promise<PasswordLogins | undefined> {
   if (!htpasswd) return undefined;
-  const users = await Users.open(await openSource(htpasswd, storage), log, { isRequired: needsUsers });
+  const source = await openSource(htpasswd, storage);
+  const users = readsUsersLazily ? Users.lazy(source, log) : await Users.open(source, log);
   return new PasswordLogins(users, comparePassword);
 }
 
-/** AWS's SDK is loaded only where it is used. */
+/** Loads the AWS SDK only if the users are in S3 or Secrets Manager. */
 export async function openSource(place: HtpasswdPlace, storage: StorageConfig): Promise<TextSource> {
   switch (place.kind) {
     case 'file':

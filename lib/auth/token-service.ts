@@ -1,5 +1,6 @@
 // Docker's token protocol: a login, once, for tokens that allow exactly what they say.
 import { RegistryError } from '../model/errors.ts';
+import type { Authenticator } from './authenticator.ts';
 import {
   type Action,
   type Caller,
@@ -9,7 +10,6 @@ import {
   robotOf,
   type TokenBearer,
 } from './callers/caller.ts';
-import type { Logins } from './lazy-authenticator.ts';
 import type { Permissions } from './rules/permissions.ts';
 import { parseScopes, type RequestedScopes } from './scopes.ts';
 import { ACCESS_TOKEN_SECONDS, type AccessTokens } from './tokens/access-tokens.ts';
@@ -26,11 +26,11 @@ export type TokenAnswer = {
 };
 
 export class TokenService {
-  readonly #authenticator: Logins;
+  readonly #authenticator: Authenticator;
   readonly #permissions: Permissions;
   readonly #tokens: AccessTokens;
 
-  constructor(authenticator: Logins, permissions: Permissions, tokens: AccessTokens) {
+  constructor(authenticator: Authenticator, permissions: Permissions, tokens: AccessTokens) {
     this.#authenticator = authenticator;
     this.#permissions = permissions;
     this.#tokens = tokens;

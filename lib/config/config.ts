@@ -1,4 +1,4 @@
-import type { AuthConfig } from '../auth/create-authenticator.ts';
+import type { AuthSettings } from '../auth/create-auth.ts';
 import type { UnpackLimits } from '../compression/unpack-limits.ts';
 import type { JsonValue } from '../model/json.ts';
 import type { LogLevel } from '../model/log.ts';
@@ -22,44 +22,38 @@ export type CorsConfig = {
   maxAgeSeconds: number | undefined;
 };
 
-export type Config = V1Settings & {
-  /** The file that was read, absolute. */
-  file: string;
-  host: string;
-  /** 0 for any free one. */
-  port: number;
-  storage: StorageConfig;
-  /** Whether images that v2 pushed get layers of their own for v1, or v1 is served from the blobs. */
-  v1Layers: 'copy' | 'link';
-  logLevel: LogLevel;
-  /** What `GET /` answers as JSON. */
-  issue: JsonValue;
-  disableTokenAuth: boolean;
-  /** Without a final slash. */
-  indexEndpoint: string | undefined;
-  /** Which clients are told that v2 is spoken here. */
-  v2VersionHeader: V2VersionHeader;
-  /** Path of a PEM file. */
-  privilegedKey: string | undefined;
-  secretKey: string | undefined;
-  /** What it was before; signatures made with these are still accepted. */
-  secretKeyPrevious: string[];
-  /** Who may come in; undefined for everybody. */
-  auth: AuthConfig | undefined;
-  /** How many proxies in front are believed in what they say of clients. */
-  trustedProxies: number;
-  /** How many uploads one process takes at once; more of them wait. */
-  uploadsAtOnce: number;
-  /** How many downloads one process sends at once; more of them wait. */
-  downloadsAtOnce: number;
-  /** How much a compressed layer may unpack to. */
-  unpackLimits: UnpackLimits;
-  /** Whether the manifests that an index names have to be there. */
-  indexChildren: IndexChildren;
-  /** Tags that no push may move. */
-  immutableTags: ImmutableTags;
-  cors: CorsConfig | undefined;
-};
+export type Config = V1Settings &
+  AuthSettings & {
+    /** The file that was read, absolute. */
+    file: string;
+    host: string;
+    /** 0 for any free one. */
+    port: number;
+    /** Whether images that v2 pushed get layers of their own for v1, or v1 is served from the blobs. */
+    v1Layers: 'copy' | 'link';
+    logLevel: LogLevel;
+    /** What `GET /` answers as JSON. */
+    issue: JsonValue;
+    disableTokenAuth: boolean;
+    /** Without a final slash. */
+    indexEndpoint: string | undefined;
+    /** Which clients are told that v2 is spoken here. */
+    v2VersionHeader: V2VersionHeader;
+    /** Path of a PEM file. */
+    privilegedKey: string | undefined;
+    secretKey: string | undefined;
+    /** What it was before; signatures made with these are still accepted. */
+    secretKeyPrevious: string[];
+    /** How many proxies in front are believed in what they say of clients. */
+    trustedProxies: number;
+    /** How much a compressed layer may unpack to. */
+    unpackLimits: UnpackLimits;
+    /** Whether the manifests that an index names have to be there. */
+    indexChildren: IndexChildren;
+    /** Tags that no push may move. */
+    immutableTags: ImmutableTags;
+    cors: CorsConfig | undefined;
+  };
 
 /** @throws ConfigError */
 export function readConfig(settings: Settings, file: string, flavor: string | undefined): Config {

@@ -52,14 +52,14 @@ export type AppSettings = V1Settings &
 /** The app of both protocols, with `/healthz`, `/readyz` and `/` for operators. Knows neither Lambda nor Node's server. */
 export function createApp(options: AppOptions): Hono {
   const { registry, keys, log, isReady, roomProblem, settings, version, auth, around } = options;
-  const { gate, tokens } = auth;
+  const { gate, limits, login } = auth;
   const allow = settings.authentication
     ? authentication(settings.authentication, registry)
     : permissions(gate, registry);
   const isForAll = gate.isOpen && !settings.authentication;
-  const v1Tokens = tokens && { tokens: tokens.v1 };
-  const v1Options = { ...settings, registry, isReady, version, gate, isForAll, allow, ...v1Tokens };
-  const v2Options = { ...settings, registry, keys, gate, ...(tokens && { tokenService: tokens.service }) };
+  const shared = { ...settings, registry, gate, limits };
+  const v1Options = { ...shared, isReady, version, isForAll, allow, ...(login && { tokens: login.v1Tokens }) };
+  const v2Options = { ...shared, keys, ...(login && { tokenService: login.tokenService }) };
   const app = new Hono({ router: new PathRouter(new Hono().router) }).use(requestId());
   const identify = besides(isOpen, gate.identify);
   if (around) app.use(around);
@@ -76,12 +76,13 @@ export function createApp(options: AppOptions): Hono {
       if (!(await isReady())) return c.json({ status: 'not ready' }, 503);
       const noRoom = await roomProblem?.();
       if (noRoom) return c.json({ status: noRoom }, 503);
-      if ((await auth.areUsersCurrent?.()) === false) return c.json({ status: 'the users cannot be read again' }, 503);
-      // All processes read the same users, so another one would not do better: what needs no password is served here.
-      const problem = await auth.usersProblem?.();
+      const users = login?.authenticator;
+      if (users && !(await users.areUsersCurrent())) return c.json({ status: 'the users cannot be read again' }, 503);
+      // All processes read the same users, so no other one could do better; robots and anonymous pulls still work.
+      const problem = await users?.usersProblem();
       return c.json({ status: 'ok', ...(problem && { problem }) });
     });
-  app.use('/v1/*', identify, gate.limitMemory).use('/v2/*', identify, gate.limitMemory);
+  app.use('/v1/*', identify, limits.limitMemory).use('/v2/*', identify, limits.limitMemory);
   if (settings.isReadOnly) app.use(refuseWrites);
   if (settings.maxBodyBytes !== undefined) app.use(limitBodies(settings.maxBodyBytes));
   if (settings.authentication) app.use('/v2/*', refuseV2);

@@ -45,16 +45,12 @@ export async function openApp(
     log.warning('secret_key is not set: upload sessions and tokens are valid in this process only and end with it');
   }
   const keys = new SigningKeys(config.secretKey ?? randomBytes(32).toString('hex'), config.secretKeyPrevious);
-  const auth = await createAuth(config.auth, {
-    storage: config.storage,
+  const auth = await createAuth(config, {
     driver: storage,
     keys,
     log,
     audit: (entry) => log.audit(entry),
-    uploadsAtOnce: config.uploadsAtOnce,
-    downloadsAtOnce: config.downloadsAtOnce,
-    opensLate: hasAuthorizer,
-    ...(config.publicUrl && { publicUrl: config.publicUrl }),
+    readsUsersLazily: hasAuthorizer,
     ...(comparePassword && { comparePassword }),
   });
   const readiness = new Readiness(storage);

@@ -22,7 +22,7 @@ const TOO_OLD =
 export const imageRoutes = ({
   registry: { images, imageFiles, imagePushes },
   allow,
-  gate,
+  limits,
   isForAll,
   storageRedirect,
   nginxXAccelRedirect,
@@ -109,10 +109,10 @@ export const imageRoutes = ({
       if (nginxXAccelRedirect) return c.body(null, 200, { 'X-Accel-Redirect': `${nginxXAccelRedirect}/${layer.key}` });
       const url = storageRedirect ? await images.presignLayer(layer) : undefined;
       if (url) return c.redirect(url.href, 302);
-      const body = await gate.download(c, lengthBytes, () => images.readLayer(layer, range));
+      const body = await limits.download(c, lengthBytes, () => images.readLayer(layer, range));
       return c.body(body, status, headers);
     })
-    .put('/images/:id/layer', allow('push'), gate.limitUploads(), async (c) => {
+    .put('/images/:id/layer', allow('push'), limits.limitUploads(), async (c) => {
       const id = parseImageId(c.req.param('id'));
       const access = accessOf(c);
       access.checkImage(id);

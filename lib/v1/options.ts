@@ -1,4 +1,5 @@
 import type { Gate } from '../auth/gate.ts';
+import type { RequestLimits } from '../auth/request-limits.ts';
 import type { V1Tokens } from '../auth/tokens/v1-tokens.ts';
 import type { GatewaySettings } from '../http/gateway-quirks.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -28,9 +29,10 @@ export type V1Options = V1Settings & {
   /** Who may do what. */
   allow: Allow;
   gate: Gate;
-  /** Whether nobody is asked who they are, here or by an index. */
+  limits: RequestLimits;
+  /** Whether every caller may do everything: the registry is open, and no index decides access. */
   isForAll: boolean;
-  /** Signs tokens, where there is somebody to be told apart. */
+  /** Signs tokens; absent for an open registry. */
   tokens?: V1Tokens;
   /** Whether storage answers. */
   isReady: () => Promise<boolean>;

@@ -1,6 +1,7 @@
 // Who may do what with a registry that is its own index: the rules of the configuration say so, as for v2.
 import type { Context } from 'hono';
-import { callerOf, type Gate } from '../auth/gate.ts';
+import type { Gate } from '../auth/gate.ts';
+import { callerOf } from '../auth/request-caller.ts';
 import { type ImageId, parseV1RepositoryName } from '../model/names.ts';
 import type { Registry } from '../registry/registry.ts';
 import { noSuchParent } from '../registry/v1-images/image-json.ts';

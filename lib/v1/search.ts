@@ -12,7 +12,7 @@ export const searchRoutes = ({ registry: { search }, gate }: V1Options) =>
     const query = c.req.query('q') ?? '';
     const size = Math.min(numberOf(c, 'n', DEFAULT_SIZE), MAX_SIZE);
     const page = numberOf(c, 'page', 1);
-    const { total, names } = await search.find(query, { page, size, isShown: (name) => gate.maySee(c, name) });
+    const { total, names } = await search.find(query, { page, size, isShown: (name) => gate.mayList(c, name) });
     return answer(c, {
       num_results: total,
       num_pages: Math.ceil(total / size),

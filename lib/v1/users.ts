@@ -15,11 +15,11 @@ const MAX_USER_BYTES = 64 * KiB;
  */
 export const userRoutes = ({ gate }: V1Options) =>
   new Hono()
-    .get('/users', gate.login, (c) => answer(c, 'OK'))
-    .get('/users/', gate.login, (c) => answer(c, 'OK'))
-    .on('POST', ['/users', '/users/'], gate.login, async (c) => {
+    .get('/users', gate.requireLogin, (c) => answer(c, 'OK'))
+    .get('/users/', gate.requireLogin, (c) => answer(c, 'OK'))
+    .on('POST', ['/users', '/users/'], gate.requireLogin, async (c) => {
       const bytes = await readBody(c, MAX_USER_BYTES, 'the user');
       if (parseJson(bytes) === undefined) throw new RegistryError('INDEX_INVALID', 'Error Decoding JSON');
       return answer(c, 'User Created', { status: 201 });
     })
-    .put('/users/:username/', gate.login, (c) => c.body(null, 204, NOT_CACHED));
+    .put('/users/:username/', gate.requireLogin, (c) => c.body(null, 204, NOT_CACHED));

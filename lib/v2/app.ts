@@ -26,7 +26,7 @@ export function createV2(options: V2Options): Hono {
     .route('/', uploadRoutes(options))
     .route('/', blobRoutes(options));
   return new Hono()
-    .on('GET', PING, gate.login, (c) => c.json({}))
+    .on('GET', PING, gate.requireLogin, (c) => c.json({}))
     .on('OPTIONS', PING, (c) => c.body(null, 204, { Allow: allowHeader(['GET']) }))
     .route('/v2', refuseTheRest(routes, '/v2'));
 }

@@ -11,7 +11,7 @@ export const NAMED_BY_CONTENT = 'max-age=31536000, immutable';
 const FOR_ONE = `private, ${NAMED_BY_CONTENT}`;
 
 /** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-blobs */
-export const blobRoutes = ({ registry: { blobs }, gate, storageRedirect, keepsHeadLength }: V2Options) =>
+export const blobRoutes = ({ registry: { blobs }, gate, limits, storageRedirect, keepsHeadLength }: V2Options) =>
   new Hono()
     .get('/:name/blobs/:digest', gate.allow('pull'), async (c) => {
       const repository = parseRepositoryName(c.req.param('name'));
@@ -38,7 +38,7 @@ export const blobRoutes = ({ registry: { blobs }, gate, storageRedirect, keepsHe
         });
       }
       const lengthBytes = lengthOf(range, link.sizeBytes);
-      const body = await gate.download(c, lengthBytes, () => blobs.read(link, range));
+      const body = await limits.download(c, lengthBytes, () => blobs.read(link, range));
       if (!range) return c.body(body, 200, { 'Content-Length': String(lengthBytes) });
       return c.body(body, 206, {
         'Content-Length': String(lengthBytes),

@@ -20,8 +20,8 @@ export const catalogRoutes = ({ registry: { catalog }, gate, keys }: V2Options) 
     const { names, next } = await catalog.page({
       size,
       ...(after && { after }),
-      maySeeIn: (namespace) => gate.maySeeIn(c, namespace),
-      isShown: (name) => isV2Name(name) && gate.maySee(c, name),
+      maySeeIn: (namespace) => gate.mayListIn(c, namespace),
+      isShown: (name) => isV2Name(name) && gate.mayList(c, name),
     });
     if (next !== undefined) {
       c.header('Link', nextLink('/v2/_catalog', next === names.at(-1) ? next : cursors.seal(next), size));

@@ -1,7 +1,7 @@
 import { type Context, Hono } from 'hono';
 import { addToAudit } from '../auth/audit.ts';
 import { isAnonymous, nameOf } from '../auth/callers/caller.ts';
-import { callerOf } from '../auth/gate.ts';
+import { callerOf } from '../auth/request-caller.ts';
 import { clientAddressOf } from '../http/client-address.ts';
 import { locationBaseOf } from '../http/gateway-quirks.ts';
 import { preconditionOf } from '../http/preconditions.ts';

@@ -1,4 +1,5 @@
 import type { Gate } from '../auth/gate.ts';
+import type { RequestLimits } from '../auth/request-limits.ts';
 import type { TokenService } from '../auth/token-service.ts';
 import type { GatewayLimits, GatewaySettings } from '../http/gateway-quirks.ts';
 import type { SigningKeys } from '../model/signed-token.ts';
@@ -12,6 +13,7 @@ export type V2Options = GatewaySettings &
     keys: SigningKeys;
     /** Who may do what. */
     gate: Gate;
-    /** Gives tokens, where there is somebody to be told apart. */
+    limits: RequestLimits;
+    /** Issues tokens; absent for an open registry. */
     tokenService?: TokenService;
   };

@@ -1,7 +1,8 @@
 import { Hono } from 'hono';
 import { claimed } from '../auth/audit.ts';
 import { nameOf } from '../auth/callers/caller.ts';
-import { callerOf, type Gate } from '../auth/gate.ts';
+import type { Gate } from '../auth/gate.ts';
+import { callerOf } from '../auth/request-caller.ts';
 import type { TokenAnswer, TokenService } from '../auth/token-service.ts';
 import { clientAddressOf } from '../http/client-address.ts';
 import { readBody } from '../http/request.ts';

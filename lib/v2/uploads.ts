@@ -1,7 +1,7 @@
 import { type Context, Hono } from 'hono';
 import { createMiddleware } from 'hono/factory';
 import { nameOf } from '../auth/callers/caller.ts';
-import { callerOf } from '../auth/gate.ts';
+import { callerOf } from '../auth/request-caller.ts';
 import { locationBaseOf, pushEndpointFor, registryUrlOf } from '../http/gateway-quirks.ts';
 import { parseContentRange } from '../http/range.ts';
 import { bodyOf, contentLengthOf, EMPTY } from '../http/request.ts';
@@ -28,7 +28,7 @@ const START_PATHS = ['/:name/blobs/uploads/', '/:name/blobs/uploads'];
 const SESSION_PATH = '/:name/blobs/uploads/:uuid';
 
 /** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-blobs */
-export const uploadRoutes = ({ registry: { blobs, uploads }, keys, gate, ...gateway }: V2Options) => {
+export const uploadRoutes = ({ registry: { blobs, uploads }, keys, gate, limits, ...gateway }: V2Options) => {
   const signer = new SessionSigner(keys);
   const sessionOf = (c: Context<SessionEnv, typeof SESSION_PATH>): UploadSession =>
     signer.verify(c.req.query(STATE) ?? '', parseRepositoryName(c.req.param('name')), c.req.param('uuid'));
@@ -71,10 +71,10 @@ export const uploadRoutes = ({ registry: { blobs, uploads }, keys, gate, ...gate
     if (!['GET', 'HEAD'].includes(c.req.method)) gate.auditOutcome(c, 'push', session.repository, session.startedBy);
   });
 
-  const limitSession = gate.limitUploads((c) => (c.get('session') as UploadSession).startedBy);
+  const limitSession = limits.limitUploads((c) => (c.get('session') as UploadSession).startedBy);
 
   return new Hono<SessionEnv>()
-    .on('POST', START_PATHS, gate.allow('push'), gate.limitUploads(), async (c) => {
+    .on('POST', START_PATHS, gate.allow('push'), limits.limitUploads(), async (c) => {
       const name = c.req.param('name') ?? '';
       const repository = parseRepositoryName(name);
       const base = locationBaseOf(c, gateway);

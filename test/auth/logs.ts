@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { createAuth } from '../../lib/auth/create-auth.ts';
+import { type AuthSettings, createAuth } from '../../lib/auth/create-auth.ts';
 import { Robots } from '../../lib/auth/tokens/robots.ts';
 import type { Key } from '../../lib/model/layout.ts';
 import { createLog } from '../../lib/model/log.ts';
@@ -28,8 +28,9 @@ export function logSuite(name: string, open: () => Promise<OpenedStorage>): void
         { repositories: 'team/*', users: 'alice', actions: '*' },
       ];
       const { config } = await openTestAuth({ users: ['alice'], access });
-      const auth = await createAuth(config, {
-        storage: { driver: 'local', path: '.' },
+      const settings = { publicUrl: undefined, uploadsAtOnce: 10, downloadsAtOnce: 10 };
+      const users: AuthSettings = { auth: config, storage: { driver: 'local', path: '.' }, ...settings };
+      const auth = await createAuth(users, {
         driver: storage.driver,
         keys: new SigningKeys(SECRET),
         log,

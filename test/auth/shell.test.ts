@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { AuditEntry } from '../../lib/auth/audit.ts';
 import type { Caller } from '../../lib/auth/callers/caller.ts';
 import { Gate } from '../../lib/auth/gate.ts';
+import { RequestLimits } from '../../lib/auth/request-limits.ts';
 import { createLog } from '../../lib/model/log.ts';
 import { assembleRegistry } from '../../lib/registry/registry.ts';
 import { createApp } from '../../lib/server/app.ts';
@@ -217,14 +218,19 @@ describe('the shell around a registry', () => {
     assert.equal(await ping(undefined, basic('bob')), 200);
   });
 
-  it('is not ready while who was removed since would still be let in', async () => {
+  it('is not ready while removed users would still be accepted', async () => {
+    const login = auth.login ?? assert.fail('the registry has no logins');
+    const users = { usersProblem: async () => undefined };
     const ready = async (areUsersCurrent: boolean) => {
       const app = createApp({
         registry: assembleRegistry(storage.driver, { copiesLayers: false }),
         keys: TEST_KEYS,
         log: createLog('critical'),
         isReady: async () => true,
-        auth: { ...auth, areUsersCurrent: async () => areUsersCurrent },
+        auth: {
+          ...auth,
+          login: { ...login, authenticator: { ...users, areUsersCurrent: async () => areUsersCurrent } },
+        },
         settings: TEST_SETTINGS,
         version: TEST_VERSION,
       });
@@ -282,7 +288,7 @@ describe('the shell around a registry', () => {
         keys: TEST_KEYS,
         log: createLog('critical'),
         isReady: async () => true,
-        auth: { gate: Gate.forOpenRegistry({ audit: (entry) => audited.push(entry) }) },
+        auth: { gate: Gate.forOpenRegistry({ audit: (entry) => audited.push(entry) }), limits: new RequestLimits() },
         settings: TEST_SETTINGS,
         version: TEST_VERSION,
       });

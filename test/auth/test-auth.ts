@@ -49,11 +49,9 @@ export async function openTestAuth({
   if (!config.auth) throw new Error('there is no auth in the configuration');
   const audited: AuditEntry[] = [];
   const logged: string[] = [];
-  const opened = await createAuth(config.auth, {
-    storage: config.storage,
+  const opened = await createAuth(config, {
     driver: driver ?? (await FilesDriver.open(join(directory, 'data'))),
     keys: new SigningKeys(secret),
-    ...(config.publicUrl && { publicUrl: config.publicUrl }),
     log: createLog('debug', (line) => logged.push(line) > 0),
     audit: (entry) => audited.push(entry),
   });

@@ -4,7 +4,6 @@ import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { MAX_BODY_BYTES } from '../../functions/gateway/request.ts';
 import { MAX_UPLOADS_PER_CALLER } from '../../lib/auth/create-auth.ts';
-import { SMALL_DOWNLOAD_BYTES } from '../../lib/auth/gate.ts';
 import { ADDRESS, NAME } from '../../lib/auth/login-throttle.ts';
 import { MAX_LINES_PER_INTERVAL, INTERVAL_MS as REFUSALS_INTERVAL_MS } from '../../lib/auth/oidc/refusals.ts';
 import { MAX_COST } from '../../lib/auth/passwords/htpasswd.ts';
@@ -12,6 +11,7 @@ import { INTERVAL_MS as OBJECT_INTERVAL_MS } from '../../lib/auth/passwords/obje
 import { MAX_UNDER_WAY, REMEMBERED_MS } from '../../lib/auth/passwords/password-logins.ts';
 import { INTERVAL_MS as SECRET_INTERVAL_MS } from '../../lib/auth/passwords/secret-source.ts';
 import { FILE_INTERVAL_MS } from '../../lib/auth/passwords/text-source.ts';
+import { SMALL_DOWNLOAD_BYTES } from '../../lib/auth/request-limits.ts';
 import { ACCESS_TOKEN_SECONDS, REFRESH_TOKEN_SECONDS } from '../../lib/auth/tokens/access-tokens.ts';
 import { FRESH_MS as ROBOT_FRESH_MS } from '../../lib/auth/tokens/robots.ts';
 import { LIFETIME_SECONDS as V1_TOKEN_SECONDS } from '../../lib/auth/tokens/v1-tokens.ts';

@@ -4,8 +4,8 @@ import { connect, type Socket } from 'node:net';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Gate } from '../../lib/auth/gate.ts';
+import { RequestLimits } from '../../lib/auth/request-limits.ts';
 import { BodyMemory } from '../../lib/limits/body-memory.ts';
-import { ConcurrencyLimit } from '../../lib/limits/concurrency-limit.ts';
 import { MemoryLimit } from '../../lib/limits/memory-limit.ts';
 import { MiB } from '../../lib/streams/bytes.ts';
 import { type OpenedStorage, openFiles } from '../storage/open.ts';
@@ -28,12 +28,8 @@ describe('a registry that holds 8 MiB of bodies in memory', () => {
 
   before(async () => {
     storage = await openFiles();
-    const limits = {
-      uploads: new ConcurrencyLimit({ what: 'uploads' }),
-      downloads: new ConcurrencyLimit({ what: 'downloads' }),
-      bodies,
-    };
-    server = await startRegistry(storage.driver, { auth: { gate: Gate.forOpenRegistry({ limits }) } });
+    const limits = new RequestLimits({ bodies });
+    server = await startRegistry(storage.driver, { auth: { gate: Gate.forOpenRegistry(), limits } });
     client = new V2Client(server.url);
   });
   after(async () => {

@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Gate } from '../../lib/auth/gate.ts';
-import { BodyMemory } from '../../lib/limits/body-memory.ts';
+import { RequestLimits } from '../../lib/auth/request-limits.ts';
 import { ConcurrencyLimit } from '../../lib/limits/concurrency-limit.ts';
 import type { Slot } from '../../lib/limits/slot.ts';
 import { MiB } from '../../lib/streams/bytes.ts';
@@ -34,8 +34,8 @@ describe(`a registry that sends ${AT_ONCE} downloads at once, to clients that do
 
   before(async () => {
     storage = await openFiles();
-    const limits = { uploads: new ConcurrencyLimit({ what: 'uploads' }), downloads, bodies: new BodyMemory() };
-    server = await startRegistry(storage.driver, { auth: { gate: Gate.forOpenRegistry({ limits }) } });
+    const limits = new RequestLimits({ downloads });
+    server = await startRegistry(storage.driver, { auth: { gate: Gate.forOpenRegistry(), limits } });
     client = new V2Client(server.url);
     const { digest } = await client.pushBlob('a/b', content);
     blob = { digest, path: `/v2/a/b/blobs/${digest}` };

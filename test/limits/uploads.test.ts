@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Gate } from '../../lib/auth/gate.ts';
-import { BodyMemory } from '../../lib/limits/body-memory.ts';
+import { RequestLimits } from '../../lib/auth/request-limits.ts';
 import { ConcurrencyLimit } from '../../lib/limits/concurrency-limit.ts';
 import { MiB } from '../../lib/streams/bytes.ts';
 import { type OpenedStorage, openFiles } from '../storage/open.ts';
@@ -18,11 +18,10 @@ describe(`a registry without a login that takes ${AT_ONCE} uploads at once`, () 
   let server: RegistryServer;
   let client: V2Client;
   const uploads = new ConcurrencyLimit({ what: 'uploads', atOnce: AT_ONCE, waitMs: WAIT_MS });
-  const limits = { uploads, downloads: new ConcurrencyLimit({ what: 'downloads' }), bodies: new BodyMemory() };
+  const limits = new RequestLimits({ uploads });
   before(async () => {
     storage = await openFiles();
-    const gate = Gate.forOpenRegistry({ limits });
-    server = await startRegistry(storage.driver, { auth: { gate } });
+    server = await startRegistry(storage.driver, { auth: { gate: Gate.forOpenRegistry(), limits } });
     client = new V2Client(server.url);
   });
   after(async () => {

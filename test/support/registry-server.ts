@@ -1,5 +1,6 @@
 import type { Auth } from '../../lib/auth/create-auth.ts';
 import { Gate } from '../../lib/auth/gate.ts';
+import { RequestLimits } from '../../lib/auth/request-limits.ts';
 import type { UnpackLimits } from '../../lib/compression/unpack-limits.ts';
 import { Background } from '../../lib/concurrency/background.ts';
 import { NO_GATEWAY_LIMITS } from '../../lib/http/gateway-quirks.ts';
@@ -62,7 +63,7 @@ export async function startRegistry(
   {
     v1Layers = 'copy',
     worksBehind = true,
-    auth = { gate: Gate.forOpenRegistry() },
+    auth = { gate: Gate.forOpenRegistry(), limits: new RequestLimits() },
     isImmutable,
     indexChildren,
     trustedProxies = 0,

@@ -3,35 +3,33 @@ import { hasCode } from '../../model/has-code.ts';
 import type { Log } from '../../model/log.ts';
 import { unmatchedHash } from './bcrypt.ts';
 import { costOf, type Htpasswd, parseHtpasswd } from './htpasswd.ts';
-import type { TextSource } from './text-source.ts';
+import type { TextSource, VersionedText } from './text-source.ts';
 
-const UNREADABLE = 'the users cannot be read again; the old ones count, also those who were removed since';
+const UNREADABLE =
+  'the users cannot be read again; those read before stay in effect, including any that were removed since';
 const NEVER_READ = 'the users cannot be read; no password is accepted until they can';
 
-/** More problems than these are only counted: a file of another program may have a hundred thousand. */
+/** Further problems are only counted: a file in another format may have a hundred thousand. */
 const MAX_LOGGED_PROBLEMS = 20;
 
-/** A request that fails once may succeed a moment later. */
+/** After this pause the first read is repeated once, since a failure of S3 or Secrets Manager is often short. */
 const RETRY_MS = 200;
 
-export type OpenUsersOptions = {
-  /** False: a source that cannot be read is logged, and no password accepted meanwhile, instead of an error. Default true. */
-  isRequired?: boolean;
-};
-
-/** Who has a password. What changes in the source counts within seconds: nothing is restarted. */
+/** The users with a password. A change of their source takes effect within seconds, without a restart. */
 export class Users {
   readonly #source: TextSource;
   readonly #log: Log;
   #hashes: Htpasswd['hashes'] = new Map();
   #unmatched = unmatchedHash();
+  /** Undefined until the source was read. */
   #version: string | undefined;
-  #askedAt = 0;
+  /** When the source was last asked; undefined if never. */
+  #askedAt: number | undefined;
   #reading: Promise<void> | undefined;
-  /** Attempts to read the source since it could be read last. */
+  /** Failed attempts to read the source since the last success. */
   #failures = 0;
   #problems: string[] = [];
-  /** So that a file that changes often does not repeat what is wrong in it. */
+  /** The problems in the log, so that a file that changes often does not repeat them. */
   #logged = new Set<string>();
 
   private constructor(source: TextSource, log: Log) {
@@ -39,17 +37,19 @@ export class Users {
     this.#log = log;
   }
 
-  /** @throws Error if the source cannot be read, unless it is not required */
-  static async open(source: TextSource, log: Log, { isRequired = true }: OpenUsersOptions = {}): Promise<Users> {
+  /** @throws Error if the source cannot be read */
+  static async open(source: TextSource, log: Log): Promise<Users> {
     const users = new Users(source, log);
-    if (isRequired) await users.#readFirst();
-    else await users.#readFirst().catch(() => delay(RETRY_MS).then(() => users.#read()));
+    await users.#readOrThrow();
     return users;
   }
 
-  /**
-   * The hash of a user's password; for somebody unknown one that no password matches, so that the answer takes as long.
-   */
+  /** Reads the source when a user is first looked up. If that fails it is logged, and there are no users for now. */
+  static lazy(source: TextSource, log: Log): Users {
+    return new Users(source, log);
+  }
+
+  /** The hash of the user's password. For an unknown user a hash that no password matches, so that comparing takes as long. */
   async hashOf(name: string): Promise<string> {
     await this.#refresh();
     return this.#hashes.get(name) ?? this.#unmatched;
@@ -61,16 +61,18 @@ export class Users {
   }
 
   /**
-   * False if the source was never read, or could not be read twice in a row: who was removed since, or has a new password,
-   * is still let in as before. Asks the source, if it may be asked again.
+   * False if the source could not be read at all, or failed twice in a row: removed users and old passwords are then still
+   * accepted. Reads the source again if it is due; true if no user was looked up yet.
    */
   async areCurrent(): Promise<boolean> {
+    if (this.#askedAt === undefined) return true;
     await this.#refresh();
     return this.#version !== undefined && this.#failures < 2;
   }
 
-  /** What is wrong with the users, in a few words and without a name: unauthenticated callers may read it. */
+  /** What is wrong with the users; names none of them, since anonymous callers may read it. */
   async problem(): Promise<string | undefined> {
+    if (this.#askedAt === undefined) return undefined;
     await this.#refresh();
     if (this.#hashes.size === 0) return 'no user can log in by a password';
     const { length } = this.#problems;
@@ -78,7 +80,7 @@ export class Users {
   }
 
   async #refresh(): Promise<void> {
-    if (Date.now() - this.#askedAt < this.#source.intervalMs) return;
+    if (this.#askedAt !== undefined && Date.now() - this.#askedAt < this.#source.intervalMs) return;
     this.#reading ??= this.#read().finally(() => {
       this.#reading = undefined;
     });
@@ -86,7 +88,7 @@ export class Users {
   }
 
   /** @throws Error */
-  async #readFirst(): Promise<void> {
+  async #readOrThrow(): Promise<void> {
     try {
       const { text, version } = (await this.#source.read()) ?? { text: '', version: '' };
       this.#take(text, version);
@@ -99,10 +101,10 @@ export class Users {
     }
   }
 
-  /** What cannot be read now stays as it was: a registry that forgets its users helps nobody. */
+  /** On failure the users that were read before stay in effect. */
   async #read(): Promise<void> {
     try {
-      const changed = await this.#source.read(this.#version);
+      const changed = await this.#readSource();
       if (changed) this.#take(changed.text, changed.version);
       if (this.#failures > 0) this.#log.info('the users can be read again', { source: this.#source.name });
       this.#failures = 0;
@@ -112,6 +114,11 @@ export class Users {
       this.#failures++;
     }
     this.#askedAt = Date.now();
+  }
+
+  async #readSource(): Promise<VersionedText | undefined> {
+    const read = () => this.#source.read(this.#version);
+    return this.#version === undefined ? await read().catch(() => delay(RETRY_MS).then(read)) : await read();
   }
 
   #take(text: string, version: string): void {
@@ -125,7 +132,7 @@ export class Users {
   }
 
   #logProblems(): void {
-    const empty = 'has no user whose password counts; type: stowage user add NAME';
+    const empty = 'has no user with a usable password; type: stowage user add NAME';
     const all = [...this.#problems, ...(this.#hashes.size === 0 ? [empty] : [])];
     const shown = all.slice(0, MAX_LOGGED_PROBLEMS);
     if (all.length > shown.length) shown.push(`${all.length - shown.length} more lines are not used`);

@@ -116,12 +116,12 @@ export class Permissions {
   }
 
   /** Whether the caller may see the repository in a list. */
-  maySee(caller: Caller, repository: RepositoryName): boolean {
+  mayList(caller: Caller, repository: RepositoryName): boolean {
     return this.may(listerOf(caller), 'pull', repository);
   }
 
   /** Whether there may be a repository in the namespace that the caller may see in a list. */
-  maySeeIn(caller: Caller, namespace: string): boolean {
+  mayListIn(caller: Caller, namespace: string): boolean {
     return this.#mayPullIn(listerOf(caller), namespace);
   }
 

@@ -60,9 +60,9 @@ const readyOf = async (app: Awaited<ReturnType<typeof open>>['app']) => {
 const NONE = { status: 'ok', problem: 'no user can log in by a password' };
 
 for (const [title, users, says] of [
-  ['nothing', '', /has no user whose password counts; type: stowage user add NAME/],
-  ['a comment alone', '# no users yet\n', /has no user whose password counts/],
-  ['empty lines', '\n \r\n\t\n', /has no user whose password counts/],
+  ['nothing', '', /has no user with a usable password; type: stowage user add NAME/],
+  ['a comment alone', '# no users yet\n', /has no user with a usable password/],
+  ['empty lines', '\n \r\n\t\n', /has no user with a usable password/],
   ['SHA-1', `alice:${SHA}\n`, /line 1: the password of alice .* SHA-1, .* type: stowage user add alice/],
   [
     'MD5 of Apache',
@@ -180,7 +180,7 @@ describe('a users file that cannot be read', () => {
 
   it('is asked again, and opens as soon as it is there', async (t) => {
     const path = join(directory, 'comes-later');
-    const users = await Users.open(new FileSource(path), createLog('critical'), { isRequired: false });
+    const users = Users.lazy(new FileSource(path), createLog('critical'));
     assert.equal(await users.has('alice'), false);
     await writeFile(path, `alice:${BCRYPT}\n`);
     const later = Date.now() + 6000;

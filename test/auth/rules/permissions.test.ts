@@ -290,7 +290,7 @@ describe('a namespace in the list of repositories', () => {
     ],
   ];
   for (const [title, rules, caller, namespace, isSeen] of rows) {
-    it(title, () => assert.equal(new Permissions(rules).maySeeIn(caller, namespace), isSeen));
+    it(title, () => assert.equal(new Permissions(rules).mayListIn(caller, namespace), isSeen));
   }
 
   it('is never left out where one of its repositories is seen', () => {
@@ -302,7 +302,7 @@ describe('a namespace in the list of repositories', () => {
     fc.assert(
       fc.property(rules, fc.constantFrom('a', 'b', 'library'), fc.constantFrom('a', 'b', 'b/c'), (list, ns, part) => {
         const permissions = new Permissions(list);
-        if (permissions.maySee(bob, `${ns}/${part}` as RepositoryName)) assert.ok(permissions.maySeeIn(bob, ns));
+        if (permissions.mayList(bob, `${ns}/${part}` as RepositoryName)) assert.ok(permissions.mayListIn(bob, ns));
       }),
       { numRuns: 2000 },
     );

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
+import type { Authenticator } from '../../../lib/auth/authenticator.ts';
 import { Challenges } from '../../../lib/auth/challenges.ts';
 import { Gate } from '../../../lib/auth/gate.ts';
-import type { Logins } from '../../../lib/auth/lazy-authenticator.ts';
+import { RequestLimits } from '../../../lib/auth/request-limits.ts';
 import { Permissions } from '../../../lib/auth/rules/permissions.ts';
 import type { KeyPrefix } from '../../../lib/model/layout.ts';
 import { Catalog } from '../../../lib/registry/repositories/catalog.ts';
@@ -125,9 +126,14 @@ describe('GET /v2/_catalog, where a caller may see one repository of some namesp
     const permissions = new Permissions([{ ...rule, repositories: ['*/public'], actions: ['pull'] }]);
     const authenticator = {
       authenticate: async () => ({ kind: 'user', name: 'mallory', groups: [] }),
-    } as unknown as Logins;
-    const login = { authenticator, challenges: new Challenges({ realm: 'x', offersTokens: false }) };
-    server = await startRegistry(folders.driver, { auth: { gate: new Gate({ permissions, login }) } });
+    } as unknown as Authenticator;
+    const login = {
+      authenticator,
+      challenges: new Challenges({ realm: 'x', offersTokens: false, publicUrl: undefined }),
+    };
+    server = await startRegistry(folders.driver, {
+      auth: { gate: new Gate({ permissions, login }), limits: new RequestLimits() },
+    });
   });
   after(() => server.stop());
 
