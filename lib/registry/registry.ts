@@ -1,12 +1,12 @@
 import { DEFAULT_UNPACK_LIMITS, type UnpackLimits } from '../compression/unpack-limits.ts';
 import type { Background } from '../concurrency/background.ts';
-import { hexOf, isImageId } from '../model/names.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { Blobs } from './blobs/blobs.ts';
-import { type IndexChildren, Manifests, type OnTagChange } from './manifests/manifests.ts';
+import { type IndexChildren, Manifests } from './manifests/manifests.ts';
 import { Referrers } from './manifests/referrers.ts';
 import { Adoption } from './old-buckets/adopt.ts';
 import { mergeTwiceQuoted } from './old-buckets/merge-twice-quoted.ts';
+import { createTagChangeHandler } from './on-tag-change.ts';
 import { Catalog } from './repositories/catalog.ts';
 import { Repositories } from './repositories/repositories.ts';
 import { Search } from './repositories/search.ts';
@@ -22,11 +22,12 @@ import { ImmutableImageTags } from './v1-images/immutable-image-tags.ts';
 import { ImageLayers } from './v1-images/layers.ts';
 import { ImagePushes } from './v1-images/push.ts';
 import { ImageConversions } from './v1-to-v2/convert-image.ts';
-import { IndexUpkeep } from './v2-to-v1/index-upkeep.ts';
-import { ImageProjections } from './v2-to-v1/project-image.ts';
+import { ImageProjections, type ProjectionOptions } from './v2-to-v1/project-image.ts';
 import { TagProjections } from './v2-to-v1/project-tags.ts';
+import { IndexUpdates } from './v2-to-v1/update-index.ts';
+import { V1Tags } from './v2-to-v1/v1-tags.ts';
 
-/** What both protocols act on: one bucket, seen by its nouns. */
+/** What the routes of v1 and v2 call: one storage, opened. */
 export type Registry = {
   adoption: Adoption;
   blobs: Blobs;
@@ -44,102 +45,92 @@ export type Registry = {
   tags: Tags;
   tagProjections: TagProjections;
   uploads: Uploads;
+  v1Tags: V1Tags;
 };
 
-export type RegistryOptions = {
-  /** Whether v1's view of a v2 image has real layers: where copies cost nothing, or docker-registry shall read them. */
-  copiesLayers: boolean;
-  /** Does what no request waits for; without it somebody else keeps v1's view in step, or the first v1 request does. */
-  background?: Background;
-  /** Whether the manifests that an index names have to be there. Default `required`. */
-  indexChildren?: IndexChildren;
-  /** Tags that no push may move. */
-  isImmutable?: IsImmutable;
-  /** How much a compressed layer may unpack to. */
+export type RegistryOptions = Pick<ProjectionOptions, 'copiesLayers'> & {
+  /** How much a compressed layer may decompress to. */
   unpackLimits?: UnpackLimits;
+  /**
+   * Runs what no request waits for: projections, tag metadata and `_index_images` after a tag change. Without it another
+   * process does that, or the first v1 request.
+   */
+  background?: Background;
+  /** Whether the manifests that an index names must exist. Default `required`. */
+  indexChildren?: IndexChildren;
+  /** Tags that no push may move. Default none. */
+  isImmutable?: IsImmutable;
 };
 
+/** Builds everything that acts on one storage, in the order of dependencies: blobs and tags, v1 images, conversions, projections, manifests. */
 export function assembleRegistry(
   opened: StorageDriver,
-  { copiesLayers, background, isImmutable, indexChildren, unpackLimits = DEFAULT_UNPACK_LIMITS }: RegistryOptions,
+  { copiesLayers, unpackLimits = DEFAULT_UNPACK_LIMITS, background, indexChildren, isImmutable }: RegistryOptions,
 ): Registry {
   const storage = mergeTwiceQuoted(opened);
+
   const blobs = new Blobs(storage);
+  const uploads = new Uploads(storage, blobs);
+
   const tags = new Tags(storage, isImmutable);
-  const catalog = new Catalog(storage);
-  const search = new Search(catalog);
+  const metadata = new TagMetadata(storage);
+  const indexImages = new IndexImages(storage);
+
   const layers = new ImageLayers(storage, unpackLimits);
   const images = new Images(storage, layers);
+  const imageFiles = new ImageFiles(storage, images, { unpackLimits });
   const grants = new ImageGrants(storage);
   const rights = new ImageRights(storage, { tags });
-  const indexImages = new IndexImages(storage);
-  const referrers = new Referrers(storage);
-  const tagMetadata = new TagMetadata(storage);
+  const imagePushes = new ImagePushes(storage, { images, layers, grants, unpackLimits });
   const immutableImageTags = new ImmutableImageTags(storage, { tags, grants });
+
   const imageConversions = new ImageConversions(storage, { blobs, images, layers, rights, immutableImageTags });
-  const views = new ImageProjections(storage, { blobs, images, layers, grants }, { copiesLayers, unpackLimits });
-  const tagProjections = new TagProjections(storage, {
-    tags,
-    images,
-    views,
-    metadata: tagMetadata,
-    index: indexImages,
-    grants,
-  });
-  const upkeep =
-    background &&
-    new IndexUpkeep(background, async (repository, changes) => {
-      await tagProjections.bringInStep(repository, changes);
-      if (changes.deleted.size > 0) search.doubt(repository);
-    });
-  const onTagChange: OnTagChange = (repository, change) => {
-    if ('moved' in change) search.add(repository);
-    else search.doubt(repository);
-    if (!background || !upkeep) return;
-    if ('deleted' in change) {
-      upkeep.note(repository, { deleted: new Map([[change.deleted, change.target.imageId]]) });
-    } else if ('deletedManifest' in change) {
-      const lost = new Set([hexOf(change.deletedManifest)].filter(isImageId));
-      upkeep.note(repository, { lost, gone: new Set(change.tags) });
-    } else {
-      const { moved } = change;
-      upkeep.noteSet(repository, moved);
-      background.run(`projection of ${repository}:${moved}`, async () => {
-        upkeep.note(repository, await tagProjections.updateTag(repository, moved));
-      });
-    }
-  };
+  const projections = new ImageProjections(storage, { blobs, images, layers }, { copiesLayers, unpackLimits });
+  const v1Tags = new V1Tags(storage, { tags, images, projections, grants, indexImages });
+  const indexUpdates = new IndexUpdates(storage, { tags, metadata, indexImages });
+  const tagProjections = new TagProjections({ tags, projections, grants, metadata, indexUpdates });
+
+  const catalog = new Catalog(storage);
+  const search = new Search(catalog);
+  const onTagChange = createTagChangeHandler({ background, search, tagProjections, indexUpdates });
+  const referrers = new Referrers(storage);
   const manifests = new Manifests(
     storage,
     { blobs, tags, imageConversions, referrers, immutableImageTags, onTagChange },
     indexChildren ? { indexChildren } : {},
   );
+  const repositories = new Repositories(storage, {
+    tags,
+    images,
+    metadata,
+    grants,
+    rights,
+    manifests,
+    immutableImageTags,
+    search,
+    onTagChange,
+  });
+
+  // Adoption looks for objects under twice-quoted keys itself, so it gets the storage without the merge.
+  const adoption = new Adoption(opened, { catalog, tags, images, layers, conversions: imageConversions, grants });
+
   return {
-    adoption: new Adoption(opened, { catalog, tags, images, layers, conversions: imageConversions, grants }),
+    adoption,
     blobs,
     catalog,
     indexImages,
-    imageFiles: new ImageFiles(storage, images, { unpackLimits }),
+    imageFiles,
     imageRights: rights,
-    imagePushes: new ImagePushes(storage, { images, layers, grants, unpackLimits }),
+    imagePushes,
     images,
     manifests,
     referrers,
-    repositories: new Repositories(storage, {
-      tags,
-      images,
-      metadata: tagMetadata,
-      grants,
-      rights,
-      manifests,
-      immutableImageTags,
-      search,
-      onTagChange,
-    }),
+    repositories,
     search,
-    tagMetadata,
+    tagMetadata: metadata,
     tags,
     tagProjections,
-    uploads: new Uploads(storage, blobs),
+    uploads,
+    v1Tags,
   };
 }

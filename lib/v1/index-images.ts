@@ -11,11 +11,11 @@ import { tokenHeaders } from './token.ts';
 /** What an index, Docker Hub of old, does for a registry; a standalone registry is its own. */
 export const indexImagesRoutes = (options: V1Options) => {
   const { allow } = options;
-  const { indexImages, tagProjections } = options.registry;
+  const { indexImages, v1Tags } = options.registry;
 
   const announce = async (c: Context, name: string) => {
     const repository = parseV1RepositoryName(name);
-    await indexImages.add(repository, await readBody(c, MAX_INDEX_BYTES, 'the list of images'));
+    await indexImages.announce(repository, await readBody(c, MAX_INDEX_BYTES, 'the list of images'));
     return await tokenHeaders(c, options, repository, 'write');
   };
 
@@ -23,8 +23,7 @@ export const indexImagesRoutes = (options: V1Options) => {
     images: new Hono()
       .get('/repositories/:name/images', allow('pull'), async (c) => {
         const repository = parseV1RepositoryName(c.req.param('name'));
-        // A repository that v2 has just made may have none yet.
-        const bytes = (await indexImages.find(repository)) ?? (await tagProjections.makeIndex(repository));
+        const bytes = await v1Tags.findIndexImages(repository);
         if (!bytes) throw new RegistryError('INDEX_UNKNOWN', 'images not found');
         return c.body(bytes, 200, {
           'Content-Type': 'application/json',

@@ -18,7 +18,7 @@ const MAX_TAG_BYTES = 4 * KiB;
 const TAG_PATH = '/repositories/:name/tags/:tag';
 const TAG_JSON_PATH = '/repositories/:name/tags/:tag/json';
 
-export const tagRoutes = ({ registry: { repositories, tagMetadata, tags, tagProjections }, allow }: V1Options) =>
+export const tagRoutes = ({ registry: { repositories, tagMetadata, tags, v1Tags }, allow }: V1Options) =>
   new Hono()
     // What pushed a tag. Never 404: nobody knows what pushed a tag that is not there.
     .get(TAG_JSON_PATH, allow('pull'), async (c) => {
@@ -30,7 +30,7 @@ export const tagRoutes = ({ registry: { repositories, tagMetadata, tags, tagProj
       const repository = parseV1RepositoryName(c.req.param('name'));
       const tag = parseV1Tag(c.req.param('tag'));
       const resolved = await tags.find(repository, tag);
-      const [shown] = await tagProjections.resolve(repository, resolved ? [resolved] : []);
+      const [shown] = await v1Tags.resolve(repository, resolved ? [resolved] : []);
       if (!shown) throw unknownTag(tag);
       return answer(c, shown.id);
     })
@@ -54,7 +54,7 @@ export const tagRoutes = ({ registry: { repositories, tagMetadata, tags, tagProj
     )
     .get('/repositories/:name/tags', allow('pull'), async (c) => {
       const repository = parseV1RepositoryName(c.req.param('name'));
-      const shown = await tagProjections.list(repository);
+      const shown = await v1Tags.list(repository);
       if (shown.length === 0) await repositories.checkExists(repository);
       return answer(c, Object.fromEntries(shown.map(({ tag, id }) => [tag, id])));
     })

@@ -169,7 +169,7 @@ export class Repositories {
     if (folders.flat().length === 0) throw unknownRepository();
     for (const objects of folders) await this.#deleteAll(objects);
     await this.#deleteTorn(repository, new Set(folders.flat().map(({ key }) => key)));
-    this.#search.doubt(repository);
+    this.#search.recheck(repository);
   }
 
   async #deleteAll(objects: ObjectInfo[]): Promise<void> {

@@ -12,14 +12,14 @@ export type SearchResult = {
 };
 
 /**
- * Finds repositories by a part of their name, in the bucket's own listing: there is no index to keep in step. The listing
- * is read once a minute at most, whatever is pushed and deleted meanwhile.
+ * Finds repositories by a part of their name, in a listing of the bucket that is read at most once a minute. There is no stored
+ * search index.
  */
 export class Search {
   readonly #catalog: Catalog;
   #names: { list: Promise<RepositoryName[]>; until: number } | undefined;
-  /** Repositories of which something was deleted: whether they are still there is looked up when they are found. */
-  readonly #doubted = new Set<RepositoryName>();
+  /** Repositories of which something was deleted. The next search that matches one checks whether it still exists. */
+  readonly #unchecked = new Set<RepositoryName>();
 
   constructor(catalog: Catalog) {
     this.#catalog = catalog;
@@ -42,22 +42,22 @@ export class Search {
     return { total: left.length, names: left.slice((page - 1) * size, page * size) };
   }
 
-  /** A repository has got something, and so is there. */
+  /** Something was pushed to the repository, so it exists. */
   add(repository: RepositoryName): void {
-    this.#doubted.delete(repository);
+    this.#unchecked.delete(repository);
     this.#change((names) => (names.includes(repository) ? names : [...names, repository].sort()));
   }
 
-  /** A repository has lost something, and may be gone. */
-  doubt(repository: RepositoryName): void {
-    if (this.#names) this.#doubted.add(repository);
+  /** Something of the repository was deleted, so it may no longer exist. */
+  recheck(repository: RepositoryName): void {
+    if (this.#names) this.#unchecked.add(repository);
   }
 
   async #goneOf(names: readonly RepositoryName[]): Promise<Set<RepositoryName>> {
-    const doubted = names.filter((name) => this.#doubted.has(name));
+    const unchecked = names.filter((name) => this.#unchecked.has(name));
     const gone = new Set<RepositoryName>();
-    await mapConcurrently(doubted, async (name) => {
-      this.#doubted.delete(name);
+    await mapConcurrently(unchecked, async (name) => {
+      this.#unchecked.delete(name);
       if (!(await this.#catalog.has(name))) gone.add(name);
     });
     if (gone.size > 0) this.#change((all) => all.filter((name) => !gone.has(name)));
@@ -70,7 +70,7 @@ export class Search {
 
   #all(): Promise<RepositoryName[]> {
     if (this.#names && this.#names.until > Date.now()) return this.#names.list;
-    this.#doubted.clear();
+    this.#unchecked.clear();
     const names = { list: this.#catalog.all(), until: Date.now() + FRESH_MS };
     this.#names = names;
     names.list.catch(() => {

@@ -4,31 +4,31 @@ import { layout } from '../../model/layout.ts';
 import { type ImageId, isImageId, type RepositoryName } from '../../model/names.ts';
 import { pythonJson } from '../../model/python-json.ts';
 import { compareAndSwap } from '../../storage/compare-and-swap.ts';
-import { AS_JSON, type ObjectInfo, type StorageDriver, unchanged } from '../../storage/driver.ts';
+import { AS_JSON, type StorageDriver, unchanged } from '../../storage/driver.ts';
 import { type Bytes, encodeText, KiB, MiB } from '../../streams/bytes.ts';
 
 /**
- * How many images one announcement and the stored list may name. An engine announces the images of the tags that it pushes,
- * 127 for each tag at most and nearly all of them shared; a stored list grows with every push and keeps the newest.
+ * The most images in one announcement, and in the stored list, which grows with every push and keeps the newest. An engine
+ * announces the images of the tags that it pushes: at most 127 for each tag, most of them shared between tags.
  */
 export const MAX_ENTRIES = 20_000;
 export const MAX_INDEX_BYTES = 4 * MiB;
 
-/** An id, a checksum and a tag, each with its name, and the entry itself. */
+/** JSON values of one entry: names and values of id, checksum and tag, and the entry itself with a spare. */
 const VALUES_OF_ENTRY = 8;
 
 const SHORT_TEXT = /^[\x20-\x7e]{0,256}$/;
 
-/** An announcement this small is parsed whatever it is, so that the answer says exactly what is wrong with it. */
+/** An announcement up to this size is always parsed, so that the error says exactly what is wrong with it. */
 const SMALL_BYTES = 64 * KiB;
 
-/** An entry as it is stored and read; only these two fields are kept of what clients send. */
-export type IndexEntry = { id: string; checksum?: string };
+/** An entry as it is stored. Clients send more fields, which are dropped. */
+type IndexEntry = { id: string; checksum?: string };
 
-/** The list as it was read, to be written again only if it is still the same. */
-export type StoredIndex = { entries: IndexEntry[]; info: ObjectInfo | undefined };
+/** Ids to add to the stored list, and ids to remove from it. One that is in both is kept. */
+export type IndexChange = { added: ReadonlySet<string>; removed: ReadonlySet<string> };
 
-/** The list of a repository's images that v1 clients announce and ask for: `_index_images`. */
+/** `_index_images`: the list of a repository's v1 images, which clients announce before a push and read before a pull. */
 export class IndexImages {
   readonly #storage: StorageDriver;
 
@@ -36,18 +36,19 @@ export class IndexImages {
     this.#storage = storage;
   }
 
-  /** The stored bytes, as they are. */
+  /** The stored bytes. One storage request. */
   async find(repository: RepositoryName): Promise<Bytes | undefined> {
     const object = await this.#storage.read(layout.indexImages(repository));
     return object?.bytes;
   }
 
   /**
-   * Adds what a client announces. The first list of a repository is stored byte for byte; later ones are merged. One read and
-   * one write, again if another push wrote in between.
+   * Adds the images that a client announces. The first list of a repository is stored byte for byte; later ones are merged
+   * into it. Two storage requests, and again as many each time another push has written in between.
+   * @param bytes a JSON array of `{id, checksum?}`
    * @throws RegistryError INDEX_INVALID; SIZE_INVALID if it names more than 20,000 images
    */
-  async add(repository: RepositoryName, bytes: Uint8Array): Promise<void> {
+  async announce(repository: RepositoryName, bytes: Uint8Array): Promise<void> {
     const announced = parseEntries(bytes);
     const key = layout.indexImages(repository);
     await compareAndSwap(key, {
@@ -60,32 +61,33 @@ export class IndexImages {
     });
   }
 
-  /** One storage request. */
-  async read(repository: RepositoryName): Promise<StoredIndex> {
-    const object = await this.#storage.read(layout.indexImages(repository));
-    return { entries: object ? merge(readEntries(object.bytes), []) : [], info: object?.info };
-  }
-
   /**
-   * Makes the list name `added`, and no longer `dropped` unless they are among those. One storage request if that changes it.
-   * @returns false if the list has changed since it was read; then it stays
+   * Adds and removes images. One storage request to read the list, one if the change makes a difference, and again as many
+   * each time another process has written in between.
+   * @param chooseChange is given the ids in the list, as it is now
    */
-  async change(
+  async update(
     repository: RepositoryName,
-    { entries, info }: StoredIndex,
-    { added, dropped }: { added: ReadonlySet<string>; dropped: ReadonlySet<string> },
-  ): Promise<boolean> {
-    const known = new Set(entries.map(({ id }) => id));
-    const news = [...added].filter((id) => !known.has(id));
-    const kept = entries.filter(({ id }) => added.has(id) || !dropped.has(id));
-    if (news.length === 0 && kept.length === entries.length) return true;
-    const after = encode([...news.map((id) => ({ id })), ...kept]);
-    const condition = unchanged(info);
-    return (await this.#storage.put(layout.indexImages(repository), after, { ...AS_JSON, ...condition })) !== undefined;
+    chooseChange: (ids: readonly ImageId[]) => Promise<IndexChange>,
+  ): Promise<void> {
+    const key = layout.indexImages(repository);
+    await compareAndSwap(key, {
+      read: () => this.#storage.read(key),
+      write: async (object) => {
+        const entries = object ? merge(readEntries(object.bytes), []) : [];
+        const { added, removed } = await chooseChange(entries.flatMap(({ id }) => (isImageId(id) ? [id] : [])));
+        const known = new Set(entries.map(({ id }) => id));
+        const newEntries = [...added].filter((id) => !known.has(id)).map((id) => ({ id }));
+        const kept = entries.filter(({ id }) => added.has(id) || !removed.has(id));
+        if (newEntries.length === 0 && kept.length === entries.length) return 'unchanged';
+        const after = encode([...newEntries, ...kept]);
+        return await this.#storage.put(key, after, { ...AS_JSON, ...unchanged(object?.info) });
+      },
+    });
   }
 }
 
-/** Of more than fit the last are left off: those that were announced first. */
+/** Entries that exceed the limits are dropped from the end, where the oldest are. */
 function encode(entries: readonly IndexEntry[]): Uint8Array {
   const encoded: string[] = [];
   let sizeBytes = 2;
@@ -98,7 +100,7 @@ function encode(entries: readonly IndexEntry[]): Uint8Array {
   return encodeText(`[${encoded.join(', ')}]`);
 }
 
-/** A new checksum wins; without one the stored entry does; an id occurs once. Only these two fields are kept. */
+/** One entry for each id: the announced one if it has a checksum, else the stored one. */
 function merge(announced: readonly JsonObject[], stored: readonly JsonObject[]): IndexEntry[] {
   const entries = new Map<string, IndexEntry>();
   for (const { id, checksum } of [...announced, ...stored]) {
@@ -108,13 +110,13 @@ function merge(announced: readonly JsonObject[], stored: readonly JsonObject[]):
   return [...entries.values()];
 }
 
-/** The ids in the stored list, which may be anything that clients announced. One storage request. */
+/** The image ids in the stored list. Clients may have announced others than those of real images. One storage request. */
 export async function indexedIds(storage: StorageDriver, repository: RepositoryName): Promise<ImageId[]> {
   const object = await storage.read(layout.indexImages(repository));
   return object ? readEntries(object.bytes).flatMap(({ id }) => (isImageId(id) ? [id] : [])) : [];
 }
 
-/** What is stored: entries that docker-registry should not have taken are passed over. */
+/** The entries of a stored list. docker-registry stored malformed entries too; those are skipped. */
 function readEntries(bytes: Uint8Array): JsonObject[] {
   const value = parseJson(bytes);
   return Array.isArray(value) ? value.filter(isJsonObject) : [];
@@ -122,7 +124,7 @@ function readEntries(bytes: Uint8Array): JsonObject[] {
 
 /** @throws RegistryError INDEX_INVALID, SIZE_INVALID */
 function parseEntries(bytes: Uint8Array): JsonObject[] {
-  // Before a long list is parsed, which takes time in which nothing else is done.
+  // A cheap check first: parsing a long list blocks the process.
   if (bytes.length > SMALL_BYTES && !/^\s*\[\s*[{\]]/.test(Buffer.from(bytes.subarray(0, KiB)).toString('latin1'))) {
     throw new RegistryError('INDEX_INVALID', 'Invalid data');
   }
@@ -139,7 +141,7 @@ function parseEntries(bytes: Uint8Array): JsonObject[] {
   });
 }
 
-/** Ids have 64 digits and checksums 82 characters; anything else makes lists slow to write. */
+/** Ids have 64 digits and checksums 82 characters. Longer texts would make lists slow to write. */
 function isShortText(value: unknown): value is string {
   return typeof value === 'string' && SHORT_TEXT.test(value);
 }

@@ -37,14 +37,14 @@ describe('search', () => {
       search.add(parseRepositoryName('aa/app'));
       assert.deepEqual(await found('app'), ['a/app', 'aa/app', 'b/app']);
       await storage.driver.delete(tagOf('aa/app'));
-      search.doubt(parseRepositoryName('aa/app'));
+      search.recheck(parseRepositoryName('aa/app'));
       assert.deepEqual(await found('app'), ['a/app', 'b/app']);
     }
     assert.equal(listings, before);
   });
 
   it('keeps a repository that has lost only a part', async () => {
-    search.doubt(parseRepositoryName('a/app'));
+    search.recheck(parseRepositoryName('a/app'));
     assert.deepEqual(await found('app'), ['a/app', 'b/app']);
   });
 

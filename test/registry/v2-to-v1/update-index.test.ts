@@ -12,7 +12,7 @@ import { pushImage } from '../../v2/image.ts';
 
 const hexOf = (text: string) => createHash('sha256').update(text).digest('hex');
 
-describe('a list of images', () => {
+describe("a repository's index images", () => {
   let storage: OpenedStorage;
   let server: RegistryServer;
   let client: V2Client;

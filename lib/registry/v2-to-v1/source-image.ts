@@ -1,0 +1,145 @@
+// Reads the v2 image behind a tag: which manifest v1 clients get, its config, and where its layers lie.
+import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { isJsonObject, type JsonObject, parseJson } from '../../model/json.ts';
+import { layout } from '../../model/layout.ts';
+import {
+  type Descriptor,
+  type IndexChild,
+  MAX_INDEX_DEPTH,
+  type ManifestDocument,
+  MEDIA_TYPES,
+  parseManifest,
+} from '../../model/manifest.ts';
+import type { Digest, RepositoryName } from '../../model/names.ts';
+import type { StorageDriver } from '../../storage/driver.ts';
+import { type Bytes, MiB, readAtMost } from '../../streams/bytes.ts';
+import type { Blobs } from '../blobs/blobs.ts';
+import type { BlobLink } from '../blobs/link.ts';
+
+const MAX_CONFIG_BYTES = 4 * MiB;
+const MAX_CONFIG_VALUES = 150_000;
+
+/** Above what engines run. Each image of a projection stores an ancestry of its own, so objects grow with the square. */
+const MAX_LAYERS = 200;
+
+/** How many children of an index are read in search of an image. */
+const MAX_CHILDREN = 16;
+
+/** How much a manifest may repeat layers in any case: the layers that real images repeat are empty or small. */
+const MAX_REPEATED_BYTES = 64 * MiB;
+
+const IMAGE_CONFIGS: readonly string[] = [MEDIA_TYPES.dockerConfig, MEDIA_TYPES.ociConfig];
+
+/** Tars, compressed or not. Encrypted layers have a further suffix and do not match. */
+const IMAGE_LAYER =
+  /^application\/vnd\.(?:oci\.image\.layer\.(?:nondistributable\.)?v1\.tar(?:\+(?:gzip|zstd))?|docker\.image\.rootfs\.(?:foreign\.)?diff\.tar(?:\.(?:gzip|zstd))?)$/;
+
+/** A v2 image that can be projected. */
+export type SourceImage = {
+  /** Of the image manifest; of an index this is a child. */
+  digest: Digest;
+  manifest: Bytes;
+  config: JsonObject;
+  /** Base first. */
+  layers: Descriptor[];
+  /** Of the config and of each layer. */
+  links: Map<Digest, BlobLink>;
+};
+
+export class SourceImages {
+  readonly #storage: StorageDriver;
+  readonly #blobs: Blobs;
+
+  constructor(storage: StorageDriver, blobs: Blobs) {
+    this.#storage = storage;
+    this.#blobs = blobs;
+  }
+
+  /**
+   * The image that v1 clients get for a manifest. One storage request for each manifest read, one for each blob, side by side,
+   * and one for the config.
+   * @returns `undefined` for an artifact, for an image with too many layers or too large repeated ones, and where a manifest,
+   *   link or config is missing or malformed
+   */
+  async find(repository: RepositoryName, digest: Digest): Promise<SourceImage | undefined> {
+    const source = await this.#read(repository, digest, 0);
+    return source === 'no image' ? undefined : source;
+  }
+
+  async #read(
+    repository: RepositoryName,
+    digest: Digest,
+    depth: number,
+  ): Promise<SourceImage | 'no image' | undefined> {
+    const object = await this.#storage.read(layout.manifest(repository, digest));
+    if (!object || depth > MAX_INDEX_DEPTH) return undefined;
+    const document = parseManifest(object.bytes);
+    const { manifests, config, layers } = document;
+    if (manifests.length > 0) return await this.#readIndex(repository, document, depth);
+    if (!config || !isImage(document) || config.sizeBytes > MAX_CONFIG_BYTES) return 'no image';
+    if (layers.length > MAX_LAYERS || repeatsTooMuch(layers)) return undefined;
+
+    const links = await this.#findLinks(repository, [config, ...layers]);
+    const configLink = links.get(config.digest);
+    // A layer without a link is kept outside the registry.
+    if (!configLink || layers.some((layer) => !links.has(layer.digest))) return undefined;
+    const configBytes = await readAtMost(await this.#blobs.read(configLink), MAX_CONFIG_BYTES, 'the config');
+    const json = parseJson(configBytes, { maxValues: MAX_CONFIG_VALUES });
+    return isJsonObject(json) ? { digest, manifest: object.bytes, config: json, layers, links } : undefined;
+  }
+
+  /**
+   * The first child that is an image. A missing child ends the search, so that an index always has the same projection and a
+   * grant by the index stands for this one child.
+   */
+  async #readIndex(
+    repository: RepositoryName,
+    { manifests, artifactType }: ManifestDocument,
+    depth: number,
+  ): Promise<SourceImage | 'no image' | undefined> {
+    const children = artifactType === undefined ? childrenForV1(manifests) : [];
+    for (const child of children.slice(0, MAX_CHILDREN)) {
+      const source = await this.#read(repository, child.digest, depth + 1);
+      if (source !== 'no image') return source;
+    }
+    return 'no image';
+  }
+
+  async #findLinks(repository: RepositoryName, blobs: readonly Descriptor[]): Promise<Map<Digest, BlobLink>> {
+    const found = await mapConcurrently(blobs, async ({ digest }) => {
+      const link = await this.#blobs.find(repository, digest);
+      return link ? [[digest, link] as const] : [];
+    });
+    return new Map(found.flat());
+  }
+}
+
+/** The children of an index that v1 clients may get, in order of preference: linux/amd64, the only platform of v1, then as listed. */
+function childrenForV1(children: readonly IndexChild[]): IndexChild[] {
+  const images = children.filter(({ platform, isAttestation }) => !isAttestation && platform !== 'unknown/unknown');
+  const preferred = images.find(({ platform }) => platform === 'linux/amd64');
+  return preferred ? [preferred, ...images.filter((child) => child !== preferred)] : images;
+}
+
+/**
+ * Whether a manifest is that of a container image, the only kind that v1 knows. Signatures and attestations may have the
+ * config of an image, but not its layers.
+ */
+function isImage({ config, layers, artifactType }: ManifestDocument): boolean {
+  if (!config || !IMAGE_CONFIGS.includes(config.mediaType) || artifactType !== config.mediaType) return false;
+  return layers.length > 0 && layers.every(({ mediaType }) => IMAGE_LAYER.test(mediaType));
+}
+
+/**
+ * Whether a manifest names large layers many times over. Each image of a projection may get a checksum of its own, for which
+ * its layer is read, so a repeated layer is read repeatedly.
+ */
+function repeatsTooMuch(layers: readonly Descriptor[]): boolean {
+  const distinct = new Map(layers.map(({ digest, sizeBytes }) => [digest, sizeBytes]));
+  const distinctBytes = sum([...distinct.values()]);
+  return sum(layers.map(({ sizeBytes }) => sizeBytes)) > 2 * distinctBytes + MAX_REPEATED_BYTES;
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}

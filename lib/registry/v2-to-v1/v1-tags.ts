@@ -1,0 +1,180 @@
+// Tags and images of a repository as v1 clients get them. A tag that a v2 client pushed is projected at the latest here.
+import { LRUCache } from 'lru-cache';
+import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { RegistryError } from '../../model/errors.ts';
+import { type Grant, layout, type TaggedImage } from '../../model/layout.ts';
+import { type Digest, hexOf, type ImageId, type RepositoryName, type Tag } from '../../model/names.ts';
+import type { StorageDriver } from '../../storage/driver.ts';
+import type { Bytes } from '../../streams/bytes.ts';
+import { type IndexImages, indexedIds } from '../tags/index-images.ts';
+import { listManifests } from '../tags/resolve-tags.ts';
+import type { Tags } from '../tags/tags.ts';
+import type { ResolvedTag, TagTarget } from '../tags/target.ts';
+import type { ImageGrants } from '../v1-images/grants.ts';
+import type { Images } from '../v1-images/images.ts';
+import { findProjectionRecord } from '../v1-images/projection-record.ts';
+import type { ImageProjections } from './project-image.ts';
+
+/** A tag, and the v1 image that clients pull by it. */
+export type V1Tag = { tag: Tag; id: ImageId };
+
+/** A tag whose 64 digits may be an image id. A tag of a SHA-512 digest is invisible to v1. */
+type ImageTag = ResolvedTag & { target: ImageTarget };
+type ImageTarget = Required<TagTarget>;
+
+const MAX_REMEMBERED = 20_000;
+export const RECENT_MILLISECONDS = 5 * 60_000;
+
+export class V1Tags {
+  readonly #storage: StorageDriver;
+  readonly #tags: Tags;
+  readonly #images: Images;
+  readonly #projections: ImageProjections;
+  readonly #grants: ImageGrants;
+  readonly #indexImages: IndexImages;
+  /** Whether v1 clients can pull a tag, by repository, tag and image id. False for artifacts. */
+  readonly #isPullable = new LRUCache<string, boolean>({ max: MAX_REMEMBERED, ttl: RECENT_MILLISECONDS });
+
+  constructor(
+    storage: StorageDriver,
+    dependencies: {
+      tags: Tags;
+      images: Images;
+      projections: ImageProjections;
+      grants: ImageGrants;
+      indexImages: IndexImages;
+    },
+  ) {
+    this.#storage = storage;
+    this.#tags = dependencies.tags;
+    this.#images = dependencies.images;
+    this.#projections = dependencies.projections;
+    this.#grants = dependencies.grants;
+    this.#indexImages = dependencies.indexImages;
+  }
+
+  /**
+   * The bytes of `_index_images`. Where there is none yet, as in a repository that only v2 clients have pushed to, it is made
+   * from the tags: resolve them, find or make their projections, grant those to the repository, write the list, read it.
+   * One storage request; to make it two more, and those of `list`.
+   * @returns `undefined` if v1 clients can pull none of the tags
+   */
+  async findIndexImages(repository: RepositoryName): Promise<Bytes | undefined> {
+    const stored = await this.#indexImages.find(repository);
+    if (stored) return stored;
+    const tags = await this.list(repository);
+    if (tags.length === 0) return undefined;
+    const added = new Set(tags.map(({ id }) => id));
+    await this.#indexImages.update(repository, async () => ({ added, removed: new Set() }));
+    return await this.#indexImages.find(repository);
+  }
+
+  /**
+   * All tags that v1 clients can pull. One storage request per 1,000 tags and per 1,000 manifests, and one for
+   * `_index_images`. Tags whose image is not in that list cost those of `resolve`, unless they were resolved, or found to be
+   * artifacts, within five minutes.
+   */
+  async list(repository: RepositoryName): Promise<V1Tag[]> {
+    const [indexed, manifests] = await Promise.all([
+      indexedIds(this.#storage, repository),
+      listManifests(this.#storage, repository),
+    ]);
+    const tags = (await this.#tags.resolveAll(repository, { indexed, manifests })).filter(mayNameImage);
+    const held = new Set(manifests.map(hexOf));
+    // A top projection is listed in `_index_images` only once it is complete and granted.
+    const projected = new Set<string>(indexed.filter((id) => held.has(id)));
+    const isKnown = (tag: ImageTag) =>
+      projected.has(tag.target.imageId) || this.#isPullable.get(nameOf(repository, tag));
+    const unknown = tags.filter((tag) => isKnown(tag) === undefined);
+    const pullable = new Set((await this.resolve(repository, unknown)).map(({ tag }) => tag));
+    for (const tag of unknown) {
+      if (pullable.has(tag.tag)) this.#isPullable.set(nameOf(repository, tag), true);
+      else if (held.has(hexOf(tag.target.digest))) this.#isPullable.set(nameOf(repository, tag), false);
+    }
+    return tags.filter((tag) => pullable.has(tag.tag) || isKnown(tag)).map(asV1Tag);
+  }
+
+  /**
+   * Those of the tags that v1 clients can pull; artifacts are left out. Their images are then stored and granted to the
+   * repository, since clients ask for tags before images. For each different target the storage requests of `#preparePull`.
+   */
+  async resolve(repository: RepositoryName, tags: readonly ResolvedTag[]): Promise<V1Tag[]> {
+    const imageTags = tags.filter(mayNameImage);
+    const groups = Map.groupBy(imageTags, ({ target }) => target.imageId);
+    const pullable = await mapConcurrently([...groups.values()], async (group) => {
+      const target = group[0]?.target;
+      const names = group.map(({ tag }) => tag);
+      return target && (await this.#preparePull(repository, target, names)) ? [target.imageId] : [];
+    });
+    const ids = new Set(pullable.flat());
+    return imageTags.filter(({ target }) => ids.has(target.imageId)).map(asV1Tag);
+  }
+
+  /**
+   * Finds or makes the image that tags name, and grants it to the repository. Three storage requests for a projection that is
+   * complete and granted, three for a pushed image that is granted; those of `ImageProjections.project` and
+   * `ImageGrants.grantByManifest` where the projection is still to be made or granted.
+   * @param tags the names of tags with this target
+   * @returns false if v1 clients cannot pull it
+   */
+  async #preparePull(repository: RepositoryName, target: ImageTarget, tags: readonly Tag[]): Promise<boolean> {
+    const { digest, imageId } = target;
+    const [record, manifest] = await Promise.all([
+      findProjectionRecord(this.#storage, imageId),
+      this.#storage.head(layout.manifest(repository, digest)),
+    ]);
+    if (!record && !manifest) {
+      await this.#grantPushedImage(repository, imageId, tags);
+      return true;
+    }
+    const grants = record ? await this.#grants.list(repository, imageId, 'projection') : [];
+    // A tag of an image that was pushed under this id before the projection replaced it has no grant to the projection.
+    if (!manifest) return grants.some(({ by }) => 'tag' in by && by.top === imageId && tags.includes(by.tag));
+    // The projection may be complete without being granted: the process that made it may have stopped in between.
+    const isGranted = await this.#isGrantedBy(repository, digest, grants);
+    if (isGranted && record?.isComplete) return true;
+    const projection = await this.#projections.project(repository, target);
+    if (!projection) return false;
+    await this.#grants.grantByManifest(repository, projection.manifests, projection.ids);
+    return true;
+  }
+
+  /** Whether one of the grants is by this manifest, which is there, and of an index also by a child that is there still. */
+  async #isGrantedBy(repository: RepositoryName, digest: Digest, grants: readonly Grant[]): Promise<boolean> {
+    const manifests = grants.map(({ by }) => by).find((by) => Array.isArray(by) && by[0] === digest);
+    if (!Array.isArray(manifests)) return false;
+    const [, child] = manifests;
+    return child === undefined || (await this.#storage.head(layout.manifest(repository, child))) !== undefined;
+  }
+
+  /** Grants an image that docker-registry or Stowage 0.1.0 has tagged. One storage request if it is granted already. */
+  async #grantPushedImage(repository: RepositoryName, id: ImageId, [tag]: readonly Tag[]): Promise<void> {
+    if (tag === undefined) return;
+    const tagged: TaggedImage = { tag, top: id };
+    if (await this.#grants.hasGrantByTag(repository, tagged)) return;
+    const ancestry = (await this.#images.findAncestry(id)) ?? [];
+    try {
+      await this.#grants.removeOutdated(repository, ancestry);
+      await this.#grants.grantByTag(
+        repository,
+        tagged,
+        ancestry.map((ancestor) => ({ id: ancestor, imageKind: 'pushed' })),
+      );
+    } catch (error) {
+      // Read-only storage: the image stays without a grant.
+      if (!(error instanceof RegistryError && error.code === 'UNSUPPORTED')) throw error;
+    }
+  }
+}
+
+function mayNameImage(tag: ResolvedTag): tag is ImageTag {
+  return tag.target.imageId !== undefined;
+}
+
+function asV1Tag({ tag, target }: ImageTag): V1Tag {
+  return { tag, id: target.imageId };
+}
+
+function nameOf(repository: RepositoryName, { tag, target }: ImageTag): string {
+  return `${repository} ${tag} ${target.imageId}`;
+}
