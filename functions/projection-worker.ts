@@ -2,18 +2,19 @@
 import type { S3Event } from 'aws-lambda';
 import { parseTagKey } from '../lib/model/layout.ts';
 import { openRegistry } from '../lib/server/open-registry.ts';
+import { s3OptionsOf } from '../lib/storage/open.ts';
 import { readConfiguration } from './configuration.ts';
 
 const { config, log } = await readConfiguration();
-if (config.storage.driver !== 's3') throw new Error('the projection worker needs storage: s3');
-const { keyPrefix } = config.storage.options;
+const bucket = s3OptionsOf(config.storage);
+if (!bucket) throw new Error('the projection worker needs storage: s3');
 const { registry } = await openRegistry(config, { log });
 
 /** On an error Lambda retries the event twice, then keeps it in the dead-letter queue. */
 export const handler = async ({ Records: records }: S3Event): Promise<void> => {
   for (const { s3 } of records) {
     const key = keyOf(s3.object.key);
-    const named = key.startsWith(keyPrefix) ? parseTagKey(key.slice(keyPrefix.length)) : undefined;
+    const named = key.startsWith(bucket.keyPrefix) ? parseTagKey(key.slice(bucket.keyPrefix.length)) : undefined;
     // Other objects beside a tag raise events too, including those that this function writes.
     if (named) await registry.tagProjections.update(named.repository, named.tag);
   }

@@ -1,7 +1,7 @@
 import type { Log } from '../model/log.ts';
 import type { SigningKeys } from '../model/signed-token.ts';
 import type { StorageDriver } from '../storage/driver.ts';
-import type { StorageConfig } from '../storage/open.ts';
+import { type StorageConfig, s3OptionsOf } from '../storage/open.ts';
 import { Authenticator } from './authenticator.ts';
 import type { OidcLogins, OidcRule } from './oidc/logins.ts';
 import { type ComparePassword, PasswordLogins } from './passwords/password-logins.ts';
@@ -95,7 +95,7 @@ export async function openSource(place: HtpasswdPlace, storage: StorageConfig): 
     }
     case 'object': {
       const { ObjectSource } = await import('./passwords/object-source.ts');
-      return new ObjectSource(place.bucket, place.key, storage.driver === 's3' ? storage.options : undefined);
+      return new ObjectSource(place.bucket, place.key, s3OptionsOf(storage));
     }
   }
 }

@@ -1,7 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import type { Config } from '../config/config.ts';
-import type { StorageConfig } from '../storage/open.ts';
+import { configuredStorage, s3OptionsOf } from '../storage/open.ts';
 import type { RunningServer } from './running-servers.ts';
 
 /** What a command changes: the objects of the registry, or the users in the htpasswd file. */
@@ -10,21 +10,13 @@ export type Written = 'storage' | 'users';
 /** How many servers an error names. */
 const MAX_NAMED = 3;
 
-/** Where objects are kept, to follow "in": `/srv/data`, `the bucket my-images, below registry/`. Never holds credentials. */
-export function placeOf(storage: StorageConfig): string {
-  if (storage.driver === 'local') return resolve(storage.path);
-  const { bucket, keyPrefix, endpoint } = storage.options;
-  const server = endpoint === undefined ? '' : ` at ${endpoint}`;
-  return `the bucket ${bucket}${server}${keyPrefix === '' ? '' : `, below ${keyPrefix}`}`;
-}
-
 /** Where the users are: `/srv/users`, `s3://bucket/users`, the ARN of a secret; undefined without `auth.htpasswd`. */
 export function usersPlaceOf({ auth, storage }: Pick<Config, 'auth' | 'storage'>): string | undefined {
   const place = auth?.htpasswd;
   if (!place) return undefined;
   if (place.kind === 'file') return resolve(place.path);
   if (place.kind === 'secret') return place.arn;
-  const endpoint = storage.driver === 's3' ? storage.options.endpoint : undefined;
+  const endpoint = s3OptionsOf(storage)?.endpoint;
   return `s3://${place.bucket}/${place.key}${endpoint === undefined ? '' : ` at ${endpoint}`}`;
 }
 
@@ -38,7 +30,7 @@ export function defaultNotice(
 ): string | undefined {
   const chosen = [env.SETTINGS_FLAVOR, env.STORAGE_PATH, env.DOCKER_REGISTRY_CONFIG].some((text) => text !== undefined);
   if (chosen || hasFileOption) return undefined;
-  return `SETTINGS_FLAVOR is not set: this is the flavor ${flavor} of ${file}, which keeps everything in ${placeOf(storage)}; set it as for the server, if that has another`;
+  return `SETTINGS_FLAVOR is not set: this is the flavor ${flavor} of ${file}, which keeps everything in ${configuredStorage(storage).location}; set it as for the server, if that has another`;
 }
 
 /**
@@ -51,7 +43,7 @@ export async function isPlaceOfServer(
   written: Written,
   running: readonly RunningServer[],
 ): Promise<boolean> {
-  const place = written === 'storage' ? placeOf(config.storage) : usersPlaceOf(config);
+  const place = written === 'storage' ? configuredStorage(config.storage).location : usersPlaceOf(config);
   if (place === undefined) return false;
   const others: RunningServer[] = [];
   for (const server of running) {

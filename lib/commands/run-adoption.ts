@@ -8,9 +8,8 @@ import { mayWrite, recordLayout } from '../registry/layout-version.ts';
 import type { Adoption, AdoptionFailure, AdoptionPlan } from '../registry/old-buckets/adopt.ts';
 import type { TwiceQuotedObject } from '../registry/old-buckets/twice-quoted-objects.ts';
 import { assembleRegistry, type Registry } from '../registry/registry.ts';
-import { openStorage } from '../storage/open.ts';
+import { configuredStorage } from '../storage/open.ts';
 import { MiB } from '../streams/bytes.ts';
-import { placeOf } from './place.ts';
 
 export type AdoptOptions = {
   /** Names as a client writes them; none means all. */
@@ -27,12 +26,12 @@ export type AdoptOptions = {
 export async function adopt(config: Config, options: AdoptOptions): Promise<number> {
   const started = performance.now();
   const only = options.repositories.map(parseV1RepositoryName);
-  const place = placeOf(config.storage);
-  // A slip of the pen: the folder would be made, and nothing found in it.
-  if (config.storage.driver === 'local' && !existsSync(place)) {
-    throw new Error(`there is no folder ${place}: correct storage_path, or STORAGE_PATH`);
+  const { location, directory, open } = configuredStorage(config.storage);
+  // Opening would make the directory, and then find no image in it.
+  if (directory !== undefined && !existsSync(directory)) {
+    throw new Error(`there is no directory ${directory}: correct storage_path, or STORAGE_PATH`);
   }
-  const storage = await openStorage(config.storage);
+  const storage = await open();
   try {
     if (!(await mayWrite(storage))) throw new Error('a newer Stowage writes to this storage: upgrade this one');
     const registry = assembleRegistry(storage, {
@@ -44,7 +43,7 @@ export async function adopt(config: Config, options: AdoptOptions): Promise<numb
     const twiceQuoted = await adoption.findTwiceQuoted();
     for (const repository of only) await checkIsThere(repository, registry, twiceQuoted);
     if (await isEmpty(registry)) {
-      throw new Error(`no repository is kept in ${place}: correct storage_path, or STORAGE_PATH`);
+      throw new Error(`no repository is kept in ${location}: correct storage_path, or STORAGE_PATH`);
     }
     if (!options.dryRun) {
       await recordLayout(storage);
@@ -57,7 +56,7 @@ export async function adopt(config: Config, options: AdoptOptions): Promise<numb
     const failures = await runWithBar(adoption, plan, options);
     for (const { what, error } of failures) console.error(`${what}: ${error.message}`);
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    console.log(`${plan.tags.length} tags, ${failures.length} failures, ${seconds} s, in ${place}`);
+    console.log(`${plan.tags.length} tags, ${failures.length} failures, ${seconds} s, in ${location}`);
     return failures.length;
   } finally {
     await storage.close();

@@ -19,7 +19,7 @@ export type RunningServer = {
   flavor: string | undefined;
   /** The working directory. */
   directory: string;
-  /** As `placeOf` names it. */
+  /** `ConfiguredStorage.location` */
   place: string;
   /** As `usersPlaceOf` names it. */
   users: string | undefined;

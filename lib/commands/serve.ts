@@ -4,8 +4,9 @@ import type { Config } from '../config/config.ts';
 import { hasCode } from '../model/has-code.ts';
 import { createLog } from '../model/log.ts';
 import type { NodeServer } from '../server/node-server.ts';
+import { configuredStorage } from '../storage/open.ts';
 import { watchParent } from './parent-watch.ts';
-import { placeOf, usersPlaceOf } from './place.ts';
+import { usersPlaceOf } from './place.ts';
 import { CONFIG_HELP, CONFIG_OPTION, load, run } from './run.ts';
 import { keepServerRecord } from './running-servers.ts';
 
@@ -78,7 +79,7 @@ async function serveUntilStopped(
   await keepServerRecord(
     {
       ...{ file: config.file, flavor: config.flavor, directory: process.cwd(), url: server.url.origin },
-      ...{ place: placeOf(config.storage), users: usersPlaceOf(config) },
+      ...{ place: configuredStorage(config.storage).location, users: usersPlaceOf(config) },
     },
     { log },
   );
@@ -96,10 +97,9 @@ function surviveClosedOutput(): void {
 }
 
 function greet({ url }: NodeServer, { storage }: Config, version: string): void {
-  const place = storage.driver === 's3' ? `bucket ${storage.options.bucket}` : storage.path;
   // Docker speaks plain HTTP to localhost; elsewhere it wants TLS, or to be told that the registry is insecure.
   const name = ['127.0.0.1', '0.0.0.0', '[::]', '[::1]'].includes(url.hostname) ? `localhost:${url.port}` : url.host;
-  console.error(`Stowage ${version} listens on ${url.origin} and keeps everything in ${place}.
+  console.error(`Stowage ${version} listens on ${url.origin} and keeps everything in ${configuredStorage(storage).location}.
 
   docker pull alpine
   docker tag alpine ${name}/alpine

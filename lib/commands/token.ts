@@ -3,8 +3,7 @@ import { ACTIONS, type Action } from '../auth/callers/caller.ts';
 import { isUserName } from '../auth/passwords/htpasswd.ts';
 import { ROBOT_USER, type Robot, Robots } from '../auth/tokens/robots.ts';
 import type { Config } from '../config/config.ts';
-import { openStorage } from '../storage/open.ts';
-import { placeOf } from './place.ts';
+import { configuredStorage } from '../storage/open.ts';
 import {
   ANYWAY_HELP,
   ANYWAY_OPTION,
@@ -70,9 +69,10 @@ async function revokeToken(id: string, options: WritingOptions): Promise<void> {
 
 async function withRobots(config: Config, use: (robots: Robots, place: string) => Promise<void>): Promise<void> {
   if (!config.auth) throw new Error(`${config.file}: there is no auth, so nobody needs a token`);
-  const storage = await openStorage(config.storage);
+  const { location, open } = configuredStorage(config.storage);
+  const storage = await open();
   try {
-    await use(new Robots(storage), placeOf(config.storage));
+    await use(new Robots(storage), location);
   } finally {
     await storage.close();
   }

@@ -2,7 +2,7 @@ import { OIDC_USER, oidcName } from '../auth/callers/caller.ts';
 import type { AuthConfig, HtpasswdPlace } from '../auth/create-authenticator.ts';
 import type { OidcRule } from '../auth/oidc/logins.ts';
 import type { AccessRule } from '../auth/rules/permissions.ts';
-import type { StorageConfig } from '../storage/open.ts';
+import { type StorageConfig, s3OptionsOf } from '../storage/open.ts';
 import type { Settings } from './settings.ts';
 
 const S3_URL = /^s3:\/\/([^/]*)\/(.+)$/;
@@ -50,7 +50,8 @@ function placeOf(text: string, settings: Settings, storage: StorageConfig): Htpa
   if (text.startsWith('arn:')) return { kind: 'secret', arn: text };
   if (key === undefined) return { kind: 'file', path: text };
   if (bucket) return { kind: 'object', bucket, key };
-  if (storage.driver === 's3') return { kind: 'object', bucket: storage.options.bucket, key };
+  const own = s3OptionsOf(storage);
+  if (own) return { kind: 'object', bucket: own.bucket, key };
   return settings.fail('auth.htpasswd', "names an object of the registry's own bucket; it needs storage: s3");
 }
 

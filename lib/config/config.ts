@@ -3,14 +3,14 @@ import type { UnpackLimits } from '../compression/unpack-limits.ts';
 import type { JsonValue } from '../model/json.ts';
 import type { LogLevel } from '../model/log.ts';
 import type { IndexChildren } from '../registry/manifests/manifests.ts';
-import type { StorageConfig } from '../storage/open.ts';
+import { configuredStorage, type StorageConfig } from '../storage/open.ts';
 import type { V1Settings } from '../v1/options.ts';
 import type { V2VersionHeader } from '../v2/version-header.ts';
 import { readAuth } from './auth.ts';
 import type { ImmutableTags } from './immutable-tags.ts';
 import { HOST, PORT } from './keys.ts';
-import { readS3Options } from './s3-options.ts';
 import type { Settings } from './settings.ts';
+import { readStorage } from './storage.ts';
 
 /** As Flask-Cors names them; what is undefined was not set. */
 export type CorsConfig = {
@@ -66,8 +66,7 @@ export function readConfig(settings: Settings, file: string, flavor: string | un
     port: settings.variable('port', PORT, ['REGISTRY_PORT', 'PORT_WWW']),
     storage,
     storageRedirect: settings.get('storage_redirect'),
-    // On disk a copy is a hard link, which costs nothing.
-    v1Layers: settings.get('v1_layers', storage.driver === 'local' ? 'copy' : 'link'),
+    v1Layers: settings.get('v1_layers', configuredStorage(storage).hasFreeCopies ? 'copy' : 'link'),
     nginxXAccelRedirect: readNginxRedirect(settings, storage),
     logLevel: settings.get('loglevel'),
     debug: settings.get('debug'),
@@ -99,23 +98,9 @@ export function readConfig(settings: Settings, file: string, flavor: string | un
   };
 }
 
-function readStorage(settings: Settings): StorageConfig {
-  const driver = settings.get('storage');
-  if (driver === undefined) settings.missing('storage', 'allowed: local (or file) and s3');
-  const storage: StorageConfig =
-    driver === 's3'
-      ? { driver, options: readS3Options(settings) }
-      : { driver, path: settings.get('storage_path', './tmp') };
-  if (settings.isDefault('storage_path')) {
-    const place = storage.driver === 's3' ? storage.options.keyPrefix : storage.path;
-    settings.warn('storage_path', `is missing: everything is kept in ${place}, as docker-registry did`);
-  }
-  return storage;
-}
-
 function readNginxRedirect(settings: Settings, storage: StorageConfig): string | undefined {
   const prefix = settings.get('nginx_x_accel_redirect');
-  if (prefix === undefined || storage.driver === 'local') return prefix;
+  if (prefix === undefined || configuredStorage(storage).directory !== undefined) return prefix;
   settings.warn('nginx_x_accel_redirect', 'is ignored: it needs local storage');
   return undefined;
 }

@@ -5,6 +5,7 @@ import { DEFAULT_UNPACK_LIMITS } from '../compression/unpack-limits.ts';
 import type { AbsoluteLocations } from '../http/gateway-quirks.ts';
 import type { LogLevel } from '../model/log.ts';
 import type { IndexChildren } from '../registry/manifests/manifests.ts';
+import type { StorageConfig } from '../storage/open.ts';
 import { MiB } from '../streams/bytes.ts';
 import type { V2VersionHeader } from '../v2/version-header.ts';
 import { accessRules } from './access-rules.ts';
@@ -90,8 +91,11 @@ const bucket = matching(
   'the name of a bucket, 3 to 255 letters, digits and . _ -',
 );
 
+/** What `storage` may be, for messages. */
+export const STORAGES = 'local (or file) and s3';
+
 export const USED_KEYS = {
-  storage: optional(choice<'local' | 's3'>('local (or file) and s3', { local: 'local', file: 'local', s3: 's3' })),
+  storage: optional(choice<StorageConfig['driver']>(STORAGES, { local: 'local', file: 'local', s3: 's3' })),
   storage_path: optional(text),
   storage_redirect: withDefault(boolean, false),
   v1_layers: optional(choice<'copy' | 'link'>('copy or link', { copy: 'copy', link: 'link' })),

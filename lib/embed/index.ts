@@ -74,7 +74,7 @@ export async function createRegistry({
     const background = new Background(log);
     const opened = await openRegistry(config, { log, background, ...(driver && { driver }) });
     const app = await openApp(config, opened, { log, version, guardsBrowsers: config.trustedProxies === 0 });
-    const stopSweeping = directory !== undefined && !opened.isReadOnly && sweepRegularly(opened.storage, log);
+    const stopSweeping = opened.storage.needsSweeping && sweepRegularly(opened.storage, log);
     return {
       fetch: async (request) => await app.fetch(request, bindingsOf(request)),
       listener: createNodeListener(app, { trustedProxies: config.trustedProxies }),

@@ -8,6 +8,7 @@ import type { Config } from '../config/config.ts';
 import { type GatewayLimits, NO_GATEWAY_LIMITS } from '../http/gateway-quirks.ts';
 import type { Log } from '../model/log.ts';
 import { SigningKeys } from '../model/signed-token.ts';
+import { configuredStorage } from '../storage/open.ts';
 import type { AuthenticationOptions } from '../v1/authentication.ts';
 import { parsePrivilegedKey } from '../v1/signature.ts';
 import { createApp } from './app.ts';
@@ -41,7 +42,7 @@ export async function openApp(
   const { gatewayLimits = NO_GATEWAY_LIMITS, guardsBrowsers = false } = options;
   if (config.isMirror) log.warning('mirroring.source: Stowage mirrors no other registry, though _ping will say so');
   // On disk without logins a restart loses only unfinished uploads, which is not worth a warning.
-  if (!config.secretKey && (config.storage.driver === 's3' || config.auth)) {
+  if (!config.secretKey && (configuredStorage(config.storage).isShared || config.auth)) {
     log.warning('secret_key is not set: upload sessions and tokens are valid in this process only and end with it');
   }
   const keys = new SigningKeys(config.secretKey ?? randomBytes(32).toString('hex'), config.secretKeyPrevious);

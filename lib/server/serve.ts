@@ -37,9 +37,9 @@ export async function serve(config: Config, options: ServeOptions): Promise<Node
   const tls = tlsFiles && (await readTlsFiles(tlsFiles));
   const background = new Background(log);
   const opened = await openRegistry(config, { log, ...(worksBehind && { background }) });
-  const { storage, isReadOnly } = opened;
+  const { storage } = opened;
   for (const shortcoming of (await storage.findShortcomings?.()) ?? []) log.warning(shortcoming);
-  if (config.storage.driver === 'local' && !isReadOnly) sweepRegularly(storage, log);
+  if (storage.needsSweeping) sweepRegularly(storage, log);
   if (!config.auth && !isLoopback(config.host)) {
     log.warning(
       'there is no auth in the configuration: every client that reaches this address may read and write everything',

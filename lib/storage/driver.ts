@@ -148,6 +148,12 @@ export interface StorageDriver {
    */
   checkRoom?(): Promise<void>;
 
+  /**
+   * True where nothing else removes what expired uploads leave, so that the server does it, as a lifecycle rule does it in a
+   * bucket.
+   */
+  readonly needsSweeping?: boolean;
+
   /** Ends connections; the driver is not used afterwards. */
   close(): Promise<void>;
 }

@@ -60,6 +60,7 @@ export type FilesDriverOptions = {
  * Needs hard links and times finer than a millisecond, as ext4, XFS, Btrfs, ZFS, APFS and NTFS have them.
  */
 export class FilesDriver implements StorageDriver {
+  readonly needsSweeping = true;
   readonly #root: string;
   readonly #temporaryFolder: string;
   readonly #ignoresCase: boolean;

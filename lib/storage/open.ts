@@ -1,21 +1,28 @@
+// The only module that lists the kinds of storage. lib/config/storage.ts reads their keys.
+import type { ConfiguredStorage } from './configured-storage.ts';
 import type { StorageDriver } from './driver.ts';
+import { fileStorage } from './file-storage.ts';
 import type { S3DriverOptions } from './s3-client.ts';
+import { s3Storage } from './s3-storage.ts';
 
 /** Where a registry keeps everything. */
 export type StorageConfig = { driver: 'local'; path: string } | { driver: 's3'; options: S3DriverOptions };
 
-/**
- * Opens what the configuration names.
- * @throws Error that says what is wrong with the directory or bucket
- */
-export async function openStorage(config: StorageConfig): Promise<StorageDriver> {
-  // Each is loaded only where it is used: a registry on disk starts without the AWS SDK.
-  if (config.driver === 'local') {
-    const { FilesDriver } = await import('./files.ts');
-    return await FilesDriver.open(config.path);
+export function configuredStorage(config: StorageConfig): ConfiguredStorage {
+  switch (config.driver) {
+    case 'local':
+      return fileStorage(config.path);
+    case 's3':
+      return s3Storage(config.options);
   }
-  const { S3Driver } = await import('./s3.ts');
-  const driver = new S3Driver(config.options);
-  await driver.verifyBucket();
-  return driver;
+}
+
+/** @throws Error that says what is wrong with the directory or bucket, and what to do */
+export async function openStorage(config: StorageConfig): Promise<StorageDriver> {
+  return await configuredStorage(config).open();
+}
+
+/** How to reach the bucket, where storage is one: for other objects in S3, and for its events. */
+export function s3OptionsOf(config: StorageConfig): S3DriverOptions | undefined {
+  return config.driver === 's3' ? config.options : undefined;
 }

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { AuthConfig, HtpasswdPlace } from '../../lib/auth/create-authenticator.ts';
-import { isPlaceOfServer, placeOf, usersPlaceOf } from '../../lib/commands/place.ts';
-import type { StorageConfig } from '../../lib/storage/open.ts';
+import { isPlaceOfServer, usersPlaceOf } from '../../lib/commands/place.ts';
+import { configuredStorage, type StorageConfig } from '../../lib/storage/open.ts';
 import type { S3DriverOptions } from '../../lib/storage/s3-client.ts';
 
 const bucket = (options: Partial<S3DriverOptions> = {}): StorageConfig => ({
@@ -23,7 +23,7 @@ function serverOf(config: ReturnType<typeof configOf>) {
   const { file, flavor, storage } = config;
   return {
     ...{ pid: 1, startedAt: undefined, file, flavor, directory: '/srv', url: 'http://127.0.0.1:5000' },
-    ...{ place: placeOf(storage), users: usersPlaceOf(config) },
+    ...{ place: configuredStorage(storage).location, users: usersPlaceOf(config) },
   };
 }
 

@@ -1,0 +1,15 @@
+import type { StorageDriver } from './driver.ts';
+
+/** What is known of a storage before it is opened, without loading its driver. */
+export type ConfiguredStorage = {
+  /** Where the objects are, to follow "in": `/srv/data`, `the bucket my-images, below registry/`. Holds no credentials. */
+  location: string;
+  /** The absolute path, where storage is a directory whose files other programs can read. */
+  directory?: string;
+  /** A copy within this storage takes no room: `v1_layers` is then `copy` by default. */
+  hasFreeCopies: boolean;
+  /** Processes on several machines serve the same storage, so what one of them signs has to be valid for the others. */
+  isShared: boolean;
+  /** @throws Error that says what is wrong with the directory or bucket, and what to do */
+  open(): Promise<StorageDriver>;
+};

@@ -1,0 +1,20 @@
+import type { ConfiguredStorage } from './configured-storage.ts';
+import type { S3DriverOptions } from './s3-client.ts';
+
+/** Objects in a bucket of S3, or of a server that speaks its protocol. */
+export function s3Storage(options: S3DriverOptions): ConfiguredStorage {
+  const { bucket, keyPrefix, endpoint } = options;
+  const server = endpoint === undefined ? '' : ` at ${endpoint}`;
+  return {
+    location: `the bucket ${bucket}${server}${keyPrefix === '' ? '' : `, below ${keyPrefix}`}`,
+    hasFreeCopies: false,
+    isShared: true,
+    async open() {
+      // A registry on disk starts without the AWS SDK.
+      const { S3Driver } = await import('./s3.ts');
+      const driver = new S3Driver(options);
+      await driver.verifyBucket();
+      return driver;
+    },
+  };
+}
