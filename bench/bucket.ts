@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import { DeleteObjectsCommand, paginateListObjectsV2, S3Client } from '@aws-sdk/client-s3';
 import type { Minio } from '../test/support/minio.ts';
 
-/** Deletes everything below a folder, and waits until the disk has nothing left to write. */
+/** Deletes all objects below a prefix, and waits until the disk has written its buffers. */
 export async function emptyFolder({ endpoint, credentials, bucket: Bucket }: Minio, folder: string): Promise<void> {
   const client = new S3Client({ endpoint, region: 'us-east-1', credentials, forcePathStyle: true });
   for await (const { Contents = [] } of paginateListObjectsV2({ client }, { Bucket, Prefix: `${folder}/` })) {

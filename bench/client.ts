@@ -1,5 +1,5 @@
-// The load client for pushes, a process of its own: `node bench/client.ts push '<json>'`. It does as little as it can, so
-// that its CPU does not count: one block of random bytes over and over, written straight to the socket (0.2 s for 1 GiB).
+// The load client for pushes, a process of its own: `node bench/client.ts push '<json>'`. To keep
+// its own CPU use small (0.2 s for 1 GiB), it writes one block of random bytes repeatedly, straight to the socket.
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http';
@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers';
 import { mapConcurrently } from '../lib/concurrency/map-concurrently.ts';
 import { KiB, MiB } from '../lib/streams/bytes.ts';
 
-/** What to push, and where to: `http://127.0.0.1:5000/v2/bench/blob`. */
+/** What to push, and the target: `http://127.0.0.1:5000/v2/bench/blob`. */
 export type PushTask = { repositoryUrl: string } & (
   | { kind: 'patch' | 'put'; sizeMiB: number }
   | { kind: 'small'; count: number; sizeBytes: number; atOnce: number }
@@ -54,7 +54,7 @@ async function pushByPut(repositoryUrl: string, blocks: readonly Buffer[], diges
 async function pushByPatch(repositoryUrl: string, blocks: readonly Buffer[], digest: string): Promise<void> {
   const patch = open('PATCH', await startUpload(repositoryUrl), { 'Transfer-Encoding': 'chunked' });
   const framed = new Map(blocks.map((block) => [block, frame(block)]));
-  // Past Node's own framing, which would be one chunk for each block.
+  // Bypasses Node's own framing, which would send one chunk per block.
   patch.flushHeaders();
   const [socket] = await once(patch, 'socket');
   await write(
@@ -77,7 +77,7 @@ async function write(sink: NodeJS.WritableStream, blocks: readonly Buffer[]): Pr
   for (const block of blocks) if (!sink.write(block)) await once(sink, 'drain');
 }
 
-/** Ends the request; where its answer leads. */
+/** Ends the request and returns the `Location` of the answer. */
 async function answered(outgoing: ClientRequest, status: number): Promise<URL> {
   const answer = once(outgoing, 'response') as Promise<[IncomingMessage]>;
   outgoing.end();

@@ -1,4 +1,4 @@
-// Everything that puts load on a registry, in processes of its own.
+// Generates load on a registry from separate processes.
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -33,7 +33,7 @@ export async function pull(url: string, sizeBytes: number): Promise<number> {
 
 export type Requests = { perSecond: number; p50Ms: number; p99Ms: number };
 
-/** GETs by wrk, of each path in turn; each connection waits for its answer before it asks again. */
+/** GETs by wrk, cycling through the paths; a connection sends its next request after the answer. */
 export async function getRepeatedly(
   url: string,
   paths: readonly string[],
@@ -57,7 +57,7 @@ export async function getRepeatedly(
   return { perSecond: requests / (microseconds / 1e6), p50Ms: p50 / 1000, p99Ms: p99 / 1000 };
 }
 
-/** @throws Error that says how to get it */
+/** @throws Error that says how to install it */
 export function assertInstalled(): void {
   for (const [program, how] of [
     ['curl', 'apt-get install curl'],

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { isPeerInstalled, PEER_VERSION } from './registries.ts';
 
-/** Where and with what it was measured, for whoever compares. */
+/** The machine and the versions measured with, for readers who compare. */
 export function describeMachine(): string {
   const system = /^PRETTY_NAME="(.*)"$/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1];
   const hardware = `${cpus().length} cores of ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 1024 ** 3)} GiB`;

@@ -5,24 +5,24 @@ import { getRepeatedly, pull, push } from './load.ts';
 import type { Registry } from './registries.ts';
 
 export type Sizes = {
-  /** Of the one big layer. */
+  /** Size of the large layer. */
   bigMiB: number;
   smallBlobs: number;
-  /** How long manifests are asked for in each sample. */
+  /** Duration of each sample of manifest requests. */
   seconds: number;
 };
 
 export type Metric = { title: string; unit: string; better: 'more' | 'less' };
 
 export type Measure = {
-  /** For `--only`. */
+  /** The name for `--only`. */
   name: string;
-  /** Whether blobs are pulled from the bucket itself. */
+  /** Whether clients pull blobs from the bucket, by redirect. */
   redirects: boolean;
-  /** Whether a sample leaves so much in the bucket that it is emptied before each. */
+  /** Whether to empty the bucket before each sample, because a sample leaves much in it. */
   fills: boolean;
   metrics: readonly Metric[];
-  /** Puts into a registry what is to be read. @returns takes a sample: a value for each metric */
+  /** Prepares a registry. @returns a function that takes a sample: a value for each metric */
   prepare(registry: Registry, sizes: Sizes): Promise<() => Promise<number[]>>;
 };
 
@@ -91,7 +91,7 @@ const manifestsOf = (connections: number, images: number): Measure => ({
     const client = new V2Client(new URL(url));
     const paths: string[] = [];
     for (let image = 1; image <= images; image++) {
-      // A repository for each: what a push of one tag does afterwards grows with the tags beside it.
+      // One repository each, because the background work after a push of a tag grows with the tags of the repository.
       const repository = `bench/app-${image}`;
       await pushImage(client, repository, 'latest', { contents: [...LAYERS, String(image)] });
       paths.push(`/v2/${repository}/manifests/latest`);

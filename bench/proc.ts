@@ -3,15 +3,15 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** What every Linux says to programs, whatever its kernel counts in: sysconf(_SC_CLK_TCK). */
+/** sysconf(_SC_CLK_TCK), which is 100 on every Linux, independent of the kernel's tick rate. */
 const TICKS_PER_SECOND = 100;
 
-/** CPU time that a process has used, its ended children included. */
+/** CPU time of a process, including its ended children. */
 export function cpuSecondsOf(pid: number): number {
   return (statOf(pid)?.ticks ?? 0) / TICKS_PER_SECOND;
 }
 
-/** Of this process and everything below it. */
+/** The ids of this process and all its descendants. */
 function ownCpuSeconds(): number {
   const stats = readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? (statOf(Number(name)) ?? []) : []));
   const ticksBelow = (pid: number): number =>
@@ -26,7 +26,7 @@ function statOf(pid: number): { pid: number; parent: number; ticks: number } | u
   } catch {
     return undefined; // it has just ended
   }
-  // The name of the program, in parentheses, may hold anything.
+  // The program name, in parentheses, may contain spaces and parentheses.
   const fields = text
     .slice(text.lastIndexOf(')') + 2)
     .split(' ')
@@ -35,7 +35,7 @@ function statOf(pid: number): { pid: number; parent: number; ticks: number } | u
   return { pid, parent, ticks: fields.slice(11, 15).reduce((sum, ticks) => sum + ticks, 0) };
 }
 
-/** CPU time of the whole machine, with what its host took away; without what waits. */
+/** CPU time of the whole machine, including time stolen by its host, excluding idle and I/O wait. */
 function busySeconds(): number {
   const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = readFileSync('/proc/stat', 'utf8')
     .slice('cpu '.length)
@@ -45,7 +45,7 @@ function busySeconds(): number {
   return (user + nice + system + irq + softirq + steal) / TICKS_PER_SECOND;
 }
 
-/** What of the machine others used during `work`: 0.5 of two cores is a whole core. */
+/** The share of the machine that other processes used during `work`: 0.5 of two cores is one core. */
 export async function foreignShareDuring<T>(work: () => Promise<T>): Promise<{ result: T; foreignShare: number }> {
   const started = performance.now();
   const before = busySeconds() - ownCpuSeconds();
@@ -57,7 +57,7 @@ export async function foreignShareDuring<T>(work: () => Promise<T>): Promise<{ r
 
 const QUIET_SHARE = 0.05;
 
-/** Waits until nobody else uses the machine. */
+/** Waits until other processes leave the machine idle. */
 export async function quiet(onWait: (foreignShare: number) => void): Promise<void> {
   for (;;) {
     const { foreignShare } = await foreignShareDuring(() => sleep(1000));
@@ -66,7 +66,7 @@ export async function quiet(onWait: (foreignShare: number) => void): Promise<voi
   }
 }
 
-/** Lets the peak start anew. https://man7.org/linux/man-pages/man5/proc_pid_clear_refs.5.html */
+/** Resets the peak memory counter. https://man7.org/linux/man-pages/man5/proc_pid_clear_refs.5.html */
 export async function resetPeakMemory(pid: number): Promise<void> {
   await writeFile(`/proc/${pid}/clear_refs`, '5');
 }

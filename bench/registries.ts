@@ -10,17 +10,17 @@ export const PEER_VERSION = 'v3.1.1';
 export const PEER_PATH = join(toolsDirectory, 'bin/registry');
 export const isPeerInstalled = existsSync(PEER_PATH);
 
-/** The last one only counts requests: as it is configured by nobody, but as it would be without its memory. */
+/** The last one serves to count requests only: distribution without its cache, an unusual configuration. */
 export type RegistryName = 'Stowage' | 'distribution' | 'distribution without cache';
 
 export type Registry = { name: RegistryName; url: string; pid: number; stop(): Promise<void> };
 
 type StartOptions = {
-  /** Where the objects go; each registry keeps its own apart. */
+  /** The bucket, in which each registry has a prefix of its own. */
   bucket: Pick<Minio, 'endpoint' | 'bucket' | 'credentials'>;
-  /** Whether blobs are pulled from the bucket itself. */
+  /** Whether clients pull blobs from the bucket, by redirect. */
   redirects: boolean;
-  /** For configuration and logs. */
+  /** Directory for configuration and logs. */
   directory: string;
 };
 
@@ -28,7 +28,7 @@ const CLI = fileURLToPath(new URL('../bin/stowage.js', import.meta.url));
 const CONFIG = fileURLToPath(new URL('../config.yml', import.meta.url));
 const REGION = 'us-east-1';
 
-/** One process of one registry as its users run it: the configuration that it comes with, access log and all. */
+/** One process of a registry in its default configuration, access log included. */
 export async function startRegistry(name: RegistryName, options: StartOptions): Promise<Registry> {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
@@ -39,12 +39,12 @@ export async function startRegistry(name: RegistryName, options: StartOptions): 
   return { name, url, pid: server.pid, stop: () => server.stop() };
 }
 
-/** The folder of the bucket that is a registry's own. */
+/** A registry's prefix in the bucket. */
 export function folderOf(name: RegistryName): string {
   return name.toLowerCase().replaceAll(' ', '-');
 }
 
-/** As `npm start` runs it. */
+/** Runs Stowage as `npm start` does. */
 function stowage(port: number, { bucket: { endpoint, bucket, credentials }, redirects }: StartOptions) {
   const { hostname: s3Host, port: s3Port } = new URL(endpoint);
   return {
@@ -67,8 +67,8 @@ function stowage(port: number, { bucket: { endpoint, bucket, credentials }, redi
 }
 
 /**
- * As the image `registry:3` configures it, on S3 instead of a disk, and without the check of its health, which would be
- * counted. Its part size, 10 MiB, and its cache of descriptors in memory are its own choice.
+ * The configuration of the image `registry:3`, on S3 instead of a disk, without its health check, whose requests would be
+ * counted. Its part size, 10 MiB, and its in-memory descriptor cache are its defaults.
  * https://github.com/distribution/distribution-library-image/blob/master/config-example.yml
  */
 async function distribution(name: RegistryName, port: number, { bucket, redirects, directory }: StartOptions) {

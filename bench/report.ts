@@ -19,7 +19,7 @@ export function speedTable(measured: readonly Measured[]): string {
   return table(['', 'unit', 'Stowage', 'distribution', 'ratio'], rows);
 }
 
-/** What the server itself needed for one sample. */
+/** CPU and memory of the server for one sample. */
 export function resourcesTable(measured: readonly Measured[]): string {
   const rows = measured.map(({ measure, samples }) => {
     const [stowage, peer] = bothOf(samples);
@@ -65,12 +65,12 @@ function median(values: readonly number[]): number {
   return ((sorted[Math.floor(middle)] ?? 0) + (sorted[Math.ceil(middle) - 1] ?? 0)) / 2;
 }
 
-/** Three digits say all that such a measurement knows. */
+/** Rounds to three significant digits, the precision of such measurements. */
 function rounded(value: number): string {
   return value >= 100 ? String(Math.round(value)) : value.toPrecision(3).replace(/\.?0+$/, '');
 }
 
-/** In Markdown, and aligned for a terminal. */
+/** A Markdown table whose columns also align on a terminal. */
 function table(head: readonly string[], rows: readonly Cell[][]): string {
   const cells = [head, ...rows].map((row) => row.map(String));
   const widths = head.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));

@@ -31,12 +31,16 @@ const names = [...measures.map(({ name }) => name), S3_REQUESTS];
 
 await new Command('npm run bench --')
   .description(`Measures Stowage and distribution ${PEER_VERSION} side by side, both on one MinIO of their own.`)
-  .addOption(new Option('--only <names...>', 'what to measure').choices(names).default(names, 'everything'))
-  .option('--size <MiB>', 'of the one big layer', parseCount, 1024)
-  .option('--samples <number>', 'of each registry, after one that warms it up', parseCount, 5)
-  .option('--small-blobs <number>', 'how many blobs one sample pushes', parseCount, 200)
-  .option('--seconds <number>', 'how long one sample asks for manifests', parseCount, 8)
-  .option('--quiet', 'wait until nobody else uses the machine, and take samples again that others disturbed', false)
+  .addOption(new Option('--only <names...>', 'measures to run').choices(names).default(names, 'everything'))
+  .option('--size <MiB>', 'size of the large layer', parseCount, 1024)
+  .option('--samples <number>', 'samples of each registry, after one for warming up', parseCount, 5)
+  .option('--small-blobs <number>', 'number of blobs that one sample pushes', parseCount, 200)
+  .option('--seconds <number>', 'duration of one sample of manifest requests', parseCount, 8)
+  .option(
+    '--quiet',
+    'wait until the machine is otherwise idle, and repeat samples that other processes disturbed',
+    false,
+  )
   .option('--write', `put the tables into ${relative(process.cwd(), DOCUMENT)}`, false)
   .addHelpText(
     'after',
@@ -53,7 +57,7 @@ async function bench({ only, samples, quiet, write, size, smallBlobs, seconds }:
     );
   }
   const registries: RegistryName[] = isPeerInstalled ? ['Stowage', 'distribution'] : ['Stowage'];
-  // Everything, MinIO's objects too, goes to one directory, which is removed however this ends.
+  // All files, MinIO's objects included, lie in one directory, which is removed at every kind of exit.
   const directory = mkdtempSync(join(tmpdir(), 'stowage-bench-'));
   process.env.TMPDIR = directory;
   const minio = await startMinio();
@@ -91,7 +95,7 @@ async function bench({ only, samples, quiet, write, size, smallBlobs, seconds }:
   }
 }
 
-/** Between the two comments that mark the place. */
+/** Replaces the text between the two marker comments. */
 function writeReport(report: string): void {
   const text = readFileSync(DOCUMENT, 'utf8');
   const replaced = text.replace(
@@ -102,7 +106,7 @@ function writeReport(report: string): void {
   writeFileSync(DOCUMENT, replaced);
 }
 
-/** One line that is written over again on a terminal; elsewhere a line for each step. */
+/** On a terminal one line that is overwritten, elsewhere a line per step. */
 function progress(text: string): void {
   if (!process.stderr.isTTY) {
     if (text) process.stderr.write(`${text}\n`);

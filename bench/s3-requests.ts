@@ -1,4 +1,4 @@
-// How many S3 requests each operation takes: counted by a proxy before the bucket, apart from all that is timed.
+// Counts the S3 requests of each operation by a proxy in front of the bucket, apart from the timed measures.
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -12,18 +12,18 @@ import { pushImage } from '../test/v2/image.ts';
 import { emptyFolder } from './bucket.ts';
 import { folderOf, type RegistryName, startRegistry } from './registries.ts';
 
-/** `behind`: after the answer, when nobody waits any more. */
+/** `behind`: requests after the answer, in the background. */
 export type S3Requests = { operation: string; untilAnswer: number; behind: number };
 
 const REPOSITORY = 'bench/app';
 const LAYERS = 10;
 const BIG_MIB = 100;
-const UNKNOWN = digestOf('what nobody has pushed');
+const UNKNOWN = digestOf('a blob that was never pushed');
 
-/** When no request has come for so long, none will. */
+/** Idle time after which background work counts as finished. */
 const SETTLED_MS = 700;
 
-/** @param bucket is asked through a proxy; the registry's folder in it is emptied afterwards */
+/** @param bucket accessed through a proxy; the registry's prefix in it is emptied afterwards */
 export async function countS3Requests(minio: Minio, name: RegistryName, progress: (text: string) => void) {
   const proxy = await startFaultyProxy(minio.endpoint);
   const directory = await mkdtemp(join(tmpdir(), 'stowage-bench-'));
@@ -62,7 +62,7 @@ async function settled(requests: readonly unknown[]): Promise<void> {
 
 type Operation = { title: string; run: () => Promise<unknown> };
 
-/** What a client asks for, once an image is there. */
+/** The requests of a client for an image that exists. */
 async function operationsOn(client: V2Client): Promise<Operation[]> {
   const contents = Array.from({ length: LAYERS }, () => randomBytes(100).toString('hex'));
   const { digest, manifest } = await pushImage(client, REPOSITORY, 'latest', { contents });

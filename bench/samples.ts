@@ -1,4 +1,4 @@
-// Takes samples: both registries in turn, each from its own process that nothing else has used.
+// Takes samples of both registries alternately, each from a fresh process.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import type { Measure, Sizes } from './measures.ts';
 import { cpuSecondsOf, foreignShareDuring, peakMemoryMiB, quiet, resetPeakMemory } from './proc.ts';
 import { folderOf, type Registry, type RegistryName, startRegistry } from './registries.ts';
 
-/** Of one registry for one measure; `values` has a list for each metric. */
+/** Samples of one registry for one measure; `values` has a list for each metric. */
 export type Samples = { values: number[][]; cpuSeconds: number[]; peakMiB: number[] };
 
 export type MeasureOptions = {
@@ -16,12 +16,12 @@ export type MeasureOptions = {
   names: readonly RegistryName[];
   sizes: Sizes;
   samples: number;
-  /** Wait for a quiet machine, and take a sample again in which others used more of it than this. */
+  /** Wait for an idle machine, and repeat a sample in which other processes used a larger share than this. */
   maxForeignShare: number | undefined;
   progress: (text: string) => void;
 };
 
-/** How often a sample is taken again because others disturbed it, before it counts as it is. */
+/** How often a disturbed sample is repeated before it counts all the same. */
 const ATTEMPTS = 5;
 
 export async function takeSamples(measure: Measure, options: MeasureOptions): Promise<Map<RegistryName, Samples>> {

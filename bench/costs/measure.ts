@@ -10,9 +10,9 @@ import type { Resource } from '../../test/gateway/template.ts';
 
 export type Counts = {
   gateway: number;
-  /** Calls of functions, by their names in the template. */
+  /** Invocations per function, by logical id in the template. */
   functions: Record<string, number>;
-  /** How long their handlers worked, in all: on this machine, with MinIO beside them. */
+  /** Total run time of their handlers on this machine, with MinIO on the same machine. */
   busyMs: number;
   s3Reads: number;
   s3Writes: number;
@@ -22,9 +22,9 @@ export type Measured = {
   push: Counts;
   pull: Counts;
   layers: number;
-  /** What the stack has of things that are paid for each month. */
+  /** Numbers of the stack's resources that are billed per month. */
   secrets: number;
-  /** That alarms watch, by which they are paid for. */
+  /** Number of metrics that alarms watch, by which alarms are billed. */
   alarmMetrics: number;
 };
 
@@ -62,14 +62,14 @@ export async function measure(): Promise<Measured> {
   }
 }
 
-/** One, or those that a formula is about; the formula itself is none. */
+/** The metrics of an alarm: one, or those of its formula, which itself does not count. */
 function metricsOf({ properties: { Metrics = [] } }: Resource): number {
   return Math.max(1, (Metrics as object[]).filter((metric) => 'MetricStat' in metric).length);
 }
 
 const run = async (engine: Engine | undefined, ...args: string[]) => await engine?.docker(...args);
 
-/** How long events of the bucket are waited for after the last request. */
+/** How long to wait for events of the bucket after the last request. */
 const SETTLE_MS = 3000;
 
 async function countDuring(
@@ -86,7 +86,7 @@ async function countDuring(
   await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
   await events.idle();
   const reads = s3Requests.filter(({ method, url }) => (method === 'GET' || method === 'HEAD') && !isList(url)).length;
-  // DELETE costs nothing.
+  // DELETE requests are free.
   const deletes = s3Requests.filter(({ method }) => method === 'DELETE').length;
   return {
     gateway: gateway.passed.length,

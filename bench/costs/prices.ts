@@ -1,8 +1,8 @@
-// What AWS asks for in us-east-1, in dollars, each with where and when it was read. The first tier counts.
+// AWS prices in us-east-1, in dollars, each with its source and the day it was read. Of tiered prices the first tier.
 
 export type Price = { dollars: number; per: string; source: string };
 
-/** Quotes AWS's own page, word by word, as it was on that day. */
+/** Quotes the AWS page verbatim, as of that day. */
 const SECRETS_MANAGER =
   'github.com/api-evangelist/amazon-secrets-manager, plans/amazon-secrets-manager-plans-pricing.yml, 2026-09-20';
 

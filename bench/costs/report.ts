@@ -1,7 +1,7 @@
 import type { Counts, Measured } from './measure.ts';
 import { PRICES, type Price } from './prices.ts';
 
-/** The template's. */
+/** The template's default memory. */
 const MEMORY_GB = 1;
 
 const PULLS = [10_000, 100_000, 1_000_000];

@@ -7,7 +7,7 @@ import { isMap, lineOf, type YamlMap, type YamlNode } from './yaml-nodes.ts';
 const RULE_KEYS = ['repositories', 'users', 'groups', 'actions', 'deny'] as const;
 type RuleKey = (typeof RULE_KEYS)[number];
 
-/** A list of maps. A slip of the pen in one is an error: what it would open or close nobody can tell. */
+/** A list of maps. A misspelt key in a rule is an error, since a rule read wrongly could open the registry. */
 export const accessRules: ValueType<AccessRule[]> = {
   allowed: 'a list of rules, each with repositories, users or groups, and actions or deny',
   parse(node) {
@@ -40,7 +40,7 @@ function parseRule(node: YamlNode, number: number): AccessRule {
   if (rule.repositories.length === 0) fail("names no repositories; allowed: patterns such as team/*, or '*' for all");
   if (rule.users.length === 0 && rule.groups.length === 0) {
     fail(
-      "names nobody; allowed: users, groups, and in users '*' (everybody who has logged in) or anonymous (everybody)",
+      "names no callers; allowed: users, groups, and in users '*' (all callers with a login) or anonymous (all callers)",
     );
   }
   if (node.has('actions') === node.has('deny')) fail('must have actions, which it allows, or deny, and not both');

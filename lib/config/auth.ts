@@ -8,8 +8,8 @@ import type { Settings } from './settings.ts';
 const S3_URL = /^s3:\/\/([^/]*)\/(.+)$/;
 
 /**
- * `undefined` if there is no `auth`: then the registry is open. A section that names nobody is an error, so that a variable
- * that was not set does not open it.
+ * `undefined` if there is no `auth`: then the registry is open. A section without any user is an error, so that a variable
+ * that is not set does not open the registry.
  * @throws ConfigError
  */
 export function readAuth(
@@ -56,7 +56,7 @@ function placeOf(text: string, settings: Settings, storage: StorageConfig): Htpa
 }
 
 /**
- * Refuses what would be nobody's name, or that of whoever gets a token with this subject from any issuer.
+ * Refuses user names in rules that can match no caller, or a caller with this subject at any issuer.
  * @throws ConfigError
  */
 function checkOidcNames(
@@ -84,14 +84,14 @@ function isOidcName(user: string): boolean {
   return user.startsWith(`${OIDC_USER}:`);
 }
 
-/** What is allowed, but hardly meant. */
+/** Warns of rules that are valid but probably a mistake. */
 function warnOfRules(rules: readonly AccessRule[], groups: readonly string[], settings: Settings): void {
   for (const [index, rule] of rules.entries()) {
     const unknown = rule.groups.filter((group) => !groups.includes(group));
     for (const group of unknown)
       settings.warn('access', `rule ${index + 1} names the group ${group}, which has no members`, index);
     if (rule.effect === 'allows' && rule.actions.includes('push') && !rule.actions.includes('pull')) {
-      settings.warn('access', `rule ${index + 1} allows push without pull, but clients look before they push`, index);
+      settings.warn('access', `rule ${index + 1} allows push without pull, but clients read before they push`, index);
     }
     const changes = rule.actions.filter((action) => action !== 'pull');
     if (rule.effect === 'allows' && rule.users.includes('anonymous') && changes.length > 0) {

@@ -1,4 +1,4 @@
-/** The name that `word` is most likely a slip of the pen for, if there is one. */
+/** The name that `word` is most likely a misspelling of; `undefined` if none is close. */
 export function closestName(word: string, names: Iterable<string>): string | undefined {
   let closest: string | undefined;
   let least = Math.max(1, Math.floor(word.length / 4)) + 1;
@@ -9,7 +9,7 @@ export function closestName(word: string, names: Iterable<string>): string | und
   return closest;
 }
 
-/** How many letters must be put in, left out, changed, or swapped with the next (optimal string alignment). */
+/** Edit distance by optimal string alignment: insertions, deletions, substitutions, and swaps of neighbours. */
 function editDistance(a: string, b: string): number {
   const rows = [Array.from({ length: b.length + 1 }, (_, column) => column)];
   const at = (row: number, column: number) => rows[row]?.[column] ?? Number.POSITIVE_INFINITY;

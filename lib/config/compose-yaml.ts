@@ -1,19 +1,19 @@
-// From js-yaml's events to nodes, in which every value knows its line: errors of a configuration name it.
+// Composes nodes from js-yaml's events. Each node knows its line, which error messages name.
 import { EVENT_ID, type Event, getScalarValue, parseEvents, SCALAR_STYLE } from 'js-yaml';
 import { isMap, isScalar, lineOf, placeAt, type Scalar, YamlError, type YamlMap, type YamlNode } from './yaml-nodes.ts';
 
-/** Aliases of aliases make gigabytes of a few lines. What is read has a few hundred values. */
+/** Nested aliases can expand a few lines to gigabytes. A real configuration has a few hundred values. */
 const MAX_NODES = 100_000;
 const MAX_DEPTH = 100;
 
 const YAML_TAG = 'tag:yaml.org,2002:';
-/** Tags that leave a scalar a text, or say a type that the key decides anyhow. */
+/** Accepted tags: the type of a scalar follows from its key, so they change nothing. */
 const SCALAR_TAGS: Readonly<Record<string, boolean>> = { str: false, null: true, bool: true, int: true, float: true };
 
 type CollectionEvent = Extract<Event, { type: typeof EVENT_ID.SEQUENCE | typeof EVENT_ID.MAPPING }>;
 type ScalarEvent = Extract<Event, { type: typeof EVENT_ID.SCALAR }>;
 
-/** A node with how many nodes it stands for, itself included. */
+/** A node with the number of nodes in it, itself included. */
 type Sized = { node: YamlNode; size: number };
 
 /** The documents of a text. @throws YAMLException; YamlError */
@@ -80,7 +80,7 @@ class Composer {
     return sized;
   }
 
-  /** A copy, so that it has a line of its own; what is in it is shared. */
+  /** A shallow copy, so that the alias has a line of its own. */
   #alias({ anchorStart, anchorEnd }: { anchorStart: number; anchorEnd: number }): Sized {
     const name = this.#text.slice(anchorStart, anchorEnd);
     const line = this.#lineAt(anchorStart);
@@ -99,7 +99,7 @@ class Composer {
   }
 
   #checkNodes(line: number | undefined): void {
-    if (this.#nodes > MAX_NODES) throw new YamlError(`its aliases stand for more than ${MAX_NODES} values`, line);
+    if (this.#nodes > MAX_NODES) throw new YamlError(`its aliases expand to more than ${MAX_NODES} values`, line);
   }
 
   #scalar(event: ScalarEvent): Scalar {
@@ -124,7 +124,7 @@ class Composer {
     return { node: placeAt(items, this.#lineAt(event.start)), size };
   }
 
-  /** A written key wins over one of `<<`, wherever it stands; of several sources of `<<` the first wins. */
+  /** An explicit key takes precedence over one merged by `<<`, independent of order; of several sources the first does. */
   #map(event: CollectionEvent): Sized {
     this.#checkTag(event, 'map');
     const written = new Map<string, YamlNode>();
@@ -165,7 +165,7 @@ class Composer {
     throw new YamlError('this tag is not allowed', this.#lineAt(event.start));
   }
 
-  /** The name of a tag of YAML's own, `!` for one without a name, `''` for any other. @throws YamlError */
+  /** The name of a standard YAML tag, `!` for the non-specific tag, `''` for any other. @throws YamlError */
   #tagOf({ tagStart, tagEnd }: ScalarEvent | CollectionEvent): string | undefined {
     if (tagStart < 0) return undefined;
     const raw = this.#text.slice(tagStart, tagEnd);
@@ -185,7 +185,7 @@ class Composer {
     return 'anchorStart' in event ? this.#lineAt(event.anchorStart) : undefined;
   }
 
-  /** From 1 on. */
+  /** Counted from 1. */
   #lineAt(position: number): number | undefined {
     if (position < 0) return undefined;
     let [low, high] = [0, this.#lineStarts.length];
@@ -209,7 +209,7 @@ function copyOf(node: YamlNode): YamlNode {
   return isScalar(node) ? { ...node } : [...node];
 }
 
-/** A key may be a secret that was indented wrongly, so only what looks like a name is shown. */
+/** A wrongly indented secret may be read as a key, so a message shows only keys that look like names. */
 function shownKey(text: string): string {
   return /^[a-z][a-z_-]{0,30}$/i.test(text) ? `the key ${text}` : 'this key';
 }

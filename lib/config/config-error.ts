@@ -1,4 +1,4 @@
-/** The configuration cannot be used. The message is one line for the operator: where, which key, what is wrong, what is allowed. */
+/** The configuration is not valid. The message is one line for the operator: position, key, problem, allowed values. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }

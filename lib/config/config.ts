@@ -12,7 +12,7 @@ import { HOST, PORT } from './keys.ts';
 import type { Settings } from './settings.ts';
 import { readStorage } from './storage.ts';
 
-/** As Flask-Cors names them; what is undefined was not set. */
+/** The settings of Flask-Cors; `undefined` where the key is not set. */
 export type CorsConfig = {
   origins: string[];
   methods: string[] | undefined;
@@ -24,12 +24,12 @@ export type CorsConfig = {
 
 export type Config = V1Settings &
   AuthSettings & {
-    /** The file that was read, absolute. */
+    /** Absolute path of the configuration file. */
     file: string;
     host: string;
-    /** 0 for any free one. */
+    /** 0 for any free port. */
     port: number;
-    /** Whether images that v2 pushed get layers of their own for v1, or v1 is served from the blobs. */
+    /** `copy`: projections get layers of their own. `link`: v1 is served from the blobs. */
     v1Layers: 'copy' | 'link';
     logLevel: LogLevel;
     /** What `GET /` answers as JSON. */
@@ -37,18 +37,18 @@ export type Config = V1Settings &
     disableTokenAuth: boolean;
     /** Without a final slash. */
     indexEndpoint: string | undefined;
-    /** Which clients are told that v2 is spoken here. */
+    /** Which clients get the header Docker-Distribution-Api-Version. */
     v2VersionHeader: V2VersionHeader;
     /** Path of a PEM file. */
     privilegedKey: string | undefined;
     secretKey: string | undefined;
-    /** What it was before; signatures made with these are still accepted. */
+    /** Earlier values; signatures made with them are still accepted. */
     secretKeyPrevious: string[];
-    /** How many proxies in front are believed in what they say of clients. */
+    /** Number of trusted hops in X-Forwarded-For. */
     trustedProxies: number;
-    /** How much a compressed layer may unpack to. */
+    /** Limits on the unpacked size of a compressed layer. */
     unpackLimits: UnpackLimits;
-    /** Whether the manifests that an index names have to be there. */
+    /** Whether a pushed index requires its children to exist. */
     indexChildren: IndexChildren;
     /** Tags that no push may move. */
     immutableTags: ImmutableTags;
@@ -105,7 +105,7 @@ function readNginxRedirect(settings: Settings, storage: StorageConfig): string |
   return undefined;
 }
 
-/** Any `search_backend` switches search on. */
+/** Any value of `search_backend` enables search. */
 function readHasSearch(settings: Settings): boolean {
   const backend = settings.get('search_backend')?.toLowerCase();
   if (backend !== undefined && backend !== 'sqlalchemy') {

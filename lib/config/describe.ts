@@ -3,8 +3,8 @@ import type { LoadedConfig } from './load.ts';
 import type { Setting } from './settings.ts';
 
 /**
- * The configuration in effect as a file that leads to the same configuration, in the same environment: each value with where
- * it came from. Secrets are masked, and a mask is accepted nowhere. For `stowage config`.
+ * The effective configuration as the text of a file that, in the same environment, gives the same configuration. Each value
+ * has a comment with its origin. Secrets are masked, and a mask is never accepted as a value. For `stowage config`.
  */
 export function describeConfig({ config: { file, flavor }, settings }: LoadedConfig): string {
   const variables = settings.filter(({ isVariable }) => isVariable);
@@ -14,7 +14,7 @@ export function describeConfig({ config: { file, flavor }, settings }: LoadedCon
   return `${[...head, entry(flavor, {}).replace(/ \{\}$/, ''), ...lines(keys).map((text) => `  ${text}`)].join('\n')}\n`;
 }
 
-/** A nested map's keys stand together, as they were read. */
+/** Groups the keys of nested maps, in the order they were read. */
 function lines(settings: readonly Setting[]): string[] {
   let outer = '';
   return settings.flatMap((setting) => {
@@ -31,7 +31,7 @@ function line({ name, value, origin }: Setting): string {
   return `${entry(name, value)}  # ${origin}`;
 }
 
-/** On one line whatever the value, so that a comment can follow. */
+/** Always on one line, so that a comment can follow. */
 function entry(key: string, value: unknown): string {
   const map = dump({ [key]: value }, { schema: YAML11_SCHEMA, flowLevel: 0, lineWidth: -1, noRefs: true });
   return map.trim().slice(1, -1);

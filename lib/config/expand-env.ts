@@ -1,11 +1,11 @@
 import { isMap, isScalar, lineOf, placeAt, type Scalar, type YamlNode } from './yaml-nodes.ts';
 
-/** `_env:`, the name, and after a second colon the default with whatever colons it has itself. */
+/** `_env:`, the name, and after a second colon the default, which may contain colons. */
 const REFERENCE = /^_env:([^:]*)(?::(.*))?$/s;
 
 /**
- * Replaces `_env:NAME` and `_env:NAME:default` at any depth, in lists too; keys and results are left alone.
- * A variable that is set counts, even if it is empty (then the value is null, not the default).
+ * Replaces `_env:NAME` and `_env:NAME:default` in values at any depth, lists included; keys and results are not expanded.
+ * A variable that is set but empty gives null, not the default.
  */
 export function expandEnv(node: YamlNode, env: NodeJS.ProcessEnv): YamlNode {
   return placeAt(expanded(node, env), lineOf(node));

@@ -5,14 +5,14 @@ import { ConfigError } from './config-error.ts';
 
 export type ConfigFile = { path: string; text: string };
 
-/** Beside package.json, seen from the source and from what `tsc` makes of it in `dist/`. */
+/** Paths beside package.json, relative to this module in the source and in `dist/`. */
 const SHIPPED = ['../../config.yml', '../../../config.yml'].map((path) =>
   fileURLToPath(new URL(path, import.meta.url)),
 );
 
 /**
- * Reads `file` (from `--config`), else DOCKER_REGISTRY_CONFIG, else config.yml in `directory`, else the one that is shipped.
- * A relative DOCKER_REGISTRY_CONFIG may also lie in `config/`, where docker-registry looked for it.
+ * Reads `file` (from `--config`), else DOCKER_REGISTRY_CONFIG, else config.yml in `directory`, else the one in the package.
+ * A relative DOCKER_REGISTRY_CONFIG is also looked up in `config/`, as docker-registry did.
  * @throws ConfigError
  */
 export function findFile(file: string | undefined, env: NodeJS.ProcessEnv, directory: string): ConfigFile {

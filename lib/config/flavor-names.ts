@@ -1,4 +1,4 @@
-// Which top-level entries of a file are flavors, and which are keys that were not indented.
+// Tells flavors at the top level of a file from keys that lack their indentation.
 import { UNUSED_KEYS, USED_KEYS } from './keys.ts';
 import { isMap, isScalar, type YamlNode } from './yaml-nodes.ts';
 
@@ -6,12 +6,12 @@ import { isMap, isScalar, type YamlNode } from './yaml-nodes.ts';
 export const COMMON = 'common';
 
 const USED = outerNames(USED_KEYS);
-/** Every key that has or had a meaning, without those within maps. */
+/** All keys with a present or former meaning, without those of nested maps. */
 export const KNOWN_KEYS: ReadonlySet<string> = new Set([...USED, ...outerNames(UNUSED_KEYS)]);
-/** Those whose value is a map of keys of their own: such a map at the top level is no flavor. */
+/** Keys whose value is a map of keys: such a map at the top level is not a flavor. */
 const MAPS = new Set(Object.keys(USED_KEYS).flatMap((name) => (name.includes('.') ? [outerOf(name)] : [])));
 
-/** A map of known keys, or an empty one. The name of a key may be a flavor's too, where the value of the key would be no map. */
+/** A map of known keys, or an empty map. A flavor may have the name of a key whose value is not a map. */
 export function isFlavorLike(name: string, node: YamlNode): boolean {
   const isKey = KNOWN_KEYS.has(name);
   if (isScalar(node)) return !isKey && node.isPlain && node.text === '';

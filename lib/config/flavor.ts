@@ -9,7 +9,7 @@ import { isMap, isScalar, lineOf, type YamlMap, type YamlNode } from './yaml-nod
 export type Flavor = {
   name: string | undefined;
   keys: YamlMap;
-  /** The line where the flavor begins. */
+  /** The first line of the flavor. */
   line: number | undefined;
 };
 
@@ -39,8 +39,8 @@ export function selectFlavor(file: string, root: YamlNode, env: NodeJS.ProcessEn
 }
 
 /**
- * What closes the registry in `common` is not left out by accident: by a setting of docker-registry, or because a variable was
- * not set.
+ * Checks that no key in `common` that closes the registry is left out by accident: by docker-registry's SETTINGS_COMMON, or by
+ * a variable that is not set.
  * @throws ConfigError
  */
 function checkGuards(flavor: {
@@ -68,7 +68,7 @@ function checkGuards(flavor: {
   );
 }
 
-/** docker-registry put `common` below every flavor up to 0.7.3; from 0.8.0 on only where the file said `<<: *common`. */
+/** docker-registry merged `common` into every flavor up to 0.7.3; from 0.8.0 on only with an explicit `<<: *common`. */
 function commonIsBase(env: NodeJS.ProcessEnv): boolean {
   const text = env.SETTINGS_COMMON ?? '';
   const value = boolean.parse({ text, isPlain: true });
@@ -78,7 +78,7 @@ function commonIsBase(env: NodeJS.ProcessEnv): boolean {
   return value ?? true;
 }
 
-/** `dev:` with nothing below it is a flavor without keys of its own. */
+/** `dev:` without a value is a flavor without keys of its own. */
 function mapOrEmpty(node: YamlNode | undefined): YamlMap | undefined {
   if (isMap(node)) return node;
   return isScalar(node) && node.isPlain && node.text === '' ? new Map() : undefined;

@@ -1,4 +1,4 @@
-// The keys that close a registry. A slip of the pen in one of their names would leave it open, so it is an error.
+// The keys that close a registry. A misspelt one would leave the registry open, so it is an error.
 import { closestName } from './closest-name.ts';
 import { expandEnv } from './expand-env.ts';
 import { isOff } from './value-types.ts';
@@ -6,7 +6,7 @@ import { isMap, type YamlMap, type YamlNode } from './yaml-nodes.ts';
 
 const GUARDS = ['auth', 'access', 'immutable_tags'];
 
-/** What operators of other programs call these. */
+/** Names for these in other programs. */
 const OTHER_NAMES: Readonly<Record<string, string>> = {
   htpasswd: 'auth.htpasswd',
   users: 'auth.htpasswd',
@@ -22,18 +22,18 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
   rules: 'access',
 };
 
-/** The guard that a key which is none seems to mean. */
+/** The key that closes a registry and that an unknown key is probably meant to be. */
 export function guardMeantBy(name: string): string | undefined {
   const lower = name.toLowerCase();
   return Object.hasOwn(OTHER_NAMES, lower) ? OTHER_NAMES[lower] : closestName(name, GUARDS);
 }
 
-/** The first of the guards that a map sets itself. */
+/** The first key of a map that closes the registry. */
 export function guardIn(node: YamlNode | undefined): string | undefined {
   return isMap(node) ? GUARDS.find((name) => node.has(name)) : undefined;
 }
 
-/** Whether these keys of a file close the registry, with the variables as they are. */
+/** Whether these keys of a file close the registry, given the current environment variables. */
 export function isClosedBy(keys: YamlMap, env: NodeJS.ProcessEnv): boolean {
   const node = keys.get('auth');
   return node !== undefined && !isOff(expandEnv(node, env));

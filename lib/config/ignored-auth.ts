@@ -1,17 +1,17 @@
-// An open registry whose operator seems to want another: what says so, and is not heeded.
+// Signs that the operator of an open registry wants logins: settings of other registries that have no effect here.
 import { ConfigError } from './config-error.ts';
 import { isClosedBy } from './guards.ts';
 import { position } from './position.ts';
 import { isMap, lineOf, type YamlMap } from './yaml-nodes.ts';
 
-/** What registry:2 takes its users from. */
+/** The variables by which distribution (registry:2) is given its users. */
 const REGISTRY_2 = /^REGISTRY_AUTH(?:_|$)/;
 
 /**
- * To be asked where there is no `auth`.
+ * For a configuration without `auth`.
  * @param flavor undefined if the top level of the file is the configuration, whose keys are checked as such
  * @returns warnings, one line each
- * @throws ConfigError for a variable that asks for users, and means nothing here
+ * @throws ConfigError for a variable that names users but has no effect here
  */
 export function checkIgnoredAuth(
   { path, text }: { path: string; text: string },

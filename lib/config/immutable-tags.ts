@@ -1,7 +1,7 @@
 import { matcherOf, repositoryMatcher } from '../auth/rules/pattern.ts';
 import { list, NotAllowedError, type ValueType } from './value-types.ts';
 
-/** Which tags of which repositories never move: `team/*:v*`. */
+/** Patterns of immutable tags: `team/*:v*`. */
 export type ImmutableTags = { repositories: string; tags: string }[];
 
 /** A list of `<repositories>:<tags>`, each a pattern. */
@@ -20,7 +20,7 @@ export const immutableTags: ValueType<ImmutableTags> = {
   format: (patterns) => patterns.map(({ repositories, tags }) => `${repositories}:${tags}`),
 };
 
-/** Whether a tag never moves; without a tag, whether there may be one in the repository that does not. */
+/** Makes a predicate: whether a tag is immutable; without a tag, whether the repository may have an immutable one. */
 export function immutabilityOf(patterns: ImmutableTags): (repository: string, tag?: string) => boolean {
   const matchers = patterns.map(({ repositories, tags }) => ({
     isIn: repositoryMatcher(repositories),

@@ -1,4 +1,4 @@
-// Every key that docker-registry 0.6.5 to 0.9.1 knew, in any of its drivers and samples. A dot stands for a nested map.
+// All keys of Stowage, and all keys that docker-registry 0.6.5 to 0.9.1 knew in any driver or sample. A dot is a nested map.
 // docs/configuration.md explains them.
 
 import { DEFAULT_UNPACK_LIMITS } from '../compression/unpack-limits.ts';
@@ -28,7 +28,7 @@ import {
 
 export type UsedKey<V> = {
   readonly type: ValueType<NonNullable<V>>;
-  /** What counts where the key is missing or null. */
+  /** The value where the key is missing or null. */
   readonly fallback: V;
   readonly isSecret: boolean;
 };
@@ -36,11 +36,11 @@ export type UsedKey<V> = {
 export type UnusedKey = {
   /** Follows the key in the warning: "… is ignored: <why>". */
   readonly why: string;
-  /** The nested key without which docker-registry ignored the map too. */
+  /** A nested key without which docker-registry ignored the map too. */
   readonly switchedOnBy?: string;
-  /** The default beside a variable is the sample's, not the operator's. */
+  /** Whether the default in `_env:NAME:default` comes from the sample rather than from the operator. */
   readonly ignoreDefault?: true;
-  /** `false` is a wish here, not the lack of one. */
+  /** Whether `false` is a value of its own rather than "not set". */
   readonly isSetByFalse?: true;
 };
 
@@ -56,7 +56,7 @@ const withDefault = <T>(type: ValueType<T>, fallback: NonNullable<T>): UsedKey<N
 });
 const secret = (type: ValueType<string>): UsedKey<string | undefined> => ({ ...optional(type), isSecret: true });
 
-/** Python's names, older and newer. */
+/** The level names of Python's logging, old and new. */
 const logLevel = choice<LogLevel>('debug, info, warning, error or critical, in any case', {
   notset: 'debug',
   debug: 'debug',
@@ -68,7 +68,7 @@ const logLevel = choice<LogLevel>('debug, info, warning, error or critical, in a
   critical: 'critical',
 });
 
-/** How a bucket is named in requests: in the host, in the path, or by a host that is the bucket's own. */
+/** How requests name the bucket: in the host, in the path, or by a host that is the bucket itself. */
 export type CallingFormat = 'SubdomainCallingFormat' | 'OrdinaryCallingFormat' | 'VHostCallingFormat';
 
 const callingFormat = choice<CallingFormat>(
@@ -170,7 +170,7 @@ export const USED_KEYS = {
 export type KeyName = keyof typeof USED_KEYS;
 export type ValueOf<K extends KeyName> = (typeof USED_KEYS)[K]['fallback'];
 
-/** Two variables of the launcher rather than keys, but read and shown like these. */
+/** Two environment variables of docker-registry's launcher, read and shown like keys. */
 export const HOST = withDefault(
   matching(/^[A-Za-z0-9._:-]+$/, 'a host name or an address to listen on, such as 127.0.0.1, 0.0.0.0 or ::'),
   '127.0.0.1',

@@ -10,11 +10,11 @@ import { isMap, YamlError, type YamlNode } from './yaml-nodes.ts';
 
 export type LoadedConfig = {
   config: Config;
-  /** One line each, naming file and key. */
+  /** One line each, with file and key. */
   warnings: string[];
-  /** Every value in effect and where it came from, secrets masked. */
+  /** Every effective value with its origin, secrets masked. */
   settings: Setting[];
-  /** File, line and name of a key, to begin a message. */
+  /** File, line and name of a key, as the beginning of a message. */
   where(name: string): string;
 };
 
@@ -22,7 +22,7 @@ export type LoadOptions = {
   env: NodeJS.ProcessEnv;
   /** As given with `--config`. */
   file?: string;
-  /** What relative paths start from; the working directory by default. */
+  /** The base of relative paths; by default the working directory. */
   directory?: string;
 };
 
@@ -49,8 +49,8 @@ export function loadConfig({ env, file, directory = process.cwd() }: LoadOptions
 }
 
 /**
- * A configuration of the caller's own, in place of a file: the keys of one flavor, as JSON values.
- * @param source stands for the file in messages
+ * Makes a configuration from an object instead of a file: the keys of one flavor, as JSON values.
+ * @param source the name that messages have in place of the file's
  * @throws ConfigError
  */
 export function readKeys(

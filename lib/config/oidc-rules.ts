@@ -5,7 +5,7 @@ import { isMap, lineOf, type YamlMap, type YamlNode } from './yaml-nodes.ts';
 
 const RULE_KEYS = ['issuer', 'jwks_uri', 'audience', 'claims', 'groups', 'insecure'];
 
-/** A list of identity providers, with what must be in a token of each. */
+/** A list of identity providers, each with the claims that its tokens must have. */
 export const oidcRules: ValueType<OidcRule[]> = {
   allowed: 'a list of maps, each with issuer, audience, claims and groups',
   parse(node) {
@@ -43,7 +43,8 @@ function parseRule(node: YamlNode, number: number): OidcRule {
   };
   const issuer = address('issuer') ?? fail('has no issuer');
   const audience =
-    get('audience', text) ?? fail('has no audience: tokens that were made for somebody else would open this registry');
+    get('audience', text) ??
+    fail('has no audience: tokens that were issued for another service would open this registry');
   return {
     issuer,
     jwksUri: address('jwks_uri'),
@@ -53,11 +54,11 @@ function parseRule(node: YamlNode, number: number): OidcRule {
   };
 }
 
-/** Anybody can have tokens of a provider such as GitHub, so at least one claim must say whose these are. */
+/** A provider such as GitHub issues tokens to all its users, so at least one claim must restrict them. */
 function requiredClaims(node: YamlMap, claims: Record<string, string[]> | undefined, fail: (problem: string) => never) {
   if (!node.has('claims') || !claims || Object.keys(claims).length === 0) {
     return fail(
-      "has no claims; allowed: a map such as {repository: 'our-org/*'}, or {sub: '*'} for all the issuer knows",
+      "has no claims; allowed: a map such as {repository: 'our-org/*'}, or {sub: '*'} for all users of the issuer",
     );
   }
   return claims;

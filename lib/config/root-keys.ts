@@ -1,4 +1,4 @@
-// What stands beside the flavors of a file. docker-registry ignored it, and with it `auth` and `access` that were put there.
+// Checks entries beside the flavors of a file. docker-registry ignored them, and so would a misplaced `auth` or `access` be.
 import { closestName } from './closest-name.ts';
 import { ConfigError } from './config-error.ts';
 import { COMMON, isFlavorLike, KNOWN_KEYS } from './flavor-names.ts';
@@ -7,10 +7,10 @@ import { position } from './position.ts';
 import { isMap, isScalar, lineOf, type YamlMap, type YamlNode } from './yaml-nodes.ts';
 
 /**
- * `x-…` and `.…` are the operator's own, for anchors.
- * @param flavor the one in effect, which may have the name of a key
+ * `x-…` and `.…` are reserved for the operator's anchors.
+ * @param flavor the effective flavor, which may have the name of a key
  * @returns warnings, one line each
- * @throws ConfigError for a key that is known, or means `auth` or `access`
+ * @throws ConfigError for a known key, or one that probably means `auth` or `access`
  */
 export function checkRootKeys(file: string, root: YamlMap, flavor: string): string[] {
   const base = root.has(COMMON) ? COMMON : flavor;

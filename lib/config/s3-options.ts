@@ -1,7 +1,7 @@
 import type { S3DriverOptions } from '../storage/s3-client.ts';
 import type { Settings } from './settings.ts';
 
-/** AWS's own names for S3; before `s3_region` came, naming a host was the way to name a region. */
+/** AWS host names of S3; before `s3_region` existed, a host named the region. */
 const AWS_HOST = /^s3(?:[.-]([a-z]{2}(?:-[a-z]+)+-\d))?\.amazonaws\.com(?:\.cn)?$/;
 
 /** @throws ConfigError */
@@ -20,15 +20,15 @@ export function readS3Options(settings: Settings): S3DriverOptions {
 }
 
 /**
- * As boto joined them, so that old buckets are found again: `/registry`, `registry` and `registry/` give `registry/`,
- * `/` gives nothing, and `//x` gives `/x/`.
+ * Joins as boto did, so that keys of old buckets match: `/registry`, `registry` and `registry/` give `registry/`, `/` gives
+ * the empty prefix, and `//x` gives `/x/`.
  */
 export function keyPrefixOf(storagePath: string): string {
   const folder = storagePath.endsWith('/') ? storagePath : `${storagePath}/`;
   return folder.startsWith('/') ? folder.slice(1) : folder;
 }
 
-/** Without keys the SDK looks for them itself: environment, shared files, role. */
+/** `undefined` without keys: the SDK then uses its provider chain (environment, shared files, role). */
 function readCredentials(settings: Settings): S3DriverOptions['credentials'] {
   for (const name of ['s3_access_key', 's3_secret_key'] as const) {
     if (settings.isPlaceholder(name)) {
@@ -50,7 +50,7 @@ function readCredentials(settings: Settings): S3DriverOptions['credentials'] {
   return undefined;
 }
 
-/** Where the requests go and how a bucket is named in them. */
+/** The endpoint of requests and the addressing style of the bucket. */
 function readAddress(settings: Settings): Pick<S3DriverOptions, 'region' | 'endpoint' | 'useTls' | 'forcePathStyle'> {
   const useTls = settings.get('s3_secure');
   const host = settings.get('boto_host');
@@ -58,7 +58,7 @@ function readAddress(settings: Settings): Pick<S3DriverOptions, 'region' | 'endp
   const format = settings.get('boto_calling_format');
   if (port !== undefined && host === undefined) settings.warn('boto_port', 'is ignored: it belongs to boto_host');
   if (format === 'VHostCallingFormat') {
-    settings.warn('boto_calling_format', 'is taken for SubdomainCallingFormat: a bucket has no host of its own here');
+    settings.warn('boto_calling_format', 'is treated as SubdomainCallingFormat: a bucket has no host of its own here');
   }
 
   const awsHost = host === undefined ? undefined : AWS_HOST.exec(host);

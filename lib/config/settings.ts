@@ -9,16 +9,16 @@ import { isNull, isOff, isPlaceholder, NotAllowedError, PLACEHOLDER } from './va
 import { parsed } from './yaml.ts';
 import { isMap, isScalar, lineOf, YamlError, type YamlMap, type YamlNode } from './yaml-nodes.ts';
 
-/** A value in effect, as the file has it, and where it came from: for `stowage config`. Secrets are masked already. */
+/** An effective value as written in the file, with its origin, for `stowage config`. Secrets are masked. */
 export type Setting = {
   name: string;
   value: unknown;
   origin: string;
-  /** Present for what no file can say. */
+  /** Present for a value that no file can hold. */
   isVariable?: true;
 };
 
-/** The keys of one flavor. Reading a key checks it, once; what was read is kept for `stowage config`. */
+/** The keys of one flavor. Reading a key validates it once and records the value for `stowage config`. */
 export class Settings {
   /** One line each, with file and key. */
   readonly warnings: string[] = [];
@@ -26,7 +26,7 @@ export class Settings {
   readonly #file: string;
   readonly #root: YamlMap;
   readonly #env: NodeJS.ProcessEnv;
-  /** Where the keys begin: for what is missing. */
+  /** Position of the flavor, for messages about missing keys. */
   readonly #line: number | undefined;
 
   constructor(file: string, root: YamlMap, env: NodeJS.ProcessEnv, line?: number) {
@@ -38,7 +38,7 @@ export class Settings {
 
   /** @throws ConfigError if the value is not allowed */
   get<K extends KeyName>(name: K): ValueOf<K>;
-  /** With another default than the table's. */
+  /** Reads a key with a default other than the table's. */
   get<K extends KeyName>(name: K, fallback: NonNullable<ValueOf<K>>): NonNullable<ValueOf<K>>;
   get(name: KeyName, fallback?: unknown): unknown {
     const key: UsedKey<unknown> = USED_KEYS[name];
@@ -60,18 +60,18 @@ export class Settings {
     return this.#read(name, node, key, { where: name, source: node, isVariable: true });
   }
 
-  /** True if the key was read and its default counts. */
+  /** Whether the key was read and has its default. */
   isDefault(name: KeyName): boolean {
     return this.read.some((setting) => setting.name === name && setting.origin === 'default');
   }
 
-  /** True if the key holds nothing but the samples' placeholder. */
+  /** Whether the key holds the samples' placeholder. */
   isPlaceholder(name: KeyName): boolean {
     return isPlaceholder(this.#find(name));
   }
 
   /**
-   * True if this is a map of keys, even if none of them holds a value. False if it is off, which is kept as what was read.
+   * Whether this is a map of keys, possibly without values. False if the map is switched off, which is recorded as read.
    * @throws ConfigError
    */
   isMap(outer: string): boolean {
@@ -93,7 +93,7 @@ export class Settings {
     throw new ConfigError(`${this.where(name, item)} ${problem}`);
   }
 
-  /** Names the variable, too, that the key would have come from. @throws ConfigError */
+  /** The message also names the variable of a key. @throws ConfigError */
   missing(name: KeyName, remedy: string): never {
     const node = this.#find(name);
     const variable = isScalar(node) ? node.variable : undefined;
@@ -102,8 +102,8 @@ export class Settings {
   }
 
   /**
-   * Warns of keys that are set but mean nothing here, and of those that are not known.
-   * @throws ConfigError if such a key seems to mean one that closes the registry
+   * Warns of keys without an effect and of unknown keys.
+   * @throws ConfigError if an unknown key probably means one that closes the registry
    */
   checkNames(): void {
     for (const [name, node] of this.#root) {
@@ -125,7 +125,7 @@ export class Settings {
     this.warn(name, `is not a known key and is ignored${closest ? `; did you mean ${closest}?` : ''}`);
   }
 
-  /** What was meant to close the registry opens it where its name is not known: that is no matter for a warning. */
+  /** A misspelt key that should close the registry would leave it open, so this is an error rather than a warning. */
   #checkGuards(name: string, node: YamlNode): void {
     const [outer = '', inner] = name.split('.');
     if (outer === 'auth' && inner !== undefined) {
@@ -155,12 +155,12 @@ export class Settings {
     return isOff(map) ? undefined : this.fail(outer, 'must be a map of keys, or null');
   }
 
-  /** File, line and name, to begin a message. */
+  /** File, line and name, as the beginning of a message. */
   where(name: string, item?: number): string {
     return position(this.#file, this.#lineOf(name, item), name);
   }
 
-  /** Of the item or the key; else of the map around it, of the flavor at last. */
+  /** The line of the item or key, else of the enclosing map, else of the flavor. */
   #lineOf(name: string, item?: number): number | undefined {
     const [outer = '', inner = ''] = name.split('.');
     const outerNode = this.#root.get(outer);
@@ -169,7 +169,7 @@ export class Settings {
     return lineOf(itemNode) ?? lineOf(node) ?? lineOf(outerNode) ?? this.#line;
   }
 
-  /** The node that knows which variable a value came from: the map around it, if a variable holds that. */
+  /** The node that records the variable of a value: the enclosing map, if a variable holds that. */
   #sourceOf(name: KeyName, node: YamlNode | undefined): YamlNode | undefined {
     const outer = this.#root.get(name.split('.')[0] ?? '');
     return isScalar(outer) ? outer : node;
@@ -210,7 +210,7 @@ export class Settings {
   }
 }
 
-/** Whether an operator wants something by this; what the samples hold anyhow says nothing. */
+/** Whether an operator has chosen this value; a value of the samples is not a choice. */
 function isChosen(node: YamlNode, { switchedOnBy, ignoreDefault, isSetByFalse }: UnusedKey): boolean {
   const chosen = switchedOnBy && isMap(node) ? node.get(switchedOnBy) : node;
   if (chosen === undefined || isPlaceholder(chosen) || isNull(chosen)) return false;

@@ -1,28 +1,28 @@
-// How values appear in messages and in `stowage config`.
+// Formats values for messages and for `stowage config`.
 import { isMap, isScalar, type YamlNode } from './yaml-nodes.ts';
 
 export const MASK = '********';
 
-/** True for what was printed in place of a secret. */
+/** Whether a value is the mask of a secret. */
 export function holdsMask(data: unknown): boolean {
   return (JSON.stringify(data) ?? '').includes(MASK);
 }
 
-/** What may be shown of a value: of one that holds a secret the variable that it came from, else a mask. */
+/** The displayable form of a value: a secret is replaced by the variable it came from, or by a mask. */
 export function withoutSecrets(value: unknown, isSecret: boolean, node: YamlNode | undefined): unknown {
   const masked = isSecret ? MASK : maskPasswords(value);
   const variable = isScalar(node) && !node.variable?.isDefault ? node.variable : undefined;
   return variable && holdsMask(masked) ? `_env:${variable.name}` : masked;
 }
 
-/** The value in quotes and on one line; of a long one the beginning, of a list or map only that it is one. */
+/** The value in quotes on one line: long values are cut, lists and maps are only named as such. */
 export function show(node: YamlNode | undefined): string {
   if (!isScalar(node)) return isMap(node) ? '(a map)' : '(a list)';
   const text = maskPasswords(node.text) as string;
   return JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text);
 }
 
-/** ` (from the variable X)`, to follow a value or key; nothing for what the file says itself. */
+/** ` (from the variable X)`, which follows a value or key; empty for a value written in the file. */
 export function fromWhere(node: YamlNode | undefined): string {
   if (!isScalar(node) || !node.variable) return '';
   const { name, isDefault } = node.variable;
@@ -35,7 +35,7 @@ export function originOf(node: YamlNode | undefined): string {
   return isDefault ? `file, default of ${name}` : `variable ${name}`;
 }
 
-/** Any data with the user and password in its URLs masked: `https://********@host`. */
+/** Data with user and password masked in its URLs: `https://********@host`. */
 function maskPasswords(data: unknown): unknown {
   if (typeof data === 'string') return data.replaceAll(/\/\/\S*@/g, `//${MASK}@`);
   if (Array.isArray(data)) return data.map(maskPasswords);

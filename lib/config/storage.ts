@@ -23,5 +23,5 @@ export function readStorage(settings: Settings): StorageConfig {
 
 function warnOfDefaultPath(settings: Settings, path: string): void {
   if (!settings.isDefault('storage_path')) return;
-  settings.warn('storage_path', `is missing: everything is kept in ${path}, as docker-registry did`);
+  settings.warn('storage_path', `is missing: all objects are kept in ${path}, as docker-registry did`);
 }

@@ -1,14 +1,14 @@
-// What a key's value may be. Each type reads a node of the file and says what it allows; nothing is parsed twice.
+// The types of keys. Each type parses a node of the file and describes the allowed values.
 import { parsed, parseYaml, plainValue, toData } from './yaml.ts';
 import { isMap, isScalar, type Scalar, type YamlNode } from './yaml-nodes.ts';
 
-/** The text that the old samples hold where a value of one's own belongs. */
+/** The samples' placeholder for a value that the operator has to fill in. */
 export const PLACEHOLDER = 'REPLACEME';
 
-/** What a type has to say of a value beyond that it is not allowed. The message names no secret. */
+/** A specific reason why a value is not allowed. The message holds no secret. */
 export class NotAllowedError extends Error {
   override readonly name = 'NotAllowedError';
-  /** Of the part that is not allowed, if the file has it. */
+  /** Line of the rejected part, if it comes from the file. */
   readonly line: number | undefined;
 
   constructor(message: string, line?: number) {
@@ -20,13 +20,13 @@ export class NotAllowedError extends Error {
 export type ValueType<T> = {
   /** For the error message: `true or false`. */
   readonly allowed: string;
-  /** `null` where nothing is set, `undefined` for what is not allowed. @throws YamlError; NotAllowedError */
+  /** `null` where nothing is set, `undefined` for a value that is not allowed. @throws YamlError; NotAllowedError */
   parse(node: YamlNode): T | null | undefined;
-  /** What `parse` makes the value of, where that is not the value itself. */
+  /** The inverse of `parse`, where the parsed value is not the written one. */
   format?(value: T): unknown;
 };
 
-/** Any text. That of a variable is taken as it is, whatever YAML would make of it. */
+/** Any text. The text of a variable is used as it is, without parsing as YAML. */
 export const text: ValueType<string> = {
   allowed: 'a text',
   parse: (node) => whereText(node, (value) => value),
@@ -64,7 +64,7 @@ export function integer(least: number, most = Number.MAX_SAFE_INTEGER): ValueTyp
   };
 }
 
-/** One of some words, in any case; the values are what they stand for. */
+/** One of several words, in any case, mapped to values. */
 export function choice<T extends string>(allowed: string, words: Readonly<Record<string, T>>): ValueType<T> {
   return {
     allowed,
@@ -80,7 +80,7 @@ export function matching(pattern: RegExp, allowed: string): ValueType<string> {
   };
 }
 
-/** An absolute http or https URL; slashes at its end are cut off, as docker-registry did. */
+/** An absolute http or https URL; trailing slashes are removed, as docker-registry did. */
 export const url: ValueType<string> = {
   allowed: 'a URL that begins with http:// or https://',
   parse: (node) =>
@@ -102,7 +102,7 @@ export const textOrList: ValueType<string | string[]> = {
   },
 };
 
-/** As `textOrList`, but one text may hold several between commas. */
+/** As `textOrList`, but one text may hold several values separated by commas. */
 export const list: ValueType<string[]> = {
   allowed: 'a list of texts, or one text with commas',
   parse(node) {
@@ -115,7 +115,7 @@ export const list: ValueType<string[]> = {
   },
 };
 
-/** A map whose keys are the operator's own. */
+/** A map with arbitrary keys. */
 export function mapOf<T>(type: ValueType<T>): ValueType<Record<string, T>> {
   return {
     allowed: `a map, each value ${type.allowed}`,
@@ -130,12 +130,12 @@ export function mapOf<T>(type: ValueType<T>): ValueType<Record<string, T>> {
   };
 }
 
-/** A type for keys that old files switch off with `false` where null is meant. */
+/** Accepts `false` as null, as old files write it. */
 export function orOff<T>(type: ValueType<T>): ValueType<T> {
   return { ...type, parse: (node) => (isOff(node) ? null : type.parse(node)) };
 }
 
-/** Docker-registry's "truthy", the other way round; the placeholder counts as off. Never throws. */
+/** Whether a value is off: falsy in Python, as docker-registry tested it, or the placeholder. Never throws. */
 export function isOff(node: YamlNode | undefined): boolean {
   if (node === undefined) return true;
   if (isMap(node)) return [...node.values()].every(isOff);
@@ -159,20 +159,20 @@ function whereText<T>(node: YamlNode, read: (value: string) => T | undefined): T
   return value === null ? null : read(value);
 }
 
-/** The scalar's text; null if it is empty or spelt as null. */
+/** The scalar's text; null if it is empty or a spelling of null. */
 function textOf(scalar: Scalar): string | null {
   const { text: value, isPlain } = scalar.variable ? unquoted(scalar.text.trim()) : scalar;
   return value === '' || (isPlain && plainValue(value) === null) ? null : value;
 }
 
-/** `"0123"` and `'0123'` without the quotes; anything else as it is, also what only looks quoted. */
+/** Removes the quotes of `"0123"` and `'0123'`; leaves any other text, also one with unmatched quotes. */
 function unquoted(value: string): Scalar {
   if (/^(?:"[\s\S]*"|'[\s\S]*')$/.test(value)) {
     try {
       const node = parseYaml(value);
       if (isScalar(node)) return node;
     } catch {
-      // A secret may well begin and end with a quote.
+      // A secret may begin and end with a quote.
     }
   }
   return { text: value, isPlain: true };

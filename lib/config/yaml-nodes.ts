@@ -1,19 +1,19 @@
-// What a YAML text is made of. The text of every scalar is kept: its type is decided by the key it stands for.
+// Nodes of a YAML document. A scalar keeps its text, since its key decides the type.
 
 export type Scalar = {
   readonly text: string;
-  /** Written without quotes: `null`, `yes` or `5000` may mean more than their text. */
+  /** Written without quotes, so that `null`, `yes` or `5000` may be other than text. */
   readonly isPlain: boolean;
-  /** The text is that of an environment variable, or the default beside its name; YAML that is not parsed yet. */
+  /** The text comes from an environment variable or its default, and is YAML that is not parsed yet. */
   readonly variable?: { readonly name: string; readonly isDefault: boolean };
 };
 export type YamlMap = ReadonlyMap<string, YamlNode>;
 export type YamlNode = Scalar | readonly YamlNode[] | YamlMap;
 
-/** Not YAML, or YAML that is not allowed here. The message never holds a value. */
+/** Invalid or disallowed YAML. The message never holds a value. */
 export class YamlError extends Error {
   override readonly name = 'YamlError';
-  /** From 1 on. */
+  /** Counted from 1. */
   readonly line: number | undefined;
 
   constructor(message: string, line: number | undefined) {
@@ -22,15 +22,15 @@ export class YamlError extends Error {
   }
 }
 
-/** Lines of nodes: of the key, for the value of one. Beside the nodes, so that these are plain data. */
+/** Lines of nodes (for a value, the line of its key), apart from the nodes so that these are plain data. */
 const LINES = new WeakMap<YamlNode, number>();
 
-/** The line of a node in its file, from 1 on; `undefined` for what does not come from a file. */
+/** The line of a node in its file, counted from 1; `undefined` if it does not come from a file. */
 export function lineOf(node: YamlNode | undefined): number | undefined {
   return node && LINES.get(node);
 }
 
-/** The node itself, which stands in that line from now on. */
+/** Records the line of a node and returns the node. */
 export function placeAt<N extends YamlNode>(node: N, line: number | undefined): N {
   if (line === undefined) LINES.delete(node);
   else LINES.set(node, line);

@@ -1,10 +1,10 @@
-// YAML 1.1 as docker-registry read it, but safe, and with the text of every scalar kept: its type is decided by the key
-// it stands for. So a secret of digits stays a text, and `yes` is a boolean only where a boolean is wanted.
+// YAML 1.1 as docker-registry read it, restricted to safe tags. Scalars keep their text and their keys decide the type, so a
+// secret of digits stays a text, and `yes` is a boolean only where a boolean is expected.
 import { boolYaml11Tag, floatYaml11Tag, intYaml11Tag, NOT_RESOLVED, nullYaml11Tag, YAMLException } from 'js-yaml';
 import { composeYaml } from './compose-yaml.ts';
 import { isMap, isScalar, placeAt, YamlError, type YamlNode } from './yaml-nodes.ts';
 
-/** @throws YamlError with the line, if there is more than one */
+/** @throws YamlError, with the line if the text has more than one */
 export function parseYaml(text: string): YamlNode {
   try {
     const documents = composeYaml(text);
@@ -36,14 +36,14 @@ const REMEDIES: readonly (readonly [string, string])[] = [
   ['unexpected end of the stream', 'a quote or a bracket is not closed'],
 ];
 
-/** Aliases and tags are quoted in reasons, and a secret that begins with `*` or `!` is read as one. */
+/** Reasons of js-yaml quote aliases and tags, and a secret that begins with `*` or `!` is parsed as one. */
 function reasonWithoutValues(reason: string): string {
   if (/\btag\b/.test(reason)) return 'this tag is not allowed (quote a text that begins with "!")';
   const remedy = REMEDIES.find(([beginning]) => reason.startsWith(beginning))?.[1];
   return `${reason.replaceAll(/ "[^"]*"/g, '')}${remedy ? ` (${remedy})` : ''}`;
 }
 
-/** What an unquoted text is in YAML 1.1. As for PyYAML, and against the specification, `y` and `n` are texts. */
+/** The value of an unquoted scalar in YAML 1.1. `y` and `n` are texts, as in PyYAML and against the specification. */
 export function plainValue(text: string): string | number | boolean | null {
   if (/^[yn]$/i.test(text)) return text;
   for (const tag of [nullYaml11Tag, boolYaml11Tag, intYaml11Tag, floatYaml11Tag]) {
@@ -53,19 +53,19 @@ export function plainValue(text: string): string | number | boolean | null {
   return text;
 }
 
-/** The node with the YAML in an environment variable parsed. @throws YamlError */
+/** Parses the YAML of an environment variable in a node. @throws YamlError */
 export function parsed(node: YamlNode): YamlNode {
   return isScalar(node) && node.variable ? withoutLines(parseYaml(node.text)) : node;
 }
 
-/** Lines of a variable are none of the file. */
+/** Drops line numbers: lines of a variable are not lines of the file. */
 function withoutLines(node: YamlNode): YamlNode {
   if (isMap(node)) for (const item of node.values()) withoutLines(item);
   else if (!isScalar(node)) for (const item of node) withoutLines(item);
   return placeAt(node, undefined);
 }
 
-/** As plain data. @throws YamlError */
+/** The node as plain data. @throws YamlError */
 export function toData(node: YamlNode): unknown {
   const value = parsed(node);
   if (isScalar(value)) return value.isPlain ? plainValue(value.text) : value.text;

@@ -43,7 +43,7 @@ test('users may lie in an object or in a secret', () => {
 });
 
 for (const [title, auth, message] of [
-  ['a section that names nobody', { realm: 'x' }, /auth names no users/],
+  ['a section without users', { realm: 'x' }, /auth names no users/],
   ['an empty section', {}, /auth names no users/],
   ['a variable that was not set', { htpasswd: '_env:HTPASSWD' }, /auth names no users/],
   ['an object of a bucket that is not there', { htpasswd: 's3:///users' }, /auth\.htpasswd .*needs storage: s3/],
@@ -99,7 +99,7 @@ test('access is a list of rules, in the file or in a variable', () => {
 for (const [title, rule, message] of [
   ['that is a text', 'pull', /rule 1 is not a map/],
   [
-    'with a key nobody knows',
+    'with an unknown key',
     { repositories: 'a', user: 'x', actions: 'pull' },
     /rule 1 has user; allowed: repositories, users/,
   ],
@@ -109,7 +109,7 @@ for (const [title, rule, message] of [
     { repositories: {}, users: 'x', actions: 'pull' },
     /rule 1 has repositories that are/,
   ],
-  ['for nobody', { repositories: 'a', actions: 'pull' }, /rule 1 names nobody/],
+  ['without callers', { repositories: 'a', actions: 'pull' }, /rule 1 names no callers/],
   [
     'for a variable that was not set',
     { repositories: 'a', users: '_env:U', actions: 'pull' },
@@ -118,7 +118,7 @@ for (const [title, rule, message] of [
   ['without actions', { repositories: 'a', users: 'x' }, /rule 1 must have actions, which it allows, or deny/],
   ['with both', { repositories: 'a', users: 'x', actions: 'pull', deny: 'push' }, /rule 1 must have actions/],
   [
-    'with an action nobody knows',
+    'with an unknown action',
     { repositories: 'a', users: 'x', actions: 'psh' },
     /rule 1 has actions psh; allowed: pull, push, delete/,
   ],
@@ -148,7 +148,7 @@ test('a rule that can hardly be meant is named', () => {
   const { warnings } = loadKeys({ auth: { htpasswd: 'x', groups: { devs: 'alice' } }, access });
   assert.deepEqual(warnings, [
     `${textFile}:5: access rule 1 names the group dev, which has no members`,
-    `${textFile}:5: access rule 1 allows push without pull, but clients look before they push`,
+    `${textFile}:5: access rule 1 allows push without pull, but clients read before they push`,
   ]);
 });
 
@@ -200,7 +200,7 @@ for (const [title, entry, message] of [
     /jwks_uri that is no address/,
   ],
   ['with a fragment', { ...GITHUB, issuer: 'https://x#', claims: { sub: '*' } }, /issuer that is no address/],
-  ['with a key nobody knows', { ...GITHUB, claim: { sub: '*' } }, /entry 1 has claim; allowed: issuer/],
+  ['with an unknown key', { ...GITHUB, claim: { sub: '*' } }, /entry 1 has claim; allowed: issuer/],
   ['that is a text', 'x', /entry 1 is not a map/],
 ] as const) {
   test(`an identity provider ${title} stops the start`, () => {

@@ -17,7 +17,7 @@ function s3Options(keys: Record<string, unknown>, env: Env = {}): S3DriverOption
   return storage.options;
 }
 
-describe('51: storage_path is a prefix of keys, as boto joined them', () => {
+describe('storage_path is a prefix of keys, as boto joined them', () => {
   for (const [path, prefix] of [
     ['/registry', 'registry/'],
     ['registry', 'registry/'],
@@ -49,7 +49,7 @@ describe('51: storage_path is a prefix of keys, as boto joined them', () => {
   });
 });
 
-describe('54: flavor and common', () => {
+describe('flavor and common', () => {
   const merged = `
 common: &common {storage: local, storage_path: /a, loglevel: error, cors: {origins: a, max_age: 1}, cache: {host: redis}}
 dev: {<<: *common, loglevel: debug, cors: {origins: b}, cache: {port: 1}}`;
@@ -85,7 +85,7 @@ dev: {<<: *common, loglevel: debug, cors: {origins: b}, cache: {port: 1}}`;
   });
 });
 
-describe('55: which file, which flavor', () => {
+describe('which file, which flavor', () => {
   const directory = realpathSync(mkdtempSync(join(tmpdir(), 'stowage-find-')));
   const inDirectory = (...parts: string[]) => join(directory, ...parts);
   for (const folder of ['config', 'empty', 'both', 'both/config']) mkdirSync(inDirectory(folder));
@@ -186,7 +186,7 @@ describe('55: which file, which flavor', () => {
   });
 });
 
-describe('56: _env:NAME and _env:NAME:default', () => {
+describe('_env:NAME and _env:NAME:default', () => {
   for (const [written, env, expected] of [
     ['_env:X', {}, null],
     ['"_env:X:"', {}, null],
@@ -282,7 +282,7 @@ describe('56: _env:NAME and _env:NAME:default', () => {
   }
 });
 
-describe('57: each key has one type', () => {
+describe('each key has one type', () => {
   for (const [written, expected] of [
     ['true', true],
     ['yes', true],
@@ -394,7 +394,7 @@ describe('57: each key has one type', () => {
   });
 });
 
-describe('58: S3', () => {
+describe('S3', () => {
   test('boto_bucket counts before s3_bucket', () => {
     const bucket = (keys: Record<string, string>) => s3Options({ boto_bucket: null, ...keys }).bucket;
     assert.equal(bucket({ boto_bucket: 'one' }), 'one');
@@ -459,11 +459,11 @@ describe('58: S3', () => {
     const { warnings } = loadKeys({ ...S3, boto_calling_format: 'VHostCallingFormat', boto_port: 9000 });
     assert.equal(warnings.length, 2);
     assert.match(warnings[0] ?? '', /boto_port is ignored/);
-    assert.match(warnings[1] ?? '', /boto_calling_format is taken for SubdomainCallingFormat/);
+    assert.match(warnings[1] ?? '', /boto_calling_format is treated as SubdomainCallingFormat/);
   });
 });
 
-describe('60: the launcher', () => {
+describe('the launcher', () => {
   const rows: { env: Env; host?: string; port?: number }[] = [
     { env: {} },
     { env: { REGISTRY_PORT: '5001' }, port: 5001 },

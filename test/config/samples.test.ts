@@ -172,7 +172,7 @@ const VARIABLES: { flavors: string[]; rows: [string, string, string, unknown][] 
   { flavors: ['s3', 'prod'], rows: [['AWS_REGION', 'eu-central-1', 's3_region', 'eu-central-1']] },
 ];
 
-describe('59: each variable of the image sets its key', () => {
+describe('each variable of the image sets its key', () => {
   const others: Env = {
     CORS_ORIGINS: 'a', // switches the map on
     ...{ AWS_BUCKET: 'bucket', AWS_KEY: 'k', AWS_SECRET: 's', AWS_HOST: 'h' },

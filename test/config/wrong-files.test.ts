@@ -201,13 +201,13 @@ const ERRORS: Row[] = [
     says: `${textFile}: is not valid YAML: there is more than one YAML document (remove the lines ---)`,
   },
   {
-    title: 'aliases that stand for gigabytes',
+    title: 'aliases that expand to gigabytes',
     text: `a: &a [x, x, x, x, x, x, x, x]\n${'bcdefghijkl'
       .split('')
       .map((name, i) => `${name}: &${name} [${Array(8).fill(`*${'abcdefghijkl'[i]}`).join(', ')}]\n`)
       .join('')}dev: {storage: local, issue: *l}\n`,
     line: undefined,
-    says: `${textFile}: is not valid YAML: its aliases stand for more than 100000 values in line 6`,
+    says: `${textFile}: is not valid YAML: its aliases expand to more than 100000 values in line 6`,
   },
   {
     title: 'an alias that has no anchor',
