@@ -22,6 +22,9 @@ export type GateOptions = {
   audit?: Audit;
 };
 
+/** What a route with a repository's name in its path gives to its handler. */
+export type RepositoryEnv = { Variables: { repository: RepositoryName } };
+
 type ParseName = (name: string) => RepositoryName;
 
 export class Gate {
@@ -88,11 +91,16 @@ export class Gate {
   readonly allowTokenRequest: MiddlewareHandler = async (c, next) =>
     this.permissions.allowsAnonymous ? await next() : await this.requireLogin(c, next);
 
-  /** Admits callers that may do this in the repository of the URL. Writes and refusals are audited. */
-  allow(action: Action, parseName: ParseName = parseRepositoryName): MiddlewareHandler {
+  /**
+   * Admits callers that may do this in the repository of the URL, and leaves its parsed name for the handler in
+   * `c.var.repository`. Writes and refusals are audited.
+   * @throws RegistryError NAME_INVALID, UNAUTHORIZED, DENIED
+   */
+  allow(action: Action, parseName: ParseName = parseRepositoryName): MiddlewareHandler<RepositoryEnv> {
     return async (c, next) => {
       const repository = parseName(c.req.param('name') ?? '');
       this.check(c, action, repository);
+      c.set('repository', repository);
       await next();
       if (action !== 'pull') this.auditOutcome(c, action, repository);
     };

@@ -53,12 +53,12 @@ export type AppSettings = V1Settings &
 export function createApp(options: AppOptions): Hono {
   const { registry, keys, log, isReady, roomProblem, settings, version, auth, around } = options;
   const { gate, limits, login } = auth;
-  const allow = settings.authentication
+  const access = settings.authentication
     ? authentication(settings.authentication, registry)
     : permissions(gate, registry);
   const isForAll = gate.isOpen && !settings.authentication;
   const shared = { ...settings, registry, gate, limits };
-  const v1Options = { ...shared, isReady, version, isForAll, allow, ...(login && { tokens: login.v1Tokens }) };
+  const v1Options = { ...shared, ...access, isReady, version, isForAll, ...(login && { tokens: login.v1Tokens }) };
   const v2Options = { ...shared, keys, ...(login && { tokenService: login.tokenService }) };
   const app = new Hono({ router: new PathRouter(new Hono().router) }).use(requestId());
   const identify = besides(isOpen, gate.identify);

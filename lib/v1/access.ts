@@ -1,10 +1,16 @@
 import type { Context, MiddlewareHandler } from 'hono';
 import type { Action } from '../auth/callers/caller.ts';
+import type { RepositoryEnv } from '../auth/gate.ts';
 import type { ImageId } from '../model/names.ts';
 import type { ImageKind, ImageReader } from '../registry/v1-images/image-rights.ts';
 
-/** The line of a route that says what a caller needs: to do this in the repository of the URL, or in any if it has none. */
-export type Allow = (action: Action) => MiddlewareHandler;
+/** What the routes of v1 ask before they run their handlers. */
+export type RouteAccess = {
+  /** Admits callers that may do this in the repository of the URL; the handler finds it parsed in `c.var.repository`. */
+  allow: (action: Action) => MiddlewareHandler<RepositoryEnv>;
+  /** For routes of images, which name no repository: admits callers that may do this in any. */
+  allowImages: (action: Action) => MiddlewareHandler;
+};
 
 /** What a request may do beyond what its route says. */
 export type Access = {

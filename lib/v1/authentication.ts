@@ -1,12 +1,14 @@
 // Who may call a registry that is not its own index: whoever has a token that the index accepts.
 import type { KeyObject } from 'node:crypto';
 import type { Context, MiddlewareHandler } from 'hono';
+import { every } from 'hono/combine';
 import { parseAuthorization, tokenParameters } from '../auth/callers/authorization.ts';
+import type { RepositoryEnv } from '../auth/gate.ts';
 import { RegistryError } from '../model/errors.ts';
 import { type ImageId, parseV1RepositoryName, type RepositoryName } from '../model/names.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { ImageReader } from '../registry/v1-images/image-rights.ts';
-import { type Access, type Allow, setAccess } from './access.ts';
+import { type Access, type RouteAccess, setAccess } from './access.ts';
 import { IndexClient } from './index-client.ts';
 import { hashOf } from './pusher.ts';
 import { isSigned } from './signature.ts';
@@ -27,7 +29,7 @@ const METHODS: Record<string, string[]> = {
 };
 
 /** Lets through what the index knows; `accessOf` tells the handlers more. The method says what the token must allow. */
-export function authentication(options: AuthenticationOptions, registry: Registry): Allow {
+export function authentication(options: AuthenticationOptions, registry: Registry): RouteAccess {
   const index = options.indexEndpoint ? new IndexClient(options.indexEndpoint) : undefined;
   const authenticate: MiddlewareHandler = async (c, next) => {
     if (options.privilegedKey && isSigned(c, options.privilegedKey)) {
@@ -41,7 +43,11 @@ export function authentication(options: AuthenticationOptions, registry: Registr
     setAccess(c, accessByToken(token, images, index, registry));
     await next();
   };
-  return () => authenticate;
+  const parseName: MiddlewareHandler<RepositoryEnv> = async (c, next) => {
+    c.set('repository', parseV1RepositoryName(c.req.param('name') ?? ''));
+    await next();
+  };
+  return { allow: () => every(authenticate, parseName), allowImages: () => authenticate };
 }
 
 /** Of the operator's own tools: to what is there. */

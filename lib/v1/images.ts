@@ -21,7 +21,7 @@ const TOO_OLD =
 
 export const imageRoutes = ({
   registry: { images, imageFiles, imagePushes },
-  allow,
+  allowImages,
   limits,
   isForAll,
   storageRedirect,
@@ -51,7 +51,7 @@ export const imageRoutes = ({
   };
 
   return new Hono()
-    .get('/images/:id/json', allow('pull'), async (c) => {
+    .get('/images/:id/json', allowImages('pull'), async (c) => {
       const id = parseImageId(c.req.param('id'));
       const { bytes, layerSizeBytes, checksums } = await read(c, id, () => images.json(id));
       if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear(isForAll));
@@ -59,7 +59,7 @@ export const imageRoutes = ({
       if (layerSizeBytes !== undefined) c.header('X-Docker-Size', String(layerSizeBytes));
       return c.body(bytes, 200, { 'Content-Type': 'application/json', ...cachedForAYear(isForAll) });
     })
-    .put('/images/:id/json', allow('push'), async (c) => {
+    .put('/images/:id/json', allowImages('push'), async (c) => {
       const id = parseImageId(c.req.param('id'));
       const bytes = await readBody(c, MAX_IMAGE_JSON_BYTES, 'the image JSON');
       const json = parseImageJson(id, bytes);
@@ -76,14 +76,14 @@ export const imageRoutes = ({
       return answer(c, true);
     })
 
-    .get('/images/:id/ancestry', allow('pull'), async (c) => {
+    .get('/images/:id/ancestry', allowImages('pull'), async (c) => {
       const id = parseImageId(c.req.param('id'));
       const ancestry = await read(c, id, () => images.ancestry(id));
       if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear(isForAll));
       return answer(c, ancestry, { headers: cachedForAYear(isForAll) });
     })
 
-    .get('/images/:id/layer', allow('pull'), async (c) => {
+    .get('/images/:id/layer', allowImages('pull'), async (c) => {
       const id = parseImageId(c.req.param('id'));
       const layer = await read(c, id, () => images.layer(id));
       if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear(isForAll));
@@ -112,7 +112,7 @@ export const imageRoutes = ({
       const body = await limits.download(c, lengthBytes, () => images.readLayer(layer, range));
       return c.body(body, status, headers);
     })
-    .put('/images/:id/layer', allow('push'), limits.limitUploads(), async (c) => {
+    .put('/images/:id/layer', allowImages('push'), limits.limitUploads(), async (c) => {
       const id = parseImageId(c.req.param('id'));
       const access = accessOf(c);
       access.checkImage(id);
@@ -120,17 +120,17 @@ export const imageRoutes = ({
       return answer(c, true);
     })
 
-    .get('/images/:id/files', allow('pull'), async (c) => {
+    .get('/images/:id/files', allowImages('pull'), async (c) => {
       const id = parseImageId(c.req.param('id'));
       if (!(await accessOf(c).findReadableKind(id))) throw imageUnknown(); // before a list is made
       return await sendList(c, await read(c, id, () => imageFiles.find(id)));
     })
-    .get('/images/:id/diff', allow('pull'), async (c) => {
+    .get('/images/:id/diff', allowImages('pull'), async (c) => {
       const id = parseImageId(c.req.param('id'));
       return await sendList(c, await read(c, id, () => imageFiles.findDiff(id)));
     })
 
-    .put('/images/:id/checksum', allow('push'), async (c) => {
+    .put('/images/:id/checksum', allowImages('push'), async (c) => {
       const id = parseImageId(c.req.param('id'));
       const access = accessOf(c);
       access.checkImage(id);

@@ -1,8 +1,8 @@
 import { type Context, Hono } from 'hono';
+import type { RepositoryEnv } from '../auth/gate.ts';
 import { NOT_CACHED } from '../http/error-response.ts';
 import { readBody } from '../http/request.ts';
 import { RegistryError } from '../model/errors.ts';
-import { parseV1RepositoryName } from '../model/names.ts';
 import { MAX_INDEX_BYTES } from '../registry/tags/index-images.ts';
 import { answer } from './answers.ts';
 import type { V1Options } from './options.ts';
@@ -13,8 +13,8 @@ export const indexImagesRoutes = (options: V1Options) => {
   const { allow } = options;
   const { indexImages, v1Tags } = options.registry;
 
-  const announce = async (c: Context, name: string) => {
-    const repository = parseV1RepositoryName(name);
+  const announce = async (c: Context<RepositoryEnv>) => {
+    const { repository } = c.var;
     await indexImages.announce(repository, await readBody(c, MAX_INDEX_BYTES, 'the list of images'));
     return await tokenHeaders(c, options, repository, 'write');
   };
@@ -22,7 +22,7 @@ export const indexImagesRoutes = (options: V1Options) => {
   return {
     images: new Hono()
       .get('/repositories/:name/images', allow('pull'), async (c) => {
-        const repository = parseV1RepositoryName(c.req.param('name'));
+        const { repository } = c.var;
         const bytes = await v1Tags.findIndexImages(repository);
         if (!bytes) throw new RegistryError('INDEX_UNKNOWN', 'images not found');
         return c.body(bytes, 200, {
@@ -31,18 +31,16 @@ export const indexImagesRoutes = (options: V1Options) => {
           ...(await tokenHeaders(c, options, repository, 'read')),
         });
       })
-      .put('/repositories/:name/images', allow('push'), async (c) =>
-        c.body(null, 204, await announce(c, c.req.param('name'))),
-      )
+      .put('/repositories/:name/images', allow('push'), async (c) => c.body(null, 204, await announce(c)))
       .delete('/repositories/:name/images', allow('delete'), async (c) => {
-        const repository = parseV1RepositoryName(c.req.param('name'));
+        const { repository } = c.var;
         return c.body(null, 204, await tokenHeaders(c, options, repository, 'delete'));
       })
       .put('/repositories/:name/auth', allow('pull'), (c) => answer(c, 'OK')),
 
     /** The name alone, with or without a final slash; after all routes that put something behind it. */
     repository: new Hono().put('/repositories/:name{.+}', allow('push'), async (c) => {
-      const headers = await announce(c, c.req.param('name'));
+      const headers = await announce(c);
       return answer(c, '', { headers });
     }),
   };

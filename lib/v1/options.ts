@@ -3,7 +3,7 @@ import type { RequestLimits } from '../auth/request-limits.ts';
 import type { V1Tokens } from '../auth/tokens/v1-tokens.ts';
 import type { GatewaySettings } from '../http/gateway-quirks.ts';
 import type { Registry } from '../registry/registry.ts';
-import type { Allow } from './access.ts';
+import type { RouteAccess } from './access.ts';
 
 /** What the configuration says of v1. */
 export type V1Settings = GatewaySettings & {
@@ -24,18 +24,17 @@ export type V1Settings = GatewaySettings & {
 };
 
 /** What every route of v1 works with. */
-export type V1Options = V1Settings & {
-  registry: Registry;
-  /** Who may do what. */
-  allow: Allow;
-  gate: Gate;
-  limits: RequestLimits;
-  /** Whether every caller may do everything: the registry is open, and no index decides access. */
-  isForAll: boolean;
-  /** Signs tokens; absent for an open registry. */
-  tokens?: V1Tokens;
-  /** Whether storage answers. */
-  isReady: () => Promise<boolean>;
-  /** Version of Stowage. */
-  version: string;
-};
+export type V1Options = V1Settings &
+  RouteAccess & {
+    registry: Registry;
+    gate: Gate;
+    limits: RequestLimits;
+    /** Whether every caller may do everything: the registry is open, and no index decides access. */
+    isForAll: boolean;
+    /** Signs tokens; absent for an open registry. */
+    tokens?: V1Tokens;
+    /** Whether storage answers. */
+    isReady: () => Promise<boolean>;
+    /** Version of Stowage. */
+    version: string;
+  };

@@ -1,23 +1,24 @@
 // Who may do what with a registry that is its own index: the rules of the configuration say so, as for v2.
-import type { Context } from 'hono';
+import type { Context, MiddlewareHandler } from 'hono';
+import { every } from 'hono/combine';
 import type { Gate } from '../auth/gate.ts';
 import { callerOf } from '../auth/request-caller.ts';
 import { type ImageId, parseV1RepositoryName } from '../model/names.ts';
 import type { Registry } from '../registry/registry.ts';
 import { noSuchParent } from '../registry/v1-images/image-json.ts';
 import type { ImageReader } from '../registry/v1-images/image-rights.ts';
-import { type Access, type Allow, setAccess } from './access.ts';
+import { type Access, type RouteAccess, setAccess } from './access.ts';
 import { isPushedBy, pusherOf } from './pusher.ts';
 
-/** Routes with a name are for whoever may do this there, those of images for whoever may do it anywhere. */
-export function permissions(gate: Gate, registry: Registry): Allow {
-  return (action) => {
-    const inRepository = gate.allow(action, parseV1RepositoryName);
-    const somewhere = gate.allowSomewhere(action);
-    return async (c, next) => {
-      setAccess(c, accessByGrants(c, gate, registry));
-      return await (c.req.param('name') === undefined ? somewhere : inRepository)(c, next);
-    };
+/** Access by the rules of the configuration, where the registry is its own index. */
+export function permissions(gate: Gate, registry: Registry): RouteAccess {
+  const setAccessByGrants: MiddlewareHandler = async (c, next) => {
+    setAccess(c, accessByGrants(c, gate, registry));
+    await next();
+  };
+  return {
+    allow: (action) => every(setAccessByGrants, gate.allow(action, parseV1RepositoryName)),
+    allowImages: (action) => every(setAccessByGrants, gate.allowSomewhere(action)),
   };
 }
 

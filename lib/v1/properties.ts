@@ -2,7 +2,6 @@ import { Hono } from 'hono';
 import { readBody } from '../http/request.ts';
 import { RegistryError } from '../model/errors.ts';
 import { isJsonObject, parseJson } from '../model/json.ts';
-import { parseV1RepositoryName } from '../model/names.ts';
 import { KiB } from '../streams/bytes.ts';
 import { answer } from './answers.ts';
 import type { V1Options } from './options.ts';
@@ -14,11 +13,11 @@ const PATH = '/repositories/:name/properties';
 export const propertyRoutes = ({ registry: { repositories }, allow }: V1Options) =>
   new Hono()
     .get(PATH, allow('pull'), async (c) => {
-      const isPrivate = await repositories.isPrivate(parseV1RepositoryName(c.req.param('name')));
+      const isPrivate = await repositories.isPrivate(c.var.repository);
       return answer(c, { access: isPrivate ? 'private' : 'public' });
     })
     .put(PATH, allow('push'), async (c) => {
-      const repository = parseV1RepositoryName(c.req.param('name'));
+      const { repository } = c.var;
       const properties = parseJson(await readBody(c, MAX_PROPERTIES_BYTES, 'the properties'));
       if (!isJsonObject(properties) || !('access' in properties)) {
         throw new RegistryError('INDEX_INVALID', 'Invalid data');

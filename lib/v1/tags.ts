@@ -4,7 +4,7 @@ import { NOT_CACHED } from '../http/error-response.ts';
 import { readBody } from '../http/request.ts';
 import { RegistryError } from '../model/errors.ts';
 import { parseJson } from '../model/json.ts';
-import { type ImageId, isImageId, parseV1RepositoryName, parseV1Tag } from '../model/names.ts';
+import { type ImageId, isImageId, parseV1Tag } from '../model/names.ts';
 import { UNKNOWN_METADATA } from '../registry/tags/metadata.ts';
 import { unknownTag } from '../registry/tags/tags.ts';
 import { imageUnknown } from '../registry/v1-images/images.ts';
@@ -22,12 +22,12 @@ export const tagRoutes = ({ registry: { repositories, tagMetadata, tags, v1Tags 
   new Hono()
     // What pushed a tag. Never 404: nobody knows what pushed a tag that is not there.
     .get(TAG_JSON_PATH, allow('pull'), async (c) => {
-      const repository = parseV1RepositoryName(c.req.param('name'));
+      const { repository } = c.var;
       return metadataAnswer(c, await tagMetadata.find(repository, parseV1Tag(c.req.param('tag'))));
     })
 
     .get(TAG_PATH, allow('pull'), async (c) => {
-      const repository = parseV1RepositoryName(c.req.param('name'));
+      const { repository } = c.var;
       const tag = parseV1Tag(c.req.param('tag'));
       const resolved = await tags.find(repository, tag);
       const [shown] = await v1Tags.resolve(repository, resolved ? [resolved] : []);
@@ -35,7 +35,7 @@ export const tagRoutes = ({ registry: { repositories, tagMetadata, tags, v1Tags 
       return answer(c, shown.id);
     })
     .put(TAG_PATH, allow('push'), async (c) => {
-      const repository = parseV1RepositoryName(c.req.param('name'));
+      const { repository } = c.var;
       const tag = parseV1Tag(c.req.param('tag'));
       const id = parseTagBody(await readBody(c, MAX_TAG_BYTES, 'the tag'));
       addToAudit(c, { image: id });
@@ -44,22 +44,22 @@ export const tagRoutes = ({ registry: { repositories, tagMetadata, tags, v1Tags 
       return answer(c, true);
     })
     .delete(TAG_PATH, allow('delete'), async (c) => {
-      await repositories.deleteTag(parseV1RepositoryName(c.req.param('name')), parseV1Tag(c.req.param('tag')));
+      await repositories.deleteTag(c.var.repository, parseV1Tag(c.req.param('tag')));
       return answer(c, true);
     })
 
     // After those of a tag, which may be called `json` or `tags`.
     .get('/repositories/:name/json', allow('pull'), async (c) =>
-      metadataAnswer(c, await tagMetadata.find(parseV1RepositoryName(c.req.param('name')))),
+      metadataAnswer(c, await tagMetadata.find(c.var.repository)),
     )
     .get('/repositories/:name/tags', allow('pull'), async (c) => {
-      const repository = parseV1RepositoryName(c.req.param('name'));
+      const { repository } = c.var;
       const shown = await v1Tags.list(repository);
       if (shown.length === 0) await repositories.checkExists(repository);
       return answer(c, Object.fromEntries(shown.map(({ tag, id }) => [tag, id])));
     })
     .delete('/repositories/:name/tags', allow('delete'), async (c) => {
-      await repositories.delete(parseV1RepositoryName(c.req.param('name')));
+      await repositories.delete(c.var.repository);
       return answer(c, true);
     });
 

@@ -3,7 +3,7 @@ import { wantsRangeOf } from '../http/preconditions.ts';
 import { lengthOf, parseRange } from '../http/range.ts';
 import { EMPTY, isKnown } from '../http/request.ts';
 import { RegistryError } from '../model/errors.ts';
-import { parseDigest, parseRepositoryName } from '../model/names.ts';
+import { parseDigest } from '../model/names.ts';
 import type { V2Options } from './options.ts';
 
 export const NAMED_BY_CONTENT = 'max-age=31536000, immutable';
@@ -14,7 +14,7 @@ const FOR_ONE = `private, ${NAMED_BY_CONTENT}`;
 export const blobRoutes = ({ registry: { blobs }, gate, limits, storageRedirect, keepsHeadLength }: V2Options) =>
   new Hono()
     .get('/:name/blobs/:digest', gate.allow('pull'), async (c) => {
-      const repository = parseRepositoryName(c.req.param('name'));
+      const { repository } = c.var;
       const digest = parseDigest(c.req.param('digest'));
       const link = await blobs.stat(repository, digest);
       const etag = `"${digest}"`;
@@ -47,7 +47,7 @@ export const blobRoutes = ({ registry: { blobs }, gate, limits, storageRedirect,
     })
 
     .delete('/:name/blobs/:digest', gate.allow('delete'), async (c) => {
-      const repository = parseRepositoryName(c.req.param('name'));
+      const { repository } = c.var;
       const digest = parseDigest(c.req.param('digest'));
       await blobs.unlink(repository, digest);
       return c.body(null, 202, { ...EMPTY, 'Docker-Content-Digest': digest });

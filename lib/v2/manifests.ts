@@ -7,7 +7,7 @@ import { locationBaseOf } from '../http/gateway-quirks.ts';
 import { preconditionOf } from '../http/preconditions.ts';
 import { EMPTY, isKnown, readBody } from '../http/request.ts';
 import { RegistryError } from '../model/errors.ts';
-import { parseReference, parseRepositoryName, parseTag, type Tag } from '../model/names.ts';
+import { parseReference, parseTag, type Tag } from '../model/names.ts';
 import { MiB } from '../streams/bytes.ts';
 import type { V2Options } from './options.ts';
 
@@ -23,7 +23,7 @@ const PATH = '/:name/manifests/:reference';
 export const manifestRoutes = ({ registry: { manifests }, gate, ...gateway }: V2Options) =>
   new Hono()
     .get(PATH, gate.allow('pull'), async (c) => {
-      const repository = parseRepositoryName(c.req.param('name'));
+      const { repository } = c.var;
       const reference = parseReference(c.req.param('reference'));
       const { digest, mediaType, bytes } = await manifests.get(repository, reference);
       const etag = `"${digest}"`;
@@ -41,7 +41,7 @@ export const manifestRoutes = ({ registry: { manifests }, gate, ...gateway }: V2
 
     .put(PATH, gate.allow('push'), async (c) => {
       const name = c.req.param('name');
-      const repository = parseRepositoryName(name);
+      const { repository } = c.var;
       const reference = parseReference(c.req.param('reference'));
       const bytes = await readBody(c, MAX_MANIFEST_BYTES, 'the manifest');
       const contentType = c.req.header('Content-Type')?.split(';')[0]?.trim();
@@ -64,7 +64,7 @@ export const manifestRoutes = ({ registry: { manifests }, gate, ...gateway }: V2
     })
 
     .delete(PATH, gate.allow('delete'), async (c) => {
-      const repository = parseRepositoryName(c.req.param('name'));
+      const { repository } = c.var;
       const tags = await manifests.delete(repository, parseReference(c.req.param('reference')));
       if (tags.length > 0) addToAudit(c, { tags });
       return c.body(null, 202, EMPTY);

@@ -1,6 +1,6 @@
 import { Hono } from 'hono';
 import { MEDIA_TYPES } from '../model/manifest.ts';
-import { parseDigest, parseRepositoryName } from '../model/names.ts';
+import { parseDigest } from '../model/names.ts';
 import type { V2Options } from './options.ts';
 
 const AFTER = /^[a-f0-9]{64}(?:[a-f0-9]{64})?$/;
@@ -9,7 +9,7 @@ const AFTER = /^[a-f0-9]{64}(?:[a-f0-9]{64})?$/;
 export const referrerRoutes = ({ registry: { referrers }, gate }: V2Options) =>
   new Hono().get('/:name/referrers/:digest', gate.allow('pull'), async (c) => {
     const name = c.req.param('name');
-    const repository = parseRepositoryName(name);
+    const { repository } = c.var;
     const subject = parseDigest(c.req.param('digest'));
     const { artifactType, last } = c.req.query();
     const { descriptors, next } = await referrers.list(repository, subject, {

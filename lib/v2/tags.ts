@@ -1,6 +1,6 @@
 import { Hono } from 'hono';
 import { RegistryError } from '../model/errors.ts';
-import { isV2Tag, parseRepositoryName } from '../model/names.ts';
+import { isV2Tag } from '../model/names.ts';
 import type { V2Options } from './options.ts';
 import { firstPage, nextLink, pageSizeOf } from './paging.ts';
 
@@ -18,7 +18,7 @@ function placeOf(last: string): string {
 export const tagRoutes = ({ registry: { repositories, tags }, gate }: V2Options) =>
   new Hono().get('/:name/tags/list', gate.allow('pull'), async (c) => {
     const name = c.req.param('name');
-    const repository = parseRepositoryName(name);
+    const { repository } = c.var;
     const size = pageSizeOf(c);
     const last = placeOf(c.req.query('last') ?? '');
     const page = await firstPage(tags.list(repository, last ? { after: last } : {}), isV2Tag, size);

@@ -1,6 +1,7 @@
 import { type Context, Hono } from 'hono';
 import { createMiddleware } from 'hono/factory';
 import { nameOf } from '../auth/callers/caller.ts';
+import type { RepositoryEnv } from '../auth/gate.ts';
 import { callerOf } from '../auth/request-caller.ts';
 import { locationBaseOf, pushEndpointFor, registryUrlOf } from '../http/gateway-quirks.ts';
 import { parseContentRange } from '../http/range.ts';
@@ -74,9 +75,9 @@ export const uploadRoutes = ({ registry: { blobs, uploads }, keys, gate, limits,
   const limitSession = limits.limitUploads((c) => (c.get('session') as UploadSession).startedBy);
 
   return new Hono<SessionEnv>()
-    .on('POST', START_PATHS, gate.allow('push'), limits.limitUploads(), async (c) => {
+    .on('POST', START_PATHS, gate.allow('push'), limits.limitUploads(), async (c: Context<RepositoryEnv>) => {
       const name = c.req.param('name') ?? '';
-      const repository = parseRepositoryName(name);
+      const { repository } = c.var;
       const base = locationBaseOf(c, gateway);
       const { mount, from, digest, 'digest-algorithm': algorithm = 'sha256' } = c.req.query();
       if (mount !== undefined) {
