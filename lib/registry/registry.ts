@@ -20,7 +20,7 @@ import { ImageRights } from './v1-images/image-rights.ts';
 import { Images } from './v1-images/images.ts';
 import { ImmutableImageTags } from './v1-images/immutable-image-tags.ts';
 import { ImageLayers } from './v1-images/layers.ts';
-import { ImagePushes } from './v1-images/push.ts';
+import { ImagePushes } from './v1-pushes/pushes.ts';
 import { ImageConversions } from './v1-to-v2/convert-image.ts';
 import { ImageProjections, type ProjectionOptions } from './v2-to-v1/project-image.ts';
 import { TagProjections } from './v2-to-v1/project-tags.ts';

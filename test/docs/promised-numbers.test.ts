@@ -34,7 +34,7 @@ import { MAX_PARTS, MIN_PART_BYTES, PART_BYTES } from '../../lib/registry/upload
 import { SESSION_SECONDS, UPLOAD_SECONDS } from '../../lib/registry/uploads/session.ts';
 import { MAX_LIST_BYTES } from '../../lib/registry/v1-images/files.ts';
 import { PUSHER_RECORD_LIFETIME_MS } from '../../lib/registry/v1-images/image-rights.ts';
-import { LIFETIME_MS as PENDING_PUSH_MS } from '../../lib/registry/v1-images/pending-pushes.ts';
+import { LIFETIME_MS as PENDING_PUSH_MS } from '../../lib/registry/v1-pushes/pending-pushes.ts';
 import { RECENT_MILLISECONDS } from '../../lib/registry/v2-to-v1/v1-tags.ts';
 import { LINGER_MS } from '../../lib/server/drain-request.ts';
 import { IDLE_MS } from '../../lib/server/node-server.ts';

@@ -27,6 +27,7 @@ const ORDER = [
   'registry/v2-to-v1',
   'registry/v1-to-v2',
   'registry/uploads',
+  'registry/v1-pushes',
   'registry/v1-images',
   'registry/tags',
   'registry/blobs',

@@ -5,7 +5,8 @@
 import { isJsonObject, parseJson } from '../../model/json.ts';
 import { layout } from '../../model/layout.ts';
 import { type Digest, type ImageId, isImageId, parseDigest, sha256Digest } from '../../model/names.ts';
-import { AS_JSON, type ETag, type StorageDriver, StorageUnavailableError } from '../../storage/driver.ts';
+import { compareAndSwap } from '../../storage/compare-and-swap.ts';
+import { AS_JSON, type ETag, type StorageDriver } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
 
 export type ProjectionRecord = {
@@ -23,9 +24,6 @@ export type ProjectionRecord = {
 
 /** A record whose claim is finished: see `claimForProjection`. */
 export type ProjectionClaim = ProjectionRecord & { idsBelowTop: ImageId[]; replacesPushedImage: boolean };
-
-/** How often a claim is tried again after another process has written the record. */
-const MAX_TRIES = 20;
 
 /** One storage request. `undefined` if the id is not a projection. */
 export async function findProjectionRecord(storage: StorageDriver, id: ImageId): Promise<ProjectionRecord | undefined> {
@@ -63,22 +61,23 @@ export async function claimForProjection(
     chooseIdsBelowTop = async () => [],
   }: { manifest: Digest; created?: string | undefined; chooseIdsBelowTop?: () => Promise<ImageId[]> },
 ): Promise<ProjectionClaim> {
-  for (let tries = 0; tries < MAX_TRIES; tries++) {
-    const stored = await read(storage, id);
-    const { idsBelowTop, replacesPushedImage } = stored?.record ?? {};
-    if (stored && idsBelowTop && replacesPushedImage !== undefined) {
-      return { ...stored.record, idsBelowTop, replacesPushedImage };
-    }
-    const claimed = {
-      ...(stored?.record ?? { manifest, isComplete: false, ...(created !== undefined && { created }) }),
-      idsBelowTop: idsBelowTop ?? (await chooseIdsBelowTop()),
-    };
-    const etag = stored?.etag ?? (await put(storage, id, claimed, { ifAbsent: true }));
-    if (!etag) continue;
-    const record = { ...claimed, replacesPushedImage: (await storage.head(layout.imageJson(id))) !== undefined };
-    if (await put(storage, id, record, { ifMatch: etag })) return record;
-  }
-  throw new StorageUnavailableError(`too many processes write ${layout.projectionRecord(id)} at once`);
+  return await compareAndSwap(layout.projectionRecord(id), {
+    read: () => read(storage, id),
+    write: async (stored) => {
+      const { idsBelowTop, replacesPushedImage } = stored?.record ?? {};
+      if (stored && idsBelowTop && replacesPushedImage !== undefined) {
+        return { ...stored.record, idsBelowTop, replacesPushedImage };
+      }
+      const claimed = {
+        ...(stored?.record ?? { manifest, isComplete: false, ...(created !== undefined && { created }) }),
+        idsBelowTop: idsBelowTop ?? (await chooseIdsBelowTop()),
+      };
+      const etag = stored?.etag ?? (await put(storage, id, claimed, { ifAbsent: true }));
+      if (!etag) return undefined;
+      const record = { ...claimed, replacesPushedImage: (await storage.head(layout.imageJson(id))) !== undefined };
+      return (await put(storage, id, record, { ifMatch: etag })) && record;
+    },
+  });
 }
 
 /** Records that all objects of the projection are stored. One storage request. */
