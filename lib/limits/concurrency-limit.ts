@@ -1,39 +1,26 @@
 // Bounds how many transfers (uploads, downloads) run at once in this process, and shares the slots among callers.
 
 import { RegistryError } from '../model/errors.ts';
-import { KiB } from '../streams/bytes.ts';
-import { type Pace, Slot } from './slot.ts';
-
-/** Less than the 60 s after which load balancers end a connection on which nothing moves. */
-export const WAIT_MS = 30_000;
+import { Slot } from './slot.ts';
+import { MAX_WAITING, RETRY, WaitingRequests, type WaitOptions } from './waiting-requests.ts';
 
 /** As many layers as Docker transfers side by side. */
 export const FEW = 5;
 
-/** A waiting connection costs some 30 KiB. */
-const MAX_WAITING = 4096;
 const MAX_WAITING_PER_CALLER = 1024;
 
-/** A client that is slower loses its slot when other requests wait; so that they get it in time, after less than `WAIT_MS`. */
-export const PACE: Pace = { minBytesPerSecond: 8 * KiB, stallMs: 15_000 };
-
-const CHECK_MS = 1000;
-
-export type ConcurrencyLimitOptions = {
+export type ConcurrencyLimitOptions = WaitOptions & {
   /** What is limited, for messages, in the plural: `uploads`. */
   what: string;
   /** How many run at once. Default: any number. */
   atOnce?: number;
   /** How many of them may belong to one caller. Default: any number. */
   perCaller?: number;
-  /** How long a request waits for a slot. */
-  waitMs?: number;
-  /** How many requests of one caller, and how many in all, wait at most; further ones are refused at once. */
+  /** How many requests of one caller wait at most; further ones are refused at once. Default: 1,024. */
   maxWaitingPerCaller?: number;
+  /** How many requests of all callers wait at most. Default: 4,096. */
   maxWaiting?: number;
-  /** The least pace at which a client keeps its slot while other requests wait. */
-  pace?: Pace;
-  /** Told of each transfer that is ended because its client stalls. */
+  /** Is called with the slot of each transfer that is ended because its client stalls. */
   onCutOff?: (slot: Slot) => void;
 };
 
@@ -42,46 +29,41 @@ type Waiting = { order: number; start: (slot: Slot) => void };
 type Caller = { name: string; running: number; waiting: Set<Waiting> };
 
 /**
- * Requests that find no free slot wait for one. A free slot goes to the caller with the fewest of them, and among equals
- * to the request that has waited longest. A quarter of the slots is kept for callers with at most five, so that one caller
- * cannot take them all. A stalled client keeps its slot only while no other request needs it.
+ * Requests that find no free slot wait for one. A free slot goes to the caller with the fewest slots, and among equals to the
+ * request that has waited longest. A quarter of the slots is kept for callers with fewer than five, so that one caller cannot
+ * take them all. A stalled client keeps its slot only while no other request needs it.
  */
 export class ConcurrencyLimit {
   readonly #what: string;
   readonly #atOnce: number;
   readonly #shared: number;
   readonly #perCaller: number;
-  readonly #waitMs: number;
   readonly #maxWaitingPerCaller: number;
   readonly #maxWaiting: number;
-  readonly #pace: Pace;
   readonly #onCutOff: (slot: Slot) => void;
   readonly #slots = new Set<Slot>();
-  /** Those with something running or waiting. */
+  /** The callers that have a slot or wait for one. */
   readonly #callers = new Map<string, Caller>();
-  #waitingCount = 0;
+  readonly #waiting: WaitingRequests;
   #arrivals = 0;
-  #checks: NodeJS.Timeout | undefined;
 
   constructor({
     what,
     atOnce = Infinity,
     perCaller = Infinity,
-    waitMs = WAIT_MS,
     maxWaitingPerCaller = MAX_WAITING_PER_CALLER,
     maxWaiting = MAX_WAITING,
-    pace = PACE,
     onCutOff = () => undefined,
+    ...waitOptions
   }: ConcurrencyLimitOptions) {
     this.#what = what;
     this.#atOnce = atOnce;
     this.#shared = Math.ceil(0.75 * atOnce);
     this.#perCaller = perCaller;
-    this.#waitMs = waitMs;
     this.#maxWaitingPerCaller = maxWaitingPerCaller;
     this.#maxWaiting = maxWaiting;
-    this.#pace = pace;
     this.#onCutOff = onCutOff;
+    this.#waiting = new WaitingRequests(waitOptions, () => this.#cutOffStalled());
   }
 
   get running(): number {
@@ -89,10 +71,10 @@ export class ConcurrencyLimit {
   }
 
   get waiting(): number {
-    return this.#waitingCount;
+    return this.#waiting.count;
   }
 
-  /** As `acquire`; the slot is released when `work` has ended. */
+  /** Runs `work` with a slot, which is released when `work` has ended. @throws as `acquire` */
   async run<T>(caller: string, work: (slot: Slot) => Promise<T>, signal?: AbortSignal): Promise<T> {
     const slot = await this.acquire(caller, signal);
     try {
@@ -103,14 +85,15 @@ export class ConcurrencyLimit {
   }
 
   /**
-   * @param signal aborts when the client goes away: then it no longer waits
-   * @throws RegistryError TOOMANYREQUESTS if this caller has too many under way, UNAVAILABLE if all callers together have
+   * Waits for a slot. The caller of this function releases it.
+   * @param signal aborts when the client goes away, which ends the wait
+   * @throws RegistryError TOOMANYREQUESTS if this caller has too many slots, UNAVAILABLE if all callers together have
    */
   async acquire(name: string, signal?: AbortSignal): Promise<Slot> {
     const caller = this.#callerOf(name);
     if (this.#mayStart(caller)) return this.#start(caller);
     if (caller.waiting.size >= this.#maxWaitingPerCaller) throw this.#busy(caller);
-    if (this.#waitingCount >= this.#maxWaiting) throw this.#full();
+    if (this.#waiting.count >= this.#maxWaiting) throw this.#full();
     return await this.#wait(caller, signal);
   }
 
@@ -128,7 +111,7 @@ export class ConcurrencyLimit {
   }
 
   #start(caller: Caller): Slot {
-    const slot = new Slot(caller.name, this.#pace, () => {
+    const slot = new Slot(caller.name, this.#waiting.pace, () => {
       this.#slots.delete(slot);
       caller.running--;
       this.#startWaiting();
@@ -140,31 +123,17 @@ export class ConcurrencyLimit {
   }
 
   #wait(caller: Caller, signal?: AbortSignal): Promise<Slot> {
-    return new Promise((resolve, reject) => {
-      const leave = () => {
-        clearTimeout(limit);
-        signal?.removeEventListener('abort', onAbort);
-        if (!caller.waiting.delete(waiting)) return;
-        this.#waitingCount--;
-        if (this.#waitingCount === 0) this.#stopChecks();
-      };
-      const start = (slot: Slot) => {
-        leave();
-        resolve(slot);
-      };
-      const fail = (error: Error) => {
-        leave();
-        this.#forget(caller);
-        reject(error);
-      };
-      const waiting = { order: this.#arrivals++, start };
-      const onAbort = () => fail(new Error('the client went away', { cause: signal?.reason }));
-      const limit = setTimeout(() => fail(this.#isFull() ? this.#full() : this.#busy(caller)), this.#waitMs);
-      caller.waiting.add(waiting);
-      this.#waitingCount++;
-      this.#checks ??= setInterval(() => this.#cutOffStalled(), Math.min(CHECK_MS, this.#pace.stallMs / 4)).unref();
-      if (signal?.aborted) onAbort();
-      else signal?.addEventListener('abort', onAbort, { once: true });
+    return this.#waiting.wait<Slot>({
+      enter: (start) => {
+        const waiting = { order: this.#arrivals++, start };
+        caller.waiting.add(waiting);
+        return () => {
+          caller.waiting.delete(waiting);
+          this.#forget(caller);
+        };
+      },
+      refusal: () => (this.#isFull() ? this.#full() : this.#busy(caller)),
+      signal,
     });
   }
 
@@ -172,7 +141,7 @@ export class ConcurrencyLimit {
     for (let next = this.#next(); next; next = this.#next()) next.waiting.start(this.#start(next.caller));
   }
 
-  /** Of the callers that may have one more slot, the one with the fewest, then the one that has waited longest. */
+  /** Among the callers that may have one more slot: the one with the fewest, then the one that has waited longest. */
   #next(): { caller: Caller; waiting: Waiting } | undefined {
     let next: { caller: Caller; waiting: Waiting } | undefined;
     for (const caller of this.#callers.values()) {
@@ -186,16 +155,16 @@ export class ConcurrencyLimit {
   }
 
   /**
-   * Ends as many stalled transfers as requests wait, those of the callers with the most slots first. While the process has
-   * free slots, only the limit on a caller makes requests wait, and only that caller's own transfers are in the way.
+   * Ends stalled transfers, at most one for each request that waits, beginning with the callers that have the most slots. While
+   * the process has free slots, a request waits for its own caller's transfers only.
    */
   #cutOffStalled(): void {
     const isFull = this.#isFull();
     const stalled = [...this.#slots].filter((slot) => slot.isStalled && (isFull || this.#hasWaiting(slot)));
     stalled.sort((a, b) => this.#runningOf(b) - this.#runningOf(a));
-    for (const slot of stalled.slice(0, this.#waitingCount)) {
+    for (const slot of stalled.slice(0, this.#waiting.count)) {
       this.#onCutOff(slot);
-      slot.cutOff(new RegistryError('UNAVAILABLE', STALLED, COME_AGAIN));
+      slot.cutOff(new RegistryError('UNAVAILABLE', STALLED, RETRY));
     }
   }
 
@@ -207,11 +176,6 @@ export class ConcurrencyLimit {
     return (this.#callers.get(caller)?.waiting.size ?? 0) > 0;
   }
 
-  #stopChecks(): void {
-    clearInterval(this.#checks);
-    this.#checks = undefined;
-  }
-
   #forget(caller: Caller): void {
     if (caller.running === 0 && caller.waiting.size === 0) this.#callers.delete(caller.name);
   }
@@ -221,14 +185,13 @@ export class ConcurrencyLimit {
   }
 
   #busy({ running }: Caller): RegistryError {
-    return new RegistryError('TOOMANYREQUESTS', `this caller has ${running} ${this.#what} under way`, COME_AGAIN);
+    return new RegistryError('TOOMANYREQUESTS', `this caller has ${running} ${this.#what} under way`, RETRY);
   }
 
   #full(): RegistryError {
     const message = `${this.#slots.size} ${this.#what} are under way, try again`;
-    return new RegistryError('UNAVAILABLE', message, COME_AGAIN);
+    return new RegistryError('UNAVAILABLE', message, RETRY);
   }
 }
 
-const COME_AGAIN = { headers: { 'Retry-After': '5' } };
 const STALLED = 'the transfer stalled while other requests waited for its slot';

@@ -1,50 +1,35 @@
 // Bounds what requests hold in memory at once, and shares it among callers.
 
 import { RegistryError } from '../model/errors.ts';
-import { KiB } from '../streams/bytes.ts';
-import { type Pace, Slot } from './slot.ts';
-
-/** Less than the 60 s after which load balancers end a connection on which nothing moves. */
-export const WAIT_MS = 30_000;
-const MAX_WAITING = 4096;
-const PACE: Pace = { minBytesPerSecond: 8 * KiB, stallMs: 15_000 };
-const CHECK_MS = 1000;
-
-export type MemoryLimitOptions = {
-  maxBytes: number;
-  waitMs?: number;
-  /** The least pace at which a client keeps its memory while other requests wait. */
-  pace?: Pace;
-};
+import { Slot } from './slot.ts';
+import { MAX_WAITING, RETRY, WaitingRequests, type WaitOptions } from './waiting-requests.ts';
 
 export type Holder = {
   caller: string;
-  /** Whether others have shown who they are, and this one has not. */
+  /** The caller has not logged in, on a registry that has logins. */
   isUnknown: boolean;
 };
 
-/** A part of the memory, and what holds some of it, oldest first. */
+/** A part of the memory, and the requests that hold some of it, oldest first. */
 type Share = { maxBytes: number; heldBytes: number; holds: Set<Hold> };
 
 type Waiting = { hold: Hold; bytes: number; start: () => void };
 
 /**
- * One caller holds at most half of it; those who have not logged in, where others have, a quarter together. What does not
- * fit waits. The oldest request of each share never does: it goes on, also beyond the limit, so that requests that have
- * arrived in part do not wait for one another for ever.
+ * One caller holds at most half of the memory; all callers that have not logged in, where there are logins, hold a quarter.
+ * A request that does not fit waits. The oldest request of each share never waits: it may exceed the limit, so that requests
+ * that have arrived in part do not wait for each other for ever.
  */
 export class MemoryLimit {
-  readonly #waitMs: number;
-  readonly #pace: Pace;
   readonly #all: Share;
   readonly #unknown: Share;
   readonly #callers = new Map<string, Share>();
-  readonly #waiting = new Set<Waiting>();
-  #checks: NodeJS.Timeout | undefined;
+  /** In the order in which they came. */
+  readonly #queue = new Set<Waiting>();
+  readonly #waiting: WaitingRequests;
 
-  constructor({ maxBytes, waitMs = WAIT_MS, pace = PACE }: MemoryLimitOptions) {
-    this.#waitMs = waitMs;
-    this.#pace = pace;
+  constructor({ maxBytes, ...waitOptions }: WaitOptions & { maxBytes: number }) {
+    this.#waiting = new WaitingRequests(waitOptions, () => this.#cutOffStalled());
     this.#all = newShare(maxBytes);
     this.#unknown = newShare(maxBytes / 4);
   }
@@ -54,15 +39,15 @@ export class MemoryLimit {
   }
 
   get waiting(): number {
-    return this.#waiting.size;
+    return this.#waiting.count;
   }
 
-  /** Holds nothing yet. */
+  /** A hold for one request, of 0 bytes at first. */
   open({ caller, isUnknown }: Holder): Hold {
     const own = this.#callers.get(caller) ?? newShare(this.#all.maxBytes / 2);
     this.#callers.set(caller, own);
     const shares = isUnknown ? [this.#all, this.#unknown, own] : [this.#all, own];
-    const slot = new Slot(caller, this.#pace, () => {
+    const slot = new Slot(caller, this.#waiting.pace, () => {
       for (const share of shares) {
         share.heldBytes -= hold.bytes;
         share.holds.delete(hold);
@@ -81,64 +66,48 @@ export class MemoryLimit {
       add(hold, bytes);
       return undefined;
     }
-    if (this.#waiting.size >= MAX_WAITING) throw this.#refusal(hold, bytes);
+    if (this.#waiting.count >= MAX_WAITING) throw this.#refusal(hold, bytes);
     return this.#wait(hold, bytes, signal);
   }
 
   #wait(hold: Hold, bytes: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const leave = () => {
-        clearTimeout(limit);
-        signal?.removeEventListener('abort', onAbort);
-        this.#waiting.delete(waiting);
-        if (this.#waiting.size === 0) this.#stopChecks();
-      };
-      const fail = (error: Error) => {
-        leave();
-        reject(error);
-      };
-      const start = () => {
-        leave();
-        add(hold, bytes);
-        resolve();
-      };
-      const waiting = { hold, bytes, start };
-      const onAbort = () => fail(new Error('the client went away', { cause: signal?.reason }));
-      const limit = setTimeout(() => fail(this.#refusal(hold, bytes)), this.#waitMs);
-      this.#waiting.add(waiting);
-      this.#checks ??= setInterval(() => this.#cutOffStalled(), Math.min(CHECK_MS, this.#pace.stallMs / 4)).unref();
-      if (signal?.aborted) onAbort();
-      else signal?.addEventListener('abort', onAbort, { once: true });
+    return this.#waiting.wait<void>({
+      enter: (start) => {
+        const waiting = { hold, bytes, start };
+        this.#queue.add(waiting);
+        return () => this.#queue.delete(waiting);
+      },
+      refusal: () => this.#refusal(hold, bytes),
+      signal,
     });
   }
 
   #startWaiting(): void {
-    for (const { hold, bytes, start } of this.#waiting) if (fits(hold, bytes)) start();
+    for (const { hold, bytes, start } of this.#queue) {
+      if (!fits(hold, bytes)) continue;
+      add(hold, bytes);
+      start();
+    }
   }
 
-  /** Ends those that hold most, as many as requests wait, of the clients that stall and share what is waited for. */
+  /** Ends the stalled requests that hold the most of what others wait for, at most one for each request that waits. */
   #cutOffStalled(): void {
     const full = new Set<Share>();
-    for (const { hold, bytes } of this.#waiting) for (const share of fullShares(hold, bytes)) full.add(share);
+    for (const { hold, bytes } of this.#queue) for (const share of fullShares(hold, bytes)) full.add(share);
     const stalled = [...this.#all.holds].filter(
       (hold) => hold.bytes > 0 && hold.slot.isStalled && hold.shares.some((share) => full.has(share)),
     );
     stalled.sort((a, b) => b.bytes - a.bytes);
-    for (const { slot } of stalled.slice(0, this.#waiting.size)) {
-      slot.cutOff(new RegistryError('UNAVAILABLE', STALLED, COME_AGAIN));
+    for (const { slot } of stalled.slice(0, this.#waiting.count)) {
+      slot.cutOff(new RegistryError('UNAVAILABLE', STALLED, RETRY));
     }
   }
 
   #refusal(hold: Hold, bytes: number): RegistryError {
     const own = this.#callers.get(hold.slot.caller);
     return fullShares(hold, bytes).every((share) => share === own)
-      ? new RegistryError('TOOMANYREQUESTS', 'this caller sends too much at once', COME_AGAIN)
-      : new RegistryError('UNAVAILABLE', 'too much is sent at once, try again', COME_AGAIN);
-  }
-
-  #stopChecks(): void {
-    clearInterval(this.#checks);
-    this.#checks = undefined;
+      ? new RegistryError('TOOMANYREQUESTS', 'this caller sends too much at once', RETRY)
+      : new RegistryError('UNAVAILABLE', 'too much is sent at once, try again', RETRY);
   }
 }
 
@@ -160,8 +129,8 @@ export class Hold {
   }
 
   /**
-   * Adds to what is held, perhaps after waiting for it.
-   * @throws RegistryError TOOMANYREQUESTS if the caller holds too much, UNAVAILABLE if all together do
+   * Holds `bytes` more. Waits while they do not fit; `undefined` if they fit at once.
+   * @throws RegistryError TOOMANYREQUESTS if the caller holds too much, UNAVAILABLE if all callers together do
    */
   take(bytes: number, signal?: AbortSignal): Promise<void> | undefined {
     return this.#take(bytes, signal);
@@ -173,7 +142,6 @@ export class Hold {
   }
 }
 
-const COME_AGAIN = { headers: { 'Retry-After': '5' } };
 const STALLED = 'the request stalled while others waited for the memory that it held';
 
 function newShare(maxBytes: number): Share {

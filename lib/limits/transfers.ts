@@ -1,4 +1,5 @@
 // Bodies of transfers that hold a slot: they report progress to it, and end when it is taken away.
+import { unlessAborted } from '../streams/unless-aborted.ts';
 import type { Slot } from './slot.ts';
 
 /**
@@ -10,7 +11,7 @@ export async function* receiving(body: AsyncIterable<Uint8Array>, slot: Slot): A
   try {
     for (;;) {
       slot.isWaitingForClient = true;
-      const result = await unlessAborted(iterator.next(), slot.signal);
+      const result = await unlessAborted(() => iterator.next(), slot.signal);
       slot.isWaitingForClient = false;
       if (result.done) return;
       slot.moved(result.value.length);
@@ -77,17 +78,4 @@ export function sending(
     // Nothing is read ahead: a chunk that waits here would be counted as taken.
     { highWaterMark: 0 },
   );
-}
-
-/** A listener for each chunk, and no Promise.race with one promise for all: that would hold every chunk until the end. */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    if (signal.aborted) {
-      promise.catch(() => undefined);
-      return onAbort();
-    }
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { unlessAborted } from '../streams/unless-aborted.ts';
 import type { ByteRange } from './driver.ts';
 
 /** A body on its way into storage, which tells afterwards whether it was the body that failed, and how. */
@@ -16,7 +17,7 @@ export function watchBody(body: AsyncIterable<Uint8Array>, signal?: AbortSignal)
     try {
       for (;;) {
         // Only what comes out of the body is its failure: at `yield` a reader that has failed itself may throw in an error.
-        const result = await nextUnlessAborted(iterator, signal).catch((thrown: unknown) => {
+        const result = await unlessAborted(() => iterator.next(), signal).catch((thrown: unknown) => {
           watched.failure = { thrown };
           throw new Error('the body failed', { cause: thrown });
         });
@@ -29,21 +30,6 @@ export function watchBody(body: AsyncIterable<Uint8Array>, signal?: AbortSignal)
     }
   }
   return watched;
-}
-
-/** A listener for each chunk, and no Promise.race with one promise for all: that would hold every chunk until the end. */
-async function nextUnlessAborted<T>(
-  iterator: AsyncIterator<T>,
-  signal?: AbortSignal,
-): Promise<IteratorResult<T, unknown>> {
-  if (!signal) return await iterator.next();
-  return await new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason)));
-    if (signal.aborted) return onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    const settle = () => signal.removeEventListener('abort', onAbort);
-    iterator.next().then(resolve, reject).finally(settle);
-  });
 }
 
 /**

@@ -20,9 +20,9 @@ import { ANY_RATIO_BYTES, DEFAULT_UNPACK_LIMITS } from '../../lib/compression/un
 import { PORT, USED_KEYS } from '../../lib/config/keys.ts';
 import { MAX_PATH_CHARACTERS, MAX_SLASHES } from '../../lib/http/path-limit.ts';
 import { ARRIVED_BYTES, PARSED_BYTES, PARSED_PER_BYTE } from '../../lib/limits/body-memory.ts';
-import { FEW, PACE, WAIT_MS as SLOT_WAIT_MS } from '../../lib/limits/concurrency-limit.ts';
-import { WAIT_MS as MEMORY_WAIT_MS } from '../../lib/limits/memory-limit.ts';
+import { FEW } from '../../lib/limits/concurrency-limit.ts';
 import { MAX_BYTES as UNSENT_BYTES } from '../../lib/limits/unsent-answers.ts';
+import { PACE, WAIT_MS } from '../../lib/limits/waiting-requests.ts';
 import { MAX_DESCRIPTORS } from '../../lib/model/manifest.ts';
 import { MAX_KEY_PART_BYTES, parseTag } from '../../lib/model/names.ts';
 import { PRESIGNED_SECONDS } from '../../lib/registry/blobs/blobs.ts';
@@ -130,9 +130,9 @@ const PROMISES: readonly (readonly [document: string, near: readonly string[], s
   ['docs/oci.md', ['linux/amd64'], milliseconds(RECENT_MILLISECONDS)],
   ['docs/oci.md', ['secret_key', '_state'], seconds(SESSION_SECONDS)],
   ['docs/oci.md', ['secret_key', '_state'], seconds(UPLOAD_SECONDS)],
-  ['docs/oci.md', ['TOOMANYREQUESTS'], milliseconds(SLOT_WAIT_MS)],
+  ['docs/oci.md', ['TOOMANYREQUESTS'], milliseconds(WAIT_MS)],
   ['docs/oci.md', ['TOOMANYREQUESTS'], count(MAX_UPLOADS_PER_CALLER, 'uploads')],
-  ['docs/oci.md', ['UNAVAILABLE', 'uploads_at_once'], milliseconds(SLOT_WAIT_MS)],
+  ['docs/oci.md', ['UNAVAILABLE', 'uploads_at_once'], milliseconds(WAIT_MS)],
   ['docs/oci.md', ['| manifest | ', '413'], mebibytes(MAX_MANIFEST_BYTES)],
   ['docs/oci.md', ['| layers of an image'], count(MAX_DESCRIPTORS)],
   ['docs/oci.md', ['| tags in one request'], count(MAX_TAGS)],
@@ -161,7 +161,7 @@ const PROMISES: readonly (readonly [document: string, near: readonly string[], s
   ['docs/security.md', ['`test/limits/memory-limit.test.ts`'], mebibytes(ARRIVED_BYTES)],
   ['docs/security.md', ['`test/limits/memory-limit.test.ts`'], count(PARSED_PER_BYTE)],
   ['docs/security.md', ['`test/limits/memory-limit.test.ts`'], mebibytes(PARSED_BYTES)],
-  ['docs/security.md', ['`test/limits/memory-limit.test.ts`'], milliseconds(MEMORY_WAIT_MS)],
+  ['docs/security.md', ['`test/limits/memory-limit.test.ts`'], milliseconds(WAIT_MS)],
   ['docs/security.md', ['`test/limits/unsent-answers.test.ts`'], mebibytes(UNSENT_BYTES)],
   ['docs/security.md', ['list', 'files', '`test/registry/unpacking.ts`'], mebibytes(MAX_LIST_BYTES)],
   ['docs/security.md', ['Presigned URLs'], seconds(PRESIGNED_SECONDS)],
@@ -177,7 +177,7 @@ const PROMISES: readonly (readonly [document: string, near: readonly string[], s
   ['docs/security.md', ['KiB/s'], new RegExp(`${count(PACE.minBytesPerSecond / KiB).source} KiB/s`)],
   ['docs/security.md', ['KiB/s'], milliseconds(PACE.stallMs)],
   ['docs/security.md', ['KiB/s'], milliseconds(IDLE_MS)],
-  ['docs/security.md', ['KiB/s'], milliseconds(SLOT_WAIT_MS)],
+  ['docs/security.md', ['KiB/s'], milliseconds(WAIT_MS)],
   ['docs/security.md', ['KiB/s', 'quarter'], count(FEW)],
   ['docs/security.md', ['revoked robot', 'access tokens'], milliseconds(ROBOT_FRESH_MS)],
   ['docs/security.md', ['revoked robot', 'access tokens'], seconds(ACCESS_TOKEN_SECONDS)],
@@ -185,7 +185,7 @@ const PROMISES: readonly (readonly [document: string, near: readonly string[], s
 
   ['docs/configuration.md', ['| `uploads_at_once`'], fallbackOf('uploads_at_once')],
   ['docs/configuration.md', ['| `uploads_at_once`'], count(MAX_UPLOADS_PER_CALLER)],
-  ['docs/configuration.md', ['| `uploads_at_once`'], milliseconds(SLOT_WAIT_MS)],
+  ['docs/configuration.md', ['| `uploads_at_once`'], milliseconds(WAIT_MS)],
   ['docs/configuration.md', ['| `uploads_at_once`'], count(FEW)],
   ['docs/configuration.md', ['| `downloads_at_once`'], fallbackOf('downloads_at_once')],
   ['docs/configuration.md', ['| `downloads_at_once`'], kibibytes(SMALL_DOWNLOAD_BYTES)],
