@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
+import { transform } from 'esbuild';
 
 const ROOT = join(import.meta.dirname, '../..');
 const run = promisify(execFile);
@@ -49,6 +50,30 @@ describe('the package', () => {
     }
     assert.match(outputs[0] ?? '', /^docker push 127\.0\.0\.1:\d+\/app\n$/);
     assert.deepEqual(outputs.slice(1), ['201 a layer\n', '']);
+  });
+
+  it('needs the Node that package.json says, and says so in place of an error of syntax', async () => {
+    const { engines } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { engines: { node: string } };
+    const nodes = [...engines.node.matchAll(/(\d+)\.(\d+)\.0/g)].map(([, major, minor]) => `${major}.${minor}`);
+    const command = join(project, 'node_modules/stowage/bin/stowage.js');
+    const versionUnder = async (node: string) => {
+      const versions = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '${node}' } })`;
+      return await run(process.execPath, ['--import', `data:text/javascript,${versions}`, command, '--version']);
+    };
+    const readme = await readFile(join(ROOT, 'README.md'), 'utf8');
+    assert.ok(readme.includes(`The package runs on Node.js ${nodes.join(', ')} or newer.`));
+    for (const node of ['22.15.0', '22.99.0', '23.8.0', '24.0.0', '30.1.0']) await versionUnder(node);
+    for (const node of ['12.22.12', '20.20.2', '22.14.0', '23.7.0']) {
+      const message = `stowage: needs Node ${nodes.join(', ')} or newer; this is ${node}\n`;
+      await assert.rejects(versionUnder(node), { code: 1, stderr: message });
+    }
+  });
+
+  it('begins with a file that Node 12 can parse', async () => {
+    const code = await readFile(join(ROOT, 'bin/stowage.js'), 'utf8');
+    assert.doesNotMatch(code, /^import /m);
+    const parsedFor = async (target: string) => (await transform(code, { target, format: 'esm' })).code;
+    assert.equal(await parsedFor('node12.22'), await parsedFor('esnext'));
   });
 
   it('has types, which a strict program compiles against', async () => {

@@ -1,0 +1,60 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Background } from '../concurrency/background.ts';
+import { readKeys } from '../config/load.ts';
+import type { OriginBindings } from '../http/request.ts';
+import { createLog, type Log } from '../model/log.ts';
+import { createNodeListener } from '../server/node-server.ts';
+import { openApp } from '../server/open-app.ts';
+import { openRegistry } from '../server/open-registry.ts';
+import { sweepRegularly } from '../server/sweep.ts';
+import { version } from '../server/version.ts';
+import type { CreateRegistryOptions, EmbeddedRegistry } from './index.ts';
+
+/** As `createRegistry`. */
+export async function openEmbedded({
+  directory,
+  storage: driver,
+  config: keys = {},
+  log = logOfErrors(),
+}: CreateRegistryOptions): Promise<EmbeddedRegistry> {
+  const places = [directory, driver, keys.storage].filter((place) => place !== undefined);
+  if (places.length > 1) throw new TypeError('only one of directory, storage and config.storage can be given');
+  const temporary = places.length === 0 ? await mkdtemp(join(tmpdir(), 'stowage-')) : undefined;
+  const discard = async () => {
+    if (temporary !== undefined) await rm(temporary, { recursive: true, force: true });
+  };
+  try {
+    // Of a driver of the caller's own no path is read.
+    const place = keys.storage === undefined && { storage: 'local', storage_path: directory ?? temporary ?? '.' };
+    const { config, warnings } = readKeys({ ...keys, ...place }, { env: process.env, source: 'createRegistry' });
+    for (const warning of warnings) log.warning(warning);
+    const background = new Background(log);
+    const opened = await openRegistry(config, { log, background, ...(driver && { driver }) });
+    const app = await openApp(config, opened, { log, version, guardsBrowsers: config.trustedProxies === 0 });
+    const stopSweeping = opened.storage.needsSweeping && sweepRegularly(opened.storage, log);
+    return {
+      fetch: async (request) => await app.fetch(request, bindingsOf(request)),
+      listener: createNodeListener(app, { trustedProxies: config.trustedProxies }),
+      async close() {
+        if (stopSweeping) stopSweeping();
+        await background.idle();
+        await opened.storage.close();
+        await discard();
+      },
+    };
+  } catch (error) {
+    await discard();
+    throw error;
+  }
+}
+
+function bindingsOf({ url }: Request): OriginBindings {
+  const { origin, host } = new URL(url);
+  return { reached: { origin, authority: host, isCertain: true } };
+}
+
+function logOfErrors(): Log {
+  return { ...createLog('error', (line) => process.stderr.write(line)), audit: () => {} };
+}
