@@ -1,10 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../model/log.ts';
 
-/** How many tasks run at once: they must not get in the way of requests. */
-const TASKS_AT_ONCE = 2;
+/** Few, to leave connections and memory to requests. */
+const MAX_RUNNING = 2;
 
-/** Work that no request waits for. What fails is logged and not repeated: whoever needs the result does it then. */
+/**
+ * Runs background work: tasks that no request waits for. An error is logged and the task is not repeated, so the result must be
+ * one that a later request can produce itself.
+ */
 export class Background {
   readonly #log: Log;
   readonly #waiting = new Map<string, () => Promise<void>>();
@@ -16,8 +19,9 @@ export class Background {
   }
 
   /**
-   * @param name of two tasks of one name that wait, the later one does for both
-   * @param pauseMilliseconds it does not begin before
+   * Queues a task.
+   * @param name replaces a task of the same name that has not started; also for the log
+   * @param pauseMilliseconds how long to wait before the task is queued
    */
   run(name: string, task: () => Promise<void>, pauseMilliseconds = 0): void {
     if (pauseMilliseconds > 0) {
@@ -29,23 +33,23 @@ export class Background {
       return;
     }
     this.#waiting.set(name, task);
-    this.#next();
+    this.#startTasks();
   }
 
-  /** When nothing runs and nothing waits. */
+  /** Resolves when no task runs or waits. */
   async idle(): Promise<void> {
     while (this.#running.size + this.#pauses.size > 0) await Promise.all([...this.#running, ...this.#pauses]);
   }
 
-  #next(): void {
+  #startTasks(): void {
     for (const [name, task] of this.#waiting) {
-      if (this.#running.size >= TASKS_AT_ONCE) return;
+      if (this.#running.size >= MAX_RUNNING) return;
       this.#waiting.delete(name);
       const running = this.#run(name, task);
       this.#running.add(running);
       void running.then(() => {
         this.#running.delete(running);
-        this.#next();
+        this.#startTasks();
       });
     }
   }

@@ -3,14 +3,14 @@ import { layout } from '../model/layout.ts';
 import { AS_JSON, StorageDeniedError, type StorageDriver } from '../storage/driver.ts';
 import { encodeText } from '../streams/bytes.ts';
 
-/** The layout of `oci/` that this program writes. */
+/** The version of the layout of `oci/` that this program writes. */
 const LAYOUT_VERSION = 1;
 const FIRST_LAYOUT = { layout: LAYOUT_VERSION, minWriter: LAYOUT_VERSION };
 
 /**
- * Whether this program may write to the bucket; a newer one may have changed the layout in a way that old writers would
- * spoil. One storage request.
- * @throws Error if what the bucket says of it is not readable
+ * Whether this program may write to the storage. A newer program may have recorded a layout that older writers would damage.
+ * One storage request.
+ * @throws Error if the recorded layout is malformed
  */
 export async function mayWrite(storage: StorageDriver): Promise<boolean> {
   const minWriter = await readMinWriter(storage);
@@ -18,8 +18,8 @@ export async function mayWrite(storage: StorageDriver): Promise<boolean> {
 }
 
 /**
- * As `mayWrite`, and notes the layout in a bucket that has none. A process whose role may not leaves that to another: on AWS
- * only the projection worker may. One storage request, two the first time.
+ * As `mayWrite`, and records the layout in storage that has no record. A process whose role may not write the record leaves it
+ * to another; on AWS only the role of the projection worker may. One storage request, up to three the first time.
  */
 export async function recordLayout(storage: StorageDriver): Promise<boolean> {
   const minWriter = await readMinWriter(storage);
@@ -39,6 +39,6 @@ async function readMinWriter(storage: StorageDriver): Promise<number | undefined
   if (!object) return undefined;
   const value = parseJson(object.bytes);
   if (!isJsonObject(value) || typeof value.minWriter !== 'number')
-    throw new Error(`${object.info.key} is not readable`);
+    throw new Error(`${object.info.key} has no number minWriter`);
   return value.minWriter;
 }

@@ -1,6 +1,6 @@
-// Makes an old bucket ready for v2 ahead of time: all that a v2 client's first request would do, for every image.
-// Each result is kept as it comes, so a run that broke off goes on where it was, and a run beside a serving registry does
-// no more than that would have done. No object below `images/` or `repositories/` is changed.
+// Converts the images of a bucket that docker-registry wrote, ahead of the first v2 pull. Each result is stored at once, so an
+// interrupted run can be repeated, and a run beside a serving registry stores nothing that a v2 pull would not. It only adds
+// objects: those that docker-registry wrote stay as they are.
 
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { layout } from '../../model/layout.ts';
@@ -21,18 +21,19 @@ type ImageTag = { repository: RepositoryName; tag: Tag; id: ImageId };
 export type AdoptionPlan = {
   repositories: RepositoryName[];
   tags: ImageTag[];
-  /** Every image of every chain, once. */
+  /** Every image of every ancestry, once. */
   images: ImageId[];
-  /** Those of the images whose layer nobody has read yet, and how much that is. */
+  /** The images whose layer has no descriptor yet, so that it has to be read. */
   unread: { id: ImageId; sizeBytes: number }[];
 };
 
+/** `what`: `layer of image <id>` or `<repository>:<tag>`. */
 export type AdoptionFailure = { what: string; error: Error };
 
 export type AdoptionOptions = {
   /** How many layers are read side by side. */
   layersAtOnce: number;
-  /** Is told of each piece that was read. */
+  /** Called with the size of each chunk that was read. */
   onBytes?: (sizeBytes: number) => void;
 };
 
@@ -65,7 +66,7 @@ export class Adoption {
     this.#grants = dependencies.grants;
   }
 
-  /** What docker-registry 0.9 quoted twice and is not yet there under its one name. */
+  /** Objects under twice-quoted keys without a copy under the once-quoted key. One storage request for each, and those of `listTwiceQuoted`. */
   async findTwiceQuoted(): Promise<TwiceQuotedObject[]> {
     const found: TwiceQuotedObject[] = [];
     for await (const object of listTwiceQuoted(this.#storage)) {
@@ -74,7 +75,7 @@ export class Adoption {
     return found;
   }
 
-  /** Copies those objects to the names under which they are looked for; what is there already stays. */
+  /** Copies objects to their once-quoted keys. An object that is there already stays. Two storage requests for each. */
   async copyTwiceQuoted(twiceQuoted: readonly TwiceQuotedObject[]): Promise<void> {
     await mapConcurrently(twiceQuoted, async ({ from, to }) => {
       const object = await this.#storage.read(from);
@@ -82,7 +83,7 @@ export class Adoption {
     });
   }
 
-  /** Looks at the given repositories, or at all. Reads no layer. */
+  /** What `run` will do. Reads no layer. @param only repositories to adopt; all if empty */
   async plan(only: readonly RepositoryName[] = []): Promise<AdoptionPlan> {
     const repositories = only.length > 0 ? [...only] : await this.#catalog.all();
     const tags = (await mapConcurrently(repositories, (repository) => this.#imageTags(repository))).flat();
@@ -106,7 +107,7 @@ export class Adoption {
     return isManifest || !target.imageId ? [] : [{ repository, tag, id: target.imageId }];
   }
 
-  /** Does it all, whatever fails in between. */
+  /** Reads the layers and converts the images of the tags. A failure does not stop the others. @returns the failures */
   async run({ unread, tags }: AdoptionPlan, options: AdoptionOptions): Promise<AdoptionFailure[]> {
     const { layersAtOnce, onBytes } = options;
     const failures: AdoptionFailure[] = [];
@@ -133,7 +134,7 @@ export class Adoption {
     await this.#grants.grantByTag(repository, { tag, top: id }, images);
     if (!manifest)
       throw new Error(
-        `image ${id} is not complete: it, a layer or an ancestor is missing, being pushed, or of another repository's manifest`,
+        `image ${id} is not complete: the image, a layer or an ancestor is missing, being pushed, or a projection that ${repository} has no grant to`,
       );
   }
 }

@@ -1,25 +1,27 @@
-// docker-registry 0.9 percent-quoted the repository's part of a key once more than 0.6 did: it kept `a/b/c` in
-// `repositories/a/b%252Fc/` instead of `repositories/a/b%2Fc/`. Here storage is seen as if all of it lay under the one name.
+// docker-registry 0.9 quoted the repository's part of a key once more than 0.6: repository `a/b/c` is
+// `repositories/a/b%252Fc/` instead of `repositories/a/b%2Fc/`. This driver merges the twice-quoted folder into the once-quoted
+// one, the only one that the rest of Stowage knows.
 //
-// Reads look in the other folder where there is nothing under the name. Writes go to the name, and leave the other folder as
-// it is. Deletions act on both: what was deleted under the name must not show what 0.9 had under it.
+// A read that finds nothing under the once-quoted key reads the twice-quoted one. A write goes to the once-quoted key and leaves
+// the other as it is. A deletion deletes both, so that an object of 0.9 does not reappear.
 import { LRUCache } from 'lru-cache';
 import { type Key, type KeyPrefix, twiceQuotedOf, withoutTwiceQuoting } from '../../model/layout.ts';
 import { compareByteOrder } from '../../storage/byte-order.ts';
 import type { ETag, ObjectInfo, PutOptions, ReadObject, StorageDriver, StoredObject } from '../../storage/driver.ts';
 
-/** How long it is remembered whether there is such a folder. Only a docker-registry that runs beside this one makes new ones. */
+/** How long it is remembered whether a twice-quoted folder exists. Only a docker-registry that still runs creates new ones. */
 const REMEMBERED = { max: 10_000, ttl: 60_000 };
 
-/** Before the ETag of an object in the other folder, so that no condition about it is taken for one about the name. */
+/** Marks the ETag of a twice-quoted object, so that a condition on it is not applied to the once-quoted key. */
 const ETAG_PREFIX = 'twice-quoted:';
 
 /**
- * A name of two parts costs nothing. With more, what is not there costs one storage request, once a minute for each
- * repository, to learn that there is no such folder; where there is one, another.
+ * A driver that reads and deletes twice-quoted objects under their once-quoted keys. A repository name of two components costs
+ * no further storage request. With more components, a missing object costs one listing a minute for each repository, and a
+ * further request if a twice-quoted folder exists.
  */
 export function mergeTwiceQuoted(storage: StorageDriver): StorageDriver {
-  const merged = new MergedNames(storage);
+  const merged = new MergedFolders(storage);
   return {
     head: (key) => merged.head(key),
     get: (key, options) => merged.get(key, options),
@@ -28,7 +30,7 @@ export function mergeTwiceQuoted(storage: StorageDriver): StorageDriver {
     list: (prefix, options) => merged.list(prefix, options),
     listFolders: (prefix, options) => merged.listFolders(prefix, options),
     delete: (key, options) => merged.delete(key, options),
-    // No object in the other folder has this ETag: those are read.
+    // No twice-quoted object matches, because of the prefix: such tags are read.
     etagOf: (bytes) => storage.etagOf(bytes),
     putStream: (key, body, options) => storage.putStream(key, body, options),
     copyIfAbsent: (from, to) => storage.copyIfAbsent(from, to),
@@ -42,10 +44,10 @@ export function mergeTwiceQuoted(storage: StorageDriver): StorageDriver {
   };
 }
 
-class MergedNames {
+class MergedFolders {
   readonly #storage: StorageDriver;
-  /** Whether folders of 0.9 hold anything. */
-  readonly #holds = new LRUCache<KeyPrefix, boolean>(REMEMBERED);
+  /** Whether twice-quoted folders hold any object. */
+  readonly #usedFolders = new LRUCache<KeyPrefix, boolean>(REMEMBERED);
 
   constructor(storage: StorageDriver) {
     this.#storage = storage;
@@ -53,21 +55,21 @@ class MergedNames {
 
   async head(key: Key): Promise<ObjectInfo | undefined> {
     const found = await this.#storage.head(key);
-    const other = !found && (await this.#otherOf(key));
+    const other = !found && (await this.#twiceQuotedKey(key));
     const info = other && (await this.#storage.head(other));
     return info ? renamed(info, key) : found;
   }
 
   async get(key: Key, options?: Parameters<StorageDriver['get']>[1]): Promise<StoredObject | undefined> {
     const found = await this.#storage.get(key, options);
-    const other = !found && (await this.#otherOf(key));
+    const other = !found && (await this.#twiceQuotedKey(key));
     const object = other && (await this.#storage.get(other, options));
     return object ? { ...object, info: renamed(object.info, key) } : found;
   }
 
   async read(key: Key): Promise<ReadObject | undefined> {
     const found = await this.#storage.read(key);
-    const other = !found && (await this.#otherOf(key));
+    const other = !found && (await this.#twiceQuotedKey(key));
     const object = other && (await this.#storage.read(other));
     return object ? { ...object, info: renamed(object.info, key) } : found;
   }
@@ -76,37 +78,37 @@ class MergedNames {
     const { ifAbsent, ifMatch, ...others } = options;
     const expected = otherETag(ifMatch);
     if (!ifAbsent && !expected) return await this.#storage.put(key, body, options);
-    const other = await this.#otherOf(key);
+    const other = await this.#twiceQuotedKey(key);
     const found = other && (await this.#storage.head(other));
     if (found?.etag !== expected) return undefined;
     return await this.#storage.put(key, body, { ...others, ifAbsent: true });
   }
 
   async delete(key: Key, options: { ifMatch?: ETag } = {}): Promise<boolean> {
-    const other = await this.#otherOf(key);
+    const other = await this.#twiceQuotedKey(key);
     const expected = otherETag(options.ifMatch);
     if (expected) {
-      // Of an object that another has since taken the place of.
+      // The condition is on the twice-quoted object. An object under the once-quoted key has replaced it.
       if (!other || (await this.#storage.head(key))) return false;
       return await this.#storage.delete(other, { ifMatch: expected });
     }
-    // First, so that it is never seen in place of what goes.
+    // The twice-quoted object first, so that no reader falls back to it.
     if (other) await this.#storage.delete(other);
     return await this.#storage.delete(key, options);
   }
 
   async *list(prefix: KeyPrefix, options: { after?: Key } = {}): AsyncIterable<ObjectInfo> {
     const names = this.#storage.list(prefix, options);
-    const other = await this.#otherOf(prefix);
+    const other = await this.#twiceQuotedKey(prefix);
     if (!other) return yield* names;
     const after = options.after && twiceQuotedOf(options.after);
     const others = this.#storage.list(other, after ? { after: after.key } : {});
     yield* mergeSorted(names, renamedAll(others, other, prefix));
   }
 
-  /** In byte order of the names. */
+  /** Folders under their once-quoted names, in byte order of those. */
   async *listFolders(prefix: KeyPrefix, { after = '' }: { after?: string } = {}): AsyncIterable<KeyPrefix> {
-    // A folder of 0.9 and that of its name differ from the first `%` on: where it begins, both come after the same others.
+    // Twice- and once-quoted names are equal up to the first `%`, so the listing starts there and skips names up to `after`.
     const from = after.includes('%') ? after.slice(0, after.indexOf('%') + 1) : after;
     let waiting: KeyPrefix[] = [];
     for await (const folder of this.#storage.listFolders(prefix, from === '' ? {} : { after: from })) {
@@ -122,22 +124,22 @@ class MergedNames {
     for (const one of waiting) if (from === after || compareByteOrder(one, after) > 0) yield one;
   }
 
-  /** Where 0.9 kept this, if that is another place, and there is anything. */
-  async #otherOf<K extends Key | KeyPrefix>(key: K): Promise<K | undefined> {
+  /** The twice-quoted key or prefix; `undefined` if it is the same, or if that folder is empty. */
+  async #twiceQuotedKey<K extends Key | KeyPrefix>(key: K): Promise<K | undefined> {
     const other = twiceQuotedOf(key);
-    return other && (await this.#holdsAnything(other.folder)) ? other.key : undefined;
+    return other && (await this.#isUsed(other.folder)) ? other.key : undefined;
   }
 
-  async #holdsAnything(folder: KeyPrefix): Promise<boolean> {
-    const known = this.#holds.get(folder);
+  async #isUsed(folder: KeyPrefix): Promise<boolean> {
+    const known = this.#usedFolders.get(folder);
     if (known !== undefined) return known;
-    let holds = false;
+    let isUsed = false;
     for await (const _ of this.#storage.list(folder)) {
-      holds = true;
+      isUsed = true;
       break;
     }
-    this.#holds.set(folder, holds);
-    return holds;
+    this.#usedFolders.set(folder, isUsed);
+    return isUsed;
   }
 }
 
@@ -153,12 +155,12 @@ async function* renamedAll(
   for await (const info of objects) yield renamed(info, `${to}${info.key.slice(from.length)}` as Key);
 }
 
-/** The ETag of an object in the other folder, as storage knows it; `undefined` for any other. */
+/** The ETag of a twice-quoted object without its prefix; `undefined` for any other ETag. */
 function otherETag(etag: ETag | undefined): ETag | undefined {
   return etag?.startsWith(ETAG_PREFIX) ? (etag.slice(ETAG_PREFIX.length) as ETag) : undefined;
 }
 
-/** Both in byte order; of two with the same key the one of `first`. */
+/** Merges two listings in byte order. Of two objects with the same key, `first` wins. */
 async function* mergeSorted(
   first: AsyncIterable<ObjectInfo>,
   second: AsyncIterable<ObjectInfo>,

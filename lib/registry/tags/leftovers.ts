@@ -4,10 +4,10 @@ import type { RepositoryName } from '../../model/names.ts';
 import type { ObjectInfo, StorageDriver } from '../../storage/driver.ts';
 
 /**
- * Removes what lies beside the tags of a repository (its list of images, metadata, properties) once its last tag and its
- * last manifest are gone, so that no list shows it any more. Nothing goes that has changed since it was listed: what a push
- * writes in between stays. Links to blobs stay too, as a push may have begun that relies on them. Two storage requests, and
- * one for each object that goes.
+ * Deletes the index images, tag metadata and properties of a repository without tags and manifests, so that the catalog and
+ * the search no longer list it. Does nothing if the repository still has a tag or a manifest. An object that has changed since
+ * it was listed stays: a push has written it. Blob links stay too, since a push that has begun may rely on them. Two storage
+ * requests, and one for each deleted object.
  */
 export async function removeLeftovers(storage: StorageDriver, repository: RepositoryName): Promise<void> {
   const objects: ObjectInfo[] = [];

@@ -1,4 +1,4 @@
-// What pushed a tag: `tag<tag>_json`, and for `latest` also the repository's `json`.
+// Tag metadata: which client pushed a tag, and when. Stored as `tag<tag>_json`, for `latest` also as the repository's `json`.
 
 import type { JsonObject } from '../../model/json.ts';
 import { type Key, layout } from '../../model/layout.ts';
@@ -8,7 +8,7 @@ import { AS_JSON, type StorageDriver } from '../../storage/driver.ts';
 import { type Bytes, decodeText, encodeText } from '../../streams/bytes.ts';
 import { decodeTarget } from './target.ts';
 
-/** Names in docker's User-Agent, and what they are called in the object. */
+/** Product names in Docker's User-Agent, and the fields they are stored in. */
 const FIELDS: Record<string, string> = {
   docker: 'docker_version',
   go: 'docker_go_version',
@@ -18,7 +18,7 @@ const FIELDS: Record<string, string> = {
 };
 const LOWER_CASE_FIELDS = ['arch', 'kernel', 'os'];
 
-/** Where nothing is stored: all of it or nothing, a stored object is given out as it is. */
+/** What docker-registry answers where no metadata is stored. A stored object is sent unchanged, without these defaults. */
 export const UNKNOWN_METADATA: JsonObject = {
   arch: 'amd64',
   docker_go_version: null,
@@ -29,8 +29,8 @@ export const UNKNOWN_METADATA: JsonObject = {
 };
 
 /**
- * What docker's `docker/1.4.1 go/go1.3.3 kernel/3.18.1 os/linux arch/amd64` says. Of a name that occurs twice the last
- * counts; what the header does not name is left out.
+ * Parses a User-Agent such as `docker/1.4.1 go/go1.3.3 kernel/3.18.1 os/linux arch/amd64` into tag metadata. A later product
+ * overrides an earlier one of the same name. Fields that the header does not name are left out.
  */
 export function tagMetadata(userAgent: string, now: Date): JsonObject {
   const metadata: JsonObject = { last_update: Math.floor(now.getTime() / 1000) };
@@ -49,26 +49,26 @@ export class TagMetadata {
     this.#storage = storage;
   }
 
-  /** The stored bytes of a tag's metadata, or of the repository's, which are those of `latest`. One storage request. */
+  /** The stored bytes of a tag's metadata; without a tag those of the repository, written with `latest`. One storage request. */
   async find(repository: RepositoryName, tag?: Tag): Promise<Bytes | undefined> {
     const key = tag === undefined ? layout.repositoryJson(repository) : layout.tagJson(repository, tag);
     const object = key && (await this.#storage.read(key));
     return object?.bytes;
   }
 
-  /** One or two storage requests, side by side. */
+  /** Stores the metadata of a tag. One storage request, two side by side for `latest`. */
   async put(repository: RepositoryName, tag: Tag, metadata: JsonObject): Promise<void> {
     const bytes = encodeText(pythonJson(metadata));
     await Promise.all(keysOf(repository, tag).map((key) => this.#storage.put(key, bytes, AS_JSON)));
   }
 
-  /** One or two storage requests, side by side. */
+  /** Deletes the metadata of a tag. One storage request, two side by side for `latest`; one or two for a tag that starts with `_`. */
   async delete(repository: RepositoryName, tag: Tag): Promise<void> {
     await Promise.all(keysOf(repository, tag).map((key) => this.#storage.delete(key)));
     if (layout.tagJson(repository, tag) === undefined) await this.#deleteLegacy(repository, tag);
   }
 
-  /** What docker-registry wrote for `_x` lies where the tag `x_json` would: it goes unless it is that tag. */
+  /** docker-registry stored the metadata of a tag `_x` under the key of a tag `x_json`. Deletes the object unless it is that tag. */
   async #deleteLegacy(repository: RepositoryName, tag: Tag): Promise<void> {
     const object = await this.#storage.read(layout.legacyTagJson(repository, tag));
     if (!object || decodeTarget(decodeText(object.bytes))) return;

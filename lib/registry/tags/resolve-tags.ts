@@ -1,6 +1,7 @@
-// What many tags name, told from listings: on S3 the ETag of a tag is the MD5 of its digits. It is compared with those of
-// the digits that a tag of the repository may hold, and only a tag that matches none of them is read. Nothing is concluded
-// from an ETag that matches nothing, so a bucket in which some objects have other ETags is read correctly as well.
+// Resolves many tags without reading each. A listing gives the ETag of each tag's object, and on S3 that is the MD5 of its
+// content. The MD5 of each likely content (digests of the repository's manifests, ids in `_index_images`) is compared with the
+// ETags, and only tags that match none are read. An ETag that matches nothing is ignored, so objects whose ETag is no MD5, as
+// under SSE-KMS, are resolved correctly too.
 import { LRUCache } from 'lru-cache';
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { digestOfManifestKey, layout, tagOf } from '../../model/layout.ts';
@@ -10,21 +11,21 @@ import { decodeText, encodeText } from '../../streams/bytes.ts';
 import { indexedIds } from './index-images.ts';
 import { decodeTarget, encodeTarget, type ResolvedTag } from './target.ts';
 
-/** So many tags are read without another listing to compare them with. */
+/** Up to this number of tags, a read of each costs no more than a further listing. */
 const FEW = 2;
 
-/** The longest text of a tag: a digest by SHA-512. */
+/** The longest content of a tag: a SHA-512 digest. */
 const MAX_TAG_BYTES = 135;
 
-/** As many as a listing gives with one request. */
+/** The keys of one listing request. */
 const PAGE = 1000;
 
-/** So many texts of tags are remembered where ETags do not tell them: those of a repository as large as any that is known. */
+/** How many contents of tags are remembered where ETags are no MD5: enough for the largest known repository. */
 const MAX_REMEMBERED = 32_768;
 
 export class TagResolver {
   readonly #storage: StorageDriver;
-  /** By ETag, where that is no MD5 and so names one content for certain. Made when it is needed. */
+  /** Contents by ETag, for storage whose ETags are no MD5: such an ETag is never used for two contents. Created when needed. */
   #texts: LRUCache<ETag, string> | undefined;
 
   constructor(storage: StorageDriver) {
@@ -32,12 +33,14 @@ export class TagResolver {
   }
 
   /**
-   * Resolves the tags of a listing. Where ETags tell nothing one storage request for each that was not read before, side by
-   * side. Else none for those that name one of `expected`, one for the list of images where more than two are left, one for
-   * each 1,000 manifests of the repository while more than two are left, and one for each that is left then.
+   * Resolves the tags of a listing.
+   *
+   * Where ETags are no MD5: one storage request for each tag that was not read before, side by side. Else candidates are
+   * compared while more than two tags are unresolved: `expected` (no request), the ids in `_index_images` (one), the manifests
+   * of the repository (one per 1,000). Each tag left then costs one read.
    * @param objects of `layout.tags(repository)`
-   * @param hints what is known already is not asked for
-   * @returns without objects that are gone, or are no tags; `isRead` tells those that were read from those told by their ETag
+   * @param hints saves the requests for what the caller knows already
+   * @returns the tags in the order of the objects, without objects that are deleted or are no tags
    */
   async resolve(
     repository: RepositoryName,
@@ -46,15 +49,15 @@ export class TagResolver {
     const [first, ...others] = objects;
     if (!first) return [];
     if (objects.length <= FEW) return await this.#readTags(objects);
-    // What ETags tell is learned from what is read.
-    const start = this.#isToldByETag ? [] : await this.#readTags([first]);
+    // A driver learns from objects that are read whether its ETags are MD5s.
+    const start = this.#areETagsMD5 ? [] : await this.#readTags([first]);
     const matched = await this.#match(repository, { objects: start.length > 0 ? others : objects, ...hints });
     const read = await this.#readTags(matched.left);
     const byName = new Map([...start, ...matched.resolved, ...read].map((resolved) => [resolved.tag, resolved]));
     return objects.flatMap(({ key }) => byName.get(tagOf(key)) ?? []);
   }
 
-  get #isToldByETag(): boolean {
+  get #areETagsMD5(): boolean {
     return this.#storage.etagOf(new Uint8Array()) !== undefined;
   }
 
@@ -62,7 +65,7 @@ export class TagResolver {
     repository: RepositoryName,
     { objects, ...hints }: { objects: readonly ObjectInfo[] } & Hints,
   ): Promise<{ resolved: ResolvedTag[]; left: readonly ObjectInfo[] }> {
-    if (!this.#isToldByETag) return { resolved: [], left: objects };
+    if (!this.#areETagsMD5) return { resolved: [], left: objects };
     const texts = new Map<ETag, string>();
     let left = objects;
     for await (const candidates of candidatesOf(this.#storage, repository, hints)) {
@@ -85,9 +88,9 @@ export class TagResolver {
       const known = this.#texts?.get(object.etag);
       if (known !== undefined) return resolvedOf(object, known, { isRead: true });
       const read = await this.#storage.read(object.key);
-      if (!read) return undefined; // a tag that went away meanwhile is none
+      if (!read) return undefined; // deleted since the listing
       const text = decodeText(read.bytes);
-      if (!this.#isToldByETag && read.bytes.length <= MAX_TAG_BYTES) {
+      if (!this.#areETagsMD5 && read.bytes.length <= MAX_TAG_BYTES) {
         this.#texts ??= new LRUCache({ max: MAX_REMEMBERED });
         this.#texts.set(read.info.etag, text);
       }
@@ -97,14 +100,14 @@ export class TagResolver {
   }
 }
 
-/** What tags are likely to name; `indexed` and `manifests` whole, if they are given. */
+/** What tags are likely to name. `indexed` and `manifests`, if given, are complete. */
 export type Hints = {
   expected?: readonly Digest[];
   indexed?: readonly ImageId[];
   manifests?: readonly Digest[];
 };
 
-/** The manifests of a repository. One storage request per 1,000. */
+/** The digests of a repository's manifests. One storage request per 1,000. */
 export async function listManifests(storage: StorageDriver, repository: RepositoryName): Promise<Digest[]> {
   const digests: Digest[] = [];
   for await (const { key } of storage.list(layout.manifests(repository))) {
@@ -114,7 +117,7 @@ export async function listManifests(storage: StorageDriver, repository: Reposito
   return digests;
 }
 
-/** In groups, each of which costs one storage request. */
+/** Likely contents of tags, in groups. Each group costs at most one storage request, made when the group is asked for. */
 async function* candidatesOf(
   storage: StorageDriver,
   repository: RepositoryName,
@@ -134,7 +137,7 @@ async function* candidatesOf(
   yield page;
 }
 
-/** `undefined` if that is no tag: docker-registry wrote the metadata of tag `_x` to `tag_x_json`. */
+/** `undefined` if the object is no tag: docker-registry stored the metadata of a tag `_x` as `tag_x_json`. */
 function resolvedOf(object: ObjectInfo, text: string, { isRead }: { isRead: boolean }): ResolvedTag | undefined {
   const target = decodeTarget(text);
   const { key, etag, lastModified } = object;

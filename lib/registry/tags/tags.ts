@@ -7,13 +7,13 @@ import { decodeText, encodeText } from '../../streams/bytes.ts';
 import { type Hints, TagResolver } from './resolve-tags.ts';
 import { decodeTarget, encodeTarget, type ResolvedTag } from './target.ts';
 
-/** Whether a tag that is there stays what it is, until it is deleted; without a tag, whether any in this repository may. */
+/** Whether no push may move a tag; without a tag, whether the repository may hold such a tag. */
 export type IsImmutable = (repository: RepositoryName, tag?: Tag) => boolean;
 
-/** The sizes that a tag's object can have: an image id of 64 or 16 digits, or a digest by SHA-512. */
+/** The sizes in bytes of a tag's object: an image id of 64 or 16 digits, or a SHA-512 digest. */
 const TARGET_SIZES = [64, 16, 'sha512:'.length + 128];
 
-/** The tags of repositories: one object each, so that one atomic put moves a tag for v1 and v2 alike. */
+/** The tags of repositories. Each is one object, so one atomic put moves a tag for v1 and v2 alike. */
 export class Tags {
   readonly #storage: StorageDriver;
   readonly #isImmutable: IsImmutable;
@@ -34,14 +34,15 @@ export class Tags {
     return target && { tag, target, etag, lastModified, isRead: true };
   }
 
-  /** Makes the tag name a manifest. One storage request. @throws RegistryError DENIED if it names another, and may not move */
+  /** Sets the tag to a manifest. One storage request. @throws RegistryError DENIED if it is immutable and names something else */
   async setManifest(repository: RepositoryName, tag: Tag, digest: Digest): Promise<void> {
     await this.#put(repository, tag, encodeTarget(digest));
   }
 
   /**
-   * As `setManifest`, if the tag is still what it was before.
-   * @returns false if it is not; then nothing has been written
+   * As `setManifest`, unless the tag has changed since it was read.
+   * @param before the tag as it was read; undefined if it did not exist
+   * @returns false if it has changed; then nothing is written
    */
   async moveManifest(
     repository: RepositoryName,
@@ -57,7 +58,7 @@ export class Tags {
     return (await this.#storage.put(layout.tag(repository, tag), bytes, { ...AS_TEXT, ...condition })) !== undefined;
   }
 
-  /** Makes the tag name a v1 image. One storage request. @throws RegistryError DENIED if it names another, and may not move */
+  /** Sets the tag to a v1 image. One storage request. @throws RegistryError DENIED if it is immutable and names something else */
   async setImage(repository: RepositoryName, tag: Tag, id: ImageId): Promise<void> {
     await this.#put(repository, tag, id);
   }
@@ -66,7 +67,7 @@ export class Tags {
     const ifAbsent = this.#isImmutable(repository, tag);
     const options = { ...AS_TEXT, ...(ifAbsent && { ifAbsent }) };
     if (await this.#storage.put(layout.tag(repository, tag), encodeText(target), options)) return;
-    // To push again what is there already is no change, and clients do.
+    // Clients repeat pushes: the same target again is not a move.
     const stored = await this.#storage.read(layout.tag(repository, tag));
     if (stored && decodeText(stored.bytes) === target) return;
     throw immutableTag(repository, tag);
@@ -77,7 +78,7 @@ export class Tags {
     return this.#isImmutable(repository, tag);
   }
 
-  /** In ASCII order, after `after` if given, which need not be a tag. One storage request per 1,000 tags. */
+  /** The names of tags in ASCII order, after `after`, which need not exist. One storage request per 1,000 tags. */
   async *list(repository: RepositoryName, options: { after?: string } = {}): AsyncGenerator<Tag> {
     const after = options.after ? { after: `${layout.tags(repository)}${options.after}` as Key } : {};
     for await (const object of this.#storage.list(layout.tags(repository), after)) {
@@ -86,26 +87,27 @@ export class Tags {
   }
 
   /**
-   * Each tag that is meant with its target. One storage request per 1,000 tags, and those of `TagResolver`.
+   * Tags with their targets. One storage request per 1,000 tags, and those of `TagResolver`.
+   * @param isWanted chooses tags by name; the others are not resolved
    * @param hints what the tags are likely to name
    */
   async resolveAll(
     repository: RepositoryName,
-    { isMeant = () => true, ...hints }: { isMeant?: (tag: Tag) => boolean } & Hints = {},
+    { isWanted = () => true, ...hints }: { isWanted?: (tag: Tag) => boolean } & Hints = {},
   ): Promise<ResolvedTag[]> {
     const listed = await Array.fromAsync(this.listObjects(repository));
-    const objects = listed.filter(({ key }) => isMeant(tagOf(key)));
+    const objects = listed.filter(({ key }) => isWanted(tagOf(key)));
     return await this.#targets.resolve(repository, { objects, ...hints });
   }
 
-  /** The objects of a size that tags have; `resolveObjects` tells what they name. One storage request per 1,000. */
+  /** The objects whose size is that of a tag, for `resolveObjects`. One storage request per 1,000. */
   async *listObjects(repository: RepositoryName): AsyncGenerator<ObjectInfo> {
     for await (const object of this.#storage.list(layout.tags(repository))) {
       if (TARGET_SIZES.includes(object.sizeBytes)) yield object;
     }
   }
 
-  /** The storage requests of `TagResolver`. @param objects of `listObjects` */
+  /** Listed tags with their targets. The storage requests of `TagResolver`. @param objects of `listObjects` */
   async resolveObjects(
     repository: RepositoryName,
     objects: readonly ObjectInfo[],
@@ -114,19 +116,20 @@ export class Tags {
     return await this.#targets.resolve(repository, { objects, ...hints });
   }
 
-  /** Those that name what their ETags tell, as they are now. One storage request for each that was not read, side by side. */
+  /**
+   * Those of the tags that still have the same target; one whose target was derived from an ETag is read. One storage request
+   * for each of those, side by side.
+   */
   async confirm(repository: RepositoryName, resolved: readonly ResolvedTag[]): Promise<ResolvedTag[]> {
-    const confirmed = await mapConcurrently(resolved, async (told) => {
-      if (told.isRead) return [told];
-      const read = await this.find(repository, told.tag);
-      return read?.target.digest === told.target.digest ? [read] : [];
+    const confirmed = await mapConcurrently(resolved, async (derived) => {
+      if (derived.isRead) return [derived];
+      const read = await this.find(repository, derived.tag);
+      return read?.target.digest === derived.target.digest ? [read] : [];
     });
     return confirmed.flat();
   }
 
-  /**
-   * Those that are others than the ones resolved before. One storage request per 1,000 tags, and one for each tag found.
-   */
+  /** The tags that were set or moved since `before` was resolved. One storage request per 1,000 tags, and one for each found. */
   async resolveChanged(repository: RepositoryName, before: readonly ResolvedTag[]): Promise<ResolvedTag[]> {
     const known = new Map<string, ETag>(before.map(({ tag, etag }) => [tag, etag]));
     const changed: Tag[] = [];
@@ -137,12 +140,12 @@ export class Tags {
     return resolved.filter((tag) => tag !== undefined);
   }
 
-  /** False if the tag is no longer the one that was resolved; then it stays. One storage request. */
+  /** Deletes a tag. @returns false if it has moved since it was resolved; then it stays. One storage request. */
   async deleteIfUnchanged(repository: RepositoryName, { tag, etag }: ResolvedTag): Promise<boolean> {
     return await this.#storage.delete(layout.tag(repository, tag), { ifMatch: etag });
   }
 
-  /** docker-registry wrote the metadata of tag `_x` to `tag_x_json`, which looks like a tag `x_json`. */
+  /** docker-registry stored the metadata of a tag `_x` as `tag_x_json`, the key of a tag `x_json`. Only such keys are read. */
   async #isTag(object: ObjectInfo): Promise<boolean> {
     if (!TARGET_SIZES.includes(object.sizeBytes)) return false;
     if (!object.key.endsWith('_json')) return true;
@@ -151,14 +154,14 @@ export class Tags {
   }
 }
 
-/** A push would change what the tag shows. */
+/** A push would move an immutable tag. */
 export function immutableTag(repository: RepositoryName, tag: Tag): RegistryError {
-  return new RegistryError('DENIED', `${tag} of ${repository} is immutable: it names something else already`, {
+  return new RegistryError('DENIED', `${tag} of ${repository} is immutable and names something else already`, {
     detail: { tag },
   });
 }
 
-/** The client asked for a tag that is not there. */
+/** The client asked for a tag that does not exist. */
 export function unknownTag(tag: Tag): RegistryError {
   return new RegistryError('TAG_UNKNOWN', 'Tag not found', { detail: { tag } });
 }

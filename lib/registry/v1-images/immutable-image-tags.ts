@@ -29,8 +29,8 @@ export class ImmutableImageTags {
     if (!this.#tags.isImmutable(repository) || digest.startsWith('sha512:')) return undefined;
     if (!(await this.#mayBeTagged(repository, hexOf(digest) as ImageId))) return undefined;
     if (await this.#storage.head(layout.manifest(repository, digest))) return undefined;
-    const isMeant = (tag: Tag) => this.#tags.isImmutable(repository, tag);
-    const resolved = await this.#tags.resolveAll(repository, { isMeant, expected: [digest] });
+    const isWanted = (tag: Tag) => this.#tags.isImmutable(repository, tag);
+    const resolved = await this.#tags.resolveAll(repository, { isWanted, expected: [digest] });
     const naming = resolved.filter(({ target }) => target.digest === digest);
     const [found] = await this.#tags.confirm(repository, naming);
     return found?.tag;

@@ -1,7 +1,7 @@
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { RegistryError } from '../../model/errors.ts';
 import { isJsonObject, parseJson } from '../../model/json.ts';
-import { lastPartOf, layout } from '../../model/layout.ts';
+import { type ImageKind, lastPartOf, layout } from '../../model/layout.ts';
 import { MEDIA_TYPES, parseManifest } from '../../model/manifest.ts';
 import { type Digest, type ImageId, isImageId, type RepositoryName } from '../../model/names.ts';
 import { AS_JSON, type StorageDriver } from '../../storage/driver.ts';
@@ -17,20 +17,23 @@ import { type ChainLink, imageConfig } from './image-config.ts';
 
 export type ConvertedManifest = { digest: Digest; bytes: Bytes };
 
-/** How every manifest that is made here begins: without spaces, unlike Docker's own. */
-const MADE_BEGINNING = encodeText(
+/** The first bytes of every conversion. It has no white space, unlike the manifests that Docker pushes. */
+const CONVERSION_START = encodeText(
   `{"schemaVersion":2,"mediaType":"${MEDIA_TYPES.dockerManifest}","config":{"mediaType"`,
 );
 
-/** False if this manifest was certainly pushed, and not made from a v1 image. */
+/** Whether a manifest may be a conversion; false if a client must have pushed it. */
 export function mayBeConversion(manifest: Uint8Array): boolean {
-  return Buffer.compare(manifest.subarray(0, MADE_BEGINNING.length), MADE_BEGINNING) === 0;
+  return Buffer.compare(manifest.subarray(0, CONVERSION_START.length), CONVERSION_START) === 0;
 }
 
-/** An image of the chain with its layer, if that is not empty. */
+/** A v1 image with its layer, unless that is empty. */
 type LayeredImage = ChainLink & { layer?: LayerDescriptor };
 
-/** v1 images as v2 sees them: a manifest made once from ancestry, JSON and layers, over the layers as they lie. */
+/**
+ * Converts v1 images to v2 manifests. A conversion is made once, from the ancestry, the JSON documents and the layers, and
+ * stored; the layers in it are the stored objects themselves.
+ */
 export class ImageConversions {
   readonly #storage: StorageDriver;
   readonly #blobs: Blobs;
@@ -57,23 +60,22 @@ export class ImageConversions {
     this.#immutableImageTags = dependencies.immutableImageTags;
   }
 
-  /** The manifest that was made from this image, if one was. One storage request. */
+  /** The conversion of this image, if one is stored. One storage request. */
   async find(id: ImageId): Promise<ConvertedManifest | undefined> {
     const object = await this.#storage.read(layout.conversion(id));
     if (!object) return undefined;
-    const bytes = object.bytes;
-    return { digest: digestOf(bytes), bytes };
+    return { digest: digestOf(object.bytes), bytes: object.bytes };
   }
 
   /**
-   * Which of these images the manifest was made from. One storage request, and one for each image found. Of a manifest that
-   * was made before such notes were kept, one for each image, side by side.
+   * Those of the images whose conversion is this manifest. One storage request, and one for each image found. For a
+   * conversion of a version that did not record its sources, one for each image, side by side.
    */
   async findSources(digest: Digest, images: ReadonlySet<ImageId>): Promise<ReadonlySet<ImageId>> {
-    const noted = await Array.fromAsync(this.#storage.list(layout.conversionSources(digest)), ({ key }) =>
+    const recorded = await Array.fromAsync(this.#storage.list(layout.conversionSources(digest)), ({ key }) =>
       lastPartOf(key),
     );
-    const candidates = noted.length > 0 ? noted.filter(isImageId).filter((id) => images.has(id)) : [...images];
+    const candidates = recorded.length > 0 ? recorded.filter(isImageId).filter((id) => images.has(id)) : [...images];
     const sources = await mapConcurrently(candidates, async (id) =>
       (await this.find(id))?.digest === digest ? [id] : [],
     );
@@ -81,51 +83,56 @@ export class ImageConversions {
   }
 
   /**
-   * The manifest of a v1 image, made if need be, with everything it names linked into the repository. Two storage
-   * requests once that is done. `undefined` if there is no such image, or it is not complete, or if an immutable tag would
-   * show its manifest instead of what it shows now.
+   * The conversion of a v1 image, made unless it is stored, with all its blobs linked into the repository. Two storage requests
+   * if the repository holds it already.
    *
-   * A projection never converts back: its tag names a manifest, and where that has just been deleted there must be nothing in
-   * its place, nor links to its blobs. An image that is built on one does, where the repository was granted the projection.
-   * @throws RegistryError MANIFEST_UNKNOWN if a layer is in a form that v2 does not have
+   * A projection is not converted back: its tag names a manifest, and after the deletion of that manifest the tag must not
+   * resolve to a conversion with links to the same blobs. An image built on a projection is converted if the repository has a
+   * grant to the projection.
+   * @returns `undefined` if the image is missing or incomplete, if it is a projection, or if storing the conversion would
+   *   retarget an immutable tag
+   * @throws RegistryError MANIFEST_UNKNOWN if v2 has no media type for the format of a layer
    */
   async convert(repository: RepositoryName, id: ImageId): Promise<ConvertedManifest | undefined> {
-    const made = await this.find(id);
-    if (made && (await this.#storage.head(layout.manifest(repository, made.digest)))) return made;
-    const images = await this.#chain(repository, id);
+    const stored = await this.find(id);
+    if (stored && (await this.#storage.head(layout.manifest(repository, stored.digest)))) return stored;
+    const images = await this.#readChain(repository, id);
     if (!images) return undefined;
-    const manifest = made ?? (await this.#createConversion(id, images));
+    const manifest = stored ?? (await this.#create(id, images));
     if (await this.#immutableImageTags.findImmutableTagFor(repository, manifest.digest)) return undefined;
     await this.#link(repository, manifest, images);
     return manifest;
   }
 
   /**
-   * The image with its ancestors, base first. `undefined` if one of them is not there or not complete, if the image is a
-   * projection, or an ancestor one that the repository was not granted. Asked before the images are read and again afterwards:
-   * one that becomes a projection meanwhile is neither the one nor the other.
+   * The image and its ancestors, base first. `undefined` if one of them is missing or incomplete, if the image is a projection,
+   * or if an ancestor is a projection without a grant. That is checked before the images are read and again afterwards: an
+   * image that becomes a projection in between may have been read as a mix of the two.
    */
-  async #chain(repository: RepositoryName, id: ImageId): Promise<LayeredImage[] | undefined> {
-    const use = await this.#useOf(repository, id);
-    const ancestry = use === 'image' && (await this.#images.findAncestry(id));
+  async #readChain(repository: RepositoryName, id: ImageId): Promise<LayeredImage[] | undefined> {
+    const kind = await this.#usableKind(repository, id);
+    const ancestry = kind === 'pushed' && (await this.#images.findAncestry(id));
     if (!ancestry) return undefined;
-    const before = await mapConcurrently(ancestry.slice(1), (ancestor) => this.#useOf(repository, ancestor));
+    const before = await mapConcurrently(ancestry.slice(1), (ancestor) => this.#usableKind(repository, ancestor));
     if (before.includes('none')) return undefined;
-    const images = await mapConcurrently(ancestry.toReversed(), (ancestor) => this.#layeredImage(ancestor));
-    const after = await mapConcurrently(ancestry, (ancestor) => this.#useOf(repository, ancestor));
-    if ([use, ...before].some((one, index) => one !== after[index])) return undefined;
+    const images = await mapConcurrently(ancestry.toReversed(), (ancestor) => this.#readImage(ancestor));
+    const after = await mapConcurrently(ancestry, (ancestor) => this.#usableKind(repository, ancestor));
+    if ([kind, ...before].some((kindBefore, index) => kindBefore !== after[index])) return undefined;
     return images.every((image) => image !== undefined) ? images : undefined;
   }
 
-  /** As what the repository may use the image. One storage request, and for a projection those of `ImageRights.findReadableKind`. */
-  async #useOf(repository: RepositoryName, id: ImageId): Promise<'image' | 'projection' | 'none'> {
-    const view = await findProjectionRecord(this.#storage, id);
-    if (!view) return 'image';
-    const kind = view.isComplete ? await this.#rights.findReadableKind(id, readerOf(repository)) : undefined;
+  /**
+   * What the image is to a conversion in this repository; `none` for a projection without a grant, or not complete. One storage
+   * request, and for a projection those of `ImageRights.findReadableKind`.
+   */
+  async #usableKind(repository: RepositoryName, id: ImageId): Promise<ImageKind | 'none'> {
+    const record = await findProjectionRecord(this.#storage, id);
+    if (!record) return 'pushed';
+    const kind = record.isComplete ? await this.#rights.findReadableKind(id, readerOf(repository)) : undefined;
     return kind === 'projection' ? 'projection' : 'none';
   }
 
-  async #layeredImage(id: ImageId): Promise<LayeredImage | undefined> {
+  async #readImage(id: ImageId): Promise<LayeredImage | undefined> {
     const [bytes, layer, isComplete] = await Promise.all([
       this.#images.findJson(id),
       this.#layers.describe(id),
@@ -135,17 +142,17 @@ export class ImageConversions {
     if (!isJsonObject(json) || !layer || !isComplete) return undefined;
     if (layer.format === 'empty') return { json };
     if (!layer.diffId) {
-      const why = layer.exceeds
+      const reason = layer.exceeds
         ? `unpacks to more than ${layer.exceeds.maxBytes} bytes, or to more than ${layer.exceeds.maxRatio} times its size`
         : `is ${layer.format}, which v2 cannot serve`;
-      throw new RegistryError('MANIFEST_UNKNOWN', `the layer of image ${id} ${why}`, {
+      throw new RegistryError('MANIFEST_UNKNOWN', `the layer of image ${id} ${reason}`, {
         detail: { image: id, format: layer.format },
       });
     }
     return { json, layer, diffId: layer.diffId };
   }
 
-  async #createConversion(id: ImageId, images: LayeredImage[]): Promise<ConvertedManifest> {
+  async #create(id: ImageId, images: LayeredImage[]): Promise<ConvertedManifest> {
     const config = await storeSmallBlob(this.#storage, encodeText(imageConfig(images)));
     const bytes = encodeText(
       JSON.stringify({
@@ -163,21 +170,21 @@ export class ImageConversions {
         ),
       }),
     );
-    // First, so that whichever manifest is made is found by its digest.
+    // The source record first: where a conversion is stored, its digest leads to the image.
     await this.#storage.put(layout.conversionSource(digestOf(bytes), id), new Uint8Array());
     const isFirst = await this.#storage.put(layout.conversion(id), bytes, { ifAbsent: true, ...AS_JSON });
-    // Another process may have been faster. What it wrote is what every client sees.
+    // Another process may have stored its conversion first. That one is the conversion for every client.
     return (isFirst ? undefined : await this.find(id)) ?? { digest: digestOf(bytes), bytes };
   }
 
-  /** Links first, the manifest last: where the manifest is, everything it names can be read. */
+  /** Links the blobs first and stores the manifest last: where the manifest is, all its blobs can be read. */
   async #link(repository: RepositoryName, { digest, bytes }: ConvertedManifest, images: LayeredImage[]): Promise<void> {
     const layers = new Map(images.flatMap(({ layer }) => (layer ? [[layer.digest, layer]] : [])));
     const { blobs, config } = parseManifest(bytes);
     await mapConcurrently(blobs, async (blob) => {
       const key =
         layers.get(blob.digest)?.key ?? (blob.digest === config?.digest ? layout.blob(blob.digest) : undefined);
-      if (!key) throw new Error(`the layer ${blob.digest} of a manifest that was made before is gone`);
+      if (!key) throw new Error(`the layer ${blob.digest} of a stored conversion is missing`);
       await this.#blobs.link(repository, blob.digest, { sizeBytes: blob.sizeBytes, key });
     });
     await this.#storage.put(layout.manifest(repository, digest), bytes, { contentType: MEDIA_TYPES.dockerManifest });

@@ -1,21 +1,22 @@
-// The config that a v2 client wants, made from the JSON documents of a v1 image and its ancestors.
-// What is made here is made for ever: a digest that somebody pinned must come out the same in every later version.
+// The config of a conversion, made from the JSON documents of a v1 image and its ancestors. Clients pin digests, so every
+// version of Stowage must make the same bytes from the same image.
 
 import { canonicalJson } from '../../model/canonical-json.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../model/json.ts';
 import type { Digest } from '../../model/names.ts';
 
-/** One image of the chain: its JSON, and the diff id of its layer unless that is empty. */
+/** One image of the ancestry: its JSON, and the diff id of its layer unless that is empty. */
 export type ChainLink = { json: JsonObject; diffId?: Digest };
 
 /** Fields that a v1 JSON and a v2 config have in common. */
 const KEPT_FIELDS = ['author', 'comment', 'config', 'container', 'container_config', 'docker_version', 'variant'];
 
-/** Go refuses a whole config for one time that it cannot read. */
+/** The times that Go parses. It rejects a whole config for one time that it cannot parse. */
 export const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/;
 
 /**
- * @param chain the base first, the image itself last
+ * @param chain base first
+ * @returns canonical JSON
  * @see https://github.com/moby/docker-image-spec/blob/v1.3.1/spec.md
  */
 export function imageConfig(chain: readonly ChainLink[]): string {

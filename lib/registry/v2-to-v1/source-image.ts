@@ -1,4 +1,4 @@
-// Reads the v2 image behind a tag: which manifest v1 clients get, its config, and where its layers lie.
+// Reads the v2 image behind a tag: which manifest v1 clients get, its config, and the links to its layers.
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { isJsonObject, type JsonObject, parseJson } from '../../model/json.ts';
 import { layout } from '../../model/layout.ts';

@@ -89,7 +89,7 @@ export class ProjectionWriter {
       await this.#storage.copyIfAbsent(key, target);
     }
     const object = await this.#storage.get(key);
-    if (!object) throw new Error(`${key} is gone`);
+    if (!object) throw new Error(`${key} is missing`);
     const sum = createHash('sha256').update(json).update('\n');
     for await (const chunk of object.body) sum.update(chunk);
     await writeChecksums(this.#storage, id, [`sha256:${sum.digest('hex')}`]);
