@@ -2,7 +2,7 @@ import type { AuthSettings } from '../auth/create-auth.ts';
 import type { UnpackLimits } from '../compression/unpack-limits.ts';
 import type { JsonValue } from '../model/json.ts';
 import type { LogLevel } from '../model/log.ts';
-import type { IndexChildren } from '../registry/manifests/manifests.ts';
+import type { IndexChildren } from '../registry/manifests/manifest-checks.ts';
 import { configuredStorage, type StorageConfig } from '../storage/open.ts';
 import type { V1Settings } from '../v1/options.ts';
 import type { V2VersionHeader } from '../v2/version-header.ts';

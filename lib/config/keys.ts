@@ -4,7 +4,7 @@
 import { DEFAULT_UNPACK_LIMITS } from '../compression/unpack-limits.ts';
 import type { AbsoluteLocations } from '../http/gateway-quirks.ts';
 import type { LogLevel } from '../model/log.ts';
-import type { IndexChildren } from '../registry/manifests/manifests.ts';
+import type { IndexChildren } from '../registry/manifests/manifest-checks.ts';
 import type { StorageConfig } from '../storage/open.ts';
 import { MiB } from '../streams/bytes.ts';
 import type { V2VersionHeader } from '../v2/version-header.ts';

@@ -171,8 +171,14 @@ export function parseDigestAlgorithm(input: string): DigestAlgorithm {
   });
 }
 
-/** A reference in a manifest URL: a digest if it holds a colon, else a tag. */
-export function parseReference(input: string): { digest: Digest } | { tag: Tag } {
+/** What the URL of a manifest ends in. */
+export type Reference = { digest: Digest } | { tag: Tag };
+
+/**
+ * Reads a reference: a digest if it contains a colon, else a tag.
+ * @throws RegistryError DIGEST_INVALID, TAG_INVALID
+ */
+export function parseReference(input: string): Reference {
   return input.includes(':') ? { digest: parseDigest(input) } : { tag: parseTag(input) };
 }
 

@@ -1,7 +1,7 @@
 import type { Background } from '../concurrency/background.ts';
 import { hexOf, isImageId } from '../model/names.ts';
-import type { OnTagChange } from './manifests/manifests.ts';
 import type { Search } from './repositories/search.ts';
+import type { OnTagChange } from './tags/tag-change.ts';
 import { IndexUpdateQueue } from './v2-to-v1/index-update-queue.ts';
 import type { TagProjections } from './v2-to-v1/project-tags.ts';
 import type { IndexUpdates } from './v2-to-v1/update-index.ts';

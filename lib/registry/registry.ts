@@ -2,8 +2,11 @@ import { DEFAULT_UNPACK_LIMITS, type UnpackLimits } from '../compression/unpack-
 import type { Background } from '../concurrency/background.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { Blobs } from './blobs/blobs.ts';
-import { type IndexChildren, Manifests } from './manifests/manifests.ts';
+import { ManifestDeletion } from './manifests/delete-manifest.ts';
+import { type IndexChildren, ManifestChecks } from './manifests/manifest-checks.ts';
+import { Manifests } from './manifests/manifests.ts';
 import { Referrers } from './manifests/referrers.ts';
+import { StoredManifests } from './manifests/stored-manifests.ts';
 import { Adoption } from './old-buckets/adopt.ts';
 import { mergeTwiceQuoted } from './old-buckets/merge-twice-quoted.ts';
 import { createTagChangeHandler } from './on-tag-change.ts';
@@ -37,6 +40,7 @@ export type Registry = {
   imageRights: ImageRights;
   imagePushes: ImagePushes;
   images: Images;
+  manifestDeletion: ManifestDeletion;
   manifests: Manifests;
   referrers: Referrers;
   repositories: Repositories;
@@ -94,11 +98,9 @@ export function assembleRegistry(
   const search = new Search(catalog);
   const onTagChange = createTagChangeHandler({ background, search, tagProjections, indexUpdates });
   const referrers = new Referrers(storage);
-  const manifests = new Manifests(
-    storage,
-    { blobs, tags, imageConversions, referrers, immutableImageTags, onTagChange },
-    indexChildren ? { indexChildren } : {},
-  );
+  const stored = new StoredManifests(storage, referrers);
+  const checks = new ManifestChecks({ blobs, stored, immutableImageTags }, indexChildren ? { indexChildren } : {});
+  const manifests = new Manifests({ blobs, tags, conversions: imageConversions, stored, checks, onTagChange });
   const repositories = new Repositories(storage, {
     tags,
     images,
@@ -123,6 +125,7 @@ export function assembleRegistry(
     imageRights: rights,
     imagePushes,
     images,
+    manifestDeletion: new ManifestDeletion(storage, { stored, tags, conversions: imageConversions, onTagChange }),
     manifests,
     referrers,
     repositories,

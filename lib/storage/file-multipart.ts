@@ -7,13 +7,10 @@ import { hasCode } from '../model/has-code.ts';
 import type { ETag, MultipartUpload, UploadedPart } from './driver.ts';
 import { sealFile, type WrittenFile, writeAside } from './durable-files.ts';
 import { isAbsence } from './file-errors.ts';
+import { MAX_PARTS, MIN_PART_BYTES } from './multipart-limits.ts';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const PART_FILE = /^(\d{1,5})\.(\d+)\.([0-9a-f-]{36})$/;
-
-/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
-const MAX_PARTS = 10_000;
-const MIN_PART_BYTES = 5 * 1024 * 1024;
 
 const COPY_CHUNK_BYTES = 1024 * 1024;
 

@@ -10,12 +10,9 @@ import {
   type UploadPartCommandOutput,
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
+import { PART_BYTES } from './multipart-limits.ts';
 
-/**
- * 100 MiB make nine parts, which is what our budget of requests allows, and the 10,000 parts of S3 make 117 GiB. Two in
- * flight and one being gathered are 36 MiB, however large the upload; what awaits the garbage collector comes on top.
- */
-export const PART_SIZE_BYTES = 12 * 1024 * 1024;
+/** How many parts of one upload are sent at once. */
 export const PARTS_IN_FLIGHT = 2;
 
 /** What has been sent of an upload so far, by which to know later that an object is its own. */
@@ -67,7 +64,7 @@ export async function uploadStream(
   const upload = new Upload({
     client: watching(client, sent, signal),
     params: { ...params, Body: Readable.from(chunks) },
-    partSize: PART_SIZE_BYTES,
+    partSize: PART_BYTES,
     queueSize: PARTS_IN_FLIGHT,
     leavePartsOnError: false,
   });

@@ -1,8 +1,6 @@
 import { type Context, Hono } from 'hono';
 import { addToAudit } from '../auth/audit.ts';
-import { isAnonymous, nameOf } from '../auth/callers/caller.ts';
-import { callerOf } from '../auth/request-caller.ts';
-import { clientAddressOf } from '../http/client-address.ts';
+import { accountOf } from '../auth/request-caller.ts';
 import { locationBaseOf } from '../http/gateway-quirks.ts';
 import { preconditionOf } from '../http/preconditions.ts';
 import { EMPTY, isKnown, readBody } from '../http/request.ts';
@@ -20,7 +18,7 @@ export const MAX_TAGS = 100;
 const PATH = '/:name/manifests/:reference';
 
 /** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests */
-export const manifestRoutes = ({ registry: { manifests }, gate, ...gateway }: V2Options) =>
+export const manifestRoutes = ({ registry: { manifests, manifestDeletion }, gate, ...gateway }: V2Options) =>
   new Hono()
     .get(PATH, gate.allow('pull'), async (c) => {
       const { repository } = c.var;
@@ -50,8 +48,8 @@ export const manifestRoutes = ({ registry: { manifests }, gate, ...gateway }: V2
       const precondition = preconditionOf(c);
       const { digest, subject } = await manifests.put(repository, reference, bytes, {
         tags,
-        ...(precondition && { isWanted: (now) => precondition(now && `"${now}"`) }),
-        caller: isAnonymous(callerOf(c)) ? `address ${clientAddressOf(c) ?? ''}` : nameOf(callerOf(c)),
+        ...(precondition && { precondition: (current) => precondition(current && `"${current}"`) }),
+        caller: accountOf(c),
         ...(contentType !== undefined && { contentType }),
       });
       for (const tag of tags) c.header('OCI-Tag', tag, { append: true });
@@ -65,8 +63,12 @@ export const manifestRoutes = ({ registry: { manifests }, gate, ...gateway }: V2
 
     .delete(PATH, gate.allow('delete'), async (c) => {
       const { repository } = c.var;
-      const tags = await manifests.delete(repository, parseReference(c.req.param('reference')));
-      if (tags.length > 0) addToAudit(c, { tags });
+      const reference = parseReference(c.req.param('reference'));
+      if ('tag' in reference) await manifestDeletion.deleteTag(repository, reference.tag);
+      else {
+        const tags = await manifestDeletion.deleteManifest(repository, reference.digest);
+        if (tags.length > 0) addToAudit(c, { tags });
+      }
       return c.body(null, 202, EMPTY);
     });
 

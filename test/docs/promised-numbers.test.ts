@@ -30,7 +30,6 @@ import { PAGE_BYTES, PAGE_SIZE } from '../../lib/registry/manifests/referrers.ts
 import { MAX_HIDDEN_NAMESPACES } from '../../lib/registry/repositories/catalog.ts';
 import { FRESH_MS as SEARCH_FRESH_MS } from '../../lib/registry/repositories/search.ts';
 import { MAX_ENTRIES } from '../../lib/registry/tags/index-images.ts';
-import { MAX_PARTS, MIN_PART_BYTES, PART_BYTES } from '../../lib/registry/uploads/chunks.ts';
 import { SESSION_SECONDS, UPLOAD_SECONDS } from '../../lib/registry/uploads/session.ts';
 import { MAX_LIST_BYTES } from '../../lib/registry/v1-images/files.ts';
 import { PUSHER_RECORD_LIFETIME_MS } from '../../lib/registry/v1-images/image-rights.ts';
@@ -39,6 +38,7 @@ import { RECENT_MILLISECONDS } from '../../lib/registry/v2-to-v1/v1-tags.ts';
 import { LINGER_MS } from '../../lib/server/drain-request.ts';
 import { IDLE_MS } from '../../lib/server/node-server.ts';
 import { BREAK_AFTER_MS } from '../../lib/storage/file-locks.ts';
+import { MAX_PARTS, MIN_PART_BYTES, PART_BYTES } from '../../lib/storage/multipart-limits.ts';
 import { GiB, KiB, MiB } from '../../lib/streams/bytes.ts';
 import { NAMED_BY_CONTENT } from '../../lib/v2/blobs.ts';
 import { DEFAULT_PAGE } from '../../lib/v2/catalog.ts';

@@ -6,7 +6,7 @@ import { Background } from '../../lib/concurrency/background.ts';
 import { NO_GATEWAY_LIMITS } from '../../lib/http/gateway-quirks.ts';
 import { createLog } from '../../lib/model/log.ts';
 import { SigningKeys } from '../../lib/model/signed-token.ts';
-import type { IndexChildren } from '../../lib/registry/manifests/manifests.ts';
+import type { IndexChildren } from '../../lib/registry/manifests/manifest-checks.ts';
 import { assembleRegistry } from '../../lib/registry/registry.ts';
 import { type AppSettings, createApp } from '../../lib/server/app.ts';
 import { startNodeServer } from '../../lib/server/node-server.ts';

@@ -67,7 +67,7 @@ export class Blobs {
    * repository gets a copy of its own. Two storage requests.
    * @returns false if the bytes are gone already
    */
-  async linkReused(repository: RepositoryName, digest: Digest, link: BlobLink): Promise<boolean> {
+  async linkExisting(repository: RepositoryName, digest: Digest, link: BlobLink): Promise<boolean> {
     await this.link(repository, digest, link);
     if (!(await this.#storage.head(layout.condemnedBlob(digest)))) return true;
     const uuid = randomUUID();
@@ -84,7 +84,7 @@ export class Blobs {
    * Writes links again that the collector has marked because no manifest named them: one does now. One storage request,
    * and two for each link that is marked.
    */
-  async keepLinks(repository: RepositoryName, digests: readonly Digest[]): Promise<void> {
+  async reviveCondemnedLinks(repository: RepositoryName, digests: readonly Digest[]): Promise<void> {
     const object = await this.#storage.read(layout.condemnedInRepository(repository));
     if (!object) return;
     const condemned = parseJson(object.bytes);
@@ -104,7 +104,7 @@ export class Blobs {
    */
   async mount(digest: Digest, from: RepositoryName, to: RepositoryName): Promise<boolean> {
     const link = await this.find(from, digest);
-    return link !== undefined && (await this.linkReused(to, digest, link));
+    return link !== undefined && (await this.linkExisting(to, digest, link));
   }
 
   /**
@@ -114,7 +114,7 @@ export class Blobs {
    */
   async mountFromAnywhere(digest: Digest, to: RepositoryName): Promise<boolean> {
     const stored = await findStored(this.#storage, digest);
-    return stored !== undefined && (await this.linkReused(to, digest, stored));
+    return stored !== undefined && (await this.linkExisting(to, digest, stored));
   }
 
   /**

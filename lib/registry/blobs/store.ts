@@ -19,7 +19,7 @@ const MAX_SHOWN_BYTES = 64 * KiB;
 
 /**
  * Bytes that lie in storage and have this digest. Those that are not new may have lain there for long without a link, and
- * so be about to be collected: see `Blobs.linkReused`.
+ * so be about to be collected: see `Blobs.linkExisting`.
  */
 export type StoredBlob = BlobLink & { digest: Digest; isNew: boolean };
 
@@ -94,7 +94,7 @@ function looksLikeJson(bytes: Uint8Array): boolean {
  * Settles where the bytes of this digest lie for good: where some already lay, else where these do. Three storage
  * requests for bytes that lie under a uuid (two of them side by side), none for others.
  */
-export async function settleBlob(storage: StorageDriver, stored: StoredBlob): Promise<StoredBlob> {
+export async function deduplicateBlob(storage: StorageDriver, stored: StoredBlob): Promise<StoredBlob> {
   const { digest, sizeBytes, key } = stored;
   if (!layout.isData(key)) return stored;
   const old = await findStored(storage, digest);

@@ -6,8 +6,9 @@ import { type Digest, type ImageId, type RepositoryName, sha256Digest, type Tag 
 import { pythonJson } from '../../model/python-json.ts';
 import { AS_JSON, type ObjectInfo, type StorageDriver } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
-import type { Manifests, OnTagChange } from '../manifests/manifests.ts';
+import type { Manifests } from '../manifests/manifests.ts';
 import { type TagMetadata, tagMetadata } from '../tags/metadata.ts';
+import type { OnTagChange } from '../tags/tag-change.ts';
 import { immutableTag, type Tags } from '../tags/tags.ts';
 import type { ResolvedTag } from '../tags/target.ts';
 import type { ImageGrants } from '../v1-images/grants.ts';

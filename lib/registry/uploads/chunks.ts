@@ -15,14 +15,10 @@ import {
   StorageUnavailableError,
   type UploadedPart,
 } from '../../storage/driver.ts';
-import { concatBytes, MiB } from '../../streams/bytes.ts';
+import { MAX_PARTS, MIN_PART_BYTES, PART_BYTES } from '../../storage/multipart-limits.ts';
+import { concatBytes } from '../../streams/bytes.ts';
 import { checkDigest, rehashBlob, type StoredBlob, storeSmallBlob } from '../blobs/store.ts';
 import { type ChunkedState, UPLOAD_SECONDS, unknownUpload } from './session.ts';
-
-/** S3 takes no smaller part but the last. https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
-export const MIN_PART_BYTES = 5 * MiB;
-export const PART_BYTES = 12 * MiB;
-export const MAX_PARTS = 10_000;
 
 const NO_PARTS = { partCount: 0, etagChain: '', sha256Chain: '' };
 

@@ -5,7 +5,7 @@ import { algorithmOf, type Digest, type DigestAlgorithm, type RepositoryName } f
 import { type ByteRange, type StorageDriver, StorageUnavailableError } from '../../storage/driver.ts';
 import type { Blobs } from '../blobs/blobs.ts';
 import type { BlobLink } from '../blobs/link.ts';
-import { checkDigest, rehashBlob, type StoredBlob, settleBlob, storeBlob } from '../blobs/store.ts';
+import { checkDigest, deduplicateBlob, rehashBlob, type StoredBlob, storeBlob } from '../blobs/store.ts';
 import { sizeOf, type UploadSession, unknownUpload } from './session.ts';
 
 export type UploadBody = {
@@ -97,10 +97,10 @@ export class Uploads {
       this.#unlessLinked(session, digest, error),
     );
     if (!completed) return await this.#blobs.stat(session.repository, digest);
-    const stored = await settleBlob(this.#storage, completed);
+    const stored = await deduplicateBlob(this.#storage, completed);
     // Bytes, then the right to read them: a crash in between leaves only what nobody refers to.
     if (stored.isNew) await this.#blobs.link(session.repository, digest, stored);
-    else if (!(await this.#blobs.linkReused(session.repository, digest, stored))) {
+    else if (!(await this.#blobs.linkExisting(session.repository, digest, stored))) {
       throw new StorageUnavailableError(`${stored.key} has just been collected`); // the client sends the bytes again
     }
     return stored;

@@ -7,7 +7,7 @@ import { type Key, layout } from '../../model/layout.ts';
 import { type Digest, type ImageId, parseDigest } from '../../model/names.ts';
 import { AS_JSON, type Condition, type ETag, type StorageDriver, unchanged } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
-import { settleBlob, storeBlob } from '../blobs/store.ts';
+import { deduplicateBlob, storeBlob } from '../blobs/store.ts';
 import { type LayerFacts, LayerScan } from './layer-scan.ts';
 
 /** The layer of a v1 image, as `oci/images/<id>/layer.json` describes it for v2. */
@@ -128,7 +128,7 @@ export class ImageLayers {
     if (!object) throw new Error(`${layer.key} is gone`);
     try {
       const tar = await storeBlob(this.#storage, decompress(object.body, layer.format, this.#limits), {});
-      const { digest, sizeBytes, key } = await settleBlob(this.#storage, tar);
+      const { digest, sizeBytes, key } = await deduplicateBlob(this.#storage, tar);
       return { ...layer, format: 'tar', sizeBytes, digest, diffId: digest, key };
     } catch (error) {
       if (error instanceof OversizedLayerError) return { ...layer, exceeds: this.#limits };

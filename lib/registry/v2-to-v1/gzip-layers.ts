@@ -11,7 +11,7 @@ import type { Digest } from '../../model/names.ts';
 import type { StorageDriver } from '../../storage/driver.ts';
 import type { Blobs } from '../blobs/blobs.ts';
 import type { BlobLink } from '../blobs/link.ts';
-import { settleBlob, storeBlob } from '../blobs/store.ts';
+import { deduplicateBlob, storeBlob } from '../blobs/store.ts';
 import type { LayerDescriptor } from '../v1-images/layers.ts';
 
 const UNPACK_SLOTS = { atOnce: 2, maxWaiting: 256 };
@@ -54,7 +54,7 @@ export class GzipLayers {
 
   async #convert(link: BlobLink): Promise<LayerDescriptor> {
     const tar = decompress(await this.#blobs.read(link), 'zstd', this.#unpackLimits);
-    const stored = await settleBlob(this.#storage, await storeBlob(this.#storage, gzip(tar), {}));
+    const stored = await deduplicateBlob(this.#storage, await storeBlob(this.#storage, gzip(tar), {}));
     return { ...stored, format: 'gzip' };
   }
 }

@@ -1,0 +1,93 @@
+import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import type { Digest, RepositoryName, Tag } from '../../model/names.ts';
+import type { StorageDriver } from '../../storage/driver.ts';
+import { removeLeftovers } from '../tags/leftovers.ts';
+import { listManifests } from '../tags/resolve-tags.ts';
+import type { OnTagChange } from '../tags/tag-change.ts';
+import type { Tags } from '../tags/tags.ts';
+import type { ResolvedTag } from '../tags/target.ts';
+import { type ImageConversions, mayBeConversion } from '../v1-to-v2/convert-image.ts';
+import { type Manifest, manifestUnknown, type StoredManifests } from './stored-manifests.ts';
+
+/**
+ * Deletes manifests.
+ * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#deleting-manifests
+ */
+export class ManifestDeletion {
+  readonly #storage: StorageDriver;
+  readonly #stored: StoredManifests;
+  readonly #tags: Tags;
+  readonly #conversions: ImageConversions;
+  readonly #onTagChange: OnTagChange;
+
+  constructor(
+    storage: StorageDriver,
+    dependencies: { stored: StoredManifests; tags: Tags; conversions: ImageConversions; onTagChange: OnTagChange },
+  ) {
+    this.#storage = storage;
+    this.#stored = dependencies.stored;
+    this.#tags = dependencies.tags;
+    this.#conversions = dependencies.conversions;
+    this.#onTagChange = dependencies.onTagChange;
+  }
+
+  /**
+   * Deletes a tag and leaves its manifest. Two storage requests.
+   * @throws RegistryError MANIFEST_UNKNOWN
+   */
+  async deleteTag(repository: RepositoryName, tag: Tag): Promise<void> {
+    const resolved = await this.#tags.find(repository, tag);
+    if (!resolved) throw manifestUnknown(repository, { tag });
+    await this.#tags.deleteIfUnchanged(repository, resolved);
+    this.#onTagChange(repository, { deleted: tag, target: resolved.target });
+  }
+
+  /**
+   * Deletes a manifest and every tag that names it. Its blobs stay. For T tags of the repository, M of which name it, at most
+   * 2⌈T/1,000⌉ + 4M + 6 storage requests.
+   * @returns the tags that named it
+   * @throws RegistryError MANIFEST_UNKNOWN
+   */
+  async deleteManifest(repository: RepositoryName, digest: Digest): Promise<Tag[]> {
+    const [manifest, tags] = await Promise.all([
+      this.#stored.find(repository, digest),
+      this.#tags.resolveAll(repository, { expected: [digest] }),
+    ]);
+    if (!manifest) throw manifestUnknown(repository, { digest });
+    // Tags first: after a crash in between no tag names a manifest that is not there.
+    const naming = await this.#tags.confirm(repository, await this.#tagsNaming(repository, manifest, tags));
+    await mapConcurrently(naming, (tag) => this.#tags.deleteIfUnchanged(repository, tag));
+    await this.#stored.delete(repository, manifest);
+
+    const deleted = new Set(naming.map(({ tag }) => tag));
+    const others = tags.filter(({ tag }) => !deleted.has(tag));
+    const changed = await this.#tags.resolveChanged(repository, others);
+    // A concurrent push may have tagged the manifest after the tags were listed: then the manifest stays.
+    if (changed.some(({ target }) => target.digest === digest)) await this.#stored.put(repository, manifest);
+    if (others.length + changed.length === 0) await removeLeftovers(this.#storage, repository);
+
+    const pushedAgain = new Set(changed.map(({ tag }) => tag));
+    this.#onTagChange(repository, {
+      deletedManifest: digest,
+      tags: [...deleted].filter((tag) => !pushedAgain.has(tag)),
+    });
+    return [...deleted];
+  }
+
+  /** The tags that name the manifest, or a v1 image of which it is the conversion. */
+  async #tagsNaming(
+    repository: RepositoryName,
+    { digest, bytes }: Manifest,
+    tags: readonly ResolvedTag[],
+  ): Promise<ResolvedTag[]> {
+    const direct = tags.filter(({ target }) => target.digest === digest);
+    if (!mayBeConversion(bytes) || direct.length === tags.length) return direct;
+    // Where the digits of a tag are those of a manifest in this repository, the tag names the manifest and no image.
+    const held = new Set(await listManifests(this.#storage, repository));
+    const images = tags.flatMap(({ target }) => (target.imageId && !held.has(target.digest) ? [target.imageId] : []));
+    if (images.length === 0) return direct;
+    const sources = await this.#conversions.findSources(digest, new Set(images));
+    const isSource = ({ target }: ResolvedTag) => target.imageId !== undefined && sources.has(target.imageId);
+    return [...direct, ...tags.filter((tag) => tag.target.digest !== digest && isSource(tag))];
+  }
+}

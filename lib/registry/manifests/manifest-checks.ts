@@ -1,0 +1,93 @@
+import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { Slots } from '../../concurrency/slots.ts';
+import { RegistryError } from '../../model/errors.ts';
+import type { Descriptor, ManifestDocument } from '../../model/manifest.ts';
+import type { Digest, RepositoryName } from '../../model/names.ts';
+import type { Blobs } from '../blobs/blobs.ts';
+import { immutableTag } from '../tags/tags.ts';
+import type { ImmutableImageTags } from '../v1-images/immutable-image-tags.ts';
+import type { StoredManifests } from './stored-manifests.ts';
+
+/** Checks of all manifests that are being put to this process: further ones wait, and no other request waits for them. */
+const CHECKS_AT_ONCE = 64;
+
+/** Whether the manifests that an index lists have to be in its repository. */
+export type IndexChildren = 'required' | 'optional';
+
+export type ManifestChecksOptions = { indexChildren?: IndexChildren };
+
+/** What must be true before a manifest is stored. */
+export class ManifestChecks {
+  readonly #blobs: Blobs;
+  readonly #stored: StoredManifests;
+  readonly #immutableImageTags: ImmutableImageTags;
+  readonly #indexChildren: IndexChildren;
+  readonly #slots = new Slots({ atOnce: CHECKS_AT_ONCE });
+
+  constructor(
+    dependencies: { blobs: Blobs; stored: StoredManifests; immutableImageTags: ImmutableImageTags },
+    { indexChildren = 'required' }: ManifestChecksOptions = {},
+  ) {
+    this.#blobs = dependencies.blobs;
+    this.#stored = dependencies.stored;
+    this.#immutableImageTags = dependencies.immutableImageTags;
+    this.#indexChildren = indexChildren;
+  }
+
+  /**
+   * Checks that the repository holds each blob and child, in the size that the manifest says, and that no immutable tag points
+   * to a v1 image with this digest, which the manifest would replace. One storage request for each blob and child, side by
+   * side, and three where tags may be immutable.
+   * @param caller callers take turns
+   * @throws RegistryError MANIFEST_BLOB_UNKNOWN, MANIFEST_INVALID, DENIED
+   */
+  async check(
+    repository: RepositoryName,
+    digest: Digest,
+    { blobs, manifests }: ManifestDocument,
+    caller: string,
+  ): Promise<void> {
+    const checks = [
+      ...distinct(blobs).map((blob) => () => this.#checkBlob(repository, blob)),
+      ...distinct(manifests).map((child) => () => this.#checkChild(repository, child)),
+      () => this.#checkImmutable(repository, digest),
+    ];
+    await mapConcurrently(checks, (check) => this.#slots.run(check, caller));
+  }
+
+  async #checkBlob(repository: RepositoryName, { digest, sizeBytes }: Descriptor): Promise<void> {
+    const link = await this.#blobs.find(repository, digest);
+    if (!link) throw blobUnknown(repository, digest);
+    checkSize(digest, sizeBytes, link.sizeBytes);
+  }
+
+  async #checkChild(repository: RepositoryName, { digest, sizeBytes }: Descriptor): Promise<void> {
+    const child = await this.#stored.head(repository, digest);
+    if (child) checkSize(digest, sizeBytes, child.sizeBytes);
+    else if (this.#indexChildren === 'required') throw blobUnknown(repository, digest);
+  }
+
+  async #checkImmutable(repository: RepositoryName, digest: Digest): Promise<void> {
+    const tag = await this.#immutableImageTags.findImmutableTagFor(repository, digest);
+    if (tag) throw immutableTag(repository, tag);
+  }
+}
+
+/** Each descriptor once, however often the manifest lists it. */
+export function distinct(descriptors: readonly Descriptor[]): Descriptor[] {
+  return [...new Map(descriptors.map((item) => [`${item.digest} ${item.sizeBytes}`, item])).values()];
+}
+
+function checkSize(digest: Digest, inManifest: number, stored: number): void {
+  if (inManifest !== stored) {
+    throw new RegistryError('MANIFEST_INVALID', `${digest} has ${stored} bytes, the manifest says ${inManifest}`, {
+      detail: { digest, size: stored },
+    });
+  }
+}
+
+function blobUnknown(repository: RepositoryName, digest: Digest): RegistryError {
+  return new RegistryError('MANIFEST_BLOB_UNKNOWN', `${digest} is unknown to ${repository}: push it first`, {
+    detail: { digest },
+  });
+}
