@@ -36,7 +36,7 @@ export const imageRoutes = ({
     const [loaded] = await Promise.allSettled([load()]);
     const kind = await accessOf(c).findReadableKind(id);
     if (!kind) throw imageUnknown();
-    if (kind === 'projection' && images.forgetPushed(id)) return await load();
+    if (kind === 'projection' && images.forgetIfReplaced(id)) return await load();
     if (loaded.status === 'rejected') throw loaded.reason;
     return loaded.value;
   };

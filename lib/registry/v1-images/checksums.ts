@@ -1,4 +1,4 @@
-// The checksums of v1 images: `sha256:` over JSON, newline and layer as sent, or a TarSum.
+// The checksums of v1 images, `images/<id>/_checksum`: payload sums `sha256:<hex>` and TarSums.
 
 import { parseJson } from '../../model/json.ts';
 import { layout } from '../../model/layout.ts';
@@ -8,7 +8,7 @@ import { AS_JSON, type StorageDriver } from '../../storage/driver.ts';
 import { decodeText, encodeText } from '../../streams/bytes.ts';
 import type { TarSumVersion } from '../../tar/tar-sum.ts';
 
-/** All that is stored, in any form that ever was: a JSON array, or one sum without quotes, perhaps with a newline. */
+/** The stored checksums, in each form that docker-registry wrote: a JSON array, or one checksum without quotes. One storage request. */
 export async function readChecksums(storage: StorageDriver, id: ImageId): Promise<string[]> {
   const text = await readText(storage, id);
   if (text === undefined) return [];
@@ -17,13 +17,13 @@ export async function readChecksums(storage: StorageDriver, id: ImageId): Promis
   return text.trim() === '' ? [] : [text.trim()];
 }
 
-/** The sum that came with the JSON, before the layer: stored without quotes, as docker-registry 0.6 did. */
+/** The checksum that came with the JSON, before the layer. It is stored without quotes, as docker-registry 0.6 did. One storage request. */
 export async function readClaim(storage: StorageDriver, id: ImageId): Promise<string | undefined> {
   const text = await readText(storage, id);
   return text === undefined || text.startsWith('[') ? undefined : text.trim();
 }
 
-/** As docker-registry wrote them from 0.7 on. One storage request. */
+/** Writes the checksums as docker-registry 0.7 and later did. One storage request. */
 export async function writeChecksums(storage: StorageDriver, id: ImageId, checksums: string[]): Promise<void> {
   await storage.put(layout.imageChecksum(id), encodeText(pythonJson(checksums)), AS_JSON);
 }
@@ -35,7 +35,7 @@ async function readText(storage: StorageDriver, id: ImageId): Promise<string | u
 
 const TAR_SUM_LABELS: Record<string, TarSumVersion> = { tarsum: 0, 'tarsum.v1': 1, 'tarsum.dev': 'dev' };
 
-/** Which TarSum this is, by its label; `undefined` if it is none. */
+/** The version of a TarSum, by its label; `undefined` if the checksum is not a TarSum. */
 export function tarSumVersionOf(checksum: string): TarSumVersion | undefined {
   const [label = '', rest = ''] = checksum.split('+', 2);
   return rest.startsWith('sha256:') && Object.hasOwn(TAR_SUM_LABELS, label) ? TAR_SUM_LABELS[label] : undefined;

@@ -1,4 +1,5 @@
-// What is in the layer of a v1 image: `_files`, the list that docker-registry made on request and kept, and `_diff`.
+// `images/<id>/_files`, the list of the files in a layer, made on the first request and kept, as docker-registry did; and
+// `images/<id>/_diff`.
 
 import type { UnpackLimits } from '../../compression/unpack-limits.ts';
 import { Slots } from '../../concurrency/slots.ts';
@@ -10,18 +11,18 @@ import { AS_JSON, type ObjectInfo, type StorageDriver } from '../../storage/driv
 import { encodeText, KiB, MiB } from '../../streams/bytes.ts';
 import { type Images, imageUnknown } from './images.ts';
 
-/** A list of half a million files. The largest layers of real images have some hundred thousand. */
+/** About half a million files. The largest layers of real images have some hundred thousand. */
 export const MAX_LIST_BYTES = 64 * MiB;
 
 const PIECE_BYTES = 64 * KiB;
 
-/** A list of a million files takes half a minute of the process's one thread. */
+/** A list of a million files takes half a minute, on the thread that answers requests. */
 const LISTS = { atOnce: 1, maxWaiting: 32 };
 
-/** How often the layer may become another while its files are listed. */
+/** How often a list is made again because the layer was replaced while it was read. */
 const MAX_TRIES = 3;
 
-/** The files in the layers of v1 images. */
+/** Lists the files in the layers of v1 images. */
 export class ImageFiles {
   readonly #storage: StorageDriver;
   readonly #images: Images;
@@ -42,9 +43,9 @@ export class ImageFiles {
   }
 
   /**
-   * The stored list of the layer's files, which is made first if there is none. Requests for the same list share one run.
-   * @throws RegistryError IMAGE_UNKNOWN, IMAGE_INCOMPLETE; IMAGE_LAYER_INVALID if the layer is no tar, or too large to list;
-   *   UNAVAILABLE if too many lists are to be made
+   * The stored list of the layer's files, made if there is none. Concurrent requests for the same list share the work.
+   * @throws RegistryError IMAGE_UNKNOWN, IMAGE_INCOMPLETE; IMAGE_LAYER_INVALID if the layer is not a tar or its list would be
+   *   too long; UNAVAILABLE if too many lists wait to be made
    */
   async find(id: ImageId): Promise<ObjectInfo> {
     const [stored] = await Promise.all([this.#storage.head(layout.imageFiles(id)), this.#images.currentLayer(id)]);
@@ -54,7 +55,7 @@ export class ImageFiles {
   }
 
   /**
-   * What the layer changes in its ancestors: the object that docker-registry's diff worker stored. No diff is computed here.
+   * What the layer changes in its ancestors, as docker-registry's diff worker stored it. Stowage computes no diffs.
    * @throws RegistryError IMAGE_UNKNOWN, IMAGE_INCOMPLETE, IMAGE_DIFF_UNKNOWN
    */
   async findDiff(id: ImageId): Promise<ObjectInfo> {
@@ -62,7 +63,7 @@ export class ImageFiles {
     return stored ?? fail(new RegistryError('IMAGE_DIFF_UNKNOWN', 'Diff queue is disabled'));
   }
 
-  /** The bytes of what was found. @throws RegistryError IMAGE_UNKNOWN if it has been deleted since */
+  /** The bytes of a list. @throws RegistryError IMAGE_UNKNOWN if it has been deleted */
   async open({ key }: ObjectInfo): Promise<ReadableStream<Uint8Array>> {
     const object = await this.#storage.get(key);
     return object ? object.body : fail(imageUnknown());
@@ -77,7 +78,7 @@ export class ImageFiles {
     return running;
   }
 
-  /** Another push or a projection may replace the layer while it is read. Its list is then not kept. */
+  /** Makes the list and stores it, unless a push or a projection has replaced the layer in the meantime. */
   async #list(id: ImageId): Promise<void> {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const { key } = await this.#images.currentLayer(id);
@@ -93,14 +94,14 @@ export class ImageFiles {
     throw new RegistryError('IMAGE_INCOMPLETE', 'Image is being uploaded, retry later');
   }
 
-  /** A JSON array as Python's `json.dumps` writes it, in pieces. */
+  /** The list as a JSON array, as Python's `json.dumps` writes it, in pieces. */
   async *#listed(id: ImageId, key: Key, layer: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-    const { listFiles } = await import('../../tar/layer-files.ts'); // few clients ask
+    const { listFiles } = await import('../../tar/layer-files.ts'); // rarely used
     let text = '[';
     let separator = '';
     let listBytes = 0;
     for await (const file of listFiles(layer, this.#unpackLimits)) {
-      text += `${separator}${pythonJson(file)}`; // ASCII only: a byte for each character
+      text += `${separator}${pythonJson(file)}`; // ASCII only: one byte for each character
       separator = ', ';
       if (text.length < PIECE_BYTES) continue;
       listBytes += text.length;

@@ -2,13 +2,13 @@ import { RegistryError } from '../../model/errors.ts';
 import { isJsonObject, parseJson } from '../../model/json.ts';
 import { type ImageId, isImageId } from '../../model/names.ts';
 
-/** The JSON of an image as a v1 client pushes it; `bytes` as they were sent, since sums are computed over them. */
+/** The JSON of an image that a v1 client pushes. `bytes` as they were sent: checksums are computed over them. */
 export type ParsedImageJson = { id: ImageId; parent: ImageId | undefined; bytes: Uint8Array };
 
-/** More than any list of labels or variables needs. */
+/** How many values a JSON may have: more than any image needs, and few enough to be parsed quickly. */
 const MAX_VALUES = 100_000;
 
-/** @throws RegistryError IMAGE_INVALID with docker-registry's words */
+/** @throws RegistryError IMAGE_INVALID with the message of docker-registry */
 export function parseImageJson(id: ImageId, bytes: Uint8Array): ParsedImageJson {
   const json = parseJson(bytes, { maxValues: MAX_VALUES });
   if (!isJsonObject(json) || Object.keys(json).length === 0) throw new RegistryError('IMAGE_INVALID', 'Invalid JSON');

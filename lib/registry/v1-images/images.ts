@@ -1,5 +1,5 @@
-// v1 images: objects under `images/<id>/`, written as docker-registry wrote them. The mark `_inprogress` hides an image
-// from readers until its checksum was confirmed.
+// v1 images: the objects below `images/<id>/`, as docker-registry wrote them. While `_inprogress` exists, the image is being
+// pushed and is hidden from readers.
 
 import { LRUCache } from 'lru-cache';
 import { RegistryError } from '../../model/errors.ts';
@@ -12,14 +12,14 @@ import { PRESIGNED_SECONDS } from '../blobs/blobs.ts';
 import { readChecksums } from './checksums.ts';
 import type { ImageLayers } from './layers.ts';
 
-/** So many images are remembered for so long: a client asks for the JSON, the ancestry and the layer of each in turn. */
+/** Complete images are remembered, because a client asks for the JSON, the ancestry and the layer of each in turn. */
 const REMEMBERED = { max: 10_000, ttl: 30_000 };
 
-/** What was seen of an image: its layer, once that was asked for, and which JSON it had beside it. */
+/** A complete image: its layer, if that was asked for, and the ETag of the JSON that was stored with it. */
 type Remembered = { layer?: ImageLayer; jsonETag?: ETag };
 
 export type ImageJson = {
-  /** Byte for byte as it was pushed: sums are computed over them. */
+  /** Byte for byte as the client sent it: checksums are computed over it. */
   bytes: Bytes;
   /** Absent if the image has no layer. */
   layerSizeBytes?: number;
@@ -28,11 +28,11 @@ export type ImageJson = {
 
 export type ImageLayer = { key: Key; sizeBytes: number };
 
-/** The images of v1, which have no repository. */
+/** Reads v1 images. They belong to no repository: `ImageRights` decides who may read one. */
 export class Images {
   readonly #storage: StorageDriver;
   readonly #layers: ImageLayers;
-  /** Those that were seen whole and unmarked. None is ever changed, but that a view may replace it: see `forgetPushed`. */
+  /** Complete images do not change, except that a projection may replace one: see `forgetIfReplaced`. */
   readonly #complete = new LRUCache<ImageId, Remembered>(REMEMBERED);
 
   constructor(storage: StorageDriver, layers: ImageLayers) {
@@ -40,26 +40,27 @@ export class Images {
     this.#layers = layers;
   }
 
+  /** The JSON as the client sent it, whether or not the image is complete. One storage request. */
   async findJson(id: ImageId): Promise<Bytes | undefined> {
     const object = await this.#storage.read(layout.imageJson(id));
     return object?.bytes;
   }
 
   /**
-   * Forgets an image of which it turns out that it is a view, if another is remembered, which the view has replaced.
-   * @returns whether it was
+   * Forgets a pushed image that a projection has replaced. Call it for an id that turns out to be a projection.
+   * @returns whether a pushed image was remembered, so that what was read before may be wrong
    */
-  forgetPushed(id: ImageId): boolean {
+  forgetIfReplaced(id: ImageId): boolean {
     return this.#complete.get(id)?.layer?.key === layout.imageLayer(id) && this.#complete.delete(id);
   }
 
-  /** Marks an image as one that is not complete, and so not to be read. One storage request. */
+  /** Hides the image from readers until its push, or its projection, is complete. One storage request. */
   async setInProgress(id: ImageId): Promise<void> {
     await this.#storage.put(layout.imageInProgress(id), encodeText('true'), AS_TEXT);
     this.#complete.delete(id);
   }
 
-  /** This image first, its base last. */
+  /** The ids from this image down to its base, whether or not the image is complete. One storage request. */
   async findAncestry(id: ImageId): Promise<ImageId[] | undefined> {
     const object = await this.#storage.read(layout.imageAncestry(id));
     if (!object) return undefined;
@@ -68,16 +69,19 @@ export class Images {
     return value;
   }
 
+  /** Whether no push of the image is under way. One storage request. */
   async isComplete(id: ImageId): Promise<boolean> {
     return (await this.#storage.head(layout.imageInProgress(id))) === undefined;
   }
 
+  /** Whether the image has a JSON. One storage request. */
   async exists(id: ImageId): Promise<boolean> {
     return (await this.#storage.head(layout.imageJson(id))) !== undefined;
   }
 
   /**
-   * Five storage requests, side by side; fewer for an image of which something was read a moment ago.
+   * The image's JSON with its checksums and the size of its layer. Five storage requests, side by side; fewer if the image is
+   * remembered.
    * @throws RegistryError IMAGE_UNKNOWN, IMAGE_INCOMPLETE
    */
   async json(id: ImageId): Promise<ImageJson> {
@@ -99,7 +103,7 @@ export class Images {
     return { bytes, checksums, ...(layer && { layerSizeBytes: layer.sizeBytes }) };
   }
 
-  /** @throws RegistryError IMAGE_UNKNOWN, IMAGE_INCOMPLETE */
+  /** One or two storage requests. @throws RegistryError IMAGE_UNKNOWN, IMAGE_INCOMPLETE */
   async ancestry(id: ImageId): Promise<ImageId[]> {
     const known = this.#complete.get(id);
     const [ancestry, isComplete] = await Promise.all([this.findAncestry(id), known ? true : this.isComplete(id)]);
@@ -108,7 +112,7 @@ export class Images {
     return ancestry;
   }
 
-  /** @throws RegistryError IMAGE_UNKNOWN, IMAGE_INCOMPLETE */
+  /** Three storage requests, none if the image is remembered. @throws RegistryError IMAGE_UNKNOWN, IMAGE_INCOMPLETE */
   async layer(id: ImageId): Promise<ImageLayer> {
     const known = this.#complete.get(id);
     if (known?.layer) return known.layer;
@@ -118,12 +122,12 @@ export class Images {
     return layer;
   }
 
-  /** Where storage itself serves the bytes; `undefined` if it cannot. No storage request. */
+  /** A URL from which storage serves the layer; `undefined` if the storage has no URLs. No storage request. */
   async presignLayer(layer: ImageLayer): Promise<URL | undefined> {
     return await this.#storage.presign?.('GET', layer.key, { expiresSeconds: PRESIGNED_SECONDS });
   }
 
-  /** The bytes, or a range of them. @throws RegistryError IMAGE_UNKNOWN */
+  /** The bytes of the layer, or a range of them. One storage request. @throws RegistryError IMAGE_UNKNOWN if it is deleted */
   async readLayer(layer: ImageLayer, range?: ByteRange): Promise<ReadableStream<Uint8Array>> {
     const object = await this.#storage.get(layer.key, range ? { range } : {});
     if (!object) throw imageUnknown();
@@ -131,7 +135,7 @@ export class Images {
   }
 
   /**
-   * The layer as it is now, whatever is remembered: it may have become another since. Three storage requests, side by side.
+   * The layer as it is now, not as it is remembered: a projection may have replaced it. Three storage requests, side by side.
    * @throws RegistryError IMAGE_UNKNOWN, IMAGE_INCOMPLETE
    */
   async currentLayer(id: ImageId): Promise<ImageLayer> {

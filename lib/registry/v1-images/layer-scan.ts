@@ -1,4 +1,4 @@
-// What must be known of a v1 layer, found out while its bytes pass by on their way to storage.
+// Digest, size, format and diff id of a v1 layer, computed in one pass while its bytes go to storage.
 import { createHash } from 'node:crypto';
 import { CorruptLayerError } from '../../compression/corrupt-layer-error.ts';
 import { decompress, type LayerFormat } from '../../compression/decompress.ts';
@@ -7,19 +7,19 @@ import { type Digest, sha256Digest } from '../../model/names.ts';
 import { StreamTap } from '../../streams/stream-tap.ts';
 import { formatOf, HEAD_BYTES } from '../../tar/layer-format.ts';
 
-/** As much as tells gzip from everything else. */
+/** The length of gzip's magic number. */
 const MAGIC_BYTES = 2;
 
 export type LayerFacts = {
   sizeBytes: number;
-  /** Of the bytes as they are. */
+  /** Of the bytes as they are, compressed or not. */
   digest: Digest;
   format: LayerFormat;
-  /** Of the uncompressed tar; absent if it cannot be told: another format, or gzip that is broken or too large. */
+  /** Absent for bzip2 and xz, which are not unpacked here, and for gzip that is corrupt or exceeds the limits. */
   diffId?: Digest;
 };
 
-/** Passes a layer on while it measures it; `facts` is there once the layer has ended. */
+/** Passes a layer on and computes its facts, which are known when it has ended. */
 export class LayerScan {
   readonly #limits: UnpackLimits | undefined;
   #facts: LayerFacts | undefined;
@@ -39,7 +39,7 @@ export class LayerScan {
         if (head.length < HEAD_BYTES) head = Buffer.concat([head, chunk.subarray(0, HEAD_BYTES - head.length)]);
         if (!unpacked && before.length < MAGIC_BYTES && formatOf(head) === 'gzip') {
           unpacked = new StreamTap((packed) => digestOfGzip(packed, this.#limits));
-          await unpacked.write(before); // a first chunk may be a single byte
+          await unpacked.write(before); // the first chunk may have been a single byte
         }
         hash.update(chunk);
         sizeBytes += chunk.length;
@@ -61,7 +61,7 @@ export class LayerScan {
   }
 }
 
-/** The digest of what a gzip stream unpacks to, of which nothing is kept; `undefined` if it is broken or too large. */
+/** The digest of an unpacked gzip stream, computed without storing it; `undefined` if it is corrupt or exceeds the limits. */
 async function digestOfGzip(body: AsyncIterable<Uint8Array>, limits?: UnpackLimits): Promise<Digest | undefined> {
   const hash = createHash('sha256');
   try {

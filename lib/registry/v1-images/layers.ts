@@ -10,25 +10,25 @@ import { encodeText } from '../../streams/bytes.ts';
 import { deduplicateBlob, storeBlob } from '../blobs/store.ts';
 import { type LayerFacts, LayerScan } from './layer-scan.ts';
 
-/** The layer of a v1 image, as `oci/images/<id>/layer.json` describes it for v2. */
+/** The layer of a v1 image as a blob of v2: `oci/images/<id>/layer.json`. */
 export type LayerDescriptor = LayerFacts & {
-  /** Where the bytes lie that have this digest. */
+  /** The object with the bytes of this digest. */
   key: Key;
-  /** Of the object `images/<id>/layer` that it was made from; absent in the view of a v2 image, which has no need of one. */
+  /** The ETag of the object `images/<id>/layer` that is described. Absent for a projection, which needs no such object. */
   etag?: ETag;
-  /** Docker's payload sums of a layer that a client has pushed, by the SHA-256 of the JSON that each goes with. */
+  /** The payload sums of a pushed layer, by the SHA-256 of the JSON with which each was computed. */
   sums?: Record<string, string>;
-  /** The limits that its content exceeds: it has no diff id until an operator raises them. */
+  /** The limits that the unpacked layer exceeds. It has no diff id until the operator raises them. */
   exceeds?: UnpackLimits;
 };
 
-/** Two layers are unpacked at once: bzip2 and xz take the process's one thread. */
+/** bzip2 and xz are unpacked on the thread that answers requests. */
 const UNPACKINGS = { atOnce: 2, maxWaiting: 64 };
 
-/** A layer that has to be read; `etag` if it is the image's own object. What is found replaces what is kept as `condition` says. */
+/** A layer to be read. `etag` if it is the object `images/<id>/layer`; `condition` on which the descriptor is written. */
 type Unread = { key: Key; sizeBytes: number; etag?: ETag; condition: Condition };
 
-/** The layers of v1 images, described for v2. */
+/** Describes the layers of v1 images for v2. */
 export class ImageLayers {
   readonly #storage: StorageDriver;
   readonly #limits: UnpackLimits;
@@ -40,31 +40,33 @@ export class ImageLayers {
     this.#limits = limits;
   }
 
-  /** Keeps what is known of a layer. One storage request. `undefined` if the condition did not hold. */
+  /** Writes the descriptor of a layer. One storage request. `undefined` if the condition did not hold. */
   async putDescriptor(id: ImageId, descriptor: LayerDescriptor, condition: Condition = {}): Promise<ETag | undefined> {
     return await this.#storage.put(layout.imageLayerDescriptor(id), encode(descriptor), { ...AS_JSON, ...condition });
   }
 
   /**
-   * The payload sums of the layer with this ETag. One storage request. `undefined` where the layer has been described since by
-   * something that does not know them, or is another one.
+   * The payload sums of the layer with this ETag, by JSON. One storage request. `undefined` if the descriptor is that of another
+   * layer, or was written without them.
    */
   async payloadSums(id: ImageId, etag: ETag): Promise<Record<string, string> | undefined> {
     const kept = await this.#kept(id);
     return kept?.etag === etag ? kept.sums : undefined;
   }
 
-  /** What v1 clients get: of a view the blob, else the object that a v1 client pushed. Two storage requests, side by side. */
+  /** What v1 clients get: the blob of a projection, else the pushed layer. Two storage requests, side by side. */
   async find(id: ImageId): Promise<{ key: Key; sizeBytes: number } | undefined> {
     const [layer, descriptor] = await Promise.all([this.#storage.head(layout.imageLayer(id)), this.#kept(id)]);
     return descriptor && !descriptor.etag ? descriptor : layer;
   }
 
   /**
-   * What is known of the layer that lies there now: two storage requests, side by side. A layer that nobody has
-   * described (docker-registry wrote it) is read once, whole, and one that v2 has no form for is also stored as a plain
-   * tar. `undefined` if the image has no layer.
-   * @param onBytes is told of each piece that is read
+   * Describes the layer that is stored now. Two storage requests, side by side, if its descriptor is stored. A layer without
+   * one, which docker-registry wrote, is read once as a whole; bzip2 and xz, which v2 cannot serve, are also stored as a plain
+   * tar.
+   * @param onBytes is called with the size of each piece that is read
+   * @returns `undefined` if the image has no layer
+   * @throws RegistryError UNAVAILABLE if too many layers wait to be unpacked
    */
   async describe(id: ImageId, onBytes?: (sizeBytes: number) => void): Promise<LayerDescriptor | undefined> {
     const state = await this.#state(id);
@@ -72,7 +74,7 @@ export class ImageLayers {
     return await this.#once(id, () => this.#scan(id, state.unread, onBytes));
   }
 
-  /** How much `describe` would have to read; `undefined` for nothing. Two storage requests, side by side. */
+  /** How many bytes `describe` would read; `undefined` for none. Two storage requests, side by side. */
   async unreadBytes(id: ImageId): Promise<number | undefined> {
     const state = await this.#state(id);
     return state && 'unread' in state ? state.unread.sizeBytes : undefined;
@@ -96,7 +98,7 @@ export class ImageLayers {
     return object && decode(object.bytes);
   }
 
-  /** Two requests for one image must not read its layer twice. */
+  /** Requests for the same image share one scan of its layer. */
   #once(id: ImageId, scan: () => Promise<LayerDescriptor | undefined>): Promise<LayerDescriptor | undefined> {
     let running = this.#scanning.get(id);
     if (running === undefined) {
@@ -106,7 +108,7 @@ export class ImageLayers {
     return running;
   }
 
-  /** Reads a layer, and a second time if v2 needs it in another form. What is found is kept. */
+  /** Reads a layer, a second time to unpack it if v2 cannot serve it as it is, and writes its descriptor. */
   async #scan(
     id: ImageId,
     { key, etag, condition }: Unread,
@@ -118,11 +120,11 @@ export class ImageLayers {
     for await (const chunk of scan.through(object.body)) onBytes?.(chunk.length);
     const found: LayerDescriptor = { ...scan.facts, key, ...(etag && { etag: object.info.etag }) };
     const descriptor = this.#isUnpackable(found) ? await this.#unpackings.run(() => this.#unpack(found)) : found;
-    // What came meanwhile is newer: a push, or a view that has replaced the image.
+    // If the condition fails, a push or a projection has written a newer descriptor.
     return (await this.putDescriptor(id, descriptor, condition)) ? descriptor : ((await this.#kept(id)) ?? descriptor);
   }
 
-  /** Stores a layer as plain tar: its digest is the diff id, which no compressor's version can change. */
+  /** Stores a layer as a plain tar: its digest is the diff id, so it does not depend on the version of a compressor. */
   async #unpack(layer: LayerDescriptor): Promise<LayerDescriptor> {
     const object = await this.#storage.get(layer.key);
     if (!object) throw new Error(`${layer.key} is gone`);
@@ -137,7 +139,7 @@ export class ImageLayers {
     }
   }
 
-  /** v2 has media types for tar, gzip and zstd alone. A layer that was too large once is tried again with larger limits. */
+  /** v2 has media types for tar, gzip and zstd only. A layer that exceeded the limits is unpacked again when they are raised. */
   #isUnpackable({ format, exceeds }: LayerDescriptor): boolean {
     if (format !== 'bzip2' && format !== 'xz') return false;
     return !exceeds || exceeds.maxBytes < this.#limits.maxBytes || exceeds.maxRatio < this.#limits.maxRatio;
@@ -148,7 +150,7 @@ function encode({ sizeBytes, digest, diffId, format, etag, key, sums, exceeds }:
   return encodeText(JSON.stringify({ size: sizeBytes, digest, diffId, format, etag, key, sums, exceeds }));
 }
 
-/** `undefined` if it is not whole, as after a change of this format: the layer is then read again. */
+/** `undefined` if a field is missing, as in descriptors of an older format: then the layer is read again. */
 function decode(bytes: Uint8Array): LayerDescriptor | undefined {
   const value = parseJson(bytes);
   if (!isJsonObject(value)) return undefined;
