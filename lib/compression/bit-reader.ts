@@ -1,4 +1,4 @@
-/** Reads bits, the highest of a byte first. Beyond the end come zeros, and `isPastEnd` is true. */
+/** Reads bits, the highest bit of a byte first. After the end it reads zeros, and `isPastEnd` is true. */
 export class BitReader {
   readonly #bytes: Uint8Array;
   #position: number;
@@ -16,14 +16,14 @@ export class BitReader {
     return this.#position > 8 * this.#bytes.length;
   }
 
-  /** At most 24 bits. */
+  /** Reads at most 24 bits. */
   read(count: number): number {
     const bits = this.peek(count);
     this.#position += count;
     return bits;
   }
 
-  /** At most 24 bits, which stay to be read. */
+  /** The next bits, at most 24, without moving on. */
   peek(count: number): number {
     const at = this.#position >>> 3;
     const bytes = this.#bytes;

@@ -2,30 +2,30 @@ import type { BitReader } from './bit-reader.ts';
 import { CorruptLayerError } from './corrupt-layer-error.ts';
 import { HuffmanCode } from './huffman.ts';
 
-/** So many symbols are read with one code. */
+/** How many symbols are coded with one Huffman code before the next is selected. */
 const GROUP_SYMBOLS = 50;
-/** Two symbols say how often the byte before is repeated. */
+/** The two symbols of a run: the digits, in bijective base 2, of how often the first byte of the list is repeated. */
 const RUN_A = 0;
 const RUN_B = 1;
 
-/** What a block holds before the transformation is undone. */
+/** A block before its Burrows-Wheeler transform is undone. */
 type SortedBlock = {
-  /** The bytes in the order that sorting gave them, each in the lowest eight bits. */
+  /** The transformed bytes, each in the lowest eight bits. */
   bytes: Uint32Array;
-  /** Where the original begins. */
+  /** The row of the sorted rotations that is the original. */
   origin: number;
-  /** CRC-32 of what the block unpacks to. */
+  /** The CRC-32 of the unpacked block. */
   sum: number;
 };
 
 /**
- * Reads a block behind its magic number.
- * @param room for the largest block of this stream; what is given back lies in it
+ * Reads a block after its magic number.
+ * @param room as long as the largest block of this stream; the returned block lies in it
  * @throws CorruptLayerError
  */
 export function readBlock(bits: BitReader, room: Uint32Array): SortedBlock {
   const sum = ((bits.read(16) << 16) | bits.read(16)) >>> 0;
-  must(bits.read(1) === 0, 'is scrambled, as only bzip2 before 0.9.5 did');
+  must(bits.read(1) === 0, 'is randomised, which only bzip2 before 0.9.5 did');
   const origin = bits.read(24);
   const alphabet = readAlphabet(bits);
   const codeCount = bits.read(3);
@@ -33,12 +33,12 @@ export function readBlock(bits: BitReader, room: Uint32Array): SortedBlock {
   const selectors = readSelectors(bits, codeCount);
   const codes = Array.from({ length: codeCount }, () => new HuffmanCode(readLengths(bits, alphabet.length + 2)));
   const bytes = readSymbols(bits, { alphabet, selectors, codes }, room);
-  must(!bits.isPastEnd, 'is cut off');
-  must(origin < bytes.length, 'begins outside of itself');
+  must(!bits.isPastEnd, 'is truncated');
+  must(origin < bytes.length, 'has an origin outside of itself');
   return { bytes, origin, sum };
 }
 
-/** The bytes that occur: a map of the sixteens of which any do, then a map for each of those. */
+/** The bytes that occur in the block: a bit map of groups of 16 byte values, then a bit map for each group that occurs. */
 function readAlphabet(bits: BitReader): Uint8Array {
   const sixteens = bits.read(16);
   const alphabet: number[] = [];
@@ -50,7 +50,7 @@ function readAlphabet(bits: BitReader): Uint8Array {
   return Uint8Array.from(alphabet);
 }
 
-/** Which code each group of symbols is read with. */
+/** The index of the Huffman code for each group of symbols. */
 function readSelectors(bits: BitReader, codeCount: number): Uint8Array {
   const selectors = new Uint8Array(bits.read(15));
   const recent = [0, 1, 2, 3, 4, 5];
@@ -78,7 +78,7 @@ function readLengths(bits: BitReader, symbolCount: number): Uint8Array {
 
 type Coding = { alphabet: Uint8Array; selectors: Uint8Array; codes: readonly HuffmanCode[] };
 
-/** Symbols say how far in front of the byte list the next byte stands, from where it then moves to the front. */
+/** Undoes the move-to-front transform and the runs: a symbol is the place of a byte in a list, from which it moves to the front. */
 function readSymbols(bits: BitReader, { alphabet, selectors, codes }: Coding, room: Uint32Array): Uint32Array {
   const list = Uint8Array.from(alphabet);
   const endSymbol = alphabet.length + 1;
@@ -114,9 +114,9 @@ function readSymbols(bits: BitReader, { alphabet, selectors, codes }: Coding, ro
 }
 
 /**
- * Undoes the sorting, and the runs that were shortened before it: four equal bytes are followed by how many more there
- * are. A block of 900,000 bytes can so become 46 MB, which is why it comes in pieces.
- * @throws CorruptLayerError at the end if the sum is wrong
+ * Undoes the Burrows-Wheeler transform, and the run-length coding before it: after four equal bytes comes the number of
+ * further ones. A block of 900,000 bytes may unpack to 46 MB, so it comes in pieces.
+ * @throws CorruptLayerError before the last piece if the CRC is wrong
  */
 export function* unpackBlock({ bytes, origin, sum }: SortedBlock, pieceBytes: number): Generator<Uint8Array> {
   linkSuccessors(bytes);
@@ -145,11 +145,11 @@ export function* unpackBlock({ bytes, origin, sum }: SortedBlock, pieceBytes: nu
     equal = isCount ? 0 : byte === previous ? equal + 1 : 1;
     previous = isCount ? -1 : byte;
   }
-  must(~crc >>> 0 === sum, 'has a wrong sum');
+  must(~crc >>> 0 === sum, 'has a wrong CRC');
   yield piece.subarray(0, length);
 }
 
-/** Into the upper bits of each place goes where the byte stands that follows the one there. */
+/** Writes into the upper bits of each place the place of the byte that follows in the original. */
 function linkSuccessors(bytes: Uint32Array): void {
   const starts = new Uint32Array(256);
   for (const byte of bytes) starts[byte] = (starts[byte] as number) + 1;
@@ -167,7 +167,7 @@ function linkSuccessors(bytes: Uint32Array): void {
   }
 }
 
-/** CRC-32 as in Ethernet, the highest bit first; zlib's has the lowest first. */
+/** CRC-32 with the highest bit first; zlib's takes the lowest bit first. */
 const CRC_TABLE = Int32Array.from({ length: 256 }, (_, byte) => {
   let sum = byte << 24;
   for (let bit = 0; bit < 8; bit += 1) sum = (sum << 1) ^ (sum < 0 ? 0x04c11db7 : 0);

@@ -1,6 +1,6 @@
-// bzip2: streams one after another, each of blocks that begin at any bit, and a sum over the blocks' sums. Our own, as
-// no library serves: unbzip2-stream 1.4.3 holds what a chunk unpacks to as an array of numbers (113 bytes take 1.1 GB),
-// seek-bzip and the wasm builds want the whole file in memory.
+// bzip2: one or more streams, each of blocks that begin at any bit, and a CRC over those of the blocks. No package bounds its
+// memory: unbzip2-stream 1.4.3 keeps an unpacked chunk as an array of numbers (113 bytes take 1.1 GB), seek-bzip and the
+// WebAssembly builds need the whole file.
 import { setImmediate } from 'node:timers/promises';
 import { ByteReader } from '../streams/byte-reader.ts';
 import { MiB } from '../streams/bytes.ts';
@@ -13,27 +13,27 @@ const END_MAGIC = 0x177245385090;
 const PIECE_BYTES = MiB;
 
 /**
- * Unpacks bzip2; what follows the last stream is ignored, as `bzip2 -d` does. Memory: 12 MiB.
+ * Unpacks bzip2. Bytes after the last stream are ignored, as by `bzip2 -d`. Memory: 12 MiB.
  * @throws CorruptLayerError
  */
 export async function* unpackBzip2(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const reader = new ByteReader(body);
   try {
     let level = levelOf(await reader.read(4));
-    if (level === undefined) throw new CorruptLayerError('the bzip2 stream does not begin as it should');
+    if (level === undefined) throw new CorruptLayerError('the bzip2 stream has a wrong header');
     while (level !== undefined) {
       yield* unpackStream(reader, level);
       level = levelOf(await reader.read(4));
     }
     while (await reader.readSome(MiB)) {
-      // not ours to judge
+      // read to the end, so that the source ends regularly
     }
   } finally {
     await reader.close();
   }
 }
 
-/** How many hundred thousand bytes a block holds at most; `undefined` if no stream begins like this. */
+/** The largest block in units of 100,000 bytes; `undefined` if this is not the header of a stream. */
 function levelOf(header: Uint8Array): number | undefined {
   const text = Buffer.from(header).toString('latin1');
   return /^BZh[1-9]$/.test(text) ? Number(text[3]) : undefined;
@@ -41,7 +41,7 @@ function levelOf(header: Uint8Array): number | undefined {
 
 async function* unpackStream(reader: ByteReader, level: number): AsyncGenerator<Uint8Array> {
   const room = new Uint32Array(level * 100_000);
-  // Twenty bits for each symbol, and the tables: no block is larger, so no block has to be begun twice.
+  // At most 20 bits for each symbol, and the tables: more than any block takes.
   const packedBytes = level * 250_000 + 40_000;
   let sum = 0;
   let startBit = 0;
@@ -50,16 +50,16 @@ async function* unpackStream(reader: ByteReader, level: number): AsyncGenerator<
     const magic = bits.read(24) * 2 ** 24 + bits.read(24);
     if (magic === END_MAGIC) {
       const expected = ((bits.read(16) << 16) | bits.read(16)) >>> 0;
-      if (bits.isPastEnd || expected !== sum) throw new CorruptLayerError('the bzip2 stream has a wrong sum');
+      if (bits.isPastEnd || expected !== sum) throw new CorruptLayerError('the bzip2 stream has a wrong CRC');
       await reader.skip(Math.ceil(bits.positionBits / 8));
       return;
     }
-    if (magic !== BLOCK_MAGIC) throw new CorruptLayerError('the bzip2 stream is cut off or broken');
+    if (magic !== BLOCK_MAGIC) throw new CorruptLayerError('the bzip2 stream is truncated or corrupt');
     const block = readBlock(bits, room);
     sum = (((sum << 1) | (sum >>> 31)) ^ block.sum) >>> 0;
     for (const piece of unpackBlock(block, PIECE_BYTES)) {
       yield piece;
-      await setImmediate(); // a few bytes unpack to millions: others must get their turn
+      await setImmediate(); // a few bytes may unpack to millions: let other requests run
     }
     await reader.skip(bits.positionBits >>> 3);
     startBit = bits.positionBits & 7;

@@ -4,16 +4,15 @@ import { KiB } from '../streams/bytes.ts';
 import { CorruptLayerError } from './corrupt-layer-error.ts';
 import { DEFAULT_UNPACK_LIMITS, limitUnpacked, type UnpackLimits } from './unpack-limits.ts';
 
-/** What a layer's bytes are; docker sent gzip, older tools anything. */
+/** The format of a layer. Docker sends gzip; other tools sent all of these. */
 export type LayerFormat = 'empty' | 'tar' | 'gzip' | 'bzip2' | 'xz' | 'zstd' | 'unknown';
 
 const CHUNK_BYTES = 64 * KiB;
 
 /**
- * Unpacks a layer as it is read, no faster than the result is taken. Memory: 1 MiB for gzip, 12 MiB for bzip2, the
- * dictionary for xz and zstd (8 MiB by default, more than 64 MiB and 128 MiB are refused). Errors of the source pass
- * through as they are.
- * @throws CorruptLayerError if the bytes are not of that format, broken or cut off; OversizedLayerError
+ * Unpacks a layer as a stream, with back-pressure. Memory: 1 MiB for gzip, 12 MiB for bzip2, the dictionary for xz and zstd
+ * (8 MiB by default; more than 64 MiB or 128 MiB is refused).
+ * @throws CorruptLayerError if the bytes are not valid in that format; OversizedLayerError; any error of the source, unchanged
  */
 export async function* decompress(
   body: AsyncIterable<Uint8Array>,
@@ -35,7 +34,7 @@ async function* unpack(
     case 'zstd':
       yield* throughZlib(body, createZstdDecompress({ chunkSize: CHUNK_BYTES }));
       return;
-    // Nearly no layer is compressed like this, so a start does not wait for their code.
+    // Loaded when needed: few layers use these formats, and a cold start must not wait for them.
     case 'bzip2': {
       const { unpackBzip2 } = await import('./bzip2.ts');
       yield* unpackBzip2(body);
@@ -47,22 +46,22 @@ async function* unpack(
       return;
     }
     case 'unknown':
-      throw new CorruptLayerError('the layer is in no format that is known');
+      throw new CorruptLayerError('the layer is in an unknown format');
   }
 }
 
-/** zlib works on threads of its own; with streams that end early or whole, multi-member gzip and all. */
+/** Unpacks by `node:zlib`, which works on threads of its own and takes gzip of several members. */
 async function* throughZlib(body: AsyncIterable<Uint8Array>, unzip: Transform): AsyncGenerator<Uint8Array> {
-  let isSourceToBlame = false;
+  let hasSourceFailed = false;
   const source = Readable.from(body, { objectMode: false });
   source.on('error', () => {
-    isSourceToBlame = true;
+    hasSourceFailed = true;
   });
-  pipeline(source, unzip, () => undefined); // what fails comes out of the iteration below
+  pipeline(source, unzip, () => undefined); // errors are thrown by the iteration below
   try {
     yield* unzip as AsyncIterable<Uint8Array>;
   } catch (error) {
-    if (isSourceToBlame) throw error;
-    throw new CorruptLayerError('the layer is not well compressed', { cause: error });
+    if (hasSourceFailed) throw error;
+    throw new CorruptLayerError('the compressed layer is corrupt', { cause: error });
   }
 }

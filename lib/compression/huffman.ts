@@ -2,22 +2,22 @@ import type { BitReader } from './bit-reader.ts';
 import { CorruptLayerError } from './corrupt-layer-error.ts';
 
 const LONGEST_CODE_BITS = 20;
-/** Codes up to here are looked up, longer ones counted through. */
+/** Codes up to this length are looked up in a table, longer ones by comparing with the ends of each length. */
 const TABLE_BITS = 10;
 
-/** A canonical Huffman code: the codes of a length count upwards, and go on where the next length begins. */
+/** A canonical Huffman code: the codes of one length are consecutive, and those of the next length continue after them. */
 export class HuffmanCode {
-  /** Of each beginning, the symbol in the upper bits and the length of its code in the lowest five; 0 if it is longer. */
+  /** By the first `TABLE_BITS` bits: the symbol, and in the lowest five bits the length of its code. 0 for longer codes. */
   readonly #table = new Uint16Array(1 << TABLE_BITS);
-  /** Of each length, the first code that is longer, as if all had `LONGEST_CODE_BITS`. */
+  /** By length: the first longer code, padded to `LONGEST_CODE_BITS`. */
   readonly #ends = new Uint32Array(LONGEST_CODE_BITS + 1);
-  /** Of each length, what leads from a code to its place in `#symbols`. */
+  /** By length: what to add to a code to get its place in `#symbols`. */
   readonly #offsets = new Int32Array(LONGEST_CODE_BITS + 1);
   readonly #symbols: Uint16Array;
 
   /**
-   * @param lengths of each symbol's code, 1 to 20 bits
-   * @throws CorruptLayerError if there are more codes than fit
+   * @param lengths the length of the code of each symbol, 1 to 20 bits
+   * @throws CorruptLayerError if there are more codes of a length than can exist
    */
   constructor(lengths: Uint8Array) {
     this.#symbols = new Uint16Array(lengths.length);
@@ -41,7 +41,7 @@ export class HuffmanCode {
     }
   }
 
-  /** @throws CorruptLayerError if no code begins like this */
+  /** Reads one symbol. @throws CorruptLayerError if the bits are not a code */
   read(bits: BitReader): number {
     const next = bits.peek(LONGEST_CODE_BITS);
     const found = this.#table[next >>> (LONGEST_CODE_BITS - TABLE_BITS)] as number;
@@ -54,6 +54,6 @@ export class HuffmanCode {
       bits.skip(length);
       return this.#symbols[(next >>> (LONGEST_CODE_BITS - length)) + (this.#offsets[length] as number)] as number;
     }
-    throw new CorruptLayerError('a bzip2 block has a code that means nothing');
+    throw new CorruptLayerError('a bzip2 block has an unassigned code');
   }
 }

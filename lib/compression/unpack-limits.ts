@@ -2,20 +2,20 @@ import { GiB, MiB } from '../streams/bytes.ts';
 import { CorruptLayerError } from './corrupt-layer-error.ts';
 import type { LayerFormat } from './decompress.ts';
 
-/** How much a compressed layer may unpack to. */
+/** How large an unpacked layer may be. */
 export type UnpackLimits = {
   maxBytes: number;
-  /** Unpacked bytes for each packed byte, for formats that set no such limit themselves: bzip2, xz and zstd. */
+  /** Unpacked bytes for each compressed byte. For bzip2, xz and zstd: gzip has such a limit of its own. */
   maxRatio: number;
 };
 
-/** Layers of real images unpack to two to ten times their size; a file of zeros, to as much as its format allows. */
+/** Layers of real images unpack to two to ten times their size. */
 export const DEFAULT_UNPACK_LIMITS: UnpackLimits = { maxBytes: 100 * GiB, maxRatio: 200 };
 
-/** The ratio counts for larger results only: a small file of zeros is common and costs little. */
+/** The ratio applies to larger layers only: small files of zeros are common and cheap. */
 export const ANY_RATIO_BYTES = 16 * MiB;
 
-/** The layer is well-formed as far as it was read, and unpacks to more than the operator allows. */
+/** The unpacked layer exceeds the limits. As far as it was read, it is valid. */
 export class OversizedLayerError extends CorruptLayerError {
   constructor({ maxBytes, maxRatio }: UnpackLimits) {
     super(`the layer unpacks to more than ${maxBytes} bytes, or to more than ${maxRatio} times its size`);
@@ -23,8 +23,8 @@ export class OversizedLayerError extends CorruptLayerError {
 }
 
 /**
- * Counts what goes into an unpacking and what comes out.
- * @throws OversizedLayerError from the first byte too many on
+ * Unpacks and counts the bytes on both sides.
+ * @throws OversizedLayerError as soon as the unpacked bytes exceed the limits
  */
 export async function* limitUnpacked(
   packed: AsyncIterable<Uint8Array>,
@@ -32,7 +32,7 @@ export async function* limitUnpacked(
   limits: UnpackLimits,
   unpack: (packed: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
-  // Deflate makes at most 1,032 bytes of one. https://zlib.net/zlib_tech.html
+  // Deflate unpacks one byte to at most 1,032. https://zlib.net/zlib_tech.html
   const maxRatio = format === 'gzip' ? Number.POSITIVE_INFINITY : limits.maxRatio;
   let packedBytes = 0;
   let unpackedBytes = 0;

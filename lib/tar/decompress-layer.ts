@@ -3,7 +3,7 @@ import type { UnpackLimits } from '../compression/unpack-limits.ts';
 import { ByteReader } from '../streams/byte-reader.ts';
 import { formatOf, HEAD_BYTES } from './layer-format.ts';
 
-/** As `decompress`, for a layer whose format its first bytes say. */
+/** Unpacks a layer as `decompress` does, in the format that its first bytes tell. */
 export async function* decompressLayer(
   layer: AsyncIterable<Uint8Array>,
   limits?: UnpackLimits,

@@ -6,7 +6,7 @@ const SUM_AT = 148;
 const SUM_BYTES = 8;
 const BLANK = 0x20;
 
-/** Whether a block can be the header of an entry: its sum is right, over unsigned bytes or, as Sun's tar had it, signed. */
+/** Whether the checksum of a tar header is right, over unsigned bytes or, as Sun's tar wrote it, over signed ones. */
 export function hasValidChecksum(block: Uint8Array): boolean {
   if (block.length < BLOCK_BYTES) return false;
   const sum = parseOctal(block, SUM_AT, SUM_AT + SUM_BYTES);

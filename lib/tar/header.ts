@@ -3,38 +3,38 @@ import { hasValidChecksum } from './header-checksum.ts';
 import { parseNumber } from './numbers.ts';
 
 /**
- * What a tar says of an entry. Texts are bytes, one in each character (`latin1`), as names need not be UTF-8.
+ * The header of a tar entry. Texts are `latin1` strings, one byte in each character, because names may not be UTF-8.
  * @see https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html#tag_20_94_13_06
  */
 export type TarHeader = {
-  /** Whole, from wherever it was written; a directory's mostly ends in `/`. */
+  /** The whole name, whether from the header, its prefix, pax or GNU tar. That of a directory usually ends in `/`. */
   name: string;
-  /** As stored: with the bits of the file's type if the writer put them in. */
+  /** As stored, with the file type bits of writers that set them. */
   mode: number;
   uid: number;
   gid: number;
-  /** As stored. Entries without data may have one too, such as the hard links of some writers. */
+  /** As stored. Some writers give entries without data a size too, such as hard links. */
   sizeBytes: number;
   /** With a fraction if a pax header has one. */
   mtimeSeconds: number;
-  /** The one character; an old-style file's is NUL. */
+  /** One character. NUL for files of tars before ustar. */
   type: string;
   linkName: string;
   userName: string;
   groupName: string;
-  /** Of devices only, else 0. */
+  /** 0 except for devices. */
   deviceMajor: number;
   deviceMinor: number;
-  /** Extended attributes by name, without the prefix that pax gives them. */
+  /** Extended attributes by name, without the prefix `SCHILY.xattr.`. */
   xattrs: ReadonlyMap<string, string>;
-  /** If the file has holes: what it is called and how large it is when they are put back in. */
+  /** For a sparse file: its name and its size with the holes. */
   sparse?: { name: string; sizeBytes: number };
 };
 
 const DEVICE_TYPES = '34';
-/** Types of GNU tar whose headers use the place of the prefix for something else. */
+/** Types of GNU tar whose headers use the prefix field for something else. */
 const GNU_TYPES = 'KLS';
-/** GNU tar may keep two times there: octal digits, closed by a blank or NUL, or binary. */
+/** A time, which GNU tar may write into the prefix field: octal digits ended by a blank or NUL, or binary. */
 const GNU_TIME = /^(?:[0-7]{11}[ \0]|[\x80\xff])/;
 
 /** @throws CorruptLayerError */
@@ -49,7 +49,7 @@ export function parseHeader(block: Uint8Array): TarHeader {
   const type = String.fromCharCode(block[156] ?? 0);
   const isDevice = isUstar && DEVICE_TYPES.includes(type);
   const prefix = isUstar && !GNU_TYPES.includes(type) ? text(345, 155) : '';
-  // Go before 1.8, and so every docker that pushed to v1, writes prefixes into headers that call themselves GNU's.
+  // Go before 1.8, and so each Docker that pushed to v1, writes prefixes into headers with GNU's magic.
   const hasPrefix =
     prefix !== '' && (magic === 'ustar\0' || !GNU_TIME.test(Buffer.from(bytes(345, 12)).toString('latin1')));
   const name = hasPrefix ? `${prefix}/${text(0, 100)}` : text(0, 100);
@@ -71,7 +71,7 @@ export function parseHeader(block: Uint8Array): TarHeader {
   };
 }
 
-/** Bytes up to the first NUL, as text with a byte in each character. */
+/** The bytes before the first NUL, as a `latin1` string. */
 export function untilNul(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);
   return Buffer.from(end === -1 ? bytes : bytes.subarray(0, end)).toString('latin1');

@@ -10,7 +10,7 @@ import { readTar } from './read-tar.ts';
 /** File, hard link, symlink, character and block device, directory, FIFO, contiguous and sparse file, unknown. */
 type LayerFileType = 'f' | 'l' | 's' | 'c' | 'b' | 'd' | 'i' | 't' | 'S' | 'u';
 
-/** As v1's `_files` has it. */
+/** An entry of v1's `_files`. */
 export type LayerFile = [
   name: string,
   type: LayerFileType,
@@ -36,10 +36,10 @@ const TYPES: Partial<Record<string, LayerFileType>> = {
 };
 
 /**
- * What is in a layer, in the tar's order: docker-registry's `_files`. Numbers are as the tar has them, names are decoded
- * by `decodeFileName`. A layer without a byte has no files.
- * @param layer as it was sent: a tar in any compression
- * @throws RegistryError IMAGE_LAYER_INVALID if it is not a tar, broken, cut off or too large; what the layer's stream throws
+ * Lists the files of a layer in the order of the tar, as docker-registry's `_files` does. Names are decoded by
+ * `decodeFileName`, numbers are those of the tar. An empty layer has no files.
+ * @param layer a tar in any compression, as the client sent it
+ * @throws RegistryError IMAGE_LAYER_INVALID if it is not a tar, is corrupt or exceeds the limits; any error of the stream
  */
 export async function* listFiles(layer: AsyncIterable<Uint8Array>, limits?: UnpackLimits): AsyncGenerator<LayerFile> {
   try {
@@ -54,7 +54,7 @@ export async function* listFiles(layer: AsyncIterable<Uint8Array>, limits?: Unpa
   }
 }
 
-/** `undefined` for what AUFS keeps for itself. */
+/** `undefined` for the files in which AUFS keeps its own state. */
 function toLayerFile(header: TarHeader): LayerFile | undefined {
   const { name, sizeBytes } = header.sparse ?? header;
   const type = typeOf(header);
@@ -65,7 +65,7 @@ function toLayerFile(header: TarHeader): LayerFile | undefined {
   return [shown, type, isDeleted, sizeBytes, header.mtimeSeconds, header.mode, header.uid, header.gid];
 }
 
-/** Tars before ustar have directories as files whose name ends in `/`. */
+/** In tars before ustar a directory is a file whose name ends in `/`. */
 function typeOf({ type, name }: TarHeader): LayerFileType {
   return type === '\0' && name.endsWith('/') ? 'd' : (TYPES[type] ?? 'u');
 }

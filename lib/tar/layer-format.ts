@@ -1,7 +1,7 @@
 import type { LayerFormat } from '../compression/decompress.ts';
 import { BLOCK_BYTES, hasValidChecksum } from './header-checksum.ts';
 
-/** How much of a layer `formatOf` wants to see: a tar's first header. */
+/** How many bytes `formatOf` needs: the first header of a tar. */
 export const HEAD_BYTES = BLOCK_BYTES;
 
 const MAGICS: readonly [LayerFormat, Buffer][] = [
@@ -13,7 +13,7 @@ const MAGICS: readonly [LayerFormat, Buffer][] = [
 const USTAR = Buffer.from('ustar');
 const USTAR_AT = 257;
 
-/** @param head the first `HEAD_BYTES` of a layer, or all of it if it is shorter */
+/** The format of a layer, by its first bytes. @param head the first `HEAD_BYTES` bytes, or all of a shorter layer */
 export function formatOf(head: Uint8Array): LayerFormat {
   if (head.length === 0) return 'empty';
   const compressed = MAGICS.find(([, magic]) => magic.equals(head.subarray(0, magic.length)));

@@ -1,8 +1,8 @@
 import { CorruptLayerError } from '../compression/corrupt-layer-error.ts';
 
 /**
- * A number of a tar header: octal digits between blanks and NULs, none for 0, or big-endian binary with the top bit set.
- * @throws CorruptLayerError also if it is beyond 2^53, which no real one is
+ * A number of a tar header: octal digits between blanks and NULs, no digits for 0, or big-endian binary with the top bit set.
+ * @throws CorruptLayerError if it is none of these or beyond 2^53
  */
 export function parseNumber(field: Uint8Array): number {
   const [first = 0] = field;
@@ -14,7 +14,7 @@ export function parseNumber(field: Uint8Array): number {
   throw new CorruptLayerError(`a tar header has the number ${JSON.stringify(text)}`);
 }
 
-/** Octal digits between blanks and NULs; `undefined` for anything else, no digit, or a number beyond 2^53. */
+/** A number in octal digits between blanks and NULs; `undefined` for anything else, no digits, or beyond 2^53. */
 export function parseOctal(bytes: Uint8Array, start: number, end: number): number | undefined {
   let from = start;
   let to = end;
@@ -34,13 +34,16 @@ const ZERO = 0x30;
 const isOctalDigit = (byte: number) => byte >= ZERO && byte < ZERO + 8;
 const isBlank = (byte: number) => byte === 0x20 || byte === 0;
 
-/** @throws CorruptLayerError */
+/** A number of a pax header. @throws CorruptLayerError if it has other characters than digits or is beyond 2^53 */
 export function parseDecimal(text: string): number {
   if (!/^-?[0-9]+$/.test(text)) throw new CorruptLayerError(`a pax header has the number ${JSON.stringify(text)}`);
   return safe(BigInt(text));
 }
 
-/** Two's complement in all bits but the first. @see https://www.gnu.org/software/tar/manual/html_node/Extensions.html */
+/**
+ * Two's complement in all bits but the first, which marks the number as binary.
+ * @see https://www.gnu.org/software/tar/manual/html_node/Extensions.html
+ */
 function parseBinary(field: Uint8Array): number {
   return safe(BigInt.asIntN(8 * field.length - 1, BigInt(`0x${Buffer.from(field).toString('hex')}`)));
 }

@@ -17,11 +17,11 @@ const KEYWORDS = new Set([
   'GNU.sparse.realsize',
 ]);
 
-/** What a pax header says: values by keyword, a byte in each character. Others than those above are left out. */
+/** The records of a pax header: values by keyword, as `latin1` strings. Only `KEYWORDS` and extended attributes are kept. */
 export type PaxRecords = ReadonlyMap<string, string>;
 
 /**
- * Records of the form `<length> <keyword>=<value>\n`, the length being that of the whole record.
+ * Parses records of the form `<length> <keyword>=<value>\n`, where the length is that of the whole record.
  * @throws CorruptLayerError
  * @see https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html#tag_20_94_13_03
  */
@@ -34,7 +34,7 @@ export function parsePax(bytes: Uint8Array): PaxRecords {
     const record = text.slice(start + digits.length + 1, end - 1);
     const equals = record.indexOf('=');
     if (digits === '' || end > text.length || text[end - 1] !== '\n' || equals < 1) {
-      throw new CorruptLayerError('a pax header has a broken record');
+      throw new CorruptLayerError('a pax header has a malformed record');
     }
     const keyword = record.slice(0, equals);
     if (KEYWORDS.has(keyword) || keyword.startsWith(XATTR)) records.set(keyword, record.slice(equals + 1));
@@ -43,13 +43,13 @@ export function parsePax(bytes: Uint8Array): PaxRecords {
   return records;
 }
 
-/** Those that can hold for every entry that follows. Attributes never do, and there could be any number of them. */
+/** The records that a global header sets for all following entries, without extended attributes, whose number has no limit. */
 export function globalPax(records: PaxRecords): PaxRecords {
   return new Map([...records].filter(([keyword]) => KEYWORDS.has(keyword)));
 }
 
 /**
- * A header with what pax says in place of what it says itself. An empty value says nothing.
+ * Replaces the fields of a header for which pax has a value. An empty value replaces nothing.
  * @throws CorruptLayerError
  */
 export function applyPax(header: TarHeader, records: PaxRecords): TarHeader {

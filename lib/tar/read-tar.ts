@@ -1,5 +1,5 @@
-// A tar as a stream of entries. Our own, as tar-stream gives a type by name, masks the mode and takes attributes for UTF-8,
-// while TarSum is over all fields as they are; and as it brings native code for another runtime with it (bare-fs).
+// Reads a tar as a stream of entries. TarSum needs all fields as they are stored, but the tar-stream package names the type,
+// masks the mode and decodes attributes as UTF-8; it also depends on native code for another runtime (bare-fs).
 
 import { CorruptLayerError } from '../compression/corrupt-layer-error.ts';
 import { ByteReader } from '../streams/byte-reader.ts';
@@ -8,28 +8,28 @@ import { parseHeader, type TarHeader, untilNul } from './header.ts';
 import { BLOCK_BYTES } from './header-checksum.ts';
 import { applyPax, globalPax, type PaxRecords, parsePax } from './pax.ts';
 
-/** More than any name or set of attributes needs; they are held in memory until their entry comes. */
+/** How large the metadata of one entry may be: more than names and attributes need. It is held in memory. */
 const LONGEST_METADATA_BYTES = MiB;
-/** Some two million entries. Who reads a tar keeps something of each, and a few kilobytes can unpack to any number. */
+/** About two million entries. Callers keep something of each entry, and a few kilobytes can unpack to any number of them. */
 const MOST_HEADER_BYTES = 256 * MiB;
 const LEAST_HEADER_BYTES = 128;
-/** Links, devices, directories and pipes: nothing follows their header, whatever size it has. */
+/** Links, devices, directories and pipes: no data follows the header, even if it has a size. */
 const TYPES_WITHOUT_DATA = '123456';
-/** Records that describe the entry behind them (`g`: all that follow): pax and Solaris' pax, GNU tar's long names. */
+/** Entries that describe the next entry (`g`: all following ones): pax, Solaris' pax, long names of GNU tar. */
 const METADATA_TYPES = 'gxXLK';
 
 export type TarEntry = TarHeader & {
-  /** To be read before the next entry is asked for; what is not read is skipped. Of a sparse file, only what is stored. */
+  /** Read it before asking for the next entry: the rest is then skipped. A sparse file has its data without the holes. */
   data: AsyncIterable<Uint8Array>;
 };
 
-/** What the records in front of an entry say of it. */
+/** What the preceding metadata entries say of an entry. */
 type Metadata = { global: PaxRecords; pax: PaxRecords; name?: string; linkName?: string; sizeBytes: number };
 
 /**
- * Reads a tar (v7, ustar, GNU, pax) to the end of the stream, one entry at a time. Records that only describe the entry
- * behind them are merged into it. A tar may end without the zero blocks, as docker before 1.3 left them out.
- * @throws CorruptLayerError if it is not a tar, broken, cut off or of more entries than can be meant
+ * Reads a tar (v7, ustar, GNU, pax) to the end of the stream, one entry at a time. Metadata entries are merged into the entry
+ * that they describe. A tar may end without zero blocks: Docker before 1.3 left them out.
+ * @throws CorruptLayerError if it is not a tar, is malformed or truncated, or has too many entries
  */
 export async function* readTar(tar: AsyncIterable<Uint8Array>): AsyncGenerator<TarEntry> {
   const reader = new ByteReader(tar);
@@ -50,7 +50,7 @@ export async function* readTar(tar: AsyncIterable<Uint8Array>): AsyncGenerator<T
       metadata = noMetadata(metadata.global);
     }
     if (metadata.pax.size > 0 || metadata.name !== undefined || metadata.linkName !== undefined) {
-      throw new CorruptLayerError('the tar ends where an entry should follow');
+      throw new CorruptLayerError('the tar ends with metadata and no entry after it');
     }
     await reader.skip(Number.POSITIVE_INFINITY);
   } finally {
@@ -69,13 +69,13 @@ async function readHeader(reader: ByteReader): Promise<TarHeader | undefined> {
   return header;
 }
 
-/** Old GNU sparse files: the places of the data go on in further blocks, which the size does not count. */
+/** In the old GNU format, the map of a sparse file continues in further blocks, which its size does not include. */
 async function skipSparseMap(reader: ByteReader, header: Uint8Array): Promise<void> {
-  let goesOn = header[482] !== 0;
-  while (goesOn) {
+  let continues = header[482] !== 0;
+  while (continues) {
     const block = await reader.read(BLOCK_BYTES);
     if (block.length < BLOCK_BYTES) throw cutOff();
-    goesOn = block[504] !== 0;
+    continues = block[504] !== 0;
   }
 }
 
@@ -83,7 +83,7 @@ function noMetadata(global: PaxRecords): Metadata {
   return { global, pax: new Map(), sizeBytes: 0 };
 }
 
-/** Adds a record to those before it. */
+/** Adds a metadata entry to those before it. */
 async function readMetadata(reader: ByteReader, header: TarHeader, before: Metadata): Promise<Metadata> {
   const sizeBytes = before.sizeBytes + header.sizeBytes;
   if (sizeBytes > LONGEST_METADATA_BYTES) throw new CorruptLayerError(`a tar entry has ${sizeBytes} bytes of metadata`);
@@ -116,7 +116,7 @@ async function* readEntry(reader: ByteReader, header: TarHeader): AsyncGenerator
   await skipPadding(reader, dataBytes);
 }
 
-/** Tars before ustar have directories as files whose name ends in `/`. */
+/** In tars before ustar a directory is a file whose name ends in `/`. */
 function hasData({ type, name }: TarHeader): boolean {
   return !TYPES_WITHOUT_DATA.includes(type) && !(type === '\0' && name.endsWith('/'));
 }
@@ -129,11 +129,11 @@ async function* readData(reader: ByteReader, end: number): AsyncGenerator<Uint8A
   }
 }
 
-/** The last padding may be missing, as the zero blocks may. */
+/** The padding of the last entry may be missing, as the zero blocks may. */
 async function skipPadding(reader: ByteReader, afterBytes: number): Promise<void> {
   await reader.skip(-afterBytes & (BLOCK_BYTES - 1));
 }
 
 function cutOff(): CorruptLayerError {
-  return new CorruptLayerError('the tar is cut off');
+  return new CorruptLayerError('the tar is truncated');
 }

@@ -1,12 +1,12 @@
-// TarSum: a sum over an image's JSON and the files of its layer that stays the same however the tar is packed. Docker
-// before 0.10 sent no other. Facts: docker's pkg/tarsum/tarsum_spec.md at v1.9.1.
+// TarSum: a checksum over an image's JSON and the files of its layer, independent of the compression and the order of the tar.
+// Docker before 0.10 sends no other checksum. Source: pkg/tarsum/tarsum_spec.md of Docker 1.9.1.
 import { createHash } from 'node:crypto';
 import type { UnpackLimits } from '../compression/unpack-limits.ts';
 import { decompressLayer } from './decompress-layer.ts';
 import type { TarHeader } from './header.ts';
 import { readTar, type TarEntry } from './read-tar.ts';
 
-/** `dev` is 1 under another name. A v1 push sends 0. */
+/** `dev` is version 1 with another label. A v1 push uses 0. */
 export type TarSumVersion = 0 | 1 | 'dev';
 
 const LABELS: Record<TarSumVersion, string> = { 0: 'tarsum', 1: 'tarsum.v1', dev: 'tarsum.dev' };
@@ -14,11 +14,11 @@ const LABELS: Record<TarSumVersion, string> = { 0: 'tarsum', 1: 'tarsum.v1', dev
 type FileSum = { path: string; hex: string };
 
 /**
- * Reads a layer once and keeps nothing of it but 64 digits and a path for each file.
+ * Computes the TarSum of an image. Memory: 64 digits and a path for each file of the layer.
  * @param json the bytes of the image's `json`; empty if there is none
- * @param layer as it was sent: a tar in any compression, or nothing at all
+ * @param layer a tar in any compression, as the client sent it; may be empty
  * @returns `tarsum+sha256:` (or `tarsum.v1+…`, `tarsum.dev+…`) and 64 hex digits
- * @throws CorruptLayerError, and what the layer's stream throws
+ * @throws CorruptLayerError; any error of the stream
  */
 export async function tarSum(
   json: Uint8Array,
@@ -40,7 +40,7 @@ async function sumFile(entry: TarEntry, version: TarSumVersion): Promise<FileSum
   return { path: entry.name.replace(/^\.\//, '').replace(/\/$/, ''), hex: hash.digest('hex') };
 }
 
-/** Sparse files count as they are stored, for that is how docker's Go read and sent them while these sums mattered. */
+/** A sparse file counts with its data as stored: Go's tar reader, by which Docker computed these sums, did not expand it. */
 function fieldsOf(header: TarHeader, version: TarSumVersion): [field: string, value: string | number][] {
   return [
     ['name', header.name],
@@ -64,8 +64,8 @@ function sortedXattrs({ xattrs }: TarHeader): [string, string][] {
 }
 
 /**
- * By sum, but entries of the same path as they come in the tar, as docker 1.3 and later have it. That is no total order
- * if something else lies between them, so that docker itself depends on how Go sorts.
+ * Sorts by sum, but keeps entries of the same path in the order of the tar, as Docker 1.3 and later do. This is not a total
+ * order when other entries lie between them; Docker's own result then depends on Go's sort algorithm.
  */
 function inOrder(sums: readonly FileSum[]): FileSum[] {
   return sums.toSorted((a, b) => {

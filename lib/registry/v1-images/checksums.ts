@@ -8,7 +8,7 @@ import { AS_JSON, type StorageDriver } from '../../storage/driver.ts';
 import { decodeText, encodeText } from '../../streams/bytes.ts';
 import type { TarSumVersion } from '../../tar/tar-sum.ts';
 
-/** The stored checksums, in each form that docker-registry wrote: a JSON array, or one checksum without quotes. One storage request. */
+/** The stored checksums, as docker-registry wrote them: a JSON array, or one checksum without quotes. One storage request. */
 export async function readChecksums(storage: StorageDriver, id: ImageId): Promise<string[]> {
   const text = await readText(storage, id);
   if (text === undefined) return [];
@@ -17,7 +17,7 @@ export async function readChecksums(storage: StorageDriver, id: ImageId): Promis
   return text.trim() === '' ? [] : [text.trim()];
 }
 
-/** The checksum that came with the JSON, before the layer. It is stored without quotes, as docker-registry 0.6 did. One storage request. */
+/** The checksum that came with the JSON, stored without quotes, as docker-registry 0.6 did. One storage request. */
 export async function readClaim(storage: StorageDriver, id: ImageId): Promise<string | undefined> {
   const text = await readText(storage, id);
   return text === undefined || text.startsWith('[') ? undefined : text.trim();

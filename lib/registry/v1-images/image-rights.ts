@@ -27,7 +27,7 @@ export type { ImageKind } from '../../model/layout.ts';
 export type ImageReader = {
   /** Whether the caller may pull from the repository, as far as that is known without a request to another server. */
   mayPull(repository: RepositoryName): boolean;
-  /** Decides finally, with requests to storage or to a separate index, for a repository that holds the image. Absent: `mayPull` decides. */
+  /** Asks storage or a separate index about a repository that holds the image. If absent, `mayPull` alone decides. */
   confirmPull?(repository: RepositoryName, id: ImageId): Promise<boolean>;
   /** Whether the caller may read an image that has no grant: of a bucket that was never indexed, or during its push. */
   mayReadWithoutGrant(id: ImageId): boolean | Promise<boolean>;

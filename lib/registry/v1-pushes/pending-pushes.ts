@@ -70,7 +70,7 @@ export class PendingPushes {
     return (await this.#storage.read(layout.imagePush(id, pusherId, json)))?.bytes;
   }
 
-  /** Records a layer that this pusher has sent. A record that says that the bytes were stored is not replaced by one that does not. One storage request. */
+  /** Records a layer that this pusher has sent. A record without an ETag does not replace one with an ETag. One storage request. */
   async recordSent(id: ImageId, pusherId: string, sent: SentLayer, { sizeBytes, etag }: SentFacts): Promise<void> {
     const bytes = encodeText(JSON.stringify({ size: sizeBytes, etag }));
     const options = { ...AS_JSON, ...(etag === undefined && { ifAbsent: true }) };
