@@ -7,9 +7,9 @@ import { pythonJson } from '../model/python-json.ts';
 const YEAR_MS = 365 * 24 * 60 * 60 * 1000;
 
 /**
- * Images never change once they are complete. docker-registry sent these, and `If-Modified-Since` always got a 304.
- * @param isForAll whether everybody may read everything; else no cache between us and a client may keep it, which by
- *   `public` it would for whoever asks next, with a login or without. `Expires` is for caches that know nothing newer.
+ * The headers of an answer about a complete image, which does not change. As docker-registry sent them.
+ * @param isForAll whether every caller may read everything. Otherwise shared caches may not store the answer: with `public`
+ *   they would serve it to callers without a right to it
  * @see https://www.rfc-editor.org/rfc/rfc9111#section-3.5
  */
 export function cachedForAYear(isForAll: boolean, now = new Date()): Record<string, string> {
@@ -20,7 +20,7 @@ export function cachedForAYear(isForAll: boolean, now = new Date()): Record<stri
   };
 }
 
-/** JSON as docker-registry 0.9 wrote it: on one line, with sorted keys. */
+/** A JSON answer as docker-registry 0.9 wrote it: on one line, with sorted keys. */
 export function answer(
   c: Context,
   value: JsonValue,

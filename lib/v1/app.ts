@@ -10,7 +10,7 @@ import { statusRoutes } from './status.ts';
 import { tagRoutes } from './tags.ts';
 import { userRoutes } from './users.ts';
 
-/** The Docker Registry v1 API as docker-registry 0.9 spoke it: all below `/v1`, and `/_ping`. */
+/** The Docker Registry v1 API of docker-registry 0.9: all routes below `/v1`, and `/_ping` and `/_status`. */
 export function createV1(options: V1Options): Hono {
   const index = options.isStandalone ? indexImagesRoutes(options) : undefined;
   const status = statusRoutes(options);
@@ -20,13 +20,13 @@ export function createV1(options: V1Options): Hono {
   routes.route('/', imageRoutes(options)).route('/', tagRoutes(options));
   routes.route('/', propertyRoutes(options));
   routes.route('/', index ? index.images : noIndex.images);
-  // Whole repositories come last: their names would take in what the routes above put behind a name.
+  // Last, because the pattern of a repository's name would also match the paths of the routes above.
   routes.route('/', repositoryRoutes(options));
   routes.route('/', index ? index.repository : noIndex.repository);
   return new Hono().route('/', status).route('/v1', refuseTheRest(routes, '/v1'));
 }
 
-/** To a registry that is not its own index these do not exist, rather than that they take other methods. */
+/** A registry that is not its own index answers 404 for these paths with every method, not 405. */
 const noIndex = {
   images: new Hono().all('/repositories/:name/images', noSuchEndpoint).all('/repositories/:name/auth', noSuchEndpoint),
   repository: new Hono().put('/repositories/:name{.+}', noSuchEndpoint),

@@ -14,7 +14,7 @@ import { type Access, accessOf } from './access.ts';
 import { answer, cachedForAYear } from './answers.ts';
 import type { V1Options } from './options.ts';
 
-/** Real ones have some kilobytes. */
+/** JSONs of real images have a few kilobytes. */
 const MAX_IMAGE_JSON_BYTES = MiB;
 
 const TOO_OLD =
@@ -29,8 +29,9 @@ export const imageRoutes = ({
   nginxXAccelRedirect,
 }: V1Options) => {
   /**
-   * What `load` reads of an image. The right to it is asked for afterwards: an image that a client has pushed may become
-   * the projection of something that the caller may not read, and then that right is gone before anything else is there.
+   * Returns what `load` reads of an image, if the caller may read it. The right is checked after the read: a pushed image may
+   * become a projection in between, and its record is there before any of its data.
+   * @throws RegistryError IMAGE_UNKNOWN if the caller may not read the image
    */
   const read = async <T>(c: Context, id: ImageId, load: () => Promise<T>): Promise<T> => {
     const [loaded] = await Promise.allSettled([load()]);
@@ -41,7 +42,7 @@ export const imageRoutes = ({
     return loaded.value;
   };
 
-  /** A stored list of files, or of changed ones: neither ever changes. */
+  /** Sends a stored list of files or of changed files. Neither changes once it is stored. */
   const sendList = async (c: Context, list: ObjectInfo) => {
     const headers = cachedForAYear(isForAll);
     if (isKnownToClient(c)) return c.body(null, 304, headers);
@@ -66,7 +67,7 @@ export const imageRoutes = ({
       const json = parseImageJson(id, bytes);
       const access = accessOf(c);
       access.checkImage(id);
-      // No docker since 0.6 sends a checksum with the JSON; docker-registry allowed it all the same.
+      // A checksum before the layer: no Docker since 0.6 sends one, but docker-registry accepted it.
       const claim = c.req.header('X-Docker-Checksum');
       const { checkParent } = access;
       await imagePushes.putJson(json, {
@@ -89,7 +90,7 @@ export const imageRoutes = ({
       const layer = await read(c, id, () => images.layer(id));
       if (isKnownToClient(c)) return c.body(null, 304, cachedForAYear(isForAll));
       const range = parseRange(c.req.header('Range'), layer.sizeBytes);
-      // Docker that resumes at the very end wants just this: 416, and a length of nothing.
+      // Docker that resumes a layer at its end expects 416 with `Content-Length: 0`.
       if (range === 'unsatisfiable') {
         return c.body(null, 416, {
           ...NOT_CACHED,
@@ -123,7 +124,7 @@ export const imageRoutes = ({
 
     .get('/images/:id/files', allowImages('pull'), async (c) => {
       const id = parseImageId(c.req.param('id'));
-      if (!(await accessOf(c).findReadableKind(id))) throw imageUnknown(); // before a list is made
+      if (!(await accessOf(c).findReadableKind(id))) throw imageUnknown(); // before the list is made
       return await sendList(c, await read(c, id, () => imageFiles.find(id)));
     })
     .get('/images/:id/diff', allowImages('pull'), async (c) => {
@@ -152,7 +153,7 @@ function claimedChecksums(c: Context): ClaimedChecksums {
   return { ...(payload && { payload }), ...(plain && { plain }) };
 }
 
-/** Whatever date the client names: an image that it has is the image that there is. */
+/** Whether the client has the image already. The date does not matter, because a complete image does not change. */
 function isKnownToClient(c: Context): boolean {
   return c.req.header('If-Modified-Since') !== undefined;
 }

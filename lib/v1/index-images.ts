@@ -8,7 +8,7 @@ import { answer } from './answers.ts';
 import type { V1Options } from './options.ts';
 import { tokenHeaders } from './token.ts';
 
-/** What an index, Docker Hub of old, does for a registry; a standalone registry is its own. */
+/** The index API of v1, which Docker Hub served for other registries. A standalone registry is its own index. */
 export const indexImagesRoutes = (options: V1Options) => {
   const { allow } = options;
   const { indexImages, v1Tags } = options.registry;
@@ -38,7 +38,7 @@ export const indexImagesRoutes = (options: V1Options) => {
       })
       .put('/repositories/:name/auth', allow('pull'), (c) => answer(c, 'OK')),
 
-    /** The name alone, with or without a final slash; after all routes that put something behind it. */
+    /** The name alone, with or without a final slash. Mounted after the routes that continue after the name. */
     repository: new Hono().put('/repositories/:name{.+}', allow('push'), async (c) => {
       const headers = await announce(c);
       return answer(c, '', { headers });

@@ -9,7 +9,7 @@ import type { V1Options } from './options.ts';
 const MAX_PROPERTIES_BYTES = 64 * KiB;
 const PATH = '/repositories/:name/properties';
 
-/** The one property a repository has: whether it is private. */
+/** The property of a repository: whether it is private. */
 export const propertyRoutes = ({ registry: { repositories }, allow }: V1Options) =>
   new Hono()
     .get(PATH, allow('pull'), async (c) => {
@@ -23,7 +23,7 @@ export const propertyRoutes = ({ registry: { repositories }, allow }: V1Options)
         throw new RegistryError('INDEX_INVALID', 'Invalid data');
       }
       const { access } = properties;
-      // Another value changes nothing, as it always did.
+      // docker-registry ignored other values.
       if (access === 'private' || access === 'public') await repositories.setPrivate(repository, access === 'private');
       return answer(c, true);
     });

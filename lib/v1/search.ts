@@ -2,11 +2,11 @@ import { type Context, Hono } from 'hono';
 import { answer } from './answers.ts';
 import type { V1Options } from './options.ts';
 
-/** Docker Hub's, and so what clients expect where they ask for nothing else. */
+/** As Docker Hub answers without `n`. */
 const DEFAULT_SIZE = 25;
 const MAX_SIZE = 100;
 
-/** `docker search`. Docker 1.12 adds `n`; `page` is Docker Hub's. */
+/** `docker search`. `n` is sent by Docker 1.12 and later; `page` is a parameter of Docker Hub. */
 export const searchRoutes = ({ registry: { search }, gate }: V1Options) =>
   new Hono().get('/search', gate.allowSearch, async (c) => {
     const query = c.req.query('q') ?? '';
@@ -23,7 +23,7 @@ export const searchRoutes = ({ registry: { search }, gate }: V1Options) =>
     });
   });
 
-/** A positive number of the query; nonsense counts as absent, as all unknown parameters do. */
+/** A positive integer of the query. Any other value is ignored, as unknown parameters are. */
 function numberOf(c: Context, name: string, fallback: number): number {
   const value = Number(c.req.query(name));
   return Number.isSafeInteger(value) && value > 0 ? value : fallback;

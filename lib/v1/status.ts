@@ -4,8 +4,7 @@ import { answer } from './answers.ts';
 import type { V1Options } from './options.ts';
 
 /**
- * `_ping`, which docker asks to find out whether there is a registry, and whether it is its own index; and `_status`, which
- * load balancers asked.
+ * `_ping`, by which Docker finds out whether the host is a v1 registry and its own index; `_status`, for load balancers.
  */
 export const statusRoutes = ({ isStandalone, isMirror, debug, flavor = '', version, isReady }: V1Options) =>
   new Hono()
@@ -16,7 +15,7 @@ export const statusRoutes = ({ isStandalone, isMirror, debug, flavor = '', versi
       return answer(c, { failures, host: hostname(), services: ['storage'] }, { status });
     })
     .get('/_ping', (c) => {
-      const standalone = isMirror ? 'mirror' : isStandalone ? 'True' : 'False'; // a Python bool, and clients know it so
+      const standalone = isMirror ? 'mirror' : isStandalone ? 'True' : 'False'; // a Python bool, as clients expect
       const headers = { 'X-Docker-Registry-Standalone': standalone };
       if (!debug) return answer(c, {}, { headers });
       return answer(

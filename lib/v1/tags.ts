@@ -20,7 +20,7 @@ const TAG_JSON_PATH = '/repositories/:name/tags/:tag/json';
 
 export const tagRoutes = ({ registry: { repositories, tagMetadata, tags, v1Tags }, allow }: V1Options) =>
   new Hono()
-    // What pushed a tag. Never 404: nobody knows what pushed a tag that is not there.
+    // The tag's metadata. For a tag without any, or that does not exist, docker-registry answered 200 with empty fields.
     .get(TAG_JSON_PATH, allow('pull'), async (c) => {
       const { repository } = c.var;
       return metadataAnswer(c, await tagMetadata.find(repository, parseV1Tag(c.req.param('tag'))));
@@ -48,7 +48,7 @@ export const tagRoutes = ({ registry: { repositories, tagMetadata, tags, v1Tags 
       return answer(c, true);
     })
 
-    // After those of a tag, which may be called `json` or `tags`.
+    // After the routes of a tag, because a tag may be called `json` or `tags`.
     .get('/repositories/:name/json', allow('pull'), async (c) =>
       metadataAnswer(c, await tagMetadata.find(c.var.repository)),
     )
@@ -68,7 +68,7 @@ function metadataAnswer(c: Context, stored: Bytes | undefined): Response {
   return c.body(stored, 200, { 'Content-Type': 'application/json', ...NOT_CACHED });
 }
 
-/** @throws RegistryError IMAGE_INVALID if it is no JSON string; IMAGE_UNKNOWN if that can be no image's id */
+/** The image id in the body. @throws RegistryError IMAGE_INVALID if it is not a JSON string; IMAGE_UNKNOWN if it is not an image id */
 function parseTagBody(bytes: Uint8Array): ImageId {
   const value = parseJson(bytes);
   if (typeof value !== 'string' || value === '') throw new RegistryError('IMAGE_INVALID', 'Invalid data');
