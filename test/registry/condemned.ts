@@ -5,11 +5,11 @@ import { layout } from '../../lib/model/layout.ts';
 import { parseDigest, parseRepositoryName } from '../../lib/model/names.ts';
 import type { OpenedStorage } from '../storage/open.ts';
 import { chunked, codesOf, digestOf, locationOf, withDigest } from '../v2/client.ts';
-import { linkOf, type Meddled, useMeddledRegistry } from './meddled-registry.ts';
+import { type InterceptedRegistry, linkOf, useInterceptedRegistry } from './intercepted-registry.ts';
 
 const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 
-type Reuse = (registry: Meddled, repository: string, bytes: Uint8Array) => Promise<Response>;
+type Reuse = (registry: InterceptedRegistry, repository: string, bytes: Uint8Array) => Promise<Response>;
 
 /** How a repository comes to a blob whose bytes are there already. */
 const reuses: Record<string, Reuse> = {
@@ -27,52 +27,52 @@ const reuses: Record<string, Reuse> = {
 /** The writers' side of garbage collection: each writes before it looks, so that the collector can run at any time. */
 export function condemnedSuite(name: string, open: () => Promise<OpenedStorage>): void {
   describe(`on ${name}, what the collector has condemned`, () => {
-    const registry = useMeddledRegistry(open);
+    const registry = useInterceptedRegistry(open);
 
     const condemn = (digest: string) =>
-      registry().behind.put(layout.condemnedBlob(parseDigest(digest)), new Uint8Array());
+      registry().storage.put(layout.condemnedBlob(parseDigest(digest)), new Uint8Array());
     /** Bytes that one repository holds; where they lie. */
     const pushOwned = async () => {
       const bytes = randomBytes(1000);
       const { digest } = await registry().client.pushBlob('condemned/owner', bytes);
-      return { bytes, digest, key: await registry().keyBehind('condemned/owner', digest) };
+      return { bytes, digest, key: await registry().keyOfLink('condemned/owner', digest) };
     };
 
     for (const [title, reuse] of Object.entries(reuses)) {
       const repository = `condemned/${title.toLowerCase().replace(/[^a-z]+/g, '-')}`;
 
       it(`is not relied on by ${title}: the repository gets bytes of its own`, async () => {
-        const { behind, readBlob } = registry();
+        const { storage, readBlob } = registry();
         const { bytes, digest, key } = await pushOwned();
         await condemn(digest);
         assert.equal((await reuse(registry(), repository, bytes)).status, 201);
-        assert.notEqual(await registry().keyBehind(repository, digest), key);
-        await behind.delete(key); // the collector does what it has announced
+        assert.notEqual(await registry().keyOfLink(repository, digest), key);
+        await storage.delete(key); // the collector does what it has announced
         assert.ok((await readBlob(repository, digest)).equals(bytes));
       });
 
       it(`is seen by ${title} even if it is condemned in the last moment before the link`, async () => {
-        const { meddler, behind, readBlob } = registry();
+        const { interceptor, storage, readBlob } = registry();
         const { bytes, digest, key } = await pushOwned();
-        meddler.before(
+        interceptor.before(
           'put',
           (put) => put === linkOf(repository, digest),
           () => condemn(digest),
         );
         assert.equal((await reuse(registry(), repository, bytes)).status, 201);
-        await behind.delete(key);
+        await storage.delete(key);
         assert.ok((await readBlob(repository, digest)).equals(bytes));
       });
 
       it(`and collected while ${title} looks, leaves no link that leads nowhere`, async () => {
-        const { client, meddler, behind, readBlob } = registry();
+        const { client, interceptor, storage, readBlob } = registry();
         const { bytes, digest, key } = await pushOwned();
-        meddler.before(
+        interceptor.before(
           'put',
           (put) => put === linkOf(repository, digest),
           async () => {
             await condemn(digest);
-            await behind.delete(key);
+            await storage.delete(key);
           },
         );
         const refused = await reuse(registry(), repository, bytes);
@@ -86,20 +86,20 @@ export function condemnedSuite(name: string, open: () => Promise<OpenedStorage>)
     }
 
     it('and is not condemned any more is used as it lies', async () => {
-      const { behind } = registry();
+      const { storage } = registry();
       const { bytes, digest, key } = await pushOwned();
       await condemn(digest);
-      await behind.delete(layout.condemnedBlob(parseDigest(digest)));
+      await storage.delete(layout.condemnedBlob(parseDigest(digest)));
       assert.equal((await registry().client.pushBlob('condemned/later', bytes)).response.status, 201);
-      assert.equal(await registry().keyBehind('condemned/later', digest), key);
+      assert.equal(await registry().keyOfLink('condemned/later', digest), key);
     });
 
     describe('as a link of a repository', () => {
       const repository = parseRepositoryName('condemned/links');
       const condemnedList = layout.condemnedInRepository(repository);
-      const list = (digests: string[]) => registry().behind.put(condemnedList, Buffer.from(JSON.stringify(digests)));
+      const list = (digests: string[]) => registry().storage.put(condemnedList, Buffer.from(JSON.stringify(digests)));
       const etagOf = async (digest: string) => {
-        const info = await registry().behind.head(linkOf(repository, digest));
+        const info = await registry().storage.head(linkOf(repository, digest));
         assert.ok(info);
         return info.etag;
       };
@@ -117,44 +117,44 @@ export function condemnedSuite(name: string, open: () => Promise<OpenedStorage>)
       };
 
       it('is written anew by a manifest that names it, so that the collector lets it be', async () => {
-        const { behind, client, readBlob } = registry();
+        const { storage, client, readBlob } = registry();
         const { layer, config, manifest } = await pushUnnamed();
         const [layerBefore, configBefore] = [await etagOf(layer), await etagOf(config)];
         await list([layer]);
         assert.equal((await client.pushManifest(repository, 'latest', manifest)).status, 201);
-        assert.equal(await behind.delete(linkOf(repository, layer), { ifMatch: layerBefore }), false);
+        assert.equal(await storage.delete(linkOf(repository, layer), { ifMatch: layerBefore }), false);
         assert.equal((await readBlob(repository, layer)).length, 10);
         assert.equal(await etagOf(config), configBefore); // that one was not listed
-        await behind.delete(condemnedList);
+        await storage.delete(condemnedList);
       });
 
       it('is seen even if it is condemned in the last moment before the manifest', async () => {
-        const { meddler, client } = registry();
+        const { interceptor, client } = registry();
         const { layer, manifest } = await pushUnnamed();
         const before = await etagOf(layer);
-        meddler.before(
+        interceptor.before(
           'put',
           (key) => key.includes('/manifests/'),
           () => list([layer]),
         );
         assert.equal((await client.pushManifest(repository, 'latest', manifest)).status, 201);
         assert.notEqual(await etagOf(layer), before);
-        await registry().behind.delete(condemnedList);
+        await registry().storage.delete(condemnedList);
       });
 
       it('is written anew before a tag leads to the manifest, and after the manifest is there', async () => {
-        const { meddler, client, behind } = registry();
+        const { interceptor, client, storage } = registry();
         const { layer, manifest } = await pushUnnamed();
         await list([layer]);
-        const from = meddler.written.length;
+        const from = interceptor.written.length;
         assert.equal((await client.pushManifest(repository, 'latest', manifest)).status, 201);
         const digest = parseDigest(digestOf(JSON.stringify(manifest)));
-        assert.deepEqual(meddler.written.slice(from), [
+        assert.deepEqual(interceptor.written.slice(from), [
           layout.manifest(repository, digest),
           linkOf(repository, layer),
           'repositories/condemned/links/tag_latest',
         ]);
-        await behind.delete(condemnedList);
+        await storage.delete(condemnedList);
       });
     });
   });

@@ -6,12 +6,12 @@ import type { OpenedStorage } from '../storage/open.ts';
 import { V1Client } from '../support/v1-client.ts';
 import { newImage } from '../v1/use-registry.ts';
 import { pushImage } from '../v2/image.ts';
-import { useMeddledRegistry } from './meddled-registry.ts';
+import { useInterceptedRegistry } from './intercepted-registry.ts';
 
 /** A deletion takes what it has seen, and nothing that came in between. */
 export function deleteSuite(name: string, open: () => Promise<OpenedStorage>): void {
   describe(`on ${name}, a deletion`, () => {
-    const registry = useMeddledRegistry(open);
+    const registry = useInterceptedRegistry(open);
 
     const tagsOf = async (repository: string) => {
       const { client } = registry();
@@ -27,12 +27,12 @@ export function deleteSuite(name: string, open: () => Promise<OpenedStorage>): v
     const tagKey = (repository: string, tag: string) => layout.tag(parseRepositoryName(repository), parseTag(tag));
 
     it('of a tag lets it be if it moves in between', async () => {
-      const { meddler, client } = registry();
+      const { interceptor, client } = registry();
       const repository = 'deletes/tag';
       await pushImage(client, repository, 'latest', { contents: ['old'] });
       const { digest, manifest } = await pushImage(client, repository, 'next', { contents: ['new'] });
       const key = tagKey(repository, 'latest');
-      meddler.before(
+      interceptor.before(
         'delete',
         (deleted) => deleted === key,
         () => client.pushManifest(repository, 'latest', manifest),
@@ -42,13 +42,13 @@ export function deleteSuite(name: string, open: () => Promise<OpenedStorage>): v
     });
 
     it('of a manifest takes the tags that name it, but not one that moves away in between', async () => {
-      const { meddler, client } = registry();
+      const { interceptor, client } = registry();
       const repository = 'deletes/manifest';
       const old = await pushImage(client, repository, 'a', { contents: ['old'] });
       await client.pushManifest(repository, 'b', old.manifest);
       const { digest, manifest } = await pushImage(client, repository, 'c', { contents: ['new'] });
       const key = tagKey(repository, 'b');
-      meddler.before(
+      interceptor.before(
         'delete',
         (deleted) => deleted === key,
         () => client.pushManifest(repository, 'b', manifest),
@@ -59,11 +59,11 @@ export function deleteSuite(name: string, open: () => Promise<OpenedStorage>): v
     });
 
     it('of a manifest that is pushed again in between leaves no tag that leads nowhere', async () => {
-      const { meddler, client } = registry();
+      const { interceptor, client } = registry();
       const repository = 'deletes/again';
       const { digest, manifest } = await pushImage(client, repository, 'a', { contents: ['one'] });
       const key = layout.manifest(parseRepositoryName(repository), parseDigest(digest));
-      meddler.before(
+      interceptor.before(
         'delete',
         (deleted) => deleted === key,
         () => client.pushManifest(repository, 'b', manifest),
@@ -73,14 +73,14 @@ export function deleteSuite(name: string, open: () => Promise<OpenedStorage>): v
     });
 
     it('of a manifest in the middle of its push leaves no tag that leads nowhere', async () => {
-      const { meddler, client } = registry();
+      const { interceptor, client } = registry();
       const repository = 'deletes/middle';
       const image = await pushImage(client, repository, 'image', { contents: ['one'] });
       const subject = { mediaType: 'application/vnd.oci.image.manifest.v1+json', digest: image.digest, size: 1 };
       const manifest = { ...image.manifest, subject };
       const digest = (await client.pushManifest(repository, 'a', manifest)).headers.get('Docker-Content-Digest');
       const key = tagKey(repository, 'b');
-      meddler.before(
+      interceptor.before(
         'put',
         (put) => put === key,
         () => client.send('DELETE', `/v2/${repository}/manifests/${digest}`),
@@ -96,7 +96,7 @@ export function deleteSuite(name: string, open: () => Promise<OpenedStorage>): v
     });
 
     it('of a manifest made from v1 images takes their tags, and looks at no other image', async () => {
-      const { client, behind, asked } = registry();
+      const { client, storage, reads } = registry();
       const repository = 'deletes/made';
       const v1 = new V1Client(registry().url);
       const source = newImage();
@@ -106,36 +106,36 @@ export function deleteSuite(name: string, open: () => Promise<OpenedStorage>): v
         await v1.push(repository, [image], { [`other-${index}`]: image.id });
       const made = await client.send('HEAD', `/v2/${repository}/manifests/one`);
       const digest = made.headers.get('Docker-Content-Digest') ?? '';
-      asked.length = 0;
+      reads.length = 0;
       assert.equal((await client.send('DELETE', `/v2/${repository}/manifests/${digest}`)).status, 202);
-      const looks = asked.filter((key) => /^oci\/images\/.*manifest\.json$/.test(key));
+      const looks = reads.filter((key) => /^oci\/images\/.*manifest\.json$/.test(key));
       assert.deepEqual(looks, [layout.conversion(parseImageId(source.id))]);
       for (const tag of ['one', 'two'])
-        assert.equal(await behind.head(tagKey(repository, tag)), undefined, `${tag} is gone`);
-      assert.ok(await behind.head(tagKey(repository, 'other-3')));
+        assert.equal(await storage.head(tagKey(repository, tag)), undefined, `${tag} is gone`);
+      assert.ok(await storage.head(tagKey(repository, 'other-3')));
       assert.equal((await client.send('HEAD', `/v2/${repository}/manifests/other-3`)).status, 200);
     });
 
     it('of a manifest made from a v1 image before that was noted takes its tags too', async () => {
-      const { client, behind } = registry();
+      const { client, storage } = registry();
       const repository = 'deletes/unnoted';
       const source = newImage();
       await new V1Client(registry().url).push(repository, [source], { one: source.id });
       const made = await client.send('HEAD', `/v2/${repository}/manifests/one`);
       const digest = parseDigest(made.headers.get('Docker-Content-Digest') ?? '');
-      await behind.delete(layout.conversionSource(digest, parseImageId(source.id)));
+      await storage.delete(layout.conversionSource(digest, parseImageId(source.id)));
       assert.equal((await client.send('DELETE', `/v2/${repository}/manifests/${digest}`)).status, 202);
-      assert.equal(await behind.head(tagKey(repository, 'one')), undefined);
+      assert.equal(await storage.head(tagKey(repository, 'one')), undefined);
     });
 
     it('of a whole repository leaves no tag of a push in between that leads nowhere', async () => {
-      const { meddler, client } = registry();
+      const { interceptor, client } = registry();
       const repository = 'deletes/repository';
       const { digest, manifest } = await pushImage(client, repository, 'a', { contents: ['one'] });
       const other = await pushImage(client, repository, 'other', { contents: ['one', 'two'] });
       await client.send('DELETE', `/v2/${repository}/manifests/${other.digest}`);
       const key = layout.manifest(parseRepositoryName(repository), parseDigest(digest));
-      meddler.before(
+      interceptor.before(
         'delete',
         (deleted) => deleted === key,
         async () => {
@@ -149,12 +149,12 @@ export function deleteSuite(name: string, open: () => Promise<OpenedStorage>): v
     });
 
     it('of a whole repository leaves what is pushed whole in between', async () => {
-      const { meddler, client } = registry();
+      const { interceptor, client } = registry();
       const repository = 'deletes/whole';
       const { digest } = await pushImage(client, repository, 'a', { contents: ['one'] });
       const key = layout.manifest(parseRepositoryName(repository), parseDigest(digest));
       let pushed = '';
-      meddler.before(
+      interceptor.before(
         'delete',
         (deleted) => deleted === key,
         async () => {

@@ -8,12 +8,12 @@ import type { OpenedStorage } from '../storage/open.ts';
 import { withOneMd5 } from '../support/md5-collision.ts';
 import { TEST_KEYS } from '../support/registry-server.ts';
 import { chunked, codesOf, digestOf, locationOf, withDigest } from '../v2/client.ts';
-import { useMeddledRegistry } from './meddled-registry.ts';
+import { useInterceptedRegistry } from './intercepted-registry.ts';
 
 /** A session can be sent again, late, twice at once: it never changes bytes that are linked, and never mixes two uploads. */
 export function replaySuite(name: string, open: () => Promise<OpenedStorage>): void {
   describe(`on ${name}, an upload session`, () => {
-    const registry = useMeddledRegistry(open);
+    const registry = useInterceptedRegistry(open);
     const repository = 'replays/app';
 
     const sendChunk = (method: string, location: string, bytes: Uint8Array, start: number) =>
@@ -131,7 +131,7 @@ export function replaySuite(name: string, open: () => Promise<OpenedStorage>): v
       'when the commit has seen its own': 'within',
     } as const)) {
       it(`takes no part of the same MD5 for the one that it has signed, if it comes ${title}`, async () => {
-        const { client, meddler, readBlob } = registry();
+        const { client, interceptor, readBlob } = registry();
         const first = randomBytes(6 * MiB);
         const [signed, other] = withOneMd5(6 * MiB);
         const whole = Buffer.concat([first, signed]);
@@ -139,7 +139,7 @@ export function replaySuite(name: string, open: () => Promise<OpenedStorage>): v
         const two = await patch(one, signed, first.length);
         const replay = () => patch(one, other, first.length);
         if (moment === 'before') await replay();
-        else meddler.before('completeMultipart', () => true, replay);
+        else interceptor.before('completeMultipart', () => true, replay);
         await assertUnknown(await commit(two, whole));
         assert.equal((await client.send('GET', `/v2/${repository}/blobs/${digestOf(whole)}`)).status, 404);
         // Whoever pushes the right bytes afterwards, wherever, has them.

@@ -5,12 +5,12 @@ import type { Key } from '../../lib/model/layout.ts';
 import { MiB } from '../../lib/streams/bytes.ts';
 import type { OpenedStorage } from '../storage/open.ts';
 import { chunked, digestOf, locationOf, withDigest } from '../v2/client.ts';
-import { type Meddled, useMeddledRegistry } from './meddled-registry.ts';
+import { type InterceptedRegistry, useInterceptedRegistry } from './intercepted-registry.ts';
 
 /** Where the bytes of blobs lie; links and manifests are elsewhere. */
 const isBulk = (key: string) => /^oci\/(?:data|blobs)\//.test(key);
 
-type Way = (registry: Meddled, repository: string, bytes: Uint8Array) => Promise<Response>;
+type Way = (registry: InterceptedRegistry, repository: string, bytes: Uint8Array) => Promise<Response>;
 
 const ways: Record<string, Way> = {
   'POST and PUT': async ({ client }, repository, bytes) => (await client.pushBlob(repository, bytes)).response,
@@ -38,23 +38,23 @@ const ways: Record<string, Way> = {
 /** No key that a link may name is ever written twice. */
 export function writeOnceSuite(name: string, open: () => Promise<OpenedStorage>): void {
   describe(`on ${name}, bytes that a link may name`, () => {
-    const registry = useMeddledRegistry(open);
+    const registry = useInterceptedRegistry(open);
 
     for (const sizeBytes of [1000, 11 * MiB]) {
       it(`are written once, in whatever ways ${sizeBytes} of them come, at once and again`, async () => {
-        const { meddler, readBlob, keyBehind } = registry();
+        const { interceptor, readBlob, keyOfLink } = registry();
         const bytes = randomBytes(sizeBytes);
         const digest = digestOf(bytes);
-        const from = meddler.written.length;
+        const from = interceptor.written.length;
         const linked: Key[][] = [];
         for (const round of ['first', 'second']) {
           const repositories = Object.keys(ways).map((_, index) => `${round}/app-${index}`);
           const pushes = Object.values(ways).map((push, index) => push(registry(), repositories[index] ?? '', bytes));
           for (const response of await Promise.all(pushes)) assert.equal(response.status, 201);
           for (const repository of repositories) assert.ok((await readBlob(repository, digest)).equals(bytes));
-          linked.push(await Promise.all(repositories.map((repository) => keyBehind(repository, digest))));
+          linked.push(await Promise.all(repositories.map((repository) => keyOfLink(repository, digest))));
         }
-        const bulk = meddler.written.slice(from).filter(isBulk);
+        const bulk = interceptor.written.slice(from).filter(isBulk);
         assert.deepEqual(bulk, [...new Set(bulk)]);
         // Who comes later uses what is there.
         const [first = [], second = []] = linked;

@@ -5,7 +5,7 @@ import type { Key } from '../../lib/model/layout.ts';
 import { parseRepositoryName, parseTag } from '../../lib/model/names.ts';
 import { assembleRegistry } from '../../lib/registry/registry.ts';
 import type { TagProjections } from '../../lib/registry/v2-to-v1/project-tags.ts';
-import { Meddler } from '../registry/meddler.ts';
+import { Interceptor } from '../registry/interceptor.ts';
 import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
 import { tar } from '../support/tar.ts';
 import { type PulledImage, payloadSum, V1Client } from '../support/v1-client.ts';
@@ -22,19 +22,19 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
       let server: RegistryServer;
       let other: RegistryServer;
       /** In front of the storage of either. */
-      let meddler: Meddler;
-      let otherMeddler: Meddler;
+      let interceptor: Interceptor;
+      let otherInterceptor: Interceptor;
       /** What a push leaves to be done behind it, by a process of its own. */
       let worker: TagProjections;
       let v2: V2Client;
       let v1: V1Client;
       let otherV1: V1Client;
       before(async () => {
-        meddler = new Meddler(storage.driver);
-        otherMeddler = new Meddler(storage.driver);
-        server = await startRegistry(meddler.driver, { v1Layers, worksBehind: false });
-        other = await startRegistry(otherMeddler.driver, { v1Layers, worksBehind: false, storageRedirect: true });
-        worker = assembleRegistry(meddler.driver, { copiesLayers: v1Layers === 'copy' }).tagProjections;
+        interceptor = new Interceptor(storage.driver);
+        otherInterceptor = new Interceptor(storage.driver);
+        server = await startRegistry(interceptor.driver, { v1Layers, worksBehind: false });
+        other = await startRegistry(otherInterceptor.driver, { v1Layers, worksBehind: false, storageRedirect: true });
+        worker = assembleRegistry(interceptor.driver, { copiesLayers: v1Layers === 'copy' }).tagProjections;
         v2 = new V2Client(server.url);
         v1 = new V1Client(server.url);
         otherV1 = new V1Client(other.url);
@@ -193,7 +193,7 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
           if (step === 'layer.json') assert.equal((await put('json', squatter.json)).status, 200);
           let isMet = false;
           const isMeant = (key: Key) => key.includes(topId) && key.endsWith(`/${step}`);
-          otherMeddler.before('put', isMeant, async () => {
+          otherInterceptor.before('put', isMeant, async () => {
             isMet = true;
             await tagByV2(repository, pushed);
             await v1.pull(repository, 'latest');
@@ -224,7 +224,7 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
             const { topId } = pushed;
             if (isSquatted) await otherV1.push(newRepository(), [squatterOf(topId)], { top: topId });
             await tagByV2(repository, pushed);
-            meddler.before(
+            interceptor.before(
               'put',
               (key) => key.includes(topId) && key.endsWith(`/${step}`),
               async () => {

@@ -8,20 +8,20 @@ import { V1Client } from '../../support/v1-client.ts';
 import { newImage } from '../../v1/use-registry.ts';
 import { V2Client } from '../../v2/client.ts';
 import { pushImage } from '../../v2/image.ts';
-import { Meddler } from '../meddler.ts';
+import { Interceptor } from '../interceptor.ts';
 
 /** A repository is there as long as it has a tag or a manifest. */
 export function leftoversSuite(name: string, open: () => Promise<OpenedStorage>): void {
   describe(`on ${name}, a repository that has lost its last tag and manifest`, () => {
     let storage: OpenedStorage;
-    let meddler: Meddler;
+    let interceptor: Interceptor;
     let server: RegistryServer;
     let client: V2Client;
     let v1: V1Client;
     before(async () => {
       storage = await open();
-      meddler = new Meddler(storage.driver);
-      server = await startRegistry(meddler.driver, { hasSearch: true });
+      interceptor = new Interceptor(storage.driver);
+      server = await startRegistry(interceptor.driver, { hasSearch: true });
       client = new V2Client(server.url);
       v1 = new V1Client(server.url);
     });
@@ -96,7 +96,7 @@ export function leftoversSuite(name: string, open: () => Promise<OpenedStorage>)
       await server.idle();
       const index = layout.indexImages(parseRepositoryName('left/again'));
       const next = await pushImage(client, 'left/elsewhere', 'latest', { contents: ['again', 'and again'] });
-      meddler.before(
+      interceptor.before(
         'delete',
         (key: Key) => key === index,
         async () => {

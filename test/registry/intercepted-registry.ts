@@ -7,51 +7,59 @@ import type { StorageDriver } from '../../lib/storage/driver.ts';
 import type { OpenedStorage } from '../storage/open.ts';
 import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
 import { V2Client } from '../v2/client.ts';
-import { Meddler } from './meddler.ts';
+import { Interceptor } from './interceptor.ts';
 
-export type Meddled = {
-  /** Sees and disturbs what the registry does. */
-  meddler: Meddler;
-  /** The same storage as another process uses it: neither seen nor disturbed. */
-  behind: StorageDriver;
+export type InterceptedRegistry = {
+  /** Between the registry and its storage. */
+  interceptor: Interceptor;
+  /** The same storage without the interceptor, as another process uses it. */
+  storage: StorageDriver;
   client: V2Client;
   url: URL;
-  /** Keys of all objects that were read. */
-  asked: Key[];
+  /** Keys of the objects that the registry has read. */
+  reads: Key[];
   readBlob(repository: string, digest: string): Promise<Buffer>;
-  /** Where the bytes lie that a repository's link names. */
-  keyBehind(repository: string, digest: string): Promise<Key>;
+  /** The key of the bytes that a repository's link names. */
+  keyOfLink(repository: string, digest: string): Promise<Key>;
 };
 
 export const linkOf = (repository: string, digest: string) =>
   layout.blobLink(parseRepositoryName(repository), parseDigest(digest));
 
-/** Called in a suite: a registry runs while the suite does. Gives the way to ask for it. */
-export function useMeddledRegistry(open: () => Promise<OpenedStorage>): () => Meddled {
+/** Runs a registry for the tests of a `describe`. @returns a function that gives it, once the tests run */
+export function useInterceptedRegistry(open: () => Promise<OpenedStorage>): () => InterceptedRegistry {
   let storage: OpenedStorage;
   let server: RegistryServer;
-  let meddled: Meddled;
+  let registry: InterceptedRegistry;
   before(async () => {
     storage = await open();
-    const meddler = new Meddler(storage.driver);
-    server = await startRegistry(meddler.driver, { worksBehind: false });
+    const interceptor = new Interceptor(storage.driver);
+    server = await startRegistry(interceptor.driver, { worksBehind: false });
     const client = new V2Client(server.url);
     const readBlob = async (repository: string, digest: string) => {
       const response = await client.send('GET', `/v2/${repository}/blobs/${digest}`);
       assert.equal(response.status, 200, `GET of ${digest} in ${repository}`);
       return Buffer.from(await response.bytes());
     };
-    const keyBehind = async (repository: string, digest: string) => {
+    const keyOfLink = async (repository: string, digest: string) => {
       const key = linkOf(repository, digest);
       const object = await storage.driver.read(key);
       assert.ok(object, `${repository} has no link to ${digest}`);
       return decodeBlobLink(object.bytes, key).key;
     };
-    meddled = { meddler, behind: storage.driver, client, url: server.url, asked: meddler.read, readBlob, keyBehind };
+    registry = {
+      interceptor,
+      storage: storage.driver,
+      client,
+      url: server.url,
+      reads: interceptor.reads,
+      readBlob,
+      keyOfLink,
+    };
   });
   after(async () => {
     await server.stop();
     await storage.close();
   });
-  return () => meddled;
+  return () => registry;
 }
