@@ -34,7 +34,7 @@ for (const path of ['README.md', 'docs/auth.md']) {
   }
 }
 
-for (const path of ['README.md', 'docs/auth.md', 'docs/configuration.md', 'docs/v1.md']) {
+for (const path of ['README.md', 'docs/auth.md', 'docs/configuration.md', 'docs/operations.md', 'docs/v1.md']) {
   test(`${path} says once how a command is typed, and then types it so`, () => {
     const text = read(path);
     assert.equal(text.match(/in a clone of Stowage,? after `npm ci`/g)?.length, 1);

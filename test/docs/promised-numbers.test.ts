@@ -118,7 +118,7 @@ const largestLayer = (megabitsPerSecond: number) => {
 
 /** A document, words that stand in one paragraph, table row or list item of it, and the number that it says there. */
 const PROMISES: readonly (readonly [document: string, near: readonly string[], says: Spelling])[] = [
-  ['README.md', ['SIGTERM'], seconds(DEFAULT_GRACE_SECONDS)],
+  ['docs/operations.md', ['SIGTERM'], seconds(DEFAULT_GRACE_SECONDS)],
   ['README.md', ['port', 'npm', 'serves'], count(Number(PORT.fallback))],
 
   ['docs/oci.md', ['storage_redirect', '307', 'If-Range'], seconds(PRESIGNED_SECONDS)],
