@@ -1,4 +1,4 @@
-/** One task at a time for each key, in the order of the calls. */
+/** Runs one task at a time for each key, in the order of the calls. */
 export class KeyLocks {
   readonly #tails = new Map<string, Promise<void>>();
 
@@ -11,7 +11,7 @@ export class KeyLocks {
     }
   }
 
-  /** Waits for its turn, and gives what ends it. */
+  /** Waits for the lock of `key`. @returns a function that releases it */
   async acquire(key: string): Promise<() => void> {
     const before = this.#tails.get(key);
     const { promise: tail, resolve: release } = Promise.withResolvers<void>();
@@ -24,7 +24,7 @@ export class KeyLocks {
   }
 }
 
-/** The lock of a key, taken in the middle of something, and given back at its end, whether it was taken by then or not. */
+/** A lock that an operation acquires while it runs, if at all. At its end the operation calls `release` in any case. */
 export class LateLock {
   readonly #locks: KeyLocks;
   readonly #key: string;
@@ -36,12 +36,12 @@ export class LateLock {
     this.#key = key;
   }
 
-  /** @throws Error if it was given back meanwhile */
-  async take(): Promise<void> {
+  /** Waits for the lock. @throws Error if the operation ends before */
+  async acquire(): Promise<void> {
     const release = await this.#locks.acquire(this.#key);
     if (this.#hasEnded) {
       release();
-      throw new Error('what wanted the lock has ended while it waited');
+      throw new Error(`the operation ended while it waited for the lock of ${this.#key}`);
     }
     this.#release = release;
   }
@@ -52,15 +52,15 @@ export class LateLock {
   }
 }
 
-/** For each key either any number of tasks that share it, or one that has it alone. */
+/** Read-write locks: for each key either any number of `shared` tasks run, or one `exclusive` task. */
 export class SharedKeyLocks {
   readonly #turns = new KeyLocks();
   readonly #sharing = new Map<string, Set<Promise<unknown>>>();
-  /** While a task has the key, or waits for those that share it: it comes before any that begin later. */
-  readonly #alone = new Map<string, Promise<void>>();
+  /** Settles when the exclusive task of a key has ended. Shared tasks that begin after it wait for it, even if it waits itself. */
+  readonly #exclusive = new Map<string, Promise<void>>();
 
-  async share<T>(key: string, task: () => Promise<T>): Promise<T> {
-    for (let alone = this.#alone.get(key); alone; alone = this.#alone.get(key)) await alone;
+  async shared<T>(key: string, task: () => Promise<T>): Promise<T> {
+    for (let other = this.#exclusive.get(key); other; other = this.#exclusive.get(key)) await other;
     const sharing = this.#sharing.get(key) ?? new Set();
     this.#sharing.set(key, sharing);
     const running = task();
@@ -73,15 +73,15 @@ export class SharedKeyLocks {
     }
   }
 
-  async haveAlone<T>(key: string, task: () => Promise<T>): Promise<T> {
+  async exclusive<T>(key: string, task: () => Promise<T>): Promise<T> {
     return await this.#turns.run(key, async () => {
       const { promise, resolve } = Promise.withResolvers<void>();
-      this.#alone.set(key, promise);
+      this.#exclusive.set(key, promise);
       try {
         await Promise.allSettled(this.#sharing.get(key) ?? []);
         return await task();
       } finally {
-        this.#alone.delete(key);
+        this.#exclusive.delete(key);
         resolve();
       }
     });

@@ -1,20 +1,20 @@
-// What the bodies of requests take that are held in memory: manifests, image JSON, lists, forms.
+// Bounds the memory for request bodies that are read as a whole: manifests, image JSON, lists, forms.
 import { type Bytes, concatBytes, MiB, tooLarge } from '../streams/bytes.ts';
 import { type Hold, type Holder, MemoryLimit } from './memory-limit.ts';
 import { receiving } from './transfers.ts';
 
-/** Of bodies that arrive or have arrived: 16 of the largest, eight of them of one caller. */
+/** For the bytes of bodies: 16 bodies of the largest size, eight of them of one caller. */
 export const ARRIVED_BYTES = 64 * MiB;
 
-/** Of what bodies become when they are parsed: three of the largest, or 1,200 manifests of 10 KiB. */
+/** For parsed bodies: three of the largest size, or 1,200 manifests of 10 KiB. */
 export const PARSED_BYTES = 256 * MiB;
 
-/** How many bytes V8 needs for one of JSON at worst: `{},` becomes an object of 56 bytes and a pointer of 8. */
+/** How many bytes of memory one byte of JSON takes at worst: V8 parses `{},` to an object of 56 bytes and a pointer of 8. */
 export const PARSED_PER_BYTE = 21;
 
 export type BodyMemoryOptions = { arrived?: MemoryLimit; parsed?: MemoryLimit };
 
-/** The memory of one process. */
+/** The limits of one process. */
 export class BodyMemory {
   readonly arrived: MemoryLimit;
   readonly parsed: MemoryLimit;
@@ -27,13 +27,13 @@ export class BodyMemory {
     this.parsed = parsed;
   }
 
-  /** For one request. */
+  /** @param signal aborts when the client of the request goes away */
   open(holder: Holder, signal: AbortSignal): RequestMemory {
     return new RequestMemory(this, holder, signal);
   }
 }
 
-/** What one request holds until it has been answered. */
+/** The memory that one request holds until the response has been sent. */
 export class RequestMemory {
   readonly #memory: BodyMemory;
   readonly #holder: Holder;
@@ -47,8 +47,10 @@ export class RequestMemory {
   }
 
   /**
-   * Reads a body as fast as there is memory for what arrives, and leaves room to parse it.
-   * @throws RegistryError SIZE_INVALID as soon as it holds more than `maxBytes`; TOOMANYREQUESTS, UNAVAILABLE
+   * Reads a body, waiting while there is no memory for more of it, and reserves the memory to parse it.
+   * @param what names the body in messages: `the manifest`
+   * @throws RegistryError SIZE_INVALID as soon as the body is larger than `maxBytes`; TOOMANYREQUESTS and UNAVAILABLE as
+   *   `Hold.take`
    */
   async read(body: AsyncIterable<Uint8Array>, maxBytes: number, what: string): Promise<Bytes> {
     const arrived = this.#open(this.#memory.arrived);

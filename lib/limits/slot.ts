@@ -1,20 +1,20 @@
-/** What a client has to move, on average, not to count as stalled. */
+/** The pace at which a client has to send or receive, so that it does not count as stalled. */
 export type Pace = {
   minBytesPerSecond: number;
-  /** For how long it may move nothing. */
+  /** How long it may send or receive nothing. */
   stallMs: number;
 };
 
-/** The right to run one transfer, and what is known of its progress. */
+/** The right to run one transfer, and the progress of its client. */
 export class Slot {
   readonly caller: string;
-  /** Whether the client has to act next, rather than storage. */
+  /** True while the transfer waits for the client, false while it waits for storage. */
   isWaitingForClient = false;
   readonly #pace: Pace;
   readonly #onRelease: () => void;
   readonly #cutOff = new AbortController();
   #bytes = 0;
-  /** When the client counts as stalled, unless it moves more bytes before. */
+  /** From this time on, by `performance.now()`, the client counts as stalled, unless it moves more bytes before. */
   #stallsAt: number;
   #isReleased = false;
 
@@ -25,25 +25,25 @@ export class Slot {
     this.#stallsAt = performance.now() + pace.stallMs;
   }
 
-  /** What the client has sent or taken so far. */
+  /** How many bytes the client has sent or received so far. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Notes that the client has sent or taken so many bytes. They buy it time, up to `stallMs` from now. */
+  /** Records that the client has sent or received bytes. They postpone `#stallsAt`, to `stallMs` from now at most. */
   moved(bytes: number): void {
     this.#bytes += bytes;
     const { minBytesPerSecond, stallMs } = this.#pace;
     const now = performance.now();
-    const boughtMs = (bytes / minBytesPerSecond) * 1000;
-    this.#stallsAt = Math.min(Math.max(this.#stallsAt, now) + boughtMs, now + stallMs);
+    const gainedMs = (bytes / minBytesPerSecond) * 1000;
+    this.#stallsAt = Math.min(Math.max(this.#stallsAt, now) + gainedMs, now + stallMs);
   }
 
   get isStalled(): boolean {
     return this.isWaitingForClient && performance.now() > this.#stallsAt;
   }
 
-  /** Aborts, with the error for the client, when the transfer has to end because its client stalls. */
+  /** Aborts when the transfer has to end because its client stalls. The reason is the error for the client. */
   get signal(): AbortSignal {
     return this.#cutOff.signal;
   }

@@ -1,10 +1,10 @@
-// Bodies of transfers that hold a slot: they report progress to it, and end when it is taken away.
+// Bodies of transfers that hold a slot: they report the client's progress to it, and end when the transfer is cut off.
 import { unlessAborted } from '../streams/unless-aborted.ts';
 import type { Slot } from './slot.ts';
 
 /**
- * Passes on what a client sends. Fails with the reason of the cut-off, also while the client keeps it waiting.
- * The slot is released by the caller.
+ * Passes on what a client sends. When the transfer is cut off it fails with the reason at once, also while it waits for the
+ * client. The caller releases the slot.
  */
 export async function* receiving(body: AsyncIterable<Uint8Array>, slot: Slot): AsyncGenerator<Uint8Array> {
   const iterator = body[Symbol.asyncIterator]();
@@ -18,14 +18,14 @@ export async function* receiving(body: AsyncIterable<Uint8Array>, slot: Slot): A
       yield result.value;
     }
   } finally {
-    // Not awaited: a stream that waits for its client ends only after the next chunk, which may never come.
+    // Not awaited: a stream that waits for its client returns only after the next chunk, which may never come.
     iterator.return?.().catch(() => undefined);
   }
 }
 
 /**
- * Passes on what a client takes, and releases the slot at the end, on failure, and when the client goes away.
- * @param disconnect ends the client's connection; without it a cut-off makes the body fail
+ * Passes on what a client receives. Releases the slot at the end, on failure, and when the client goes away.
+ * @param options.disconnect closes the client's connection on a cut-off. Without it the body fails
  */
 export function sending(
   body: ReadableStream<Uint8Array>,
@@ -75,7 +75,7 @@ export function sending(
       },
       cancel: end,
     },
-    // Nothing is read ahead: a chunk that waits here would be counted as taken.
+    // No chunk is read ahead, as it would be counted as received while it waits here.
     { highWaterMark: 0 },
   );
 }

@@ -1,15 +1,15 @@
-// Bounds what is held in memory of answers that clients do not take: Node buffers all that is written and cannot be sent.
+// Bounds the memory for responses that clients do not receive: Node buffers all bytes that are written and cannot be sent.
 import type { ServerResponse } from 'node:http';
 import { KiB, MiB } from '../streams/bytes.ts';
 
 export const MAX_BYTES = 64 * MiB;
 
-/** What a stream holds back anyway, and nearly every answer is smaller than. */
+/** Responses with fewer unsent bytes do not count. Nearly all are smaller, and streams buffer this much anyway. */
 const SMALL_BYTES = 64 * KiB;
 
 type Unsent = { response: ServerResponse; address: string };
 
-/** Ends connections, once answers that are not taken hold too much: the oldest of the address that holds the most. */
+/** Closes connections when unsent responses take too much memory: each time the oldest of the address that has the most. */
 export class UnsentAnswers {
   readonly #maxBytes: number;
   readonly #answers = new Set<Unsent>();
@@ -22,7 +22,10 @@ export class UnsentAnswers {
     return this.#answers.size;
   }
 
-  /** To be called when all of an answer has been written. @param address of the client, or what counts as one */
+  /**
+   * To be called when all of a response has been written.
+   * @param address the client's address, or the network that counts as one client
+   */
   add(response: ServerResponse, address: string): void {
     if (response.writableFinished || response.destroyed || response.writableLength <= SMALL_BYTES) return;
     const answer = { response, address };
@@ -46,7 +49,7 @@ export class UnsentAnswers {
     const [most] = [...held.values()].sort((a, b) => b.bytes - a.bytes);
     if (!most) return;
     this.#answers.delete(most.oldest);
-    // The answer to a pipelined request has no socket of its own yet.
+    // The response to a pipelined request has no socket yet, but its request has.
     most.oldest.response.req.socket.destroy();
   }
 }

@@ -2,13 +2,13 @@ import type { Readable } from 'node:stream';
 import { unlessAborted } from '../streams/unless-aborted.ts';
 import type { ByteRange } from './driver.ts';
 
-/** A body on its way into storage, which tells afterwards whether it was the body that failed, and how. */
+/** A body that is being stored. `failure` is set once the body itself, or the abort signal, has ended it with an error. */
 export type WatchedBody = { chunks: AsyncGenerator<Uint8Array, void, undefined>; failure?: { thrown: unknown } };
 
 /**
- * Passes `body` on, and fails as soon as `signal` aborts, even while `body` keeps us waiting for a chunk (a client that
- * stalls). A driver can then throw on what the body threw, or why it was aborted, whatever became of it on its way through
- * an SDK. `chunks` itself always throws an Error, as Node's streams take anything falsy for a good end.
+ * Passes `body` on, and fails as soon as `signal` aborts, even while a chunk is awaited from a client that stalls. The driver
+ * throws `failure.thrown`, and not the error that an SDK has made of it. `chunks` itself throws an Error in any case: Node's
+ * streams take a falsy value for a normal end.
  */
 export function watchBody(body: AsyncIterable<Uint8Array>, signal?: AbortSignal): WatchedBody {
   const watched: WatchedBody = { chunks: chunks() };
@@ -16,7 +16,7 @@ export function watchBody(body: AsyncIterable<Uint8Array>, signal?: AbortSignal)
     const iterator = body[Symbol.asyncIterator]();
     try {
       for (;;) {
-        // Only what comes out of the body is its failure: at `yield` a reader that has failed itself may throw in an error.
+        // An error that the reader throws into this generator at `yield` is not a failure of the body.
         const result = await unlessAborted(() => iterator.next(), signal).catch((thrown: unknown) => {
           watched.failure = { thrown };
           throw new Error('the body failed', { cause: thrown });
@@ -25,7 +25,7 @@ export function watchBody(body: AsyncIterable<Uint8Array>, signal?: AbortSignal)
         yield result.value;
       }
     } finally {
-      // Told to stop, but not waited for: a generator hears of it only after its next chunk, which may never come.
+      // Not awaited: a generator returns only after its next chunk, which may never come.
       iterator.return?.().catch(() => {});
     }
   }
@@ -33,8 +33,9 @@ export function watchBody(body: AsyncIterable<Uint8Array>, signal?: AbortSignal)
 }
 
 /**
- * @param asError says what the reader gets when the source breaks off
- * @param idleMilliseconds how long the source may keep the reader waiting; the reader may pause for any time
+ * A web stream of a Node stream.
+ * @param asError makes the error that the reader gets of an error of the source
+ * @param idleMilliseconds how long the reader waits for a chunk before the source is destroyed. The reader may pause for any time
  */
 export function streamReadable(
   source: Readable,
@@ -66,7 +67,10 @@ export function streamReadable(
 
 export type Offsets = { start: number; endExclusive: number };
 
-/** @throws RangeError unless `range` begins within an object of this size; S3 cuts an end that lies behind it, and so do we */
+/**
+ * The offsets of a range within an object; an end beyond the last byte is cut, as S3 does.
+ * @throws RangeError if the range does not begin within the object
+ */
 export function offsetsWithin(range: ByteRange | undefined, sizeBytes: number): Offsets {
   if (!range) return { start: 0, endExclusive: sizeBytes };
   assertRange(range);
@@ -76,7 +80,7 @@ export function offsetsWithin(range: ByteRange | undefined, sizeBytes: number): 
   return { start: range.start, endExclusive: Math.min(range.end + 1, sizeBytes) };
 }
 
-/** @throws RangeError for what S3 would take for no range at all, and answer with the whole object */
+/** @throws RangeError for a range that S3 would ignore, sending the whole object */
 export function assertRange({ start, end }: ByteRange): void {
   if (!Number.isSafeInteger(start) || !Number.isSafeInteger(end) || start < 0 || end < start) {
     throw new RangeError(`bytes ${start}-${end} are no range`);

@@ -1,7 +1,7 @@
 import type { Key } from '../model/layout.ts';
 import { StorageUnavailableError } from './driver.ts';
 
-/** An attempt fails only where another change has succeeded, so this is enough for 20 changes at once. */
+/** An attempt fails only if another change has succeeded, so this is enough for 20 changes at once. */
 const MAX_ATTEMPTS = 20;
 
 /**

@@ -2,37 +2,40 @@ import type { Key, KeyPrefix } from '../model/layout.ts';
 import type { Bytes } from '../streams/bytes.ts';
 
 declare const etag: unique symbol;
-/** Names the exact content of a stored object; opaque, compared for equality only. */
+/** Identifies the exact content of a stored object. Opaque: compared for equality only. */
 export type ETag = string & { readonly [etag]: true };
 
 export type ObjectInfo = { key: Key; sizeBytes: number; etag: ETag; lastModified: Date };
 export type StoredObject = { info: ObjectInfo; body: ReadableStream<Uint8Array> };
-/** The bytes may be shared with other readers: nobody changes them. */
+/** The bytes may be shared with other readers, so they must not be changed. */
 export type ReadObject = { info: ObjectInfo; bytes: Bytes };
 
-/** Offsets of the first and the last byte, both included, as in a `Range` header. */
+/** Offsets of the first and the last byte, both included, as in a `Range` header (RFC 9110, section 14.1.2). */
 export type ByteRange = { start: number; end: number };
 
-/** At most one of the two. */
+/**
+ * At most one of the two.
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-requests.html
+ */
 export type Condition = {
   /** Write only if there is no object at this key. */
   ifAbsent?: boolean;
-  /** Write only if the object at this key is still this one. */
+  /** Write only if the object at this key has this ETag. */
   ifMatch?: ETag;
 };
 
 export type PutOptions = Condition & {
   contentType?: string;
-  /** The SHA-256 of the body in hex: storage refuses other bytes. */
+  /** The SHA-256 of the body in hex. Storage refuses a body that has another. */
   sha256?: string;
 };
 
-/** Write only if at this key there is what there was before. */
+/** The condition to write only if the object is still the one that was read, or there still is none. */
 export function unchanged(before: ObjectInfo | undefined): Condition {
   return before ? { ifMatch: before.etag } : { ifAbsent: true };
 }
 
-/** What the console of S3 shows in the browser, instead of saving it as a file. */
+/** Objects with these content types are shown in the browser by the console of S3; others are saved as files. */
 export const AS_JSON = { contentType: 'application/json' } as const;
 export const AS_TEXT = { contentType: 'text/plain' } as const;
 
@@ -41,119 +44,158 @@ export type PutStreamOptions = Omit<PutOptions, 'sha256'> & { signal?: AbortSign
 export type MultipartUpload = {
   key: Key;
   uploadId: string;
-  /** The server wants no checksums of its parts. */
+  /** The server does not take checksums of parts. */
   refusesChecksums?: true;
 };
 
 /**
- * What a part is known by. On disk its ETag is random, and so proof of its bytes. On S3 it is their MD5, of which anybody can
- * make two that are alike: there the proof is `sha256`, in hex, of which the server has checked the part, and which it keeps.
- * Servers that keep none do not list one, and parts are then as good as their ETags.
+ * One part of a multipart upload. Its ETag proves its bytes on disk, where it is random. On S3 it is their MD5, of which
+ * collisions can be made; there `sha256`, in hex, is the proof: the server has checked the part against it and keeps it.
+ * Servers that keep no checksums list parts without one.
  */
 export type UploadedPart = { partNumber: number; etag: ETag; sizeBytes: number; sha256?: string };
 
-export type PresignOptions = { expiresSeconds: number; contentType?: string };
+export type PresignOptions = {
+  /** How long the URL is valid: up to 604,800 s on S3. */
+  expiresSeconds: number;
+  /** The `Content-Type` that the response shall have. */
+  contentType?: string;
+};
 
-/** Storage refuses this to the credentials of this process. */
+/** Storage denies this operation to the credentials of this process. */
 export class StorageDeniedError extends Error {
   override readonly name = 'StorageDeniedError';
 }
 
-/** Storage cannot answer now (throttled, timed out, unreachable), after all retries. Asking again later may help. */
+/** Storage cannot answer now (throttled, timed out, unreachable), after the driver's own retries. A later attempt may succeed. */
 export class StorageUnavailableError extends Error {
   override readonly name = 'StorageUnavailableError';
 }
 
-/** Storage has no room for what should be written. Nothing of it is left; reads and deletes go on. */
+/** Storage has no room for an object. Nothing of the object is left; reads and deletes still work. */
 export class StorageFullError extends Error {
   override readonly name = 'StorageFullError';
 }
 
 /**
- * An object store with the promises S3 makes and no others: a put is atomic and read back at once.
- * Absence is an answer (`undefined`), not an error; every other failure is thrown with its `cause`.
- * https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html#ConsistencyModel
+ * An object store with the guarantees of S3 and no others: a put is atomic, and every read and list that begins after it has
+ * returned sees it. https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html#ConsistencyModel
+ *
+ * An object that does not exist is an answer (`undefined`), not an error. Every method throws StorageDeniedError,
+ * StorageUnavailableError or StorageFullError where they apply, and an Error with its `cause` for any other failure. A driver
+ * has to pass `test/storage/contract.ts`. Keys are made by `lib/model/layout.ts`; `/` separates their parts.
  */
 export interface StorageDriver {
+  /** What is known of an object without its bytes. */
   head(key: Key): Promise<ObjectInfo | undefined>;
 
   /**
-   * `info.sizeBytes` is the size of the whole object even with a `range`, which must begin within it. The body has to be read
-   * to its end or cancelled: until then it keeps a connection or a file open.
-   * @throws RangeError if the range begins behind the end
+   * Opens an object for reading.
+   * @param options.range the bytes to read; it must begin within the object, and an end beyond the last byte is cut
+   * @param options.signal ends the body with the signal's reason
+   * @returns `info.sizeBytes` is the size of the whole object, also with a `range`. The body has to be read to its end or
+   *   cancelled: until then it holds a connection or a file open
+   * @throws RangeError if the range does not begin within the object
    */
   get(key: Key, options?: { range?: ByteRange; signal?: AbortSignal }): Promise<StoredObject | undefined>;
 
-  /** The whole of a small object, as it was at some moment since this was called. */
+  /** Reads a small object into memory, as it was at some moment since the call. */
   read(key: Key): Promise<ReadObject | undefined>;
 
   /**
-   * The ETag that a listing gives an object which holds these bytes; `undefined` where bytes do not tell that, or it is not
-   * known of this server yet: it is learned from objects that are read. No request. Two objects of one such ETag may differ,
-   * as MD5s can be made alike: what matters is confirmed by `read`.
+   * The ETag that `list` reports for an object with these bytes, without a request. `undefined` where the ETag does not depend
+   * on the bytes, or the driver does not know yet whether it does: it learns that from the objects that it reads. MD5
+   * collisions can be made, so a caller confirms by `read` that an object with this ETag holds these bytes.
    */
   etagOf(bytes: Uint8Array): ETag | undefined;
 
-  /** Small objects only. `undefined` if the condition did not hold; then nothing was written. */
+  /**
+   * Writes an object of up to some MiB.
+   * @returns its ETag; `undefined` if the condition did not hold, and then nothing was written
+   */
   put(key: Key, body: Uint8Array, options?: PutOptions): Promise<ETag | undefined>;
 
   /**
-   * Objects of any size, with back-pressure and bounded memory. The object appears whole when `body` has ended well, and
-   * never if `body` throws or `signal` aborts before the last request is sent: then nothing is left behind, and what was
-   * thrown (or the signal's reason) is thrown on.
-   * `undefined` if the condition did not hold at the end; then nothing was written.
+   * Writes an object of any size, with backpressure and bounded memory. The whole object appears once `body` has ended. If
+   * `body` throws, or `signal` aborts before the last request is sent, no object appears, nothing is left behind, and the
+   * error of `body` or the signal's reason is thrown.
+   * @returns its ETag; `undefined` if the condition did not hold at the end, and then nothing was written
    */
   putStream(key: Key, body: AsyncIterable<Uint8Array>, options?: PutStreamOptions): Promise<ETag | undefined>;
 
   /**
-   * Makes an object of the bytes of another; they do not pass through this process, and on disk are not even copied.
-   * False if `from` is not there, or `to` is already: nothing is overwritten.
+   * Copies an object within storage: its bytes do not pass through this process, and on disk take no room.
+   * @returns false if there is no object at `from`, or there is one at `to`, which is not overwritten
    */
   copyIfAbsent(from: Key, to: Key): Promise<boolean>;
 
-  /** All objects whose key starts with `prefix`, in byte order of their keys, a page of 1,000 per request, never all in memory. */
+  /**
+   * The objects whose keys start with `prefix`, in byte order of their keys: `compareByteOrder`. One request per 1,000 objects;
+   * no more than a page is in memory.
+   * @param options.after lists only keys that come after this one
+   */
   list(prefix: KeyPrefix, options?: { after?: Key }): AsyncIterable<ObjectInfo>;
 
-  /** The folders directly below `prefix` (a folder itself), in byte order, each with its final `/`; objects are left out. */
+  /**
+   * The folders directly below `prefix`, which is a folder itself: the distinct beginnings of keys up to the next `/`, in byte
+   * order, each with its final `/`. Objects directly below `prefix` are left out.
+   * @param options.after lists only folders that come after this string
+   */
   listFolders(prefix: KeyPrefix, options?: { after?: string }): AsyncIterable<KeyPrefix>;
 
-  /** A key that does not exist counts as deleted. With `ifMatch`, false if the object has changed since. */
+  /**
+   * Deletes an object. A key without an object counts as deleted.
+   * @returns false, only with `ifMatch`: the object has another ETag, and is still there
+   */
   delete(key: Key, options?: { ifMatch?: ETag }): Promise<boolean>;
 
+  /**
+   * Starts a multipart upload, which any process may continue. Its parts take room until it is completed or aborted.
+   * https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
+   */
   createMultipart(key: Key): Promise<MultipartUpload>;
   /**
-   * Every part but the last holds at least 5 MiB. `undefined` if the upload is unknown, completed or aborted.
+   * Writes a part, and replaces an earlier one of the same number. Every part but the last holds 5 MiB or more.
    * https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+   * @param partNumber 1 to 10,000
+   * @returns `undefined` if the upload is unknown, completed or aborted
    */
   uploadPart(upload: MultipartUpload, partNumber: number, body: Uint8Array): Promise<UploadedPart | undefined>;
-  /** In order of part number, each with all that storage knows it by; `undefined` if the upload is unknown, completed or aborted. */
+  /** The parts by number. `undefined` if the upload is unknown, completed or aborted. */
   listParts(upload: MultipartUpload): Promise<UploadedPart[] | undefined>;
-  /** False if the upload is unknown, completed or aborted, or a part is no longer what it was, by its ETag or its `sha256`. */
+  /**
+   * Makes one object of the parts, which appears whole and replaces an existing one.
+   * @param parts in order of their numbers, as `uploadPart` and `listParts` returned them
+   * @returns false if the upload is unknown, completed or aborted, or a part has another ETag or `sha256` by now
+   */
   completeMultipart(upload: MultipartUpload, parts: readonly UploadedPart[]): Promise<boolean>;
-  /** An upload that does not exist counts as aborted. */
+  /** Discards an upload and its parts. An upload that does not exist counts as aborted. */
   abortMultipart(upload: MultipartUpload): Promise<void>;
 
-  /** Missing where there is no URL to give (files on disk): the caller streams instead. */
+  /**
+   * A URL by which a client reads the object from storage itself. Missing where storage has no URLs (files on disk): the server
+   * then sends the bytes. https://docs.aws.amazon.com/AmazonS3/latest/userguide/ShareObjectPreSignedURL.html
+   */
   presign?(method: 'GET' | 'HEAD', key: Key, options: PresignOptions): Promise<URL>;
 
   /**
-   * What this storage does not keep of the promises above, each in a sentence for the operator. To be asked when a server
-   * starts; may cost a few requests.
+   * The guarantees above that this storage does not give, each in a sentence for the operator. Called when a server starts;
+   * may take a few requests.
    */
   findShortcomings?(): Promise<string[]>;
 
   /**
-   * Whether something small can be written, which may be tried. Cheap where nothing was amiss before.
-   * @throws StorageFullError, StorageUnavailableError if not
+   * Checks that a small object can be written, if need be by writing one. Cheap unless an earlier write failed.
+   * @throws StorageFullError, StorageUnavailableError
    */
   checkRoom?(): Promise<void>;
 
   /**
-   * True where nothing else removes what expired uploads leave, so that the server does it, as a lifecycle rule does it in a
-   * bucket.
+   * True where the server has to remove the objects of expired uploads itself: a bucket has a lifecycle rule for that, a
+   * directory has none.
    */
   readonly needsSweeping?: boolean;
 
-  /** Ends connections; the driver is not used afterwards. */
+  /** Closes connections. The driver is not used afterwards. */
   close(): Promise<void>;
 }

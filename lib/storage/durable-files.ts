@@ -1,20 +1,20 @@
-// How bytes reach the disk: written aside, synced, then linked or renamed into place, and the directory synced. So a name
-// never shows half a file, not even after a power failure, and readers of the old file keep it.
+// Durable writes: a file is written under a temporary name and synced, then linked or renamed to its name, and the directory is
+// synced. So no reader ever sees half a file, not even after a power failure, and readers of the old file keep it.
 import { randomUUID } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { type FileHandle, link, mkdir, open, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hasCode } from '../model/has-code.ts';
 import type { ETag } from './driver.ts';
-import { isAbsence } from './file-errors.ts';
+import { ifPresent } from './file-errors.ts';
 
 export type WrittenFile = { path: string; etag: ETag };
 
-/** How often a file is tried again to be placed when others remove its folder at the same moment. */
+/** How often a file is placed again after deletes in other processes have removed its empty folder. */
 export const PLACING_ATTEMPTS = 100;
 
-/** Writes a file of a random name in `directory`, synced. Leaves nothing behind if it throws. */
-export async function writeAside(
+/** Writes a file with a random name in `directory`, and syncs it. If it throws, no file is left. */
+export async function writeTemporaryFile(
   directory: string,
   body: Uint8Array | AsyncIterable<Uint8Array>,
 ): Promise<WrittenFile> {
@@ -31,7 +31,7 @@ export async function writeAside(
   }
 }
 
-/** Syncs what was written and gives it its ETag. */
+/** Gives a written file its ETag, and syncs it. */
 export async function sealFile(handle: FileHandle): Promise<ETag> {
   const seconds = uniqueMicroseconds() / 1e6;
   await handle.utimes(seconds, seconds);
@@ -40,9 +40,9 @@ export async function sealFile(handle: FileHandle): Promise<ETag> {
 }
 
 /**
- * Inode, time and size; no reading. The inode alone comes back when an object is replaced twice, and the kernel's clock
- * ticks every few milliseconds: so each file is given a time that no other of this process had. Of two processes that are
- * given one inode within a millisecond, one after the other, each adds a random part of that millisecond.
+ * Inode, modification time and size, so that no bytes are read. An inode is used again once its file is deleted, and the
+ * kernel's clock ticks every few milliseconds; therefore `sealFile` gives each file of this process a time of its own. Two
+ * processes that get the same inode within one millisecond each add a random part of a millisecond.
  */
 export function etagOf(stats: BigIntStats): ETag {
   return `${stats.ino.toString(16)}-${stats.mtimeNs.toString(16)}-${stats.size.toString(16)}` as ETag;
@@ -50,13 +50,13 @@ export function etagOf(stats: BigIntStats): ETag {
 
 let lastMicroseconds = 0;
 
-/** Two apart, as the way through seconds in floating point costs half of one. */
+/** Times are at least two apart, since their conversion to seconds in floating point is off by up to half of one. */
 function uniqueMicroseconds(): number {
   lastMicroseconds = Math.max(Date.now() * 1000 + Math.floor(Math.random() * 1000), lastMicroseconds + 2);
   return lastMicroseconds;
 }
 
-/** Gives the file a name at `to`, whose folder is made if need be; false if something is there already. Its old name stays. */
+/** Adds the name `to` to a file, and makes the folder of `to` if it is missing. False if there is a file at `to`. */
 export async function linkFile(from: string, to: string): Promise<boolean> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -65,7 +65,7 @@ export async function linkFile(from: string, to: string): Promise<boolean> {
       await syncDirectory(dirname(to));
       return true;
     } catch (error) {
-      // A delete has removed the folder, which was empty, between the two steps.
+      // A delete has removed the empty folder between the two steps.
       if (hasCode(error, 'ENOENT') && attempt < PLACING_ATTEMPTS && (await exists(from))) continue;
       if (!hasCode(error, 'EEXIST')) throw error;
       if (await isDirectory(to)) throw nameTaken(to, error);
@@ -75,10 +75,10 @@ export async function linkFile(from: string, to: string): Promise<boolean> {
 }
 
 export function nameTaken(path: string, cause: unknown): Error {
-  return new Error(`${path}: on disk nothing can be both an object and a folder`, { cause });
+  return new Error(`${path}: on disk a key cannot be both an object and a folder`, { cause });
 }
 
-/** Removes the folders from that of a file which is gone up to `root` that are empty: a folder is there only as long as objects are in it. */
+/** Removes the folders that are empty once the file at `path` is deleted, upwards to `root`, which stays. */
 export async function removeEmptyFolders(path: string, root: string): Promise<void> {
   let directory = dirname(path);
   while (directory !== root && (await removeIfEmpty(directory))) directory = dirname(directory);
@@ -90,42 +90,32 @@ async function removeIfEmpty(directory: string): Promise<boolean> {
     await rmdir(directory);
     return true;
   } catch (error) {
-    if (hasCode(error, 'ENOENT')) return true; // another delete was faster
-    // Whatever else stands in the way, the delete itself is done, and listings leave out empty folders anyway.
-    return false;
+    // ENOENT: another delete has removed it. After any other error the folder stays; listings leave out empty folders.
+    return hasCode(error, 'ENOENT');
   }
 }
 
-/** Whether there is a file or folder of this name. */
+/** Whether there is a file or folder at `path`. */
 export async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if (isAbsence(error)) return false;
-    throw error;
-  }
+  return (await ifPresent(stat(path))) !== undefined;
 }
 
-async function isDirectory(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isDirectory();
-  } catch (error) {
-    if (isAbsence(error)) return false;
-    throw error;
-  }
+/** Follows symbolic links. */
+export async function isDirectory(path: string): Promise<boolean> {
+  return (await ifPresent(stat(path)))?.isDirectory() ?? false;
 }
 
+/** Makes a directory and those above it, and syncs them. */
 export async function makeDirectory(directory: string): Promise<void> {
-  const firstMade = await mkdirPatiently(directory);
+  const firstMade = await mkdirWithRetries(directory);
   if (firstMade === undefined) return;
-  // Each new folder is a name in the one above, which has to reach the disk too.
+  // The name of each new directory is stored in the one above it.
   const top = dirname(firstMade);
   for (let made = directory; made.length > top.length; made = dirname(made)) await syncDirectory(dirname(made));
 }
 
-/** Node says EEXIST or ENOTDIR also when a delete has removed a folder that it had just found. */
-async function mkdirPatiently(directory: string): Promise<string | undefined> {
+/** `mkdir` also fails with EEXIST or ENOTDIR if a delete removes a directory that it has just found: then it is called again. */
+async function mkdirWithRetries(directory: string): Promise<string | undefined> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await mkdir(directory, { recursive: true });
@@ -137,16 +127,12 @@ async function mkdirPatiently(directory: string): Promise<string | undefined> {
 }
 
 async function isAtOrBelowFile(path: string): Promise<boolean> {
-  try {
-    return !(await stat(path)).isDirectory();
-  } catch (error) {
-    if (isAbsence(error)) return await isAtOrBelowFile(dirname(path));
-    throw error;
-  }
+  const stats = await ifPresent(stat(path));
+  return stats ? !stats.isDirectory() : await isAtOrBelowFile(dirname(path));
 }
 
 export async function syncDirectory(directory: string): Promise<void> {
-  if (process.platform === 'win32') return; // cannot open a directory; NTFS journals names by itself
+  if (process.platform === 'win32') return; // Windows cannot open a directory, and NTFS journals names
   try {
     const handle = await open(directory, 'r');
     try {
@@ -155,6 +141,6 @@ export async function syncDirectory(directory: string): Promise<void> {
       await handle.close();
     }
   } catch (error) {
-    if (!hasCode(error, 'ENOENT')) throw error; // removed since: whoever did it syncs the one above
+    if (!hasCode(error, 'ENOENT')) throw error; // removed meanwhile, and the remover syncs the directory above
   }
 }

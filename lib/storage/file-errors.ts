@@ -1,18 +1,32 @@
 import { hasCode } from '../model/has-code.ts';
 import { StorageFullError, StorageUnavailableError } from './driver.ts';
 
-/** Nothing is there: no such name, or a folder on the way to it is an object. */
+/** There is no file of this name, or a folder on the path to it is a file. */
 export function isAbsence(error: unknown): boolean {
   return hasCode(error, 'ENOENT', 'ENOTDIR');
 }
 
-/** The disk is full, or the user's share of it. */
+/** Waits for an operation on a file; `undefined` if there is no such file. */
+export async function ifPresent<T>(operation: Promise<T>): Promise<T | undefined> {
+  try {
+    return await operation;
+  } catch (error) {
+    if (isAbsence(error)) return undefined;
+    throw error;
+  }
+}
+
+/** The disk, or the user's quota, is full. */
 export function isNoSpace(error: unknown): boolean {
   return hasCode(error, 'ENOSPC', 'EDQUOT');
 }
 
-/** Waits for a change, and throws what the file system said against it by its meaning. */
-export async function changing<T>(attempted: string, change: Promise<T>): Promise<T> {
+/**
+ * Waits for a write to the file system.
+ * @param attempted what it does, for the message: `writing a/b`
+ * @throws StorageFullError, StorageUnavailableError for the errors that mean that; other errors as they are
+ */
+export async function translateErrors<T>(attempted: string, change: Promise<T>): Promise<T> {
   try {
     return await change;
   } catch (error) {
@@ -23,5 +37,5 @@ export async function changing<T>(attempted: string, change: Promise<T>): Promis
   }
 }
 
-/** The disk was mounted anew for reading alone, as Linux does after errors; this process has too many files open. */
+/** Linux remounts a disk read-only after errors; the process or the machine has too many files open. */
 const MAY_PASS = ['EROFS', 'EMFILE', 'ENFILE'];

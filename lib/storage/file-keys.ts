@@ -1,17 +1,17 @@
-// From keys to paths below the root, and nowhere else.
+// Turns keys into paths below the root, and only below it.
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hasCode } from '../model/has-code.ts';
+import { ifPresent } from './file-errors.ts';
 
-/** Where files are before they are whole. No key begins with it. */
+/** Holds files that are being written, unfinished uploads and locks. No key begins with it. */
 export const TEMPORARY_FOLDER = '.tmp';
 
-/** The longest name that every file system takes. */
+/** The longest file name on common file systems. */
 const MAX_PART_BYTES = 255;
 
 /**
- * Keys come from the layout, which is made of parsed names; this check stands behind it, should one ever slip through.
- * @throws Error if `key` could stand for another file than the one its parts name
+ * Splits a key. The layout makes keys of parsed names, so the check is a second line of defence against path traversal.
+ * @throws Error if the path of `key` could be outside the root, or that of another key
  */
 export function partsOfKey(key: string): string[] {
   const parts = key.split('/');
@@ -27,33 +27,24 @@ function isUnsafe(part: string): boolean {
   return Buffer.byteLength(part) > MAX_PART_BYTES;
 }
 
-/** How the file system spells a key: as asked for, in another case (so that it is another key's file), or not at all. */
+/** Whether the file of a key exists: under the same name, only in another case (as another key's file), or not at all. */
 export type Spelling = 'same' | 'other' | 'absent';
 
 /**
- * Reads one directory for each part of the key: the only way that tells the truth on every file system, also on one that
- * another system shares (Docker Desktop). It is asked only where the file system ignores case, which servers' do not.
+ * For file systems that ignore case: those of macOS and Windows. Reads a directory for each part of the key, as `stat` and
+ * `realpath` do not report the stored case on every file system (shares of Docker Desktop).
  */
 export async function spellingOnDisk(root: string, parts: readonly string[]): Promise<Spelling> {
   let directory = root;
   for (const part of parts) {
-    const names = await namesIn(directory);
+    const names = (await ifPresent(readdir(directory))) ?? [];
     if (!names.includes(part)) return names.some((name) => fold(name) === fold(part)) ? 'other' : 'absent';
     directory = join(directory, part);
   }
   return 'same';
 }
 
-/** What keys have in common that a file system without case cannot tell apart; macOS ignores the Unicode form as well. */
+/** Equal for keys that a file system without case does not distinguish. macOS ignores the Unicode normal form too. */
 export function fold(key: string): string {
   return key.normalize('NFC').toLowerCase();
-}
-
-async function namesIn(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return [];
-    throw error;
-  }
 }

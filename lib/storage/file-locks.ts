@@ -1,14 +1,14 @@
-// Locks on keys that hold between processes which share a directory, without knowing whether their holders live.
+// Locks on keys between processes that share a directory.
 //
-//   .tmp/lock-<hash of the key>/    a process that has an entry in here holds the key; an empty folder is free
-//     put-<uuid>                    a name of the new file: renaming it to the key's path writes and releases in one step
-//     delete-<uuid>/                renaming the key's file to a name in here deletes
+//   .tmp/lock-<hash of the key>/    the process that has an entry in here holds the key; an empty folder is a free lock
+//     put-<uuid>                    a second name of the new file: renaming it to the key's path writes and releases in one step
+//     delete-<uuid>/                renaming the key's file to a name in here deletes it
 //
-// A lock is taken by renaming a folder that holds such an entry to the lock's name, which fails while another entry is there.
-// A holder that was killed leaves its entry. A process that has waited long enough for one entry removes it, which is safe even
-// if the holder lives and was only paused: removing an entry and renaming it (or into it) exclude each other in the file
-// system, so a holder whose entry is gone can no longer write, and takes the lock and looks again. No pid, clock of another
-// machine or signal of life is asked, so it makes no difference if every process is pid 1 or runs in a container of its own.
+// A process acquires a lock by renaming a folder that contains its entry to the lock's name, which fails while the lock has an
+// entry. A killed holder leaves its entry. A process that has waited long enough for one entry removes it. That is safe even if
+// the holder was only paused: in the file system an entry is either removed or renamed (or renamed into), so a holder whose
+// entry is gone cannot write any more, and acquires the lock again. Neither process ids nor clocks nor heartbeats are compared,
+// so the processes may run in containers of their own.
 import { createHash, randomUUID } from 'node:crypto';
 import { link, mkdir, readdir, rename, rm, rmdir, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -16,17 +16,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { hasCode } from '../model/has-code.ts';
 import { StorageUnavailableError } from './driver.ts';
 import { exists, makeDirectory, nameTaken, PLACING_ATTEMPTS, syncDirectory } from './durable-files.ts';
-import { isAbsence, isNoSpace } from './file-errors.ts';
+import { ifPresent, isAbsence, isNoSpace } from './file-errors.ts';
 
-/** How the names of locks begin in the temporary folder. */
+/** The names of locks in the temporary folder begin with it. */
 export const LOCK_PREFIX = 'lock-';
 
-/** Ten thousand times what a holder needs. Too short a time would cost attempts, not safety. */
+/** How long one entry may hold a lock: ten thousand times what a holder needs. A shorter time is as safe, but costs retries. */
 export const BREAK_AFTER_MS = 2000;
 const GIVE_UP_AFTER_MS = 30_000;
 const LONGEST_PAUSE_MS = 32;
 
-/** Decides under the lock. `at` is where the object is now. */
+/** Decides, while the key is locked, whether the change is made. `at` is the path where the object is now. */
 export type MayChange = (at: string) => Promise<boolean>;
 
 export class FileLocks {
@@ -39,8 +39,9 @@ export class FileLocks {
   }
 
   /**
-   * Makes `file` the object at `path`, whatever was there; false if `mayReplace` says no. `file` keeps its name.
-   * @throws StorageUnavailableError if other processes do not let it have the key for half a minute
+   * Makes `file` the object at `path`, in place of any other. `file` keeps its own name too.
+   * @returns false if `mayReplace` has refused
+   * @throws StorageUnavailableError if other processes hold the key for 30 s
    */
   async replace(key: string, file: string, path: string, mayReplace: MayChange): Promise<boolean> {
     const deadline = performance.now() + GIVE_UP_AFTER_MS;
@@ -50,7 +51,7 @@ export class FileLocks {
       const token = join(lock, entry);
       try {
         if (!(await mayReplace(path))) return false;
-        if (await moveInto(token, path)) return true;
+        if (await placeFile(token, path)) return true;
       } finally {
         await rm(token, { force: true });
         await removeLockIfEmpty(lock);
@@ -58,7 +59,7 @@ export class FileLocks {
     }
   }
 
-  /** Removes the object at `path`, unless there is none or `mayRemove` says no. @throws as `replace` */
+  /** Removes the object at `path`, unless there is none or `mayRemove` refuses. @throws as `replace` */
   async remove(key: string, path: string, mayRemove: MayChange): Promise<void> {
     const deadline = performance.now() + GIVE_UP_AFTER_MS;
     for (;;) {
@@ -81,23 +82,23 @@ export class FileLocks {
   }
 
   /**
-   * On a full disk there is no room for a lock, and a delete is what makes some. The object is taken away first and looked
-   * at again: if it is another one by then, it comes back, unless something newer has its place.
+   * A full disk has no room for a lock, and deletes free some. The object is moved away first and checked again: if another
+   * process has replaced it meanwhile, it is moved back, unless an even newer object is at `path` by then.
    */
   async #removeWithoutLock(path: string, mayRemove: MayChange): Promise<void> {
     if (!(await mayRemove(path))) return;
     const taken = join(this.#temporaryFolder, randomUUID());
-    try {
-      await rename(path, taken);
-    } catch (error) {
-      if (isAbsence(error)) return;
-      throw error;
-    }
+    const isTaken = await ifPresent(rename(path, taken).then(() => true));
+    if (!isTaken) return;
     if (!(await mayRemove(taken))) await putBack(taken, path);
     await rm(taken, { force: true });
   }
 
-  /** @param fill puts the entry into the folder that becomes the lock */
+  /**
+   * Waits for the lock of a key, and acquires it.
+   * @param fill makes the entry in the folder that becomes the lock
+   * @returns the path of the lock
+   */
   async #acquire(key: string, fill: (folder: string) => Promise<unknown>, deadline: number): Promise<string> {
     const name = createHash('sha256').update(key).digest('hex');
     const lock = join(this.#temporaryFolder, `${LOCK_PREFIX}${name}`);
@@ -123,7 +124,7 @@ export class FileLocks {
   }
 }
 
-/** False while the lock has an entry. Windows does not rename to a folder that is there, be it empty. */
+/** False while the lock has an entry. Windows does not rename to an existing folder, even an empty one. */
 async function isRenamed(own: string, lock: string): Promise<boolean> {
   try {
     await rename(own, lock);
@@ -136,16 +137,11 @@ async function isRenamed(own: string, lock: string): Promise<boolean> {
 }
 
 async function entryOf(lock: string): Promise<string | undefined> {
-  try {
-    return (await readdir(lock))[0];
-  } catch (error) {
-    if (isAbsence(error)) return undefined;
-    throw error;
-  }
+  return (await ifPresent(readdir(lock)))?.[0];
 }
 
-/** False if the token is gone: the lock was taken away. */
-async function moveInto(token: string, path: string): Promise<boolean> {
+/** False if the token is gone: another process has broken the lock. */
+async function placeFile(token: string, path: string): Promise<boolean> {
   for (let attempt = 1; ; attempt++) {
     try {
       await rename(token, path);
@@ -155,31 +151,31 @@ async function moveInto(token: string, path: string): Promise<boolean> {
       if (hasCode(error, 'EISDIR', 'EEXIST', 'ENOTEMPTY')) throw nameTaken(path, error);
       if (!hasCode(error, 'ENOENT') || attempt === PLACING_ATTEMPTS) throw error;
       if (!(await exists(token))) return false;
-      await makeDirectory(dirname(path)); // the object was deleted before the lock was taken, and its folder with it
+      await makeDirectory(dirname(path)); // a delete has removed the object and its folder before the lock was acquired
     }
   }
 }
 
-/** False if the token is gone: the lock was taken away. */
+/** False if the token is gone: another process has broken the lock. */
 async function takeObject(path: string, token: string): Promise<boolean> {
   try {
     await rename(path, join(token, 'object'));
     return true;
   } catch (error) {
-    if (isAbsence(error)) return await exists(token); // or there was no object
+    if (isAbsence(error)) return await exists(token); // if the token is there, the object is missing
     if (!hasCode(error, 'EXDEV')) throw error;
-    await rm(path, { force: true }); // a folder that lies on another disk
+    await rm(path, { force: true }); // the object is in a folder on another disk
     return true;
   }
 }
 
-/** Ends what the holder of the token may do, or clears away what it has done. Others may do the same at the same moment. */
+/** Removes an entry, with the object that a delete has moved into it. Several processes may do so at once. */
 async function removeToken(token: string): Promise<void> {
   for (const step of [() => unlink(token), () => unlink(join(token, 'object')), () => rmdir(token)]) {
     try {
       await step();
     } catch (error) {
-      // Unlinking a folder is EISDIR on Linux and EPERM elsewhere. A delete may take its object between two of the steps.
+      // Unlinking a folder fails with EISDIR on Linux, EPERM elsewhere. A delete may move its object in between two steps.
       if (!isAbsence(error) && !hasCode(error, 'EISDIR', 'EPERM', 'ENOTEMPTY', 'EEXIST')) throw error;
     }
   }
@@ -189,7 +185,7 @@ async function removeLockIfEmpty(lock: string): Promise<void> {
   try {
     await rmdir(lock);
   } catch (error) {
-    // The next process has it already.
+    // The next process has acquired it.
     if (!isAbsence(error) && !hasCode(error, 'ENOTEMPTY', 'EEXIST', 'EBUSY', 'EPERM', 'EACCES')) throw error;
   }
 }

@@ -1,12 +1,12 @@
-// Multipart uploads on disk. Each is a folder `<root>/.tmp/<uploadId>` with a file `key`, which names the object to come, and
-// a file `<part number>.<size in bytes>.<random>` for each part, written aside and renamed; the random name is its ETag.
+// Multipart uploads on disk. Each is a folder `<root>/.tmp/<uploadId>` with a file `key`, which contains the object's key, and a
+// file `<part number>.<size in bytes>.<random>` for each part; the random name is the part's ETag.
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasCode } from '../model/has-code.ts';
 import type { ETag, MultipartUpload, UploadedPart } from './driver.ts';
-import { sealFile, type WrittenFile, writeAside } from './durable-files.ts';
-import { isAbsence } from './file-errors.ts';
+import { sealFile, type WrittenFile, writeTemporaryFile } from './durable-files.ts';
+import { ifPresent } from './file-errors.ts';
 import { MAX_PARTS, MIN_PART_BYTES } from './multipart-limits.ts';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
@@ -14,6 +14,7 @@ const PART_FILE = /^(\d{1,5})\.(\d+)\.([0-9a-f-]{36})$/;
 
 const COPY_CHUNK_BYTES = 1024 * 1024;
 
+/** @returns the id of the new upload */
 export async function createUpload(temporaryFolder: string, key: string): Promise<string> {
   const uploadId = randomUUID();
   const folder = join(temporaryFolder, uploadId);
@@ -27,19 +28,14 @@ export async function createUpload(temporaryFolder: string, key: string): Promis
   return uploadId;
 }
 
-/** The folder of the upload, if it is one and for this key. Its id may come from outside, so only a UUID makes a path. */
+/** The folder of an upload; `undefined` if there is no such upload of this key. A client may forge the id, so it must be a UUID. */
 export async function folderOfUpload(temporaryFolder: string, upload: MultipartUpload): Promise<string | undefined> {
   if (!UUID.test(upload.uploadId)) return undefined;
   const folder = join(temporaryFolder, upload.uploadId);
-  try {
-    return (await readFile(join(folder, 'key'), 'utf8')) === upload.key ? folder : undefined;
-  } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
-    throw error;
-  }
+  return (await ifPresent(readFile(join(folder, 'key'), 'utf8'))) === upload.key ? folder : undefined;
 }
 
-/** `undefined` if the upload ends meanwhile, in another process. */
+/** Writes a part. `undefined` if another process ends the upload meanwhile. @throws RangeError for a wrong part number */
 export async function writePart(
   folder: string,
   partNumber: number,
@@ -49,18 +45,14 @@ export async function writePart(
     throw new RangeError(`part number ${partNumber} is not one of 1 to ${MAX_PARTS}`);
   }
   const part: UploadedPart = { partNumber, etag: randomUUID() as ETag, sizeBytes: body.byteLength };
-  try {
-    const { path } = await writeAside(folder, body);
-    await rename(path, partPath(folder, part));
-  } catch (error) {
-    if (isAbsence(error)) return undefined;
-    throw error;
-  }
+  const writing = writeTemporaryFile(folder, body).then(({ path }) => rename(path, partPath(folder, part)));
+  const isWritten = await ifPresent(writing.then(() => true));
+  if (!isWritten) return undefined;
   await removeOlder(folder, part);
   return part;
 }
 
-/** Of one part that is written twice at once, in two processes, the later one stays: neither removes both. */
+/** Removes earlier files of the same part. If two processes write one part at once, the later file stays. */
 async function removeOlder(folder: string, part: UploadedPart): Promise<void> {
   const written = await timeOf(partPath(folder, part));
   for (const other of (await readPartFiles(folder)) ?? []) {
@@ -73,15 +65,10 @@ async function removeOlder(folder: string, part: UploadedPart): Promise<void> {
 }
 
 async function timeOf(path: string): Promise<bigint | undefined> {
-  try {
-    return (await stat(path, { bigint: true })).mtimeNs;
-  } catch (error) {
-    if (isAbsence(error)) return undefined;
-    throw error;
-  }
+  return (await ifPresent(stat(path, { bigint: true })))?.mtimeNs;
 }
 
-/** The last one of each number; `undefined` if the upload is gone. */
+/** The latest part of each number. `undefined` if the upload is gone. */
 export async function readParts(folder: string): Promise<UploadedPart[] | undefined> {
   for (;;) {
     const files = await readPartFiles(folder);
@@ -90,7 +77,7 @@ export async function readParts(folder: string): Promise<UploadedPart[] | undefi
   }
 }
 
-/** `undefined` if one of them is replaced meanwhile. */
+/** `undefined` if a part is replaced meanwhile. */
 async function latestOf(folder: string, files: readonly UploadedPart[]): Promise<UploadedPart[] | undefined> {
   const latest = new Map<number, { part: UploadedPart; written: bigint }>();
   for (const [index, part] of files.entries()) {
@@ -103,15 +90,10 @@ async function latestOf(folder: string, files: readonly UploadedPart[]): Promise
   return [...latest.values()].map(({ part }) => part);
 }
 
-/** Of a part that is written again two files may be there for a moment. In order of number and name. */
+/** The files of parts, by number and name. While a part is written again, it has two files. */
 async function readPartFiles(folder: string): Promise<UploadedPart[] | undefined> {
-  let names: string[];
-  try {
-    names = await readdir(folder);
-  } catch (error) {
-    if (isAbsence(error)) return undefined;
-    throw error;
-  }
+  const names = await ifPresent(readdir(folder));
+  if (!names) return undefined;
   const parts: UploadedPart[] = [];
   for (const name of names) {
     const [, partNumber, sizeBytes, etag] = PART_FILE.exec(name) ?? [];
@@ -122,20 +104,17 @@ async function readPartFiles(folder: string): Promise<UploadedPart[] | undefined
 }
 
 /**
- * Takes the upload's folder away from other processes while `task` works in it: of two that complete one upload, only one
- * may touch its files. The folder goes with success, and comes back if `task` gives `undefined` or throws.
+ * Renames the upload's folder while `task` works in it, so that of two processes that complete one upload only one uses its
+ * files. Afterwards the folder is removed, or renamed back if `task` has returned `undefined` or thrown.
+ * @returns what `task` returned; `undefined` if the upload is gone
  */
 export async function claimUpload<T>(
   folder: string,
   task: (claimed: string) => Promise<T | undefined>,
 ): Promise<T | undefined> {
   const claimed = `${folder}.${randomUUID()}`;
-  try {
-    await rename(folder, claimed);
-  } catch (error) {
-    if (isAbsence(error)) return undefined;
-    throw error;
-  }
+  const isClaimed = await ifPresent(rename(folder, claimed).then(() => true));
+  if (!isClaimed) return undefined;
   let result: T | undefined;
   try {
     result = await task(claimed);
@@ -146,14 +125,14 @@ export async function claimUpload<T>(
   }
 }
 
-/** Takes the upload away, first from other processes, then from the disk. */
+/** Removes an upload with its parts. */
 export async function removeUpload(folder: string): Promise<void> {
   await claimUpload(folder, async () => true);
 }
 
 /**
- * A part that another process was about to write may still come into the folder. What is left then is cleared away with
- * all that is stale: the upload itself has ended, and no request should fail for that.
+ * Another process may still write a part into the folder. Then the folder stays until stale files are removed: the upload has
+ * ended, so the request does not fail.
  */
 async function removeFolder(folder: string): Promise<void> {
   try {
@@ -164,10 +143,11 @@ async function removeFolder(folder: string): Promise<void> {
 }
 
 /**
- * Makes one file of the parts; `undefined` if one of them is not there (any more). The file still lies in the upload's folder.
+ * Joins the parts to one file in the upload's folder. `undefined` if a part is missing.
  *
- * Parts 2 to n are copied behind the first one. That is a second write of their bytes, accepted because only uploads in
- * chunks (PATCH with Content-Range) come this way: everything else is written once by `putStream`.
+ * Parts 2 to n are appended to the first, so their bytes are written twice. Only uploads in several chunks (PATCH) take this
+ * path; all other objects are written once, by `putStream`.
+ * @throws Error if the parts are out of order, or too small for S3
  */
 export async function joinParts(folder: string, parts: readonly UploadedPart[]): Promise<WrittenFile | undefined> {
   const [first, ...others] = parts;
@@ -179,7 +159,7 @@ export async function joinParts(folder: string, parts: readonly UploadedPart[]):
   const path = partPath(folder, first);
   const target = await open(path, 'r+');
   try {
-    await target.truncate(first.sizeBytes); // an earlier attempt may have died half-way
+    await target.truncate(first.sizeBytes); // an earlier attempt may have been killed half-way
     let position = first.sizeBytes;
     for (const part of others) position = await copyInto(target, position, partPath(folder, part));
     return { path, etag: await sealFile(target) };
@@ -202,7 +182,7 @@ async function copyInto(target: FileHandle, position: number, source: string): P
   return end;
 }
 
-/** S3 refuses the same: what works on disk shall work there. */
+/** Refuses what S3 refuses, so that a client that works with storage on disk works with S3 too. */
 function assertJoinable(parts: readonly UploadedPart[]): void {
   for (const [index, part] of parts.entries()) {
     const next = parts[index + 1];

@@ -1,12 +1,13 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { Offsets } from './byte-streams.ts';
 
-/** Large enough that the price of a read does not matter, small enough for hundreds of readers. */
+/** Large enough that the cost of a read call does not matter, small enough for hundreds of readers. */
 const CHUNK_BYTES = 256 * 1024;
 
 /**
- * Reads as fast as the stream is read, one chunk ahead, and closes the file at the end, on cancel and on abort. What is read is
- * the file that was opened, even if its name stands for another one by now.
+ * Streams an open file, one chunk ahead of the reader, and closes it at the end, on cancel and on abort. The bytes are those of
+ * the file that was opened, even if its name belongs to another one by now.
+ * @throws (in the stream) Error if the file is shorter than `endExclusive`
  */
 export function streamFile(
   handle: FileHandle,

@@ -19,8 +19,8 @@ import type {
   StoredObject,
   UploadedPart,
 } from './driver.ts';
-import { etagOf, linkFile, removeEmptyFolders, type WrittenFile, writeAside } from './durable-files.ts';
-import { changing, isAbsence } from './file-errors.ts';
+import { etagOf, linkFile, removeEmptyFolders, type WrittenFile, writeTemporaryFile } from './durable-files.ts';
+import { ifPresent, isAbsence, translateErrors } from './file-errors.ts';
 import { fold, partsOfKey, spellingOnDisk, TEMPORARY_FOLDER } from './file-keys.ts';
 import { type Folder, walkFiles, walkFolders } from './file-listing.ts';
 import { FileLocks, LOCK_PREFIX } from './file-locks.ts';
@@ -38,37 +38,40 @@ import { readWholeFile, statFile } from './read-file.ts';
 
 const DAY_MILLISECONDS = 24 * 60 * 60 * 1000;
 
-/** Of locks that killed processes left; a live holder that is taken for dead takes its lock again. */
+/** The age at which a lock counts as left by a killed process. A live holder acquires its lock again. */
 const STALE_LOCK_MILLISECONDS = 60 * 1000;
 
-/** How many files of a listing are looked at together. */
+/** How many files of a listing are stat'ed at once. */
 const STATS_AT_ONCE = 64;
 
-/** What `checkRoom` writes: below that not even a manifest can be pushed. */
+/** What `checkRoom` writes. With less free space not even a manifest can be pushed. */
 const PROBE = new Uint8Array(64 * KiB);
 
 export type FilesDriverOptions = {
-  /** Whether `a` and `A` are the same file; found out by trying unless given. */
+  /** Whether `a` and `A` are the same file. Default: tried out. */
   ignoresCase?: boolean;
 };
 
 /**
- * Objects as files below one directory, a key's parts as folders. Content types are not kept: nobody reads them.
+ * Objects as files below one directory; the parts of a key are folders. Content types are not stored.
  *
- * Safe for any number of writers, in one process or in several on one kernel (containers with one volume, say): see
- * `file-locks.ts`. On a network file system that holds for the processes of one host, as others may see old metadata.
- * Needs hard links and times finer than a millisecond, as ext4, XFS, Btrfs, ZFS, APFS and NTFS have them.
+ * Safe for any number of writers in any number of processes on one kernel, such as containers that share a volume: see
+ * `file-locks.ts`. On a network file system it is safe for the processes of one host, as other hosts may see old metadata.
+ * Needs hard links and timestamps finer than a millisecond: ext4, XFS, Btrfs, ZFS, APFS and NTFS have both.
  */
 export class FilesDriver implements StorageDriver {
   readonly needsSweeping = true;
   readonly #root: string;
   readonly #temporaryFolder: string;
   readonly #ignoresCase: boolean;
-  /** Keeps the writers of this process in order, so that of each process only one asks for a lock in the directory. */
+  /** The writers of this process take turns, so that only one of them at a time waits for the lock in the directory. */
   readonly #turns = new KeyLocks();
   readonly #locks: FileLocks;
 
-  /** Makes the directory if need be, and clears away what crashes and unfinished uploads left more than a day ago. */
+  /**
+   * Makes the directory if it is missing. Now and every six hours, removes temporary files and unfinished uploads older than a day.
+   * @throws Error if this user cannot write to the directory
+   */
   static async open(root: string, options: FilesDriverOptions = {}): Promise<FilesDriver> {
     const temporaryFolder = join(resolve(root), TEMPORARY_FOLDER);
     try {
@@ -125,7 +128,7 @@ export class FilesDriver implements StorageDriver {
     }
   }
 
-  /** An ETag on disk is made of inode, time and size: no bytes tell it. */
+  /** ETags on disk do not depend on the bytes. */
   etagOf(): undefined {
     return undefined;
   }
@@ -148,7 +151,7 @@ export class FilesDriver implements StorageDriver {
     }
   }
 
-  /** A second name of the same file: a file is never changed once it has a name. */
+  /** Adds a second name to the file: a file does not change once it has its name. */
   async copyIfAbsent(from: Key, to: Key): Promise<boolean> {
     const source = await this.#pathToRead(from);
     const info = source === undefined ? undefined : await infoAt(source, from);
@@ -156,9 +159,9 @@ export class FilesDriver implements StorageDriver {
     const path = join(this.#root, ...partsOfKey(to));
     try {
       const linking = this.#turns.run(this.#lockOf(to), () => linkFile(source, path));
-      return await changing(`copying ${from} to ${to}`, linking);
+      return await translateErrors(`copying ${from} to ${to}`, linking);
     } catch (error) {
-      if (isAbsence(error) && !(await infoAt(source, from))) return false; // deleted since
+      if (isAbsence(error) && !(await infoAt(source, from))) return false; // deleted meanwhile
       throw error;
     }
   }
@@ -182,9 +185,9 @@ export class FilesDriver implements StorageDriver {
     for await (const key of walkFolders(folder, options.after)) yield key as KeyPrefix;
   }
 
-  /** On a full disk, too. */
+  /** Works on a full disk too. */
   async delete(key: Key, options: { ifMatch?: ETag } = {}): Promise<boolean> {
-    return await changing(`deleting ${key}`, this.#deleteInTurn(key, options));
+    return await translateErrors(`deleting ${key}`, this.#deleteInTurn(key, options));
   }
 
   async #deleteInTurn(key: Key, options: { ifMatch?: ETag }): Promise<boolean> {
@@ -197,7 +200,7 @@ export class FilesDriver implements StorageDriver {
         isUnchanged = !info || options.ifMatch === undefined || info.etag === options.ifMatch;
         return info !== undefined && isUnchanged;
       };
-      if (!(await isWanted(path))) return isUnchanged; // no lock for what is clear without
+      if (!(await isWanted(path))) return isUnchanged; // decided without a lock
       await this.#locks.remove(this.#lockOf(key), path, isWanted);
       if (isUnchanged) await removeEmptyFolders(path, this.#root);
       return isUnchanged;
@@ -207,12 +210,12 @@ export class FilesDriver implements StorageDriver {
   async createMultipart(key: Key): Promise<MultipartUpload> {
     partsOfKey(key);
     const creating = createUpload(this.#temporaryFolder, key);
-    return { key, uploadId: await changing(`starting a multipart upload of ${key}`, creating) };
+    return { key, uploadId: await translateErrors(`starting a multipart upload of ${key}`, creating) };
   }
 
   async uploadPart(upload: MultipartUpload, partNumber: number, body: Uint8Array): Promise<UploadedPart | undefined> {
     const writing = this.#inUpload(upload, (folder) => writePart(folder, partNumber, body));
-    return await changing(`writing part ${partNumber} of ${upload.key}`, writing);
+    return await translateErrors(`writing part ${partNumber} of ${upload.key}`, writing);
   }
 
   async listParts(upload: MultipartUpload): Promise<UploadedPart[] | undefined> {
@@ -226,31 +229,31 @@ export class FilesDriver implements StorageDriver {
         return written && (await this.#place(upload.key, written));
       }),
     );
-    return (await changing(`completing ${upload.key}`, placing)) !== undefined;
+    return (await translateErrors(`completing ${upload.key}`, placing)) !== undefined;
   }
 
   async abortMultipart(upload: MultipartUpload): Promise<void> {
     await this.#inUpload(upload, removeUpload);
   }
 
-  /** Writes a small file, which is gone before the disk has taken it. */
+  /** Writes a file of 64 KiB without syncing it, and removes it. */
   async checkRoom(): Promise<void> {
     const path = join(this.#temporaryFolder, randomUUID());
     const trying = writeFile(path, PROBE).finally(() => rm(path, { force: true }));
-    await changing('looking for room', trying);
+    await translateErrors('checking for free space', trying);
   }
 
   async close(): Promise<void> {}
 
   async #write(key: Key, body: Uint8Array | AsyncIterable<Uint8Array>, options: PutOptions): Promise<ETag | undefined> {
     partsOfKey(key); // before anything is written
-    return await changing(
+    return await translateErrors(
       `writing ${key}`,
-      writeAside(this.#temporaryFolder, body).then((file) => this.#place(key, file, options)),
+      writeTemporaryFile(this.#temporaryFolder, body).then((file) => this.#place(key, file, options)),
     );
   }
 
-  /** Makes a written file the object of this key, or removes it. */
+  /** Makes a written file the object of this key if the condition holds. Its temporary name is removed. */
   async #place(key: Key, file: WrittenFile, { ifAbsent = false, ifMatch }: PutOptions = {}): Promise<ETag | undefined> {
     const parts = partsOfKey(key);
     const path = join(this.#root, ...parts);
@@ -261,11 +264,11 @@ export class FilesDriver implements StorageDriver {
             `the key ${key} differs only in case from one that exists, and this file system ignores case`,
           );
         }
-        // Most keys are written once. A link is made only where nothing is, so it needs no lock.
+        // Most keys are written once. `link` fails if there is a file already, so it needs no lock.
         if (ifMatch === undefined && (await linkFile(file.path, path))) return file.etag;
         if (ifAbsent) return undefined;
         const isWanted = async () => ifMatch === undefined || (await infoAt(path, key))?.etag === ifMatch;
-        if (!(await isWanted())) return undefined; // no lock for what is clear without
+        if (!(await isWanted())) return undefined; // decided without a lock
         const isPlaced = await this.#locks.replace(this.#lockOf(key), file.path, path, isWanted);
         return isPlaced ? file.etag : undefined;
       });
@@ -274,7 +277,7 @@ export class FilesDriver implements StorageDriver {
     }
   }
 
-  /** `undefined` where the path would lead to another key's file. */
+  /** The path of a key's file; `undefined` where that would be the file of another key. */
   async #pathToRead(key: string): Promise<string | undefined> {
     const parts = partsOfKey(key);
     if (this.#ignoresCase && (await spellingOnDisk(this.#root, parts)) !== 'same') return undefined;
@@ -291,10 +294,10 @@ export class FilesDriver implements StorageDriver {
 
   async #infosOf(keys: readonly Key[]): Promise<ObjectInfo[]> {
     const infos = await Promise.all(keys.map((key) => infoAt(join(this.#root, key), key)));
-    return infos.filter((info) => info !== undefined); // what was deleted since
+    return infos.filter((info) => info !== undefined); // the others were deleted meanwhile
   }
 
-  /** One after the other for each upload, so that no part changes while they are joined. */
+  /** Runs the tasks of one upload one after the other, so that no part changes while the parts are joined. */
   async #inUpload<T>(upload: MultipartUpload, task: (folder: string) => Promise<T>): Promise<T | undefined> {
     return await this.#turns.run(`${TEMPORARY_FOLDER}/${upload.uploadId}`, async () => {
       const folder = await folderOfUpload(this.#temporaryFolder, upload);
@@ -308,12 +311,8 @@ export class FilesDriver implements StorageDriver {
 }
 
 async function infoAt(path: string, key: Key): Promise<ObjectInfo | undefined> {
-  try {
-    return infoOf(key, await statFile(path));
-  } catch (error) {
-    if (isAbsence(error)) return undefined;
-    throw error;
-  }
+  const stats = await ifPresent(statFile(path));
+  return stats && infoOf(key, stats);
 }
 
 function infoOf(key: Key, stats: BigIntStats): ObjectInfo | undefined {
@@ -340,12 +339,12 @@ async function removeStale(temporaryFolder: string): Promise<void> {
   for (const name of await readdir(temporaryFolder)) {
     const oldest = now - (name.startsWith(LOCK_PREFIX) ? STALE_LOCK_MILLISECONDS : DAY_MILLISECONDS);
     const path = join(temporaryFolder, name);
-    const stats = await stat(path).catch(() => undefined); // gone: another process cleans as well
+    const stats = await stat(path).catch(() => undefined); // another process has removed it
     if (stats && stats.mtimeMs < oldest) await rm(path, { recursive: true, force: true });
   }
 }
 
-/** Asks for the temporary folder in another case. Nothing is written, so a registry also starts on a full disk. */
+/** Looks for the temporary folder in upper case. Nothing is written, so a registry starts on a full disk too. */
 async function ignoresCase(temporaryFolder: string): Promise<boolean> {
   const folder = await stat(temporaryFolder, { bigint: true });
   try {

@@ -1,4 +1,4 @@
-// Whole small files by callbacks: of 20,000 tags this takes a quarter of the time that promises and file handles take.
+// Reads whole small files by callbacks: 20,000 tags take a quarter of the time that promises and file handles need.
 import { type BigIntStats, close, fstat, open, read, stat } from 'node:fs';
 
 export type WholeFile = { stats: BigIntStats; bytes: Buffer<ArrayBuffer> };
@@ -10,7 +10,7 @@ export async function statFile(path: string): Promise<BigIntStats> {
   });
 }
 
-/** A regular file with its bytes; without them anything else. @throws as `open` does */
+/** Reads a regular file. For anything else, such as a directory, gives its stats alone. @throws as `open` does */
 export async function readWholeFile(path: string): Promise<WholeFile | { stats: BigIntStats }> {
   return await new Promise((resolve, reject) => {
     open(path, 'r', (openError, file) => {
@@ -33,7 +33,7 @@ export async function readWholeFile(path: string): Promise<WholeFile | { stats: 
 
 type Done = (error: Error | null, bytes?: Buffer<ArrayBuffer>) => void;
 
-/** A file never changes once it has a name, so its size does not either. */
+/** A file does not change once it has its name, so its size is final. */
 function readBytes(file: number, sizeBytes: number, done: Done): void {
   const bytes = Buffer.alloc(sizeBytes);
   const readFrom = (start: number): void => {

@@ -5,7 +5,10 @@ const refuse = async (): Promise<never> => {
   throw new RegistryError('UNSUPPORTED', 'this registry is read-only');
 };
 
-/** The same storage for whoever must not write to it: reads that would have to keep something fail as writes do. */
+/**
+ * The same storage without its writes, which fail with UNSUPPORTED. So do reads of the registry that store what they have
+ * worked out.
+ */
 export function readOnlyStorage(driver: StorageDriver): StorageDriver {
   return {
     head: (key) => driver.head(key),

@@ -1,4 +1,4 @@
-// What an operator reads if the bucket cannot be used when a process starts.
+// The messages for an operator whose bucket cannot be used when a process starts.
 
 import { hasCode } from '../model/has-code.ts';
 import { StorageUnavailableError } from './driver.ts';
@@ -6,18 +6,21 @@ import { asStorageError, isUnreachable, statusOf } from './s3-errors.ts';
 
 export type BucketPlace = {
   bucket: string;
-  /** Of a server that is not AWS. */
+  /** The URL of a server other than AWS. */
   endpoint: string | undefined;
   region: string;
 };
 
-/** What TLS makes of an answer in plain HTTP. */
+/** The codes of Node's errors when a server answers a TLS handshake in plain HTTP. */
 const NO_TLS = ['EPROTO', 'ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG', 'ERR_SSL_HTTP_REQUEST'];
 
-/** The error to throw for what HEAD of the bucket came to: says what is wrong, and what to do. */
+/**
+ * The error to throw when a HEAD request for the bucket has failed. Its message says what is wrong, and what to do.
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
+ */
 export function bucketError(error: unknown, { bucket, endpoint, region }: BucketPlace): Error {
   const where = endpoint ?? `S3 in ${region}`;
-  // An answer to HEAD has no body, so its status is all there is: the SDK's own error, `UnknownError`, says nothing more.
+  // The response to HEAD has no body, and so no error code: only the status is known.
   switch (statusOf(error)) {
     case 404:
       return new Error(`there is no bucket ${bucket} at ${where}: create it, or correct its name`);
@@ -42,8 +45,6 @@ export function bucketError(error: unknown, { bucket, endpoint, region }: Bucket
   }
   const failure = asStorageError(`looking for the bucket ${bucket} at ${where}`, error);
   if (!isUnreachable(error)) return failure;
-  const remedy = endpoint
-    ? 'start it, or correct boto_host and boto_port'
-    : 'correct s3_region, if it is not the network';
+  const remedy = endpoint ? 'start it, or correct boto_host and boto_port' : 'check s3_region and the network';
   return new StorageUnavailableError(`${failure.message}: ${remedy}`, { cause: error });
 }

@@ -1,4 +1,4 @@
-// SHA-256 as S3 writes it.
+// SHA-256 checksums of S3.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
 import { createHash } from 'node:crypto';
 import type { UploadPartCommand } from '@aws-sdk/client-s3';
@@ -12,15 +12,15 @@ export function toHex(base64: string): string {
   return Buffer.from(base64, 'base64').toString('hex');
 }
 
-/** Lets the request be signed by the hash of its body that is known already: else the SDK hashes it once more. */
-export function signBy(sha256: string, command: UploadPartCommand): void {
+/** Signs the request with the known hash of its body, which the SDK would otherwise compute again. */
+export function signWithHash(sha256: string, command: UploadPartCommand): void {
   command.middlewareStack.add(
     (next) => async (args) => {
       const { request } = args;
       if (hasHeaders(request)) request.headers['x-amz-content-sha256'] = sha256;
       return await next(args);
     },
-    { name: 'signByKnownHash', step: 'build' },
+    { name: 'signWithHash', step: 'build' },
   );
 }
 
@@ -29,9 +29,8 @@ function hasHeaders(request: unknown): request is { headers: Record<string, stri
 }
 
 /**
- * Whether the object that has this checksum was made of these parts; `undefined` if a part has none, or the object none by
- * which to tell.
- * @param checksum of those of the parts, and their number: `wGyP…=-3`
+ * Whether the object with this checksum consists of these parts. `undefined` if the object or a part has no checksum.
+ * @param checksum the checksum of the parts' checksums, in base64, and the number of parts: `wGyP…=-3`
  */
 export function isMadeOfParts(checksum: string | undefined, parts: readonly UploadedPart[]): boolean | undefined {
   const ofHowMany = `-${parts.length}`;

@@ -6,55 +6,55 @@ import { isFull } from './s3-errors.ts';
 
 export type S3DriverOptions = {
   bucket: string;
-  /** In front of all keys: '' or ending in `/`. */
+  /** What all keys begin with: '' or ending in `/`. */
   keyPrefix: string;
-  /** Without it the SDK's own chain (`AWS_REGION`, the profile), else us-east-1 and where S3 redirects to. */
+  /** Default: as the SDK finds it (`AWS_REGION`, the profile), else us-east-1, with S3's redirects followed. */
   region?: string;
-  /** Of an S3 server that is not AWS, or of a VPC endpoint: `http://127.0.0.1:9000`. */
+  /** The URL of an S3 server other than AWS, or of a VPC endpoint: `http://127.0.0.1:9000`. */
   endpoint?: string;
-  /** The bucket in the path instead of in the host name; most servers other than AWS need it. */
+  /** The bucket is named in the path, not in the host name. Most servers other than AWS need it. Default: false. */
   forcePathStyle?: boolean;
-  /** Default true. An `endpoint` says it by its scheme instead. */
+  /** Default: true. With an `endpoint`, its scheme decides. */
   useTls?: boolean;
-  /** Without them the SDK's default chain: environment, profile, role of the function or the machine. */
+  /** Default: as the SDK finds them: environment, profile, role of the function or the machine. */
   credentials?: { accessKeyId: string; secretAccessKey: string; sessionToken?: string };
-  /** Asks S3 to encrypt what is stored, with keys of its own (SSE-S3). */
+  /** S3 encrypts new objects with its own keys (SSE-S3). Default: as the bucket is set up. */
   encrypt?: boolean;
 };
 
 const MAX_ATTEMPTS = 5;
 const CONNECT_TIMEOUT_MILLISECONDS = 5000;
-/** Of silence of the server. */
+/** How long a request waits while the server sends and takes nothing. */
 export const IDLE_TIMEOUT_MILLISECONDS = 60_000;
 const MAX_SOCKETS = 256;
 
-/** Connections to S3. */
+/** Pools of connections to S3. */
 export type Agents = { http: HttpAgent; https: HttpsAgent };
 
 const FALLBACK_REGION = 'us-east-1';
 
-/** @param maxSockets requests beyond that wait for a connection, and fail if none is free within 5 s */
+/** @param maxSockets further requests wait for a connection, and fail if none is free within 5 s */
 export function createAgents(maxSockets = MAX_SOCKETS): Agents {
   const options = { keepAlive: true, maxSockets };
   return { http: new HttpAgent(options), https: new HttpsAgent(options) };
 }
 
 /**
- * Clients of one bucket with connections of their own, so that transfers, whose pace clients set, never keep a small
- * request waiting. Those for transfers are made when they are first used.
+ * The SDK's clients for one bucket, each with its own connections, so that transfers, whose pace the registry's clients set,
+ * do not delay small requests. The clients for transfers are made on first use.
  */
 export class S3Clients {
   readonly #options: S3DriverOptions;
   readonly #region: () => Promise<string>;
   readonly agents = createAgents();
-  /** An answer has said that the server has no room, since this was last set to false. */
+  /** True once the server has refused an object because it is full. `checkRoom` resets it. */
   wasFull = false;
-  /** For requests and answers that fit in memory. */
+  /** For requests and responses that fit in memory. */
   readonly small: S3Client;
   #uploads: S3Client | undefined;
   #downloads: S3Client | undefined;
 
-  /** @param region is asked on every request, so that it may change once the bucket's own is known */
+  /** @param region is called for every request, so that the region may change once the bucket's own is known */
   constructor(options: S3DriverOptions, region: () => Promise<string>) {
     this.#options = options;
     this.#region = region;
@@ -63,23 +63,25 @@ export class S3Clients {
     );
   }
 
-  /** For bodies of some size. Parts wait for one another here: a server takes them at its own pace. */
+  /** For large request bodies. */
   get uploads(): S3Client {
     this.#uploads ??= this.#watch(
-      createS3Client(this.#sharing(), createAgents(), this.#region, { socketTimeout: IDLE_TIMEOUT_MILLISECONDS }),
+      createS3Client(this.#withSharedCredentials(), createAgents(), this.#region, {
+        socketTimeout: IDLE_TIMEOUT_MILLISECONDS,
+      }),
     );
     return this.#uploads;
   }
 
   /**
-   * For objects that are passed on as they are read. Any number: callers bound them (`downloads_at_once`), and a request
-   * that waited here would fail. A reader may pause for as long as it likes: silence of the server is told apart from
-   * that by `streamReadable`.
+   * For objects that are streamed to clients. The number of connections is unlimited, as `downloads_at_once` limits the
+   * transfers, and a request that waited for a connection would fail. There is no timeout between chunks, as a client may
+   * pause: `streamReadable` detects a server that sends nothing.
    */
   get downloads(): S3Client {
-    this.#downloads ??= createS3Client(this.#sharing(), createAgents(Infinity), this.#region, {
+    this.#downloads ??= createS3Client(this.#withSharedCredentials(), createAgents(Infinity), this.#region, {
       socketTimeout: 0,
-      requestTimeout: IDLE_TIMEOUT_MILLISECONDS, // until the headers have come
+      requestTimeout: IDLE_TIMEOUT_MILLISECONDS, // until the headers of the response
       throwOnRequestTimeout: true,
     });
     return this.#downloads;
@@ -89,6 +91,7 @@ export class S3Clients {
     for (const client of [this.small, this.#uploads, this.#downloads]) client?.destroy();
   }
 
+  /** Sets `wasFull` when a request fails because the server is full. */
   #watch(client: S3Client): S3Client {
     client.middlewareStack.add(
       (next) => async (args) => {
@@ -104,8 +107,8 @@ export class S3Clients {
     return client;
   }
 
-  /** Credentials are looked up and renewed once for all. */
-  #sharing(): ClientOptions {
+  /** The options with the credentials of the first client, which are found and renewed once for all clients. */
+  #withSharedCredentials(): ClientOptions {
     return { ...this.#options, credentials: this.small.config.credentials };
   }
 }
@@ -126,11 +129,11 @@ function createS3Client(
     forcePathStyle: options.forcePathStyle ?? false,
     maxAttempts: MAX_ATTEMPTS,
     retryMode: 'standard',
-    // By default the SDK adds CRC32 checksums, in trailers for streams, which other S3 servers do not all understand, and
-    // checks those of downloads. Nothing is lost: every body is signed or given a SHA-256, and digests are checked by us.
+    // By default the SDK sends CRC32 checksums, in trailers of streams, which some other S3 servers do not understand, and
+    // checks those of downloads. They are not needed: bodies are signed or sent with a SHA-256, and digests are verified.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
-    // By default every body from 2 MiB on waits for a 100, on a connection of its own that is closed afterwards.
+    // By default every body of 2 MiB or more waits for `100 Continue`, on a connection that is closed afterwards.
     expectContinueHeader: false,
     requestHandler: new NodeHttpHandler({
       connectionTimeout: CONNECT_TIMEOUT_MILLISECONDS,
@@ -146,7 +149,7 @@ function createS3Client(
   return client;
 }
 
-/** The SDK's own `tls: false` changes nothing: its endpoint rules always say https. */
+/** The SDK's option `tls: false` has no effect, as its endpoint rules always give https. */
 function usePlainHttp(client: S3Client): void {
   client.middlewareStack.add(
     (next) => async (args) => {
@@ -158,13 +161,13 @@ function usePlainHttp(client: S3Client): void {
   );
 }
 
-/** What the environment or the profile says. */
+/** The region of the environment or the profile, else us-east-1. */
 export async function regionOfEnvironment(): Promise<string> {
   const client = new S3Client({});
   try {
     return await client.config.region();
   } catch {
-    return FALLBACK_REGION; // the SDK's way to say that there is none
+    return FALLBACK_REGION; // the SDK throws if there is none
   } finally {
     client.destroy();
   }

@@ -1,19 +1,20 @@
-// Whether a server deletes an object only if it is still the one that was seen. AWS does. MinIO ignores `If-Match` here and
-// deletes what there is (https://github.com/minio/minio/issues/21677); others answer 501.
+// Whether a server honors `If-Match` of a DELETE. AWS does. MinIO ignores it and deletes the object anyway
+// (https://github.com/minio/minio/issues/21677); other servers respond 501.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
 import { randomUUID } from 'node:crypto';
 import { DeleteObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { type Key, layout } from '../model/layout.ts';
 import { StorageUnavailableError } from './driver.ts';
 import { answerOf, asStorageError, isAbsent, isConflict, statusOf } from './s3-errors.ts';
 
-/** `unknown` where the credentials do not let us try: then nothing is deleted with them either. */
-export type DeleteConditions = 'kept' | 'ignored' | 'unknown';
+/** `unknown` if the credentials do not allow the probe: then they do not allow deletes either. */
+export type DeleteConditions = 'honored' | 'ignored' | 'unknown';
 
-/** No object has it. */
+/** The ETag of no object. */
 const ANOTHER_ETAG = `"${'0'.repeat(32)}"`;
 
 /**
- * Tries it with an object of its own, among those that expire. Three requests, four where it is ignored.
+ * Tries it out with an object of its own, in a folder whose objects expire. Three requests; four if the condition is ignored.
  * @throws StorageUnavailableError
  */
 export async function probeDeleteConditions(
@@ -26,11 +27,11 @@ export async function probeDeleteConditions(
       `PUT ${address.Key}`,
       client.send(new PutObjectCommand({ ...address, Body: new Uint8Array() })),
     );
-    const isKept =
+    const isHonored =
       (await deleteObject(client, address, ANOTHER_ETAG)) === 'changed' &&
       (await deleteObject(client, address, etag)) === 'deleted';
-    if (!isKept) await deleteObject(client, address);
-    return isKept ? 'kept' : 'ignored';
+    if (!isHonored) await deleteObject(client, address);
+    return isHonored ? 'honored' : 'ignored';
   } catch (error) {
     if (error instanceof StorageUnavailableError) throw error;
     return 'unknown';
@@ -39,7 +40,7 @@ export async function probeDeleteConditions(
 
 export type DeleteOutcome = 'deleted' | 'changed' | 'not understood';
 
-/** One request. */
+/** One request. `not understood` is a 501. @param ifMatch deletes only the object with this ETag */
 export async function deleteObject(
   client: S3Client,
   address: { Bucket: string; Key: string },
@@ -49,7 +50,7 @@ export async function deleteObject(
     await client.send(new DeleteObjectCommand({ ...address, IfMatch: ifMatch }));
     return 'deleted';
   } catch (error) {
-    if (isAbsent(error)) return 'deleted'; // what S3 says when there is a condition, but no object
+    if (isAbsent(error)) return 'deleted'; // the response to a condition on a missing object
     if (ifMatch !== undefined && (statusOf(error) === 412 || isConflict(error))) return 'changed';
     if (ifMatch !== undefined && statusOf(error) === 501) return 'not understood';
     throw asStorageError(`DELETE ${address.Key}`, error);

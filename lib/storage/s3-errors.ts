@@ -2,7 +2,7 @@ import { S3ServiceException } from '@aws-sdk/client-s3';
 import { hasCode } from '../model/has-code.ts';
 import { StorageDeniedError, StorageFullError, StorageUnavailableError } from './driver.ts';
 
-/** What Node says when there is no answer. */
+/** The codes of Node's errors when there is no response. */
 const UNREACHABLE = [
   'ECONNREFUSED',
   'ECONNRESET',
@@ -13,7 +13,10 @@ const UNREACHABLE = [
   'ENOTFOUND',
   'EAI_AGAIN',
 ];
-/** What S3 and the SDK say when another time may do. https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html */
+/**
+ * Errors of S3 and the SDK after which a later attempt may succeed.
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+ */
 const MAY_PASS = new Set([
   'TimeoutError',
   'RequestTimeout',
@@ -23,9 +26,9 @@ const MAY_PASS = new Set([
   'RequestLimitExceeded',
   'OperationAborted',
   'ConditionalRequestConflict',
-  'NoSuchUpload', // where it is no answer: the parts are gone, but the client can send them again
+  'NoSuchUpload', // where no caller handles it: the parts are gone, and the client can send them again
 ]);
-/** What servers with disks or quotas of their own say: MinIO and Ceph. */
+/** Errors of full servers, or of a quota that is used up: MinIO and Ceph. */
 const FULL = new Set([
   'XMinioStorageFull',
   'XMinioAdminBucketQuotaExceeded',
@@ -36,46 +39,51 @@ const FULL = new Set([
 const STATUS_FULL = 507;
 const STATUS_MAY_PASS = new Set([429, 500, 502, 503, 504]);
 
-/** S3 answered, and the answer is no. */
+/** Whether S3 has responded with one of these error codes. */
 export function isRefusal(error: unknown, ...codes: string[]): error is S3ServiceException {
   return error instanceof S3ServiceException && codes.includes(error.name);
 }
 
+/** The HTTP status of the response; `undefined` if there was none. */
 export function statusOf(error: unknown): number | undefined {
   return hasMetadata(error) ? error.$metadata.httpStatusCode : undefined;
 }
 
-/** Not only S3ServiceException has it: the SDK makes a plain Error of an empty answer to a completion. */
+/** Not only an S3ServiceException has metadata: for an empty response to a completion the SDK throws a plain Error. */
 function hasMetadata(error: unknown): error is Error & { $metadata: { httpStatusCode?: number; attempts?: number } } {
   return (
     error instanceof Error && '$metadata' in error && typeof error.$metadata === 'object' && error.$metadata !== null
   );
 }
 
-/** There is no such object. An answer to HEAD has no body, so that a bucket that does not exist looks the same there. */
+/** There is no such object. For HEAD it may be the bucket that does not exist, as the response has no body to tell. */
 export function isAbsent(error: unknown): boolean {
   return isRefusal(error, 'NoSuchKey', 'NotFound');
 }
 
-/** `If-None-Match` or `If-Match` did not hold; the latter is a 404 where there is no object. */
+/** `If-None-Match` or `If-Match` did not hold. `If-Match` on a missing object gives a 404. */
 export function isConditionFailed(error: unknown): boolean {
   return statusOf(error) === 412 || isRefusal(error, 'PreconditionFailed', 'NoSuchKey');
 }
 
-/** Someone else wrote at the same moment: nobody knows yet whether the condition holds. */
+/** Another write was under way at the same moment, so S3 could not decide whether the condition holds. */
 export function isConflict(error: unknown): boolean {
   return isRefusal(error, 'ConditionalRequestConflict') || statusOf(error) === 409;
 }
 
 /**
- * Only the last of several attempts was refused. An earlier one may have done its work and lost its answer on the way, so
- * that a failed condition, or an upload that is gone, can be our own success.
+ * Whether the SDK has sent the request more than once. An earlier attempt may have succeeded although its response was lost:
+ * then its own effect makes the last attempt fail, by a condition or an unknown upload.
  */
 export function wasRetried(error: unknown): boolean {
   return hasMetadata(error) && (error.$metadata.attempts ?? 1) > 1;
 }
 
-/** Waits for an answer, and throws every other end together with what was attempted. */
+/**
+ * Waits for a response.
+ * @param attempted what the request does, for the message: `HEAD a/b`
+ * @throws as `asStorageError`
+ */
 export async function answerOf<T>(attempted: string, request: Promise<T>): Promise<T> {
   try {
     return await request;
@@ -84,7 +92,7 @@ export async function answerOf<T>(attempted: string, request: Promise<T>): Promi
   }
 }
 
-/** The same, but `undefined` for a refusal that is an answer too. */
+/** As `answerOf`, but `undefined` for an expected error. */
 export async function answerUnless<T>(
   isExpected: (error: unknown) => boolean,
   attempted: string,
@@ -98,7 +106,7 @@ export async function answerUnless<T>(
   }
 }
 
-/** What to throw: says what was tried, and keeps what it was answered as `cause`. */
+/** The error to throw for a failed request: StorageFullError, StorageDeniedError, StorageUnavailableError, or an Error. */
 export function asStorageError(attempted: string, error: unknown): Error {
   const said = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   if (isFull(error)) return new StorageFullError(`${attempted}: storage is full (${said})`, { cause: error });
@@ -108,6 +116,7 @@ export function asStorageError(attempted: string, error: unknown): Error {
     : new Error(`${attempted} failed (${said})`, { cause: error });
 }
 
+/** The server has no room for the object. */
 export function isFull(error: unknown): boolean {
   return error instanceof Error && (FULL.has(error.name) || statusOf(error) === STATUS_FULL);
 }
@@ -118,7 +127,7 @@ function mayPass(error: unknown): boolean {
   return isUnreachable(error);
 }
 
-/** Nobody has answered at all. */
+/** There was no response at all. */
 export function isUnreachable(error: unknown): boolean {
   return hasCode(error, ...UNREACHABLE);
 }

@@ -15,14 +15,14 @@ import { PART_BYTES } from './multipart-limits.ts';
 /** How many parts of one upload are sent at once. */
 export const PARTS_IN_FLIGHT = 2;
 
-/** What has been sent of an upload so far, by which to know later that an object is its own. */
+/** Records what an upload has sent, to recognize its object after a lost response. */
 export class SentUpload {
   readonly #partEtags = new Map<number, string>();
   #body: Uint8Array | undefined;
 
   /**
-   * The ETag that the object has if it came of this upload: S3 makes it of the MD5 of the body, or of those of the parts.
-   * With other ways of encryption than S3's own it is another, and nobody can tell.
+   * The ETag of this upload's object: the MD5 of the body, or of the MD5s of the parts and their number. With SSE-KMS or SSE-C
+   * objects have other ETags, and the upload cannot be recognized.
    * https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
    */
   get etag(): string {
@@ -34,7 +34,7 @@ export class SentUpload {
     return `"${md5.digest('hex')}-${numbers.length}"`;
   }
 
-  /** Sends what the upload asks for, and keeps in mind what tells its object from another's. */
+  /** Sends a command of the upload, and records what its ETag depends on. */
   async send(client: S3Client, command: SentCommand): Promise<unknown> {
     if (command instanceof PutObjectCommand && command.input.Body instanceof Uint8Array) {
       this.#body = command.input.Body;
@@ -50,9 +50,9 @@ export class SentUpload {
 type SentCommand = Parameters<S3Client['send']>[0];
 
 /**
- * Stores a body whose size nobody knows: one PUT up to the size of a part, else a multipart upload, which is aborted if the
- * body throws. Conditions in `params` are put on the PUT or on the completion.
- * @param sent is told what was sent
+ * Stores a body of unknown size: by one PUT up to the size of a part, else by a multipart upload, which is aborted if the body
+ * throws. Conditions in `params` apply to the PUT or to the completion.
+ * @param sent records what is sent
  */
 export async function uploadStream(
   client: S3Client,
@@ -62,7 +62,7 @@ export async function uploadStream(
   signal: AbortSignal | undefined,
 ): Promise<CompleteMultipartUploadCommandOutput> {
   const upload = new Upload({
-    client: watching(client, sent, signal),
+    client: abortableClient(client, sent, signal),
     params: { ...params, Body: Readable.from(chunks) },
     partSize: PART_BYTES,
     queueSize: PARTS_IN_FLIGHT,
@@ -72,12 +72,12 @@ export async function uploadStream(
 }
 
 /**
- * Upload's own `abortController` rejects at once and cleans up behind our back: when the parts in flight have arrived, or
- * never while the body stalls (lib-storage 3.1173). So an abort comes to it as a body that throws, after which it waits for
- * what is in flight and aborts the multipart upload before it rejects. The body may have ended before: then this client
- * keeps it from sending anything but aborts.
+ * The client for an `Upload` that can be aborted. `Upload`'s own `abortController` rejects at once and cleans up later, or never
+ * while the body stalls (lib-storage 3.1173). When its body throws, it waits for the parts in flight and aborts the multipart
+ * upload before it rejects, so an abort reaches it as a body that throws. If the body has ended before, this client refuses
+ * to send anything but the abort.
  */
-function watching(client: S3Client, sent: SentUpload, signal: AbortSignal | undefined): S3Client {
+function abortableClient(client: S3Client, sent: SentUpload, signal: AbortSignal | undefined): S3Client {
   const send = async (command: SentCommand) => {
     if (!(command instanceof AbortMultipartUploadCommand)) signal?.throwIfAborted();
     return await sent.send(client, command);

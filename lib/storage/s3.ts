@@ -41,7 +41,7 @@ import type {
 } from './driver.ts';
 import { Md5Etags } from './md5-etags.ts';
 import { bucketError } from './s3-bucket-errors.ts';
-import { isMadeOfParts, signBy, toBase64, toHex } from './s3-checksums.ts';
+import { isMadeOfParts, signWithHash, toBase64, toHex } from './s3-checksums.ts';
 import { IDLE_TIMEOUT_MILLISECONDS, regionOfEnvironment, S3Clients, type S3DriverOptions } from './s3-client.ts';
 import { type DeleteConditions, deleteObject, probeDeleteConditions } from './s3-delete-conditions.ts';
 import {
@@ -66,16 +66,17 @@ const COPIED_PART_BYTES = 1024 ** 3;
 const PROBE = new Uint8Array(64 * KiB);
 
 const UNCONDITIONAL_DELETES =
-  'this S3 server ignores If-Match on DELETE: while several processes serve one bucket, a tag that is pushed by one in the ' +
+  'this S3 server ignores If-Match on DELETE: if several processes serve one bucket, a tag that one of them pushes in the ' +
   'milliseconds in which another deletes it is lost (docs/configuration.md, "Several processes")';
-/** Larger bodies go over the connections for uploads. */
+
+/** Larger bodies are sent over the connections for uploads. */
 const SMALL_BYTES = 64 * KiB;
 
-/** How often a PUT is sent again whose condition S3 could not judge, as another write was under way. */
+/** How often a PUT is sent if S3 could not decide its condition because another write was under way. */
 const CONFLICT_ATTEMPTS = 5;
 const CONFLICT_PAUSE_MILLISECONDS = 50;
 
-/** Objects in a bucket of S3, or of a server that speaks its language. One request per call unless a method says otherwise. */
+/** Objects in a bucket of S3, or of a server that speaks its protocol. A call takes one request unless its comment says more. */
 export class S3Driver implements StorageDriver {
   readonly #options: S3DriverOptions;
   readonly #clients: S3Clients;
@@ -84,9 +85,9 @@ export class S3Driver implements StorageDriver {
   readonly #sharedReads = new SharedReads<ReadObject | undefined>();
   readonly #md5Etags = new Md5Etags();
   #region: Promise<string> | undefined;
-  /** Known once it has refused one; AWS never does. */
+  /** True once the server has refused checksums of parts. AWS takes them. */
   #refusesChecksums = false;
-  /** For servers that ignore conditions of deletes. */
+  /** For servers that ignore conditions of deletes: deletes exclude the puts of this process. */
   readonly #putsAndDeletes = new SharedKeyLocks();
   #probedDeletes: Promise<DeleteConditions> | undefined;
 
@@ -102,8 +103,9 @@ export class S3Driver implements StorageDriver {
   }
 
   /**
-   * To be asked at start, so that an operator reads what is wrong instead of every client. Where no region is configured it
-   * also learns the bucket's own: S3 redirects requests, but nobody could redirect a presigned URL.
+   * Checks at the start of a process that the bucket can be used. If no region is configured, it also finds out the bucket's
+   * region: S3 redirects requests sent to another region, but clients of a presigned URL get an error.
+   * @throws Error that tells the operator what is wrong
    */
   async verifyBucket(): Promise<void> {
     const { bucket, region, endpoint } = this.#options;
@@ -139,9 +141,10 @@ export class S3Driver implements StorageDriver {
     try {
       const output = await client.send(command, signal ? { abortSignal: signal } : {});
       const info = { key, sizeBytes: wholeSizeOf(output), etag: etagOf(output), lastModified: dateOf(output) };
-      if (!(output.Body instanceof Readable)) throw new Error('the SDK gave no Node stream');
-      const brokeOff = (error: unknown) => (signal?.aborted ? signal.reason : asStorageError(`reading ${key}`, error));
-      return { info, body: streamReadable(output.Body, brokeOff, IDLE_TIMEOUT_MILLISECONDS) };
+      if (!(output.Body instanceof Readable)) throw new Error('the SDK returned no Node stream');
+      const asReadError = (error: unknown) =>
+        signal?.aborted ? signal.reason : asStorageError(`reading ${key}`, error);
+      return { info, body: streamReadable(output.Body, asReadError, IDLE_TIMEOUT_MILLISECONDS) };
     } catch (error) {
       if (isAbsent(error)) return undefined;
       signal?.throwIfAborted();
@@ -152,7 +155,7 @@ export class S3Driver implements StorageDriver {
     }
   }
 
-  /** Of many who read one object at once, some share a request. */
+  /** Concurrent reads of one object may share a request. */
   async read(key: Key): Promise<ReadObject | undefined> {
     return await this.#sharedReads.read(key, async () => {
       const object = await this.#readOnce(key);
@@ -174,7 +177,7 @@ export class S3Driver implements StorageDriver {
 
   async put(key: Key, body: Uint8Array, options: PutOptions = {}): Promise<ETag | undefined> {
     if (this.#options.endpoint === undefined) return await this.#put(key, body, options);
-    return await this.#putsAndDeletes.share(key, () => this.#put(key, body, options));
+    return await this.#putsAndDeletes.shared(key, () => this.#put(key, body, options));
   }
 
   async #put(key: Key, body: Uint8Array, options: PutOptions): Promise<ETag | undefined> {
@@ -205,7 +208,7 @@ export class S3Driver implements StorageDriver {
     options: PutStreamOptions = {},
   ): Promise<ETag | undefined> {
     const { signal } = options;
-    const { SentUpload, uploadStream } = await import('./s3-upload.ts'); // a registry that only reads starts without it
+    const { SentUpload, uploadStream } = await import('./s3-upload.ts'); // not loaded by a process that only reads
     const watched = watchBody(body, signal);
     const sent = new SentUpload();
     try {
@@ -215,14 +218,14 @@ export class S3Driver implements StorageDriver {
     } catch (error) {
       if (watched.failure) throw watched.failure.thrown;
       signal?.throwIfAborted();
-      // After a lost answer our own object may be what stands in the way.
+      // The response to an earlier attempt may be lost, and its object make the condition fail.
       if (wasRetried(error) && (isConditionFailed(error) || isUnknownUpload(error))) {
         const info = await this.head(key);
         if (info?.etag === sent.etag) return info.etag;
       }
       if (isConditional(options)) {
         if (isConditionFailed(error)) return undefined;
-        // S3 wants the whole upload again then, which only the client can give.
+        // S3 requires that the upload is repeated, and only the client has the bytes.
         // https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
         if (isConflict(error) && !(await this.#conditionHolds(key, options))) return undefined;
       }
@@ -279,26 +282,26 @@ export class S3Driver implements StorageDriver {
     for await (const { CommonPrefixes } of this.#pages(prefix, { after: options.after, delimiter: '/' })) {
       for (const { Prefix: folder = '' } of CommonPrefixes ?? []) {
         const key = this.#without(folder) as KeyPrefix;
-        // The folder `after` itself comes again: what is in it comes after its name.
+        // S3 lists the folder `after` again, as the keys in it come after its name.
         if (options.after === undefined || compareByteOrder(key, options.after) > 0) yield key;
       }
     }
   }
 
-  /** With `ifMatch` one request more where the server ignores it, and three or four once to find that out. */
+  /** With `ifMatch`: two requests if the server ignores it, and three or four once to find that out. */
   async delete(key: Key, { ifMatch }: { ifMatch?: ETag } = {}): Promise<boolean> {
-    const isKept = ifMatch === undefined || (await this.#deleteConditions()) === 'kept';
-    const outcome = isKept && (await deleteObject(this.#client, this.#at(key), ifMatch));
-    if (ifMatch === undefined || (isKept && outcome !== 'not understood')) return outcome === 'deleted';
+    const isHonored = ifMatch === undefined || (await this.#deleteConditions()) === 'honored';
+    const outcome = isHonored && (await deleteObject(this.#client, this.#at(key), ifMatch));
+    if (ifMatch === undefined || (isHonored && outcome !== 'not understood')) return outcome === 'deleted';
     return await this.#compareAndDelete(key, ifMatch);
   }
 
   /**
-   * No put of this process comes between the look and the delete. One of another process may, in the few milliseconds
-   * between the two requests, and is lost: such a server offers nothing better.
+   * For servers without conditional deletes. No put of this process comes between HEAD and DELETE. A put of another process may,
+   * and is lost.
    */
   async #compareAndDelete(key: Key, ifMatch: ETag): Promise<boolean> {
-    return await this.#putsAndDeletes.haveAlone(key, async () => {
+    return await this.#putsAndDeletes.exclusive(key, async () => {
       const info = await this.head(key);
       if (!info) return true;
       if (info.etag !== ifMatch) return false;
@@ -307,11 +310,11 @@ export class S3Driver implements StorageDriver {
     });
   }
 
-  /** Known of AWS; of other servers found out once, before the first delete with a condition or at start. */
+  /** AWS honors them. Other servers are probed once, at the start or before the first conditional delete. */
   async #deleteConditions(): Promise<DeleteConditions> {
-    if (this.#options.endpoint === undefined) return 'kept';
+    if (this.#options.endpoint === undefined) return 'honored';
     this.#probedDeletes ??= probeDeleteConditions(this.#client, (key) => this.#at(key)).catch(() => {
-      this.#probedDeletes = undefined; // the server could not answer: another time
+      this.#probedDeletes = undefined; // the server could not respond: the next delete tries again
       return 'unknown' as const;
     });
     return await this.#probedDeletes;
@@ -321,7 +324,7 @@ export class S3Driver implements StorageDriver {
     return (await this.#deleteConditions()) === 'ignored' ? [UNCONDITIONAL_DELETES] : [];
   }
 
-  /** Once, where the server turns out to refuse checksums, one request more. */
+  /** Two requests the first time, if the server refuses checksums. */
   async createMultipart(key: Key): Promise<MultipartUpload> {
     if (!this.#refusesChecksums) {
       try {
@@ -338,7 +341,7 @@ export class S3Driver implements StorageDriver {
   async #startMultipart(key: Key, checksums: { ChecksumAlgorithm?: 'SHA256' } = {}): Promise<string> {
     const request = this.#client.send(new CreateMultipartUploadCommand({ ...this.#writing(key, {}), ...checksums }));
     const { UploadId: uploadId } = await answerOf(`starting a multipart upload of ${key}`, request);
-    if (uploadId === undefined) throw new Error('the server gave no upload id');
+    if (uploadId === undefined) throw new Error('the server sent no upload id');
     return uploadId;
   }
 
@@ -351,13 +354,13 @@ export class S3Driver implements StorageDriver {
       Body: body,
       ChecksumSHA256: isChecked ? toBase64(sha256) : undefined,
     });
-    signBy(sha256, command);
+    signWithHash(sha256, command);
     const request = this.#clients.uploads.send(command);
     const output = await answerUnless(isUnknownUpload, `uploading part ${partNumber} of ${upload.key}`, request);
     return output && { partNumber, etag: etagOf(output), sizeBytes: body.byteLength, ...(isChecked && { sha256 }) };
   }
 
-  /** A request for each 1,000 parts. */
+  /** One request per 1,000 parts. */
   async listParts(upload: MultipartUpload): Promise<UploadedPart[] | undefined> {
     const parts: UploadedPart[] = [];
     for (let marker: string | undefined; ; ) {
@@ -382,7 +385,7 @@ export class S3Driver implements StorageDriver {
     const command = new CompleteMultipartUploadCommand({ ...this.#in(upload), MultipartUpload: { Parts } });
     try {
       const { ChecksumSHA256 } = await this.#client.send(command);
-      // A server may also say yes to an upload that is complete already, made by somebody else of other parts.
+      // A server may also confirm an upload that another process has completed from other parts.
       return isMadeOfParts(ChecksumSHA256, parts) ?? true;
     } catch (error) {
       if (isRefusal(error, 'InvalidPart')) return false;
@@ -396,7 +399,7 @@ export class S3Driver implements StorageDriver {
     await answerUnless(isUnknownUpload, `aborting the multipart upload of ${upload.key}`, request);
   }
 
-  /** No request: the URL is made here. The method is part of the signature, so a URL for GET is not one for HEAD. */
+  /** No request. The method is part of the signature, so a URL for GET is not valid for HEAD. */
   async presign(method: 'GET' | 'HEAD', key: Key, { expiresSeconds, contentType }: PresignOptions): Promise<URL> {
     const command =
       method === 'GET'
@@ -405,7 +408,7 @@ export class S3Driver implements StorageDriver {
     return new URL(await getSignedUrl(this.#client, command, { expiresIn: expiresSeconds }));
   }
 
-  /** No request until the server has refused something as it was full; then two, until it takes a small object again. */
+  /** No request, unless the server has refused an object because it is full: then two, until it takes a small object. */
   async checkRoom(): Promise<void> {
     if (!this.#clients.wasFull) return;
     const key = layout.uploadScrap(randomUUID());
@@ -465,23 +468,24 @@ export class S3Driver implements StorageDriver {
     return ifAbsent ? info === undefined : info?.etag === ifMatch;
   }
 
-  /** After a lost answer: was it our own PUT that changed the object? Then these bytes are there, whoever put them. */
+  /** The object's ETag if it has these bytes: then the PUT whose response was lost counts as successful. */
   async #etagIfHolding(key: Key, body: Uint8Array): Promise<ETag | undefined> {
     const object = await this.read(key);
     return object && Buffer.compare(object.bytes, body) === 0 ? object.info.etag : undefined;
   }
 
   /**
-   * After a lost answer: was it our own request that completed the upload? The object has a checksum made of those of its
-   * parts; where the server keeps none, an ETag that ends in their number.
+   * Whether the object consists of these parts: then the completion whose response was lost was successful. Its checksum tells;
+   * if the server keeps none, its size and the number of parts in its ETag.
+   * https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
    */
   async #isMadeOf(key: Key, parts: readonly UploadedPart[]): Promise<boolean> {
     const request = this.#client.send(new HeadObjectCommand({ ...this.#at(key), ChecksumMode: 'ENABLED' }));
     const object = await answerUnless(isAbsent, `HEAD ${key}`, request);
     if (!object) return false;
     const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
-    const looksAlike = object.ContentLength === sizeBytes && etagOf(object).endsWith(`-${parts.length}"`);
-    return isMadeOfParts(object.ChecksumSHA256, parts) ?? looksAlike;
+    const hasSameShape = object.ContentLength === sizeBytes && etagOf(object).endsWith(`-${parts.length}"`);
+    return isMadeOfParts(object.ChecksumSHA256, parts) ?? hasSameShape;
   }
 }
 
@@ -504,18 +508,18 @@ function infoOf(key: Key, headers: IncomingHttpHeaders): ObjectInfo {
   return { key, sizeBytes: Number(sizeBytes), etag: etagOf({ ETag }), lastModified: dateOf({ LastModified }) };
 }
 
-/** What S3 has promised to send with every object; without it nothing here could be relied on. */
+/** @throws Error if the server sends no ETag, which S3 always does */
 function etagOf({ ETag: etag }: { ETag?: string | undefined }): ETag {
-  if (etag === undefined) throw new Error('the server gave no ETag');
+  if (etag === undefined) throw new Error('the server sent no ETag');
   return etag as ETag;
 }
 
 function dateOf({ LastModified: date }: { LastModified?: Date | undefined }): Date {
-  if (date === undefined) throw new Error('the server gave no Last-Modified');
+  if (date === undefined) throw new Error('the server sent no Last-Modified');
   return date;
 }
 
-/** Of a range only a part comes: `bytes 0-99/1234`. */
+/** The size of the whole object, which the response to a range has in `Content-Range: bytes 0-99/1234`. */
 function wholeSizeOf({ ContentRange: range, ContentLength: length }: GetObjectCommandOutput): number {
   return range === undefined ? (length ?? 0) : Number(range.slice(range.indexOf('/') + 1));
 }

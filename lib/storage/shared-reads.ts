@@ -1,16 +1,17 @@
-/** So many reads of one key are under way at once; who comes then shares the next one. */
+/** How many reads of one key are under way at once. Further callers share the next one. */
 const READS_AT_ONCE = 4;
 
 type Reads<T> = { underWay: number; next?: { start: () => void; result: Promise<T> } };
 
 /**
- * One read for all who want the same object at the same time, as when a fleet pulls one tag. Nobody gets what was read
- * before they asked: whoever comes while reads are under way waits for one that has yet to start. So what was
- * acknowledged before is always seen, as S3 promises it of every single read.
+ * Lets callers that read the same object at the same time share reads, as when a fleet of machines pulls one tag. A shared
+ * read always starts after all of its callers have called, so each of them sees every write that was acknowledged before its
+ * call, as with a read of its own.
  */
 export class SharedReads<T> {
   readonly #reads = new Map<string, Reads<T>>();
 
+  /** @param load reads the object of `key` */
   async read(key: string, load: () => Promise<T>): Promise<T> {
     const reads = this.#reads.get(key) ?? { underWay: 0 };
     this.#reads.set(key, reads);

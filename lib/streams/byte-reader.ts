@@ -1,8 +1,8 @@
 import { concatBytes } from './bytes.ts';
 
 /**
- * Reads a stream of chunks in pieces of the sizes that a format dictates. Holds what was peeked at and one chunk of the
- * source. Errors of the source pass through as they are. Who stops before the end calls `close`.
+ * Reads a stream in pieces of the sizes that a format dictates. Holds the peeked bytes and one chunk of the source in memory.
+ * Errors of the source are thrown as they are. A caller that stops before the end calls `close`.
  */
 export class ByteReader {
   readonly #source: AsyncIterator<Uint8Array>;
@@ -20,27 +20,27 @@ export class ByteReader {
     return this.#positionBytes;
   }
 
-  /** The next bytes, in one piece; fewer than asked for only at the end. */
+  /** Takes the next `sizeBytes` bytes in one piece; fewer only at the end. */
   async read(sizeBytes: number): Promise<Uint8Array> {
     await this.#hold(sizeBytes);
     return this.#take(Math.min(sizeBytes, this.#heldBytes));
   }
 
-  /** What `read` would give, which stays to be read. */
+  /** The bytes that `read` would take, without taking them. */
   async peek(sizeBytes: number): Promise<Uint8Array> {
     await this.#hold(sizeBytes);
     if (this.#held.length > 1) this.#held = [concatBytes(this.#held)];
     return (this.#held[0] ?? new Uint8Array()).subarray(0, sizeBytes);
   }
 
-  /** Whatever comes next, uncopied and at most so much; `undefined` at the end. */
+  /** Takes the next bytes without copying them, at most `atMostBytes`; `undefined` at the end. */
   async readSome(atMostBytes: number): Promise<Uint8Array | undefined> {
     await this.#hold(1);
     const [first] = this.#held;
     return first && this.#take(Math.min(atMostBytes, first.length));
   }
 
-  /** How many bytes could be skipped: fewer than asked for only at the end. */
+  /** Skips bytes. @returns how many were skipped: fewer than `sizeBytes` only at the end */
   async skip(sizeBytes: number): Promise<number> {
     let skippedBytes = 0;
     while (skippedBytes < sizeBytes) {
@@ -51,7 +51,7 @@ export class ByteReader {
     return skippedBytes;
   }
 
-  /** All that is left. */
+  /** The remaining bytes, in chunks. Closes the source at the end. */
   async *rest(): AsyncGenerator<Uint8Array> {
     try {
       for (;;) {
@@ -64,7 +64,7 @@ export class ByteReader {
     }
   }
 
-  /** Tells the source that no more is wanted. */
+  /** Ends the source. The reader gives no more bytes. */
   async close(): Promise<void> {
     this.#held = [];
     this.#heldBytes = 0;

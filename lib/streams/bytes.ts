@@ -6,7 +6,7 @@ export const GiB = 1024 * MiB;
 
 const utf8 = new TextEncoder();
 
-/** Bytes in memory of their own, as Web APIs want them. */
+/** Bytes in an ArrayBuffer, as Web APIs require them, not in a SharedArrayBuffer. */
 export type Bytes = Uint8Array<ArrayBuffer>;
 
 export function encodeText(text: string): Bytes {
@@ -17,22 +17,23 @@ export function decodeText(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes);
 }
 
-/** Small objects only: the whole stream ends up in memory. */
+/** Reads a whole stream into memory: for small objects only. */
 export async function readAll(body: AsyncIterable<Uint8Array>): Promise<Bytes> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of body) chunks.push(chunk);
   return concatBytes(chunks);
 }
 
-/** One chunk is not copied. */
+/** Joins chunks. A single chunk is not copied. */
 export function concatBytes(chunks: readonly Uint8Array[]): Bytes {
   const [first] = chunks;
   return chunks.length === 1 && first?.buffer instanceof ArrayBuffer ? (first as Bytes) : Buffer.concat(chunks);
 }
 
 /**
- * Reads a body that has to fit in memory.
- * @throws RegistryError SIZE_INVALID as soon as it holds more than `maxBytes`
+ * Reads a body into memory.
+ * @param what names the body in the message: `the manifest`
+ * @throws RegistryError SIZE_INVALID as soon as it is larger than `maxBytes`
  */
 export async function readAtMost(body: AsyncIterable<Uint8Array>, maxBytes: number, what: string): Promise<Bytes> {
   const chunks: Uint8Array[] = [];

@@ -1,6 +1,6 @@
 /**
- * Lets something read a stream while it passes by on its real way: the bytes written here come out of the iterable that
- * `consume` gets. Nothing of it is kept; the writer waits while the consumer lags behind.
+ * Feeds a second consumer of a stream, for example a checksum, while the stream goes to its destination. The bytes that are
+ * written here come out of the iterable that `consume` is called with. They are not buffered: the writer waits for the consumer.
  *
  *     const sum = new StreamTap((layer) => tarSum(json, layer, 0));
  *     for await (const chunk of body) await sum.write(chunk);
@@ -15,27 +15,27 @@ export class StreamTap<T> {
     this.#writer = writable.getWriter();
     this.#writer.closed.catch(() => undefined);
     this.#result = consume(readable);
-    // Whoever has the result, or has failed, wants no more: else `write` would wait for it for ever.
+    // Once the consumer has its result or has failed it reads no more, and `write` must not wait for it.
     this.#result.then(
       () => this.destroy(),
       () => this.destroy(),
     );
   }
 
-  /** Never throws: if the consumer has failed, `end` says so. */
+  /** Never throws: `end` throws the error of a consumer that has failed. */
   async write(chunk: Uint8Array): Promise<void> {
     this.#writer.write(chunk).catch(() => undefined);
     await this.#writer.ready.catch(() => undefined);
   }
 
-  /** What came out, once everything was written; throws what the consumer threw. */
+  /** To be called when all bytes are written. @returns what the consumer returned @throws what it threw */
   async end(): Promise<T> {
     this.#writer.close().catch(() => undefined);
     return await this.#result;
   }
 
-  /** For when there will be no end: the consumer fails. */
-  destroy(reason: unknown = new Error('the stream was given up')): void {
+  /** Makes the consumer fail, if the stream breaks off. */
+  destroy(reason: unknown = new Error('the stream was abandoned')): void {
     this.#writer.abort(reason).catch(() => undefined);
   }
 }

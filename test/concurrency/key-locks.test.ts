@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { SharedKeyLocks } from '../../lib/concurrency/key-locks.ts';
 
-describe('a key that is shared or had alone', () => {
+describe('shared and exclusive locks', () => {
   function startTasks() {
     const locks = new SharedKeyLocks();
     const running = new Set<string>();
@@ -16,8 +16,8 @@ describe('a key that is shared or had alone', () => {
       running.delete(name);
     };
     return {
-      share: (name: string, key = 'k') => locks.share(key, task(name)),
-      haveAlone: (name: string, key = 'k') => locks.haveAlone(key, task(name)),
+      shared: (name: string, key = 'k') => locks.shared(key, task(name)),
+      exclusive: (name: string, key = 'k') => locks.exclusive(key, task(name)),
       running,
       async end(name: string) {
         ends.get(name)?.();
@@ -26,11 +26,11 @@ describe('a key that is shared or had alone', () => {
     };
   }
 
-  test('tasks that share it run at once; one that has it alone waits for them, and later ones for it', async () => {
-    const { share, haveAlone, running, end } = startTasks();
-    const all = [share('a'), share('b'), haveAlone('alone'), haveAlone('other', 'another key')];
+  test('shared tasks run at once; an exclusive task waits for them, and later shared tasks wait for it', async () => {
+    const { shared, exclusive, running, end } = startTasks();
+    const all = [shared('a'), shared('b'), exclusive('alone'), exclusive('other', 'another key')];
     await turn();
-    all.push(share('later'));
+    all.push(shared('later'));
     assert.deepEqual([...running], ['a', 'b', 'other']);
     await end('a');
     assert.deepEqual([...running], ['b', 'other']);
@@ -43,11 +43,11 @@ describe('a key that is shared or had alone', () => {
     await Promise.all(all);
   });
 
-  test('two that have it alone take turns, and those that share it come in between', async () => {
-    const { share, haveAlone, running, end } = startTasks();
-    const all = [haveAlone('first'), haveAlone('second')];
+  test('exclusive tasks run one after the other, and a shared task that waits runs between them', async () => {
+    const { shared, exclusive, running, end } = startTasks();
+    const all = [exclusive('first'), exclusive('second')];
     await turn();
-    all.push(share('shared'));
+    all.push(shared('shared'));
     assert.deepEqual([...running], ['first']);
     await end('first');
     assert.deepEqual([...running], ['shared']);
@@ -57,11 +57,11 @@ describe('a key that is shared or had alone', () => {
     await Promise.all(all);
   });
 
-  test('a task that fails gives the key back', async () => {
+  test('a task that fails releases the lock', async () => {
     const locks = new SharedKeyLocks();
     const fail = () => Promise.reject(new Error('no'));
-    await assert.rejects(locks.share('k', fail), /no/);
-    await assert.rejects(locks.haveAlone('k', fail), /no/);
-    assert.equal(await locks.share('k', async () => 1), 1);
+    await assert.rejects(locks.shared('k', fail), /no/);
+    await assert.rejects(locks.exclusive('k', fail), /no/);
+    assert.equal(await locks.shared('k', async () => 1), 1);
   });
 });

@@ -145,8 +145,8 @@ describe('the file driver', { timeout: 300_000 }, () => {
     await driver.put(key('a'), bytes('x'));
     await driver.put(key('b/c'), bytes('x'));
     for (const options of [{}, { ifAbsent: true }]) {
-      await assert.rejects(driver.put(key('a/b'), bytes('y'), options), /nothing can be both an object and a folder/);
-      await assert.rejects(driver.put(key('b'), bytes('y'), options), /nothing can be both an object and a folder/);
+      await assert.rejects(driver.put(key('a/b'), bytes('y'), options), /cannot be both an object and a folder/);
+      await assert.rejects(driver.put(key('b'), bytes('y'), options), /cannot be both an object and a folder/);
     }
     assert.deepEqual(await keysIn(), ['a', 'b/c']);
     assert.deepEqual(await readdir(join(root, '.tmp')), []);

@@ -164,7 +164,7 @@ export class LayerStep {
       sums.update(chunk);
       yield chunk;
     }
-    await lock.take();
+    await lock.acquire();
     const [jsonNow, isComplete, isProjection] = await Promise.all([
       this.#images.findJson(id),
       this.#images.isComplete(id),
