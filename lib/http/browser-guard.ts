@@ -1,4 +1,4 @@
-// An open registry on loopback is meant for this machine. A web page must not reach it through the browser that runs there.
+// Keeps web pages out of an open registry on loopback, which they could reach by the browser of this machine.
 import type { MiddlewareHandler } from 'hono';
 import { RegistryError } from '../model/errors.ts';
 
@@ -9,15 +9,15 @@ export type BrowserGuardOptions = {
   origins: string[] | undefined;
 };
 
-/** The names by which containers reach their host, in Docker and in Podman. */
+/** Names of the host in containers of Docker and Podman. */
 const HOST_OF_CONTAINERS = ['host.docker.internal', 'host.containers.internal'];
 
 const SAFE_METHODS = ['GET', 'HEAD', 'OPTIONS'];
 
 /**
- * Refuses DNS rebinding, where a page's own name has become the address of this machine, and writes by pages of other origins.
- * Only browsers send `Sec-Fetch-Site` and `Origin`, and no page can set or remove them, nor `Host`. `X-Forwarded-*` exempts no
- * request: after rebinding a page can set these headers.
+ * Refuses DNS rebinding, where the name of a page resolves to this machine, and writes by pages of other origins. Browsers send
+ * `Sec-Fetch-Site` and `Origin`; a page cannot set or remove them, nor `Host`. `X-Forwarded-*` exempts no request: after
+ * rebinding a page can set these headers.
  * @see https://fetch.spec.whatwg.org/#forbidden-request-header
  */
 export function browserGuard({ publicUrl, origins = [] }: BrowserGuardOptions): MiddlewareHandler {
@@ -64,7 +64,7 @@ function isNameOfThisMachine(name: string): boolean {
   );
 }
 
-/** Whether host and port are the same. The scheme is that of the origin, since a proxy may have ended TLS. */
+/** Whether host and port are equal. The scheme is not compared: a proxy may have ended TLS. */
 function isOriginOf(origin: string, host: string | undefined): boolean {
   if (!/^https?:\/\//.test(origin) || !URL.canParse(origin)) return false;
   const { protocol, origin: normal } = new URL(origin);

@@ -44,17 +44,17 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
 };
 
 /**
- * What v2 clients know under another name: the spec has no code for a path, of which nothing but a name can be long, and
- * clients give up at that one. A full disk is 507, not 503: clients show the status, and none sends the layer again at once.
+ * Codes that the spec lacks, by the code that v2 clients get. In a long path only the name can be long, and NAME_INVALID makes
+ * clients give up. STORAGE_FULL has the status 507, not 503: clients show it, and do not repeat the layer at once.
  */
 const OCI_CODE: Partial<Record<ErrorCode, ErrorCode>> = { PATH_TOO_LONG: 'NAME_INVALID', STORAGE_FULL: 'UNAVAILABLE' };
 
-/** For the caches of the day when v1 was new, and those of today. */
+/** Headers against caching, for HTTP/1.0 and HTTP/1.1. */
 export const NOT_CACHED = { 'Cache-Control': 'no-cache', Expires: '-1', Pragma: 'no-cache' };
 
 /**
  * The only writer of error bodies: `{"error"}` for v1, `{"errors": [{code, message, detail}]}` for v2.
- * What is not a `RegistryError` is our fault: the client learns no more than that, the log (by the caller) all of it.
+ * An error of another class than `RegistryError` becomes `internal error`, without its message. The caller logs it.
  */
 export function errorResponse(protocol: Protocol, thrown: Error): Response {
   const { code, message, detail, headers } = toRegistryError(thrown);
@@ -69,11 +69,8 @@ export function errorResponse(protocol: Protocol, thrown: Error): Response {
   return Response.json(body, { status: STATUS[code], headers: { ...NOT_CACHED, ...headers } });
 }
 
-/**
- * Whether the operator should know: the client did nothing wrong. That all slots are taken is no fault, and to log each
- * refusal would let a flood of requests fill the log.
- */
-export function isOurFault(thrown: Error): boolean {
+/** Whether the error belongs in the log: statuses from 500, without those of a busy process, by which clients could fill the log. */
+export function isServerError(thrown: Error): boolean {
   if (thrown instanceof RegistryError && thrown.code === 'UNAVAILABLE') return false;
   return STATUS[toRegistryError(thrown).code] >= 500;
 }

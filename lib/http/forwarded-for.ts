@@ -1,7 +1,7 @@
 /**
- * Who sent a request, by its `X-Forwarded-For`, at whose end each proxy writes who has sent it what it passes on: whom the
- * outermost that is trusted has seen. What stands before that the client may have written there itself.
- * @returns undefined if the proxies have said nothing
+ * The client's address from `X-Forwarded-For`, to which each proxy appends the address that it received the request from: the
+ * one that the outermost trusted proxy appended. The client may have written the addresses before that.
+ * @returns undefined without trusted proxies or addresses
  */
 export function forwardedFor(header: string | undefined, trustedProxies: number): string | undefined {
   if (trustedProxies === 0) return undefined;

@@ -34,22 +34,22 @@ export type GatewayLimits = {
 export const NO_GATEWAY_LIMITS: GatewayLimits = { maxBodyBytes: undefined, keepsHeadLength: true };
 
 /**
- * Clients built with oras-go from 2.6.1 on, which send uploads nowhere but to the host that they were started on.
+ * Clients built with oras-go from 2.6.1 on: they send an upload only to the host where they started it.
  * https://github.com/oras-project/oras-go/security/advisories/GHSA-jxpm-75mh-9fp7
  */
 const STAYS_ON_ITS_HOST = /^(?:oras|oras-go|helm|notation)\b/i;
 
-/** Clients that make nothing of a relative `Location`: for them the best guess is better than none. */
+/** Clients that do not resolve a relative `Location`: they get the most likely origin. */
 const NEEDS_ABSOLUTE = /^(?:ollama|containertool)\b/i;
 
-/** Where this client reaches the registry, for URLs that it gets from another host; empty if the request does not tell. */
+/** Origin of the registry for this client, for URLs that another host sends it; empty if unknown. */
 export function registryUrlOf(c: Context, { publicUrl }: GatewaySettings): string {
   return publicUrl ?? originOf(c) ?? '';
 }
 
 /**
- * What stands in front of the path of a `Location` on this registry: its origin, or nothing. An absolute one is needed by
- * some clients; a relative one is right behind proxies that hide where the client is.
+ * The origin for a `Location` on this registry, or an empty string for a relative one. Some clients need an absolute URL; behind
+ * a proxy that hides the client's URL only a relative one is right.
  */
 export function locationBaseOf(c: Context, { publicUrl, absoluteLocations }: GatewaySettings): string {
   const reached = reachedAt(c);
@@ -73,7 +73,7 @@ function userAgentOf(c: Context): string {
 }
 
 /**
- * Refuses a body that is too large, with a code at which Docker stops at once; SIZE_INVALID it would try five times.
+ * Refuses bodies that are too large. On UNSUPPORTED Docker stops at once; on SIZE_INVALID it tries five times.
  * @throws RegistryError UNSUPPORTED
  */
 export function limitBodies(maxBodyBytes: number): MiddlewareHandler {

@@ -5,12 +5,12 @@ import { RegistryError } from '../model/errors.ts';
 import { routePath } from './route-path.ts';
 
 /**
- * Twice as much as any name needs: 255 characters of a repository and 247 bytes of a tag, each percent-encoded, or a digest
- * of 135. Uploads carry their state in the query, which is no part of this.
+ * Longer than any name needs: 255 characters of a repository and 247 bytes of a tag, percent-encoded. The query is not counted:
+ * it carries the state of uploads.
  */
 export const MAX_PATH_CHARACTERS = 2048;
 
-/** More than 255 characters of a name can have. */
+/** A name of 255 characters has fewer. */
 export const MAX_SLASHES = 256;
 
 /** A path that only wildcard routes take. */

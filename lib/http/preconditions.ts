@@ -1,10 +1,10 @@
 import type { Context } from 'hono';
 
-/** Whether a change may be made, by the ETag of what is there now; undefined for nothing. */
+/** Whether a change is allowed, by the ETag of the current content; undefined if there is none. */
 export type Precondition = (etag: string | undefined) => boolean;
 
 /**
- * What the request wants to be so before it changes anything; undefined if nothing.
+ * The precondition of `If-Match` and `If-None-Match`; undefined without these headers.
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-13.2.2
  */
 export function preconditionOf(c: Context): Precondition | undefined {
@@ -15,7 +15,7 @@ export function preconditionOf(c: Context): Precondition | undefined {
 }
 
 /**
- * Whether a range of this content is wanted, if it is still what the client has begun to read. No content here has a date.
+ * Whether `Range` applies: `If-Range`, if there is one, names the content with this ETag. Dates match none.
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-13.1.5
  */
 export function wantsRangeOf(c: Context, etag: string): boolean {

@@ -1,8 +1,8 @@
 import type { ByteRange } from '../storage/driver.ts';
 
 /**
- * What a `Range` header asks for, cut to the content. `undefined` if the whole should be sent: no header, another unit,
- * several ranges, or nonsense. `'unsatisfiable'` deserves a 416.
+ * The range of a `Range` header, cut to the content.
+ * @returns `undefined` to send the whole: no header, another unit, several ranges, or invalid; `'unsatisfiable'` for a 416
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-14.1.2
  */
 export function parseRange(header: string | undefined, sizeBytes: number): ByteRange | 'unsatisfiable' | undefined {
@@ -16,16 +16,16 @@ export function parseRange(header: string | undefined, sizeBytes: number): ByteR
   }
   const start = Number(first);
   const end = last === '' ? sizeBytes - 1 : Math.min(Number(last), sizeBytes - 1);
-  // `500-0` is invalid by the RFC, which lets us choose; 416 tells the client more than the whole content would.
+  // The RFC leaves the answer to an invalid range such as `500-0` to the server.
   return start > end ? 'unsatisfiable' : { start, end };
 }
 
-/** How many bytes are sent of an object of this size. */
+/** Bytes of the range, or of the whole object. */
 export function lengthOf(range: ByteRange | undefined, sizeBytes: number): number {
   return range ? range.end - range.start + 1 : sizeBytes;
 }
 
-/** `Content-Range` of an upload's chunk: `0-999`, by some clients `bytes 0-999/*`. `undefined` if it is neither. */
+/** `Content-Range` of a chunk: `0-999`, or as some clients send it `bytes 0-999/*`. `undefined` for any other form. */
 export function parseContentRange(header: string): ByteRange | undefined {
   const match = /^(?:bytes[ =])?(\d+)-(\d+)(?:\/(?:\d+|\*))?$/.exec(header.trim());
   if (!match) return undefined;

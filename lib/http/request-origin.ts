@@ -1,11 +1,11 @@
-// Under which origin a client reaches this process. URLs that it gets back have to begin with that, or be relative.
+// The origin by which a client reaches this process: URLs in its answers begin with it, or are relative.
 
 export type RequestOrigin = {
   /** In its normal form: `https://registry.example`. */
   origin: string;
-  /** Host and perhaps port, letter by letter as they were asked for: `Registry.example:443`. */
+  /** Host and port as the client wrote them: `Registry.example:443`. */
   authority: string;
-  /** Whether no proxy can have changed or hidden what the client asked for without a trace. */
+  /** False if a proxy may have changed the client's URL. */
   isCertain: boolean;
 };
 
@@ -14,22 +14,29 @@ export type ReceivedRequest = {
   /** `1.1` */
   httpVersion: string;
   isTls: boolean;
-  /** Of this end of the connection. */
+  /** Of the server's end of the connection. */
   localAddress: string | undefined;
   localPort: number | undefined;
-  /** How many proxies in front are believed in what they say of the client's request. */
+  /** Proxies in front whose `X-Forwarded-*` is trusted. */
   trustedProxies: number;
 };
 
 type Authority = { host: string; port?: string };
 
-/** What proxies of all kinds leave in a request. */
-const TRACES = ['Forwarded', 'Via', 'X-Forwarded-For', 'X-Forwarded-Host', 'X-Forwarded-Port', 'X-Forwarded-Proto'];
+/** Headers that show that a request passed a proxy. */
+const PROXY_HEADERS = [
+  'Forwarded',
+  'Via',
+  'X-Forwarded-For',
+  'X-Forwarded-Host',
+  'X-Forwarded-Port',
+  'X-Forwarded-Proto',
+];
 
 /**
- * Proxies that are trusted say by `X-Forwarded-Proto`, `-Host` and `-Port` what the client asked for. `X-Forwarded-Proto` is
- * believed in any case: a client that lies there spoils only the URLs in its own answers.
- * @returns undefined if there is no `Host`, or one that names no host
+ * The origin from `Host`, or from the `X-Forwarded-Proto`, `-Host` and `-Port` of trusted proxies. `X-Forwarded-Proto` is always
+ * used: a client that forges it changes only the URLs in its own answers.
+ * @returns undefined for a request without a valid host
  */
 export function requestOrigin(request: ReceivedRequest): RequestOrigin | undefined {
   const { header, isTls, trustedProxies } = request;
@@ -50,8 +57,8 @@ export function requestOrigin(request: ReceivedRequest): RequestOrigin | undefin
 }
 
 /**
- * Of a list to which each proxy adds at its end: what the outermost of the trusted ones has seen. Where fewer have added
- * something, and where none is trusted, the first.
+ * Each proxy appends to the list: the item that the outermost trusted proxy appended, or the first item if the list is shorter
+ * or no proxy is trusted.
  */
 function outermost(list: string | undefined, trustedProxies: number): string | undefined {
   const items = list?.split(',').map((item) => item.trim());
@@ -59,14 +66,14 @@ function outermost(list: string | undefined, trustedProxies: number): string | u
 }
 
 /**
- * Whether the client is at the other end of the connection. `Host` alone does not tell: nginx by its defaults puts the name
- * of the upstream there, and a proxy that ends TLS need not say so. So the port has to be the one of this connection, and
- * without TLS the host its very address. HTTP/1.0 is spoken by proxies only.
+ * Whether the client is connected directly. `Host` alone is no proof: nginx sends the name of its upstream by default, and a proxy
+ * that ends TLS may leave no header. So the port must be that of this connection, and without TLS the host must be its
+ * address. Only proxies send HTTP/1.0.
  * @see https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_set_header
  */
 function isDirect(request: ReceivedRequest, { host, port }: Authority): boolean {
   const { header, httpVersion, isTls, localAddress, localPort } = request;
-  if (httpVersion === '1.0' || TRACES.some((name) => header(name) !== undefined)) return false;
+  if (httpVersion === '1.0' || PROXY_HEADERS.some((name) => header(name) !== undefined)) return false;
   if (Number(port ?? (isTls ? 443 : 80)) !== localPort) return false;
   if (isTls) return true;
   const address = localAddress?.replace(/^::ffff:/, '') ?? '';
@@ -81,7 +88,7 @@ function parseAuthority(text: string | undefined): Authority | undefined {
   return host === undefined ? undefined : { host, ...(port !== undefined && { port }) };
 }
 
-/** A proxy behind another that ended TLS may say its own port, which with the scheme of the other makes no sense. */
+/** The port, without the default port of the other scheme: a proxy behind the one that ended TLS may add its own port. */
 function portOf(text: string | undefined, scheme: string): string | undefined {
   const isOther = text === (scheme === 'https' ? '80' : '443');
   return text !== undefined && /^\d{1,5}$/.test(text) && !isOther ? text : undefined;

@@ -1,4 +1,4 @@
-// What the routes of both protocols need of a request.
+// Reading requests, for the routes of both protocols.
 import type { Context, Hono } from 'hono';
 import type { RequestMemory } from '../limits/body-memory.ts';
 import type { Slot } from '../limits/slot.ts';
@@ -23,7 +23,7 @@ export function bodyOf(c: Context): AsyncIterable<Uint8Array> {
 
 const MEMORY = 'memory';
 
-/** What this request reads into memory from now on is counted there. */
+/** Counts in `memory` what `readBody` reads of this request. */
 export function holdMemory(c: Context, memory: RequestMemory): void {
   c.set(MEMORY, memory);
 }
@@ -38,29 +38,29 @@ export async function readBody(c: Context, maxBytes: number, what: string): Prom
   return memory ? await memory.read(bodyOf(c), maxBytes, what) : await readAtMost(bodyOf(c), maxBytes, what);
 }
 
-/** From now on the body of this request reports its progress to the slot, and ends with it. */
+/** Ties the body of this request to an upload slot: the body reports its progress, and ends when the slot is taken away. */
 export function holdUploadSlot(c: Context, slot: Slot): void {
   c.set(UPLOAD_SLOT, slot);
 }
 
-/** Of an answer without a body that is not 204 or 304: Node would say that there are chunks, and send none. */
+/** Headers of an answer without a body that is neither 204 nor 304: without them Node sends an empty chunked body. */
 export const EMPTY = { 'Content-Length': '0' };
 
-/** What a server or gateway that hands on a request knows of where the client sent it. */
+/** The origin of a request, found by the server or gateway that passes it on. */
 export type OriginBindings = { reached?: RequestOrigin | undefined };
 
-/** Where this client reaches the registry, as far as its request tells. */
+/** The origin by which this client reaches the registry, if its request tells. */
 export function reachedAt(c: Context): RequestOrigin | undefined {
   const { reached } = (c.env ?? {}) as OriginBindings;
   return reached;
 }
 
-/** The origin under which this client reaches the registry, for URLs that it gets back. */
+/** As `reachedAt`, for URLs in the answer. */
 export function originOf(c: Context): string | undefined {
   return reachedAt(c)?.origin;
 }
 
-/** `Content-Length` as a number, if the client sent one. */
+/** `Content-Length` in bytes, if the client sent one. */
 export function contentLengthOf(c: Context): number | undefined {
   const header = c.req.header('Content-Length');
   return header === undefined ? undefined : Number(header);
@@ -72,7 +72,7 @@ export function hasBody(c: Context): boolean {
 }
 
 /**
- * Whether the client has this content already.
+ * Whether the client has this content, by `If-None-Match`.
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2
  */
 export function isKnown(c: Context, etag: string): boolean {
@@ -82,15 +82,15 @@ export function isKnown(c: Context, etag: string): boolean {
 
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
-/** What an answer to `OPTIONS` says; HEAD is taken wherever GET is. @param methods without HEAD */
+/** `Allow` of an answer to `OPTIONS`. @param methods without HEAD, which is allowed with GET */
 export function allowHeader(methods: readonly string[] = METHODS): string {
   return [...methods.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method])), 'OPTIONS'].join(', ');
 }
 
 /**
- * Answers what none of an app's routes took: `OPTIONS` by the methods that would be taken; else 405 if another method would
- * have been right, or 404. To be added last.
- * @param prefix where the app is mounted
+ * Answers requests that no route takes: `OPTIONS` by the methods that the path takes, others by 405 if the path takes another
+ * method, else by 404. Added after all routes.
+ * @param prefix path at which the app is mounted
  */
 export function refuseTheRest(routes: Hono, prefix: string): Hono {
   const matching = (method: string, path: string) => routes.router.match(method, path)[0].length;

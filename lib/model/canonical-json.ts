@@ -1,8 +1,8 @@
 import type { JsonValue } from './json.ts';
 
 /**
- * JSON with sorted keys and no white space: the same value gives the same bytes for ever, on any machine. Strings and
- * numbers are as ECMAScript's JSON.stringify writes them; keys sort by UTF-16 code unit.
+ * JSON with sorted keys and without white space: equal values give equal bytes, in every version and on every machine. Strings
+ * and numbers as ECMAScript's JSON.stringify writes them; keys sorted by UTF-16 code unit.
  */
 export function canonicalJson(value: JsonValue): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;

@@ -1,4 +1,4 @@
-// What can go wrong, by its meaning. `error-response.ts` alone knows statuses and bodies, and puts it on the wire.
+// Errors by their meaning. Only `http/error-response.ts` knows their statuses and bodies.
 
 /** The codes of the OCI distribution spec, and those that only v1 has. */
 export type ErrorCode =
@@ -39,13 +39,13 @@ export type ErrorCode =
   | 'REPOSITORY_UNKNOWN'
   | 'TAG_UNKNOWN';
 
-/** What a client did wrong or asked for in vain. Anything else that is thrown is our fault and becomes a bare 500. */
+/** An error that the client gets with its code and message. Every other error becomes a 500 without a message. */
 export class RegistryError extends Error {
   override readonly name = 'RegistryError';
   readonly code: ErrorCode;
-  /** Anything that JSON can hold; v2 clients get it as `detail`. */
+  /** JSON for v2 clients, about the value that was wrong. */
   readonly detail: unknown;
-  /** What the client has to know besides, in headers of the answer: where an upload is, when to come again, how to log in. */
+  /** Headers of the answer: `Range` of an upload, `Retry-After`, `WWW-Authenticate`. */
   readonly headers: Readonly<Record<string, string>>;
 
   constructor(

@@ -1,8 +1,8 @@
-/** What `JSON.parse` can give. */
+/** The values of `JSON.parse`. */
 export type JsonValue = null | boolean | number | string | JsonValue[] | JsonObject;
 export type JsonObject = { [name: string]: JsonValue };
 
-/** Far deeper than any manifest, config or image JSON, so that a recursive reader does not run out of stack. */
+/** Deeper than any manifest, config or image JSON; bounds the stack of recursive readers. */
 const MAX_DEPTH = 200;
 
 /** More than the longest list that is stored. A million values take `JSON.parse` a tenth of a second. */
@@ -12,8 +12,8 @@ const MAX_VALUES = 1_000_000;
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /**
- * Parses JSON that is small enough to be parsed at once: the time that `JSON.parse` takes, during which the process does
- * nothing else, depends on the number of values and not on the number of bytes.
+ * Parses JSON of bounded depth and number of values. `JSON.parse` blocks the process for a time that depends on the number of
+ * values more than on the number of bytes.
  * @param maxValues values and names that the document may hold; lower for what a client sends
  * @returns `undefined` if the bytes are not JSON, nested more than 200 levels deep, or hold more values
  */

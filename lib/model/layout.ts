@@ -53,10 +53,7 @@ export type ManifestPath = [Digest] | [Digest, Digest];
 /** A tag and the v1 image that it named when it gave a grant. */
 export type TaggedImage = { tag: Tag; top: ImageId };
 
-/**
- * A repository's right to a v1 image, as its key says it. It is worth something while the repository holds what gave it:
- * the manifests, or the tag with that image.
- */
+/** A repository's right to a v1 image, parsed from its key. It is stale once the repository holds neither the manifests nor the tag. */
 export type Grant = { imageKind: ImageKind; repository: RepositoryName; by: ManifestPath | TaggedImage };
 
 /** Where grants lie. Never merged: a client that pushes an image under the id of a projection must not get a right to that. */
@@ -83,7 +80,7 @@ export const layout = {
   tags: (repository: RepositoryName) => beginning('repositories', partsOf(repository), TAG_PREFIX),
   tag: (repository: RepositoryName, tag: Tag) => at('repositories', partsOf(repository), `${TAG_PREFIX}${tag}`),
   isTag: (key: Key) => lastPartOf(key).startsWith(TAG_PREFIX),
-  /** A tag that starts with `_` has none: its key would be another tag's. */
+  /** Undefined for a tag that starts with `_`: `tag_x_json` would be the key of a tag `x_json`. */
   tagJson: (repository: RepositoryName, tag: Tag) =>
     tag.startsWith('_') ? undefined : at('repositories', partsOf(repository), `tag${tag}_json`),
   /** Where docker-registry wrote the metadata of any tag. */
@@ -100,7 +97,7 @@ export const layout = {
     at('oci/repositories', partsOf(repository), 'manifests', algorithmOf(digest), hexOf(digest)),
   blobLink: (repository: RepositoryName, digest: Digest) =>
     at('oci/repositories', partsOf(repository), 'blobs', algorithmOf(digest), hexOf(digest)),
-  /** What refers to `subject`; named by the hex digits of the referrer, whose number tells its algorithm. */
+  /** The referrers of `subject`, named by their hex digits. */
   referrers: (repository: RepositoryName, subject: Digest) =>
     folder('oci/repositories', partsOf(repository), 'referrers', algorithmOf(subject), hexOf(subject)),
   referrer: (repository: RepositoryName, subject: Digest, digest: Digest) =>
@@ -118,36 +115,36 @@ export const layout = {
   robot: (id: string) => at('oci/robots', `${id}.json`),
   imageLayerDescriptor: (id: ImageId) => at('oci/images', id, 'layer.json'),
   projectionRecord: (id: ImageId) => at('oci/images', id, 'view.json'),
-  /** Everything beside an image. The order matters: grants to a pushed image, `view.json`, grants to a projection. */
+  /** All records of an image. Listings rely on the order: grants to a pushed image, `view.json`, grants to a projection. */
   imageRecords: (id: ImageId) => folder('oci/images', id),
   imageGrants: (id: ImageId, kind: ImageKind) => folder('oci/images', id, GRANTS[kind]),
   repositoryGrants: (id: ImageId, kind: ImageKind, repository: RepositoryName) =>
     folder('oci/images', id, GRANTS[kind], quotePlus(repository)),
-  /** `manifests`: the one that a tag names, and of an index the child that is projected. */
+  /** @param manifests the manifest that a tag names, and for an index the child that is projected */
   manifestGrant: (id: ImageId, repository: RepositoryName, manifests: ManifestPath) =>
     at('oci/images', id, GRANTS.projection, quotePlus(repository), manifests.map(hexOf).join('.')),
   tagGrant: (id: ImageId, kind: ImageKind, repository: RepositoryName, { tag, top }: TaggedImage) =>
     at('oci/images', id, GRANTS[kind], quotePlus(repository), `${TAG_PREFIX}${tag}`, top),
-  /** What version 0.1.0 wrote instead: an object where a folder of grants has to be. It gives nothing. */
+  /** Grants of version 0.1.0: an object at the key of a folder of grants. It gives no right. */
   outdatedGrant: (id: ImageId, kind: ImageKind, repository: RepositoryName) =>
     at('oci/images', id, GRANTS[kind], quotePlus(repository)),
   /** `pusherId` is a hash that identifies the client that pushes. */
   pusherRecord: (id: ImageId, pusherId: string) => at('oci/images', id, 'pushers', pusherId),
-  /** Of one pusher: what is pushed of an image that another has begun or completed; `json` and `sum` in hex. */
+  /** Pushes of an image that another push has begun or completed, by pusher; `json` and `sum` in hex. */
   allImagePushes: (id: ImageId) => folder('oci/images', id, 'pushes'),
   imagePushes: (id: ImageId, pusher: string) => folder('oci/images', id, 'pushes', pusher),
   imagePush: (id: ImageId, pusher: string, json: string) => at('oci/images', id, 'pushes', pusher, json),
   imagePushLayer: (id: ImageId, pusher: string, json: string, sum: string) =>
     at('oci/images', id, 'pushes', pusher, `${json}.${sum}`),
   conversion: (id: ImageId) => at('oci/images', id, 'manifest.json'),
-  /** The v1 images of which a manifest was made. */
+  /** The v1 images of which a manifest is the conversion. */
   conversionSources: (digest: Digest) => folder('oci/images', hexOf(digest), 'sources'),
   conversionSource: (digest: Digest, id: ImageId) => at('oci/images', hexOf(digest), 'sources', id),
 };
 
 /**
- * `library/centos`, `a/b%2Fc`: repositories never nest, so none can collide with another's objects. As docker-registry
- * 0.6 wrote it; 0.9 quoted once more, see `twiceQuotedOf`.
+ * `library/centos`, `a/b%2Fc`: the folder of a repository never contains another repository. As docker-registry 0.6 wrote it;
+ * 0.9 quoted the second part twice, see `twiceQuotedOf`.
  */
 function partsOf(repository: RepositoryName): string {
   return `${namespaceOf(repository)}/${quotePlus(repositoryPartOf(repository))}`;
@@ -156,8 +153,8 @@ function partsOf(repository: RepositoryName): string {
 const REPOSITORY_PART = /^(repositories\/[^/]+\/)([^/]+)(\/.*)$/;
 
 /**
- * Where docker-registry 0.9 kept what lies at this key or below this prefix: it quoted the repository's part of the name once
- * more, `repositories/a/b%252Fc/`. `undefined` where that makes no difference, or is longer than a file system takes.
+ * The key or prefix that docker-registry 0.9 used instead of this one: it quoted the repository's part twice,
+ * `repositories/a/b%252Fc/`. `undefined` where both are equal, or where the part is longer than a file system allows.
  */
 export function twiceQuotedOf<K extends Key | KeyPrefix>(key: K): { key: K; folder: KeyPrefix } | undefined {
   const [, namespace, part = '', rest = ''] = REPOSITORY_PART.exec(key) ?? [];
@@ -168,7 +165,7 @@ export function twiceQuotedOf<K extends Key | KeyPrefix>(key: K): { key: K; fold
   return { key: `${folder}${rest}` as K, folder: `${folder}/` as KeyPrefix };
 }
 
-/** The inverse: the key or folder itself, unless 0.9 has quoted it twice. */
+/** The inverse of `twiceQuotedOf`; a key that is not quoted twice is returned as it is. */
 export function withoutTwiceQuoting<K extends Key | KeyPrefix>(key: K): K {
   const [, namespace, part = '', rest] = REPOSITORY_PART.exec(key) ?? [];
   const once = unquotePlus(part);
@@ -181,18 +178,18 @@ export function lastPartOf(key: Key | KeyPrefix): string {
   return key.slice(key.lastIndexOf('/', end - 1) + 1, end);
 }
 
-/** The tag that an object below `layout.tags` stands for. */
+/** The tag of a key below `layout.tags`. */
 export function tagOf(key: Key): Tag {
   return lastPartOf(key).slice(TAG_PREFIX.length) as Tag;
 }
 
-/** The name of the repository whose folder this is, the inverse of `layout.repository`; `undefined` if it is no such. */
+/** The inverse of `layout.repository`; `undefined` for the folder of no repository. */
 export function repositoryOf(namespace: string, folderKey: KeyPrefix): RepositoryName | undefined {
   const part = unquotePlus(lastPartOf(folderKey));
   return part === undefined ? undefined : (`${namespace}/${part}` as RepositoryName);
 }
 
-/** What an object below `layout.imageRecords` says. */
+/** An object below `layout.imageRecords`. */
 export type ImageRecord =
   | { kind: 'projection' }
   | { kind: 'pusher'; pusherId: string }
@@ -231,7 +228,7 @@ export function digestOfManifestKey(key: Key): Digest | undefined {
 
 const TAG_KEY = /^repositories\/([^/]+)\/([^/]+)\/tag_([^/]+)$/;
 
-/** The inverse of `layout.tag`, also of a key that 0.9 has quoted twice; `undefined` for any other. */
+/** The inverse of `layout.tag`, also for keys that are quoted twice; `undefined` for any other key. */
 export function parseTagKey(key: string): { repository: RepositoryName; tag: Tag } | undefined {
   const [, namespace, part = '', tag] = TAG_KEY.exec(withoutTwiceQuoting(key as Key)) ?? [];
   const repositoryPart = unquotePlus(part);

@@ -1,18 +1,18 @@
-/** Python's names, as `loglevel` in the configuration has them. */
+/** Python's names, which `loglevel` in the configuration uses. */
 export type LogLevel = 'debug' | 'info' | 'warning' | 'error' | 'critical';
 
 export type LogFields = Record<string, unknown>;
 
-/** One JSON object per line. Never hand it a query, a header with credentials, or a presigned URL. */
+/** One JSON object per line. Fields never contain a query, a header with credentials, or a presigned URL. */
 export type Log = Record<LogLevel, (message: string, fields?: LogFields) => void> & {
-  /** What a caller did, or was refused: a line with the message `audit`, whatever the level is. */
+  /** An entry of the audit log: a line with the message `audit` at every level. */
   audit(entry: LogFields): void;
 };
 
 const RANK: Record<LogLevel, number> = { debug: 0, info: 1, warning: 2, error: 3, critical: 4 };
 
 /**
- * What Lambda reads of a line of JSON: it filters by `level`, in its own words, and takes the time from `timestamp`.
+ * Values of `level` by which Lambda filters lines of JSON; it reads the time from `timestamp`.
  * https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
  */
 const WRITTEN_LEVEL: Record<LogLevel, string> = {

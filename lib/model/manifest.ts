@@ -1,4 +1,4 @@
-// What a manifest says, read from its bytes alone: nothing is kept beside them.
+// Parsing manifests. All facts about a manifest come from its bytes: none are stored beside them.
 import { RegistryError } from './errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue, parseJson } from './json.ts';
 import { type Digest, parseDigest } from './names.ts';
@@ -19,7 +19,7 @@ type ManifestMediaType = (typeof MEDIA_TYPES)['ociManifest' | 'ociIndex' | 'dock
 /** https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md#properties */
 export type Descriptor = { mediaType: string; digest: Digest; sizeBytes: number };
 
-/** `platform` is `os/architecture`, if the index says so. An attestation is about another child; BuildKit adds them. */
+/** `platform` is `os/architecture`, if the index has it. BuildKit adds attestations, which describe another child. */
 export type IndexChild = Descriptor & { platform?: string; isAttestation?: true };
 
 export type ManifestDocument = {
@@ -29,15 +29,15 @@ export type ManifestDocument = {
   /** Base first; none in an index. */
   layers: Descriptor[];
   /**
-   * Config and layers, without those that lie elsewhere by right: what the repository must hold. Of an index the children
-   * that are blobs: BuildKit exports a cache so, unless it is told `image-manifest=true`.
+   * The blobs that the repository must hold: config and layers, without non-distributable ones; of an index the children that
+   * are blobs, as in a cache export of BuildKit without `image-manifest=true`.
    */
   blobs: Descriptor[];
   /** Children of an index that are manifests. */
   manifests: IndexChild[];
-  /** What the manifest refers to; it need not be there. */
+  /** It need not exist. */
   subject?: Descriptor;
-  /** What referrers are filtered by: the field, else the type of the config. */
+  /** Filter of referrers: the field `artifactType`, else the media type of the config. */
   artifactType?: string;
   annotations?: Annotations;
 };
@@ -48,25 +48,25 @@ export type Annotations = Record<string, string>;
 const IMAGE_TYPES: readonly string[] = [MEDIA_TYPES.ociManifest, MEDIA_TYPES.dockerManifest];
 const INDEX_TYPES: readonly string[] = [MEDIA_TYPES.ociIndex, MEDIA_TYPES.dockerList];
 
-/** Docker's image stores take 127 layers, but artifacts and caches have more; 4 MiB have room for twice as many. */
+/** Docker allows 127 layers, artifacts and caches have more. 4 MiB have room for twice as many. */
 export const MAX_DESCRIPTORS = 10_000;
 
-/** Fifteen for each of 10,000 descriptors: what a manifest holds takes no more time to parse than a small answer. */
+/** Fifteen for each of 10,000 descriptors; bounds the time of parsing. */
 const MAX_VALUES = 150_000;
 
-/** An index may name an index; no client nests them deeper than this. */
+/** An index may list an index. No client nests them deeper than this. */
 export const MAX_INDEX_DEPTH = 4;
 
 /** https://github.com/moby/buildkit/blob/v0.17.0/docs/attestations/attestation-storage.md */
 const ATTESTATION = 'vnd.docker.reference.type';
 
-/** Layers whose bytes lie elsewhere by right, so that a registry need not hold them. */
+/** Layers that a registry need not hold. https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#non-distributable-layers */
 const NONDISTRIBUTABLE = /^application\/vnd\.(?:docker\.image\.rootfs\.foreign|oci\.image\.layer\.nondistributable)\./;
 
 /**
  * Reads a manifest. Its media type is the field `mediaType`, else the OCI type of its shape.
- * @param contentType what the client called it; must agree
- * @throws RegistryError MANIFEST_INVALID that says what is wrong where
+ * @param contentType `Content-Type` of the request; must be equal to the media type
+ * @throws RegistryError MANIFEST_INVALID, with the field that is wrong
  * @see https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md
  * @see https://distribution.github.io/distribution/spec/manifest-v2-2/
  */
@@ -83,7 +83,7 @@ export function parseManifest(bytes: Uint8Array, contentType?: string): Manifest
   }
   const common = {
     mediaType,
-    ...(isThere(json.subject) && { subject: descriptor(json.subject, 'subject') }),
+    ...(isSet(json.subject) && { subject: descriptor(json.subject, 'subject') }),
     ...artifactType(json),
     ...annotations(json),
   };
@@ -106,12 +106,12 @@ function held(blobs: Descriptor[]): Descriptor[] {
   return blobs.filter(({ mediaType }) => !NONDISTRIBUTABLE.test(mediaType));
 }
 
-/** Go writes `null` for a list without entries and for what is not set: that is the same as leaving it out. */
-function isThere(value: JsonValue | undefined): boolean {
+/** Go programs write `null` for an empty list and for an absent field. */
+function isSet(value: JsonValue | undefined): boolean {
   return value !== undefined && value !== null;
 }
 
-/** The media type of a manifest that was accepted before. */
+/** The media type of a stored manifest. */
 export function mediaTypeOfStored(bytes: Uint8Array): string {
   const json = parseJson(bytes);
   if (!isJsonObject(json)) throw new Error('a stored manifest is not a JSON object');
@@ -119,9 +119,9 @@ export function mediaTypeOfStored(bytes: Uint8Array): string {
 }
 
 function mediaTypeOf(json: JsonObject): ManifestMediaType {
-  const isImage = isThere(json.config) || isThere(json.layers);
-  // An index without children may have no list of them.
-  const isIndex = isThere(json.manifests) || (!isImage && json.manifests === null);
+  const isImage = isSet(json.config) || isSet(json.layers);
+  // An index without children may have `null` instead of the list.
+  const isIndex = isSet(json.manifests) || (!isImage && json.manifests === null);
   if (isImage === isIndex)
     throw invalid(isImage ? 'has both layers and manifests' : 'has neither layers nor manifests');
   const named = json.mediaType === '' ? undefined : json.mediaType;
@@ -135,16 +135,17 @@ function mediaTypeOf(json: JsonObject): ManifestMediaType {
 
 function artifactType(json: JsonObject): { artifactType?: string } {
   const artifactType = json.artifactType ?? '';
-  if (typeof artifactType !== 'string') throw invalid('has an artifactType that is no string');
+  if (typeof artifactType !== 'string')
+    throw invalid(`has the artifactType ${JSON.stringify(artifactType)}, which is not a string`);
   return artifactType === '' ? {} : { artifactType };
 }
 
-/** They are shown to whoever lists the referrers: clients that know only strings could read none of the list. */
+/** They are part of the list of referrers, which clients cannot parse if a value is not a string. */
 function annotations({ annotations }: JsonObject): { annotations?: Annotations } {
   if (annotations === undefined || annotations === null) return {};
-  if (!isJsonObject(annotations)) throw invalid('has annotations that are no object of strings');
+  if (!isJsonObject(annotations)) throw invalid('has annotations that are not an object of strings');
   const texts = Object.entries(annotations).filter(([, value]) => value !== null);
-  if (!texts.every(isText)) throw invalid('has annotations that are no object of strings');
+  if (!texts.every(isText)) throw invalid('has annotations that are not an object of strings');
   return { annotations: Object.fromEntries(texts) };
 }
 
@@ -168,7 +169,8 @@ function children(json: JsonObject): IndexChild[] {
 function descriptors(json: JsonObject, field: string): Descriptor[] {
   const list = json[field] ?? [];
   if (!Array.isArray(list)) throw invalid(`has no array in ${field}`);
-  if (list.length > MAX_DESCRIPTORS) throw invalid(`has more than ${MAX_DESCRIPTORS} entries in ${field}`);
+  if (list.length > MAX_DESCRIPTORS)
+    throw invalid(`has ${list.length} entries in ${field}, at most ${MAX_DESCRIPTORS} are allowed`);
   return list.map((item, index) => descriptor(item, `${field}[${index}]`));
 }
 
@@ -176,12 +178,13 @@ function descriptor(value: JsonValue | undefined, field: string): Descriptor {
   if (!isJsonObject(value)) throw invalid(`has no descriptor in ${field}`);
   const { mediaType, digest, size } = value;
   if (typeof mediaType !== 'string' || mediaType === '') throw invalid(`has no mediaType in ${field}`);
-  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) throw invalid(`has no size in ${field}`);
+  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0)
+    throw invalid(`has the size ${JSON.stringify(size)} in ${field}, not a number of bytes`);
   if (typeof digest !== 'string') throw invalid(`has no digest in ${field}`);
   try {
     return { mediaType, digest: parseDigest(digest), sizeBytes: size };
   } catch (cause) {
-    throw invalid(`has a wrong digest in ${field}`, cause);
+    throw invalid(`has the digest ${JSON.stringify(digest.slice(0, 200))} in ${field}, which is invalid`, cause);
   }
 }
 

@@ -1,4 +1,4 @@
-// The strings that name things. They are parsed once, at the edge; below the routes only these types are used.
+// Names and their parsers. Routes parse them once; modules below the routes use these types only.
 import { RegistryError } from './errors.ts';
 import { stripTrailingSlashes } from './strip-trailing-slashes.ts';
 
@@ -11,7 +11,7 @@ export type RepositoryName = Brand<'RepositoryName'>;
 export type Tag = Brand<'Tag'>;
 /** `sha256:` and 64, or `sha512:` and 128, lower-case hex digits. */
 export type Digest = Brand<'Digest'>;
-/** What v1 calls an image: 64 lower-case hex digits (docker-registry took 16 as well). */
+/** 64 lower-case hex digits, or 16, which docker-registry allowed. */
 export type ImageId = Brand<'ImageId'>;
 
 export type DigestAlgorithm = 'sha256' | 'sha512';
@@ -21,16 +21,16 @@ const HEX_LENGTH: Record<DigestAlgorithm, number> = { sha256: 64, sha512: 128 };
 const COMPONENT = '[a-z0-9]+(?:(?:[.]|__?|-+)[a-z0-9]+)*';
 const NAME = new RegExp(`^${COMPONENT}(?:/${COMPONENT})*$`);
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
-/** Control characters, and the backslash, which some servers and file systems take for a slash. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is for
+/** Control characters, and the backslash, which some servers and file systems treat as a slash. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it matches control characters
 const IN_NO_KEY = /[\u0000-\u001f\u007f\\]/;
 const DIGEST_FORM = /^[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[A-Za-z0-9=_-]+$/;
 const HEX = /^[a-f0-9]+$/;
 const IMAGE_ID = /^(?:[a-f0-9]{64}|[a-f0-9]{16})$/;
 
-/** The longest key part that every file system takes. */
+/** The longest file name that every file system allows. */
 export const MAX_KEY_PART_BYTES = 255;
-/** So that `tag<tag>_json` is no longer than that. */
+/** `tag<tag>_json` is a file name too. */
 const MAX_TAG_BYTES = MAX_KEY_PART_BYTES - 'tag_json'.length;
 
 /**
@@ -48,8 +48,8 @@ export function parseRepositoryName(input: string): RepositoryName {
 }
 
 /**
- * Reads the name of a repository as docker-registry did, which enforced no rule; refused is only what no key can hold.
- * Final slashes do not count.
+ * Reads a repository name as docker-registry did, which had no rules for names: only names that no key can hold are invalid.
+ * Final slashes are ignored.
  * @throws RegistryError NAME_INVALID
  */
 export function parseV1RepositoryName(input: string): RepositoryName {
@@ -59,7 +59,7 @@ export function parseV1RepositoryName(input: string): RepositoryName {
     parts.some(
       (part) => part === '' || part === '.' || part === '..' || IN_NO_KEY.test(part) || !part.isWellFormed(),
     ) ||
-    // `a/b%2Fc` would lie where docker-registry 0.9 kept `a/b/c`, and would be another name for it, under other rules.
+    // The key of `a/b%2Fc` is the one that docker-registry 0.9 used for `a/b/c`: two names, with access rules of their own, for one repository.
     isQuoted(repositoryPartOf(name))
   ) {
     throw new RegistryError('NAME_INVALID', `invalid repository name ${JSON.stringify(input.slice(0, 300))}`);
@@ -69,7 +69,7 @@ export function parseV1RepositoryName(input: string): RepositoryName {
 
 function withNamespace(input: string): RepositoryName {
   const name = (input.includes('/') ? input : `library/${input}`) as RepositoryName;
-  // `oci/images/<id>/repositories/` has the whole name in one part; that part is the longest that it is found in.
+  // The longest part of a key with a name is that of `oci/images/<id>/repositories/<quoted name>`.
   if (quotePlus(name).length > MAX_KEY_PART_BYTES || Buffer.byteLength(name) > MAX_KEY_PART_BYTES) {
     const detail = { name: input.slice(0, 300) };
     throw new RegistryError('NAME_INVALID', `repository name ${JSON.stringify(detail.name)} is too long`, { detail });
@@ -77,7 +77,7 @@ function withNamespace(input: string): RepositoryName {
   return name;
 }
 
-/** Whether v2 clients can ask for it too. */
+/** Whether the name is valid in v2. */
 export function isV2Name(name: RepositoryName): boolean {
   return name.length <= 255 && NAME.test(name);
 }
@@ -86,14 +86,14 @@ export function namespaceOf(repository: RepositoryName): string {
   return repository.slice(0, repository.indexOf('/'));
 }
 
-/** What follows the namespace: `b/c` of `a/b/c`. */
+/** The name without its namespace: `b/c` of `a/b/c`. */
 export function repositoryPartOf(repository: RepositoryName): string {
   return repository.slice(repository.indexOf('/') + 1);
 }
 
-/** Python 2's `quote_plus`, by which docker-registry made a key's part of a name: `b/c~ d` is `b%2Fc%7E+d`. */
+/** Python 2's `quote_plus`, which docker-registry applied to names in keys: `b/c~ d` is `b%2Fc%7E+d`. */
 export function quotePlus(text: string): string {
-  if (!text.isWellFormed()) return text; // never a name: `parseV1RepositoryName` refuses it
+  if (!text.isWellFormed()) return text; // an invalid name, which `parseV1RepositoryName` refuses
   return encodeURIComponent(text)
     .replace(/[!'()*~]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
     .replaceAll('%20', '+');
@@ -109,7 +109,7 @@ export function unquotePlus(quoted: string): string | undefined {
   }
 }
 
-/** Whether `quotePlus` has made this of a text with characters that it escapes: `b%2Fc`. */
+/** Whether this is the result of `quotePlus`, with an escaped character: `b%2Fc`. */
 export function isQuoted(text: string): boolean {
   return /%[0-9A-F]{2}/.test(text) && unquotePlus(text) !== undefined;
 }
@@ -120,13 +120,13 @@ export function parseTag(input: string): Tag {
   return input as Tag;
 }
 
-/** Whether v2 clients can ask for it too. */
+/** Whether the tag is valid in v2. */
 export function isV2Tag(tag: string): boolean {
   return TAG.test(tag);
 }
 
 /**
- * Reads a tag as docker-registry did, which took anything that is one part of a path.
+ * Reads a tag as docker-registry did, which allowed any text without a slash.
  * @throws RegistryError TAG_INVALID
  */
 export function parseV1Tag(input: string): Tag {

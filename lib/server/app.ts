@@ -4,7 +4,7 @@ import { requestId } from 'hono/request-id';
 import type { Auth } from '../auth/create-auth.ts';
 import type { Config, CorsConfig } from '../config/config.ts';
 import { browserGuard } from '../http/browser-guard.ts';
-import { errorResponse, isOurFault } from '../http/error-response.ts';
+import { errorResponse, isServerError } from '../http/error-response.ts';
 import { type GatewayLimits, limitBodies } from '../http/gateway-quirks.ts';
 import { PathRouter, refuseLongPaths } from '../http/path-limit.ts';
 import { refuseTheRest } from '../http/request.ts';
@@ -24,16 +24,15 @@ export type AppOptions = {
   registry: Registry;
   keys: SigningKeys;
   log: Log;
-  /** Whether requests should come here: false while storage does not answer, or the process is about to end. */
+  /** False while storage does not answer, and once the process shuts down: `/readyz` then answers 503. */
   isReady: () => Promise<boolean>;
-  /** Why nothing can be pushed now, if so: storage is full, say. */
+  /** Why pushes fail now, for example a full storage; undefined if they do not. */
   roomProblem?: () => Promise<string | undefined>;
   settings: AppSettings;
   /** Version of Stowage. */
   version: string;
-  /** Who may do what. */
   auth: Auth;
-  /** Runs around every request: an access log, say. */
+  /** Middleware around every request: an access log, for example. */
   around?: MiddlewareHandler;
 };
 
@@ -61,9 +60,9 @@ export function createApp(options: AppOptions): Hono {
   const v1Options = { ...shared, ...access, isReady, version, isForAll, ...(login && { tokens: login.v1Tokens }) };
   const v2Options = { ...shared, keys, ...(login && { tokenService: login.tokenService }) };
   const app = new Hono({ router: new PathRouter(new Hono().router) }).use(requestId());
-  const identify = besides(isOpen, gate.identify);
+  const identify = unless(needsNoLogin, gate.identify);
   if (around) app.use(around);
-  app.use(harmless).use(versionHeader(settings.v2VersionHeader));
+  app.use(disarmContent).use(versionHeader(settings.v2VersionHeader));
   if (settings.guardsBrowsers && isForAll) {
     app.use(browserGuard({ publicUrl: settings.publicUrl, origins: settings.cors?.origins }));
   }
@@ -90,21 +89,21 @@ export function createApp(options: AppOptions): Hono {
   return refuseTheRest(app, '');
 }
 
-/** What needs no login: the ping of v1, by which clients look for a registry, and uploads, whose sessions are permissions. */
-const isOpen = ({ req: { method, path } }: Context): boolean =>
+/** Requests that need no login: the ping of v1, and those of upload sessions, which carry their permission. */
+const needsNoLogin = ({ req: { method, path } }: Context): boolean =>
   path === '/v1/_ping' || (method !== 'POST' && /^\/v2\/.+\/blobs\/uploads\/[^/]+$/.test(path));
 
-function besides(isOpen: (c: Context) => boolean, middleware: MiddlewareHandler): MiddlewareHandler {
-  return async (c, next) => (isOpen(c) ? await next() : await middleware(c, next));
+function unless(isExempt: (c: Context) => boolean, middleware: MiddlewareHandler): MiddlewareHandler {
+  return async (c, next) => (isExempt(c) ? await next() : await middleware(c, next));
 }
 
-/** The index knows v1's tokens only, so there is nobody to ask whether a v2 client may come in. */
+/** An index elsewhere knows only tokens of v1, so it cannot decide what a v2 client may do. */
 async function refuseV2(): Promise<never> {
   throw new RegistryError('UNAUTHORIZED', 'this registry is not standalone, and its index knows no v2 clients');
 }
 
-/** Whatever somebody has pushed, no browser takes it for a page of this host, or runs it. */
-async function harmless(c: Context, next: Next): Promise<void> {
+/** Keeps browsers from rendering or running pushed content as a page of this host. */
+async function disarmContent(c: Context, next: Next): Promise<void> {
   await next();
   c.res.headers.set('X-Content-Type-Options', 'nosniff');
   c.res.headers.set('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'; sandbox");
@@ -132,7 +131,7 @@ function onError(log: Log) {
   return (error: Error, c: Context): Response => {
     const fields = { requestId: c.get('requestId'), method: c.req.method, path: c.req.path };
     if (c.req.raw.signal.aborted) log.info('client went away', { ...fields, reason: error.message });
-    else if (isOurFault(error)) log.error('request failed', { ...fields, error });
+    else if (isServerError(error)) log.error('request failed', { ...fields, error });
     const response = errorResponse(c.req.path.startsWith('/v2') ? 'v2' : 'v1', error);
     response.headers.set('X-Request-Id', c.get('requestId'));
     return response;

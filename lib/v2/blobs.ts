@@ -7,8 +7,8 @@ import { parseDigest } from '../model/names.ts';
 import type { V2Options } from './options.ts';
 
 export const NAMED_BY_CONTENT = 'max-age=31536000, immutable';
-/** Where there are logins: not every cache knows that an answer to one is nobody else's. */
-const FOR_ONE = `private, ${NAMED_BY_CONTENT}`;
+/** For a registry with logins: some shared caches would give an answer for one login to other clients. */
+const PRIVATE = `private, ${NAMED_BY_CONTENT}`;
 
 /** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-blobs */
 export const blobRoutes = ({ registry: { blobs }, gate, limits, storageRedirect, keepsHeadLength }: V2Options) =>
@@ -20,7 +20,7 @@ export const blobRoutes = ({ registry: { blobs }, gate, limits, storageRedirect,
       const etag = `"${digest}"`;
       c.header('Docker-Content-Digest', digest);
       c.header('ETag', etag);
-      c.header('Cache-Control', gate.isOpen ? NAMED_BY_CONTENT : FOR_ONE);
+      c.header('Cache-Control', gate.isOpen ? NAMED_BY_CONTENT : PRIVATE);
       if (isKnown(c, etag)) return c.body(null, 304);
       c.header('Content-Type', 'application/octet-stream');
       c.header('Accept-Ranges', 'bytes');
@@ -33,7 +33,7 @@ export const blobRoutes = ({ registry: { blobs }, gate, limits, storageRedirect,
 
       const range = wantsRangeOf(c, etag) ? parseRange(c.req.header('Range'), link.sizeBytes) : undefined;
       if (range === 'unsatisfiable') {
-        throw new RegistryError('RANGE_INVALID', `the blob has ${link.sizeBytes} bytes`, {
+        throw new RegistryError('RANGE_INVALID', `the range begins after the ${link.sizeBytes} bytes of the blob`, {
           headers: { 'Content-Range': `bytes */${link.sizeBytes}` },
         });
       }

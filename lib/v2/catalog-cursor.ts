@@ -1,19 +1,19 @@
-// Where a page of the catalog begins that follows one which ended within what the caller may not see. The `Link` then names
-// no repository, but a text that this registry alone can read: the name of a namespace says that the namespace exists.
+// Encrypted positions in the catalog. A page may end at a namespace that the caller may not list: its name in the `Link` would
+// reveal that it exists.
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 
 const CIPHER = 'aes-256-gcm';
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
-/** No name begins with it. */
+/** No repository's name begins with this character. */
 const MARK = '~';
 
-/** Seals and opens cursors. Every process that serves the same catalog needs the same keys. */
+/** Encrypts and decrypts positions. All processes that serve one catalog need the same keys. */
 export class CatalogCursors {
   readonly #keys: readonly Uint8Array[];
 
-  /** @param keys of 32 bytes: the first seals, each opens */
+  /** @param keys of 32 bytes: the first encrypts, all decrypt */
   constructor(keys: readonly Uint8Array[]) {
     this.#keys = keys;
   }
@@ -25,7 +25,7 @@ export class CatalogCursors {
     return `${MARK}${sealed.toString('base64url')}`;
   }
 
-  /** `undefined` if it was not sealed here: then it is a name, or any text. */
+  /** The position; `undefined` for a text that `seal` did not make. */
   open(cursor: string): string | undefined {
     if (!cursor.startsWith(MARK)) return undefined;
     const sealed = Buffer.from(cursor.slice(MARK.length), 'base64url');
@@ -37,7 +37,7 @@ export class CatalogCursors {
         const opened = [decipher.update(sealed.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()];
         return Buffer.concat(opened).toString('utf8');
       } catch {
-        // Sealed with another key, or made up.
+        // Encrypted with another key, or not by this registry.
       }
     }
     return undefined;

@@ -6,7 +6,7 @@ import { nextLink, pageSizeOf } from './paging.ts';
 
 export const DEFAULT_PAGE = 1000;
 
-/** The longest beginning that storage takes as a place in the order of its keys. */
+/** The longest beginning of a text that storage takes as a key. */
 const PRINTABLE = /^[\x20-\x7e]{0,255}/;
 
 /** @see https://distribution.github.io/distribution/spec/api/#catalog */
@@ -30,7 +30,7 @@ export const catalogRoutes = ({ registry: { catalog }, gate, keys }: V2Options) 
   });
 };
 
-/** `app` stands for `library/app`, as everywhere; what can be no name is a place in the order all the same. */
+/** The name for `app` is `library/app`. A text that is no name is a position in the order of names too. */
 function nameOrText(last: string): string {
   try {
     return parseRepositoryName(last);

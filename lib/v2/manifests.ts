@@ -9,10 +9,10 @@ import { parseReference, parseTag, type Tag } from '../model/names.ts';
 import { MiB } from '../streams/bytes.ts';
 import type { V2Options } from './options.ts';
 
-/** The least that the spec wants registries to take, and what others take. */
+/** The spec requires at least this. https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests */
 export const MAX_MANIFEST_BYTES = 4 * MiB;
 
-/** The spec wants ten at least. */
+/** The spec requires at least ten. */
 export const MAX_TAGS = 100;
 
 const PATH = '/:name/manifests/:reference';
@@ -25,11 +25,11 @@ export const manifestRoutes = ({ registry: { manifests, manifestDeletion }, gate
       const reference = parseReference(c.req.param('reference'));
       const { digest, mediaType, bytes } = await manifests.get(repository, reference);
       const etag = `"${digest}"`;
-      // A HEAD that tells the digest, but not the length, makes Docker fail; without both it goes on with GET.
-      const isWhole = c.req.method !== 'HEAD' || gateway.keepsHeadLength;
-      if (isWhole) c.header('Docker-Content-Digest', digest);
+      // Docker fails on a HEAD with a digest and without a length; without both it sends a GET.
+      const hasLength = c.req.method !== 'HEAD' || gateway.keepsHeadLength;
+      if (hasLength) c.header('Docker-Content-Digest', digest);
       c.header('ETag', etag);
-      // What a tag names may change; what a digest names may at most be deleted.
+      // A tag may move, and a manifest may be deleted.
       c.header('Cache-Control', 'no-cache');
       if (isKnown(c, etag)) return c.body(null, 304);
       c.header('Content-Type', mediaType);
@@ -72,9 +72,10 @@ export const manifestRoutes = ({ registry: { manifests, manifestDeletion }, gate
       return c.body(null, 202, EMPTY);
     });
 
-/** Tags in the query, by which a manifest put by digest is tagged in the same request. */
+/** `tag` parameters of the query: further tags for the manifest. @throws RegistryError TOO_MANY_TAGS, TAG_INVALID */
 function furtherTags(c: Context): Tag[] {
   const tags = [...new Set(c.req.queries('tag') ?? [])];
-  if (tags.length > MAX_TAGS) throw new RegistryError('TOO_MANY_TAGS', `a request takes ${MAX_TAGS} tags at most`);
+  if (tags.length > MAX_TAGS)
+    throw new RegistryError('TOO_MANY_TAGS', `${tags.length} tags in one request, at most ${MAX_TAGS} are allowed`);
   return tags.map(parseTag);
 }

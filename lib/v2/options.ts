@@ -11,7 +11,6 @@ export type V2Options = GatewaySettings &
     registry: Registry;
     /** Sign upload sessions, and encrypt the positions of pages of the catalog. */
     keys: SigningKeys;
-    /** Who may do what. */
     gate: Gate;
     limits: RequestLimits;
     /** Issues tokens; absent for an open registry. */

@@ -3,7 +3,7 @@ import { RegistryError } from '../model/errors.ts';
 
 export type Page<T> = { items: T[]; isLast: boolean };
 
-/** `n` of the query. @throws RegistryError PAGINATION_NUMBER_INVALID */
+/** `n` of the query; undefined if absent or empty. @throws RegistryError PAGINATION_NUMBER_INVALID */
 export function pageSizeOf(c: Context): number | undefined {
   const text = c.req.query('n');
   if (text === undefined || text === '') return undefined;
@@ -16,7 +16,7 @@ export function pageSizeOf(c: Context): number | undefined {
   return n;
 }
 
-/** The first `size` of the items that v2 has a name for, and whether there are more; reads one item further to know. */
+/** The first `size` items for which `isNamed`, all without a size. Reads one item more to find out whether the page is the last. */
 export async function firstPage<T>(
   items: AsyncIterable<T>,
   isNamed: (item: T) => boolean,
@@ -33,7 +33,7 @@ export async function firstPage<T>(
 }
 
 /**
- * The `Link` to what follows `last`.
+ * `Link` to the page that follows `last`.
  * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags
  */
 export function nextLink(path: string, last: string, size: number): string {

@@ -4,13 +4,13 @@ import { isV2Tag } from '../model/names.ts';
 import type { V2Options } from './options.ts';
 import { firstPage, nextLink, pageSizeOf } from './paging.ts';
 
-/** What storage takes as the beginning of a key. */
+/** The longest beginning of a text that storage takes as a key. */
 const PRINTABLE = /^[\x20-\x7e]{0,255}/;
 
-/** Any text is a place in the order of tags: one that storage takes, with the same tags behind it. */
-function placeOf(last: string): string {
+/** A text that storage takes as a key, with the same tags after it as after `last`, which may be any text. */
+function positionOf(last: string): string {
   const [beginning = ''] = PRINTABLE.exec(last) ?? [];
-  // No tag has a tilde, so it stands for all that comes behind the characters of tags.
+  // A tilde follows all characters of tags in ASCII, so it takes the place of any character outside ASCII.
   return last.charCodeAt(beginning.length) > 0x7e ? `${beginning}~` : beginning;
 }
 
@@ -20,7 +20,7 @@ export const tagRoutes = ({ registry: { repositories, tags }, gate }: V2Options)
     const name = c.req.param('name');
     const { repository } = c.var;
     const size = pageSizeOf(c);
-    const last = placeOf(c.req.query('last') ?? '');
+    const last = positionOf(c.req.query('last') ?? '');
     const page = await firstPage(tags.list(repository, last ? { after: last } : {}), isV2Tag, size);
     if (page.items.length === 0 && !(await repositories.exists(repository))) {
       throw new RegistryError('NAME_UNKNOWN', `repository ${name} is unknown`, { detail: { name } });

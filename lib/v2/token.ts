@@ -14,7 +14,7 @@ const MAX_FORM_BYTES = 64 * KiB;
 const NOT_STORED = { 'Cache-Control': 'no-store' };
 
 /**
- * Tokens for those who have logged in, and for those who have not, where they get something too.
+ * Issues tokens to callers that have logged in, and to anonymous ones where a rule gives them something.
  * @see https://distribution.github.io/distribution/spec/auth/token/
  * @see https://distribution.github.io/distribution/spec/auth/oauth/
  */
@@ -55,6 +55,6 @@ async function grantByForm(
     case 'refresh_token':
       return await service.grantByRefreshToken(form.get('refresh_token') ?? '', scopes);
     default:
-      throw new RegistryError('UNSUPPORTED', 'grant_type is neither password nor refresh_token');
+      throw new RegistryError('UNSUPPORTED', 'grant_type must be password or refresh_token');
   }
 }

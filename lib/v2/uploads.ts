@@ -18,12 +18,12 @@ import { SessionSigner, type UploadSession } from '../registry/uploads/session.t
 import { receivedRange, type UploadBody } from '../registry/uploads/uploads.ts';
 import type { V2Options } from './options.ts';
 
-/** The parameter that carries the signed session: in the query, since gateways limit the length of paths. */
+/** Query parameter with the signed session: gateways limit the length of paths. */
 const STATE = '_state';
 
 type SessionEnv = { Variables: { session: UploadSession } };
 
-/** Some clients, and some proxies, leave out the final slash that the spec wants. */
+/** The spec requires the final slash; some clients and proxies omit it. */
 const START_PATHS = ['/:name/blobs/uploads/', '/:name/blobs/uploads'];
 
 const SESSION_PATH = '/:name/blobs/uploads/:uuid';
@@ -34,8 +34,8 @@ export const uploadRoutes = ({ registry: { blobs, uploads }, keys, gate, limits,
   const sessionOf = (c: Context<SessionEnv, typeof SESSION_PATH>): UploadSession =>
     signer.verify(c.req.query(STATE) ?? '', parseRepositoryName(c.req.param('name')), c.req.param('uuid'));
 
-  /** Where the upload goes on. `Range` and `Location` are all that a client needs to know of it. */
-  const goOn = (c: Context, name: string, session: UploadSession, status: 202 | 204) => {
+  /** The answer to a request that does not end the upload: the client continues with `Location` and `Range`. */
+  const continueAt = (c: Context, name: string, session: UploadSession, status: 202 | 204) => {
     const path = `/v2/${name}/blobs/uploads/${session.uuid}`;
     return c.body(null, status, {
       ...(status === 202 && EMPTY),
@@ -46,8 +46,8 @@ export const uploadRoutes = ({ registry: { blobs, uploads }, keys, gate, limits,
   };
 
   /**
-   * What cannot be mounted is uploaded: what the caller may not pull, as if it were not there, and what can be no digest or
-   * no repository of this registry, such as `other.example:5000/app`.
+   * The digest, or undefined if the client has to upload the blob: the caller may not pull it, it does not exist, or digest or
+   * repository are none of this registry (`other.example:5000/app`).
    */
   const tryMount = async (c: Context, mount: string, from: string | undefined, to: RepositoryName) => {
     const digest = unlessInvalid(() => parseDigest(mount));
@@ -60,11 +60,11 @@ export const uploadRoutes = ({ registry: { blobs, uploads }, keys, gate, limits,
       const source = unlessInvalid(() => parseRepositoryName(from));
       return source !== undefined && gate.may(c, 'pull', source) && (await blobs.mount(digest, source, to));
     }
-    // Which repositories hold a blob is not known, so this is for those who may pull from all of them.
+    // Which repositories hold a blob is not stored, so the caller must be allowed to pull from all.
     return gate.mayEverywhere(c, 'pull') && (await blobs.mountFromAnywhere(digest, to));
   };
 
-  /** The signed session is the permission: whoever takes the bytes may be another host, to which no client logs in. */
+  /** Access by the signed session: the push endpoint is another host, to which clients send no credentials. */
   const bySession = createMiddleware<SessionEnv, typeof SESSION_PATH>(async (c, next) => {
     const session = sessionOf(c);
     c.set('session', session);
@@ -84,24 +84,24 @@ export const uploadRoutes = ({ registry: { blobs, uploads }, keys, gate, limits,
         const mounted = await tryMount(c, mount, from, repository);
         if (mounted) return created(c, base, name, mounted);
       }
-      const elsewhere = digest === undefined ? pushEndpointFor(c, gateway) : undefined;
+      const pushEndpoint = digest === undefined ? pushEndpointFor(c, gateway) : undefined;
       const started = uploads.start(repository, parseDigestAlgorithm(algorithm), {
-        // From another host the way back is an absolute URL.
-        registryUrl: elsewhere === undefined ? base : registryUrlOf(c, gateway),
-        uploadOrigin: elsewhere ?? base,
+        // The push endpoint needs an absolute URL for the final `Location`.
+        registryUrl: pushEndpoint === undefined ? base : registryUrlOf(c, gateway),
+        uploadOrigin: pushEndpoint ?? base,
       });
       const session = gate.isOpen ? started : { ...started, startedBy: nameOf(callerOf(c)) };
-      if (digest === undefined) return goOn(c, name, session, 202);
+      if (digest === undefined) return continueAt(c, name, session, 202);
       const expected = parseDigest(digest);
       await uploads.commit(session, expected, uploadBody(c));
       return created(c, session.registryUrl, name, expected);
     })
 
-    .get(SESSION_PATH, bySession, (c) => goOn(c, c.req.param('name'), c.get('session'), 204))
+    .get(SESSION_PATH, bySession, (c) => continueAt(c, c.req.param('name'), c.get('session'), 204))
 
     .patch(SESSION_PATH, bySession, limitSession, async (c) => {
       const session = await uploads.append(c.get('session'), uploadBody(c));
-      return goOn(c, c.req.param('name'), session, 202);
+      return continueAt(c, c.req.param('name'), session, 202);
     })
 
     .put(SESSION_PATH, bySession, limitSession, async (c) => {
@@ -117,7 +117,7 @@ export const uploadRoutes = ({ registry: { blobs, uploads }, keys, gate, limits,
     });
 };
 
-/** @param registryUrl origin of the registry, which need not be the host that took the bytes; empty for this host */
+/** @param registryUrl origin of the registry, which may be another host than the one that took the bytes; empty for this host */
 function created(c: Context, registryUrl: string, name: string, digest: Digest): Response {
   return c.body(null, 201, {
     ...EMPTY,
@@ -126,7 +126,7 @@ function created(c: Context, registryUrl: string, name: string, digest: Digest):
   });
 }
 
-/** @returns undefined for a text that is none */
+/** What `parse` returns; undefined where it throws a RegistryError. */
 function unlessInvalid<T>(parse: () => T): T | undefined {
   try {
     return parse();
@@ -140,7 +140,10 @@ function uploadBody(c: Context): UploadBody {
   const contentRange = c.req.header('Content-Range');
   const range = contentRange === undefined ? undefined : parseContentRange(contentRange);
   if (contentRange !== undefined && !range) {
-    throw new RegistryError('BLOB_UPLOAD_INVALID', `Content-Range ${contentRange} is not of the form 0-999`);
+    throw new RegistryError(
+      'BLOB_UPLOAD_INVALID',
+      `Content-Range ${JSON.stringify(contentRange.slice(0, 100))} must have the form 0-999`,
+    );
   }
   const sizeBytes = contentLengthOf(c);
   return {

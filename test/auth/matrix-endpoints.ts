@@ -61,7 +61,7 @@ export const V2: Endpoint[] = [
     method: 'POST',
     path: '/v2/_token',
     needs: 'nothing',
-    gets: `405 ${ofV2('UNSUPPORTED', 'grant_type is neither password nor refresh_token')}`,
+    gets: `405 ${ofV2('UNSUPPORTED', 'grant_type must be password or refresh_token')}`,
     body: 'grant_type=x',
   },
   { method: 'GET', path: '/v2/m/x/tags/list', needs: 'pull', gets: '200' },

@@ -8,10 +8,10 @@ import { AS_JSON, type ByteRange, type StorageDriver } from '../../storage/drive
 import { type BlobLink, decodeBlobLink, encodeBlobLink } from './link.ts';
 import { findStored } from './store.ts';
 
-/** How long a client may take to begin a download after it was sent to storage. docker-registry gave as long. */
+/** How long after the redirect a client may begin its download from storage. docker-registry signed its URLs for as long. */
 export const PRESIGNED_SECONDS = 20 * 60;
 
-/** The blobs of repositories. A repository's own link decides who may read what, never the bytes. */
+/** The blobs of repositories. Access is decided by a repository's link to a blob, not by its bytes. */
 export class Blobs {
   readonly #storage: StorageDriver;
 
@@ -19,14 +19,14 @@ export class Blobs {
     this.#storage = storage;
   }
 
-  /** One storage request. `undefined` if this repository does not hold the blob, whoever else may. */
+  /** One storage request. `undefined` if this repository does not hold the blob, also if another one does. */
   async find(repository: RepositoryName, digest: Digest): Promise<BlobLink | undefined> {
     const object = await this.#storage.read(layout.blobLink(repository, digest));
     return object && decodeBlobLink(object.bytes, object.info.key);
   }
 
   /**
-   * As `find`, where absence is the client's mistake.
+   * As `find`, for a blob that the client names.
    * @throws RegistryError BLOB_UNKNOWN
    */
   async stat(repository: RepositoryName, digest: Digest): Promise<BlobLink> {
@@ -40,11 +40,11 @@ export class Blobs {
   /** The bytes behind a link, or a range of them. One storage request. */
   async read(link: BlobLink, range?: ByteRange): Promise<ReadableStream<Uint8Array>> {
     const object = await this.#storage.get(link.key, range ? { range } : {});
-    if (!object) throw new Error(`a link points to ${link.key}, which is gone`); // ours to repair: a 500
+    if (!object) throw new Error(`a link points to ${link.key}, which is gone`); // damaged storage: a 500
     return object.body;
   }
 
-  /** A URL under which storage itself answers this method with the bytes, or their length; `undefined` where it cannot. No storage request. */
+  /** A URL by which storage answers GET with the bytes or HEAD with their length; `undefined` if it has no URLs. No storage request. */
   async presign(method: 'GET' | 'HEAD', link: BlobLink): Promise<URL | undefined> {
     return await this.#storage.presign?.(method, link.key, {
       expiresSeconds: PRESIGNED_SECONDS,
@@ -52,7 +52,7 @@ export class Blobs {
     });
   }
 
-  /** Gives a repository the right to a blob whose bytes were stored, and their digest checked, just before. */
+  /** Links a blob into a repository. Its bytes were stored, and their digest checked, by this request. One storage request. */
   async link(repository: RepositoryName, digest: Digest, link: BlobLink): Promise<void> {
     await this.#put(repository, digest, link);
   }
@@ -62,10 +62,10 @@ export class Blobs {
   }
 
   /**
-   * As `link`, for bytes that were there already. The collector, which marks what nobody links to before it deletes it,
-   * may not see this link in time: so it is written first, and then looked whether the bytes are marked. If they are, the
-   * repository gets a copy of its own. Two storage requests.
-   * @returns false if the bytes are gone already
+   * As `link`, for bytes that were stored earlier. The collector condemns bytes without links before it deletes them, and may
+   * miss this link. So the link is written first and the mark of the collector is read after it: if the bytes are condemned,
+   * the repository gets a copy of them. Two storage requests.
+   * @returns false if the bytes are deleted already
    */
   async linkExisting(repository: RepositoryName, digest: Digest, link: BlobLink): Promise<boolean> {
     await this.link(repository, digest, link);
@@ -81,18 +81,18 @@ export class Blobs {
   }
 
   /**
-   * Writes links again that the collector has marked because no manifest named them: one does now. One storage request,
-   * and two for each link that is marked.
+   * Writes links again that the collector has condemned because no manifest named them, for a manifest that does. One storage
+   * request, and two for each condemned link.
    */
   async reviveCondemnedLinks(repository: RepositoryName, digests: readonly Digest[]): Promise<void> {
     const object = await this.#storage.read(layout.condemnedInRepository(repository));
     if (!object) return;
     const condemned = parseJson(object.bytes);
     if (!Array.isArray(condemned)) throw new Error(`${object.info.key} is not a list`);
-    const marked = digests.filter((digest) => condemned.includes(digest));
-    await mapConcurrently(marked, async (digest) => {
+    const inDanger = digests.filter((digest) => condemned.includes(digest));
+    await mapConcurrently(inDanger, async (digest) => {
       const link = await this.find(repository, digest);
-      // Other bytes than before, and so another ETag: the collector deletes only what it has looked at.
+      // The nonce gives the object another ETag: the collector deletes only the ETags that it has read.
       if (link) await this.#put(repository, digest, link, randomUUID());
     });
   }
@@ -108,8 +108,8 @@ export class Blobs {
   }
 
   /**
-   * Links a blob that any repository holds, for registries where everybody may read everything: whoever knows the digest
-   * gets the bytes. Four storage requests, one more if the digest was not known before the bytes came.
+   * Links a blob that any repository holds, for a caller that may pull from all of them. Four storage requests, five if the
+   * digest was computed while the bytes arrived.
    * @returns false if no repository holds it
    */
   async mountFromAnywhere(digest: Digest, to: RepositoryName): Promise<boolean> {
@@ -118,7 +118,7 @@ export class Blobs {
   }
 
   /**
-   * Takes the blob from this repository. The bytes stay: another repository may hold them too.
+   * Deletes the repository's link. The bytes stay: another repository may link to them. Two storage requests.
    * @throws RegistryError BLOB_UNKNOWN
    */
   async unlink(repository: RepositoryName, digest: Digest): Promise<void> {

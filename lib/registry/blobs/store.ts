@@ -1,7 +1,7 @@
-// How the bytes of a blob get into storage, once and whole, before any repository links to them.
+// Storing the bytes of a blob, before any repository links to them.
 //
-// Bytes whose digest is known before they are stored lie under that digest (`oci/blobs/`); others under a fresh uuid
-// (`oci/data/`), with a marker that says which digest they turned out to have. Neither is ever written twice.
+// Bytes whose digest is known beforehand are stored under it (`oci/blobs/`), others under a fresh uuid (`oci/data/`) with a
+// marker that names their digest (`oci/digests/`). No key of bytes is written twice.
 import { createHash, randomUUID } from 'node:crypto';
 import { RegistryError } from '../../model/errors.ts';
 import { parseJson } from '../../model/json.ts';
@@ -11,21 +11,18 @@ import { AS_JSON, type StorageDriver } from '../../storage/driver.ts';
 import { concatBytes, KiB, MiB } from '../../streams/bytes.ts';
 import type { BlobLink } from './link.ts';
 
-/** Bodies up to this size are held in memory, so that their digest is known before they are stored. */
+/** Bodies up to this size are read into memory: their digest is known before they are stored. */
 const SMALL_BYTES = 4 * MiB;
 
-/** Larger JSON is not looked into to see that it is some. */
-const MAX_SHOWN_BYTES = 64 * KiB;
+/** Larger bodies are not parsed to find out whether they are JSON. */
+const MAX_TYPED_JSON_BYTES = 64 * KiB;
 
-/**
- * Bytes that lie in storage and have this digest. Those that are not new may have lain there for long without a link, and
- * so be about to be collected: see `Blobs.linkExisting`.
- */
+/** Stored bytes. Where `isNew` is false, the collector may be about to delete them: link them by `Blobs.linkExisting`. */
 export type StoredBlob = BlobLink & { digest: Digest; isNew: boolean };
 
 /**
- * Stores a blob in one pass. Small: one storage request; large: as many as `StorageDriver.putStream` needs.
- * If `body` fails, or has another digest than `expected`, nothing is stored.
+ * Stores a blob in one pass. Up to 4 MiB one storage request, else those of `StorageDriver.putStream`. If `body` throws or has
+ * another digest than `expected`, nothing is stored.
  * @throws RegistryError DIGEST_INVALID
  */
 export async function storeBlob(
@@ -59,10 +56,10 @@ export async function storeBlob(
       yield chunk;
     }
     digest = `${algorithm}:${hash.digest('hex')}` as Digest;
-    if (expected) checkDigest(digest, expected); // thrown here it keeps the object from appearing
+    if (expected) checkDigest(digest, expected); // throwing within the body aborts the upload
   }
   const key = expected ? layout.blob(expected) : layout.data(randomUUID());
-  // Absent or not, the bytes under this key are now the right ones.
+  // If the key exists, it holds the same bytes: a digest was its name, or the uuid is fresh.
   const etag = await storage.putStream(key, hashed(), { ifAbsent: true, ...(signal && { signal }) });
   if (!digest) throw new Error(`${key} was stored before its body had ended`);
   return { digest, sizeBytes, key, isNew: etag !== undefined };
@@ -85,14 +82,14 @@ export async function storeSmallBlob(
   return { digest, sizeBytes: bytes.length, key, isNew: etag !== undefined };
 }
 
-/** The config of an image, mostly. Who pulls a blob gets it as bytes whatever its type: this is for who looks into the bucket. */
+/** Configs are stored with the type of JSON, so that the S3 console shows them. Clients get every blob as bytes. */
 function looksLikeJson(bytes: Uint8Array): boolean {
-  return bytes.length <= MAX_SHOWN_BYTES && bytes[0] === 0x7b && parseJson(bytes) !== undefined;
+  return bytes.length <= MAX_TYPED_JSON_BYTES && bytes[0] === 0x7b && parseJson(bytes) !== undefined;
 }
 
 /**
- * Settles where the bytes of this digest lie for good: where some already lay, else where these do. Three storage
- * requests for bytes that lie under a uuid (two of them side by side), none for others.
+ * The bytes to link to: those that were stored earlier under this digest, else `stored`, which then gets its marker. Three
+ * storage requests for bytes under a uuid, two of them side by side; none for others.
  */
 export async function deduplicateBlob(storage: StorageDriver, stored: StoredBlob): Promise<StoredBlob> {
   const { digest, sizeBytes, key } = stored;
@@ -104,7 +101,7 @@ export async function deduplicateBlob(storage: StorageDriver, stored: StoredBlob
 }
 
 /**
- * Checks a digest by another algorithm than the one that ran while the bytes came, which takes reading them again.
+ * Checks a digest by another algorithm than the one that ran while the bytes arrived. Reads them again.
  * @throws RegistryError DIGEST_INVALID
  */
 export async function rehashBlob(storage: StorageDriver, stored: StoredBlob, expected: Digest): Promise<StoredBlob> {
@@ -117,7 +114,7 @@ export async function rehashBlob(storage: StorageDriver, stored: StoredBlob, exp
   return { ...stored, digest: expected };
 }
 
-/** Where bytes of this digest lie, whoever put them there. Two storage requests side by side, and perhaps a third. */
+/** Bytes with this digest, of any repository. Two storage requests side by side, and a third for bytes under a uuid. */
 export async function findStored(storage: StorageDriver, digest: Digest): Promise<BlobLink | undefined> {
   const [named, marked] = await Promise.all([storage.head(layout.blob(digest)), firstMarkedData(storage, digest)]);
   return named ?? (marked && (await storage.head(marked)));

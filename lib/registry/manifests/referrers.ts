@@ -6,20 +6,19 @@ import type { Digest, RepositoryName } from '../../model/names.ts';
 import { AS_JSON, type StorageDriver } from '../../storage/driver.ts';
 import { encodeText, MiB } from '../../streams/bytes.ts';
 
-/** How many descriptors are read for one answer. */
+/** Descriptors on a page. */
 export const PAGE_SIZE = 100;
-/** What an answer should not exceed, by the spec. */
+/** The spec's limit for an answer. */
 export const PAGE_BYTES = 4 * MiB;
 
 export type ReferrersPage = {
   descriptors: JsonObject[];
-  /** Where the next page begins, if there is one. */
+  /** `after` of the next page; absent on the last one. */
   next?: string;
 };
 
 /**
- * The manifests that name another one as their subject. Each is an object of its own, so that two pushes never get in each
- * other's way.
+ * The manifests that name another one as their subject. Each has an object of its own, so concurrent pushes do not conflict.
  * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
  */
 export class Referrers {
@@ -55,9 +54,9 @@ export class Referrers {
   }
 
   /**
-   * Up to 100 referrers or 4 MiB of them, those of one artifact type if it is given. One storage request, and one for each referrer, side
-   * by side.
-   * @param after `next` of the page before
+   * A page of up to 100 referrers or 4 MiB, without those of another artifact type. One storage request, and one for each
+   * referrer, side by side.
+   * @param options.after `next` of the page before
    */
   async list(
     repository: RepositoryName,
@@ -86,6 +85,6 @@ export class Referrers {
   async #read(key: Key): Promise<JsonObject[]> {
     const object = await this.#storage.read(key);
     const descriptor = object && parseJson(object.bytes);
-    return isJsonObject(descriptor) ? [descriptor] : []; // deleted meanwhile
+    return isJsonObject(descriptor) ? [descriptor] : []; // deleted since it was listed
   }
 }

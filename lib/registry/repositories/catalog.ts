@@ -5,20 +5,20 @@ import type { StorageDriver } from '../../storage/driver.ts';
 
 export type CatalogPage = {
   names: RepositoryName[];
-  /** Where the next page begins, if there may be one: the last name of this page, or a namespace behind that. */
+  /** `after` of the next page, absent on the last one: the last name of this page, or a namespace that follows it. */
   next?: string;
 };
 
 export type CatalogQuery = {
   size: number;
-  /** Names of repositories and namespaces up to this are left out; any text. */
+  /** Names of repositories and namespaces up to this text are left out. */
   after?: string;
   /** Whether the caller may see some repository of a namespace: others are not listed. */
   maySeeIn?: (namespace: string) => boolean;
   isShown?: (name: RepositoryName) => boolean;
 };
 
-/** Which repositories there are. No list of them is kept: the folders of the bucket are the list. */
+/** The list of repositories: the folders in storage. */
 export class Catalog {
   readonly #storage: StorageDriver;
 
@@ -28,8 +28,8 @@ export class Catalog {
 
   /**
    * A page in the order of the names. One storage request per 1,000 namespaces passed, and one per 1,000 repositories of each
-   * namespace on the page, with up to 16 read ahead. After 128 namespaces that showed nothing the page ends, however few
-   * names are on it.
+   * namespace on the page, with up to 16 namespaces read ahead. After 128 namespaces without a name for the page it ends,
+   * even if it is empty.
    */
   async page({ size, after, maySeeIn = () => true, isShown = () => true }: CatalogQuery): Promise<CatalogPage> {
     if (size === 0) return { names: [] };
@@ -43,19 +43,19 @@ export class Catalog {
         names.push(...shown.slice(0, room));
         if (shown.length > room) return { names, next: names.at(-1) ?? '' };
         if (shown.length === 0) hiddenNamespaces++;
-        if (hiddenNamespaces === MAX_HIDDEN_NAMESPACES) return { names, next: endOf(namespaces[index] ?? '') };
+        if (hiddenNamespaces === MAX_HIDDEN_NAMESPACES) return { names, next: endOfNamespace(namespaces[index] ?? '') };
       }
     }
     return { names };
   }
 
-  /** In the order of their names, which is that of their folders: both are compared with a slash behind them. */
+  /** In the order of names, which is the order of folders: both are compared with a final slash. */
   async *#namespaces(after: string | undefined, maySeeIn: (namespace: string) => boolean): AsyncGenerator<string> {
     const [first = ''] = after?.split('/') ?? [];
     const from = first === '' ? {} : { after: layout.namespace(first).slice(0, -1) };
     for await (const folder of this.#storage.listFolders(layout.repositories(), from)) {
       const namespace = lastPartOf(folder);
-      if (maySeeIn(namespace) && (after === undefined || endOf(namespace) > after)) yield namespace;
+      if (maySeeIn(namespace) && (after === undefined || endOfNamespace(namespace) > after)) yield namespace;
     }
   }
 
@@ -65,13 +65,13 @@ export class Catalog {
     return (await mapConcurrently(folders, (folder) => this.#inNamespace(lastPartOf(folder)))).flat();
   }
 
-  /** Whether there is anything of this repository that lists show. One storage request. */
+  /** Whether lists show the repository. One storage request. */
   async has(repository: RepositoryName): Promise<boolean> {
     for await (const _ of this.#storage.list(layout.repository(repository))) return true;
     return false;
   }
 
-  /** Sorted as names, by code unit: keys are quoted, and `b%2Fc` < `b-c` < `b` is not the order of `b` < `b-c` < `b/c`. */
+  /** Sorted by name: the order of keys (`b%2Fc` < `b-c` < `b`) is not the order of names (`b` < `b-c` < `b/c`). */
   async #inNamespace(namespace: string): Promise<RepositoryName[]> {
     const names: RepositoryName[] = [];
     for await (const folder of this.#storage.listFolders(layout.namespace(namespace))) {
@@ -82,17 +82,17 @@ export class Catalog {
   }
 }
 
-/** So many namespaces may show the caller nothing before a page ends. */
+/** How many namespaces without a name for the page it may pass. */
 export const MAX_HIDDEN_NAMESPACES = 128;
 
-/** Behind every name in the namespace, and before the next namespace: no name has this character. */
-function endOf(namespace: string): string {
+/** A text after every name in the namespace and before the next namespace: no name contains this character. */
+function endOfNamespace(namespace: string): string {
   return `${namespace}/\u{ffff}`;
 }
 
 const MAX_GROUP = 16;
 
-/** One, then two, four, and so on: a page that ends early has read little ahead. */
+/** Groups of 1, 2, 4 … 16 items: a page that ends early has read few namespaces ahead. */
 async function* inGrowingGroups<T>(items: AsyncIterable<T>): AsyncGenerator<T[]> {
   let size = 1;
   let group: T[] = [];

@@ -18,7 +18,7 @@ import type { ImmutableImageTags } from '../v1-images/immutable-image-tags.ts';
 import { isTopProjection } from '../v1-images/projection-record.ts';
 import type { Search } from './search.ts';
 
-/** What v1 does to a repository as a whole and to its tags. */
+/** What v1 clients do to a repository and to its tags. */
 export class Repositories {
   readonly #storage: StorageDriver;
   readonly #tags: Tags;
@@ -58,8 +58,7 @@ export class Repositories {
   }
 
   /**
-   * Whether the repository has a tag, a manifest, or a list of images that a v1 client announced; links to blobs alone are
-   * none. Two storage requests, side by side.
+   * Whether the repository has a tag, a manifest, or index images; links to blobs do not count. Two storage requests, side by side.
    */
   async exists(repository: RepositoryName): Promise<boolean> {
     const prefixes = [layout.repository(repository), layout.manifests(repository)];
@@ -78,10 +77,9 @@ export class Repositories {
   }
 
   /**
-   * Makes a tag name a v1 image, and grants the repository the image and those it is built on; all of them the caller has to
-   * have a right to now. The image need not be complete. Where it is the top projection of a manifest, the repository gets
-   * that manifest itself, so that it keeps its digest. Four storage requests, five for `latest`, and for each image of the
-   * ancestry one and those of `ImageRights.findRight`, and one more where the caller has just pushed it.
+   * Makes a tag name a v1 image, and grants the repository the images of its ancestry; the caller must have a right to each. The
+   * image may be incomplete. For a top projection, the tag names the manifest, which keeps its digest. Four storage requests,
+   * five for `latest`; for each image of the ancestry one, those of `ImageRights.findRight`, and one if the caller pushed it.
    * @throws RegistryError IMAGE_UNKNOWN, DENIED
    */
   async tagImage(
@@ -98,14 +96,14 @@ export class Repositories {
     } else {
       const images = await mapConcurrently(ancestry ?? [id], async (image) => {
         const found = image === id ? right : await this.#rights.findRight(image, reader);
-        // What was deleted does not come back as the base of another image.
+        // A deleted image does not return as the base of another one.
         if (!found) throw imageUnknown();
-        if (found.imageKind === 'projection') await this.#checkShown(repository, image);
+        if (found.imageKind === 'projection') await this.#checkImmutable(repository, image);
         return { id: image, ...found };
       });
       await this.#grants.grantByTag(repository, { tag, top: id }, images);
       await this.#tags.setImage(repository, tag, id);
-      // From now on the tag gives the right: with it also that of the client that has pushed the images ends.
+      // The grants of the tag replace the rights of the client that pushed the images.
       await mapConcurrently(images, (image) =>
         mapConcurrently(image.pusherIds, (pusherId) => this.#grants.removePusherRecord(image.id, pusherId)),
       );
@@ -114,7 +112,7 @@ export class Repositories {
     await this.#metadata.put(repository, tag, tagMetadata(userAgent, new Date()));
   }
 
-  /** The manifest of the repository itself, else that of another one from which the caller may pull. */
+  /** Tags the manifest in this repository, or a copy of it from a repository that the caller may pull from. */
   async #tagManifest(repository: RepositoryName, tag: Tag, id: ImageId, reader: ImageReader): Promise<void> {
     const digest = sha256Digest(id);
     if (await this.#manifests.retag(repository, tag, digest)) return;
@@ -123,10 +121,13 @@ export class Repositories {
     await this.#manifests.copy(holder, repository, digest, tag);
   }
 
-  /** An immutable tag may name what a client had pushed under the id of the projection, and must not show that instead. */
-  async #checkShown(repository: RepositoryName, image: ImageId): Promise<void> {
-    const hidden = await this.#immutableImageTags.findImmutableTagFor(repository, sha256Digest(image));
-    if (hidden) throw immutableTag(repository, hidden);
+  /**
+   * An immutable tag may name a v1 image that was pushed under the id of this projection. A grant would make it name the projection.
+   * @throws RegistryError DENIED
+   */
+  async #checkImmutable(repository: RepositoryName, image: ImageId): Promise<void> {
+    const immutable = await this.#immutableImageTags.findImmutableTagFor(repository, sha256Digest(image));
+    if (immutable) throw immutableTag(repository, immutable);
   }
 
   /** @throws RegistryError TAG_UNKNOWN */
@@ -143,7 +144,7 @@ export class Repositories {
     }
   }
 
-  /** Whether the repository is marked as private; who may read it is decided elsewhere. One storage request. */
+  /** Whether the repository has the property `private` of v1, which decides no access here. One storage request. */
   async isPrivate(repository: RepositoryName): Promise<boolean> {
     return (await this.#storage.head(layout.repositoryPrivate(repository))) !== undefined;
   }
@@ -154,13 +155,13 @@ export class Repositories {
     else await this.#storage.delete(key);
   }
 
-  /** Keeps which images the index named for this repository, as docker-registry did. One storage request. */
+  /** Stores the images that the index lists for this repository, as docker-registry did. One storage request. */
   async keepImagesList(repository: RepositoryName, images: ImageId[]): Promise<void> {
     await this.#storage.put(layout.repositoryImagesList(repository), encodeText(pythonJson(images)), AS_JSON);
   }
 
   /**
-   * Deletes everything that is the repository's, in both views. Images and blobs stay: others may use them.
+   * Deletes all objects of the repository, for v1 and v2. Images and blobs stay: other repositories may use them.
    * @throws RegistryError REPOSITORY_UNKNOWN
    */
   async delete(repository: RepositoryName): Promise<void> {
@@ -169,39 +170,39 @@ export class Repositories {
     );
     if (folders.flat().length === 0) throw unknownRepository();
     for (const objects of folders) await this.#deleteAll(objects);
-    await this.#deleteTorn(repository, new Set(folders.flat().map(({ key }) => key)));
+    await this.#deleteIncompleteTags(repository, new Set(folders.flat().map(({ key }) => key)));
     this.#search.recheck(repository);
   }
 
   async #deleteAll(objects: ObjectInfo[]): Promise<void> {
-    // A tag that has moved since it was listed is somebody's new push, and stays.
+    // A tag that has moved since it was listed belongs to a later push, and stays.
     await mapConcurrently(objects, ({ key, etag }) =>
       this.#storage.delete(key, layout.isTag(key) ? { ifMatch: etag } : {}),
     );
   }
 
-  /** A push in between that relied on what has been deleted counts as one before, and goes as well. */
-  async #deleteTorn(repository: RepositoryName, deleted: ReadonlySet<Key>): Promise<void> {
-    const looksTorn = async (digest: Digest): Promise<boolean> => {
+  /** Deletes tags of concurrent pushes whose manifest, blobs or children were deleted: they count as pushed before. */
+  async #deleteIncompleteTags(repository: RepositoryName, deleted: ReadonlySet<Key>): Promise<void> {
+    const listsDeleted = async (digest: Digest): Promise<boolean> => {
       const key = layout.manifest(repository, digest);
       if (deleted.has(key)) return true;
       const object = await this.#storage.read(key);
-      if (!object) return false; // a v1 image: those are nobody's
+      if (!object) return false; // a v1 image: no repository owns it
       const { blobs, manifests } = parseManifest(object.bytes);
       if (blobs.some((blob) => deleted.has(layout.blobLink(repository, blob.digest)))) return true;
-      const children = await mapConcurrently(manifests, (child) => isTorn(child.digest));
+      const children = await mapConcurrently(manifests, (child) => isIncomplete(child.digest));
       return children.includes(true);
     };
-    // Each manifest once, however many indexes name it, and however often.
-    const looked = new Map<Digest, Promise<boolean>>();
-    const isTorn = (digest: Digest): Promise<boolean> => {
-      const torn = looked.get(digest) ?? looksTorn(digest);
-      looked.set(digest, torn);
-      return torn;
+    // Each manifest is read once, however often indexes list it.
+    const results = new Map<Digest, Promise<boolean>>();
+    const isIncomplete = (digest: Digest): Promise<boolean> => {
+      const result = results.get(digest) ?? listsDeleted(digest);
+      results.set(digest, result);
+      return result;
     };
     const left = await this.#tags.resolveAll(repository);
     await mapConcurrently(await this.#tags.confirm(repository, left), async (tag) => {
-      if (await isTorn(tag.target.digest)) await this.#deleteResolved(repository, tag);
+      if (await isIncomplete(tag.target.digest)) await this.#deleteResolved(repository, tag);
     });
   }
 }
@@ -210,7 +211,7 @@ function unknownRepository(): RegistryError {
   return new RegistryError('REPOSITORY_UNKNOWN', 'Repository not found');
 }
 
-/** Tags first, then what they lead to. */
+/** The folder of the tags first, then that of their manifests. */
 function foldersOf(repository: RepositoryName): KeyPrefix[] {
   return [layout.repository(repository), layout.ociRepository(repository)];
 }

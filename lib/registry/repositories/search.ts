@@ -2,7 +2,7 @@ import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import type { RepositoryName } from '../../model/names.ts';
 import type { Catalog } from './catalog.ts';
 
-/** How long names are remembered. What this process writes itself is found at once. */
+/** How long the listing is used. Repositories that this process adds are found at once. */
 export const FRESH_MS = 60_000;
 
 export type SearchResult = {
@@ -26,10 +26,10 @@ export class Search {
   }
 
   /**
-   * Matches without regard to case; an empty query matches all. While the names are fresh no storage request but one for
-   * each match of which something was deleted, else those of a whole catalog.
+   * Ignores case; an empty query matches all. No storage request while the listing is fresh, but one for each match of which
+   * something was deleted; else those of `Catalog.all`.
    * @param page from 1
-   * @param isShown whether the caller may know of a repository
+   * @param isShown whether the caller may list a repository
    */
   async find(
     query: string,

@@ -1,9 +1,7 @@
-// A blob that comes in several requests, each of which may reach another process.
+// A blob that arrives in chunks, each of which may reach another process.
 //
-// What is carried from one to the next: the unfinished hash, the multipart upload with the parts that are full, and a
-// scrap, the bytes that are too few for a part. Nothing that is written is ever overwritten by a later request (scraps
-// have fresh names), so a session that is replayed spoils at most its own upload.
-
+// The session carries on the unfinished hash, the multipart upload with its full parts, and the scrap: the last bytes, too few
+// for a part. Each scrap has a fresh key, so replaying a session can spoil no upload but its own.
 import { createHash, randomUUID } from 'node:crypto';
 import type { IHasher } from 'hash-wasm';
 import { RegistryError } from '../../model/errors.ts';
@@ -22,22 +20,22 @@ import { type ChunkedState, UPLOAD_SECONDS, unknownUpload } from './session.ts';
 
 const NO_PARTS = { partCount: 0, etagChain: '', sha256Chain: '' };
 
-/** Loaded only where a blob comes in chunks. */
+/** WebAssembly: its state can be exported, which Node's hash cannot. Loaded when the first chunk arrives. */
 async function createHasher(algorithm: DigestAlgorithm): Promise<IHasher> {
   const { createSHA256, createSHA512 } = await import('hash-wasm');
   return await (algorithm === 'sha256' ? createSHA256() : createSHA512());
 }
 
-/** The state of an upload of which nothing has come yet. */
+/** The state of an upload before its first byte. */
 export async function emptyChunkedState(algorithm: DigestAlgorithm): Promise<ChunkedState> {
   const hash = await createHasher(algorithm);
   return { kind: 'chunked', sizeBytes: 0, algorithm, hashState: exportHash(hash.init()) };
 }
 
 /**
- * Adds the bytes of one request. What came before a failure counts for nothing: the session that the client holds is
- * still the one to go on from. If storage is full the upload has ended, and frees what it held.
- * @throws RegistryError BLOB_UPLOAD_UNKNOWN if storage no longer knows the parts
+ * Adds a chunk. If it fails, the client can repeat it with the session that it has. If storage is full, the upload ends and its
+ * parts are deleted.
+ * @throws RegistryError BLOB_UPLOAD_UNKNOWN if the parts are gone
  */
 export async function appendChunk(
   storage: StorageDriver,
@@ -45,19 +43,19 @@ export async function appendChunk(
   state: ChunkedState,
   body: AsyncIterable<Uint8Array>,
 ): Promise<ChunkedState> {
-  const { rest, ...next } = await endingIfFull(storage, state, uploadParts(storage, uuid, state, body));
+  const { rest, ...next } = await discardIfFull(storage, state, uploadParts(storage, uuid, state, body));
   if (rest.length === 0) return next;
   if (rest.length >= MIN_PART_BYTES) {
-    const multipart = await endingIfFull(storage, next, addPart(storage, uuid, next.multipart, rest));
+    const multipart = await discardIfFull(storage, next, addPart(storage, uuid, next.multipart, rest));
     return { ...next, multipart };
   }
   const scrap = { uuid: randomUUID(), sizeBytes: rest.length };
-  await endingIfFull(storage, next, storage.put(layout.uploadScrap(scrap.uuid), rest));
+  await discardIfFull(storage, next, storage.put(layout.uploadScrap(scrap.uuid), rest));
   return { ...next, scrap };
 }
 
-/** An upload that fills up the storage must not keep it full until it expires. */
-async function endingIfFull<T>(storage: StorageDriver, state: ChunkedState, writing: Promise<T>): Promise<T> {
+/** Deletes the parts and the scrap if storage is full: until the upload expires they would keep it full. */
+async function discardIfFull<T>(storage: StorageDriver, state: ChunkedState, writing: Promise<T>): Promise<T> {
   try {
     return await writing;
   } catch (error) {
@@ -67,8 +65,8 @@ async function endingIfFull<T>(storage: StorageDriver, state: ChunkedState, writ
 }
 
 /**
- * Adds the last bytes and makes the object whole, if it has the digest `expected`.
- * @throws RegistryError DIGEST_INVALID, and then the upload is gone; BLOB_UPLOAD_UNKNOWN
+ * Adds the last bytes and completes the object if it has the digest `expected`.
+ * @throws RegistryError DIGEST_INVALID, and then the upload has ended; BLOB_UPLOAD_UNKNOWN
  */
 export async function finishChunks(
   storage: StorageDriver,
@@ -77,32 +75,32 @@ export async function finishChunks(
   body: AsyncIterable<Uint8Array>,
   expected: Digest,
 ): Promise<StoredBlob> {
-  const { rest, ...last } = await endingIfFull(storage, state, uploadParts(storage, uuid, state, body));
+  const { rest, ...last } = await discardIfFull(storage, state, uploadParts(storage, uuid, state, body));
   const { sizeBytes } = last;
-  if (!last.multipart) return await endingIfFull(storage, state, storeSmallBlob(storage, rest, { expected }));
+  if (!last.multipart) return await discardIfFull(storage, state, storeSmallBlob(storage, rest, { expected }));
 
   const digest = `${state.algorithm}:${(await importHash(last)).digest('hex')}` as Digest;
   const isSameAlgorithm = algorithmOf(expected) === state.algorithm;
   if (isSameAlgorithm && digest !== expected) await storage.abortMultipart(last.multipart);
   if (isSameAlgorithm) checkDigest(digest, expected);
   const adding = rest.length > 0 ? addPart(storage, uuid, last.multipart, rest) : last.multipart;
-  const multipart = await endingIfFull(storage, last, Promise.resolve(adding));
+  const multipart = await discardIfFull(storage, last, Promise.resolve(adding));
   const { key } = multipart;
   const parts = (await storage.listParts(multipart))?.slice(0, multipart.partCount);
   if (!parts) {
-    // The answer to an earlier commit may have been lost. Only its marker proves that these bytes became the object.
+    // An earlier commit whose answer was lost has completed the upload, if the marker that it wrote is there.
     const marker = await storage.head(layout.digestMarker(expected, key.slice(key.lastIndexOf('/') + 1)));
     if (!marker) throw unknownUpload(uuid);
     return { digest: expected, sizeBytes, key, isNew: true };
   }
-  if (!areSigned(parts, multipart)) throw unknownUpload(uuid);
+  if (!arePartsOf(parts, multipart)) throw unknownUpload(uuid);
   const completing = storage.completeMultipart(multipart, parts);
-  if (!(await endingIfFull(storage, { ...last, multipart }, completing))) throw unknownUpload(uuid);
+  if (!(await discardIfFull(storage, { ...last, multipart }, completing))) throw unknownUpload(uuid);
   const stored = { digest, sizeBytes, key, isNew: true };
   return isSameAlgorithm ? stored : await rehashBlob(storage, stored, expected);
 }
 
-/** Frees what the upload holds in storage. */
+/** Deletes the parts and the scrap of an upload. */
 export async function discardChunks(storage: StorageDriver, state: ChunkedState): Promise<void> {
   await Promise.all([
     state.multipart && storage.abortMultipart(state.multipart),
@@ -110,7 +108,7 @@ export async function discardChunks(storage: StorageDriver, state: ChunkedState)
   ]);
 }
 
-/** Removes what uploads left that nobody went on with; for storage that has no lifecycle rules to do it. */
+/** Deletes the scraps of expired uploads, in storage without lifecycle rules. */
 export async function removeExpiredScraps(storage: StorageDriver, now = new Date()): Promise<void> {
   const expired = now.getTime() - UPLOAD_SECONDS * 1000;
   for await (const { key, lastModified } of storage.list(layout.uploadScraps())) {
@@ -118,7 +116,7 @@ export async function removeExpiredScraps(storage: StorageDriver, now = new Date
   }
 }
 
-/** Uploads every full part of scrap and body; what is left over is the `rest`, less than a part. */
+/** Uploads scrap and body in full parts. `rest` are the last bytes, fewer than a part. */
 async function uploadParts(
   storage: StorageDriver,
   uuid: string,
@@ -127,7 +125,7 @@ async function uploadParts(
 ): Promise<ChunkedState & { rest: Uint8Array }> {
   const hash = await importHash(state);
   let { sizeBytes, multipart } = state;
-  // Signed by an older version of this program, which knew parts by their ETags alone: the client uploads again.
+  // Sessions of version 0.1.0 have no SHA-256 of their parts: the client uploads again.
   if (multipart && multipart.sha256Chain === undefined) throw unknownUpload(uuid);
   let pending = state.scrap ? [await readScrap(storage, uuid, state.scrap.uuid)] : [];
   let pendingBytes = state.scrap?.sizeBytes ?? 0;
@@ -144,7 +142,7 @@ async function uploadParts(
       }
     }
   } catch (error) {
-    await abortIfUnnamed(storage, state.multipart, multipart);
+    await abortIfBegunHere(storage, state.multipart, multipart);
     throw error;
   }
   return {
@@ -175,15 +173,15 @@ async function addPart(
   const partNumber = upload.partCount + 1;
   if (partNumber > MAX_PARTS) throw new RegistryError('SIZE_INVALID', `an upload has ${MAX_PARTS} parts at most`);
   const part = await storage.uploadPart(upload, partNumber, bytes).catch(async (error: unknown) => {
-    await abortIfUnnamed(storage, before, upload);
+    await abortIfBegunHere(storage, before, upload);
     throw error;
   });
   if (!part) throw unknownUpload(uuid);
   return { ...upload, ...chainsWith(upload, part) };
 }
 
-/** A multipart upload that a request began which then failed: no session names it. What failed first is what counts. */
-async function abortIfUnnamed(
+/** Aborts a multipart upload that a failing request began: no session names it. Errors are dropped in favour of the first one. */
+async function abortIfBegunHere(
   storage: StorageDriver,
   named: Multipart | undefined,
   begun: Multipart | undefined,
@@ -193,15 +191,15 @@ async function abortIfUnnamed(
 
 type Chains = typeof NO_PARTS;
 
-/** Hashes over this part and all before it. */
+/** Hashes over this part and all parts before it. */
 function chainsWith({ partCount, etagChain, sha256Chain }: Chains, { partNumber, etag, sha256 }: UploadedPart): Chains {
   const chain = (before: string, proof = '') =>
     createHash('sha256').update(`${before} ${partNumber} ${proof}`).digest('base64url');
   return { partCount: partCount + 1, etagChain: chain(etagChain, etag), sha256Chain: chain(sha256Chain, sha256) };
 }
 
-/** Whether these are the very parts of the session. A server that keeps no SHA-256 of parts lists none: then by ETags alone. */
-function areSigned(parts: readonly UploadedPart[], signed: Chains): boolean {
+/** Whether these are the parts of the session. S3 servers that keep no SHA-256 of parts list none: then their ETags decide. */
+function arePartsOf(parts: readonly UploadedPart[], signed: Chains): boolean {
   const { partCount, etagChain, sha256Chain } = parts.reduce(chainsWith, NO_PARTS);
   if (partCount !== signed.partCount || etagChain !== signed.etagChain) return false;
   return sha256Chain === signed.sha256Chain || parts.every(({ sha256 }) => sha256 === undefined);
@@ -211,13 +209,12 @@ function exportHash(hash: IHasher): string {
   return Buffer.from(hash.save()).toString('base64url');
 }
 
-/** Node's own hash cannot be taken from one process to another; this one can, and is slower. */
 async function importHash({ algorithm, hashState }: ChunkedState): Promise<IHasher> {
   const hash = await createHasher(algorithm);
   try {
     return hash.load(Buffer.from(hashState, 'base64url'));
   } catch (cause) {
-    // A signed session of another version of this program. Nothing is lost: the client uploads again.
-    throw new StorageUnavailableError('the upload was begun by another version', { cause });
+    // Another version of this program signed the session: the client uploads again.
+    throw new StorageUnavailableError('another version began this upload', { cause });
   }
 }

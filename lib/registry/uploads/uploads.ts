@@ -10,14 +10,14 @@ import { sizeOf, type UploadSession, unknownUpload } from './session.ts';
 
 export type UploadBody = {
   bytes: AsyncIterable<Uint8Array>;
-  /** From `Content-Range`; without one the body follows what has come. */
+  /** From `Content-Range`; without it the body follows the bytes that have arrived. */
   range?: ByteRange;
-  /** From `Content-Length`, if the client said so. */
+  /** From `Content-Length`. */
   sizeBytes?: number;
   signal?: AbortSignal;
 };
 
-const NOTHING: UploadBody = {
+const NO_BODY: UploadBody = {
   bytes: {
     async *[Symbol.asyncIterator]() {
       // no bytes
@@ -40,8 +40,8 @@ export class Uploads {
   }
 
   /**
-   * No storage request: until bytes come there is nothing to keep.
-   * @param algorithm of the digest that the client will name; with another one its bytes are read again
+   * No storage request: before the first byte all state is in the session.
+   * @param algorithm of the digest in the commit; where that has another one, the bytes are read again
    */
   start(
     repository: RepositoryName,
@@ -53,9 +53,10 @@ export class Uploads {
   }
 
   /**
-   * Takes a PATCH. The first without a range is most likely the whole blob, which is then stored but not yet linked; what
-   * follows is appended to it, at the cost of reading and writing it once more.
-   * @throws RegistryError RANGE_INVALID if the chunk does not begin where the last one ended; BLOB_UPLOAD_INVALID
+   * Takes a PATCH. The first one without a range is usually the whole blob: it is stored, and linked by the commit. Further bytes
+   * are appended by reading and writing it once more.
+   * @throws RegistryError RANGE_INVALID if the chunk does not begin where the last one ended; BLOB_UPLOAD_INVALID if it is not
+   *   as long as its range; BLOB_UPLOAD_UNKNOWN
    */
   async append(session: UploadSession, body: UploadBody): Promise<UploadSession> {
     const { state } = session;
@@ -67,21 +68,21 @@ export class Uploads {
       });
       return { ...session, state: { kind: 'stored', ...stored } };
     }
-    checkOrder(session, body);
+    checkRange(session, body);
     const { appendChunk, emptyChunkedState } = await chunkedUploads();
     if (state.kind !== 'stored') {
       const chunked = state.kind === 'chunked' ? state : await emptyChunkedState(state.algorithm);
-      return { ...session, state: await appendChunk(this.#storage, session.uuid, chunked, exactly(body)) };
+      return { ...session, state: await appendChunk(this.#storage, session.uuid, chunked, checkLength(body)) };
     }
-    const more = await unlessEmpty(exactly(body));
+    const more = await unlessEmpty(checkLength(body));
     if (!more) return session;
     const empty = await emptyChunkedState(algorithmOf(state.digest));
-    const whole = this.#readOn(session, state.key, more);
+    const whole = this.#appendTo(session, state.key, more);
     return { ...session, state: await appendChunk(this.#storage, session.uuid, empty, whole) };
   }
 
-  /** What is stored, and what has come after it. */
-  async *#readOn({ uuid }: UploadSession, key: Key, more: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  /** The stored bytes and those that follow them. */
+  async *#appendTo({ uuid }: UploadSession, key: Key, more: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     const object = await this.#storage.get(key);
     if (!object) throw unknownUpload(uuid);
     yield* object.body;
@@ -89,24 +90,24 @@ export class Uploads {
   }
 
   /**
-   * Takes the last bytes, if any, checks the digest, and links the blob into the session's repository.
+   * Takes the last bytes, checks the digest, and links the blob into the repository of the session.
    * @throws RegistryError DIGEST_INVALID, RANGE_INVALID, BLOB_UPLOAD_INVALID, BLOB_UPLOAD_UNKNOWN
    */
-  async commit(session: UploadSession, digest: Digest, body: UploadBody = NOTHING): Promise<BlobLink> {
+  async commit(session: UploadSession, digest: Digest, body: UploadBody = NO_BODY): Promise<BlobLink> {
     const completed = await this.#complete(session, digest, body).catch((error) =>
       this.#unlessLinked(session, digest, error),
     );
     if (!completed) return await this.#blobs.stat(session.repository, digest);
     const stored = await deduplicateBlob(this.#storage, completed);
-    // Bytes, then the right to read them: a crash in between leaves only what nobody refers to.
+    // The bytes before the link: a crash in between leaves bytes without a link, for the collector.
     if (stored.isNew) await this.#blobs.link(session.repository, digest, stored);
     else if (!(await this.#blobs.linkExisting(session.repository, digest, stored))) {
-      throw new StorageUnavailableError(`${stored.key} has just been collected`); // the client sends the bytes again
+      throw new StorageUnavailableError(`the collector has just deleted ${stored.key}`); // the client sends the bytes again
     }
     return stored;
   }
 
-  /** The answer to an earlier commit may have been lost: then the upload has ended, and its blob is there. */
+  /** Undefined if an earlier commit of this upload, whose answer was lost, has linked the blob. */
   async #unlessLinked(session: UploadSession, digest: Digest, error: unknown): Promise<undefined> {
     const hasEnded = error instanceof RegistryError && error.code === 'BLOB_UPLOAD_UNKNOWN';
     if (hasEnded && (await this.#blobs.find(session.repository, digest))) return undefined;
@@ -117,22 +118,28 @@ export class Uploads {
     const { state } = session;
     switch (state.kind) {
       case 'started':
-        checkOrder(session, body);
-        return await storeBlob(this.#storage, exactly(body), {
+        checkRange(session, body);
+        return await storeBlob(this.#storage, checkLength(body), {
           expected: digest,
           ...(body.signal && { signal: body.signal }),
         });
       case 'stored': {
-        checkOrder(session, body);
-        const last = await unlessEmpty(exactly(body));
+        checkRange(session, body);
+        const last = await unlessEmpty(checkLength(body));
         if (!last) return await this.#checkStored({ ...state, isNew: layout.isData(state.key) }, digest);
         const { emptyChunkedState, finishChunks } = await chunkedUploads();
         const empty = await emptyChunkedState(algorithmOf(digest));
-        return await finishChunks(this.#storage, session.uuid, empty, this.#readOn(session, state.key, last), digest);
+        return await finishChunks(this.#storage, session.uuid, empty, this.#appendTo(session, state.key, last), digest);
       }
       case 'chunked':
-        checkOrder(session, body);
-        return await (await chunkedUploads()).finishChunks(this.#storage, session.uuid, state, exactly(body), digest);
+        checkRange(session, body);
+        return await (await chunkedUploads()).finishChunks(
+          this.#storage,
+          session.uuid,
+          state,
+          checkLength(body),
+          digest,
+        );
     }
   }
 
@@ -142,22 +149,22 @@ export class Uploads {
     return stored;
   }
 
-  /** Ends an upload without a blob. */
+  /** Ends an upload and deletes its parts. */
   async cancel(session: UploadSession): Promise<void> {
     if (session.state.kind === 'chunked') await (await chunkedUploads()).discardChunks(this.#storage, session.state);
   }
 }
 
-/** Loaded only where a blob comes in chunks: few clients send any. */
+/** Loaded when the first chunk arrives: few clients send chunks. */
 const chunkedUploads = () => import('./chunks.ts');
 
-function checkOrder(session: UploadSession, { range, sizeBytes }: UploadBody): void {
+function checkRange(session: UploadSession, { range, sizeBytes }: UploadBody): void {
   if (!range) return;
-  if (range.start !== sizeOf(session.state)) throw outOfOrder(session);
-  if (sizeBytes !== undefined && sizeBytes !== range.end - range.start + 1) throw notAsLong(sizeBytes, range);
+  if (range.start !== sizeOf(session.state)) throw rangeMismatch(session, range);
+  if (sizeBytes !== undefined && sizeBytes !== range.end - range.start + 1) throw lengthMismatch(sizeBytes, range);
 }
 
-/** The same bytes; undefined once it is known that there are none. */
+/** The same bytes; undefined if there are none. */
 async function unlessEmpty(bytes: AsyncGenerator<Uint8Array>): Promise<AsyncIterable<Uint8Array> | undefined> {
   for (;;) {
     const { done, value: first } = await bytes.next();
@@ -171,32 +178,37 @@ async function* withFirst(first: Uint8Array, rest: AsyncIterable<Uint8Array>): A
   yield* rest;
 }
 
-/** Passes the body on, and fails at its end if it was not as long as its range says. */
-async function* exactly({ bytes, range }: UploadBody): AsyncGenerator<Uint8Array> {
+/** The body; throws at its end if it is not as long as its range. */
+async function* checkLength({ bytes, range }: UploadBody): AsyncGenerator<Uint8Array> {
   let sizeBytes = 0;
   for await (const chunk of bytes) {
     sizeBytes += chunk.length;
     yield chunk;
   }
-  if (range && sizeBytes !== range.end - range.start + 1) throw notAsLong(sizeBytes, range);
+  if (range && sizeBytes !== range.end - range.start + 1) throw lengthMismatch(sizeBytes, range);
 }
 
-function notAsLong(sizeBytes: number, { start, end }: ByteRange): RegistryError {
+function lengthMismatch(sizeBytes: number, { start, end }: ByteRange): RegistryError {
   return new RegistryError(
     'BLOB_UPLOAD_INVALID',
-    `the body has ${sizeBytes} bytes, its Content-Range says ${start}-${end}`,
+    `the body has ${sizeBytes} bytes, its Content-Range is ${start}-${end}`,
   );
 }
 
-/** 416 with a `Range` of what has come: the client goes on from there. */
-function outOfOrder(session: UploadSession): RegistryError {
-  return new RegistryError('RANGE_INVALID', `the upload has ${sizeOf(session.state)} bytes; go on from there`, {
-    detail: { sizeBytes: sizeOf(session.state) },
-    headers: { Range: receivedRange(session) },
-  });
+/** 416; `Range` says where the client continues. */
+function rangeMismatch(session: UploadSession, { start }: ByteRange): RegistryError {
+  const sizeBytes = sizeOf(session.state);
+  return new RegistryError(
+    'RANGE_INVALID',
+    `the chunk begins at byte ${start}, but the upload has ${sizeBytes} bytes`,
+    {
+      detail: { sizeBytes },
+      headers: { Range: receivedRange(session) },
+    },
+  );
 }
 
-/** What has come so far, as the `Range` header says it: `0-0` also for nothing. */
+/** `Range` for the bytes that have arrived; `0-0` also for none. */
 export function receivedRange(session: UploadSession): string {
   return `0-${Math.max(0, sizeOf(session.state) - 1)}`;
 }
