@@ -43,13 +43,23 @@ for (const path of ['README.md', 'docs/auth.md', 'docs/configuration.md', 'docs/
   });
 }
 
-test('each test that docs/security.md names is there', () => {
+test('each test and module that a table of docs/security.md names is there', () => {
   const names = [...read('docs/security.md').matchAll(/^\|.*\| (.*) \|$/gm)].flatMap(([, tests = '']) =>
     [...tests.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name),
   );
   assert.ok(names.length > 15);
   for (const name of names) {
-    const path = name.startsWith('test/') ? name : `test/auth/${name}`;
-    assert.ok(existsSync(new URL(`../../${path}`, import.meta.url)), name);
+    assert.match(name, /^(?:lib|test)\//);
+    assert.ok(existsSync(new URL(`../../${name}`, import.meta.url)), name);
   }
+});
+
+test('each promise and bound of docs/security.md names a test', () => {
+  const tables = read('docs/security.md')
+    .split(/^## /m)
+    .slice(2, -1)
+    .flatMap((section) => section.split('\n'));
+  const rows = tables.filter((line) => /^\| (?!Promise|Resource|---)/.test(line) && !line.startsWith('|---'));
+  assert.ok(rows.length > 40);
+  for (const row of rows) assert.match(row, /\| [^|]*`test\/[^|]+ \|$/);
 });
