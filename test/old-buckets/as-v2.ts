@@ -1,4 +1,4 @@
-// What an old image must look like to a v2 client, worked out from the image alone.
+// The expected conversion of an old image, computed from the image without the code under test.
 import { createHash } from 'node:crypto';
 import type { OldBucket } from './generator.ts';
 import type { OldImage } from './images.ts';
@@ -9,7 +9,7 @@ type OldConfig = { [name: string]: unknown; container_config?: { Cmd: string[] |
 
 export function manifestLayers(bucket: OldBucket, id: string): Descriptor[] {
   return withFiles(chainOf(bucket, id)).map(({ layer: { form, bytes, tar } }) => {
-    // v2 has no media type for these two, so it gets the plain tar.
+    // v2 has no media type for bzip2 and xz: these layers become plain tar.
     const content = form === 'bzip2' || form === 'xz' ? tar : bytes;
     const suffix = form.startsWith('docker') ? '.gzip' : '';
     const mediaType = `application/vnd.docker.image.rootfs.diff.tar${suffix}`;
@@ -17,12 +17,11 @@ export function manifestLayers(bucket: OldBucket, id: string): Descriptor[] {
   });
 }
 
-/** The image and its ancestors, the base first. */
+/** The image and its ancestors, base first. */
 export function chainOf({ images }: OldBucket, id: string): OldImage[] {
   return (images.get(id)?.ancestry ?? []).toReversed().flatMap((ancestor) => images.get(ancestor) ?? []);
 }
 
-/** The whole config. */
 export function imageConfig(bucket: OldBucket, id: string): object {
   const chain = chainOf(bucket, id);
   const top = fieldsOf(chain.at(-1));
@@ -43,7 +42,7 @@ export function imageConfig(bucket: OldBucket, id: string): object {
   };
 }
 
-/** All that docker keeps of a v1 JSON: not `id`, `parent` and `Size`, which v2 says otherwise. */
+/** The fields of a v1 JSON that Docker keeps in a config. `id`, `parent` and `Size` have other forms in v2. */
 const CONFIG_FIELDS = [
   'architecture',
   'author',
@@ -64,7 +63,7 @@ function withoutNulls(fields: OldConfig, names: readonly string[]): object {
   return Object.fromEntries(names.flatMap((name) => (fields[name] == null ? [] : [[name, fields[name]]])));
 }
 
-/** A layer without a byte is none to v2. */
+/** Without images whose layer object is empty: a conversion leaves those out. */
 function withFiles(chain: readonly OldImage[]): OldImage[] {
   return chain.filter(({ layer }) => layer.form !== 'none');
 }

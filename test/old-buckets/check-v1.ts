@@ -3,7 +3,7 @@ import { DockerRegistry } from './docker-registry.ts';
 import { filesOf, type OldBucket, type OldRepository } from './generator.ts';
 import { ok, type Served } from './served.ts';
 
-/** Every read route of a repository. */
+/** Checks every v1 read route of a repository. */
 export async function checkV1Repository(served: Served, bucket: OldBucket, repository: OldRepository): Promise<void> {
   const { name, tags, index, isPrivate } = repository;
   const names = name.startsWith('library/') ? [name, name.slice('library/'.length)] : [name];
@@ -27,7 +27,7 @@ export async function checkV1Repository(served: Served, bucket: OldBucket, repos
     const listed = (await ok(served, `${path}/images`)).json() as { id: string }[];
     assert.deepEqual(new Set(listed.map(({ id }) => id)), new Set(index));
     const allTags = (await ok(served, `${path}/tags`)).json() as Record<string, string>;
-    // A tag that 0.9 quoted may be there in its quoted form.
+    // A tag that 0.9 quoted may be listed in its quoted form too.
     assert.deepEqual(Object.fromEntries(Object.entries(allTags).filter(([tag]) => !tag.includes('%'))), tags);
     for (const [tag, id] of Object.entries(tags)) {
       assert.equal((await ok(served, `${path}/tags/${tag}`)).json(), id);
@@ -40,7 +40,7 @@ export async function checkV1Repository(served: Served, bucket: OldBucket, repos
   }
 }
 
-/** Every read route of an image. */
+/** Checks every v1 read route of an image. */
 export async function checkV1Image(served: Served, bucket: OldBucket, id: string): Promise<void> {
   const image = bucket.images.get(id) ?? assert.fail(id);
   const path = `/v1/images/${id}`;
@@ -50,7 +50,7 @@ export async function checkV1Image(served: Served, bucket: OldBucket, id: string
   assert.ok(json.bytes.equals(image.json));
   assert.equal(json.header('X-Docker-Size'), String(bytes.length));
   const { checksums } = await new DockerRegistry(served.driver, bucket.version).json(id);
-  // Several lines of one name are the same as one line with commas: RFC 9110, section 5.3.
+  // Several field lines equal one with commas. https://www.rfc-editor.org/rfc/rfc9110#section-5.3
   assert.equal(json.lines('X-Docker-Checksum-Payload').join(', '), checksums.join(', '));
 
   const ancestry = await ok(served, `${path}/ancestry`);
@@ -66,7 +66,7 @@ export async function checkV1Image(served: Served, bucket: OldBucket, id: string
     assert.equal(answer.header('Content-Encoding'), undefined);
   }
   if (bytes.length > 0) {
-    // As docker resumes: one past the last byte.
+    // The range that Docker sends to resume ends one past the last byte.
     const half = bytes.length >> 1;
     const rest = await served.getWith(`${path}/layer`, { Range: `bytes=${half}-${bytes.length}` });
     assert.equal(rest.status, 206);

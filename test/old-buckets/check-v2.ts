@@ -3,7 +3,7 @@ import { digestOf, imageConfig, manifestLayers } from './as-v2.ts';
 import type { OldBucket, OldRepository } from './generator.ts';
 import { type Getter, ok, type Served } from './served.ts';
 
-/** v2 has a grammar for tags, which `1.0+b` does not follow. */
+/** The tags that v2 accepts; its grammar excludes `1.0+b`. */
 export function v2TagsOf({ tags }: OldRepository): string[] {
   return Object.keys(tags).filter((tag) => /^\w[\w.-]{0,127}$/.test(tag));
 }
@@ -16,7 +16,7 @@ export async function checkV2Tags(served: Served, repository: OldRepository): Pr
   assert.deepEqual(tags, v2TagsOf(repository).toSorted());
 }
 
-/** Its manifest by tag and by digest, and every blob of it. */
+/** Checks the manifest of a tag, by tag and by digest, and every blob of it. */
 export async function checkV2Tag(
   served: Served,
   bucket: OldBucket,

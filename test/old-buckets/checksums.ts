@@ -3,14 +3,14 @@ import { gunzipSync } from 'node:zlib';
 
 const BLOCK_BYTES = 512;
 
-/** The "payload checksum": SHA-256 over the JSON, a newline, and the layer as it lies. */
+/** The payload sum: SHA-256 over the JSON, a newline and the stored layer. */
 export function simpleSum(json: Uint8Array, layer: Uint8Array): string {
   return `sha256:${createHash('sha256').update(json).update('\n').update(layer).digest('hex')}`;
 }
 
 /**
- * TarSum, version 0: what every docker sent as `X-Docker-Checksum`, and what 0.6.5 kept.
- * @param layer gzip or a plain tar, closed or not, with ustar headers only
+ * TarSum version 0, which every Docker sent as `X-Docker-Checksum` and docker-registry 0.6.5 stored.
+ * @param layer gzip or plain tar, with or without the two zero blocks at its end, with ustar headers only
  * @see https://github.com/moby/moby/blob/v1.9.1/pkg/tarsum/tarsum_spec.md
  */
 export function tarSum(json: Uint8Array, layer: Uint8Array): string {
@@ -27,7 +27,7 @@ function* entriesOf(tar: Buffer): Generator<Entry> {
     const header = tar.subarray(start, start + BLOCK_BYTES);
     if (header.every((byte) => byte === 0)) return;
     if (textAt(header, 257, 5) !== 'ustar') throw new Error(`no ustar header at byte ${start}`);
-    if ('xgLK'.includes(typeOf(header))) throw new Error('this TarSum knows no pax and no GNU records');
+    if ('xgLK'.includes(typeOf(header))) throw new Error('pax and GNU records are not supported');
     const sizeBytes = numberAt(header, 124, 12);
     const contentStart = start + BLOCK_BYTES;
     if (contentStart + sizeBytes > tar.length) throw new Error('the tar ends within a file');

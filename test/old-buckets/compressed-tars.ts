@@ -1,6 +1,6 @@
-// What Debian 12's `bzip2 -9` (1.0.8) and `xz -6` (5.4.1) made of two layers of 13.10: Node can make neither.
+// Two layers of 13.10, compressed by `bzip2 -9` (1.0.8) and `xz -6` (5.4.1) of Debian 12, since Node has neither compressor.
 
-/** `sha256` is that of the tar, so that a change of the layer cannot go unnoticed. */
+/** `sha256` is that of the tar, to detect a change of the layer. */
 export type CompressedTar = { sha256: string; base64: string };
 
 export const BZIP2_LAYER: CompressedTar = {

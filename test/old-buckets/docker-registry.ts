@@ -1,5 +1,5 @@
-// docker-registry as a reader, standalone: what it would answer from the objects of a bucket, and from nothing else. A
-// bucket that it reads whole can be handed back to docker-registry.
+// The reading side of a standalone docker-registry: what it would answer from the objects of a bucket. A bucket that this
+// reader accepts can be served by docker-registry again.
 
 import type { Key, KeyPrefix } from '../../lib/model/layout.ts';
 import type { StorageDriver } from '../../lib/storage/driver.ts';
@@ -26,19 +26,19 @@ export class DockerRegistry {
   readonly #storage: StorageDriver;
   readonly #keys: Keys;
 
-  /** @param version 0.6.5 and 0.9.1 look for nested names in different places: `b%2Fc` and `b%252Fc` */
+  /** @param version 0.6.5 and 0.9.1 quote nested names differently: `b%2Fc` and `b%252Fc` */
   constructor(storage: StorageDriver, version: DockerRegistryVersion = '0.9.1') {
     this.#storage = storage;
     this.#keys = new Keys(version);
   }
 
-  /** As search finds them: the folders two below `repositories/`, with their namespaces. */
+  /** The repositories that its search finds: folders two levels below `repositories/`. */
   async repositories(): Promise<string[]> {
     const names = (await this.#list('repositories/')).map((key) => this.#keys.repositoryOf(key));
     return [...new Set(names.filter((name) => name !== undefined))].sort();
   }
 
-  /** GET …/tags, without what is no tag but another tag's metadata (`tag_x_json` of `_x`), which the real one shows too. */
+  /** GET …/tags. Unlike the real one, without metadata that has the key of a tag (`tag_x_json` of tag `_x`). */
   async tags(repository: string): Promise<Record<string, string>> {
     const keys = await this.#list(this.#keys.repository(repository));
     if (keys.length === 0) throw new RefusedError(404, 'Repository not found');
@@ -68,7 +68,7 @@ export class DockerRegistry {
     return JSON.parse(bytes.toString()) as string[];
   }
 
-  /** GET …/<id>/json, with the headers that come along. */
+  /** GET …/<id>/json, with the values of its headers. */
   async json(id: string): Promise<{ bytes: Buffer; checksums: string[]; layerSizeBytes: number | undefined }> {
     const bytes = await this.#ofImage(id, 'json');
     const layer = await this.#storage.head(this.#keys.image(id, 'layer') as Key);
@@ -81,15 +81,15 @@ export class DockerRegistry {
   }
 
   /**
-   * One image as docker fetches it, held against what its push must have left: sums that are right, an id that is its
-   * own, an ancestry that goes on with its parent's.
+   * Pulls one image as Docker does, and checks it: the checksums match, the JSON has this id, and the ancestry is the id
+   * followed by the parent's ancestry.
    */
   async image(id: string): Promise<ServedImage> {
     const { bytes: json, checksums, layerSizeBytes } = await this.json(id);
     const layer = await this.layer(id);
     const fields = JSON.parse(json.toString()) as { id?: string; parent?: string };
-    const fail = (what: string) => {
-      throw new Error(`image ${id}: ${what}`);
+    const fail = (reason: string) => {
+      throw new Error(`image ${id}: ${reason}`);
     };
     if (fields.id !== id) fail(`the JSON is that of ${fields.id}`);
     const expected = fields.parent ? [id, ...(await this.ancestry(fields.parent))] : [id];
@@ -104,7 +104,7 @@ export class DockerRegistry {
     return { id, json, layer, checksums };
   }
 
-  /** `docker pull` of one tag: its images, the base first. */
+  /** `docker pull` of one tag: its images, base first. */
   async pull(repository: string, tag: string): Promise<ServedImage[]> {
     await this.index(repository);
     const ancestry = await this.ancestry(await this.tag(repository, tag));
@@ -113,7 +113,7 @@ export class DockerRegistry {
     return images;
   }
 
-  /** Pulls every tag of every repository; how many there were by repository. Throws at the first that cannot be had. */
+  /** Pulls every tag of every repository. @returns the number of tags by repository @throws at the first failure */
   async pullEverything(): Promise<Record<string, number>> {
     const counts: Record<string, number> = {};
     for (const repository of await this.repositories()) {
@@ -132,7 +132,7 @@ export class DockerRegistry {
     return await this.#required(this.#keys.image(id, object), 'Image not found');
   }
 
-  /** All historic forms: JSON or a bare sum, which somebody may have edited. */
+  /** In each historic format: a JSON array, or one bare sum, with or without a newline. */
   async #checksums(id: string): Promise<string[]> {
     const text = (await this.#read(this.#keys.image(id, '_checksum')))?.toString().trim();
     if (text === undefined) return [];

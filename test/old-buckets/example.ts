@@ -1,9 +1,9 @@
-// The ids, chains and tags of a registry that was once in use. What it left behind of 12.10, 13.04 and centos 6.4 were the
-// ids alone: who is whose parent there is made up.
+// The ids, ancestries and tags of a real registry. Of 12.10, 13.04 and centos 6.4 only the ids are known, so their order in the
+// ancestries is invented.
 
 export const BASE_ID = '511136ea3c5a64f264b78b5433614aec563103b4d4702f3ba7d4d2698e22c158';
 
-/** The ancestry of each tagged image by the name of its release: the image first, its base last. */
+/** The ancestry of each tagged image, by release: the image first, its base last. */
 export const ANCESTRIES = {
   '12.10': [
     'f030997216f3f605c3db2e60fac9a327910f30319b3fae95a457f87801bc2734',
@@ -65,7 +65,7 @@ export const CENTOS_TAGS: Readonly<Record<string, string>> = {
   latest: ANCESTRIES['centos 6.5'][0],
 };
 
-/** In the order of `_index_images`, which Python did not define and which nobody may rely on. */
+/** In the order of the real `_index_images`. It came from a Python dict and has no meaning. */
 export const UBUNTU_INDEX: readonly string[] = [
   'e7206bfc66aac0ab946eb11dad1271f4f5f3f72ab65cff66b4092aeaee20475b',
   'd4010efcfd86c7f59f6b83b90e9c66d4cc4d78cd2266e853b95d464ea0eb73e6',
@@ -92,6 +92,6 @@ export const UBUNTU_INDEX: readonly string[] = [
 
 export const CENTOS_INDEX: readonly string[] = [...ANCESTRIES['centos 6.4'], ...ANCESTRIES['centos 6.5']];
 
-/** `tag14.04_json`, as it lay there. */
+/** The real `tag14.04_json`. */
 export const TAG_JSON_OF_14_04 =
   '{"kernel": "3.13.0-24-generic", "arch": "amd64", "docker_go_version": "go1.2.1", "last_update": 1400116767, "docker_version": "0.11.1", "os": "linux"}';

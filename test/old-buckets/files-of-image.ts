@@ -1,10 +1,7 @@
 import type { OldBucket } from './generator.ts';
 import type { OldImage } from './images.ts';
 
-/**
- * The files of an image as a container would see them, by path without a leading slash: what its layers add up to once
- * whiteouts have removed what they name.
- */
+/** The files that a container of the image has, by path without a leading slash: its layers from the base up, whiteouts applied. */
 export function filesOfImage({ images }: OldBucket, id: string): Map<string, Uint8Array> {
   const files = new Map<string, Uint8Array>();
   for (const ancestor of images.get(id)?.ancestry.toReversed() ?? []) {

@@ -12,7 +12,7 @@ import { type OldBucket, oldBucket } from './generator.ts';
 import { hashAll, hashesOf, storeBucket } from './in-storage.ts';
 import type { DockerRegistryVersion } from './keys.ts';
 
-/** SHA-256 over keys and contents: who pinned a digest of this bucket learns here that the bucket is another one. */
+/** SHA-256 over all keys and contents. Other tests pin digests of this bucket, so it must not change. */
 const FINGERPRINTS: Record<DockerRegistryVersion, string> = {
   '0.6.5': '4bda50920d4f84b292f30adb659028823bddde3b35ff6ec12fdd18cd3d3583e6',
   '0.9.1': 'a8c4d82b477c0e84ad7e71e08f6b4bdbbc5f080a592db47e1f86daf35d280b30',
@@ -36,7 +36,7 @@ for (const version of ['0.6.5', '0.9.1'] as const) {
       assert.deepEqual(hashesOf(oldBucket(version)), hashesOf(example));
     });
 
-    test('holds the 24 images, and chains that go together', () => {
+    test('holds the 24 images, with ancestries that match their parents', () => {
       assert.equal(ownImages.length, 24);
       assert.deepEqual(new Set(ownImages), new Set(Object.values(ANCESTRIES).flat()));
       for (const { id, ancestry, json } of bucket.images.values()) {
@@ -68,7 +68,7 @@ for (const version of ['0.6.5', '0.9.1'] as const) {
       assert.equal(textAt('repositories/library/centos/tag_latest'), ANCESTRIES['centos 6.5'][0]);
     });
 
-    test('has layers that uncompress to what is said of them', () => {
+    test('has layers that decompress to their tar', () => {
       const forms = new Set([...bucket.images.values()].map(({ layer }) => layer.form));
       assert.equal(forms.size, 7);
       for (const { id, layer } of bucket.images.values()) {
@@ -82,7 +82,7 @@ for (const version of ['0.6.5', '0.9.1'] as const) {
       assert.equal(bucket.objects.get(`images/${BASE_ID}/layer`)?.length, 83);
     });
 
-    test('adds up to files that are there and files that are gone', () => {
+    test('has images whose layers add files and delete others', () => {
       for (const release of ['12.10', '13.04', '13.10', '14.04'] as const) {
         const files = filesOfImage(bucket, ANCESTRIES[release][0]);
         assert.deepEqual([...files.keys()].toSorted(), [
@@ -104,7 +104,7 @@ for (const version of ['0.6.5', '0.9.1'] as const) {
       assert.ok(!oldBucket(version).repositories.some(({ name }) => name === 'library/deep'));
     });
 
-    describe('to docker-registry', () => {
+    describe('read by docker-registry', () => {
       let storage: Awaited<ReturnType<typeof openFiles>>;
       let registry: DockerRegistry;
       before(async () => {
@@ -114,14 +114,14 @@ for (const version of ['0.6.5', '0.9.1'] as const) {
       });
       after(() => storage.close());
 
-      test('is all there, and unchanged by reading it', async () => {
+      test('is complete, and unchanged by reading it', async () => {
         assert.deepEqual(await hashAll(storage.driver), hashesOf(bucket));
         const counts = bucket.repositories.map(({ name, tags }) => [name, Object.keys(tags).length]);
         assert.deepEqual(await registry.pullEverything(), Object.fromEntries(counts));
         assert.deepEqual(await hashAll(storage.driver), hashesOf(bucket));
       });
 
-      test('has the tags and the images that it should', async () => {
+      test('has the expected tags and images', async () => {
         for (const { name, tags, index } of bucket.repositories) {
           assert.deepEqual(await registry.tags(name), tags);
           assert.deepEqual(new Set(await registry.index(name)), new Set(index));
@@ -133,7 +133,7 @@ for (const version of ['0.6.5', '0.9.1'] as const) {
         );
       });
 
-      test('is refused where something is missing, and where something is wrong', async () => {
+      test('is refused where an object is missing or wrong', async () => {
         const refused = (status: number, message: string) => (error: unknown) =>
           error instanceof RefusedError && error.message === `${status} ${message}`;
         await assert.rejects(registry.tag('ubuntu', 'no-such'), refused(404, 'Tag not found'));
@@ -165,7 +165,7 @@ for (const version of ['0.6.5', '0.9.1'] as const) {
   });
 }
 
-describe('what 0.6.5 wrote', () => {
+describe('the objects of 0.6.5', () => {
   const { objects } = oldBucket('0.6.5');
   const keys = [...objects.keys()];
   const textAt = (key: string) => (objects.get(key) ?? assert.fail(`no ${key}`)).toString();
@@ -180,7 +180,7 @@ describe('what 0.6.5 wrote', () => {
     assert.match(textAt(`${folder}_images_list`), /^\["[0-9a-f]{64}"(?:, "[0-9a-f]{64}"){20}\]$/);
   });
 
-  test('as sums: bare, of both kinds, one with a newline, one nowhere', () => {
+  test('as checksums: bare, of both kinds, one with a newline, one missing', () => {
     const sums = keys.filter((key) => key.endsWith('/_checksum')).map(textAt);
     assert.equal(sums.length, 23);
     const of = (pattern: RegExp) => sums.filter((sum) => pattern.test(sum)).length;
@@ -190,14 +190,14 @@ describe('what 0.6.5 wrote', () => {
     );
   });
 
-  test('as a list of images: with tags and checksums, spaced by Python, or verbatim', () => {
+  test('as index images: with tags and checksums, in the spacing of Python, or verbatim', () => {
     const centos = textAt('repositories/library/centos/_index_images');
     assert.match(centos, /^\[\{"Tag": "6\.4", "checksum": "tarsum\+sha256:[0-9a-f]{64}", "id": "539c0211/);
     const nested = textAt('repositories/a/b%2Fc/_index_images');
     assert.match(nested, /^\[\{"id":"511136ea\w+"\},\{"id":"7064731a\w+"\},\{"id":"0b443ba0\w+","Tag":"latest"\},/);
   });
 
-  test('as lists of files', () => {
+  test('as file lists', () => {
     assert.equal(textAt(`images/${BASE_ID}/_files`), '[["/", "d", false, 0, 0, 493, 0, 0]]');
     assert.equal(
       textAt('images/cf8dc907452c970224551599da573c9e32897fc65286d942625c4c86dabd680d/_files'),
@@ -205,7 +205,7 @@ describe('what 0.6.5 wrote', () => {
     );
   });
 
-  test('where nobody would look', () => {
+  test('in other places: a status probe, nested names, empty objects, files that are no repository', () => {
     assert.ok(keys.some((key) => /^[A-Z0-9]{16}$/.test(key)));
     assert.ok(objects.has('repositories/a/b%2Fc/tag_1.0'));
     assert.equal(objects.get('repositories/a/b%2Fc/_private')?.length, 0);
@@ -214,7 +214,7 @@ describe('what 0.6.5 wrote', () => {
   });
 });
 
-describe('what 0.9.1 wrote', () => {
+describe('the objects of 0.9.1', () => {
   const bucket = oldBucket('0.9.1');
   const { objects } = bucket;
   const keys = [...objects.keys()];
@@ -246,7 +246,7 @@ describe('what 0.9.1 wrote', () => {
     );
   });
 
-  test('of a push that broke off', () => {
+  test('of an interrupted push', () => {
     const [{ id, layer } = assert.fail()] = bucket.incomplete;
     const names = keys.filter((key) => key.startsWith(`images/${id}/`)).map((key) => key.split('/')[2]);
     assert.deepEqual(names, ['_inprogress', 'ancestry', 'json', 'layer']);
@@ -254,7 +254,7 @@ describe('what 0.9.1 wrote', () => {
     assert.equal(objects.get(`images/${id}/layer`)?.length, layer.bytes.length >> 1);
   });
 
-  test('of names that need quoting', () => {
+  test('under names that need quoting', () => {
     assert.ok(objects.has('repositories/a/b%252Fc/tag_latest'));
     assert.ok(objects.has('repositories/example/tools/tag_1.0%2Bb'));
     assert.ok(objects.has('repositories/example/tools/tag1.0%2Bb_json'));
@@ -262,7 +262,7 @@ describe('what 0.9.1 wrote', () => {
   });
 });
 
-test('the simple sum of the reference', () => {
+test('the payload sum equals a known value', () => {
   const expected = 'sha256:f2ca1bb6c7e907d06dafe4687e579fce76b37e4e93b7605022da52e6ccc26fd2';
   assert.equal(simpleSum(Buffer.from('test'), Buffer.alloc(0)), expected);
 });

@@ -1,5 +1,5 @@
-// A bucket as docker-registry left it, made from what is known of docker-registry and of one real bucket, and from
-// nothing of `lib/`. The same bytes on each run and on each machine.
+// Generates a bucket as docker-registry wrote it, from its source code and one real bucket, without the code under test. The
+// bytes are the same on each run and each machine.
 import type { TarEntry } from '../support/tar.ts';
 import { simpleSum, tarSum } from './checksums.ts';
 import { BASE_ID, CENTOS_INDEX, CENTOS_TAGS, TAG_JSON_OF_14_04, UBUNTU_INDEX, UBUNTU_TAGS } from './example.ts';
@@ -9,9 +9,9 @@ import { firstHalf } from './layers.ts';
 import { jsonDumps } from './python.ts';
 
 export type OldRepository = {
-  /** As URLs name it, with its namespace: `a/b/c`. */
+  /** As in URLs, with its namespace: `a/b/c`. */
   name: string;
-  /** The id that each tag names. */
+  /** Image ids by tag. */
   tags: Readonly<Record<string, string>>;
   /** The ids in `_index_images`. */
   index: readonly string[];
@@ -22,19 +22,19 @@ export type OldBucket = {
   version: DockerRegistryVersion;
   /** By key below `storage_path`, in byte order of the keys. */
   objects: ReadonlyMap<string, Buffer>;
-  /** Those that are complete, by id; parents come before their children. */
+  /** The complete images by id, parents before their children. */
   images: ReadonlyMap<string, OldImage>;
-  /** Those whose push broke off. */
+  /** The images of interrupted pushes. */
   incomplete: readonly OldImage[];
   repositories: readonly OldRepository[];
 };
 
 export type OldBucketOptions = {
-  /** Makes a repository `library/deep`, whose tag `latest` names an image with so many ancestors. */
+  /** Adds a repository `library/deep`, whose tag `latest` names an image with this number of ancestors. */
   longChain?: number;
 };
 
-/** Images whose `_checksum` is not like the others'. */
+/** Images with an unusual `_checksum`: none, one with a newline, one by a client older than 0.10. */
 const NO_CHECKSUM_ID = 'cf8dc907452c970224551599da573c9e32897fc65286d942625c4c86dabd680d';
 const NEWLINE_CHECKSUM_ID = '7064731afe90d78da2c117d64a1221c826234cd7145fd330ae7e207ff5606980';
 const OLD_CLIENT_ID = '02dae1c13f51edae0a9817e01dcbbad380c1b31933779641e5f733958af5d8d5';
@@ -67,7 +67,7 @@ function repositoriesOf(version: DockerRegistryVersion, deep: OldImage[], incomp
     { name: 'a/b/c', tags: { latest: centos, '1.0': centos }, index: centosChain, isPrivate: version === '0.6.5' },
     // A tag that 0.9 quotes, and one whose metadata looks like another tag.
     { name: 'example/tools', tags: { '1.0+b': BASE_ID, _x: BASE_ID, latest: BASE_ID }, index: [BASE_ID], isPrivate },
-    // What a push leaves that breaks off before its first tag.
+    // A push that was interrupted before its first tag.
     ...incomplete.map(({ ancestry }) => ({ name: 'example/broken', tags: {}, index: ancestry, isPrivate })),
     ...deep.slice(-1).map(({ id, ancestry }) => ({
       name: 'library/deep',
@@ -92,7 +92,7 @@ function imageObjects(version: DockerRegistryVersion, image: OldImage): KeyedObj
   ];
 }
 
-/** 0.6.5 kept what the client claimed, a TarSum if the client was docker; 0.9.1 keeps what it computed. */
+/** 0.6.5 stored the checksum that the client sent, from Docker a TarSum; 0.9.1 stores those it computes. */
 function checksumOf(version: DockerRegistryVersion, { id, json, layer }: OldImage): string | undefined {
   if (id === NO_CHECKSUM_ID) return undefined;
   const simple = simpleSum(json, layer.bytes);
@@ -100,11 +100,11 @@ function checksumOf(version: DockerRegistryVersion, { id, json, layer }: OldImag
     const claimed = layer.form.startsWith('docker') ? tarSum(json, layer.bytes) : simple;
     return id === NEWLINE_CHECKSUM_ID ? `${claimed}\n` : claimed;
   }
-  // 0.7 and 0.8 computed both for a docker older than 0.10.
+  // For a Docker older than 0.10, 0.7 and 0.8 computed both.
   return jsonDumps(id === OLD_CLIENT_ID ? [simple, tarSum(json, layer.bytes)] : [simple]);
 }
 
-/** `_files` as Python's tarfile saw the layer: a name has no final slash, a whiteout in the root no prefix. */
+/** `_files` as Python's tarfile lists a layer: names without a final slash, whiteouts in the root without their prefix. */
 export function filesOf(entries: readonly TarEntry[]): string {
   return jsonDumps(
     entries.map(({ path, content, mode = content ? 0o644 : 0o755 }) => {
@@ -116,7 +116,7 @@ export function filesOf(entries: readonly TarEntry[]): string {
   );
 }
 
-/** The connection broke within the layer, which a file system shows half of; `_checksum` was not written yet. */
+/** A push whose connection broke within the layer: half of it is stored, and no `_checksum`. */
 function interruptedObjects({ id, ancestry, json, layer }: OldImage): KeyedObject[] {
   return [
     [`images/${id}/_inprogress`, 'true'],
@@ -136,7 +136,7 @@ function repositoryObjects(
   const tagNames = Object.keys(tags);
   const tagObjects = tagNames.flatMap((tag): KeyedObject[] => {
     const object: KeyedObject = [keys.tag(name, tag), tags[tag] ?? ''];
-    // 0.6.6 and newer.
+    // Tag metadata since 0.6.6.
     return version === '0.6.5' ? [object] : [object, [keys.tagJson(name, tag), tagJson(tagNames.indexOf(tag))]];
   });
   const latest = tagNames.indexOf('latest');
@@ -151,15 +151,15 @@ function repositoryObjects(
   ];
 }
 
-/** As docker 0.11.1 pushed 14.04, one second later for each tag before or after it. */
+/** The real metadata of 14.04, with a time one second later for each tag that follows it. */
 function tagJson(position: number): string {
   const of14_04 = Object.keys(UBUNTU_TAGS).indexOf('14.04');
   return TAG_JSON_OF_14_04.replace(/\d{10}/, (seconds) => String(Number(seconds) + position - of14_04));
 }
 
 /**
- * 0.6.5 kept `Tag`, and the `checksum` that docker up to 0.7 sent; 0.6.6 and newer drop the one and docker 0.8 and newer
- * the other. A repository that was pushed to once, by a docker that broke off, has what that docker sent, byte for byte.
+ * `_index_images`. 0.6.5 stored `Tag`, and the `checksum` that Docker up to 0.7 sent; docker-registry since 0.6.6 drops `Tag`, and
+ * Docker since 0.8 sends no `checksum`. The first list of a repository is stored byte for byte as it was sent.
  */
 function indexImages(
   version: DockerRegistryVersion,
@@ -184,7 +184,7 @@ function indexImages(
   return jsonDumps(entries);
 }
 
-/** A probe that `_status` could not remove any more, what other programs keep there, and folders that are no repository. */
+/** The probe of a `_status` that was interrupted, objects of other programs, and folders that are no repository. */
 function strayObjects(): KeyedObject[] {
   return [
     ['7QX2B0ZK9M4TW1PD', 'H3JQ5C8RNV6YKE0L'],

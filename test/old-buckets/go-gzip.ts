@@ -1,14 +1,14 @@
-// gzip as Go's compress/gzip frames it, but by a compressor of our own: zlib's output differs between its versions and
-// between processors, and the digests of the layers that tests pin must not. It knows the fixed code and runs of one byte.
+// gzip in the framing of Go's compress/gzip, with a compressor whose output never changes, since tests pin digests of layers. The
+// output of zlib differs between versions and processors. It uses the fixed Huffman code and runs of one byte.
 import { crc32 } from 'node:zlib';
 
-/** Go 1.7 and older wrote the zero time of Go into the header. */
+/** Go 1.7 and older wrote Go's zero time into the header. */
 const HEADER = Buffer.from('1f8b080000096e8800ff', 'hex');
 
-/** Nothing, as it lies: what Go writes for a flush, and with the first bit set at the end. */
+/** The length fields of an empty stored block, which Go writes for a flush and at the end. */
 const EMPTY_STORED = [0x00, 0x00, 0xff, 0xff];
 
-/** @param pieces each becomes one block, flushed so that a reader has all of it at once */
+/** @param pieces each becomes one block @param flushes whether a flush follows each block */
 export function goGzip(pieces: readonly Uint8Array[], { flushes = false } = {}): Buffer {
   const content = Buffer.concat(pieces);
   const out = new BitWriter();
@@ -37,7 +37,7 @@ const LENGTH_BASES = [
 ];
 
 function writeBlock(out: BitWriter, piece: Uint8Array): void {
-  out.bits(0b010, 3); // not the last, fixed code
+  out.bits(0b010, 3); // not the last block; fixed Huffman code
   for (let position = 0; position < piece.length; ) {
     const byte = piece[position] ?? 0;
     writeSymbol(out, byte);
@@ -51,7 +51,7 @@ function writeBlock(out: BitWriter, piece: Uint8Array): void {
   writeSymbol(out, END_OF_BLOCK);
 }
 
-/** The byte before, `length` times more. */
+/** Repeats the previous byte `length` times. */
 function writeRun(out: BitWriter, length: number): void {
   const index = LENGTH_BASES.findLastIndex((base) => base <= length);
   const extraBits = index < 8 || length === LONGEST_RUN ? 0 : Math.floor(index / 4) - 1;
@@ -73,12 +73,12 @@ class BitWriter {
   #pending = 0;
   #pendingBits = 0;
 
-  /** The lowest bit first, as numbers go. */
+  /** Lowest bit first, the order of numbers in deflate. */
   bits(value: number, count: number): void {
     for (let bit = 0; bit < count; bit += 1) this.#push((value >> bit) & 1);
   }
 
-  /** The highest bit first, as Huffman codes go. */
+  /** Highest bit first, the order of Huffman codes in deflate. */
   code(value: number, count: number): void {
     for (let bit = count - 1; bit >= 0; bit -= 1) this.#push((value >> bit) & 1);
   }

@@ -1,15 +1,15 @@
-// The JSON of an image as docker wrote it: Go's field order, nothing between the fields, `<`, `>` and `&` escaped.
+// The JSON of an image as Docker wrote it: in Go's field order, without white space, with `<`, `>` and `&` escaped.
 
 type GoValue = null | boolean | number | string | readonly GoValue[] | { readonly [name: string]: GoValue };
 
-/** Fields of an image's JSON in docker's order, without `id` and `parent`. */
+/** Fields of an image's JSON in Docker's order, without `id` and `parent`. */
 export type ImageFields = { readonly [name: string]: GoValue };
 
 export function imageJson(id: string, parent: string | undefined, fields: ImageFields): Uint8Array {
   return Buffer.from(goJson({ id, ...(parent !== undefined && { parent }), ...fields }));
 }
 
-/** docker 0.11's `runconfig.Config`, all of whose fields are always there. */
+/** `runconfig.Config` of Docker 0.11, which writes all its fields. */
 export function containerConfig(fields: ImageFields): ImageFields {
   return {
     Hostname: '',

@@ -1,5 +1,5 @@
-// What is in the images of the example bucket. Ids, parents, and the JSON of 14.04 as far as it was kept, are real; the
-// rest is made so that each form of layer, and each oddity of a JSON, occurs somewhere.
+// The images of the example bucket. Ids, parents and what is known of the JSON of 14.04 are real; the rest is invented so that
+// each form of layer and each peculiarity of a JSON occurs.
 import { createHash } from 'node:crypto';
 import type { TarEntry } from '../support/tar.ts';
 import { ANCESTRIES, BASE_ID, type Release } from './example.ts';
@@ -30,7 +30,7 @@ export function exampleImages(): OldImage[] {
 const PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const CONTAINER = 'e0fbc1e5d1fdd8c2b9ab21c0f5d4e8d3b3ff4ba1a3b1e0a7d2c34ab5d1d4ee0f';
 
-/** The oldest image of all: no `config`, a zone that is not UTC, an architecture that Go does not know. */
+/** The oldest base image: no `config`, a time zone other than UTC, an architecture that Go does not know. */
 const BASE_FIELDS: ImageFields = {
   comment: 'Imported from -',
   created: '2013-06-13T14:03:50.821769-07:00',
@@ -39,7 +39,7 @@ const BASE_FIELDS: ImageFields = {
   architecture: 'x86_64',
 };
 
-/** Five images over the base, not all of which change a file: 13.10 begins with such a one, 14.04 has two of the same layer. */
+/** Five images above the base. Some change no file: the first of 13.10, and two of 14.04 with the same layer. */
 function ubuntu(release: Release, codename: string, forms: readonly LayerForm[]): OldImage[] {
   const rootfs: TarEntry[] = [
     { path: 'etc/' },
@@ -80,7 +80,7 @@ function ubuntu(release: Release, codename: string, forms: readonly LayerForm[])
   });
 }
 
-/** How the JSON of the image at `index` above the base differs from release to release. */
+/** The JSON fields of the image at `index` above the base; the top images differ between releases. */
 function fieldsOf(release: Release, index: number): ImageFields {
   const step = { Hostname: '1a3b5c7d9e0f', Image: BASE_ID, Env: ['HOME=/', PATH] };
   const usual = {
@@ -145,7 +145,7 @@ function centos(): OldImage[] {
   ];
 }
 
-/** Layers in a row as those of one image, each with a file of its own; the image has so many ancestors. */
+/** An image with this number of ancestors, each with a file of its own. */
 export function deepImages(ancestors: number): OldImage[] {
   const ids = Array.from({ length: ancestors + 1 }, (_, depth) => madeUpId(`deep ${depth}`));
   return ids.map((_, depth) => {
@@ -153,12 +153,12 @@ export function deepImages(ancestors: number): OldImage[] {
     const chain = ids.slice(0, depth + 1).toReversed();
     const layer = oldLayer('docker-1.5', [file]);
     if (depth === ancestors) return image(chain, layer, fieldsOf('14.04', 0));
-    // Docker 1.10 and newer sends no more of lower layers.
+    // Docker since 1.10 sends only these fields for images below the top.
     return { id: chain[0] ?? '', ancestry: chain, json: imageJson(chain[0] ?? '', chain[1], {}), layer };
   });
 }
 
-/** An image over centos 6.5 whose push broke off in the layer. */
+/** An image above centos 6.5 whose push was interrupted in the layer. */
 export function interruptedImage(): OldImage {
   const chain = [madeUpId('interrupted'), ...ANCESTRIES['centos 6.5']];
   const entries = [{ path: 'opt/' }, { path: 'opt/half', content: noise('interrupted', 4000) }];
@@ -179,7 +179,7 @@ function text(content: string): Uint8Array {
   return Buffer.from(content);
 }
 
-/** Bytes that nothing compresses, the same ones each time. */
+/** Incompressible bytes, the same on each run. */
 function noise(seed: string, sizeBytes: number): Uint8Array {
   const count = Math.ceil(sizeBytes / 32);
   const blocks = Array.from({ length: count }, (_, index) => createHash('sha256').update(`${seed} ${index}`).digest());

@@ -4,7 +4,7 @@ import type { Key, KeyPrefix } from '../../lib/model/layout.ts';
 import type { StorageDriver } from '../../lib/storage/driver.ts';
 import { readAll } from '../../lib/streams/bytes.ts';
 
-/** Writes a bucket object by object, with boto's content type. */
+/** Writes the objects of a bucket with boto's content type. */
 export async function storeBucket(
   driver: StorageDriver,
   { objects }: { objects: ReadonlyMap<string, Uint8Array> },
@@ -14,18 +14,18 @@ export async function storeBucket(
   });
 }
 
-/** The SHA-256 of every object below `prefix`, in key order: equal before and after means that nothing changed. */
+/** The SHA-256 of every object below `prefix`, by key, to check that nothing has changed. */
 export async function hashAll(driver: StorageDriver, prefix = ''): Promise<Map<string, string>> {
   const infos = await Array.fromAsync(driver.list(prefix as KeyPrefix));
   const hashes = await mapConcurrently(infos, async ({ key }) => {
     const object = await driver.get(key);
-    if (!object) throw new Error(`${key} was listed and is not there`);
+    if (!object) throw new Error(`${key} was listed but is missing`);
     return [key as string, sha256Of(await readAll(object.body))] as const;
   });
   return new Map(hashes);
 }
 
-/** What `hashAll` gives once the bucket is stored. */
+/** The result of `hashAll` for a bucket that is stored unchanged. */
 export function hashesOf({ objects }: { objects: ReadonlyMap<string, Uint8Array> }): Map<string, string> {
   return new Map([...objects].map(([key, content]) => [key, sha256Of(content)]));
 }

@@ -3,8 +3,8 @@ import { quotePlus, unquotePlus } from './python.ts';
 export type DockerRegistryVersion = '0.6.5' | '0.9.1';
 
 /**
- * The keys of docker-registry below `storage_path`. A repository comes quoted from its URL; 0.8.1 and newer quote each
- * part of a key besides, the repository thus twice.
+ * The keys of docker-registry below `storage_path`. The repository's part is quoted in its URL; since 0.8.1 each part of a key
+ * is quoted once more, so the repository's part is quoted twice.
  */
 export class Keys {
   readonly #quotesParts: boolean;
@@ -17,7 +17,7 @@ export class Keys {
     return `images/${id}/${object}`;
   }
 
-  /** Of an object of a repository as URLs name it, `ubuntu`, `library/ubuntu` or `a/b/c`; of its folder without one. */
+  /** The key of an object of a repository, or of its folder. @param name as in URLs: `ubuntu`, `library/ubuntu` or `a/b/c` */
   repository(name: string, object = ''): string {
     const slash = name.indexOf('/');
     const namespace = slash < 0 ? 'library' : name.slice(0, slash);
@@ -32,7 +32,7 @@ export class Keys {
     return this.repository(name, `tag${this.#part(tag)}_json`);
   }
 
-  /** The inverse of `repository`; `undefined` if the key does not lie within a repository. */
+  /** The inverse of `repository`; `undefined` if the key is not in the folder of a repository. */
   repositoryOf(key: string): string | undefined {
     const [top, namespace, repository, ...rest] = key.split('/');
     if (top !== 'repositories' || !namespace || !repository || rest.length === 0) return undefined;

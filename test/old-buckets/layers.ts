@@ -5,22 +5,22 @@ import { BZIP2_LAYER, type CompressedTar, XZ_LAYER } from './compressed-tars.ts'
 import { goGzip } from './go-gzip.ts';
 
 /**
- * How a layer came to be as it lies. Docker up to 1.2 left out the two zero blocks at the end of a tar, and 0.11 flushed
- * gzip after each read besides: of an image that changes no file, nothing at all was compressed. `none` is an object
- * without a byte; what is neither docker's nor gzip came from other tools.
+ * The program that wrote a layer, and its format. Docker up to 1.2 omitted the two zero blocks at the end of a tar, and 0.11 also
+ * flushed gzip after each read; the layer of an image that changes no file is then an empty gzip stream. `none` is an empty
+ * object. Plain tar, bzip2 and xz were pushed by other tools.
  */
 export type LayerForm = 'docker-0.11' | 'docker-1.2' | 'docker-1.5' | 'tar' | 'bzip2' | 'xz' | 'none';
 
 export type OldLayer = {
   form: LayerForm;
-  /** The object. */
+  /** The stored object. */
   bytes: Uint8Array;
-  /** What it uncompresses to: the diff id is its SHA-256. */
+  /** The decompressed object; its SHA-256 is the diff id. */
   tar: Uint8Array;
   entries: readonly TarEntry[];
 };
 
-/** What 0.11 read at once; its real buffers were larger, and so would be a layer that shows it. */
+/** The size of a read of 0.11. The real one was larger; this keeps the layers small. */
 const READ_BYTES = 512;
 
 const TRAILER_BYTES = 1024;
@@ -46,7 +46,7 @@ export function oldLayer(form: LayerForm, entries: readonly TarEntry[]): OldLaye
   }
 }
 
-/** Halves of these are what is left of a push that broke off. */
+/** What an interrupted push leaves of a layer. */
 export function firstHalf(bytes: Uint8Array): Uint8Array {
   return bytes.subarray(0, bytes.length >> 1);
 }
@@ -58,6 +58,7 @@ function readsOf(bytes: Uint8Array): Uint8Array[] {
 
 function compressed(closed: Uint8Array, { sha256, base64 }: CompressedTar): Uint8Array {
   const actual = createHash('sha256').update(closed).digest('hex');
-  if (actual !== sha256) throw new Error(`the compressed tar was made of ${sha256}; make it again of ${actual}`);
+  if (actual !== sha256)
+    throw new Error(`the compressed tar is of SHA-256 ${sha256}; compress the layer ${actual} again`);
   return Buffer.from(base64, 'base64');
 }

@@ -1,4 +1,4 @@
-// What Python 2 made of the values that docker-registry stored. Not `lib/model/python-json.ts`: that is to be tested.
+// Python 2's serialization of the values that docker-registry stored. Independent of `lib/model/python-json.ts`, which is under test.
 
 type PythonValue = null | boolean | number | string | readonly PythonValue[] | { readonly [name: string]: PythonValue };
 

@@ -11,7 +11,7 @@ import { hashAll, hashesOf, storeBucket } from './in-storage.ts';
 import type { DockerRegistryVersion } from './keys.ts';
 import { type OpenStorage, ok, type Served, useRegistryOver } from './served.ts';
 
-/** What v2 calls these images for ever: a digest that somebody pinned must not change with a later version. */
+/** The digests of the conversions. Clients pin them, so no version may change them. */
 const PINNED: Record<string, string> = {
   'library/ubuntu:12.10': 'sha256:0e353352747973e9fc2c01c40e70ba53f712450ce6c647d5baf6427fa8aeaa73',
   'library/ubuntu:13.04': 'sha256:9ec3988748baff5d314e6dccad81125206f7459fe5ca1545792e55cc37d5f696',
@@ -21,7 +21,7 @@ const PINNED: Record<string, string> = {
   'library/centos:6.5': 'sha256:a4b6c211b6bfca075f27b1da60062db506e94e4bf01e06b2f03a074643d1c1b6',
 };
 
-/** A registry over the buckets of docker-registry 0.6.5 and 0.9.1: all of them for clients old and new, none of it changed. */
+/** A registry over buckets of docker-registry 0.6.5 and 0.9.1 serves all of their images by v1 and v2, and changes none of their objects. */
 export function serveOldBucketSuite(name: string, open: OpenStorage): void {
   for (const version of ['0.6.5', '0.9.1'] as const) {
     describe(`a bucket of docker-registry ${version} on ${name}`, () => serveSuite(version, open));
@@ -32,10 +32,10 @@ export function serveOldBucketSuite(name: string, open: OpenStorage): void {
 
 function serveSuite(version: DockerRegistryVersion, open: OpenStorage): void {
   const bucket = oldBucket(version);
-  const repositories = bucket.repositories.map(foundAtRunTime(version));
+  const repositories = bucket.repositories.map((repository) => withoutQuotedTags(version, repository));
   const served = useRegistryOver(bucket, open);
 
-  test('answers the pings of docker and the search', async () => {
+  test('answers pings and searches', async () => {
     for (const path of ['/_ping', '/v1/_ping']) {
       const answer = await served.get(path);
       assert.deepEqual([answer.status, answer.header('X-Docker-Registry-Standalone')], [200, 'True']);
@@ -54,7 +54,7 @@ function serveSuite(version: DockerRegistryVersion, open: OpenStorage): void {
     test(`answers v1 about image ${id.slice(0, 12)}, ${layer.form}`, () => checkV1Image(served, bucket, id));
   }
   for (const { id } of bucket.incomplete) {
-    test('keeps the image whose push broke off to itself', async () => {
+    test('does not serve the image of an interrupted push', async () => {
       for (const part of ['json', 'layer', 'ancestry', 'files']) {
         const answer = await served.get(`/v1/images/${id}/${part}`);
         assertError(answer, 400, 'Image is being uploaded, retry later');
@@ -69,17 +69,17 @@ function serveSuite(version: DockerRegistryVersion, open: OpenStorage): void {
     }
   }
 
-  test('lists its repositories for v2, and nothing that is none', async () => {
+  test('lists exactly its repositories for v2', async () => {
     const { repositories: listed } = (await ok(served, '/v2/_catalog')).json() as { repositories: string[] };
     assert.deepEqual(listed, repositories.map((repository) => repository.name).toSorted());
   });
 
-  test('serves v2 the digests that it always did', async () => {
+  test('serves conversions with the pinned digests', async () => {
     const digests = await digestsOf(served, Object.keys(PINNED));
     assert.deepEqual(digests, PINNED);
   });
 
-  test('gives the same digests from another copy', async () => {
+  test('makes the same conversions from a copy of the bucket, in another order', async () => {
     const references = repositories.flatMap((repository) =>
       v2TagsOf(repository).map((tag) => `${repository.name}:${tag}`),
     );
@@ -88,7 +88,6 @@ function serveSuite(version: DockerRegistryVersion, open: OpenStorage): void {
       await storeBucket(storage.driver, bucket);
       const server = await startRegistry(storage.driver);
       const copy = { get: (path: string) => send(server.url, 'GET', path) };
-      // In another order, so that what is made first is another one.
       const fromCopy = await digestsOf(copy, references.toReversed());
       await server.stop();
       assert.deepEqual(await digestsOf(served, references), fromCopy);
@@ -97,7 +96,7 @@ function serveSuite(version: DockerRegistryVersion, open: OpenStorage): void {
     }
   });
 
-  test('has changed nothing that docker-registry wrote, and added nothing to it', async () => {
+  test('leaves the objects of docker-registry unchanged, and adds none beside them', async () => {
     await served.idle();
     await checkUnchanged(served, bucket);
     const counts = bucket.repositories.map((repository) => [repository.name, Object.keys(repository.tags).length]);
@@ -111,11 +110,11 @@ function deepSuite(open: OpenStorage): void {
   const served = useRegistryOver(bucket, open);
   const repository = bucket.repositories.find(({ name }) => name === 'library/deep') ?? assert.fail();
 
-  test('is there for v1', async () => {
+  test('is served by v1', async () => {
     await checkV1Repository(served, bucket, repository);
     await checkV1Image(served, bucket, repository.tags.latest ?? '');
   });
-  test('is there for v2', () => checkV2Tag(served, bucket, repository, 'latest'));
+  test('is served by v2', () => checkV2Tag(served, bucket, repository, 'latest'));
 }
 
 function adoptedSuite(open: OpenStorage): void {
@@ -140,26 +139,24 @@ function adoptedSuite(open: OpenStorage): void {
     }
   }
 
-  test('serves v2 the digests that a registry gives without adoption', async () => {
+  test('serves conversions with the pinned digests', async () => {
     assert.deepEqual(await digestsOf(served, Object.keys(PINNED)), PINNED);
   });
 
-  test('has changed nothing that docker-registry wrote', async () => {
+  test('leaves the objects of docker-registry unchanged', async () => {
     const hashes = await hashAll(served.driver);
     for (const [key, hash] of hashesOf(bucket)) assert.equal(hashes.get(key), hash, key);
   });
 }
 
-/** Tags that 0.9 quoted are found after `adopt` only. */
-function foundAtRunTime(version: DockerRegistryVersion) {
-  return (repository: OldRepository): OldRepository => {
-    if (version === '0.6.5') return repository;
-    const tags = Object.entries(repository.tags).filter(([tag]) => tag !== '1.0+b');
-    return { ...repository, tags: Object.fromEntries(tags) };
-  };
+/** Tags that 0.9 quoted are found only after an adoption. */
+function withoutQuotedTags(version: DockerRegistryVersion, repository: OldRepository): OldRepository {
+  if (version === '0.6.5') return repository;
+  const tags = Object.entries(repository.tags).filter(([tag]) => tag !== '1.0+b');
+  return { ...repository, tags: Object.fromEntries(tags) };
 }
 
-/** `_files` is a cache that docker-registry, too, would have added when it was asked for the files of an image. */
+/** Objects `_files` may be added: docker-registry adds them too, when a client asks for the files of an image. */
 async function checkUnchanged(served: Served, bucket: OldBucket): Promise<void> {
   const hashes = await hashAll(served.driver);
   const old = hashesOf(bucket);

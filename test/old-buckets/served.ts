@@ -11,16 +11,16 @@ export type OpenStorage = () => Promise<OpenedStorage>;
 
 export type Getter = { get(path: string): Promise<Answer> };
 
-/** A registry over an old bucket. */
+/** A registry that serves an old bucket. */
 export type Served = Getter & {
   readonly driver: StorageDriver;
   head(path: string): Promise<Answer>;
   getWith(path: string, headers: Record<string, string>): Promise<Answer>;
-  /** When nothing is left to be done behind the requests. */
+  /** Resolves when no background work is left. */
   idle(): Promise<void>;
 };
 
-/** A registry over a bucket, for the tests of a `describe`. */
+/** Runs a registry over a bucket for the tests of a `describe`. */
 export function useRegistryOver(bucket: OldBucket, open: OpenStorage): Served {
   let storage: OpenedStorage | undefined;
   let server: RegistryServer | undefined;
@@ -45,7 +45,7 @@ export function useRegistryOver(bucket: OldBucket, open: OpenStorage): Served {
   };
 }
 
-/** A GET that has to work. */
+/** A GET that must answer 200. */
 export async function ok(served: Getter, path: string): Promise<Answer> {
   const answer = await served.get(path);
   assert.equal(answer.status, 200, `${answer.status} of GET ${path}: ${answer.text}`);

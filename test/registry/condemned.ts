@@ -11,7 +11,7 @@ const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 
 type Reuse = (registry: InterceptedRegistry, repository: string, bytes: Uint8Array) => Promise<Response>;
 
-/** How a repository comes to a blob whose bytes are there already. */
+/** The ways in which a repository gets a blob whose bytes are stored already. */
 const reuses: Record<string, Reuse> = {
   'POST and PUT': async ({ client }, repository, bytes) => (await client.pushBlob(repository, bytes)).response,
   'POST, PATCH and PUT': async ({ client }, repository, bytes) => {
@@ -24,14 +24,17 @@ const reuses: Record<string, Reuse> = {
     client.send('POST', `/v2/${repository}/blobs/uploads/?mount=${digestOf(bytes)}`),
 };
 
-/** The writers' side of garbage collection: each writes before it looks, so that the collector can run at any time. */
+/**
+ * The writers' side of garbage collection. A writer writes its link first and checks for a condemnation second, so the collector
+ * can run at any time.
+ */
 export function condemnedSuite(name: string, open: () => Promise<OpenedStorage>): void {
-  describe(`on ${name}, what the collector has condemned`, () => {
+  describe(`on ${name}, bytes that the collector has condemned`, () => {
     const registry = useInterceptedRegistry(open);
 
     const condemn = (digest: string) =>
       registry().storage.put(layout.condemnedBlob(parseDigest(digest)), new Uint8Array());
-    /** Bytes that one repository holds; where they lie. */
+    /** Pushes random bytes to one repository. @returns them, with the key that the link names */
     const pushOwned = async () => {
       const bytes = randomBytes(1000);
       const { digest } = await registry().client.pushBlob('condemned/owner', bytes);
@@ -41,17 +44,17 @@ export function condemnedSuite(name: string, open: () => Promise<OpenedStorage>)
     for (const [title, reuse] of Object.entries(reuses)) {
       const repository = `condemned/${title.toLowerCase().replace(/[^a-z]+/g, '-')}`;
 
-      it(`is not relied on by ${title}: the repository gets bytes of its own`, async () => {
+      it(`are not used by ${title}: the repository gets a copy of its own`, async () => {
         const { storage, readBlob } = registry();
         const { bytes, digest, key } = await pushOwned();
         await condemn(digest);
         assert.equal((await reuse(registry(), repository, bytes)).status, 201);
         assert.notEqual(await registry().keyOfLink(repository, digest), key);
-        await storage.delete(key); // the collector does what it has announced
+        await storage.delete(key); // as the collector does next
         assert.ok((await readBlob(repository, digest)).equals(bytes));
       });
 
-      it(`is seen by ${title} even if it is condemned in the last moment before the link`, async () => {
+      it(`are not used by ${title} if they are condemned right before the link is written`, async () => {
         const { interceptor, storage, readBlob } = registry();
         const { bytes, digest, key } = await pushOwned();
         interceptor.before(
@@ -64,7 +67,7 @@ export function condemnedSuite(name: string, open: () => Promise<OpenedStorage>)
         assert.ok((await readBlob(repository, digest)).equals(bytes));
       });
 
-      it(`and collected while ${title} looks, leaves no link that leads nowhere`, async () => {
+      it(`leave no link to deleted bytes if they are condemned and deleted during ${title}`, async () => {
         const { client, interceptor, storage, readBlob } = registry();
         const { bytes, digest, key } = await pushOwned();
         interceptor.before(
@@ -85,7 +88,7 @@ export function condemnedSuite(name: string, open: () => Promise<OpenedStorage>)
       });
     }
 
-    it('and is not condemned any more is used as it lies', async () => {
+    it('are used again once they are no longer condemned', async () => {
       const { storage } = registry();
       const { bytes, digest, key } = await pushOwned();
       await condemn(digest);
@@ -94,7 +97,7 @@ export function condemnedSuite(name: string, open: () => Promise<OpenedStorage>)
       assert.equal(await registry().keyOfLink('condemned/later', digest), key);
     });
 
-    describe('as a link of a repository', () => {
+    describe('the condemned links of a repository', () => {
       const repository = parseRepositoryName('condemned/links');
       const condemnedList = layout.condemnedInRepository(repository);
       const list = (digests: string[]) => registry().storage.put(condemnedList, Buffer.from(JSON.stringify(digests)));
@@ -103,7 +106,7 @@ export function condemnedSuite(name: string, open: () => Promise<OpenedStorage>)
         assert.ok(info);
         return info.etag;
       };
-      /** Blobs that no manifest names, and the manifest that is about to. */
+      /** Pushes two blobs that no manifest names yet. @returns them, and a manifest that names them */
       const pushUnnamed = async () => {
         const [config, layer] = await Promise.all(
           [randomBytes(10), randomBytes(10)].map(async (bytes) => {
@@ -116,7 +119,7 @@ export function condemnedSuite(name: string, open: () => Promise<OpenedStorage>)
         return { layer: layer.digest, config: config.digest, manifest };
       };
 
-      it('is written anew by a manifest that names it, so that the collector lets it be', async () => {
+      it('are rewritten by a push of a manifest that names them, so that the collector keeps them', async () => {
         const { storage, client, readBlob } = registry();
         const { layer, config, manifest } = await pushUnnamed();
         const [layerBefore, configBefore] = [await etagOf(layer), await etagOf(config)];
@@ -128,7 +131,7 @@ export function condemnedSuite(name: string, open: () => Promise<OpenedStorage>)
         await storage.delete(condemnedList);
       });
 
-      it('is seen even if it is condemned in the last moment before the manifest', async () => {
+      it('are rewritten if they are condemned right before the manifest is written', async () => {
         const { interceptor, client } = registry();
         const { layer, manifest } = await pushUnnamed();
         const before = await etagOf(layer);
@@ -142,7 +145,7 @@ export function condemnedSuite(name: string, open: () => Promise<OpenedStorage>)
         await registry().storage.delete(condemnedList);
       });
 
-      it('is written anew before a tag leads to the manifest, and after the manifest is there', async () => {
+      it('are rewritten after the manifest is written and before the tag is', async () => {
         const { interceptor, client, storage } = registry();
         const { layer, manifest } = await pushUnnamed();
         await list([layer]);

@@ -8,7 +8,7 @@ import { newImage } from '../v1/use-registry.ts';
 import { pushImage } from '../v2/image.ts';
 import { useInterceptedRegistry } from './intercepted-registry.ts';
 
-/** A deletion takes what it has seen, and nothing that came in between. */
+/** A deletion removes what it has read, and nothing that a push has written since. */
 export function deleteSuite(name: string, open: () => Promise<OpenedStorage>): void {
   describe(`on ${name}, a deletion`, () => {
     const registry = useInterceptedRegistry(open);
@@ -26,7 +26,7 @@ export function deleteSuite(name: string, open: () => Promise<OpenedStorage>): v
     };
     const tagKey = (repository: string, tag: string) => layout.tag(parseRepositoryName(repository), parseTag(tag));
 
-    it('of a tag lets it be if it moves in between', async () => {
+    it('of a tag keeps the tag if it is moved meanwhile', async () => {
       const { interceptor, client } = registry();
       const repository = 'deletes/tag';
       await pushImage(client, repository, 'latest', { contents: ['old'] });
@@ -41,7 +41,7 @@ export function deleteSuite(name: string, open: () => Promise<OpenedStorage>): v
       assert.deepEqual(await tagsOf(repository), { latest: digest, next: digest });
     });
 
-    it('of a manifest takes the tags that name it, but not one that moves away in between', async () => {
+    it('of a manifest deletes the tags that name it, but not one that is moved meanwhile', async () => {
       const { interceptor, client } = registry();
       const repository = 'deletes/manifest';
       const old = await pushImage(client, repository, 'a', { contents: ['old'] });
@@ -58,7 +58,7 @@ export function deleteSuite(name: string, open: () => Promise<OpenedStorage>): v
       assert.deepEqual(await tagsOf(repository), { b: digest, c: digest });
     });
 
-    it('of a manifest that is pushed again in between leaves no tag that leads nowhere', async () => {
+    it('of a manifest that is pushed again meanwhile leaves no tag without a manifest', async () => {
       const { interceptor, client } = registry();
       const repository = 'deletes/again';
       const { digest, manifest } = await pushImage(client, repository, 'a', { contents: ['one'] });
@@ -72,7 +72,7 @@ export function deleteSuite(name: string, open: () => Promise<OpenedStorage>): v
       assert.deepEqual(await tagsOf(repository), { b: digest });
     });
 
-    it('of a manifest in the middle of its push leaves no tag that leads nowhere', async () => {
+    it('of a manifest during its push leaves no tag without a manifest', async () => {
       const { interceptor, client } = registry();
       const repository = 'deletes/middle';
       const image = await pushImage(client, repository, 'image', { contents: ['one'] });
@@ -95,9 +95,9 @@ export function deleteSuite(name: string, open: () => Promise<OpenedStorage>): v
       );
     });
 
-    it('of a manifest made from v1 images takes their tags, and looks at no other image', async () => {
+    it('of a conversion deletes the tags of its v1 images, and reads no other conversion', async () => {
       const { client, storage, reads } = registry();
-      const repository = 'deletes/made';
+      const repository = 'deletes/conversion';
       const v1 = new V1Client(registry().url);
       const source = newImage();
       await v1.push(repository, [source], { one: source.id, two: source.id });
@@ -108,17 +108,17 @@ export function deleteSuite(name: string, open: () => Promise<OpenedStorage>): v
       const digest = made.headers.get('Docker-Content-Digest') ?? '';
       reads.length = 0;
       assert.equal((await client.send('DELETE', `/v2/${repository}/manifests/${digest}`)).status, 202);
-      const looks = reads.filter((key) => /^oci\/images\/.*manifest\.json$/.test(key));
-      assert.deepEqual(looks, [layout.conversion(parseImageId(source.id))]);
+      const readConversions = reads.filter((key) => /^oci\/images\/.*manifest\.json$/.test(key));
+      assert.deepEqual(readConversions, [layout.conversion(parseImageId(source.id))]);
       for (const tag of ['one', 'two'])
-        assert.equal(await storage.head(tagKey(repository, tag)), undefined, `${tag} is gone`);
+        assert.equal(await storage.head(tagKey(repository, tag)), undefined, `${tag} is deleted`);
       assert.ok(await storage.head(tagKey(repository, 'other-3')));
       assert.equal((await client.send('HEAD', `/v2/${repository}/manifests/other-3`)).status, 200);
     });
 
-    it('of a manifest made from a v1 image before that was noted takes its tags too', async () => {
+    it('of a conversion without a source record deletes the tags of its v1 images too', async () => {
       const { client, storage } = registry();
-      const repository = 'deletes/unnoted';
+      const repository = 'deletes/no-source-record';
       const source = newImage();
       await new V1Client(registry().url).push(repository, [source], { one: source.id });
       const made = await client.send('HEAD', `/v2/${repository}/manifests/one`);
@@ -128,7 +128,7 @@ export function deleteSuite(name: string, open: () => Promise<OpenedStorage>): v
       assert.equal(await storage.head(tagKey(repository, 'one')), undefined);
     });
 
-    it('of a whole repository leaves no tag of a push in between that leads nowhere', async () => {
+    it('of a repository leaves no tag without a manifest if the same manifest is pushed meanwhile', async () => {
       const { interceptor, client } = registry();
       const repository = 'deletes/repository';
       const { digest, manifest } = await pushImage(client, repository, 'a', { contents: ['one'] });
@@ -148,7 +148,7 @@ export function deleteSuite(name: string, open: () => Promise<OpenedStorage>): v
       assert.deepEqual(await tagsOf(repository), {});
     });
 
-    it('of a whole repository leaves what is pushed whole in between', async () => {
+    it('of a repository keeps an image that is pushed meanwhile', async () => {
       const { interceptor, client } = registry();
       const repository = 'deletes/whole';
       const { digest } = await pushImage(client, repository, 'a', { contents: ['one'] });

@@ -13,12 +13,12 @@ import { type RegistryServer, startRegistry } from '../support/registry-server.t
 import { V2Client } from '../v2/client.ts';
 import { pushImage } from '../v2/image.ts';
 
-/** What is done in a repository of 3,000 tags, in requests that reach S3, with all that is done behind the answer. */
+/** Requests that reach S3 in a repository of 3,000 tags, background work included. */
 describe('S3 requests in a repository of 3,000 tags', () => {
   const TAGS = 3000;
   /** 2⌈T/1,000⌉ + 4M + 6, for one tag. */
   const MANIFEST_BUDGET = 2 * Math.ceil(TAGS / 1000) + 4 + 6;
-  /** MinIO's DELETE knows no condition. */
+  /** MinIO ignores If-Match on DELETE, so a deletion costs one more request. */
   const TAG_BUDGET = 9;
   let minio: Minio;
   let proxy: FaultyProxy;
@@ -37,7 +37,7 @@ describe('S3 requests in a repository of 3,000 tags', () => {
       isImmutable: immutabilityOf([{ repositories: 'large/fixed', tags: 'v*' }]),
     });
     client = new V2Client(server.url);
-    await driver.findShortcomings(); // as a server does at its start: what S3 honours is not asked in between
+    await driver.findShortcomings(); // a server does this at its start, so it is not counted
   });
   after(async () => {
     await server.stop();
@@ -60,7 +60,7 @@ describe('S3 requests in a repository of 3,000 tags', () => {
   const statusOf = async (method: string, path: string) => (await client.send(method, path)).status;
   const hexOf = (text: string) => createHash('sha256').update(text).digest('hex');
 
-  /** 3,000 tags `t<n>`, each of a manifest of its own, all of them in the list of images; and an image that was pushed. */
+  /** Pushes one image and writes 2,999 tags `t<n>`, each of a manifest of its own, all of them in `_index_images`. */
   const plant = async (name: string, { isIndexed = true } = {}) => {
     const { digest, manifest } = await pushImage(client, name, 'pushed', { contents: [name] });
     await server.idle();
@@ -86,7 +86,7 @@ describe('S3 requests in a repository of 3,000 tags', () => {
     return ((await images.json()) as { id: string }[]).map(({ id }) => id);
   };
 
-  it('the deletion of a tag and of a manifest, and what v1 shows, keep to their budgets', async () => {
+  it('deleting a tag, deleting a manifest and listing tags for v1 stay within their budgets', async () => {
     const { digest, ids } = await plant('large/images');
     await assertAtMost(2 * Math.ceil(TAGS / 1000) + 3, async () => {
       const tags = (await (await client.send('GET', '/v1/repositories/large/images/tags')).json()) as object;
@@ -105,7 +105,7 @@ describe('S3 requests in a repository of 3,000 tags', () => {
     assert.equal(await statusOf('HEAD', `/v2/large/images/manifests/${digest}`), 200, 'the manifest stays');
   });
 
-  it('the deletion of a manifest that many tags name takes four for each of them', async () => {
+  it('deleting a manifest costs four requests for each tag that names it', async () => {
     const { digest, manifest } = await plant('large/shared');
     for (let n = 0; n < 5; n++) await client.pushManifest('large/shared', `again-${n}`, manifest);
     await assertAtMost(MANIFEST_BUDGET + 4 * 5, async () => {
@@ -115,22 +115,26 @@ describe('S3 requests in a repository of 3,000 tags', () => {
       assert.equal(await statusOf('HEAD', `/v2/large/shared/manifests/${tag}`), 404);
   });
 
-  it('the deletion of 30 tags in a row brings the list of images in step a few times', async () => {
+  it('deleting 30 tags in a row updates the index images a few times, not 30', async () => {
     await plant('large/row');
     const started = performance.now();
     const seen = await requestsOf(async () => {
       for (let n = 0; n < 30; n++) assert.equal(await statusOf('DELETE', `/v2/large/row/manifests/t${n}`), 202);
     });
-    // One at once, and then one in a quarter of a second; each three listings.
+    // One update at once, then one each quarter of a second, of three listings each.
     const passes = 2 + (performance.now() - started) / 250;
     const lists = seen.filter((request) => request.includes('list-type=2')).length;
     assert.ok(lists <= 3 * Math.min(passes, 15), `${lists} listings`);
-    // For each tag GET, HEAD, DELETE, the metadata, and once what kind of image it was.
+    // For each tag GET, HEAD, DELETE, the metadata, and once the projection record.
     assert.ok(seen.length <= 30 * 5 + 5 * Math.min(passes, 15), `${seen.length} requests`);
-    assert.equal((await indexedIn('large/row')).length, TAGS, 'of planted ones none was made from a manifest');
+    assert.equal(
+      (await indexedIn('large/row')).length,
+      TAGS,
+      'the written ids have no projection record, so they stay',
+    );
   });
 
-  it('a push under immutable tags does not read them', async () => {
+  it('a push to a repository with 3,000 immutable tags does not read each of them', async () => {
     const { digest, manifest, ids } = await plant('large/fixed', { isIndexed: false });
     const repository = parseRepositoryName('large/fixed');
     await mapConcurrently(
@@ -138,14 +142,14 @@ describe('S3 requests in a repository of 3,000 tags', () => {
       (n) => behind.put(layout.tag(repository, parseTag(`v${n}`)), encodeText(ids[n] ?? '')),
       64,
     );
-    // What is under the digits of the pushed manifest makes the registry look which tags name it.
+    // With a projection record for this digest, the registry searches the tags that name it.
     await behind.put(
       layout.projectionRecord(digest.slice('sha256:'.length) as never),
       encodeText(JSON.stringify({ manifest: digest })),
     );
     await behind.delete(layout.manifest(repository, parseDigest(digest)));
     const seen = await requestsOf(async () => {
-      assert.equal((await client.pushManifest('large/fixed', 'next', manifest)).status, 403, 'v0 shows it');
+      assert.equal((await client.pushManifest('large/fixed', 'next', manifest)).status, 403, 'v0 names it');
     });
     assert.ok(seen.length < 30, `${seen.length} requests`);
   });

@@ -6,7 +6,7 @@ import { StorageDeniedError } from '../../lib/storage/driver.ts';
 import { alterDriver } from '../storage/altered-driver.ts';
 import { type OpenedStorage, openFiles } from '../storage/open.ts';
 
-describe('the note of the layout', () => {
+describe('the record of the layout version', () => {
   let storage: OpenedStorage;
   before(async () => {
     storage = await openFiles();
@@ -20,16 +20,16 @@ describe('the note of the layout', () => {
       },
     }));
 
-  it('is left to another process by one whose role may not write it', async () => {
+  it('is left to another process where the role of this one may not write it', async () => {
     assert.equal(await recordLayout(failing(new StorageDeniedError('no right'))), true);
     assert.equal(await storage.driver.head(layout.layoutVersion()), undefined);
   });
 
-  it('fails for any other reason', async () => {
+  it('is required: any other error on writing it is thrown', async () => {
     await assert.rejects(recordLayout(failing(new Error('broken'))), /broken/);
   });
 
-  it('is written once, and keeps older programs from writing', async () => {
+  it('is written once, and a newer one forbids writing', async () => {
     assert.equal(await recordLayout(storage.driver), true);
     const newer = Buffer.from('{"layout": 9, "minWriter": 9}');
     await storage.driver.put(layout.layoutVersion(), newer);

@@ -21,9 +21,9 @@ import { digestOf, V2Client } from '../v2/client.ts';
 
 const zeros = furtherSamples.find(({ title }) => title.includes('100 MiB of zeros'))?.packed ?? Buffer.alloc(0);
 
-/** What unpacks to much costs little: whatever a layer is called, or how often it is named. */
+/** A small layer that decompresses to much costs little storage, time and memory, in any format and however often it is named. */
 export function unpackingSuite(name: string, open: () => Promise<OpenedStorage>): void {
-  describe(`layers that unpack to much, on ${name}`, () => {
+  describe(`layers that decompress to much, on ${name}`, () => {
     let storage: OpenedStorage;
     let driver: StorageDriver;
     let server: RegistryServer;
@@ -62,7 +62,7 @@ export function unpackingSuite(name: string, open: () => Promise<OpenedStorage>)
       await put(`/v1/repositories/${tagged}/tags/latest`, Buffer.from(JSON.stringify(id)));
     };
 
-    it('a bzip2 layer of v1 is not stored unpacked beyond the limits, and v2 says why it has no manifest', async () => {
+    it('a bzip2 layer beyond the limits is not stored decompressed, and v2 says why the image has no conversion', async () => {
       const image = newImage({ layer: zeros });
       const before = await storedBytes();
       reads.clear();
@@ -75,13 +75,13 @@ export function unpackingSuite(name: string, open: () => Promise<OpenedStorage>)
           /MANIFEST_UNKNOWN.*unpacks to more than .* bytes, or to more than 200 times/,
         );
       }
-      assert.equal(reads.get(`images/${image.id}/layer`), 2, 'scanned and unpacked once');
-      assert.ok((await storedBytes()) - before < 2000, 'nothing but links and the description of the layer');
+      assert.equal(reads.get(`images/${image.id}/layer`), 2, 'scanned once and decompressed once');
+      assert.ok((await storedBytes()) - before < 2000, 'only links and the layer descriptor');
       assert.deepEqual(await storage.leftovers(), []);
 
       const generous = await startRegistry(driver, { unpackLimits: { maxBytes: 200 * MiB, maxRatio: 1_000_000 } });
       const response = await new V2Client(generous.url).send('GET', '/v2/bombs/bzip2/manifests/latest');
-      assert.equal(response.status, 200, 'raised limits count at once');
+      assert.equal(response.status, 200, 'raised limits apply at once');
       await generous.stop();
     });
 
@@ -105,7 +105,7 @@ export function unpackingSuite(name: string, open: () => Promise<OpenedStorage>)
     const readsOf = (digest: string) => reads.get(`oci/blobs/sha256/${digest.slice('sha256:'.length)}`) ?? 0;
     const tagsOfV1 = async (repository: string) => await client.send('GET', `/v1/repositories/${repository}/tags`);
 
-    it('a zstd layer is unpacked once, however often a manifest and others name it', async () => {
+    it('a zstd layer is decompressed once, however often manifests name it', async () => {
       const packed = zstdCompressSync(tar([{ path: 'file', content: randomBytes(1000) }]));
       reads.clear();
       const { digest } = await pushZstd('bombs/repeated', packed, 50);
@@ -114,7 +114,7 @@ export function unpackingSuite(name: string, open: () => Promise<OpenedStorage>)
       assert.equal((await tagsOfV1('bombs/repeated')).status, 200);
     });
 
-    it('a zstd layer that unpacks to more than the limits has no v1 image, and is tried once', async () => {
+    it('an image with a zstd layer beyond the limits has no projection, and the layer is read once', async () => {
       const packed = zstdCompressSync(Buffer.alloc(100 * MiB));
       const before = await storedBytes();
       reads.clear();
@@ -124,12 +124,12 @@ export function unpackingSuite(name: string, open: () => Promise<OpenedStorage>)
       assert.ok((await storedBytes()) - before < 2 * packed.length + 3000);
     });
 
-    it('a manifest that names a large layer again and again has no v1 image', async () => {
+    it('a manifest that names a large layer 20 times has no projection', async () => {
       await pushZstd('bombs/large', randomBytes(20 * MiB), 20);
       assert.deepEqual(await (await tagsOfV1('bombs/large')).json(), {});
     });
 
-    it('the files of a layer are listed once for all who ask at the same time', async () => {
+    it('the files of a layer are listed once for all requests at the same time', async () => {
       const image = newImage();
       await pushV1(image, 'bombs/files');
       reads.clear();
@@ -141,7 +141,7 @@ export function unpackingSuite(name: string, open: () => Promise<OpenedStorage>)
       assert.equal(reads.get(`images/${image.id}/layer`), 1);
     });
 
-    it('a list of more files than are listed is refused, and not kept', async () => {
+    it('a file list that exceeds its limit is refused and not stored', async () => {
       const header = tar([{ path: 'x'.repeat(90), content: Buffer.alloc(0) }]).subarray(0, 512);
       const image = newImage({ layer: gzipSync(Buffer.alloc(512 * 2000, header)) });
       await pushV1(image, 'bombs/many-files');
@@ -156,7 +156,7 @@ export function unpackingSuite(name: string, open: () => Promise<OpenedStorage>)
       assert.equal((await client.send('GET', `/v1/images/${image.id}/files`)).status, 200);
     });
 
-    it('JSON of many values is refused before it is parsed', async (t) => {
+    it('JSON with too many values is refused before it is parsed', async (t) => {
       const parsed = t.mock.method(JSON, 'parse');
       const body = Buffer.from(`[${'[],'.repeat((0.99 * MiB) / 3)}[]]`);
       const id = digestOf(randomBytes(8)).slice('sha256:'.length);

@@ -7,8 +7,8 @@ import type { OpenedStorage } from '../storage/open.ts';
 import { chunked, digestOf, locationOf, withDigest } from '../v2/client.ts';
 import { type InterceptedRegistry, useInterceptedRegistry } from './intercepted-registry.ts';
 
-/** Where the bytes of blobs lie; links and manifests are elsewhere. */
-const isBulk = (key: string) => /^oci\/(?:data|blobs)\//.test(key);
+/** Whether a key is that of blob bytes, as opposed to links and manifests. */
+const isBlobData = (key: string) => /^oci\/(?:data|blobs)\//.test(key);
 
 type Way = (registry: InterceptedRegistry, repository: string, bytes: Uint8Array) => Promise<Response>;
 
@@ -35,13 +35,13 @@ const ways: Record<string, Way> = {
   },
 };
 
-/** No key that a link may name is ever written twice. */
+/** No key that a link may name is written twice. */
 export function writeOnceSuite(name: string, open: () => Promise<OpenedStorage>): void {
   describe(`on ${name}, bytes that a link may name`, () => {
     const registry = useInterceptedRegistry(open);
 
     for (const sizeBytes of [1000, 11 * MiB]) {
-      it(`are written once, in whatever ways ${sizeBytes} of them come, at once and again`, async () => {
+      it(`are written once, however ${sizeBytes} of them are pushed, at the same time and again`, async () => {
         const { interceptor, readBlob, keyOfLink } = registry();
         const bytes = randomBytes(sizeBytes);
         const digest = digestOf(bytes);
@@ -54,9 +54,9 @@ export function writeOnceSuite(name: string, open: () => Promise<OpenedStorage>)
           for (const repository of repositories) assert.ok((await readBlob(repository, digest)).equals(bytes));
           linked.push(await Promise.all(repositories.map((repository) => keyOfLink(repository, digest))));
         }
-        const bulk = interceptor.written.slice(from).filter(isBulk);
+        const bulk = interceptor.written.slice(from).filter(isBlobData);
         assert.deepEqual(bulk, [...new Set(bulk)]);
-        // Who comes later uses what is there.
+        // The second round links to the bytes of the first.
         const [first = [], second = []] = linked;
         assert.deepEqual(
           second.filter((key) => !first.includes(key)),

@@ -10,9 +10,9 @@ import { V2Client } from '../../v2/client.ts';
 import { pushImage } from '../../v2/image.ts';
 import { Interceptor } from '../interceptor.ts';
 
-/** A repository is there as long as it has a tag or a manifest. */
+/** A repository exists as long as it has a tag or a manifest. */
 export function leftoversSuite(name: string, open: () => Promise<OpenedStorage>): void {
-  describe(`on ${name}, a repository that has lost its last tag and manifest`, () => {
+  describe(`on ${name}, a repository without tags and manifests`, () => {
     let storage: OpenedStorage;
     let interceptor: Interceptor;
     let server: RegistryServer;
@@ -45,8 +45,8 @@ export function leftoversSuite(name: string, open: () => Promise<OpenedStorage>)
         v1Images: await statusOf('GET', `/v1/repositories/${repository}/images`),
       };
     };
-    const NOWHERE = { catalog: false, search: false, tags: 404, v1Tags: 404, v1Images: 404 };
-    const THERE = { catalog: true, search: true, tags: 200, v1Tags: 200, v1Images: 200 };
+    const UNLISTED = { catalog: false, search: false, tags: 404, v1Tags: 404, v1Images: 404 };
+    const LISTED = { catalog: true, search: true, tags: 200, v1Tags: 200, v1Images: 200 };
     const keysOf = async (repository: string): Promise<string[]> => {
       const objects = await Array.fromAsync(storage.driver.list(layout.repository(parseRepositoryName(repository))));
       return objects.map(({ key }) => key);
@@ -54,44 +54,44 @@ export function leftoversSuite(name: string, open: () => Promise<OpenedStorage>)
     const makePrivate = (repository: string) =>
       client.send('PUT', `/v1/repositories/${repository}/properties`, { body: '{"access":"private"}' });
 
-    it('is in no list after its manifest was deleted', async () => {
+    it('is in no list after its only manifest is deleted', async () => {
       const { digest } = await pushImage(client, 'left/digest', 'latest', { contents: ['digest'] });
       await makePrivate('left/digest');
-      assert.deepEqual(await lists('left/digest'), THERE);
+      assert.deepEqual(await lists('left/digest'), LISTED);
       assert.equal(await statusOf('DELETE', `/v2/left/digest/manifests/${digest}`), 202);
-      assert.deepEqual(await lists('left/digest'), NOWHERE);
+      assert.deepEqual(await lists('left/digest'), UNLISTED);
       assert.deepEqual(await keysOf('left/digest'), []);
     });
 
-    it('is in no list after its tags were deleted, and then its manifests', async () => {
+    it('is in no list after its tags and then its manifests are deleted', async () => {
       const images = ['one', 'two'].map((tag) => pushImage(client, 'left/both', tag, { contents: [tag] }));
       const digests = (await Promise.all(images)).map(({ digest }) => digest);
       for (const tag of ['one', 'two']) assert.equal(await statusOf('DELETE', `/v2/left/both/manifests/${tag}`), 202);
       const untagged = await lists('left/both');
-      assert.deepEqual([untagged.catalog, untagged.tags], [true, 200], 'as long as manifests are there');
+      assert.deepEqual([untagged.catalog, untagged.tags], [true, 200], 'listed as long as it has manifests');
       for (const digest of digests) assert.equal(await statusOf('DELETE', `/v2/left/both/manifests/${digest}`), 202);
-      assert.deepEqual(await lists('left/both'), NOWHERE);
+      assert.deepEqual(await lists('left/both'), UNLISTED);
       assert.deepEqual(await keysOf('left/both'), []);
     });
 
-    it('is in no list after its last tag was deleted by v1', async () => {
+    it('is in no list after v1 has deleted its last tag', async () => {
       const image = newImage();
       await v1.push('left/v1', [image], { latest: image.id, other: image.id });
       for (const tag of ['latest', 'other']) {
-        assert.deepEqual(await lists('left/v1'), THERE);
+        assert.deepEqual(await lists('left/v1'), LISTED);
         assert.equal(await statusOf('DELETE', `/v1/repositories/left/v1/tags/${tag}`), 200);
       }
-      assert.deepEqual(await lists('left/v1'), NOWHERE);
+      assert.deepEqual(await lists('left/v1'), UNLISTED);
       assert.deepEqual(await keysOf('left/v1'), []);
     });
 
-    it('is there while a v1 client pushes to it, from the list of images on', async () => {
+    it('is listed during a v1 push, from the announcement of the images on', async () => {
       await client.send('PUT', '/v1/repositories/left/announced/', { body: '[{"id":"x"}]' });
       const { catalog, v1Images } = await lists('left/announced');
       assert.deepEqual([catalog, v1Images], [true, 200]);
     });
 
-    it('is there if it is pushed again before what lies beside its tags is removed', async () => {
+    it('is listed, with all its objects, if it is pushed again before the leftovers are deleted', async () => {
       const { digest, manifest } = await pushImage(client, 'left/again', 'latest', { contents: ['again'] });
       await server.idle();
       const index = layout.indexImages(parseRepositoryName('left/again'));
@@ -105,18 +105,18 @@ export function leftoversSuite(name: string, open: () => Promise<OpenedStorage>)
         },
       );
       assert.equal(await statusOf('DELETE', `/v2/left/again/manifests/${digest}`), 202);
-      assert.deepEqual(await lists('left/again'), THERE);
+      assert.deepEqual(await lists('left/again'), LISTED);
       const images = await client.send('GET', '/v1/repositories/left/again/images');
       assert.deepEqual(await images.json(), [{ id: next.digest.slice('sha256:'.length) }]);
       assert.equal((await client.pushManifest('left/again', 'latest', manifest)).status, 201);
     });
 
-    it('is there again after the next push', async () => {
+    it('is listed again after the next push', async () => {
       const { digest } = await pushImage(client, 'left/twice', 'latest', { contents: ['twice'] });
       assert.equal(await statusOf('DELETE', `/v2/left/twice/manifests/${digest}`), 202);
       await server.idle();
       await pushImage(client, 'left/twice', 'latest', { contents: ['twice'] });
-      assert.deepEqual(await lists('left/twice'), THERE);
+      assert.deepEqual(await lists('left/twice'), LISTED);
     });
   });
 }

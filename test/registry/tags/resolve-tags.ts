@@ -19,12 +19,12 @@ import type { OpenedStorage } from '../../storage/open.ts';
 
 const hexOf = (text: string) => createHash('sha256').update(text).digest('hex');
 
-/** Which tags name what, in a repository of thousands of tags. */
+/** Resolving the tags of a repository with thousands of them. */
 export function resolveTagsSuite(name: string, open: () => Promise<OpenedStorage>): void {
   describe(`tags of a large repository on ${name}`, () => {
-    const TAGS = name === 'files' ? 300 : 3000; // each file that is written is synced
+    const TAGS = name === 'files' ? 300 : 3000; // fewer: each written file is synced
     let storage: OpenedStorage;
-    /** Keys that were read, and prefixes that were listed, one entry for each 1,000 objects. */
+    /** Keys that were read, and prefixes that were listed: one entry for each 1,000 objects. */
     const reads: string[] = [];
     const lists: string[] = [];
     let counting: StorageDriver;
@@ -67,7 +67,7 @@ export function resolveTagsSuite(name: string, open: () => Promise<OpenedStorage
       const list = numbers.map((n) => ({ id: indexOf(digestAt(n)) }));
       if (isIndexed) await storage.driver.put(layout.indexImages(repository), encodeText(JSON.stringify(list)));
     };
-    /** What was read and listed. On disk every tag is read, on S3 at most `most` objects. */
+    /** On S3 at most `most` objects are read; on disk every tag is read besides. */
     const assertReads = (most: number) => {
       const limit = storage.driver.etagOf(encodeText('')) === undefined ? TAGS + most : most;
       assert.ok(reads.length <= limit, `${reads.length} reads, more than ${limit}`);
@@ -81,7 +81,7 @@ export function resolveTagsSuite(name: string, open: () => Promise<OpenedStorage
       for (const { tag, target } of resolved) assert.equal(target.digest, digestAt(Number(tag.slice(1))), tag);
     };
 
-    it('are told by the list of images: two reads, and no more listings than pages', async () => {
+    it('are resolved by the index images with two reads, and one listing for each 1,000 tags', async () => {
       const repository = parseRepositoryName('large/images');
       await plant(repository, { isIndexed: true });
       clear();
@@ -90,7 +90,7 @@ export function resolveTagsSuite(name: string, open: () => Promise<OpenedStorage
       assert.ok(lists.length <= 3, lists.join());
     });
 
-    it('are told by the manifests where the list of images does not name them', async () => {
+    it('are resolved by the manifests where the index images do not name them', async () => {
       const repository = parseRepositoryName('large/artifacts');
       await plant(repository, { hasManifests: true });
       clear();
@@ -99,7 +99,7 @@ export function resolveTagsSuite(name: string, open: () => Promise<OpenedStorage
       assert.ok(lists.length <= 6, lists.join());
     });
 
-    it('are read where nothing tells them', async () => {
+    it('are read where neither names them', async () => {
       const repository = parseRepositoryName('large/unknown');
       await plant(repository, { count: 40 });
       clear();
@@ -107,7 +107,7 @@ export function resolveTagsSuite(name: string, open: () => Promise<OpenedStorage
       assert.ok(reads.length <= 41, `${reads.length} reads`);
     });
 
-    it('which name an expected manifest cost no read, and are confirmed by one', async () => {
+    it('that name an expected manifest are resolved without a read, and confirmed by one each', async () => {
       const repository = parseRepositoryName('large/expected');
       const wanted = digestAt(7);
       await mapConcurrently(
@@ -125,7 +125,7 @@ export function resolveTagsSuite(name: string, open: () => Promise<OpenedStorage
       assert.equal(reads.length, resolved.filter(({ isRead }) => !isRead).length);
     });
 
-    it('are read once where their ETags tell nothing, and then only those that have moved', async () => {
+    it('are read once where ETags are no MD5, and again only after they have moved', async () => {
       const repository = parseRepositoryName('large/remembered');
       await plant(repository, { count: 50 });
       const tags = new Tags(counting);
@@ -136,20 +136,20 @@ export function resolveTagsSuite(name: string, open: () => Promise<OpenedStorage
       if (storage.driver.etagOf(encodeText('')) === undefined) assert.equal(reads.length, 1);
     });
 
-    it('which have moved since they were listed are not confirmed', async () => {
+    it('that have moved since the listing are not confirmed', async () => {
       const repository = parseRepositoryName('large/moved');
       for (const tag of ['a', 'b', 'c']) await put(repository, tag, indexOf(digestAt(1)));
       const tags = new Tags(counting);
       const resolved = await tags.resolveAll(repository, { expected: [digestAt(1)] });
-      const told = resolved.map((tag) => ({ ...tag, isRead: false }));
+      const derived = resolved.map((tag) => ({ ...tag, isRead: false }));
       await put(repository, 'b', indexOf(digestAt(2)));
       assert.deepEqual(
-        (await tags.confirm(repository, told)).map(({ tag }) => tag),
+        (await tags.confirm(repository, derived)).map(({ tag }) => tag),
         ['a', 'c'],
       );
     });
 
-    it('whose ETags are others, as of objects under SSE-KMS among ones that are not, are read', async () => {
+    it('whose ETags are no MD5, as some objects under SSE-KMS, are read', async () => {
       const repository = parseRepositoryName('large/mixed');
       await plant(repository, { count: 30, hasManifests: true });
       const objects: ObjectInfo[] = await Array.fromAsync(storage.driver.list(layout.tags(repository)));
@@ -161,7 +161,7 @@ export function resolveTagsSuite(name: string, open: () => Promise<OpenedStorage
       for (const [index, { key }] of objects.entries()) if (index % 3 === 0) assert.ok(reads.includes(key), tagOf(key));
     });
 
-    it('are no tags where docker-registry wrote the metadata of others', async () => {
+    it('do not include metadata that docker-registry stored under the key of a tag', async () => {
       const repository = parseRepositoryName('large/metadata');
       await plant(repository, { count: 5 });
       await storage.driver.put(layout.legacyTagJson(repository, parseTag('_x')), encodeText('{"a": 1}'.padEnd(64)));

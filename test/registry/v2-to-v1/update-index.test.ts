@@ -53,24 +53,24 @@ describe("a repository's index images", () => {
     return digest.slice('sha256:'.length);
   };
 
-  it('of made-up images costs a push no read for each of them', async () => {
+  it('that name 100,000 unknown images cost a push no read for each of them', async () => {
     const count = 100_000;
     await plant(
       'long/list',
       Array.from({ length: count }, (_, n) => hexOf(`made up ${n}`)),
     );
     const pushed = [await push('long/list', 'one'), await push('long/list', 'two')];
-    assert.ok(asked.length < 80, `${asked.length} objects were asked for`);
+    assert.ok(asked.length < 80, `${asked.length} objects were read`);
     const ids = await idsIn('long/list');
-    assert.equal(ids.length, 20_000, 'and keeps the newest');
+    assert.equal(ids.length, 20_000, 'the newest are kept');
     assert.equal(ids[0], pushed[1]);
   });
 
-  it('loses the images of manifests that no tag names any more, some with each change', async () => {
+  it('lose projections that no tag names, some with each change', async () => {
     const made = Array.from({ length: 40 }, (_, n) => hexOf(`made ${n}`));
     for (const id of made) {
-      const mark = encodeText(JSON.stringify({ manifest: `sha256:${id}`, made: true }));
-      await storage.driver.put(layout.projectionRecord(id as ImageId), mark);
+      const record = encodeText(JSON.stringify({ manifest: `sha256:${id}`, made: true }));
+      await storage.driver.put(layout.projectionRecord(id as ImageId), record);
     }
     const pushedByV1 = Array.from({ length: 20 }, (_, n) => hexOf(`pushed ${n}`));
     await plant('long/made', [...made, ...pushedByV1]);
