@@ -1,5 +1,5 @@
-# Stowage as one process, for a push endpoint elsewhere or a registry of its own. Reads config.yml; keeps nothing but what
-# that says: without options, the volume /stowage/data. Runs with a read-only root file system and without root.
+# Stowage as one Node process: a registry of its own, or a push endpoint. Reads config.yml and writes only to the storage of that
+# file, by default the volume /stowage/data. Runs as an unprivileged user, also with a read-only root file system.
 #
 #   docker build -t stowage .
 #   docker run -p 127.0.0.1:5000:5000 -v stowage:/stowage/data stowage
@@ -18,12 +18,12 @@ COPY --from=build /build/package.json ./
 COPY --from=build /build/node_modules node_modules
 COPY --from=build /build/dist dist
 COPY config.yml ./
-# Where the default configuration keeps everything. A new volume takes its owner and mode from here.
+# The storage of the default configuration. A new volume gets its owner and mode from this directory.
 RUN install --directory --owner=1000 --group=1000 --mode=0700 data
 VOLUME /stowage/data
 ENV NODE_ENV=production REGISTRY_HOST=0.0.0.0 REGISTRY_PORT=5000
 EXPOSE 5000
-# The image's user `node`, by number: Kubernetes wants to see that it is not root.
+# The image's user `node`, by number: the `runAsNonRoot` of Kubernetes accepts no name.
 USER 1000:1000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.REGISTRY_PORT}/healthz`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]

@@ -1,10 +1,11 @@
 #!/usr/bin/env -S node --max-semi-space-size=2
-// The command `stowage`. Most of what passes through it are buffers outside of V8's heap: a small young generation, in MiB, makes
-// V8 collect them sooner, which saves 40 MiB while a large layer is pushed and costs nothing that could be measured.
+// The command `stowage`. The option bounds V8's young generation, in MiB: request bodies are buffers outside of V8's heap, freed when
+// V8 collects their small handles, and a small young generation is collected more often. That saves 40 MiB during the push of a
+// large layer, at no measurable cost.
 //
-// Node 12 must be able to parse this file, so that an older Node than Stowage needs says so.
+// Node 12 must be able to parse this file, so that a Node too old for Stowage gets an error that names the versions.
 
-/** The Node that the package needs, as `engines` in package.json; a clone only starts the Node in its node_modules. */
+/** The versions that the package needs, as `engines` in package.json. A clone only has to start the Node in its node_modules. */
 const PACKAGE_NODES = [
   [22, 15],
   [23, 8],

@@ -4,28 +4,24 @@ import type { AuthConfig } from '../auth/create-authenticator.ts';
 import { type AccessRule, Permissions } from '../auth/rules/permissions.ts';
 import { formatRule } from '../config/access-rules.ts';
 import { parseV1RepositoryName } from '../model/names.ts';
-import { CONFIG_HELP, CONFIG_OPTION, loadAloud, run } from './run.ts';
+import { CONFIG_OPTION, type ConfigOptions, loadAndWarn, run } from './run.ts';
 
-/** `stowage access`: what the rules of the configuration make of somebody. */
+/** Adds `stowage access`, which applies the access rules of the configuration to a caller. */
 export function addAccessCommands(program: Command): void {
   program
     .command('access')
-    .description('who may do what')
+    .description('access rules')
     .command('explain')
-    .description('say what a user may do in a repository, and which rule decides')
-    .argument('<user>', 'a user, or anonymous for who has not logged in')
-    .argument('<repository>')
-    .option(CONFIG_OPTION, CONFIG_HELP)
-    .option('-g, --group <group...>', 'groups that an identity provider gives the user')
+    .description('print which actions a user may do in a repository, and the rule that decides each')
+    .argument('<user>', 'user name, or anonymous for a client without a login')
+    .argument('<repository>', 'name of a repository, such as team/app')
+    .addOption(CONFIG_OPTION)
+    .option('-g, --group <group...>', 'groups that the user has from an identity provider')
     .action(run(explain));
 }
 
-function explain(
-  user: string,
-  name: string,
-  { config: file, group = [] }: { config?: string; group?: string[] },
-): void {
-  const { auth } = loadAloud(file);
+function explain(user: string, name: string, { group = [], ...options }: ConfigOptions & { group?: string[] }): void {
+  const { auth } = loadAndWarn(options);
   const repository = parseV1RepositoryName(name);
   const caller = callerOf(user, group, auth);
   const groups = caller.kind === 'user' && caller.groups.length > 0 ? ` (${caller.groups.join(', ')})` : '';
@@ -43,10 +39,10 @@ function callerOf(user: string, given: string[], auth: AuthConfig | undefined): 
 }
 
 function reasonOf(number: number | undefined, auth: AuthConfig | undefined): string {
-  if (!auth) return 'there is no auth: everybody may do everything';
-  if (!auth.rules) return 'there are no rules: who has logged in may do everything, and nobody else anything';
+  if (!auth) return 'auth is not set: every caller may do everything';
+  if (!auth.rules) return 'access is not set: users and robots may do everything, anonymous callers nothing';
   const rule = number === undefined ? undefined : auth.rules[number - 1];
-  return rule ? `rule ${number}: ${format(rule)}` : 'no rule is about this';
+  return rule ? `rule ${number}: ${format(rule)}` : 'no rule matches';
 }
 
 function format(rule: AccessRule): string {

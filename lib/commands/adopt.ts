@@ -1,38 +1,36 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import {
-  ANYWAY_HELP,
-  ANYWAY_OPTION,
-  CONFIG_HELP,
-  CONFIG_OPTION,
-  loadAloud,
-  loadForWriting,
-  run,
-  type WritingOptions,
-} from './run.ts';
+import { ANYWAY_OPTION, CONFIG_OPTION, loadAndWarn, loadForWriting, run, type WritingOptions } from './run.ts';
 
 const DEFAULT_LAYERS_AT_ONCE = 4;
 
 type AdoptOptions = WritingOptions & { dryRun: boolean; layersAtOnce: number };
 
-/** `stowage adopt` */
+/** Adds `stowage adopt`. */
 export function addAdoptCommand(program: Command): void {
   program
     .command('adopt')
-    .description('make the images of an old bucket ready for v2 clients, without changing any of its objects')
+    .description(
+      'convert the images that docker-registry wrote, so that v2 clients can pull them; changes no existing object',
+    )
     .argument('[repository...]', 'repositories to adopt (default: all)')
-    .option(CONFIG_OPTION, CONFIG_HELP)
-    .option(ANYWAY_OPTION, ANYWAY_HELP)
-    .option('-n, --dry-run', 'only say what there is to do', false)
-    .option('--layers-at-once <number>', 'how many layers are read side by side', parseCount, DEFAULT_LAYERS_AT_ONCE)
+    .addOption(CONFIG_OPTION)
+    .addOption(ANYWAY_OPTION)
+    .option('-n, --dry-run', 'print what there is to do, and write nothing', false)
+    .option(
+      '--layers-at-once <number>',
+      'number of layers to read at the same time, 1 to 999',
+      parseCount,
+      DEFAULT_LAYERS_AT_ONCE,
+    )
     .addHelpText(
       'after',
-      '\nMay be broken off and run again, and run beside a serving registry. Exit code 1 if something could not be adopted.',
+      '\nCan be interrupted and run again, also while the server runs. Exit code 1 if an image could not be adopted.',
     )
     .action((repositories: string[], options: AdoptOptions) => run(adoptAll)({ repositories, ...options }));
 }
 
 async function adoptAll(options: AdoptOptions & { repositories: string[] }): Promise<void> {
-  const config = options.dryRun ? loadAloud(options.config) : await loadForWriting(options, 'storage');
+  const config = options.dryRun ? loadAndWarn(options) : await loadForWriting(options, 'storage');
   const { adopt } = await import('./run-adoption.ts');
   const failed = await adopt(config, options);
   if (failed > 0) process.exitCode = 1;

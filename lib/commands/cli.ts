@@ -1,4 +1,4 @@
-// The command `stowage`, which bin/stowage.js starts.
+// The command `stowage`, which bin/stowage.js starts. Each command has a module of its own in this directory.
 import { Command } from 'commander';
 import { version } from '../server/version.ts';
 import { addAccessCommands } from './access.ts';
@@ -9,7 +9,7 @@ import { addTokenCommands } from './token.ts';
 import { addUserCommands } from './user.ts';
 
 const program = new Command('stowage')
-  .description('A container registry that keeps everything in one bucket.')
+  .description('A container registry that keeps everything in one bucket, or one directory.')
   .version(version)
   .showHelpAfterError('\n(--help shows all options)');
 

@@ -1,18 +1,18 @@
 import type { Command } from 'commander';
 import { describeConfig } from '../config/describe.ts';
-import { CONFIG_HELP, CONFIG_OPTION, load, run } from './run.ts';
+import { CONFIG_OPTION, type ConfigOptions, load, run } from './run.ts';
 
-/** `stowage config` */
+/** Adds `stowage config`. */
 export function addConfigCommand(program: Command): void {
   program
     .command('config')
-    .description('print the configuration in effect, secrets masked')
-    .option(CONFIG_OPTION, CONFIG_HELP)
+    .description('print the configuration in effect, with the origin of each value; secrets are masked')
+    .addOption(CONFIG_OPTION)
     .action(run(printConfig));
 }
 
-function printConfig({ config: file }: { config?: string }): void {
-  const loaded = load(file);
+function printConfig(options: ConfigOptions): void {
+  const loaded = load(options);
   for (const warning of loaded.warnings) console.error(warning);
   process.stdout.write(describeConfig(loaded));
 }

@@ -1,16 +1,16 @@
-// A server that npm has started ends with npm. npm hands a signal to the shell that it runs scripts in, and such a shell ends
-// without handing it on; a server that is left behind holds its port until it is found.
+// Ends the server with the npm that started it. npm sends a signal to the shell that runs the script, and that shell ends without
+// passing it on; the server would go on and hold its port.
 import { hasPid, listProcesses, type ProcessInfo, processFromProc } from './processes.ts';
 
 const INTERVAL_MS = 1000;
 
-/** npm itself is seldom further up. */
+/** Limit of the search; between npm and the server there are usually one or two shells. */
 const MAX_ANCESTORS = 8;
 
-/** `npm start`, as npm calls itself where the system lets it, or the way that it was started. */
+/** Command lines of package managers. npm changes its own to `npm start` where the system allows it. */
 const PACKAGE_MANAGER = /(?:^|[\s/\\"])(?:npm|npx|pnpm|yarn|bun)(?:-cli)?(?:\.c?js|\.exe|\.cmd)?(?:["\s]|$)/i;
 
-/** Calls back once, after the parent has ended, or the package manager that has started it. */
+/** Calls `onEnd` once, when the parent or the package manager above it has ended. */
 export async function watchParent(onEnd: () => void): Promise<void> {
   const { ppid } = process;
   let watched: ProcessInfo[] = [];
@@ -20,16 +20,20 @@ export async function watchParent(onEnd: () => void): Promise<void> {
     onEnd();
   }, INTERVAL_MS);
   timer.unref();
-  watched = await startersOf(ppid).catch(() => []);
+  watched = await findAncestors(ppid).catch(() => []);
 }
 
-/** The parent and those above it, up to the package manager; the parent alone where there is none. */
-async function startersOf(ppid: number): Promise<ProcessInfo[]> {
+async function findAncestors(ppid: number): Promise<ProcessInfo[]> {
   const find = processFromProc(process.pid) ? processFromProc : finder(await listProcesses());
-  return startersAmong(ppid, find);
+  return selectAncestors(ppid, find);
 }
 
-export function startersAmong(ppid: number, find: (pid: number) => ProcessInfo | undefined): ProcessInfo[] {
+/**
+ * The processes to watch: the parent and its ancestors up to the package manager; the parent alone if there is none.
+ * @param ppid pid of the parent
+ * @param find looks up a process by its pid
+ */
+export function selectAncestors(ppid: number, find: (pid: number) => ProcessInfo | undefined): ProcessInfo[] {
   const ancestors: ProcessInfo[] = [];
   for (let pid = ppid; ancestors.length < MAX_ANCESTORS; ) {
     const ancestor = find(pid);

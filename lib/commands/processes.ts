@@ -1,4 +1,4 @@
-// Which processes have started this one. Node knows the parent alone, and forgets it when it ends on Windows.
+// Information about other processes, from /proc or `ps`. Node tells only the pid of the parent.
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
@@ -7,17 +7,18 @@ import { hasCode } from '../model/has-code.ts';
 export type ProcessInfo = {
   pid: number;
   parent: number;
-  /** As the system shows it: npm calls itself `npm start` there. */
+  /** Command line as the system shows it; `npm start` for npm, which changes its own. */
   command: string;
-  /** Differs from that of a later process with the same pid; where the system tells it in no time. */
+  /** Start time, which tells the process from a later one with the same pid. Read from /proc only. */
   startedAt?: string;
 };
 
-/** The process, unless it has ended; a zombie has. `undefined` too where only `listProcesses` can tell. */
+/** The process with this pid; `undefined` if it has ended (a zombie has), or there is no /proc. */
 export function processFromProc(pid: number): ProcessInfo | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The second field is a name in parentheses, which may hold any of both. https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+    // The second field is a name in parentheses, which may contain parentheses and spaces.
+    // https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
     const [state = '', parent = '', ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     if (state === 'Z' || state === 'X') return undefined;
     const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
@@ -69,7 +70,7 @@ function hasProc(): boolean {
   return processFromProc(process.pid) !== undefined;
 }
 
-/** All processes, where there is no `/proc`. @throws Error */
+/** All processes, from `ps` or PowerShell. @throws Error if that fails */
 export async function listProcesses(platform = process.platform): Promise<ProcessInfo[]> {
   const run = promisify(execFile);
   const options = { maxBuffer: 16 * 1024 * 1024, timeout: 20_000, windowsHide: true };
@@ -83,7 +84,7 @@ export async function listProcesses(platform = process.platform): Promise<Proces
   return parsePs(stdout);
 }
 
-/** What `ps -o pid=,ppid=,command=` prints. */
+/** Parses the output of `ps -o pid=,ppid=,command=`. */
 export function parsePs(text: string): ProcessInfo[] {
   return text.split('\n').flatMap((line) => {
     const [, pid, parent, command = ''] = /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line) ?? [];
@@ -91,7 +92,7 @@ export function parsePs(text: string): ProcessInfo[] {
   });
 }
 
-/** What PowerShell's `ConvertTo-Json` makes of `Win32_Process`. */
+/** Parses `Win32_Process` objects as PowerShell's `ConvertTo-Json` prints them: one object, or a list. */
 export function parseWindowsProcesses(text: string): ProcessInfo[] {
   const value: unknown = JSON.parse(text);
   return [value].flat().flatMap((item) => {

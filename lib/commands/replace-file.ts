@@ -2,20 +2,19 @@ import type { Stats } from 'node:fs';
 import { chmod, chown, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { hasCode } from '../model/has-code.ts';
 
-/** Whoever runs a command may be another user than the server that has to read the file. */
-const PRIVATE = 0o600;
+const OWNER_ONLY = 0o600;
 
 /**
- * Writes a file in one step: who reads at this moment finds the old content or the new. It keeps owner, group and mode; a
- * new one belongs to whoever runs this, and is for them alone.
- * @throws Error if that cannot be done; then the file is as it was
+ * Replaces a file in one step: readers see the old content or the new, never a part. Follows symbolic links. The file keeps its
+ * owner, group and mode, because the server that reads it may run as another user; a new file can be read by its owner alone.
+ * @throws Error if that is not possible; the file is then unchanged
  */
 export async function replaceFile(path: string, text: string): Promise<void> {
-  const target = await unlessMissing(realpath(path));
+  const target = await undefinedIfMissing(realpath(path));
   const unfinished = `${target ?? path}.${process.pid}`;
-  await writeFile(unfinished, text, { mode: PRIVATE, flag: 'wx' });
+  await writeFile(unfinished, text, { mode: OWNER_ONLY, flag: 'wx' });
   try {
-    if (target) await makeAlike(unfinished, target);
+    if (target) await copyOwnerAndMode(unfinished, target);
     await rename(unfinished, target ?? path);
   } catch (error) {
     await rm(unfinished, { force: true });
@@ -23,24 +22,24 @@ export async function replaceFile(path: string, text: string): Promise<void> {
   }
 }
 
-async function makeAlike(unfinished: string, target: string): Promise<void> {
-  const [made, wanted] = await Promise.all([stat(unfinished), stat(target)]);
-  if (made.uid !== wanted.uid || made.gid !== wanted.gid) {
-    await chown(unfinished, wanted.uid, wanted.gid).catch((cause: unknown) => {
-      throw new Error(notOurs(target, wanted), { cause });
+async function copyOwnerAndMode(unfinished: string, target: string): Promise<void> {
+  const [copy, original] = await Promise.all([stat(unfinished), stat(target)]);
+  if (copy.uid !== original.uid || copy.gid !== original.gid) {
+    await chown(unfinished, original.uid, original.gid).catch((cause: unknown) => {
+      throw new Error(ownerProblem(target, original), { cause });
     });
   }
-  await chmod(unfinished, wanted.mode & 0o7777);
+  await chmod(unfinished, original.mode & 0o7777);
 }
 
-function notOurs(target: string, { uid, gid }: Stats): string {
+function ownerProblem(target: string, { uid, gid }: Stats): string {
   return (
-    `${target} belongs to the user ${uid} and the group ${gid}, and would not any more, so that the server might not be ` +
-    'able to read it: run this as that user, or as root'
+    `${target} belongs to the user ${uid} and the group ${gid}, and this command cannot keep that, so the server might not be ` +
+    'able to read the file afterwards: run the command as that user, or as root'
   );
 }
 
-async function unlessMissing<T>(found: Promise<T>): Promise<T | undefined> {
+async function undefinedIfMissing<T>(found: Promise<T>): Promise<T | undefined> {
   try {
     return await found;
   } catch (error) {

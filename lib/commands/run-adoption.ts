@@ -12,28 +12,29 @@ import { configuredStorage } from '../storage/open.ts';
 import { MiB } from '../streams/bytes.ts';
 
 export type AdoptOptions = {
-  /** Names as a client writes them; none means all. */
+  /** Repository names as a client writes them; an empty list means all. */
   repositories: string[];
   dryRun: boolean;
   layersAtOnce: number;
 };
 
 /**
- * Makes v1 images ready for v2, with a bar on a terminal and a summary.
- * @returns how much could not be adopted
- * @throws Error if storage cannot be used, or holds nothing of what was asked for
+ * Converts v1 images ahead of the first pull by a v2 client. Prints a summary, and a progress bar on a terminal.
+ * @returns the number of failures
+ * @throws Error if storage cannot be used, or a named repository does not exist
  */
 export async function adopt(config: Config, options: AdoptOptions): Promise<number> {
   const started = performance.now();
   const only = options.repositories.map(parseV1RepositoryName);
   const { location, directory, open } = configuredStorage(config.storage);
-  // Opening would make the directory, and then find no image in it.
+  // Opening the storage would create the directory.
   if (directory !== undefined && !existsSync(directory)) {
     throw new Error(`there is no directory ${directory}: correct storage_path, or STORAGE_PATH`);
   }
   const storage = await open();
   try {
-    if (!(await mayWrite(storage))) throw new Error('a newer Stowage writes to this storage: upgrade this one');
+    if (!(await mayWrite(storage)))
+      throw new Error('a newer version of Stowage writes to this storage: upgrade this one');
     const registry = assembleRegistry(storage, {
       copiesLayers: config.v1Layers === 'copy',
       isImmutable: immutabilityOf(config.immutableTags),
@@ -43,7 +44,7 @@ export async function adopt(config: Config, options: AdoptOptions): Promise<numb
     const twiceQuoted = await adoption.findTwiceQuoted();
     for (const repository of only) await checkIsThere(repository, registry, twiceQuoted);
     if (await isEmpty(registry)) {
-      throw new Error(`no repository is kept in ${location}: correct storage_path, or STORAGE_PATH`);
+      throw new Error(`there is no repository in ${location}: correct storage_path, or STORAGE_PATH`);
     }
     if (!options.dryRun) {
       await recordLayout(storage);
@@ -63,7 +64,7 @@ export async function adopt(config: Config, options: AdoptOptions): Promise<numb
   }
 }
 
-/** @throws Error if the repository is not there, nor anything that is to be copied to its name */
+/** @throws Error unless the repository exists, or an object is to be copied to it */
 async function checkIsThere(
   repository: RepositoryName,
   { repositories }: Registry,
@@ -71,7 +72,7 @@ async function checkIsThere(
 ): Promise<void> {
   const folder = layout.repository(repository);
   if (twiceQuoted.some(({ to }) => to.startsWith(folder)) || (await repositories.exists(repository))) return;
-  throw new Error(`nothing is kept under ${repository}: correct the name, or leave it out to adopt all`);
+  throw new Error(`there is no repository ${repository}: correct the name, or leave it out to adopt all repositories`);
 }
 
 async function isEmpty({ catalog }: Registry): Promise<boolean> {
@@ -105,7 +106,7 @@ function summaryOf(plan: AdoptionPlan, twiceQuoted: number): string {
   const { repositories, tags, images, unread } = plan;
   const found = `${repositories.length} repositories, ${tags.length} tags of v1 images, ${images.length} images`;
   const toRead = `${unread.length} layers to read (${inMiB(bytesOf(plan))} MiB)`;
-  return `${found}; ${toRead}, ${twiceQuoted} objects to copy to the name that Stowage looks for`;
+  return `${found}; ${toRead}, ${twiceQuoted} objects with a twice-quoted name to copy`;
 }
 
 function bytesOf({ unread }: AdoptionPlan): number {

@@ -7,14 +7,13 @@ import type { NodeServer } from '../server/node-server.ts';
 import { configuredStorage } from '../storage/open.ts';
 import { watchParent } from './parent-watch.ts';
 import { usersPlaceOf } from './place.ts';
-import { CONFIG_HELP, CONFIG_OPTION, load, run } from './run.ts';
+import { CONFIG_OPTION, type ConfigOptions, load, run } from './run.ts';
 import { keepServerRecord } from './running-servers.ts';
 
-/** How long transfers may go on after the first signal, as docker-registry's launcher had it. */
+/** Time for transfers to end after the first signal; the value of docker-registry's launcher. */
 export const DEFAULT_GRACE_SECONDS = 3600;
 
-type ServeOptions = {
-  config?: string;
+type ServeOptions = ConfigOptions & {
   host?: string;
   port?: number;
   grace: number;
@@ -24,41 +23,42 @@ type ServeOptions = {
 };
 
 /**
- * A terminal and a supervisor signal the server and the processes that started it, and those pass the signal on: what arrives
- * this soon after the first signal is the same one.
+ * A terminal signals a whole process group, and npm passes its signal on, so one stop can arrive as several signals. Signals
+ * within this time after the first count as the same one.
  */
 const SAME_SIGNAL_MS = 1000;
 
-/** `stowage serve` */
+/** Adds `stowage serve`. */
 export function addServeCommand(program: Command, version: string): void {
   program
     .command('serve')
-    .description('serve the registry until it gets SIGTERM or SIGINT')
-    .option(CONFIG_OPTION, CONFIG_HELP)
+    .description('serve the registry until SIGTERM or SIGINT')
+    .addOption(CONFIG_OPTION)
     .option('--host <address>', 'address to listen on (default: $REGISTRY_HOST, else 127.0.0.1)')
     .option(
       '-p, --port <number>',
-      'port to listen on, 0 for any free one (default: $REGISTRY_PORT, else 5000)',
+      'port to listen on, 0 for any free port (default: $REGISTRY_PORT, else 5000)',
       parsePort,
     )
-    .option('--tls-cert <file>', 'certificate with its chain, in PEM; with --tls-key serves HTTPS')
-    .option('--tls-key <file>', 'key of the certificate, in PEM')
+    .option('--tls-cert <file>', 'certificate with its chain, in PEM; serves HTTPS, together with --tls-key')
+    .option('--tls-key <file>', 'private key of the certificate, in PEM')
     .option('--grace <seconds>', 'how long transfers may go on after the signal', parseSeconds, DEFAULT_GRACE_SECONDS)
     .option('--stop-with-parent', 'stop when the process that started this one ends; npm start and npx do so anyway')
     .action(run((options: ServeOptions) => serveUntilStopped(options, version)));
 }
 
 async function serveUntilStopped(
-  { config: file, host, port, grace, tlsCert, tlsKey, stopWithParent }: ServeOptions,
+  { host, port, grace, tlsCert, tlsKey, stopWithParent, ...configOptions }: ServeOptions,
   version: string,
 ): Promise<void> {
-  if ((tlsCert === undefined) !== (tlsKey === undefined)) throw new Error('--tls-cert and --tls-key belong together');
-  surviveClosedOutput();
-  const { config, warnings } = load(file);
+  if ((tlsCert === undefined) !== (tlsKey === undefined))
+    throw new Error('--tls-cert and --tls-key must be given together');
+  ignoreClosedOutput();
+  const { config, warnings } = load(configOptions);
   const log = createLog(config.logLevel);
   for (const warning of warnings) log.warning(warning);
   let stop: () => void = () => process.exit();
-  // npx too runs its command in a shell; unlike a script of package.json, such a command never outlives npx on purpose.
+  // npx runs its command in a shell too. Unlike a script of package.json, no such command is meant to outlive npx.
   if (stopWithParent || process.env.npm_command === 'exec') {
     void watchParent(() => {
       log.info('stopping: the process that started this one has ended');
@@ -84,11 +84,11 @@ async function serveUntilStopped(
     { log },
   );
   log.info('listening', { url: server.url.origin, version });
-  greet(server, config, version);
+  printGreeting(server, config, version);
 }
 
-/** A supervisor that has ended npm reads no more, which is no reason to break off transfers. */
-function surviveClosedOutput(): void {
+/** The reader of the output, such as npm, may end before the transfers that the server still serves. */
+function ignoreClosedOutput(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error) => {
       if (!hasCode(error, 'EPIPE')) throw error;
@@ -96,8 +96,8 @@ function surviveClosedOutput(): void {
   }
 }
 
-function greet({ url }: NodeServer, { storage }: Config, version: string): void {
-  // Docker speaks plain HTTP to localhost; elsewhere it wants TLS, or to be told that the registry is insecure.
+function printGreeting({ url }: NodeServer, { storage }: Config, version: string): void {
+  // Docker speaks plain HTTP to localhost; to other hosts only if its settings list them as insecure registries.
   const name = ['127.0.0.1', '0.0.0.0', '[::]', '[::1]'].includes(url.hostname) ? `localhost:${url.port}` : url.host;
   console.error(`Stowage ${version} listens on ${url.origin} and keeps everything in ${configuredStorage(storage).location}.
 
@@ -109,8 +109,8 @@ function greet({ url }: NodeServer, { storage }: Config, version: string): void 
 }
 
 /**
- * The first signal waits for transfers, a later one does not.
- * @returns what the first signal does
+ * The first SIGTERM or SIGINT stops the server and lets transfers end; a later one ends the process at once.
+ * @returns does the same as the first signal
  */
 function stopOnSignals(server: NodeServer, graceSeconds: number): () => void {
   let stoppingSince: number | undefined;

@@ -1,15 +1,14 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { ACTIONS, type Action } from '../auth/callers/caller.ts';
-import { isUserName } from '../auth/passwords/htpasswd.ts';
+import { isUserName, USER_NAME_ALLOWED } from '../auth/passwords/htpasswd.ts';
 import { ROBOT_USER, type Robot, Robots } from '../auth/tokens/robots.ts';
 import type { Config } from '../config/config.ts';
 import { configuredStorage } from '../storage/open.ts';
 import {
-  ANYWAY_HELP,
   ANYWAY_OPTION,
-  CONFIG_HELP,
   CONFIG_OPTION,
-  loadAloud,
+  type ConfigOptions,
+  loadAndWarn,
   loadForWriting,
   run,
   type WritingOptions,
@@ -19,42 +18,53 @@ type CreateOptions = WritingOptions & { repositories: string[]; actions: Action[
 
 const UNIT_MS: Record<string, number> = { h: 60 * 60 * 1000, d: 24 * 60 * 60 * 1000 };
 
-/** `stowage token`: what machines log in with. */
+/** Adds `stowage token`, which manages robots: callers for programs. */
 export function addTokenCommands(program: Command): void {
-  const token = program.command('token').description('tokens for machines');
+  const token = program.command('token').description('tokens of robots: logins for programs');
   token
     .command('create')
-    .description('make a token and print it; it cannot be printed again')
-    .argument('<name>', 'what it is for, as the log shall name it')
-    .requiredOption('-r, --repositories <pattern...>', "where it is good for: team/app, team/*, or '*' for all")
-    .requiredOption('-a, --actions <actions>', `what it allows, with commas: ${ACTIONS.join(', ')}`, parseActions)
-    .option('-e, --expires <time>', 'when it ends: 12h, 90d, or never (default: never)', parseExpiry)
-    .option(CONFIG_OPTION, CONFIG_HELP)
-    .option(ANYWAY_OPTION, ANYWAY_HELP)
+    .description('create a robot and print its token, which cannot be printed again')
+    .argument('<name>', 'name of the robot in the log')
+    .requiredOption('-r, --repositories <pattern...>', "repositories that it may use: team/app, team/*, or '*' for all")
+    .requiredOption(
+      '-a, --actions <actions>',
+      `actions that it may do, separated by commas: ${ACTIONS.join(', ')}`,
+      parseActions,
+    )
+    .option(
+      '-e, --expires <time>',
+      'lifetime: hours such as 12h, days such as 90d, or never (default: never)',
+      parseExpiry,
+    )
+    .addOption(CONFIG_OPTION)
+    .addOption(ANYWAY_OPTION)
     .action(run(createToken));
-  token.command('list').description('list the tokens').option(CONFIG_OPTION, CONFIG_HELP).action(run(listTokens));
+  token.command('list').description('list the tokens').addOption(CONFIG_OPTION).action(run(listTokens));
   token
     .command('revoke')
-    .description('end a token; it is refused within half a minute, and what was got by it within five more')
-    .argument('<id>', 'as list shows it')
-    .option(CONFIG_OPTION, CONFIG_HELP)
-    .option(ANYWAY_OPTION, ANYWAY_HELP)
+    .description(
+      'revoke a token; servers refuse it within half a minute, and v2 tokens issued for it within five more minutes',
+    )
+    .argument('<id>', 'id of the token, as `token list` prints it')
+    .addOption(CONFIG_OPTION)
+    .addOption(ANYWAY_OPTION)
     .action(run(revokeToken));
 }
 
 async function createToken(name: string, { repositories, actions, expires, ...options }: CreateOptions): Promise<void> {
-  if (!isUserName(name)) throw new Error(`${name} cannot be a token's name; allowed: 64 letters, digits and . _ @ + -`);
+  if (!isUserName(name))
+    throw new Error(`${name} is not allowed as the name of a token; allowed: ${USER_NAME_ALLOWED}`);
   await withRobots(await loadForWriting(options, 'storage'), async (robots, place) => {
     const { robot, token } = await robots.create({ name, repositories, actions, expiresAt: expires?.toISOString() });
     console.log(token);
     console.error(
-      `${describe(robot)}\nIt is kept in ${place}, and logs in as the user ${ROBOT_USER}, with the token as the password.`,
+      `${describe(robot)}\nIt is kept in ${place}. Log in with the user name ${ROBOT_USER} and the token as the password.`,
     );
   });
 }
 
-async function listTokens({ config }: { config?: string }): Promise<void> {
-  await withRobots(loadAloud(config), async (robots) => {
+async function listTokens(options: ConfigOptions): Promise<void> {
+  await withRobots(loadAndWarn(options), async (robots) => {
     for (const robot of await robots.list()) console.log(describe(robot));
   });
 }
@@ -68,7 +78,7 @@ async function revokeToken(id: string, options: WritingOptions): Promise<void> {
 }
 
 async function withRobots(config: Config, use: (robots: Robots, place: string) => Promise<void>): Promise<void> {
-  if (!config.auth) throw new Error(`${config.file}: there is no auth, so nobody needs a token`);
+  if (!config.auth) throw new Error(`${config.file}: auth is not set, so the registry checks no token`);
   const { location, open } = configuredStorage(config.storage);
   const storage = await open();
   try {

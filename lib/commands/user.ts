@@ -10,46 +10,46 @@ import { hasCode } from '../model/has-code.ts';
 import { readNewPassword, readPassword } from './read-password.ts';
 import { replaceFile } from './replace-file.ts';
 import {
-  ANYWAY_HELP,
   ANYWAY_OPTION,
-  CONFIG_HELP,
   CONFIG_OPTION,
-  loadAloud,
+  type ConfigOptions,
+  loadAndWarn,
   loadForWriting,
   run,
   type WritingOptions,
 } from './run.ts';
 
-type Options = { config?: string };
-
-/** `stowage user`: the users of the configured htpasswd file. */
+/** Adds `stowage user`, which manages the users of the configured htpasswd file. */
 export function addUserCommands(program: Command): void {
-  const user = program.command('user').description('the users who may log in');
+  const user = program.command('user').description('users that can log in with a password');
   const add = (name: string, description: string) =>
-    user.command(name).description(description).option(CONFIG_OPTION, CONFIG_HELP);
-  add('add', 'add a user, or change a password; it is asked for twice, or read from standard input')
+    user.command(name).description(description).addOption(CONFIG_OPTION);
+  add(
+    'add',
+    'add a user, or change its password; asks for it twice, or reads it from standard input if that is no terminal',
+  )
     .argument('<name>')
-    .option(ANYWAY_OPTION, ANYWAY_HELP)
+    .addOption(ANYWAY_OPTION)
     .action(run(addUser));
-  add('remove', 'remove a user').argument('<name>').option(ANYWAY_OPTION, ANYWAY_HELP).action(run(removeUser));
+  add('remove', 'remove a user').argument('<name>').addOption(ANYWAY_OPTION).action(run(removeUser));
   add('list', 'list the users').action(run(listUsers));
-  add('check', 'check a password; exit code 1 if it is wrong').argument('<name>').action(run(checkUser));
+  add('check', 'check the password of a user; exit code 1 if it is wrong').argument('<name>').action(run(checkUser));
 }
 
 async function addUser(name: string, options: WritingOptions): Promise<void> {
-  const place = placeOf(await loadForWriting(options, 'users'));
+  const place = htpasswdPlace(await loadForWriting(options, 'users'));
   if (!isUserName(name)) {
-    throw new Error(`${name} cannot be a user's name; allowed: ${USER_NAME_ALLOWED}`);
+    throw new Error(`${name} is not allowed as a user name; allowed: ${USER_NAME_ALLOWED}`);
   }
   const password = await readNewPassword(name);
   const lengthBytes = Buffer.byteLength(password);
   if (lengthBytes === 0 || lengthBytes > MAX_PASSWORD_BYTES) {
-    throw new Error(`a password has 1 to ${MAX_PASSWORD_BYTES} bytes, this one ${lengthBytes}`);
+    throw new Error(`a password must have 1 to ${MAX_PASSWORD_BYTES} bytes; this one has ${lengthBytes}`);
   }
   const line = `${name}:${await hashPassword(password)}`;
   if (place.kind !== 'file') {
     console.log(line);
-    console.error(`The users are not in a file of this machine: put this line into ${describe(place)} yourself.`);
+    console.error(`The users are not in a file on this machine. Add this line to ${describe(place)}.`);
     return;
   }
   const lines = await readLines(place.path);
@@ -63,8 +63,9 @@ async function addUser(name: string, options: WritingOptions): Promise<void> {
 }
 
 async function removeUser(name: string, options: WritingOptions): Promise<void> {
-  const place = placeOf(await loadForWriting(options, 'users'));
-  if (place.kind !== 'file') throw new Error(`remove the line of ${name} from ${describe(place)} yourself`);
+  const place = htpasswdPlace(await loadForWriting(options, 'users'));
+  if (place.kind !== 'file')
+    throw new Error(`the users are not in a file on this machine: remove the line of ${name} from ${describe(place)}`);
   const lines = await readLines(place.path);
   const others = lines.filter((line) => nameOf(line) !== name);
   if (others.length === lines.length) throw new Error(`there is no user ${name} in ${place.path}`);
@@ -72,8 +73,8 @@ async function removeUser(name: string, options: WritingOptions): Promise<void> 
   console.error(`${name} was removed in ${resolve(place.path)}`);
 }
 
-async function listUsers({ config: file }: Options): Promise<void> {
-  const config = loadAloud(file);
+async function listUsers(options: ConfigOptions): Promise<void> {
+  const config = loadAndWarn(options);
   const { hashes, problems } = await readUsers(config);
   for (const problem of problems) console.error(problem);
   for (const name of [...hashes.keys()].sort()) {
@@ -82,16 +83,16 @@ async function listUsers({ config: file }: Options): Promise<void> {
   }
 }
 
-async function checkUser(name: string, { config: file }: Options): Promise<void> {
-  const { hashes, problems } = await readUsers(loadAloud(file));
+async function checkUser(name: string, options: ConfigOptions): Promise<void> {
+  const { hashes, problems } = await readUsers(loadAndWarn(options));
   for (const problem of problems) console.error(problem);
   const isRight = await isPassword(await readPassword(name), hashes.get(name) ?? unmatchedHash());
   console.log(isRight ? 'right' : 'wrong');
   if (!isRight) process.exitCode = 1;
 }
 
-function placeOf({ auth, file }: Config): HtpasswdPlace {
-  if (!auth?.htpasswd) throw new Error(`${file}: auth.htpasswd is missing: it says where the users are`);
+function htpasswdPlace({ auth, file }: Config): HtpasswdPlace {
+  if (!auth?.htpasswd) throw new Error(`${file}: auth.htpasswd is not set: there are no users with a password`);
   return auth.htpasswd;
 }
 
@@ -101,7 +102,7 @@ function describe(place: HtpasswdPlace): string {
 }
 
 async function readUsers(config: Config): Promise<ReturnType<typeof parseHtpasswd>> {
-  const source = await openSource(placeOf(config), config.storage);
+  const source = await openSource(htpasswdPlace(config), config.storage);
   return parseHtpasswd((await source.read())?.text ?? '');
 }
 

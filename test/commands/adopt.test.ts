@@ -38,34 +38,34 @@ describe('the command adopt', () => {
     assert.deepEqual(await hashAll(driver), hashesOf(bucket));
   });
 
-  it('finds by its own name what is still to be copied to that', async () => {
+  it('accepts the name of a repository whose objects have twice-quoted names and are not copied yet', async () => {
     assert.equal((await adopt(['a/b/c', '--dry-run'])).code, 0);
   });
 
   for (const name of ['nosuch', 'a//b', 'ubuntu/ubuntu']) {
-    it(`ends with 1 for a repository that is not there, and does nothing: ${name}`, async () => {
+    it(`exits with 1 and writes nothing for a repository that does not exist: ${name}`, async () => {
       const { code, stdout, stderr } = await adopt(['ubuntu', name]);
       assert.deepEqual([code, stdout], [1, '']);
-      assert.match(stderr, new RegExp(`^stowage: nothing is kept under \\S*${name}: .*\\n$`));
+      assert.match(stderr, new RegExp(`^stowage: .*\\s\\S*${name}: .*\\n$`));
       assert.deepEqual(await hashAll(driver), hashesOf(bucket));
     });
   }
 
-  it('ends with 1 where there is no such folder, and makes none', async () => {
+  it('exits with 1 if the directory does not exist, and does not create it', async () => {
     const { code, stdout, stderr } = await adopt([], 'dtaa');
     assert.deepEqual([code, stdout], [1, '']);
-    assert.match(stderr, /^stowage: there is no folder \S*dtaa: .*storage_path.*\n$/);
+    assert.match(stderr, /^stowage: .*\/dtaa: .*storage_path.*\n$/);
     assert.equal(existsSync(join(directory, 'dtaa')), false);
   });
 
-  it('ends with 1 where no repository is kept', async () => {
+  it('exits with 1 if the storage holds no repository', async () => {
     await FilesDriver.open(join(directory, 'empty'));
     const { code, stderr } = await adopt([], 'empty');
     assert.equal(code, 1);
-    assert.match(stderr, /^stowage: no repository is kept in \S*empty: .*storage_path.*\n$/);
+    assert.match(stderr, /^stowage: .*\/empty: .*storage_path.*\n$/);
   });
 
-  it('adopts a repository, and then has nothing left to read, nor a bar for it', async () => {
+  it('adopts a repository; a second run reads no layer and shows no progress bar', async () => {
     const first = await adopt(['ubuntu']);
     assert.deepEqual([first.code, /reading layers/.test(first.stderr + first.stdout)], [0, true]);
     const second = await adopt(['ubuntu']);

@@ -40,7 +40,7 @@ describe('commands for users and permissions', () => {
     return { code, stdout, stderr };
   };
 
-  it('user: add, change, list, check, remove', async () => {
+  it('user: adds a user, changes the password, lists, checks and removes', async () => {
     const users = join(directory, 'users');
     await writeFile(users, '# people\nbob:$2y$05$FFqvSuyJmA5eecpyvVzbDeDyyYBlTcIMmzBCzuoIFYk1o1fNk.ROO\n', {
       mode: 0o640,
@@ -58,7 +58,7 @@ describe('commands for users and permissions', () => {
     assert.deepEqual([right.code, right.stdout], [0, 'right\n']);
     for (const [name, password] of [
       ['alice', 'first'],
-      ['nobody', 'x'],
+      ['unknown', 'x'],
     ] as const) {
       const wrong = await stowage(['user', 'check', name], password);
       assert.deepEqual([wrong.code, wrong.stdout], [1, 'wrong\n']);
@@ -69,14 +69,19 @@ describe('commands for users and permissions', () => {
   });
 
   for (const [title, args, input, message] of [
-    ['a name that means something else', ['user', 'add', 'anonymous'], 'x', /anonymous cannot be a user's name/],
-    ['a name with a colon', ['user', 'add', 'a:b'], 'x', /a:b cannot be/],
-    ['no password', ['user', 'add', 'carol'], '', /1 to 72 bytes, this one 0/],
-    ['a password that bcrypt would cut', ['user', 'add', 'carol'], 'x'.repeat(73), /this one 73/],
-    ['to remove nobody', ['user', 'remove', 'carol'], '', /there is no user carol/],
-    ['a token nobody made', ['token', 'revoke', '../x'], '', /there is no token/],
-    ['an action nobody knows', ['token', 'create', 'ci', '-r', '*', '-a', 'read'], '', /allowed: pull, push, delete/],
-    ['a time that is none', ['token', 'create', 'ci', '-r', '*', '-a', 'pull', '-e', '1y'], '', /12h or 90d/],
+    ['the user name anonymous, which is reserved', ['user', 'add', 'anonymous'], 'x', /\banonymous\b.*robot, oidc/],
+    ['a user name with a colon', ['user', 'add', 'a:b'], 'x', /\ba:b\b.*letters, digits/],
+    ['an empty password', ['user', 'add', 'carol'], '', /1 to 72 bytes.* 0$/m],
+    ['a password longer than bcrypt reads', ['user', 'add', 'carol'], 'x'.repeat(73), /1 to 72 bytes.* 73$/m],
+    ['to remove a user that does not exist', ['user', 'remove', 'carol'], '', /\bcarol\b.*users$/m],
+    ['to revoke a token that does not exist', ['token', 'revoke', '../x'], '', /\.\.\/x .*data$/m],
+    ['an unknown action', ['token', 'create', 'ci', '-r', '*', '-a', 'read'], '', /allowed: pull, push, delete/],
+    [
+      'a lifetime with an unknown unit',
+      ['token', 'create', 'ci', '-r', '*', '-a', 'pull', '-e', '1y'],
+      '',
+      /12h or 90d/,
+    ],
   ] as const) {
     it(`refuses ${title}`, async () => {
       const { code, stderr } = await stowage([...args], input);
@@ -85,7 +90,7 @@ describe('commands for users and permissions', () => {
     });
   }
 
-  it('what writes says when no variable chose the place', async () => {
+  it('a command that writes prints flavor and place if no variable or option chose them', async () => {
     try {
       const file = join(directory, 'config.yml');
       const settings = CONFIG.replaceAll('\n', '\n  ');
@@ -106,12 +111,12 @@ describe('commands for users and permissions', () => {
     }
   });
 
-  it('access explain says what somebody may do, and which rule decides', async () => {
+  it('access explain prints which actions a caller may do, and the rule that decides each', async () => {
     assert.deepEqual((await stowage(['access', 'explain', 'alice', 'team/a'])).stdout.split('\n'), [
       'alice (devs) in team/a:',
       '  pull    yes  rule 1: {repositories: [team/*], groups: [devs], actions: [pull, push]}',
       '  push    yes  rule 1: {repositories: [team/*], groups: [devs], actions: [pull, push]}',
-      '  delete  no   no rule is about this',
+      '  delete  no   no rule matches',
       '',
     ]);
     const { stdout } = await stowage(['access', 'explain', 'anonymous', 'app']);
@@ -122,11 +127,15 @@ describe('commands for users and permissions', () => {
     );
   });
 
-  it('token: create, list, revoke', async () => {
+  it('token: creates, lists and revokes', async () => {
     const created = await stowage(['token', 'create', 'ci', '-r', 'team/*', 'app', '-a', 'pull,push', '-e', '90d']);
-    assert.match(created.stdout, /^stowage_[0-9a-f-]{36}_[A-Za-z0-9_-]{43}\n$/, 'nothing but the token, for scripts');
+    assert.match(
+      created.stdout,
+      /^stowage_[0-9a-f-]{36}_[A-Za-z0-9_-]{43}\n$/,
+      'standard output holds the token alone, for scripts',
+    );
     const data = join(directory, 'data');
-    assert.match(created.stderr, new RegExp(`It is kept in ${data}, and logs in as the user robot`));
+    assert.ok(created.stderr.includes(`${data}.`) && /\brobot\b/.test(created.stderr), created.stderr);
     const robots = () => FilesDriver.open(data).then((driver) => new Robots(driver));
     const bearer = await (await robots()).find(created.stdout.trim());
     assert.deepEqual(bearer?.grants, [

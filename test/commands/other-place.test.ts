@@ -117,7 +117,7 @@ describe('a command that writes, beside a running server', () => {
       () => 0,
     );
 
-  it('token: is refused without the flavor of the server, and says which it is', async () => {
+  it('token: is refused without the flavor of the server, and names that flavor', async () => {
     const { pid, url } = await serve({ SETTINGS_FLAVOR: 'prod' });
     const texts = ['flavor prod', at('prod-data'), `pid ${pid}`, url, 'flavor dev', at('data'), 'SETTINGS_FLAVOR=prod'];
     assertRefused(await stowage(CREATE), ...texts);
@@ -129,10 +129,10 @@ describe('a command that writes, beside a running server', () => {
     assert.equal(created.code, 0);
     const authorization = `Basic ${Buffer.from(`robot:${created.stdout.trim()}`).toString('base64')}`;
     const answer = await fetch(`${url}/v2/`, { headers: { authorization } });
-    assert.equal(answer.status, 200, 'the server takes it');
+    assert.equal(answer.status, 200, 'the server accepts the token');
   });
 
-  it('token: writes with --anyway, says where, and the server refuses it', async () => {
+  it('token: writes with --anyway, names the place, and the server refuses the token', async () => {
     const { url } = await serve({ SETTINGS_FLAVOR: 'prod' });
     const { code, stdout, stderr } = await stowage([...CREATE, '--anyway']);
     assert.deepEqual([code, await robotsIn('data'), await robotsIn('prod-data')], [0, 1, 0]);
@@ -143,7 +143,7 @@ describe('a command that writes, beside a running server', () => {
     assert.equal((await stowage(['token', 'revoke', id, '--anyway'])).code, 0);
   });
 
-  it('user: is refused where the server has another htpasswd file', async () => {
+  it('user: is refused if the server has another htpasswd file', async () => {
     const { pid } = await serve({ SETTINGS_FLAVOR: 'prod' });
     const texts = ['flavor prod', at('prod-users'), `pid ${pid}`, at('users'), 'SETTINGS_FLAVOR=prod'];
     assertRefused(await stowage(ADD), ...texts);
@@ -155,20 +155,20 @@ describe('a command that writes, beside a running server', () => {
     assert.equal((await stowage(['user', 'remove', 'alice', '--anyway'])).code, 0);
   });
 
-  it('user: goes by the htpasswd file, not by the storage', async () => {
+  it('user: compares the htpasswd file, not the storage', async () => {
     await serve({ SETTINGS_FLAVOR: 'shared' });
     assert.equal((await stowage(ADD)).code, 0);
     assertRefused(await stowage(CREATE), 'SETTINGS_FLAVOR=shared');
   });
 
-  it('user: is refused where a server of another flavor has no users, and not before auth is added to the file', async () => {
+  it('user: is refused if a server of another flavor has no users, but not if auth was added to the file of the same flavor', async () => {
     await serve({ SETTINGS_FLAVOR: 'open' });
     assertRefused(await stowage(ADD), 'no htpasswd', 'SETTINGS_FLAVOR=open');
     await writeFile(at('config.yml'), `${CONFIG}`.replace('./open-data', './open-data\n  auth: {htpasswd: ./users}'));
     assert.equal((await stowage(ADD, { SETTINGS_FLAVOR: 'open' })).code, 0);
   });
 
-  it('user: is refused where the server has the users in a bucket of which it names no credentials', async () => {
+  it('user: is refused if the server has the users in a bucket, and the error holds no credentials', async () => {
     await serve({ SETTINGS_FLAVOR: 'prod' });
     const refused = await stowage(ADD, { SETTINGS_FLAVOR: 'bucket' });
     assertRefused(refused, 's3://images/users at http://127.0.0.1:9000', at('prod-users'));
@@ -177,7 +177,7 @@ describe('a command that writes, beside a running server', () => {
     for (const { stderr } of [refused, token]) assert.doesNotMatch(stderr, /-of-the-bucket/);
   });
 
-  it('adopt: is refused without the flavor of the server, but not where it only looks', async () => {
+  it('adopt: is refused without the flavor of the server, but not as a dry run', async () => {
     await storeBucket(await FilesDriver.open(at('data')), oldBucket('0.9.1'));
     await cp(at('data'), at('prod-data'), { recursive: true });
     const { pid } = await serve({ SETTINGS_FLAVOR: 'prod' });
@@ -187,7 +187,7 @@ describe('a command that writes, beside a running server', () => {
     assert.equal((await stowage(['adopt', 'ubuntu', '--anyway'])).code, 0);
   });
 
-  it('is refused with the same flavor where a variable or the working directory makes another place', async () => {
+  it('is refused with the same flavor if a variable or the working directory leads to another place', async () => {
     const other = at('other');
     await mkdir(other);
     await serve({ STORAGE_PATH: at('elsewhere') });
@@ -203,7 +203,7 @@ describe('a command that writes, beside a running server', () => {
     assertRefused(await stowage([...CREATE, '-c', 'link.yml']), 'SETTINGS_FLAVOR=shared');
   });
 
-  it('says nothing of the default where a running server confirms it', async () => {
+  it('prints no notice about the default if a running server confirms it', async () => {
     assert.match((await stowage(CREATE)).stderr, /SETTINGS_FLAVOR is not set/);
     await serve({});
     const { code, stderr } = await stowage(CREATE);
@@ -211,7 +211,7 @@ describe('a command that writes, beside a running server', () => {
     assert.doesNotMatch(stderr, /SETTINGS_FLAVOR is not set/);
   });
 
-  it('writes to the place of either of two servers, and names both where it is neither', async () => {
+  it('writes to the place of either of two servers, and names both if it uses neither', async () => {
     const [first, second] = [await serve({ SETTINGS_FLAVOR: 'prod' }), await serve({ SETTINGS_FLAVOR: 'open' })];
     assert.equal((await stowage(CREATE, { SETTINGS_FLAVOR: 'prod' })).code, 0);
     const texts = [`pid ${first.pid}`, `pid ${second.pid}`, 'SETTINGS_FLAVOR=prod', 'SETTINGS_FLAVOR=open'];
@@ -220,14 +220,14 @@ describe('a command that writes, beside a running server', () => {
     assert.equal((await stowage(CREATE)).code, 0);
   });
 
-  it('is free to write where servers run from another file', async () => {
+  it('writes if the servers run from another file', async () => {
     await writeFile(at('other.yml'), CONFIG);
     await serve({ SETTINGS_FLAVOR: 'prod' }, ['--config', 'other.yml']);
     assert.equal((await stowage(CREATE)).code, 0);
   });
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    it(`is free to write after ${signal}, which removes the record`, async () => {
+    it(`writes after ${signal}, which removes the record`, async () => {
       const { child, pid } = await serve({ SETTINGS_FLAVOR: 'prod' });
       assert.deepEqual(await readdir(records), [`${pid}.json`]);
       await stop(child, signal);
@@ -236,7 +236,7 @@ describe('a command that writes, beside a running server', () => {
     });
   }
 
-  it('is free to write after SIGKILL, and removes the record that stayed', async () => {
+  it('writes after SIGKILL, and removes the record that stayed', async () => {
     const { child, pid } = await serve({ SETTINGS_FLAVOR: 'prod' });
     await stop(child, 'SIGKILL');
     assert.deepEqual(await readdir(records), [`${pid}.json`]);
@@ -253,7 +253,7 @@ describe('a command that writes, beside a running server', () => {
     assert.deepEqual(await readdir(records), []);
   });
 
-  it('keeps no record where STOWAGE_RUNTIME_DIR is empty', async () => {
+  it('keeps no record if STOWAGE_RUNTIME_DIR is empty', async () => {
     await serve({ SETTINGS_FLAVOR: 'prod', STOWAGE_RUNTIME_DIR: '', XDG_RUNTIME_DIR: directory });
     assert.equal((await readdir(directory)).includes('stowage'), false);
     assert.equal((await stowage(CREATE)).code, 0);
@@ -279,8 +279,9 @@ describe('a command that writes, beside a running server', () => {
     ['one that others can write to', (folder: string) => mkdir(folder).then(() => chmod(folder, 0o777))],
     ['of another user', (folder: string) => mkdir(folder, { mode: 0o700 }).then(() => chown(folder, 4711, 4711))],
   ] as const) {
-    const skip = title === 'of another user' && process.getuid?.() !== 0 && 'needs root, to give the folder away';
-    it(`serves and writes as ever where the folder of the records is ${title}`, { skip }, async () => {
+    const skip =
+      title === 'of another user' && process.getuid?.() !== 0 && 'needs root, to change the owner of the folder';
+    it(`serves and writes without records if their folder is ${title}`, { skip }, async () => {
       await prepare(records);
       const { url, child, log } = await serve({ SETTINGS_FLAVOR: 'prod', LOGLEVEL: 'debug' });
       assert.match(log(), /"level":"debug","message":"commands on this machine cannot see that this server runs"/);

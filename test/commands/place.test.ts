@@ -43,7 +43,7 @@ describe('the place of a command', () => {
     ['another prefix', { endpoint: 'http://minio:9000', keyPrefix: 'registry2/' }],
     ['no prefix', { endpoint: 'http://minio:9000', keyPrefix: '' }],
   ] as const) {
-    it(`is another with ${title}`, async () => {
+    it(`differs from that of the server with ${title}`, async () => {
       await assert.rejects(isPlaceOfServer(configOf(bucket(options)), 'storage', [served]), /pid 1, flavor prod/);
     });
   }
@@ -53,14 +53,14 @@ describe('the place of a command', () => {
     ['an object', { kind: 'object', bucket: 'b', key: 'users' }, { kind: 'object', bucket: 'b', key: 'others' }],
     ['a secret', { kind: 'secret', arn: 'arn:aws:x:1' }, { kind: 'secret', arn: 'arn:aws:x:2' }],
   ] as const) {
-    it(`for users is ${title}`, async () => {
+    it(`for users is that of the server for the same htpasswd: ${title}`, async () => {
       const server = serverOf(configOf(bucket(), own));
       assert.equal(await isPlaceOfServer(configOf(bucket({ bucket: 'c' }), own), 'users', [server]), true);
       await assert.rejects(isPlaceOfServer(configOf(bucket(), other), 'users', [server]), /pid 1/);
     });
   }
 
-  it('is that of the server behind a symbolic link, also where the folder is not there', async () => {
+  it('is that of the server behind a symbolic link, also if the directory does not exist yet', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'stowage-links-'));
     try {
       await mkdir(join(directory, 'real'));
@@ -73,12 +73,12 @@ describe('the place of a command', () => {
     }
   });
 
-  it('names three servers and counts the others', async () => {
+  it('is refused with the names of three servers and the number of the others', async () => {
     const servers = [1, 2, 3, 4, 5].map((pid) => ({ ...served, pid }));
     await assert.rejects(isPlaceOfServer(configOf(bucket()), 'storage', servers), /pid 3, [^)]*\), and 2 more: /);
   });
 
-  it('is unknown without servers of the same file', async () => {
+  it('is not confirmed without a server of the same configuration file', async () => {
     assert.equal(await isPlaceOfServer(configOf(bucket()), 'storage', []), false);
     assert.equal(await isPlaceOfServer(configOf(bucket()), 'storage', [{ ...served, file: '/etc/other.yml' }]), false);
   });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmod, chown, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -8,7 +8,7 @@ import { replaceFile } from '../../lib/commands/replace-file.ts';
 /** Who may do nothing, by the number that it has everywhere. */
 const NOBODY = 65_534;
 
-const skip = process.getuid?.() === 0 ? false : 'only root may give files away';
+const skip = process.getuid?.() === 0 ? false : 'only root can change the owner of a file';
 
 describe('a file that is replaced', () => {
   let directory: string;
@@ -22,12 +22,12 @@ describe('a file that is replaced', () => {
   const content = () => readFile(path, 'utf8');
   const modeOf = async () => (await stat(path)).mode & 0o7777;
 
-  it('is for its owner alone if there was none', async () => {
+  it('can be read by its owner alone if there was none before', async () => {
     await replaceFile(path, 'new');
     assert.deepEqual([await content(), await modeOf()], ['new', 0o600]);
   });
 
-  it('keeps its mode, whatever new files of this process have', async () => {
+  it('keeps its mode, independently of the umask', async () => {
     await writeFile(path, 'old');
     const mask = process.umask(0o077);
     try {
@@ -41,7 +41,7 @@ describe('a file that is replaced', () => {
     }
   });
 
-  it('is never there in part, and leaves nothing behind', async () => {
+  it('is complete at every read, and no other file remains', async () => {
     await writeFile(path, 'old');
     const reads = Promise.all(Array.from({ length: 50 }, content));
     await replaceFile(path, 'new');
@@ -49,14 +49,15 @@ describe('a file that is replaced', () => {
     assert.deepEqual(await readdir(directory), ['users']);
   });
 
-  it('is the one that a link leads to, which stays', async () => {
+  it('is the target of a symbolic link, which stays a link', async () => {
     await writeFile(join(directory, 'real'), 'old');
     await symlink('real', path);
     await replaceFile(path, 'new');
     assert.equal(await readFile(join(directory, 'real'), 'utf8'), 'new');
+    assert.equal(await readlink(path), 'real');
   });
 
-  it('keeps its owner and group, so that the server which could read it still can', { skip }, async () => {
+  it('keeps its owner and group, so that the server can still read it', { skip }, async () => {
     await writeFile(path, 'old');
     await chown(path, NOBODY, NOBODY);
     await chmod(path, 0o640);
@@ -65,12 +66,12 @@ describe('a file that is replaced', () => {
     assert.deepEqual([uid, gid, await modeOf(), await content()], [NOBODY, NOBODY, 0o640, 'new']);
   });
 
-  it('stays as it was if its owner cannot be kept, and the message says who can', { skip }, async () => {
+  it('is unchanged if its owner cannot be kept, and the error names the owner', { skip }, async () => {
     await writeFile(path, 'old');
     await chmod(directory, 0o777);
     process.seteuid?.(NOBODY);
     try {
-      await assert.rejects(replaceFile(path, 'new'), /users belongs to the user 0 .*run this as that user, or as root/);
+      await assert.rejects(replaceFile(path, 'new'), /users belongs to the user 0 .*root/);
     } finally {
       process.seteuid?.(0);
     }

@@ -38,7 +38,7 @@ describe('server records', () => {
 
   const write = (record: object, name = NAME) => writeServerRecord([folder], name, JSON.stringify(record));
 
-  it('are written for their user alone, and read as they were written', async () => {
+  it('can be read by their user alone, and are read as they were written', async () => {
     assert.equal(await write(own), join(folder, NAME));
     assert.equal((await stat(folder)).mode & 0o777, 0o700);
     assert.equal((await stat(join(folder, NAME))).mode & 0o777, 0o600);
@@ -49,7 +49,7 @@ describe('server records', () => {
     assert.deepEqual(await readdir(folder), [NAME]);
   });
 
-  it('go to the next folder where the first cannot be used, and are read from all', async () => {
+  it('go to the next folder if the first cannot be used, and are read from all folders', async () => {
     const file = join(directory, 'file');
     await writeFile(file, '');
     assert.equal(
@@ -78,7 +78,7 @@ describe('server records', () => {
     assert.equal((await findRunningServers([folder])).length, 1);
   });
 
-  it('that are malformed, too large, no file or not under the name of their pid are ignored', async () => {
+  it('that are malformed, too large, no regular file or not named after their pid are ignored', async () => {
     await write(own);
     await writeFile(join(folder, '1.json'), JSON.stringify(own));
     await writeFile(join(folder, 'other.json'), JSON.stringify(own));
@@ -92,7 +92,7 @@ describe('server records', () => {
     assert.deepEqual(await findRunningServers([folder]), []);
   });
 
-  it('are read up to 256 at a time', async () => {
+  it('are read at most 256 per folder and call', async () => {
     for (let pid = PID_MAX + 1; pid <= PID_MAX + 300; pid++) await write({ ...own, pid }, `${pid}.json`);
     assert.deepEqual(await findRunningServers([folder]), []);
     assert.equal((await readdir(folder)).length, 300 - 256);
@@ -119,7 +119,7 @@ describe('server records', () => {
     }
   });
 
-  it('are absent where there is no folder, and reading makes none', async () => {
+  it('are absent without a folder, and reading creates none', async () => {
     assert.deepEqual(await findRunningServers([folder]), []);
     assert.equal(existsSync(folder), false);
   });
@@ -133,16 +133,16 @@ describe('server records', () => {
     ['with a control character', { place: '/srv/\u001b[2J' }],
     ['with a flavor that is a map', { flavor: {} }],
   ] as const) {
-    it(`a record ${title} is none`, () => {
+    it(`a record ${title} is refused`, () => {
       assert.ok(parseServerRecord(JSON.stringify(own)));
       assert.equal(parseServerRecord(JSON.stringify({ ...own, ...change })), undefined);
     });
   }
   for (const json of ['', 'null', '[]', '"text"', '{}']) {
-    it(`${JSON.stringify(json)} is no record`, () => assert.equal(parseServerRecord(json), undefined));
+    it(`${JSON.stringify(json)} is refused as a record`, () => assert.equal(parseServerRecord(json), undefined));
   }
 
-  it('are kept where STOWAGE_RUNTIME_DIR says, nowhere if it is empty, else in the session or below /tmp', () => {
+  it('are kept in STOWAGE_RUNTIME_DIR, nowhere if it is empty, else in XDG_RUNTIME_DIR or the folder for temporary files', () => {
     const temporary = join(tmpdir(), 'stowage-7');
     assert.deepEqual(runtimeFolders({ STOWAGE_RUNTIME_DIR: '/x/y', XDG_RUNTIME_DIR: '/run/user/7' }, 7), ['/x/y']);
     assert.deepEqual(runtimeFolders({ STOWAGE_RUNTIME_DIR: '', XDG_RUNTIME_DIR: '/run/user/7' }, 7), []);
@@ -153,7 +153,7 @@ describe('server records', () => {
 });
 
 describe('whether a process still runs', () => {
-  it('is told by its pid and its start time', async () => {
+  it('depends on its pid and its start time', async () => {
     const startedAt = await startTimeOf(process.pid);
     assert.ok(startedAt);
     assert.equal(await isRunning(process.pid, startedAt), true);
@@ -163,10 +163,11 @@ describe('whether a process still runs', () => {
   });
 
   const hasProc = existsSync('/proc/self/stat');
-  it('is denied for one that has ended, though its parent has not asked for its exit code', {
+  it('is false for a zombie: a process that has ended, and whose parent has not read its exit code', {
     skip: !hasProc,
   }, async () => {
-    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 30']);
+    // The child ends after `exec`: before it, the shell would read the exit code.
+    const parent = spawn('sh', ['-c', 'sleep 0.5 & echo $!; exec sleep 30']);
     try {
       const pid = Number(String((await once(parent.stdout, 'data'))[0]));
       while (!(await readFile(`/proc/${pid}/stat`, 'utf8')).includes(') Z ')) await delay(10);
@@ -176,7 +177,7 @@ describe('whether a process still runs', () => {
     }
   });
 
-  it('is told by ps where there is no /proc, independently of language and time zone', async () => {
+  it('depends on ps without /proc, independently of language and time zone', async () => {
     const variables = { TZ: process.env.TZ, LC_ALL: process.env.LC_ALL };
     try {
       const startedAt = await startTimeFromPs(process.pid);

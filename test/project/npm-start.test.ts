@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { startersAmong } from '../../lib/commands/parent-watch.ts';
+import { selectAncestors } from '../../lib/commands/parent-watch.ts';
 import { parsePs, parseWindowsProcesses } from '../../lib/commands/processes.ts';
 import { answers, freePort } from '../e2e/server-process.ts';
 import { digestOf, V2Client } from '../v2/client.ts';
@@ -136,7 +136,7 @@ describe('npm start', { skip: process.platform !== 'linux' && 'looks into /proc'
 describe('who has started a server', () => {
   const find = (list: ReturnType<typeof parsePs>) => (pid: number) => list.find((info) => info.pid === pid);
   const pids = (ppid: number, list: ReturnType<typeof parsePs>) =>
-    startersAmong(ppid, find(list)).map(({ pid }) => pid);
+    selectAncestors(ppid, find(list)).map(({ pid }) => pid);
 
   it('is npm and its shell on macOS', () => {
     const list = parsePs(
