@@ -52,7 +52,7 @@ describe('the package', () => {
     assert.deepEqual(outputs.slice(1), ['201 a layer\n', '']);
   });
 
-  it('needs the Node that package.json says, and says so in place of an error of syntax', async () => {
+  it('needs a Node version of `engines`, which the README names, and prints an error on older versions', async () => {
     const { engines } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { engines: { node: string } };
     const nodes = [...engines.node.matchAll(/(\d+)\.(\d+)\.0/g)].map(([, major, minor]) => `${major}.${minor}`);
     const command = join(project, 'node_modules/stowage/bin/stowage.js');
@@ -61,7 +61,7 @@ describe('the package', () => {
       return await run(process.execPath, ['--import', `data:text/javascript,${versions}`, command, '--version']);
     };
     const readme = await readFile(join(ROOT, 'README.md'), 'utf8');
-    assert.ok(readme.includes(`The package runs on Node.js ${nodes.join(', ')} or newer.`));
+    assert.ok(readme.includes(`Node.js ${nodes.join(', ')} or newer`), 'README names the versions of engines');
     for (const node of ['22.15.0', '22.99.0', '23.8.0', '24.0.0', '30.1.0']) await versionUnder(node);
     for (const node of ['12.22.12', '20.20.2', '22.14.0', '23.7.0']) {
       const message = `stowage: needs Node ${nodes.join(', ')} or newer; this is ${node}\n`;
@@ -69,7 +69,7 @@ describe('the package', () => {
     }
   });
 
-  it('begins with a file that Node 12 can parse', async () => {
+  it('starts with a file that Node 12 can parse', async () => {
     const code = await readFile(join(ROOT, 'bin/stowage.js'), 'utf8');
     assert.doesNotMatch(code, /^import /m);
     const parsedFor = async (target: string) => (await transform(code, { target, format: 'esm' })).code;
