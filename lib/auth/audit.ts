@@ -2,9 +2,9 @@ import type { Context } from 'hono';
 import { parseAuthorization } from './callers/authorization.ts';
 import type { Action } from './callers/caller.ts';
 
-/** What is kept of each write, each delete, and whatever was refused. No password, no token, no query. */
+/** The audit log has an entry for each write, delete and refusal. Entries hold no password, token or query string. */
 export type AuditEntry = {
-  /** A user's name, `robot:ci`, `anonymous`; of a login that failed the name that was claimed. */
+  /** The caller: a user's name, `robot:ci` or `anonymous`. For a failed login the name that the client claimed. */
   who: string;
   action: Action | 'login';
   outcome: 'done' | 'refused' | 'failed';
@@ -13,11 +13,11 @@ export type AuditEntry = {
   path: string;
   repository?: string;
   tag?: string;
-  /** Besides the one in the URL: those that a push by digest has set, or that went with what they named. */
+  /** Tags that are not in the URL: set by a push by digest, or deleted together with their manifest. */
   tags?: readonly string[];
   digest?: string;
   image?: string;
-  /** Why it was refused. */
+  /** Why a login was refused. */
   reason?: string;
   /** Address of the client. */
   from?: string;
@@ -26,17 +26,17 @@ export type AuditEntry = {
 
 export type Audit = (entry: AuditEntry) => void;
 
-/** What a handler knows of a request that its URL does not say. */
-type Further = Pick<AuditEntry, 'tags' | 'image'>;
+/** Facts that a handler adds, because they are not in the URL. */
+type Details = Pick<AuditEntry, 'tags' | 'image'>;
 
-const FURTHER = 'audit';
+const DETAILS = 'audit';
 
-/** Adds to what will be noted of this request, however it ends. */
-export function addToAudit(c: Context, further: Further): void {
-  c.set(FURTHER, further);
+/** Adds facts to the audit entry of this request, whether it succeeds or fails. */
+export function addToAudit(c: Context, details: Details): void {
+  c.set(DETAILS, details);
 }
 
-/** What the URL of a request names, and what its handler has added. */
+/** The audit fields that the URL names, and those that the handler has added. */
 export function aboutRoute(
   c: Context,
   repository: string | undefined,
@@ -48,20 +48,20 @@ export function aboutRoute(
     tag: tag ?? named.tag,
     digest: digest ?? named.digest,
     image: id,
-    ...(c.get(FURTHER) as Further | undefined),
+    ...(c.get(DETAILS) as Details | undefined),
   };
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
-/** Those of users are no longer: more need not be kept of what anybody may claim. */
+/** User names are no longer. Clients can claim names of any length, so the log cuts them. */
 const MAX_CLAIMED_CHARACTERS = 64;
 
-/** A name that somebody claims, and may not have. */
+/** A name as a client claims it, cut to the length of a user name; null if it is empty. */
 export function claimed(name: string | null): string | null {
   return name?.slice(0, MAX_CLAIMED_CHARACTERS) || null;
 }
 
-/** The name in a `Basic` that was refused; never the password. */
+/** The user name in a `Basic` header; never the password. */
 export function claimedName(authorization: string | undefined): string | null {
   const { scheme, credentials } = parseAuthorization(authorization);
   const [name = ''] = Buffer.from(scheme === 'basic' ? credentials : '', 'base64')

@@ -20,7 +20,7 @@ import type { AccessTokens } from './tokens/access-tokens.ts';
 import { ROBOT_USER, type Robots } from './tokens/robots.ts';
 import type { TokenHolder, V1Tokens } from './tokens/v1-tokens.ts';
 
-const INVALID_TOKEN = 'this token is not valid, or no longer';
+const INVALID_TOKEN = 'this token is not valid, or has expired';
 
 export type AuthenticatorOptions = {
   passwords?: PasswordLogins;
@@ -32,7 +32,7 @@ export type AuthenticatorOptions = {
   groups: Readonly<Record<string, readonly string[]>>;
 };
 
-/** Tells from an `Authorization` who sends a request. What they may do is asked elsewhere. */
+/** Finds the caller of a request by its `Authorization`. `Permissions` decide what the caller may do. */
 export class Authenticator {
   readonly #options: AuthenticatorOptions;
   readonly #throttle = new LoginThrottle();
@@ -42,8 +42,8 @@ export class Authenticator {
   }
 
   /**
-   * No header, or one that says nothing, is anonymous; a wrong one never is.
-   * @param address of the client: who tries passwords from there is slowed down
+   * Without a header, or with an empty one, the caller is anonymous. Wrong credentials are an error, never anonymous.
+   * @param address the client's IP address, by which guesses at passwords are limited
    * @throws RegistryError UNAUTHORIZED; TOOMANYREQUESTS
    */
   async authenticate(authorization: string | undefined, address?: string): Promise<Caller> {
@@ -56,45 +56,39 @@ export class Authenticator {
       case 'bearer':
         return valid(await this.#options.accessTokens.readAccess(credentials));
       case 'token':
-        // Without anything it is that of a docker which has got none.
+        // Docker sends the bare word while it has no token.
         return credentials === '' ? ANONYMOUS : valid(await this.#byV1Token(credentials));
       default:
-        throw new RegistryError('UNAUTHORIZED', 'this registry takes a user name and a password (Basic)');
+        throw new RegistryError('UNAUTHORIZED', 'the scheme of Authorization must be Basic, Bearer or Token');
     }
   }
 
-  /** What the token allows, as long as its holder is one still. One storage request in half a minute for that of a robot. */
+  /** Undefined if the holder no longer exists, or has another password. For a robot one storage request in 30 seconds. */
   async #byV1Token(credentials: string): Promise<TokenBearer | undefined> {
     const token = this.#options.v1Tokens.read(credentials);
     if (!token) return undefined;
     const { issuedTo, ...bearer } = token;
-    const holder = await this.#holder(issuedTo);
+    const holder = await this.#findHolder(issuedTo);
     return holder && { ...bearer, holder };
   }
 
-  /** With the rights of now; `undefined` if the user or the robot is gone, or the password has changed. */
-  async #holder(named: TokenHolder): Promise<User | Anonymous | TokenBearer | undefined> {
-    const { subject, robot, passwordMark, groups, grants } = named;
-    const holder =
-      robot !== undefined
-        ? await this.#options.robots.findById(robot)
-        : passwordMark !== undefined
-          ? await this.userByMark(subject, passwordMark)
-          : groups !== undefined
-            ? this.#oidcUser(subject, groups)
-            : subject === ''
-              ? ANONYMOUS
-              : undefined;
+  /** The holder with its present rights. The holder of a token that has grants of its own has these grants and no more. */
+  async #findHolder(named: TokenHolder): Promise<User | Anonymous | TokenBearer | undefined> {
+    const holder = await this.#lookUp(named);
+    const { subject, robot, grants } = named;
     if (!holder || !grants) return holder;
     return { kind: 'token', subject, grants, ...(robot !== undefined && { robot }) };
   }
 
-  #oidcUser(name: string, groups: readonly string[]): User | undefined {
-    const left = this.#options.oidc?.groupsLeft(name, groups);
-    return left && { kind: 'user', name, groups: left };
+  async #lookUp(named: TokenHolder): Promise<User | Anonymous | TokenBearer | undefined> {
+    const { subject, robot, passwordMark, groups } = named;
+    if (robot !== undefined) return await this.#options.robots.findById(robot);
+    if (passwordMark !== undefined) return await this.userByMark(subject, passwordMark);
+    if (groups !== undefined) return this.#options.oidc?.userOf(subject, groups);
+    return subject === '' ? ANONYMOUS : undefined;
   }
 
-  /** The caller, as a token names for whom it is made. */
+  /** Names the caller in a token that is issued to it. */
   async holderOf(caller: Caller): Promise<TokenHolder> {
     if (caller.kind === 'token' && caller.holder) return await this.holderOf(caller.holder);
     if (isAnonymous(caller)) return { subject: '', ...grantsOf(caller) };
@@ -109,7 +103,7 @@ export class Authenticator {
   async #basic(credentials: string, address: string | undefined): Promise<Caller> {
     const decoded = Buffer.from(credentials, 'base64').toString();
     const colon = decoded.indexOf(':');
-    // Docker up to 1.5 sends a name and a password of no letters while nobody has logged in.
+    // Docker up to 1.5 sends an empty name and an empty password while it has no login.
     if (decoded === ':') return ANONYMOUS;
     return await this.login(decoded.slice(0, Math.max(colon, 0)), decoded.slice(colon + 1), address);
   }
@@ -117,16 +111,16 @@ export class Authenticator {
   /** @throws RegistryError UNAUTHORIZED; TOOMANYREQUESTS */
   async login(name: string, password: string, address?: string): Promise<Caller> {
     const { passwords, robots, oidc } = this.#options;
-    // A signature, which nobody guesses, and which is checked in no time.
+    // No throttle: a signature cannot be guessed, and verifying it is cheap.
     if (name === OIDC_USER) return valid(await oidc?.find(password));
     const isRobot = name === ROBOT_USER;
-    // Of robots nobody guesses the secret either, but each id that is made up costs a storage request.
-    const guessed = isRobot ? undefined : name;
+    // A robot's secret cannot be guessed either, but each made-up id costs a storage request.
+    const guessedName = isRobot ? undefined : name;
     const isKnown = isRobot ? robots.isKnown(password) : await passwords?.isRemembered(name, password);
-    if (!isKnown) this.#throttle.check(guessed, address);
+    if (!isKnown) this.#throttle.check(guessedName, address);
     const caller = isRobot ? await robots.find(password) : await this.#userBy(name, password);
     if (caller) return caller;
-    this.#throttle.failed(guessed, address);
+    this.#throttle.failed(guessedName, address);
     throw new RegistryError('UNAUTHORIZED', isRobot ? INVALID_TOKEN : 'wrong user name or password');
   }
 
@@ -135,22 +129,22 @@ export class Authenticator {
     return isRight ? this.#user(name) : undefined;
   }
 
-  /** Whether who has a password is known as it is now. */
+  /** Whether the users are those that their source holds now. */
   async areUsersCurrent(): Promise<boolean> {
     return (await this.#options.passwords?.areCurrent()) ?? true;
   }
 
-  /** What is wrong with the users, without a name in it. */
+  /** What is wrong with the users; names none of them. */
   async usersProblem(): Promise<string | undefined> {
     return await this.#options.passwords?.usersProblem();
   }
 
-  /** What changes with the password of a user; `undefined` if there is no such user. */
+  /** A value that changes with the user's password; `undefined` if there is no such user. */
   async passwordMarkOf(name: string): Promise<string | undefined> {
     return await this.#options.passwords?.markOf(name);
   }
 
-  /** The user, if the password is still the one of this mark. */
+  /** The user, if the password has not changed since `passwordMarkOf` gave this mark. */
   async userByMark(name: string, mark: string): Promise<User | undefined> {
     return (await this.passwordMarkOf(name)) === mark ? this.#user(name) : undefined;
   }
@@ -160,7 +154,7 @@ export class Authenticator {
   }
 }
 
-/** Of a token that says itself what it allows; a robot's rights are looked up. */
+/** An access token's own grants. A robot has none here, since its rights are looked up. */
 function grantsOf(caller: Caller): Pick<TokenHolder, 'grants'> {
   return caller.kind === 'token' && !caller.isFinal ? { grants: caller.grants } : {};
 }

@@ -3,22 +3,22 @@ import { originOf } from '../http/request.ts';
 import { RegistryError } from '../model/errors.ts';
 import type { Action } from './callers/caller.ts';
 
-/** Where clients get tokens. */
+/** The token endpoint. */
 export const TOKEN_PATH = '/v2/_token';
 
-/** What a token would have to allow, as Docker writes it: `repository:team/a:pull,push`. */
+/** What a token would have to allow. Docker writes it as `repository:team/a:pull,push` or `registry:catalog:*`. */
 export type Scope = { repository: string; actions: Action[] } | 'catalog';
 
-/** How this registry asks who somebody is. */
+/** Makes the `WWW-Authenticate` of a 401. */
 export class Challenges {
   readonly #realm: string;
   readonly #offersTokens: boolean;
   readonly #publicUrl: string | undefined;
 
   /**
-   * @param offersTokens whether clients that have not logged in get something too: they need a token to say that they are
-   *   nobody, while all others do with Basic
-   * @param publicUrl origin under which clients reach the registry, if the request does not tell
+   * @param offersTokens whether anonymous callers may do something: clients without a login then need a token to pull,
+   *   while Basic is enough where every caller logs in
+   * @param publicUrl origin of the registry for its clients; by default that of the request
    */
   constructor({
     realm,
@@ -30,11 +30,11 @@ export class Challenges {
     this.#publicUrl = publicUrl;
   }
 
-  /** @param isBearer whether the client has come with a token, of which it then needs another */
+  /** @param isBearer whether the client sent a token, so that it needs another token rather than a password */
   unauthorized(c: Context, message: string, { scope, isBearer = false }: { scope?: Scope; isBearer?: boolean } = {}) {
     const knowsTokens = c.req.path.startsWith('/v2') && c.req.path !== TOKEN_PATH;
     const origin = this.#publicUrl ?? originOf(c);
-    // A token's realm is an absolute URL: where none is known, Basic is what is left, and taken everywhere.
+    // The realm of a Bearer challenge is an absolute URL. Without an origin only Basic remains, which every endpoint accepts.
     const challenge =
       knowsTokens && origin && (this.#offersTokens || isBearer) ? bearer(origin, scope, isBearer) : this.#basic();
     return new RegistryError('UNAUTHORIZED', message, { headers: { 'WWW-Authenticate': challenge } });
@@ -54,7 +54,7 @@ function bearer(origin: string, scope: Scope | undefined, isInsufficient: boolea
   return `Bearer ${parameters.join(',')}`;
 }
 
-/** The registry's name in tokens: its host. */
+/** The name of the registry in tokens: its host. */
 function serviceOf(origin: string): string {
   return new URL(origin).host;
 }

@@ -1,21 +1,21 @@
 import { parseRepositoryName, type RepositoryName } from '../model/names.ts';
 import { ACTIONS, type Action } from './callers/caller.ts';
 
-/** What a client wants a token for. */
+/** What a client requests a token for. */
 export type RequestedScopes = {
   repositories: Map<RepositoryName, Set<Action>>;
   /** `registry:catalog:*` */
   catalog: boolean;
 };
 
-/** More than any client asks for at once. */
+/** More than any client requests at once. */
 const MAX_SCOPES = 100;
 
 const REPOSITORY = /^repository(?:\([a-z0-9]+\))?:(.+):([a-z,*]+)$/;
 
 /**
- * Reads `repository:team/a:pull,push`, of which there may be several, in one parameter or in more. What is not understood
- * is not granted; that is all that happens to it.
+ * Parses scopes such as `repository:team/a:pull,push`. There may be several parameters, each with several scopes. A scope
+ * that is not understood is ignored, so nothing is granted for it.
  * @see https://distribution.github.io/distribution/spec/auth/scope/
  */
 export function parseScopes(parameters: readonly string[]): RequestedScopes {

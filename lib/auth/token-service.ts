@@ -1,4 +1,4 @@
-// Docker's token protocol: a login, once, for tokens that allow exactly what they say.
+// Docker's token protocol: a client logs in once and gets a token that allows the requested actions for a few minutes.
 import { RegistryError } from '../model/errors.ts';
 import type { Authenticator } from './authenticator.ts';
 import {
@@ -16,7 +16,7 @@ import { ACCESS_TOKEN_SECONDS, type AccessTokens } from './tokens/access-tokens.
 
 /** https://distribution.github.io/distribution/spec/auth/token/#token-response-fields */
 export type TokenAnswer = {
-  /** Twice the same: the older name and that of OAuth 2. */
+  /** The token under Docker's name, and again under that of OAuth 2. */
   token: string;
   access_token: string;
   expires_in: number;
@@ -36,10 +36,13 @@ export class TokenService {
     this.#tokens = tokens;
   }
 
-  /** A token for what the caller may do of what is asked for. */
+  /**
+   * A token for those of the requested actions that the caller may do.
+   * @throws RegistryError UNAUTHORIZED if the caller has an access token, which must not be extended by another one
+   */
   async grant(caller: Caller, scopes: readonly string[]): Promise<TokenAnswer> {
-    // Whoever has a token of the few minutes kind asks with what they got it for.
-    if (caller.kind === 'token' && !caller.isFinal) throw new RegistryError('UNAUTHORIZED', 'a token gives no tokens');
+    if (caller.kind === 'token' && !caller.isFinal)
+      throw new RegistryError('UNAUTHORIZED', 'an access token cannot be used to get another one: log in');
     const bearer = this.#bearerOf(caller, parseScopes(scopes));
     const token = await this.#tokens.issueAccess(bearer);
     return {
@@ -52,9 +55,9 @@ export class TokenService {
   }
 
   /**
-   * By a password in the request, rather than in a header.
-   * @param isOffline whether the client wants to come back without the password
-   * @throws RegistryError UNAUTHORIZED
+   * As `grant`, for a password in the form instead of a header.
+   * @param isOffline whether the client wants a refresh token
+   * @throws RegistryError UNAUTHORIZED, TOOMANYREQUESTS
    */
   async grantByPassword(
     { name, password, isOffline, address }: { name: string; password: string; isOffline: boolean; address?: string },
@@ -68,11 +71,12 @@ export class TokenService {
     return { ...answer, refresh_token: await this.#tokens.issueRefresh({ name, passwordMark }) };
   }
 
-  /** @throws RegistryError UNAUTHORIZED, also if the password has changed since */
+  /** @throws RegistryError UNAUTHORIZED if the token is invalid, or the password has changed since it was issued */
   async grantByRefreshToken(refreshToken: string, scopes: readonly string[]): Promise<TokenAnswer> {
     const refresh = await this.#tokens.readRefresh(refreshToken);
     const caller = refresh && (await this.#authenticator.userByMark(refresh.name, refresh.passwordMark));
-    if (!caller) throw new RegistryError('UNAUTHORIZED', 'this refresh token is not valid, or no longer: log in again');
+    if (!caller)
+      throw new RegistryError('UNAUTHORIZED', 'this refresh token is not valid, or has expired: log in again');
     return { ...(await this.grant(caller, scopes)), refresh_token: refreshToken };
   }
 

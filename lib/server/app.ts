@@ -12,11 +12,11 @@ import { RegistryError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
 import type { SigningKeys } from '../model/signed-token.ts';
 import type { Registry } from '../registry/registry.ts';
+import { accessByIndex, type IndexAccessOptions } from '../v1/access-by-index.ts';
+import { accessByRules } from '../v1/access-by-rules.ts';
 import { answer } from '../v1/answers.ts';
 import { createV1 } from '../v1/app.ts';
-import { type AuthenticationOptions, authentication } from '../v1/authentication.ts';
 import type { V1Settings } from '../v1/options.ts';
-import { permissions } from '../v1/permissions.ts';
 import { createV2 } from '../v2/app.ts';
 import { versionHeader } from '../v2/version-header.ts';
 
@@ -43,7 +43,7 @@ export type AppSettings = V1Settings &
     /** Whether every write is refused. */
     isReadOnly: boolean;
     /** How an index elsewhere decides access; undefined if `auth` does. */
-    authentication: AuthenticationOptions | undefined;
+    indexAccess: IndexAccessOptions | undefined;
     /** Whether browsers are kept out of an open registry: it listens on loopback, without a proxy in front. */
     guardsBrowsers: boolean;
   };
@@ -52,10 +52,8 @@ export type AppSettings = V1Settings &
 export function createApp(options: AppOptions): Hono {
   const { registry, keys, log, isReady, roomProblem, settings, version, auth, around } = options;
   const { gate, limits, login } = auth;
-  const access = settings.authentication
-    ? authentication(settings.authentication, registry)
-    : permissions(gate, registry);
-  const isForAll = gate.isOpen && !settings.authentication;
+  const access = settings.indexAccess ? accessByIndex(settings.indexAccess, registry) : accessByRules(gate, registry);
+  const isForAll = gate.isOpen && !settings.indexAccess;
   const shared = { ...settings, registry, gate, limits };
   const v1Options = { ...shared, ...access, isReady, version, isForAll, ...(login && { tokens: login.v1Tokens }) };
   const v2Options = { ...shared, keys, ...(login && { tokenService: login.tokenService }) };
@@ -84,7 +82,7 @@ export function createApp(options: AppOptions): Hono {
   app.use('/v1/*', identify, limits.limitMemory).use('/v2/*', identify, limits.limitMemory);
   if (settings.isReadOnly) app.use(refuseWrites);
   if (settings.maxBodyBytes !== undefined) app.use(limitBodies(settings.maxBodyBytes));
-  if (settings.authentication) app.use('/v2/*', refuseV2);
+  if (settings.indexAccess) app.use('/v2/*', refuseV2);
   app.onError(onError(log)).route('/', createV1(v1Options)).route('/', createV2(v2Options));
   return refuseTheRest(app, '');
 }

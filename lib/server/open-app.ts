@@ -9,7 +9,7 @@ import { type GatewayLimits, NO_GATEWAY_LIMITS } from '../http/gateway-quirks.ts
 import type { Log } from '../model/log.ts';
 import { SigningKeys } from '../model/signed-token.ts';
 import { configuredStorage } from '../storage/open.ts';
-import type { AuthenticationOptions } from '../v1/authentication.ts';
+import type { IndexAccessOptions } from '../v1/access-by-index.ts';
 import { parsePrivilegedKey } from '../v1/signature.ts';
 import { createApp } from './app.ts';
 import type { OpenRegistry } from './open-registry.ts';
@@ -68,14 +68,14 @@ export async function openApp(
       ...gatewayLimits,
       isReadOnly,
       guardsBrowsers,
-      authentication: await authenticationOf(config),
+      indexAccess: await indexAccessOf(config),
     },
     version,
   });
 }
 
 /** Undefined where no index is asked. @throws Error if the key cannot be read */
-async function authenticationOf(config: Config): Promise<AuthenticationOptions | undefined> {
+async function indexAccessOf(config: Config): Promise<IndexAccessOptions | undefined> {
   const { isStandalone, disableTokenAuth, indexEndpoint, privilegedKey: path } = config;
   if (isStandalone || disableTokenAuth) return undefined;
   return {

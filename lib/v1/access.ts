@@ -4,7 +4,7 @@ import type { RepositoryEnv } from '../auth/gate.ts';
 import type { ImageId } from '../model/names.ts';
 import type { ImageKind, ImageReader } from '../registry/v1-images/image-rights.ts';
 
-/** What the routes of v1 ask before they run their handlers. */
+/** Makes the middleware by which the routes of v1 check access before their handlers run. */
 export type RouteAccess = {
   /** Admits callers that may do this in the repository of the URL; the handler finds it parsed in `c.var.repository`. */
   allow: (action: Action) => MiddlewareHandler<RepositoryEnv>;
@@ -12,9 +12,9 @@ export type RouteAccess = {
   allowImages: (action: Action) => MiddlewareHandler;
 };
 
-/** What a request may do beyond what its route says. */
+/** What the caller of a request may do with single images. The middleware of the route attaches it to the request. */
 export type Access = {
-  /** The caller, as grants of images see it. */
+  /** The caller's rights, for the check of an image's grants. */
   reader: ImageReader;
   /** Names the pusher records beside the images that the caller pushes, until a tag names them. */
   pusherId: string;
@@ -22,7 +22,7 @@ export type Access = {
   checkImage(id: ImageId): void;
   /** @throws RegistryError IMAGE_INVALID if the caller's images may not build on this one */
   checkParent(parent: ImageId): Promise<void>;
-  /** As what the caller may read the image now; undefined if not at all. Called after the image is read. */
+  /** Whether the caller may read the image now, and as which kind; undefined if not. Called after the image is read. */
   findReadableKind(id: ImageId): Promise<ImageKind | undefined>;
 };
 

@@ -1,4 +1,4 @@
-// The separate index of a registry that is not standalone: it knows who may do what, the registry asks it.
+// Client of a separate v1 index. A registry that is not standalone asks the index what a token allows.
 
 import { isJsonObject, type JsonValue, parseJson } from '../model/json.ts';
 import {
@@ -17,25 +17,25 @@ const MAX_ANSWER_BYTES = 16 * MiB;
 export class IndexClient {
   readonly #endpoint: string;
 
-  /** @param endpoint from the configuration: no other host is ever asked */
+  /** @param endpoint base URL from the configuration. Requests go to no other host: redirects are errors. */
   constructor(endpoint: string) {
     this.#endpoint = endpoint;
   }
 
-  /** The images of a repository, if the index accepts this `Authorization` for it. */
+  /** The ids of the repository's images; `undefined` if the index refuses this `Authorization`. */
   async images(repository: RepositoryName, authorization: string): Promise<ImageId[] | undefined> {
     const list = await this.#get(repository, 'images', authorization);
     if (!Array.isArray(list)) return undefined;
     return list.flatMap((entry) => (isJsonObject(entry) && isImageId(entry.id) ? [entry.id] : []));
   }
 
-  /** Whether this `Authorization` may read the image. */
+  /** Whether the index lets this `Authorization` read the image. */
   async mayRead(repository: RepositoryName, id: ImageId, authorization: string): Promise<boolean> {
     const answer = await this.#get(repository, `layer/${id}/access`, authorization);
     return isJsonObject(answer) && answer.access === true;
   }
 
-  /** `undefined` for every kind of no: refused, unreachable, slow, not JSON. */
+  /** `undefined` if the index refuses, cannot be reached within ten seconds, or does not answer with JSON. */
   async #get(repository: RepositoryName, path: string, authorization: string): Promise<JsonValue | undefined> {
     const name = `${quotePlus(namespaceOf(repository))}/${quotePlus(repositoryPartOf(repository))}`;
     try {

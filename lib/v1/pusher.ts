@@ -1,31 +1,34 @@
-// Whose an image is that no tag names yet. Whoever pushes has to read what has come, as the parent of the next image or to
-// tag it; so there is a mark beside the image that says who that was, and by which token.
+// Identifies the pusher of an image that no tag names yet. A client reads what it has just pushed, as the parent of the next
+// image or to tag it; the pusher record beside the image allows that.
 import { createHash } from 'node:crypto';
 import { type Caller, type Grant, isAnonymous } from '../auth/callers/caller.ts';
 
 export type Pusher = {
-  /** As it stands beside an image: in letters that any key can hold. */
+  /** Part of the key of a pusher record: letters and digits. */
   id: string;
-  /** Whether what was pushed by a token made for this caller is the caller's too: of somebody who showed a password, or a robot. */
-  isOwner: boolean;
+  /** Whether the caller may also read what was pushed by access tokens issued to it: a user or a robot, with its own login. */
+  readsPushesOfOwnTokens: boolean;
 };
 
-/** `<who>`, or `<who>.<what a token allows>`, both hashed: names that identity providers give may be long, and hold anything. */
+/** The id is `<caller>` or `<caller>.<grants of its access token>`, as hashes, since names may be long and contain any character. */
 export function pusherOf(caller: Caller): Pusher {
-  // What a token of v1 pushes is its holder's, also by the token for another repository.
+  // A v1 token pushes as its holder, who may use several tokens for one push.
   if (caller.kind === 'token' && caller.holder) return pusherOf(caller.holder);
-  const who = hashOf(whoIs(caller));
-  if (caller.kind !== 'token' || caller.isFinal) return { id: who, isOwner: !isAnonymous(caller) };
-  return { id: `${who}.${hashOf(caller.grants.map(asText).sort())}`, isOwner: false };
+  const id = hashOf(identityOf(caller));
+  if (caller.kind !== 'token' || caller.isFinal) return { id, readsPushesOfOwnTokens: !isAnonymous(caller) };
+  return { id: `${id}.${hashOf(caller.grants.map(asText).sort())}`, readsPushesOfOwnTokens: false };
 }
 
-/** A token gives no more than it says: what was pushed by another one is its holder's only if that one says just the same. */
+/**
+ * Whether the caller pushed the image of a pusher record. An access token reads the pushes of another one only if both have
+ * the same grants, so that a token for one repository does not reveal what was pushed to another.
+ */
 export function isPushedBy(pusherId: string, pusher: Pusher): boolean {
-  return pusherId === pusher.id || (pusher.isOwner && pusherId.startsWith(`${pusher.id}.`));
+  return pusherId === pusher.id || (pusher.readsPushesOfOwnTokens && pusherId.startsWith(`${pusher.id}.`));
 }
 
-/** Robots by their ids: of one name there may be several, with other rights. */
-function whoIs(caller: Caller): string[] {
+/** A robot is identified by its id, since robots with different rights may share a name. */
+function identityOf(caller: Caller): string[] {
   if (caller.kind === 'user') return ['user', caller.name];
   if (caller.kind === 'anonymous' || caller.subject === '') return ['anonymous'];
   return caller.robot === undefined ? ['user', caller.subject] : ['robot', caller.robot];
@@ -36,7 +39,7 @@ function asText(grant: Grant): string {
   return JSON.stringify([...where, ...[...grant.actions].sort()]);
 }
 
-/** In letters that any key can hold. */
+/** Hex digits, safe in every key. */
 export function hashOf(parts: readonly string[]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }

@@ -2,8 +2,9 @@ import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import type { Context } from 'hono';
 
 /**
- * Reads the key that signs requests: RSA, PKCS#1 in PEM (`BEGIN RSA PUBLIC KEY`).
- * @throws Error if it is no such key
+ * Parses `privileged_key`, the public key that verifies requests of the operator's tools: RSA in PEM
+ * (`BEGIN RSA PUBLIC KEY` or `BEGIN PUBLIC KEY`).
+ * @throws Error if it is not an RSA public key
  */
 export function parsePrivilegedKey(pem: string): KeyObject {
   const key = createPublicKey(pem);
@@ -12,8 +13,8 @@ export function parsePrivilegedKey(pem: string): KeyObject {
 }
 
 /**
- * Whether `X-Signature` (`k=v;k=v`, of which `data` is base64) signs this request: method, path, and the headers that
- * start with `X-Docker`, sorted by name. RSA PKCS#1 v1.5 over SHA-1, as docker-registry 0.9 checked it.
+ * Whether `X-Signature` (`k=v;k=v`, with `data` in base64) is a valid signature of this request: RSA PKCS#1 v1.5 with SHA-1
+ * over the method, the path and the `X-Docker-*` headers sorted by name, as docker-registry 0.9 verified it.
  */
 export function isSigned(c: Context, key: KeyObject): boolean {
   const fields = new Map((c.req.header('X-Signature') ?? '').split(';').map((field) => splitOnce(field, '=')));
@@ -32,7 +33,7 @@ function splitOnce(text: string, separator: string): [string, string] {
   return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
 }
 
-/** `X-Docker-Token`, as werkzeug spelled names that HTTP does not distinguish. */
+/** `x-docker-token` becomes `X-Docker-Token`, as werkzeug spelled header names. */
 function titleCase(name: string): string {
   return name.replace(/(^|-)([a-z])/g, (_, dash: string, letter: string) => dash + letter.toUpperCase());
 }

@@ -10,7 +10,7 @@ import type { V1Options } from './options.ts';
 
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789';
 
-/** What every answer of an index carries: where the images are, and a token for them, which docker wants to see. */
+/** The headers of every answer of an index: where the images are, and a token for them. Docker requires both. */
 export async function tokenHeaders(
   c: Context,
   { registryEndpoints, gate, tokens, ...gateway }: V1Options,
@@ -31,7 +31,7 @@ const ALLOWED: Record<V1TokenAccess, Action[]> = {
   delete: ['pull', 'delete'],
 };
 
-/** Allows no more than its bearer may do already. */
+/** The token allows what the caller may do already, and no more. */
 async function signed(
   c: Context,
   gate: Gate,
@@ -43,13 +43,13 @@ async function signed(
   return tokens.issue(repository, access, { holder: await gate.holderOf(c), actions });
 }
 
-/** Nobody checks it: an open registry takes requests with and without. */
+/** A token in the form that docker expects. An open registry does not verify it. */
 function unsigned(repository: RepositoryName, access: V1TokenAccess): string {
   const signature = Array.from({ length: 16 }, () => LETTERS[randomInt(LETTERS.length)]).join('');
   return `Token signature=${signature},repository="${encodeURI(repository)}",access=${access}`;
 }
 
-/** A v1 client sends all of a push to the endpoint that it is told when it begins, and reads all of a pull from it. */
+/** The host for `X-Docker-Endpoints`. A v1 client sends a whole push to it, or reads a whole pull from it. */
 function endpointOf(c: Context, gateway: GatewaySettings, access: V1TokenAccess): string {
   const elsewhere = (access === 'write' ? pushEndpointFor(c, gateway) : undefined) ?? gateway.publicUrl;
   if (elsewhere) return new URL(elsewhere).host;

@@ -10,8 +10,8 @@ import type { V1Options } from './options.ts';
 const MAX_USER_BYTES = 64 * KiB;
 
 /**
- * `docker login` of old clients. An open registry takes any name and password; where there are users, the 401 without any
- * makes docker come again with them.
+ * `docker login` of v1 clients. An open registry accepts any name and password. With users, docker first posts the account
+ * without a login; the 401 makes it repeat the request with the login.
  */
 export const userRoutes = ({ gate }: V1Options) =>
   new Hono()

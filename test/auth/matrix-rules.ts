@@ -37,7 +37,7 @@ export function expectedOf({ endpoint, scheme, who }: Asked, place: Place): stri
   if (needs === 'open') return gets;
   if (who === 'wrong' || who === 'expired') {
     const isPassword = scheme === 'Basic' && who === 'wrong';
-    const message = isPassword ? 'wrong user name or password' : 'this token is not valid, or no longer';
+    const message = isPassword ? 'wrong user name or password' : 'this token is not valid, or has expired';
     return unauthorized(message, '', scheme === 'Bearer');
   }
   if (needs === 'nothing') return gets;
@@ -52,7 +52,7 @@ export function expectedOf({ endpoint, scheme, who }: Asked, place: Place): stri
       return isAnonymous ? unauthorized('log in first') : gets;
     case 'token':
       if (isAnonymous) return isOpenToAll ? gets : unauthorized('log in first');
-      return hasToken ? unauthorized('a token gives no tokens') : gets;
+      return hasToken ? unauthorized('an access token cannot be used to get another one: log in') : gets;
     case 'list': {
       const [what, ofCatalog] = ['pull from the list of repositories', ',scope="registry:catalog:*"'];
       // The search of v1 shows what is for all at once: v1 has no anonymous tokens.

@@ -26,7 +26,7 @@ export const TEST_SETTINGS: AppSettings = {
   ...NO_GATEWAY_LIMITS,
   isReadOnly: false,
   isStandalone: true,
-  authentication: undefined,
+  indexAccess: undefined,
   isMirror: false,
   hasSearch: false,
   storageRedirect: false,

@@ -13,7 +13,7 @@ export function v1AuthenticationSuite(name: string, open: OpenStorage): void {
     /** What the tests have in the bucket; it asks nobody. */
     const standalone = useRegistry(storage);
     const registry = useRegistry(storage, {
-      settings: () => ({ isStandalone: false, authentication: { indexEndpoint: index.endpoint } }),
+      settings: () => ({ isStandalone: false, indexAccess: { indexEndpoint: index.endpoint } }),
     });
     const image = newImage();
     before(async () => {
@@ -182,9 +182,9 @@ export function v1AuthenticationSuite(name: string, open: OpenStorage): void {
 
     describe('44: where there is no index', () => {
       const unreachable = useRegistry(storage, {
-        settings: { isStandalone: false, authentication: { indexEndpoint: 'http://127.0.0.1:1' } },
+        settings: { isStandalone: false, indexAccess: { indexEndpoint: 'http://127.0.0.1:1' } },
       });
-      const without = useRegistry(storage, { settings: { isStandalone: false, authentication: {} } });
+      const without = useRegistry(storage, { settings: { isStandalone: false, indexAccess: {} } });
       it('44: nobody comes in (bug 26)', async () => {
         for (const closed of [unreachable, without]) {
           const headers = authorized(tokenOf('a/b'));

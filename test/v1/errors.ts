@@ -10,7 +10,7 @@ export function v1ErrorsSuite(name: string, open: OpenStorage): void {
   describe(`v1 errors on ${name}`, () => {
     const storage = useStorage(open);
     const registry = useRegistry(storage);
-    const closed = useRegistry(storage, { settings: { isStandalone: false, authentication: {} } });
+    const closed = useRegistry(storage, { settings: { isStandalone: false, indexAccess: {} } });
     const readOnly = useRegistry(storage, { settings: { isReadOnly: true } });
     const complete = newImage();
     const incomplete = newImage();

@@ -27,7 +27,7 @@ export function v1SignatureSuite(name: string, open: OpenStorage): void {
     const signed = useRegistry(storage, {
       settings: () => ({
         isStandalone: false,
-        authentication: { indexEndpoint: index.endpoint, privilegedKey: parsePrivilegedKey(keys.publicKey) },
+        indexAccess: { indexEndpoint: index.endpoint, privilegedKey: parsePrivilegedKey(keys.publicKey) },
       }),
     });
     const signature = (message: string) =>

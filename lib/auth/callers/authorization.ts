@@ -1,7 +1,7 @@
-// What an `Authorization` says. Anybody can send one, of any length, so each character is looked at a bounded number of
-// times: no expression begins with a run that could begin anywhere.
+// Parses `Authorization`. Clients can send any text of any length, so parsing is linear: no regular expression here can
+// backtrack.
 
-/** `scheme` in small letters; both empty where nothing is said. */
+/** `scheme` in lower case; both empty without a header. */
 export type Authorization = { scheme: string; credentials: string };
 
 /** @see https://www.rfc-editor.org/rfc/rfc9110#section-11.6.2 */
@@ -13,14 +13,14 @@ export function parseAuthorization(header = ''): Authorization {
 }
 
 /**
- * What stands in a token of v1: `signature=…,repository="a/b",access=write`, with or without quotes, and with `:` for `=`,
- * as docker-registry read it. Docker puts the word `Token` in front once more.
+ * The parameters of a v1 token: `signature=…,repository="a/b",access=write`, with or without quotes, and with `:` for `=`,
+ * as docker-registry parsed it. Docker repeats the word `Token` in front of the first one.
  */
 export function tokenParameters(credentials: string): Map<string, string> {
   return new Map(credentials.split(',').flatMap(parseParameter));
 }
 
-/** None for what is no parameter. */
+/** Empty if the text is not a parameter. */
 function parseParameter(text: string): [name: string, value: string][] {
   const at = text.search(/[:=]/);
   if (at < 0) return [];

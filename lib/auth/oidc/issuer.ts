@@ -1,11 +1,11 @@
-// The keys of an identity provider, found as OpenID Connect has it and kept for an hour.
+// The keys of an identity provider, found by OpenID Connect Discovery and kept for an hour.
 // https://openid.net/specs/openid-connect-discovery-1_0.html
 import type { JSONWebKeySet, JWTPayload, JWTVerifyGetKey } from 'jose';
 import { hasCode } from '../../model/has-code.ts';
 import { isJsonObject, type JsonObject, parseJson } from '../../model/json.ts';
 import { KiB, readAtMost } from '../../streams/bytes.ts';
 
-/** No `none`, and no HMAC, for which our copy of a public key would do as the secret. */
+/** Asymmetric signatures only. With HMAC an attacker could sign with the public key, and `none` needs no key at all. */
 const ALGORITHMS = [
   'RS256',
   'RS384',
@@ -23,14 +23,14 @@ const ALGORITHMS = [
 const TIMEOUT_MS = 5_000;
 const MAX_ANSWER_BYTES = 256 * KiB;
 const FRESH_MS = 60 * 60 * 1000;
-/** How often somebody who sends tokens with made-up keys can make us ask. */
+/** The least time between two requests for keys, however many tokens name unknown keys. */
 const COOLDOWN_MS = 30_000;
 const CLOCK_TOLERANCE_SECONDS = 30;
 
 export type IssuerOptions = {
-  /** As tokens name it. */
+  /** The `iss` of its tokens. */
   issuer: string;
-  /** Where its keys are, if that is not on its own host, where it says itself. */
+  /** URL of its keys; by default its discovery document names one on its own host. */
   jwksUri?: string | undefined;
 };
 
@@ -47,8 +47,8 @@ export class OidcIssuer {
   }
 
   /**
-   * The claims of a token that this issuer has signed, for one of these audiences, and that has not expired.
-   * @throws Error for any other
+   * The claims of a token that this issuer signed for one of these audiences, and that has not expired.
+   * @throws Error if it is any other token, or the keys cannot be fetched
    */
   async verify(token: string, audiences: readonly string[]): Promise<JWTPayload> {
     const { jwtVerify } = await import('jose/jwt/verify');
@@ -61,15 +61,15 @@ export class OidcIssuer {
     };
     await this.#refresh(FRESH_MS);
     try {
-      return (await jwtVerify(token, this.#known(), options)).payload;
+      return (await jwtVerify(token, this.#knownKeys(), options)).payload;
     } catch (error) {
       if (!isUnknownKey(error)) throw error;
-      await this.#refresh(COOLDOWN_MS); // the issuer may have a new one
-      return (await jwtVerify(token, this.#known(), options)).payload;
+      await this.#refresh(COOLDOWN_MS); // the issuer may have published a new key
+      return (await jwtVerify(token, this.#knownKeys(), options)).payload;
     }
   }
 
-  #known(): JWTVerifyGetKey {
+  #knownKeys(): JWTVerifyGetKey {
     if (!this.#keys) throw new Error(`the keys of ${this.#issuer} are not known`);
     return this.#keys;
   }
@@ -83,7 +83,7 @@ export class OidcIssuer {
     await this.#asking;
   }
 
-  /** Keys that are known already stay, if the issuer cannot be asked now. */
+  /** If the issuer does not answer, the keys that are known stay in use. */
   async #ask(): Promise<void> {
     this.#askedAt = performance.now();
     try {
@@ -91,7 +91,7 @@ export class OidcIssuer {
       const { createLocalJWKSet } = await import('jose/jwks/local');
       this.#keys = createLocalJWKSet(jwks as unknown as JSONWebKeySet);
     } catch (cause) {
-      if (!this.#keys) throw new Error(`the keys of ${this.#issuer} cannot be had`, { cause });
+      if (!this.#keys) throw new Error(`the keys of ${this.#issuer} cannot be fetched`, { cause });
     }
   }
 
@@ -99,10 +99,10 @@ export class OidcIssuer {
     const { issuer, jwks_uri: uri } = await getJson(
       `${this.#issuer.replace(/\/$/, '')}/.well-known/openid-configuration`,
     );
-    if (issuer !== this.#issuer) throw new Error(`it calls itself ${String(issuer)}`);
-    // No other host is asked than one that the configuration names.
+    if (issuer !== this.#issuer) throw new Error(`its discovery document names the issuer ${String(issuer)}`);
+    // Sends requests only to hosts that the configuration names.
     if (typeof uri !== 'string' || !URL.canParse(uri) || new URL(uri).origin !== new URL(this.#issuer).origin) {
-      throw new Error(`its keys are at ${String(uri)}, on another host: set jwks_uri if that is right`);
+      throw new Error(`its keys are at ${String(uri)}, on another host: if that is right, set jwks_uri`);
     }
     return uri;
   }

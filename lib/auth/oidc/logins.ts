@@ -5,18 +5,18 @@ import { matcherOf } from '../rules/pattern.ts';
 import { OidcIssuer } from './issuer.ts';
 import { type Mismatch, mismatchOf, OidcRefusals, type TokenHeader } from './refusals.ts';
 
-/** Whose tokens are taken: all that a rule names must be so. */
+/** Which tokens of an identity provider are accepted: issuer, audience and all claims must match. */
 export type OidcRule = {
   issuer: string;
   jwksUri: string | undefined;
   audience: string;
-  /** Claims that the token must have, each with patterns of which one must match. */
+  /** Claims that the token must have, each with patterns. One pattern per claim must match. */
   claims: Record<string, string[]>;
-  /** What the bearer then belongs to. */
+  /** The groups that the bearer then belongs to. */
   groups: string[];
 };
 
-/** Subjects are as long as the names of repositories and branches in them. */
+/** The subjects of GitHub and GitLab contain names of repositories and branches. */
 const MAX_SUBJECT_LENGTH = 512;
 
 export class OidcLogins {
@@ -31,8 +31,8 @@ export class OidcLogins {
   }
 
   /**
-   * Who has this token, with the groups of all rules that it fits; `undefined` if it fits none, or is not valid. Then the
-   * log says what was expected.
+   * The user with this token, in the groups of all rules that match. `undefined` if the token is invalid or no rule
+   * matches; the log then says what was expected.
    */
   async find(token: string): Promise<User | undefined> {
     const { decodeJwt } = await import('jose/jwt/decode');
@@ -40,7 +40,7 @@ export class OidcLogins {
     let claimed: string;
     let header: TokenHeader;
     try {
-      // Only to know whom to ask: nothing is believed before it is verified.
+      // Not verified yet: these claims only select the issuer whose keys verify the token.
       const { iss } = decodeJwt(token);
       claimed = typeof iss === 'string' ? iss : '';
       header = decodeProtectedHeader(token);
@@ -57,7 +57,7 @@ export class OidcLogins {
     const audiences = [...new Set(rules.map(({ audience }) => audience))];
     try {
       const claims = await issuer.verify(token, audiences);
-      const user = userOf(claims, rules);
+      const user = matchingUser(claims, rules);
       if (!user) this.#refusals.note(mismatchesOf(claims, rules), claimed);
       return user;
     } catch (error) {
@@ -67,22 +67,23 @@ export class OidcLogins {
   }
 
   /**
-   * What is left of the groups that a user got by an earlier token: those that the rules about its issuer still give.
-   * `undefined` if there is no such rule any more.
+   * The user of an earlier token, in those of its groups that the rules for its issuer still give; `undefined` if there is no
+   * such rule any more.
+   * @param name as `oidcName` makes it
    */
-  groupsLeft(name: string, groups: readonly string[]): string[] | undefined {
+  userOf(name: string, groups: readonly string[]): User | undefined {
     const rules = this.#rules.filter(({ issuer }) => name.startsWith(oidcName(issuer, '')));
     if (rules.length === 0) return undefined;
-    return groups.filter((group) => rules.some((rule) => rule.groups.includes(group)));
+    return { kind: 'user', name, groups: groups.filter((group) => rules.some((rule) => rule.groups.includes(group))) };
   }
 }
 
-function userOf(claims: JWTPayload, rules: readonly OidcRule[]): User | undefined {
-  const fitting = rules.filter((rule) => mismatchesWith(claims, rule).length === 0);
+function matchingUser(claims: JWTPayload, rules: readonly OidcRule[]): User | undefined {
+  const matching = rules.filter((rule) => mismatchesWith(claims, rule).length === 0);
   const { iss = '' } = claims;
   const sub = claims.sub ?? '';
-  if (fitting.length === 0 || !isSubject(sub)) return undefined;
-  const groups = [...new Set(fitting.flatMap((rule) => rule.groups))];
+  if (matching.length === 0 || !isSubject(sub)) return undefined;
+  const groups = [...new Set(matching.flatMap((rule) => rule.groups))];
   return { kind: 'user', name: oidcName(iss, sub), groups };
 }
 
@@ -90,14 +91,14 @@ function isSubject(sub: string): boolean {
   return sub !== '' && sub.length <= MAX_SUBJECT_LENGTH;
 }
 
-/** Why verified claims make no user. */
+/** Why verified claims match no rule. */
 function mismatchesOf(claims: JWTPayload, rules: readonly OidcRule[]): Mismatch[] {
   const sub = claims.sub ?? '';
   if (isSubject(sub)) return rules.flatMap((rule) => mismatchesWith(claims, rule));
   return [{ part: 'claim', name: 'sub', expected: `1 to ${MAX_SUBJECT_LENGTH} characters`, found: sub }];
 }
 
-/** What of a rule the claims do not have: nothing, if they fit it. */
+/** The parts of a rule that the claims do not match; empty if they match the rule. */
 function mismatchesWith(claims: JWTPayload, rule: OidcRule): Mismatch[] {
   const mismatches: Mismatch[] = [];
   if (![claims.aud].flat().includes(rule.audience)) {
@@ -106,8 +107,8 @@ function mismatchesWith(claims: JWTPayload, rule: OidcRule): Mismatch[] {
   for (const [name, patterns] of Object.entries(rule.claims)) {
     const found = Object.hasOwn(claims, name) ? claims[name] : undefined;
     const values = [found].flat().filter(isText);
-    const fits = patterns.some((pattern) => values.some((value) => matcherOf(pattern)(String(value))));
-    if (!fits) mismatches.push({ part: 'claim', name, expected: patterns, found });
+    const matches = patterns.some((pattern) => values.some((value) => matcherOf(pattern)(String(value))));
+    if (!matches) mismatches.push({ part: 'claim', name, expected: patterns, found });
   }
   return mismatches;
 }

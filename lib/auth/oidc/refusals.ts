@@ -1,26 +1,26 @@
-// Why tokens of identity providers are refused: for the operator's log. The client learns only that its login is wrong.
+// Logs why tokens of identity providers are refused. The client learns only that its login is wrong.
 import { LRUCache } from 'lru-cache';
 import { hasCode } from '../../model/has-code.ts';
 import type { Log } from '../../model/log.ts';
 
-/** Anyone can send made-up tokens: their texts are cut, and lines per kind of refusal are few. */
+/** Any client can send made-up tokens, so their texts are cut, and there are few lines for each kind of refusal. */
 const MAX_TEXT_LENGTH = 200;
 const MAX_ITEMS = 10;
 export const INTERVAL_MS = 60_000;
 export const MAX_LINES_PER_INTERVAL = 10;
 const MAX_KINDS = 1000;
 
-/** Part of a token that did not fit. Without `expected` where nothing in particular was. */
+/** A part of a token that did not match. Without `expected` where no particular value was. */
 export type Mismatch = {
   part: 'token' | 'issuer' | 'keys' | 'signature' | 'algorithm' | 'audience' | 'claim';
-  /** Of a `claim`: its name. */
+  /** The name of the `claim`. */
   name?: string;
   expected?: unknown;
-  /** What the token has. Absent where the token has none. */
+  /** The value in the token; absent if the token has none. */
   found?: unknown;
 };
 
-/** What is known of a token before its signature is. */
+/** Header fields of a token whose signature is not verified yet. */
 export type TokenHeader = { alg?: string; kid?: string };
 
 export class OidcRefusals {
@@ -32,7 +32,7 @@ export class OidcRefusals {
     this.#log = log;
   }
 
-  /** Writes a line, unless it was written within the last minute. @param issuer one that the configuration names */
+  /** Writes a line, unless the same was written within the last minute. @param issuer if the configuration has it */
   note(mismatches: readonly Mismatch[], issuer?: string): void {
     const fields = { ...(issuer !== undefined && { issuer }), mismatches: mismatches.slice(0, MAX_ITEMS).map(bounded) };
     const kind = JSON.stringify([issuer, mismatches[0]?.part]);
@@ -45,7 +45,7 @@ export class OidcRefusals {
   }
 }
 
-/** What the error of a verification says, as `jose` and `OidcIssuer` throw it. */
+/** Explains an error of a verification, as `jose` and `OidcIssuer` throw it. */
 export function mismatchOf(
   error: unknown,
   { audiences, header }: { audiences: readonly string[]; header: TokenHeader },
@@ -72,8 +72,8 @@ export function mismatchOf(
 function claimMismatch(name: string, payload: Record<string, unknown>, audiences: readonly string[]): Mismatch {
   const found = Object.hasOwn(payload, name) ? payload[name] : undefined;
   if (name === 'aud') return { part: 'audience', expected: audiences, found };
-  if (name === 'exp') return { part: 'claim', name, expected: 'a time to come', found: timeOf(found) };
-  if (name === 'nbf') return { part: 'claim', name, expected: 'a time that has passed', found: timeOf(found) };
+  if (name === 'exp') return { part: 'claim', name, expected: 'a time in the future', found: timeOf(found) };
+  if (name === 'nbf') return { part: 'claim', name, expected: 'a time in the past', found: timeOf(found) };
   return { part: 'claim', name, found };
 }
 

@@ -1,15 +1,15 @@
-// Apache's password files, one `name:hash` a line. Only bcrypt counts: the other forms can be guessed in no time.
+// Apache's password files, one `name:hash` per line. Only bcrypt is accepted, since the other hashes can be cracked quickly.
 // https://httpd.apache.org/docs/2.4/misc/password_encryptions.html
 
-/** `$2y$`, `$2b$` and `$2a$` name the same algorithm; what differed were bugs of old implementations. */
+/** `$2y$`, `$2b$` and `$2a$` are the same algorithm; the letters tell apart bugs of old implementations. */
 const BCRYPT = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
 
-/** bcrypt has no lower cost. */
+/** The lowest cost that bcrypt defines. */
 const MIN_COST = 4;
-/** 2^14 rounds take about a second: more is a way to stop the registry, not to protect a password. */
+/** 2^14 rounds take about a second. A higher cost would let a few logins block the registry. */
 export const MAX_COST = 14;
 
-/** How the hashes of other schemes begin, with the names that the manuals of `htpasswd` and `crypt` give them. */
+/** Prefixes of other schemes, with their names in the manuals of `htpasswd` and `crypt`. */
 const OTHER_SCHEMES: readonly (readonly [RegExp, string])[] = [
   [/^\{S?SHA\}/i, 'SHA-1'],
   [/^\$apr1\$/, 'MD5 (apr1)'],
@@ -18,14 +18,14 @@ const OTHER_SCHEMES: readonly (readonly [RegExp, string])[] = [
   [/^\$6\$/, 'SHA-512 (crypt)'],
   [/^\$argon2/, 'Argon2'],
   [/^\$(?:7|y|gy)\$/, 'scrypt or yescrypt'],
-  [/^\$2/, 'a form of bcrypt that is not complete'],
+  [/^\$2/, 'an incomplete bcrypt hash'],
   [/^[./A-Za-z0-9]{13}$/, 'DES (crypt)'],
 ];
 
 export type Htpasswd = {
-  /** Hashes by the names of users. */
+  /** User names and their hashes. */
   hashes: Map<string, string>;
-  /** One line each, for the operator: the number of the line, what is wrong, what to do. They hold no hash. */
+  /** Messages for the operator: number of the line, what is wrong, what to do. They contain no hash. */
   problems: string[];
 };
 
@@ -48,8 +48,8 @@ export function parseHtpasswd(text: string): Htpasswd {
     const earlier = lineOfName.get(name);
     if (problem) problems.push(`line ${number}: ${problem}`);
     else if (earlier !== undefined)
-      problems.push(`line ${earlier}: ${name} is there again in line ${number}, which counts`);
-    // The last line of a name counts, also one that cannot be used: it was written to replace the ones before it.
+      problems.push(`line ${earlier}: ${name} is there again in line ${number}, which takes effect`);
+    // The last line of a name takes effect, even an unusable one, since it was written to replace the earlier ones.
     if (problem) hashes.delete(name);
     else hashes.set(name, hash);
     lineOfName.set(name, number);
@@ -57,7 +57,7 @@ export function parseHtpasswd(text: string): Htpasswd {
   return { hashes, problems };
 }
 
-/** Some tools put a comment behind a second colon, which no bcrypt hash holds. */
+/** Some tools append a comment after a second colon, which no bcrypt hash contains. */
 function parseLine(line: string): { name: string; hash: string } {
   const colon = line.indexOf(':');
   const [hash = ''] = line.slice(colon + 1).split(':');
@@ -85,18 +85,18 @@ function schemeOf(hash: string): string {
   return OTHER_SCHEMES.find(([beginning]) => beginning.test(hash))?.[1] ?? 'in no known scheme';
 }
 
-/** What is not a name: a word of the rules, and those under which others than people log in. */
+/** A word of the access rules, and the user names of robots and identity providers. */
 const RESERVED = ['anonymous', 'robot', 'oidc'];
 
 /** For messages. */
-export const USER_NAME_ALLOWED = `64 letters, digits and . _ @ + -, but for ${RESERVED.join(', ')}`;
+export const USER_NAME_ALLOWED = `up to 64 letters, digits and . _ @ + -, except ${RESERVED.join(', ')}`;
 
-/** Neither a word of the access rules, nor too long or strange for a log or a key. */
+/** Whether a user may have this name: not reserved, at most 64 characters, safe in logs and keys. */
 export function isUserName(name: string): boolean {
   return !RESERVED.includes(name) && /^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$/.test(name);
 }
 
-/** The logarithm of the number of rounds; `undefined` if this is no hash of bcrypt. */
+/** The cost of a bcrypt hash: the binary logarithm of its rounds; `undefined` if it is not a bcrypt hash. */
 export function costOf(hash: string): number | undefined {
   const [, digits] = BCRYPT.exec(hash) ?? [];
   return digits === undefined ? undefined : Number(digits);

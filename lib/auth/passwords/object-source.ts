@@ -5,7 +5,7 @@ import { MAX_TEXT_BYTES, type TextSource, type VersionedText } from './text-sour
 
 export const INTERVAL_MS = 60_000;
 
-/** A text in an object of S3, which need not be in the registry's own bucket. */
+/** Reads a text from an object in S3, in the registry's own bucket or another one. */
 export class ObjectSource implements TextSource {
   readonly name: string;
   readonly intervalMs = INTERVAL_MS;
@@ -13,12 +13,12 @@ export class ObjectSource implements TextSource {
   readonly #bucket: string;
   readonly #key: string;
 
-  /** @param options how to reach the registry's own bucket, if it has one */
+  /** @param options of the registry's own bucket, if it has one */
   constructor(bucket: string, key: string, options?: S3DriverOptions) {
     this.name = `s3://${bucket}/${key}`;
     this.#bucket = bucket;
     this.#key = key;
-    // Another bucket may lie in another region, to which S3 leads whoever does not name one.
+    // The region of another bucket is not known; without one the client follows the redirect of S3 to it.
     const { region, ...address } = options ?? { bucket, keyPrefix: '' };
     const own = options?.bucket === bucket && region !== undefined ? { ...address, region } : address;
     this.#client = new S3Clients(own, async () => region ?? (await regionOfEnvironment())).small;
@@ -29,7 +29,7 @@ export class ObjectSource implements TextSource {
       const { Body, ETag, ContentLength } = await this.#client.send(
         new GetObjectCommand({ Bucket: this.#bucket, Key: this.#key, ...(known && { IfNoneMatch: known }) }),
       );
-      if (!Body || !ETag) throw new Error(`${this.name} came without content`);
+      if (!Body || !ETag) throw new Error(`${this.name} has no content`);
       if ((ContentLength ?? 0) > MAX_TEXT_BYTES) throw new Error(`${this.name} has more than ${MAX_TEXT_BYTES} bytes`);
       return { text: await Body.transformToString(), version: ETag };
     } catch (error) {

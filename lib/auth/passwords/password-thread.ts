@@ -1,18 +1,18 @@
-// Passwords are compared in a thread of their own: 60 ms of one core each, in which the registry's thread serves others. Not
-// for bundles, which have no second file to run; a Lambda serves nobody else meanwhile.
+// Compares passwords in a thread of its own. A comparison takes 60 ms of one core; the main thread serves other requests
+// meanwhile. Not for Lambda functions, which run one request at a time and are bundled into one file.
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 
 export type Comparison = { password: string; hash: string };
 export type Compared = { isRight: boolean };
 
-/** Beside this file, seen from the source and from what `tsc` makes of it. */
+/** Beside this file, in the source (`.ts`) and in the output of `tsc` (`.js`). */
 const PROGRAM = new URL(`./password-thread-program${extname(import.meta.url)}`, import.meta.url);
 
 export class PasswordThread {
   #worker: Worker | undefined;
 
-  /** One at a time: the caller waits for the answer before it asks again. @throws Error if the thread has ended */
+  /** The caller waits for the answer before the next call. @throws Error if the thread has ended */
   async compare(password: string, hash: string): Promise<boolean> {
     const worker = this.#running();
     return await new Promise((resolve, reject) => {
@@ -28,11 +28,11 @@ export class PasswordThread {
     });
   }
 
-  /** Started when the first password comes, and again should it end. */
+  /** Starts the thread for the first password, and again if it has ended. */
   #running(): Worker {
     if (this.#worker) return this.#worker;
     const worker = new Worker(PROGRAM);
-    worker.unref(); // nobody waits for it when the process ends
+    worker.unref(); // it does not keep the process alive
     const forget = () => {
       if (this.#worker === worker) this.#worker = undefined;
     };

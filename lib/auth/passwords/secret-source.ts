@@ -1,4 +1,4 @@
-// One request of AWS Secrets Manager, by hand: its SDK would double the size of a Lambda that needs nothing else of it.
+// One request of AWS Secrets Manager, without its SDK, which would double the size of the Lambda function.
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
 import { S3Client } from '@aws-sdk/client-s3';
 import aws4 from 'aws4';
@@ -10,7 +10,7 @@ const TIMEOUT_MS = 10_000;
 
 const ARN = /^arn:(aws[a-z-]*):secretsmanager:([a-z0-9-]+):\d*:secret:.+$/;
 
-/** A text in a secret, as its `SecretString`. */
+/** Reads a text from the `SecretString` of a secret. */
 export class SecretSource implements TextSource {
   readonly name: string;
   readonly intervalMs = INTERVAL_MS;
@@ -18,14 +18,14 @@ export class SecretSource implements TextSource {
   readonly #region: string;
   readonly #credentials: S3Client['config']['credentials'];
 
-  /** @param endpoint of another server than Amazon's; the variable is the one that AWS's own tools read */
+  /** @param endpoint for tests, or another server than AWS; the environment variable is that of the AWS SDKs */
   constructor(arn: string, endpoint = process.env.AWS_ENDPOINT_URL_SECRETS_MANAGER) {
     const [, partition, region] = ARN.exec(arn) ?? [];
     if (!region) throw new Error(`${arn} is not the ARN of a secret`);
     this.name = arn;
     const domain = partition === 'aws-cn' ? 'amazonaws.com.cn' : 'amazonaws.com';
     this.#endpoint = new URL(endpoint ?? `https://secretsmanager.${region}.${domain}`);
-    // The client is there for what it knows about credentials: environment, profile, role.
+    // The S3 client is only used for its credentials: from the environment, a profile or a role.
     this.#credentials = new S3Client({ region }).config.credentials;
     this.#region = region;
   }
@@ -56,17 +56,17 @@ export class SecretSource implements TextSource {
     if (!response.ok || !isJsonObject(answer))
       throw new Error(`Secrets Manager refuses ${this.name}: ${kindOf(answer)}`);
     const { SecretString: text, VersionId: version } = answer;
-    if (typeof text !== 'string' || typeof version !== 'string') throw new Error(`${this.name} holds no text`);
+    if (typeof text !== 'string' || typeof version !== 'string') throw new Error(`${this.name} has no SecretString`);
     return version === known ? undefined : { text, version };
   }
 }
 
-/** The kind of error alone: its message may quote what was sent. */
+/** Only the type of the error, since its message may quote the request. */
 function kindOf(answer: unknown): string {
-  return isJsonObject(answer) && typeof answer.__type === 'string' ? answer.__type : 'without a reason';
+  return isJsonObject(answer) && typeof answer.__type === 'string' ? answer.__type : 'no reason given';
 }
 
-/** `fetch` sets these itself, to the same. */
+/** Without the headers that `fetch` sets itself, to the same values. */
 function headersOf(signed: object | undefined): Record<string, string> {
   const own = Object.entries(signed ?? {}).filter(([name]) => !['host', 'content-length'].includes(name.toLowerCase()));
   return Object.fromEntries(own.map(([name, value]) => [name, String(value)]));

@@ -1,23 +1,23 @@
-// Where a text that changes now and then is kept: passwords, above all.
+// Sources of a text that changes from time to time: the users file.
 import { readFile, stat } from 'node:fs/promises';
 import { MiB } from '../../streams/bytes.ts';
 
-/** A text and what tells it from other versions of itself. */
+/** A text, and a version that changes with it. */
 export type VersionedText = { text: string; version: string };
 
 export interface TextSource {
-  /** For messages: a path or an address, no secret. */
+  /** For messages: a path, URL or ARN; not secret. */
   readonly name: string;
-  /** How often it may be asked. */
+  /** The least time between two reads. */
   readonly intervalMs: number;
   /**
-   * The text as it is now; `undefined` if it is still the version `known`.
+   * The text now; `undefined` if its version is still `known`.
    * @throws Error if it cannot be read
    */
   read(known?: string): Promise<VersionedText | undefined>;
 }
 
-/** A hundred thousand users have less. */
+/** Enough for fifty thousand users. */
 export const MAX_TEXT_BYTES = 4 * MiB;
 
 export const FILE_INTERVAL_MS = 5_000;
@@ -32,7 +32,7 @@ export class FileSource implements TextSource {
 
   async read(known?: string): Promise<VersionedText | undefined> {
     const file = await stat(this.name);
-    // To read a FIFO would wait until a program writes to it.
+    // Reading a FIFO would block until a program writes to it.
     if (!file.isFile()) throw new Error(`${this.name} is not a file`);
     const { mtimeMs, size, ino } = file;
     if (size > MAX_TEXT_BYTES) throw new Error(`${this.name} has more than ${MAX_TEXT_BYTES} bytes`);

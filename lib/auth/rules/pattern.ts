@@ -1,13 +1,13 @@
 /**
- * A predicate for names: `*` stands for anything, slashes too (`team/*` is every repository of `team`, `*` every one
- * there is). Everything else stands for itself.
+ * Compiles a pattern for names. `*` matches any text, slashes too: `team/*` matches every repository below `team`, `*` every
+ * repository. All other characters match themselves.
  */
 export function matcherOf(pattern: string): (text: string) => boolean {
   const parts = pattern.split('*');
   const [first = '', ...rest] = parts;
   const last = rest.pop();
   if (last === undefined) return (text) => text === pattern;
-  // Each part at the first place where it is found: no pattern makes this slow, as it could a regular expression.
+  // Each part is matched at its first occurrence, so the time is linear. A regular expression could backtrack.
   return (text) => {
     if (!text.startsWith(first)) return false;
     let from = first.length;
@@ -20,7 +20,7 @@ export function matcherOf(pattern: string): (text: string) => boolean {
   };
 }
 
-/** As clients name repositories, so do patterns: `app` and `app*` are `library/app` and `library/app*`, `*` is all. */
+/** As `matcherOf`, for repositories: `app` stands for `library/app` and `app*` for `library/app*`; `*` matches all. */
 export function repositoryMatcher(pattern: string): (repository: string) => boolean {
   return matcherOf(withNamespace(pattern));
 }
@@ -29,7 +29,7 @@ function withNamespace(pattern: string): string {
   return pattern === '*' || pattern.includes('/') ? pattern : `library/${pattern}`;
 }
 
-/** Which repositories of a namespace a pattern of `repositoryMatcher` matches: all, none, or some, or that cannot be told. */
+/** How many repositories of a namespace a pattern of `repositoryMatcher` can match; `some` also where it may be none. */
 export function rangeOfPattern(pattern: string, namespace: string): 'all' | 'some' | 'none' {
   const whole = withNamespace(pattern);
   const start = `${namespace}/`;

@@ -2,11 +2,12 @@ import type { RepositoryName } from '../../model/names.ts';
 import { type Action, ANONYMOUS, type Anonymous, type Caller, type Grant, type User } from '../callers/caller.ts';
 import { rangeOfPattern, repositoryMatcher } from './pattern.ts';
 
-/** Everybody, whether logged in or not, and everybody who has logged in; beside names in `users`. */
-export const EVERYBODY = 'anonymous';
-export const LOGGED_IN = '*';
+/** In `users` of an access rule: every caller, with or without a login. */
+const ANY_CALLER = 'anonymous';
+/** In `users` of an access rule: every caller with a login. */
+const LOGGED_IN = '*';
 
-/** A rule of the configuration: who is allowed, or with `denies` not allowed, what in which repositories. */
+/** A line of `access`: callers for whom these actions are allowed, or denied, in these repositories. */
 export type AccessRule = {
   /** Patterns of `repositoryMatcher`. */
   repositories: string[];
@@ -23,29 +24,29 @@ const ALL: Omit<AccessRule, 'users'> = {
   actions: ['pull', 'push', 'delete'],
 };
 
-/** Whose rights count for v1 images. */
+/** The caller whose rights decide which v1 images are readable: the holder of a v1 token, else the caller itself. */
 function readerOf(caller: Caller): Caller {
   return caller.kind === 'token' && caller.holder ? caller.holder : caller;
 }
 
-/** A registry without `auth`. */
-const OPEN: AccessRule[] = [{ ...ALL, users: [EVERYBODY] }];
-/** With `auth`, and no rules yet. */
+/** The rules without `auth`. */
+const OPEN: AccessRule[] = [{ ...ALL, users: [ANY_CALLER] }];
+/** The rules with `auth` and without `access`. */
 const FOR_USERS: AccessRule[] = [{ ...ALL, users: [LOGGED_IN] }];
 
-/** `rule` counts from 1, as in the configuration; undefined if none was about this, which means no. */
+/** `rule` is the number of the deciding rule, from 1; undefined if no rule matched, so that the answer is no. */
 export type Decision = { isAllowed: boolean; rule?: number };
 
 type CompiledRule = AccessRule & { matches: (repository: string) => boolean };
 
 /**
- * Who may do what. Of the rules that name the caller, the repository and the action the first decides; if there is none,
- * the answer is no. A token allows what is in it, and rules are not asked.
+ * Decides what a caller may do. The first rule that matches the caller, the repository and the action decides; without one
+ * the answer is no. For a token its grants decide instead of the rules.
  */
 export class Permissions {
   readonly #rules: CompiledRule[];
 
-  /** @param rules those of the configuration; without them whoever has logged in may do everything */
+  /** @param rules by default every caller with a login may do everything */
   constructor(rules: readonly AccessRule[] = FOR_USERS) {
     this.#rules = rules.map((rule) => {
       const matchers = rule.repositories.map(repositoryMatcher);
@@ -53,7 +54,7 @@ export class Permissions {
     });
   }
 
-  /** Where nobody is asked who they are. */
+  /** Every caller may do everything. */
   static forOpenRegistry(): Permissions {
     return new Permissions(OPEN);
   }
@@ -65,33 +66,33 @@ export class Permissions {
   }
 
   /**
-   * Whether the caller may read a v1 image because this repository holds it. Images have no repository, so a token that names
-   * one reads what its holder may; and every token reads what a caller without a login may.
+   * Whether the caller may read the v1 images that this repository holds. v1 images have no repository, so a v1 token, which
+   * is issued for one repository, reads what its holder may read; and every token reads what anonymous callers may read.
    */
   mayReadV1ImagesIn(caller: Caller, repository: RepositoryName): boolean {
     const reader = readerOf(caller);
     return this.may(reader, 'pull', repository) || (reader.kind === 'token' && this.may(ANONYMOUS, 'pull', repository));
   }
 
-  /** Whether there may be a v1 image that the caller may read. */
+  /** Whether the caller may read v1 images of any repository. */
   mayReadSomeV1Image(caller: Caller): boolean {
     const reader = readerOf(caller);
     return this.maySomewhere(reader, 'pull') || (reader.kind === 'token' && this.maySomewhere(ANONYMOUS, 'pull'));
   }
 
-  /** Whether the caller may read every v1 image, those that no repository is known to hold too. */
+  /** Whether the caller may read every v1 image, including those that no repository holds. */
   mayReadEveryV1Image(caller: Caller): boolean {
     return this.mayEverywhere(readerOf(caller), 'pull');
   }
 
-  /** As `may`, with the rule that says so. */
+  /** As `may`, with the rule that decides. */
   decide(caller: User | Anonymous, action: Action, repository: RepositoryName): Decision {
     const at = this.#rules.findIndex((rule) => isAbout(rule, caller, action) && rule.matches(repository));
     const rule = this.#rules[at];
     return rule ? { isAllowed: rule.effect === 'allows', rule: at + 1 } : { isAllowed: false };
   }
 
-  /** Whether there may be a repository where the caller may do this. */
+  /** Whether the caller may do this in some repository. It need not exist. */
   maySomewhere(caller: Caller, action: Action): boolean {
     if (caller.kind === 'token') {
       const isGranted = caller.grants.some(({ actions }) => actions.includes(action));
@@ -100,7 +101,7 @@ export class Permissions {
     return this.#rules.some((rule) => rule.effect === 'allows' && isAbout(rule, caller, action));
   }
 
-  /** Whether there is no repository where the caller may not do this. */
+  /** Whether the caller may do this in every repository. */
   mayEverywhere(caller: Caller, action: Action): boolean {
     if (caller.kind === 'token') {
       return caller.grants.some(
@@ -115,12 +116,12 @@ export class Permissions {
     return false;
   }
 
-  /** Whether the caller may see the repository in a list. */
+  /** Whether lists show the repository to the caller. */
   mayList(caller: Caller, repository: RepositoryName): boolean {
     return this.may(listerOf(caller), 'pull', repository);
   }
 
-  /** Whether there may be a repository in the namespace that the caller may see in a list. */
+  /** Whether the namespace may contain a repository that lists show to the caller. */
   mayListIn(caller: Caller, namespace: string): boolean {
     return this.#mayPullIn(listerOf(caller), namespace);
   }
@@ -143,9 +144,9 @@ export class Permissions {
     return false;
   }
 
-  /** Whether anybody gets anything without logging in: then clients are offered tokens, which those get too. */
+  /** Whether anonymous callers may do something. The challenge then offers tokens, since these clients cannot use Basic. */
   get allowsAnonymous(): boolean {
-    return this.#rules.some(({ effect, users }) => effect === 'allows' && users.includes(EVERYBODY));
+    return this.#rules.some(({ effect, users }) => effect === 'allows' && users.includes(ANY_CALLER));
   }
 }
 
@@ -155,7 +156,7 @@ function listerOf(caller: Caller): Caller {
 
 function isAbout(rule: AccessRule, caller: User | Anonymous, action: Action): boolean {
   if (!rule.actions.includes(action)) return false;
-  if (rule.users.includes(EVERYBODY)) return true;
+  if (rule.users.includes(ANY_CALLER)) return true;
   if (caller.kind === 'anonymous') return false;
   return (
     rule.users.includes(LOGGED_IN) ||

@@ -1,10 +1,10 @@
-// What clients get for their password, and show instead of it for a few minutes.
+// Tokens that clients get for their password and send instead of it: JWTs that this registry signs and verifies.
 // https://distribution.github.io/distribution/spec/auth/jwt/
 import type { JWTPayload } from 'jose';
 import type { Purpose, SigningKeys } from '../../model/signed-token.ts';
 import type { Caller, Grant, TokenBearer } from '../callers/caller.ts';
 
-/** Docker takes what lives less than a minute for a mistake. */
+/** Docker treats a lifetime of less than a minute as 60 seconds. */
 export const ACCESS_TOKEN_SECONDS = 5 * 60;
 
 export const REFRESH_TOKEN_SECONDS = 30 * 24 * 60 * 60;
@@ -12,7 +12,7 @@ export const REFRESH_TOKEN_SECONDS = 30 * 24 * 60 * 60;
 const ALGORITHM = 'HS256';
 const ISSUER = 'stowage';
 
-/** A user's right to new access tokens, for as long as the password stays the same. */
+/** Gives a user new access tokens until the password changes. */
 export type RefreshToken = { name: string; passwordMark: string };
 
 export class AccessTokens {
@@ -27,7 +27,7 @@ export class AccessTokens {
     return await this.#sign('access token', subject, claims, ACCESS_TOKEN_SECONDS);
   }
 
-  /** `undefined` if it was not signed here, was changed, or has expired. */
+  /** `undefined` if the token has expired, was changed, or was not signed by this registry for this purpose. */
   async readAccess(token: string): Promise<TokenBearer | undefined> {
     const claims = await this.#verify('access token', token);
     if (!claims) return undefined;
@@ -70,7 +70,7 @@ export class AccessTokens {
         const { payload } = await jwtVerify(token, key, { algorithms: [ALGORITHM], issuer: ISSUER });
         return payload;
       } catch {
-        // Signed with another of our keys, or not by us, or long ago: whichever it is, it opens nothing.
+        // Expired, or signed with another key: the next key may be the right one.
       }
     }
     return undefined;

@@ -29,14 +29,14 @@ for (const [title, line, problem] of [
   ['SHA-512 of crypt', 'alice:$6$ab$cd', /but SHA-512/],
   ['DES', 'alice:rl0uE3S3gzXeA', /but DES/],
   ['Argon2', 'alice:$argon2id$v=19$m=65536', /but Argon2/],
-  ['a hash of bcrypt that was cut off', `alice:${BY_APACHE.slice(0, 50)}`, /a form of bcrypt that is not complete/],
-  ['a cost that bcrypt does not have', `alice:${BY_APACHE.replace('$05$', '$03$')}`, /cost 3; allowed: from 4 on/],
-  ['a cost above all', `alice:${BY_APACHE.replace('$05$', '$99$')}`, /cost 99; allowed/],
-  ['a name with a space', `al ice:${BY_APACHE}`, /"al ice" cannot be a user's name; allowed: 64 letters/],
-  ['a name that means something else', `robot:${BY_APACHE}`, /"robot" cannot be/],
-  ['a cost that would stop the registry', `alice:${BY_APACHE.replace('$05$', '$31$')}`, /cost 31; allowed: up to 14/],
+  ['an incomplete bcrypt hash', `alice:${BY_APACHE.slice(0, 50)}`, /but an incomplete bcrypt hash/],
+  ['a cost below the minimum of bcrypt', `alice:${BY_APACHE.replace('$05$', '$03$')}`, /cost 3; allowed: from 4 on/],
+  ['the highest cost', `alice:${BY_APACHE.replace('$05$', '$99$')}`, /cost 99; allowed/],
+  ['a name with a space', `al ice:${BY_APACHE}`, /"al ice" .*allowed: up to 64 letters/],
+  ['a reserved name', `robot:${BY_APACHE}`, /"robot" cannot be/],
+  ['a cost that would block the registry', `alice:${BY_APACHE.replace('$05$', '$31$')}`, /cost 31; allowed: up to 14/],
 ] as const) {
-  test(`${title} opens nothing, and is named without its hash`, () => {
+  test(`${title} lets no user in, and is reported without the hash`, () => {
     const { hashes, problems } = parseHtpasswd(`bob:${BY_APACHE}\n${line}\n`);
     assert.deepEqual([...hashes.keys()], ['bob']);
     assert.equal(problems.length, 1);
@@ -48,7 +48,7 @@ for (const [title, line, problem] of [
   });
 }
 
-test('a hash opens for its password in all spellings of bcrypt, and for no other', async () => {
+test('a hash matches its password in all spellings of bcrypt, and no other password', async () => {
   const hash = await hashPassword('pass:wörd', 4);
   for (const spelling of ['$2y$', '$2b$', '$2a$']) {
     assert.equal(await isPassword('pass:wörd', hash.replace('$2y$', spelling)), true, spelling);
@@ -57,46 +57,46 @@ test('a hash opens for its password in all spellings of bcrypt, and for no other
     assert.equal(await isPassword(wrong, hash), false, wrong);
 });
 
-test('a hash that Apache made opens', async () => {
+test('a hash that Apache made matches', async () => {
   assert.equal(await isPassword('secret', BY_APACHE), true);
 });
 
-test('a password longer than bcrypt takes is wrong, rather than right by its first 72 bytes', async () => {
+test('a password of more than 72 bytes is wrong, even if its first 72 bytes are correct', async () => {
   const hash = await hashPassword('x'.repeat(72), 4);
   assert.equal(await isPassword('x'.repeat(72), hash), true);
   assert.equal(await isPassword('x'.repeat(73), hash), false);
 });
 
-test('the hash for users that do not exist is one of bcrypt that nothing opens', async () => {
+test('the hash for unknown users is a bcrypt hash that no password matches', async () => {
   assert.equal(costOf(unmatchedHash(11)), 11);
   for (const password of ['', 'x', '.']) assert.equal(await isPassword(password, unmatchedHash(4)), false);
 });
 
 for (const [title, text] of [
   ['a byte order mark', `\uFEFFalice:${BY_APACHE}\n`],
-  ['ends of lines of Windows', `alice:${BY_APACHE}\r\n`],
-  ['ends of lines of old Macs', `alice:${BY_APACHE}\r`],
+  ['line ends of Windows', `alice:${BY_APACHE}\r\n`],
+  ['line ends of old Macs', `alice:${BY_APACHE}\r`],
   ['spaces around name and hash', `  alice : ${BY_APACHE} \t\n`],
   ['an indented comment', `   # people\nalice:${BY_APACHE}`],
 ] as const) {
-  test(`${title} changes nothing`, () => {
+  test(`${title} is ignored`, () => {
     assert.deepEqual(parseHtpasswd(text), { hashes: new Map([['alice', BY_APACHE]]), problems: [] });
   });
 }
 
-test('a file of UTF-16 is named as such, in one line', () => {
+test('a UTF-16 file is reported as such, in one line', () => {
   const text = Buffer.from(`\uFEFFalice:${BY_APACHE}\r\nbob:${BY_APACHE}\r\n`, 'utf16le').toString('utf8');
   const { hashes, problems } = parseHtpasswd(text);
   assert.equal(hashes.size, 0);
   assert.deepEqual(problems, ['line 1: the file holds NUL bytes, as UTF-16 does; save it as UTF-8']);
 });
 
-test('of two lines with one name the last counts, usable or not, and both are named', () => {
+test('of two lines with one name the last takes effect, usable or not, and the report names both', () => {
   const other = BY_APACHE.replace('FFqv', 'AAAA');
   const twice = parseHtpasswd(`alice:${BY_APACHE}\nbob:${BY_APACHE}\nalice:${other}\n`);
   assert.equal(twice.hashes.get('alice'), other);
-  assert.deepEqual(twice.problems, ['line 1: alice is there again in line 3, which counts']);
+  assert.deepEqual(twice.problems, ['line 1: alice is there again in line 3, which takes effect']);
   const replaced = parseHtpasswd(`alice:${BY_APACHE}\nalice:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n`);
-  assert.equal(replaced.hashes.has('alice'), false, 'the old password opens nothing');
+  assert.equal(replaced.hashes.has('alice'), false, 'the old password is not accepted');
   assert.match(replaced.problems[0] ?? '', /^line 2: .*SHA-1/);
 });

@@ -1,4 +1,4 @@
-// What a users file holds is never the fault of a request: no login is answered with 5xx because of it.
+// No matter what a users file contains, no login is answered with 5xx.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -60,7 +60,7 @@ const readyOf = async (app: Awaited<ReturnType<typeof open>>['app']) => {
 const NONE = { status: 'ok', problem: 'no user can log in by a password' };
 
 for (const [title, users, says] of [
-  ['nothing', '', /has no user with a usable password; type: stowage user add NAME/],
+  ['no line', '', /has no user with a usable password; type: stowage user add NAME/],
   ['a comment alone', '# no users yet\n', /has no user with a usable password/],
   ['empty lines', '\n \r\n\t\n', /has no user with a usable password/],
   ['SHA-1', `alice:${SHA}\n`, /line 1: the password of alice .* SHA-1, .* type: stowage user add alice/],
@@ -69,17 +69,17 @@ for (const [title, users, says] of [
     'alice:$apr1$sv9S1g3d$2hNTQBk6w4VnAb6Q6XXXX/\n',
     /line 1: .* MD5 \(apr1\).* type: stowage user add alice/,
   ],
-  ['a password as it is', 'alice:alice-password\n', /line 1: .* in no known scheme/],
+  ['a plain password', 'alice:alice-password\n', /line 1: .* in no known scheme/],
   ['a cost below that of bcrypt', `alice:${BCRYPT.replace('$04$', '$03$')}\n`, /line 1: .* cost 3; allowed: from 4 on/],
   ['a cost above that of bcrypt', `alice:${BCRYPT.replace('$04$', '$99$')}\n`, /line 1: .* cost 99/],
   ['NUL bytes', `al\0ice:${BCRYPT}\n`, /line 1: the file holds NUL bytes/],
   [
-    'no text at all',
+    'binary content',
     Buffer.from([0xff, 0xfe, 0x80, 0x3a, 0xc3]).toString('latin1'),
     /line 1: .* cannot be a user's name/,
   ],
 ] as const) {
-  it(`a file with ${title} answers logins with 401, and names the line and what to type`, async () => {
+  it(`a file with ${title} makes logins 401, and the log names the line and the remedy`, async () => {
     const { app, warnings } = await open(users);
     for (const name of ['alice', 'bob', '']) {
       for (const path of ['/v2/', '/v2/_token?service=x&scope=repository:a/b:pull', '/v1/users/']) {
@@ -92,12 +92,12 @@ for (const [title, users, says] of [
     }
     assert.match(warnings().join('\n'), says);
     assert.doesNotMatch(warnings().join('\n'), /\$2y|\{SHA\}|sv9S1g3d|alice-password/);
-    assert.equal((await app.request('/v2/public/app/tags/list')).status, 404, 'pulls without a login go on');
+    assert.equal((await app.request('/v2/public/app/tags/list')).status, 404, 'anonymous pulls still work');
     assert.deepEqual(await readyOf(app), [200, NONE]);
   });
 }
 
-it('a line that cannot be used leaves the others as they are, and readyz counts it without its name', async () => {
+it('an unusable line does not affect the others, and readyz counts it without the name', async () => {
   const { app, warnings } = await open(`alice:${BCRYPT}\nbob:${SHA}\n`);
   assert.equal((await app.request('/v2/', { headers: basic('alice') })).status, 200);
   assert.equal((await app.request('/v2/', { headers: basic('bob') })).status, 401);
@@ -105,11 +105,11 @@ it('a line that cannot be used leaves the others as they are, and readyz counts 
   assert.deepEqual(await readyOf(app), [200, { status: 'ok', problem: '1 line of the users are not used' }]);
 });
 
-it('a file without a problem has none in readyz', async () => {
+it('readyz reports no problem for a correct file', async () => {
   assert.deepEqual(await readyOf((await open(`alice:${BCRYPT}\n`)).app), [200, { status: 'ok' }]);
 });
 
-describe('what is wrong is logged', () => {
+describe('problems of a users file are logged', () => {
   const watch = async (text: string) => {
     const source = new MemorySource(text);
     const lines: string[] = [];
@@ -120,7 +120,7 @@ describe('what is wrong is logged', () => {
     return { source, lines, users };
   };
 
-  it('once, however often the file changes', async () => {
+  it('once, though the file changes several times', async () => {
     const { source, lines, users } = await watch(`alice:${SHA}\nbob:${BCRYPT}\n`);
     for (let i = 0; i < 3; i++) {
       source.text += `# ${i}\n`;
@@ -132,7 +132,7 @@ describe('what is wrong is logged', () => {
     assert.match(lines[1] ?? '', /line 2/);
   });
 
-  it('in few lines, however long the file is', async () => {
+  it('in at most 21 lines', async () => {
     const { lines, users } = await watch(Array.from({ length: 50_000 }, (_, i) => `u${i}:${SHA}\n`).join(''));
     assert.equal(lines.length, 21);
     assert.match(lines[20] ?? '', /49981 more lines are not used/);
@@ -140,7 +140,7 @@ describe('what is wrong is logged', () => {
   });
 });
 
-it('a hundred thousand users are read', async () => {
+it('fifty thousand users are read', async () => {
   const names = Array.from({ length: 50_000 }, (_, i) => `u${i}`);
   const source = new MemorySource(names.map((name) => `${name}:${BCRYPT}\n`).join(''));
   const users = await Users.open(source, createLog('critical'));
@@ -149,10 +149,10 @@ it('a hundred thousand users are read', async () => {
 
 describe('a users file that cannot be read', () => {
   for (const [title, make, says] of [
-    ['is not there', async () => 'none', /is not there: make it with `stowage user add NAME`/],
+    ['is missing', async () => 'none', /is not there: make it with `stowage user add NAME`/],
     ['is a directory', async (name: string) => mkdir(join(directory, name)).then(() => name), /is not a file/],
     [
-      'would never end',
+      'is a FIFO',
       async (name: string) => promisify(execFile)('mkfifo', [join(directory, name)]).then(() => name),
       /is not a file/,
     ],
@@ -162,14 +162,14 @@ describe('a users file that cannot be read', () => {
       /has more than 4194304 bytes/,
     ],
   ] as const) {
-    it(`stops the start of a server: it ${title}`, async () => {
+    it(`is an error at the start of a server if it ${title}`, async () => {
       const path = join(directory, await make(title.replaceAll(' ', '-')));
       await assert.rejects(openWith(path), (error: Error) =>
         says.test(`${error.message}: ${(error.cause as Error)?.message}`),
       );
     });
 
-    it(`is no 5xx where users are read late: it ${title}`, async () => {
+    it(`is no 5xx where users are read lazily if it ${title}`, async () => {
       const path = join(directory, await make(`late-${title.replaceAll(' ', '-')}`));
       const { app, logged } = await openWith(path, true);
       assert.equal((await app.request('/v2/', { headers: basic('alice') })).status, 401);
@@ -178,7 +178,7 @@ describe('a users file that cannot be read', () => {
     });
   }
 
-  it('is asked again, and opens as soon as it is there', async (t) => {
+  it('is read again, and its users can log in once it is there', async (t) => {
     const path = join(directory, 'comes-later');
     const users = Users.lazy(new FileSource(path), createLog('critical'));
     assert.equal(await users.has('alice'), false);

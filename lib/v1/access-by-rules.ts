@@ -1,4 +1,4 @@
-// Who may do what with a registry that is its own index: the rules of the configuration say so, as for v2.
+// Access to a registry that is its own index: the access rules of the configuration decide, as for v2.
 import type { Context, MiddlewareHandler } from 'hono';
 import { every } from 'hono/combine';
 import type { Gate } from '../auth/gate.ts';
@@ -10,8 +10,8 @@ import type { ImageReader } from '../registry/v1-images/image-rights.ts';
 import { type Access, type RouteAccess, setAccess } from './access.ts';
 import { isPushedBy, pusherOf } from './pusher.ts';
 
-/** Access by the rules of the configuration, where the registry is its own index. */
-export function permissions(gate: Gate, registry: Registry): RouteAccess {
+/** Checks access by the rules of the configuration. */
+export function accessByRules(gate: Gate, registry: Registry): RouteAccess {
   const setAccessByGrants: MiddlewareHandler = async (c, next) => {
     setAccess(c, accessByGrants(c, gate, registry));
     await next();
@@ -23,8 +23,8 @@ export function permissions(gate: Gate, registry: Registry): RouteAccess {
 }
 
 /**
- * Images have no repository: a caller may read one if it may pull from a repository that holds it now, or has just pushed it.
- * Where no login is asked for, that is every caller and every repository.
+ * v1 images have no repository. A caller may read one if it may pull from a repository that holds it, or if it has pushed it
+ * and no tag names it yet. In an open registry every caller may read every image.
  */
 function accessByGrants(c: Context, gate: Gate, { imageRights }: Registry): Access {
   const pusher = pusherOf(callerOf(c));
@@ -37,10 +37,10 @@ function accessByGrants(c: Context, gate: Gate, { imageRights }: Registry): Acce
   return {
     reader,
     pusherId: pusher.id,
-    // An id that no client has used yet is free; what is complete is not pushed again.
+    // Any id may be pushed: ImagePushes protects the images that exist.
     checkImage: () => undefined,
     async checkParent(parent) {
-      if (!(await findReadableKind(parent))) throw noSuchParent(); // as if it were not there
+      if (!(await findReadableKind(parent))) throw noSuchParent(); // does not reveal that the image exists
     },
     findReadableKind,
   };

@@ -1,4 +1,4 @@
-// Who may call a registry that is not its own index: whoever has a token that the index accepts.
+// Access to a registry that is not its own index: the separate index decides, by the token that it issued to the client.
 import type { KeyObject } from 'node:crypto';
 import type { Context, MiddlewareHandler } from 'hono';
 import { every } from 'hono/combine';
@@ -13,25 +13,26 @@ import { IndexClient } from './index-client.ts';
 import { hashOf } from './pusher.ts';
 import { isSigned } from './signature.ts';
 
-export type AuthenticationOptions = {
-  /** The index that knows the tokens; without one none is accepted. */
+export type IndexAccessOptions = {
+  /** Base URL of the index; without it no token is accepted. */
   indexEndpoint?: string;
-  /** Signs the requests of the operator's own tools. */
+  /** Verifies requests of the operator's tools, which may do everything. */
   privilegedKey?: KeyObject;
 };
 
 type Token = { authorization: string; repository: RepositoryName };
 
+/** The methods that a token of each access allows. A token of any other access allows all of them. */
 const METHODS: Record<string, string[]> = {
   read: ['GET', 'HEAD'],
   write: ['POST', 'PUT'],
   delete: ['DELETE'],
 };
 
-/** Lets through what the index knows; `accessOf` tells the handlers more. The method says what the token must allow. */
-export function authentication(options: AuthenticationOptions, registry: Registry): RouteAccess {
+/** Admits requests whose token the index accepts. The method of the request, not the action, says what the token must allow. */
+export function accessByIndex(options: IndexAccessOptions, registry: Registry): RouteAccess {
   const index = options.indexEndpoint ? new IndexClient(options.indexEndpoint) : undefined;
-  const authenticate: MiddlewareHandler = async (c, next) => {
+  const admit: MiddlewareHandler = async (c, next) => {
     if (options.privilegedKey && isSigned(c, options.privilegedKey)) {
       setAccess(c, accessToEverything(registry));
       return await next();
@@ -47,10 +48,10 @@ export function authentication(options: AuthenticationOptions, registry: Registr
     c.set('repository', parseV1RepositoryName(c.req.param('name') ?? ''));
     await next();
   };
-  return { allow: () => every(authenticate, parseName), allowImages: () => authenticate };
+  return { allow: () => every(admit, parseName), allowImages: () => admit };
 }
 
-/** Of the operator's own tools: to what is there. */
+/** The access of the operator's tools. */
 function accessToEverything({ imageRights }: Registry): Access {
   const reader = { mayPull: () => true, mayReadWithoutGrant: () => true, matchesPusher: () => true };
   return {
@@ -66,18 +67,18 @@ function accessByToken(token: Token, images: ImageId[], index: IndexClient, regi
   const { repository, authorization } = token;
   const { imageRights, repositories } = registry;
   const isInIndex = (id: ImageId) => index.mayRead(repository, id, authorization);
-  const isOpenToToken = async (id: ImageId) => !(await repositories.isPrivate(repository)) || (await isInIndex(id));
-  // One token is that of one push.
+  const isReadableByToken = async (id: ImageId) => !(await repositories.isPrivate(repository)) || (await isInIndex(id));
+  // The index issues a token for each push.
   const pusherId = hashOf(['index token', authorization]);
   const reader: ImageReader = {
     mayPull: () => true,
-    /** By what holds the image, not by what the token names: every client can get the token of a public repository. */
+    /** Decided by the repository that holds the image, since every client can get a token for a public repository. */
     async confirmPull(holder, id) {
-      if (holder === repository) return await isOpenToToken(id);
+      if (holder === repository) return await isReadableByToken(id);
       const [isPrivate, exists] = await Promise.all([repositories.isPrivate(holder), repositories.exists(holder)]);
       return exists && !isPrivate;
     },
-    mayReadWithoutGrant: async (id) => (images.includes(id) ? await isOpenToToken(id) : await isInIndex(id)),
+    mayReadWithoutGrant: async (id) => (images.includes(id) ? await isReadableByToken(id) : await isInIndex(id)),
     matchesPusher: (id) => id === pusherId,
   };
 
@@ -94,7 +95,7 @@ function accessByToken(token: Token, images: ImageId[], index: IndexClient, regi
   };
 }
 
-/** The token, if it is one for this method and for the repository of the URL. */
+/** The token, if it allows this method and names the repository of the URL. */
 function tokenOf(c: Context): Token | undefined {
   const authorization = c.req.header('Authorization') ?? '';
   const { scheme, credentials } = parseAuthorization(authorization);
