@@ -145,7 +145,7 @@ describe('a limit on concurrency', () => {
       const limit = new ConcurrencyLimit({ ...options, waitMs: 500 });
       const [moving, waitingForStorage] = [await stalledSlot(limit), await stalledSlot(limit)];
       waitingForStorage.isWaitingForClient = false;
-      const moves = setInterval(() => moving.moved(100), 20);
+      const moves = setInterval(() => moving.moved(100), 20).unref();
       await assert.rejects(limit.acquire('bob'), { code: 'UNAVAILABLE' });
       clearInterval(moves);
       assert.deepEqual([moving.signal.aborted, waitingForStorage.signal.aborted], [false, false]);
