@@ -1,4 +1,4 @@
-import { DEFAULT_UNPACK_LIMITS, type UnpackLimits } from '../compression/unpack-limits.ts';
+import { DEFAULT_UNPACK_LIMITS } from '../compression/unpack-limits.ts';
 import type { Background } from '../concurrency/background.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { Blobs } from './blobs/blobs.ts';
@@ -52,21 +52,21 @@ export type Registry = {
   v1Tags: V1Tags;
 };
 
-export type RegistryOptions = Pick<ProjectionOptions, 'copiesLayers'> & {
-  /** How much a compressed layer may decompress to. */
-  unpackLimits?: UnpackLimits;
-  /**
-   * Runs what no request waits for: projections, tag metadata and `_index_images` after a tag change. Without it another
-   * process does that, or the first v1 request.
-   */
-  background?: Background;
-  /** Whether the manifests that an index names must exist. Default `required`. */
-  indexChildren?: IndexChildren;
-  /** Tags that no push may move. Default none. */
-  isImmutable?: IsImmutable;
-};
+/** `unpackLimits` defaults to `DEFAULT_UNPACK_LIMITS`. */
+export type RegistryOptions = Pick<ProjectionOptions, 'copiesLayers'> &
+  Partial<ProjectionOptions> & {
+    /**
+     * Runs what no request waits for: projections, tag metadata and `_index_images` after a tag change. Without it another
+     * process does that, or the first v1 request.
+     */
+    background?: Background;
+    /** Whether the manifests that an index names must exist. Default `required`. */
+    indexChildren?: IndexChildren;
+    /** Tags that no push may move. Default none. */
+    isImmutable?: IsImmutable;
+  };
 
-/** Builds everything that acts on one storage, in the order of dependencies: blobs and tags, v1 images, conversions, projections, manifests. */
+/** Builds everything that acts on one storage, in the order of dependencies. @param opened the storage */
 export function assembleRegistry(
   opened: StorageDriver,
   { copiesLayers, unpackLimits = DEFAULT_UNPACK_LIMITS, background, indexChildren, isImmutable }: RegistryOptions,

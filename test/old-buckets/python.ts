@@ -1,4 +1,4 @@
-// Python 2's serialization of the values that docker-registry stored. Independent of `lib/model/python-json.ts`, which is under test.
+// Python 2's serialization of the values that docker-registry stored, independent of `lib/model/python-json.ts`.
 
 type PythonValue = null | boolean | number | string | readonly PythonValue[] | { readonly [name: string]: PythonValue };
 

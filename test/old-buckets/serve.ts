@@ -21,7 +21,7 @@ const PINNED: Record<string, string> = {
   'library/centos:6.5': 'sha256:a4b6c211b6bfca075f27b1da60062db506e94e4bf01e06b2f03a074643d1c1b6',
 };
 
-/** A registry over buckets of docker-registry 0.6.5 and 0.9.1 serves all of their images by v1 and v2, and changes none of their objects. */
+/** Over buckets of docker-registry 0.6.5 and 0.9.1, v1 and v2 serve all images and change none of the objects. */
 export function serveOldBucketSuite(name: string, open: OpenStorage): void {
   for (const version of ['0.6.5', '0.9.1'] as const) {
     describe(`a bucket of docker-registry ${version} on ${name}`, () => serveSuite(version, open));

@@ -66,7 +66,10 @@ export class Adoption {
     this.#grants = dependencies.grants;
   }
 
-  /** Objects under twice-quoted keys without a copy under the once-quoted key. One storage request for each, and those of `listTwiceQuoted`. */
+  /**
+   * Objects under twice-quoted keys without a copy under the once-quoted key. One storage request for each, and those of
+   * `listTwiceQuoted`.
+   */
   async findTwiceQuoted(): Promise<TwiceQuotedObject[]> {
     const found: TwiceQuotedObject[] = [];
     for await (const object of listTwiceQuoted(this.#storage)) {

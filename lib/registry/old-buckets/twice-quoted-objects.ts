@@ -10,7 +10,7 @@ export type TwiceQuotedObject = { from: Key; to: Key };
 
 const QUOTED = /%[0-9A-F]{2}/;
 
-/** All objects of repositories with a key that 0.6 would have quoted once less. One storage request per 1,000 objects of each repository. */
+/** All objects of repositories with a key that 0.6 would have quoted once less. One storage request per 1,000 objects. */
 export async function* listTwiceQuoted(storage: StorageDriver): AsyncGenerator<TwiceQuotedObject> {
   for await (const namespace of storage.listFolders(layout.repositories())) {
     for await (const folder of storage.listFolders(namespace)) {

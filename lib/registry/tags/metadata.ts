@@ -49,7 +49,7 @@ export class TagMetadata {
     this.#storage = storage;
   }
 
-  /** The stored bytes of a tag's metadata; without a tag those of the repository, written with `latest`. One storage request. */
+  /** The stored bytes of a tag's metadata; without a tag the repository's, written with `latest`. One storage request. */
   async find(repository: RepositoryName, tag?: Tag): Promise<Bytes | undefined> {
     const key = tag === undefined ? layout.repositoryJson(repository) : layout.tagJson(repository, tag);
     const object = key && (await this.#storage.read(key));
@@ -62,13 +62,13 @@ export class TagMetadata {
     await Promise.all(keysOf(repository, tag).map((key) => this.#storage.put(key, bytes, AS_JSON)));
   }
 
-  /** Deletes the metadata of a tag. One storage request, two side by side for `latest`; one or two for a tag that starts with `_`. */
+  /** Deletes the metadata of a tag. One or two storage requests. */
   async delete(repository: RepositoryName, tag: Tag): Promise<void> {
     await Promise.all(keysOf(repository, tag).map((key) => this.#storage.delete(key)));
     if (layout.tagJson(repository, tag) === undefined) await this.#deleteLegacy(repository, tag);
   }
 
-  /** docker-registry stored the metadata of a tag `_x` under the key of a tag `x_json`. Deletes the object unless it is that tag. */
+  /** docker-registry stored the metadata of tag `_x` under the key of tag `x_json`. Deletes it unless it is that tag. */
   async #deleteLegacy(repository: RepositoryName, tag: Tag): Promise<void> {
     const object = await this.#storage.read(layout.legacyTagJson(repository, tag));
     if (!object || decodeTarget(decodeText(object.bytes))) return;

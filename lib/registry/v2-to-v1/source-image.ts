@@ -114,7 +114,7 @@ export class SourceImages {
   }
 }
 
-/** The children of an index that v1 clients may get, in order of preference: linux/amd64, the only platform of v1, then as listed. */
+/** The children of an index that v1 clients may get: linux/amd64 first, the only platform of v1, then as listed. */
 function childrenForV1(children: readonly IndexChild[]): IndexChild[] {
   const images = children.filter(({ platform, isAttestation }) => !isAttestation && platform !== 'unknown/unknown');
   const preferred = images.find(({ platform }) => platform === 'linux/amd64');

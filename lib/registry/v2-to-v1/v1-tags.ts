@@ -147,7 +147,7 @@ export class V1Tags {
     return child === undefined || (await this.#storage.head(layout.manifest(repository, child))) !== undefined;
   }
 
-  /** Grants an image that docker-registry or Stowage 0.1.0 has tagged. One storage request if it is granted already. */
+  /** Grants an image whose tag docker-registry or an older Stowage wrote. One storage request if it is granted already. */
   async #grantPushedImage(repository: RepositoryName, id: ImageId, [tag]: readonly Tag[]): Promise<void> {
     if (tag === undefined) return;
     const tagged: TaggedImage = { tag, top: id };
