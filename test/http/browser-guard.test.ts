@@ -17,7 +17,7 @@ const UPLOADS = '/v2/team/app/blobs/uploads/';
 const SAME = { 'Sec-Fetch-Site': 'same-origin' };
 const EVIL = { Host: 'evil.test:5000', Origin: 'http://evil.test:5000', ...SAME };
 
-describe('on loopback without logins', () => {
+describe('an open registry on loopback', () => {
   const servers: NodeServer[] = [];
   let directory: string;
   before(async () => {
@@ -49,7 +49,7 @@ describe('on loopback without logins', () => {
     before(async () => (server = await start()));
     const own = ['127.0.0.1:5000', '127.9.9.9', 'localhost', 'LocalHost.:5000', 'a.localhost:1', '[::1]:5000'];
     for (const Host of [...own, 'host.docker.internal:5000', 'host.containers.internal'])
-      it(`${Host} is this machine, to browsers too`, async () => {
+      it(`${Host} names this machine: browsers are served`, async () => {
         assert.equal(await read(server, { Host, ...SAME }), 200);
         assert.equal(await read(server, { Host, 'Sec-Fetch-Site': 'none' }), 200);
         assert.equal(await write(server, { Host, Origin: `http://${Host}`, ...SAME }), 202);
@@ -65,27 +65,27 @@ describe('on loopback without logins', () => {
     ];
     const odd = ['1270.0.0.1', '[::2]', '192.168.0.2', ''];
     for (const Host of [...foreign, ...odd])
-      it(`"${Host}" is not, and browsers are refused`, async () => {
+      it(`"${Host}" does not name this machine: browsers are refused`, async () => {
         for (const headers of [SAME, { 'Sec-Fetch-Site': 'none' }, { Origin: `http://${Host}` }, { Origin: 'null' }]) {
           assert.equal(await read(server, { Host, ...headers }), 403);
           assert.equal(await write(server, { Host, ...headers }), 403);
         }
       });
     for (const Host of foreign)
-      it(`${Host} without a browser is served`, async () => {
+      it(`${Host} is served to a client that is no browser`, async () => {
         assert.equal(await read(server, { Host }), 200);
         assert.equal(await write(server, { Host, 'X-Forwarded-For': '192.0.2.1' }), 202);
       });
 
     for (const Host of ['evil.test@127.0.0.1', 'localhost@evil.test', '127.0.0.1#.evil.test', 'localhost/evil.test'])
-      it(`"${Host}" is none`, async () => assert.equal(await read(server, { Host, ...SAME }), 400));
+      it(`"${Host}" is invalid: 400`, async () => assert.equal(await read(server, { Host, ...SAME }), 400));
 
-    it('of a page is not believed for what the page says of a proxy', async () => {
+    it('is checked also where the page sends headers of a proxy', async () => {
       const told = { 'X-Forwarded-For': '127.0.0.1', 'X-Forwarded-Host': 'localhost', 'X-Forwarded-Proto': 'http' };
       assert.equal(await read(server, { ...EVIL, ...told }), 403);
     });
 
-    it('is refused in the form of the protocol, with the remedy', async () => {
+    it('is refused in the error format of the protocol, with advice', async () => {
       const v2 = await sendRaw(server.url, 'GET', PING, EVIL);
       assert.match(v2.body, /^\{"errors":\[\{"code":"DENIED","message":"[^"]*public_url[^"]*trusted_proxies"\}\]\}$/);
       const v1 = await sendRaw(server.url, 'GET', '/v1/_ping', EVIL);
@@ -118,7 +118,7 @@ describe('on loopback without logins', () => {
       { Origin: 'http://localhost:5000', 'Sec-Fetch-Site': 'cross-site' },
     ];
     for (const headers of foreign)
-      it(`is refused with ${JSON.stringify(headers)}, and a read is not`, async () => {
+      it(`is refused with ${JSON.stringify(headers)}; a read is served`, async () => {
         for (const one of [server, open]) {
           assert.equal(await write(one, { Host, ...headers }), 403);
           for (const method of ['PUT', 'DELETE', 'PATCH'])
@@ -137,18 +137,18 @@ describe('on loopback without logins', () => {
       assert.equal(await write(await start({ cors: { origins: ['*'] } }), headers), 202);
     });
 
-    it('of a rebound name is refused although cors.origins names all', async () => {
+    it('under a rebound name is refused even if cors.origins allows all', async () => {
       assert.equal(await write(await start({ cors: { origins: ['*'] } }), EVIL), 403);
     });
 
-    it('is accepted from its own origin, with TLS in front as well', async () => {
+    it('is accepted from its own origin, also behind a proxy that ends TLS', async () => {
       assert.equal(await write(server, { Host: 'localhost', Origin: 'https://localhost', ...SAME }), 202);
       assert.equal(await write(server, { Host: 'localhost:80', Origin: 'http://localhost', ...SAME }), 202);
       assert.equal(await write(server, { Host, 'Sec-Fetch-Site': 'none' }), 202);
     });
   });
 
-  it('public_url names the host of a proxy', async () => {
+  it('serves browsers under the host of public_url', async () => {
     const server = await start({ public_url: 'https://registry.test:8443' });
     const Origin = 'https://registry.test:8443';
     assert.equal(await read(server, { Host: 'registry.test', ...SAME }), 200);
@@ -158,19 +158,19 @@ describe('on loopback without logins', () => {
     assert.equal(await read(server, EVIL), 403);
   });
 
-  it('trusted_proxies says that there is a proxy: it decides what is served', async () => {
+  it('has no browser guard with trusted_proxies: the proxy decides', async () => {
     const server = await start({ trusted_proxies: 1 });
     assert.equal(await write(server, EVIL), 202);
   });
 
-  it('is what it takes: with logins, or on another address, nothing is refused for being a browser', async () => {
+  it('serves all browsers with logins or on another address', async () => {
     const withLogins = await start({ auth: { htpasswd: join(directory, 'users') } });
     assert.equal(await read(withLogins, EVIL), 401);
     const elsewhere = await start({}, '0.0.0.0');
     assert.equal((await sendRaw(new URL(`http://127.0.0.1:${elsewhere.url.port}`), 'POST', UPLOADS, EVIL)).status, 202);
   });
 
-  it('is guarded under the name localhost too', async () => {
+  it('is guarded if host is localhost', async () => {
     const { port } = (await start({}, 'localhost')).url;
     const asked = request({ host: 'localhost', port, path: PING, headers: EVIL }).end();
     const [answer] = (await once(asked, 'response')) as [IncomingMessage];

@@ -32,28 +32,28 @@ describe('a registry behind a gateway', () => {
   const startAs = async (userAgent: string) =>
     locationOf(await client.send('POST', '/v2/gateway/app/blobs/uploads/', { headers: { 'User-Agent': userAgent } }));
 
-  it('sends uploads to the push endpoint, which needs nothing but the URL', async () => {
+  it('sends uploads to the push endpoint, which needs no credentials', async () => {
     const location = await startAs('docker/29.0.0 go/go1.26');
     assert.match(location, /^https:\/\/push\.example\.com\/v2\/gateway\/app\/blobs\/uploads\/[0-9a-f-]+\?_state=/);
     const { pathname, search } = new URL(location);
     const response = await client.send('PATCH', pathname + search, { body: 'bytes' });
     assert.equal(response.status, 202);
-    assert.match(locationOf(response), /^https:\/\/push\.example\.com\/v2\//); // and there it stays
+    assert.match(locationOf(response), /^https:\/\/push\.example\.com\/v2\//); // the next request goes to the push endpoint too
   });
 
   for (const userAgent of ['oras/1.3.6', 'oras-go', 'Helm/3.19.0', 'notation/1.3.0']) {
-    it(`keeps ${userAgent} on its host, since it goes to no other`, async () => {
+    it(`keeps ${userAgent} on its host`, async () => {
       assert.match(await startAs(userAgent), /^\/v2\/gateway\/app\/blobs\/uploads\//);
     });
   }
 
-  it('names blobs and manifests by its public URL', async () => {
+  it('uses the public URL in the Location of blobs and manifests', async () => {
     const { digest, manifest } = await pushImage(sameHostClient, 'gateway/app', 'first', { contents: ['x'] });
     const put = await client.pushManifest('gateway/app', 'second', manifest);
     assert.equal(locationOf(put), `${settings.publicUrl}/v2/gateway/app/manifests/${digest}`);
   });
 
-  it('tells no digest in the answer to HEAD of a manifest, so that clients ask by GET', async () => {
+  it('omits the digest in the answer to HEAD of a manifest, so that clients send a GET', async () => {
     const head = await client.send('HEAD', '/v2/gateway/app/manifests/second');
     assert.equal(head.status, 200);
     assert.equal(head.headers.get('Docker-Content-Digest'), null);
@@ -61,7 +61,7 @@ describe('a registry behind a gateway', () => {
     assert.match(get.headers.get('Docker-Content-Digest') ?? '', /^sha256:/);
   });
 
-  it('refuses what is too large with a code that ends the push, and says what to do', async () => {
+  it('refuses a body that is too large with UNSUPPORTED and advice', async () => {
     const location = new URL(await startAs('docker/29.0.0'));
     const response = await client.send('PATCH', location.pathname + location.search, { body: 'x'.repeat(4 * KiB + 1) });
     assert.equal(response.status, 405);
@@ -71,7 +71,7 @@ describe('a registry behind a gateway', () => {
     assert.match(text, /in a clone of Stowage run \W*npx stowage serve/);
   });
 
-  it('sends v1 clients to the push endpoint when they push, and nowhere else when they pull', async () => {
+  it('sends v1 clients to the push endpoint for a push and to the public URL for a pull', async () => {
     const announced = await client.send('PUT', '/v1/repositories/gateway/old/', { body: '[]' });
     assert.equal(announced.headers.get('X-Docker-Endpoints'), 'push.example.com');
     const images = await client.send('GET', '/v1/repositories/gateway/old/images');
@@ -79,8 +79,8 @@ describe('a registry behind a gateway', () => {
   });
 });
 
-describe('a registry behind a proxy that is trusted', () => {
-  it('tells v1 clients the host that the proxy was asked for, letter by letter', async () => {
+describe('a registry behind a trusted proxy', () => {
+  it('sends v1 clients the host of X-Forwarded-Host as it was written', async () => {
     const storage = await openFiles();
     const server = await startRegistry(storage.driver, { trustedProxies: 1 });
     const headers = {

@@ -29,10 +29,10 @@ const HOSTS = [
   '',
 ];
 
-/** A CR alone and other control characters: Node refuses them itself. CR LF ends the header. */
+/** Node refuses a CR alone and other control characters. CR LF ends the header. */
 const BREAKS = ['a\rEvil: 1', 'a\u0000evil', 'a\u0007evil'];
 
-describe('a Host that is no host and port', () => {
+describe('an invalid Host', () => {
   let storage: OpenedStorage;
   const servers: RegistryServer[] = [];
   before(async () => {
@@ -62,7 +62,7 @@ describe('a Host that is no host and port', () => {
     return answer.slice(0, answer.indexOf('\r\n\r\n'));
   };
 
-  it('is not what a good one is', async () => {
+  it('differs from a valid one, which URLs in answers contain', async () => {
     const [server] = servers;
     assert.ok(server);
     const head = await headOf(server.url, 'GET', '/v2/y/tags/list', { Host: 'Registry.test:81' });
@@ -71,7 +71,7 @@ describe('a Host that is no host and port', () => {
 
   for (const host of [...HOSTS, ...BREAKS])
     for (const name of ['Host', 'X-Forwarded-Host'])
-      it(`${JSON.stringify(host)} in ${name} adds nothing to an answer`, async () => {
+      it(`${JSON.stringify(host)} in ${name} appears in no URL of an answer`, async () => {
         for (const { url } of servers) {
           const headers = name === 'Host' ? { Host: host } : { Host: 'registry.test', [name]: host };
           const asked = [

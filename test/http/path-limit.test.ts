@@ -1,4 +1,4 @@
-// Paths of any length and shape: they are answered at once, and the rest go on meanwhile.
+// Paths of any length and content are answered quickly and do not delay other requests.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { basic, openTestAuth } from '../auth/test-auth.ts';
@@ -6,10 +6,10 @@ import { type OpenedStorage, openFiles } from '../storage/open.ts';
 import { sendRaw } from '../support/raw-request.ts';
 import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
 
-/** Beside 1 KB of other headers the most that the server takes. */
+/** With 1 KB of other headers, the longest path that the server reads. */
 const LONGEST = 31_000;
 
-/** Half a minute is what it took once; a busy machine may well need some time for nothing at all. */
+/** Generous for a busy machine. Patterns that backtrack took half a minute. */
 const MAX_MS = 500;
 
 const UNITS = [
@@ -28,7 +28,7 @@ const UNITS = [
   'seven-1/',
 ];
 
-/** What every route begins and ends with. */
+/** The beginning and the end of paths of every route. */
 const ROUTES = [
   ['/v2/', '/tags/list'],
   ['/v2/', '/manifests/x'],
@@ -63,10 +63,10 @@ describe('a path', () => {
   const send = (method: string, path: string) => sendRaw(server.url, method, path, basic('alice'));
 
   for (const [length, what] of [
-    [LONGEST, 'too long'],
-    [2000, 'as long as it may be'],
+    [LONGEST, 'that is too long'],
+    [2000, 'of the greatest length'],
   ] as const) {
-    it(`${what} is refused at once, whatever is in it`, async () => {
+    it(`${what} is answered within ${MAX_MS} ms, with any content`, async () => {
       for (const unit of UNITS) {
         for (const [start, end] of ROUTES) {
           for (const method of ['GET', 'PUT', 'PROPFIND']) {
@@ -81,7 +81,7 @@ describe('a path', () => {
     });
   }
 
-  it('that is too long is refused in the form of its protocol', async () => {
+  it('that is too long is refused in the error format of its protocol', async () => {
     const message = 'a path has at most 2048 characters and 256 slashes';
     const long = 'a'.repeat(2048);
     const v2 = await send('GET', `/v2/${long}/tags/list`);
@@ -95,7 +95,7 @@ describe('a path', () => {
     }
   });
 
-  it('of the longest name that there can be is taken', async () => {
+  it('with the longest name is accepted', async () => {
     const digest = `sha512:${'0'.repeat(128)}`;
     const name = `${'a/'.repeat(63)}a`; // quoted, as a key has it: 253 characters
     for (const path of [`/v2/${name}/manifests/${digest}`, `/v2/${name}/blobs/${digest}`, `/v2/${name}/tags/list`]) {
@@ -106,7 +106,7 @@ describe('a path', () => {
     assert.equal(status, 200);
   });
 
-  it('is not what an upload carries its state in', async () => {
+  it('does not include the query, which carries the state of uploads', async () => {
     const { body } = await send('PATCH', `/v2/a/b/blobs/uploads/x?_state=${'x'.repeat(10_000)}`);
     assert.match(body, /BLOB_UPLOAD_UNKNOWN/);
   });

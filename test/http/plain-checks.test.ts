@@ -1,4 +1,4 @@
-// What load balancers and old tools send to see whether a server is there.
+// Health checks of load balancers and old tools.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
@@ -7,7 +7,7 @@ import { openTestAuth } from '../auth/test-auth.ts';
 import { type OpenedStorage, openFiles } from '../storage/open.ts';
 import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
 
-/** Sends these lines, and gives the head of the answer by name in small letters, `status` among them, and its body. */
+/** Sends these lines. @returns the headers of the answer by lower-case name, `status`, and the body */
 async function sendLines(url: URL, ...lines: string[]): Promise<Record<string, string>> {
   const socket = connect(Number(url.port), url.hostname);
   socket.write(`${lines.join('\r\n')}\r\n\r\n`);
@@ -38,7 +38,7 @@ describe('a plain check', () => {
     assert.equal(answer.allow, 'GET, HEAD, OPTIONS');
   });
 
-  it('by HTTP/1.0 without Host gets whole answers, and relative URLs', async () => {
+  it('by HTTP/1.0 without Host gets whole answers with relative URLs', async () => {
     const ping = await sendLines(server.url, 'GET /v2/ HTTP/1.0');
     assert.deepEqual([ping.status, ping.body, ping['transfer-encoding']], ['200', '{}', undefined]);
     assert.equal((await sendLines(server.url, 'GET /v1/_ping HTTP/1.0')).status, '200');
@@ -48,7 +48,7 @@ describe('a plain check', () => {
     assert.match(upload.location ?? '', /^\/v2\/old\/app\/blobs\/uploads\//);
   });
 
-  it('of HTTP/1.1 needs a Host, as the RFC has it, which may be empty', async () => {
+  it('of HTTP/1.1 needs a Host, which may be empty', async () => {
     assert.equal((await sendLines(server.url, 'GET /v2/ HTTP/1.1', 'Connection: close')).status, '400');
     assert.equal((await sendLines(server.url, 'GET /v2/ HTTP/1.1', 'Host:', 'Connection: close')).status, '200');
   });
@@ -77,13 +77,13 @@ describe('a plain check', () => {
     ['/v1/_ping', 'GET, HEAD, OPTIONS'],
     ['/v1/repositories/a/b/tags/latest', 'GET, HEAD, PUT, DELETE, OPTIONS'],
   ] as const) {
-    it(`OPTIONS ${path} says what can be done there`, async () => {
+    it(`OPTIONS ${path} lists the methods that the path takes`, async () => {
       const answer = await sendLines(server.url, `OPTIONS ${path} HTTP/1.1`, 'Host: x', 'Connection: close');
       assert.deepEqual([answer.status, answer.allow, answer.body], ['204', allowed, '']);
     });
   }
 
-  it('OPTIONS of what is not there is 404, and needs no right to write', async () => {
+  it('OPTIONS of an unknown path is 404, and a read-only registry answers OPTIONS', async () => {
     const send = async (url: URL, path: string) =>
       (await sendLines(url, `OPTIONS ${path} HTTP/1.1`, 'Host: x', 'Connection: close')).status;
     assert.equal(await send(server.url, '/v2/nothing'), '404');

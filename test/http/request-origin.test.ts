@@ -16,7 +16,12 @@ const LOCAL = { Host: '127.0.0.1:5000' };
 const TLS: Partial<ReceivedRequest> = { isTls: true };
 
 const ROWS: Row[] = [
-  { title: 'the very address of this end', headers: LOCAL, origin: 'http://127.0.0.1:5000', isCertain: true },
+  {
+    title: 'the address of the server’s end of the connection',
+    headers: LOCAL,
+    origin: 'http://127.0.0.1:5000',
+    isCertain: true,
+  },
   {
     title: 'localhost on loopback',
     headers: { Host: 'LocalHost:5000' },
@@ -24,57 +29,57 @@ const ROWS: Row[] = [
     isCertain: true,
   },
   {
-    title: 'an address of IPv6',
+    title: 'an IPv6 address',
     headers: { Host: '[::1]:5000' },
     more: { localAddress: '::1' },
     origin: 'http://[::1]:5000',
     isCertain: true,
   },
   {
-    title: 'an address of IPv4, to a server that listens to both',
+    title: 'an IPv4 address, on a socket for IPv6 and IPv4',
     headers: { Host: '10.0.0.7:5000' },
     more: { localAddress: '::ffff:10.0.0.7' },
     origin: 'http://10.0.0.7:5000',
     isCertain: true,
   },
   {
-    title: 'a name, behind which may be a proxy that ends TLS',
+    title: 'a host name, which may be that of a proxy that ends TLS',
     headers: { Host: 'registry.example:5000' },
     origin: 'http://registry.example:5000',
   },
   {
-    title: 'localhost, from outside of its container',
+    title: 'localhost, from outside the container',
     headers: { Host: 'localhost:5000' },
     more: { localAddress: '172.17.0.2' },
     origin: 'http://localhost:5000',
   },
   {
-    title: 'another port than the one of this end',
+    title: 'another port than that of the connection',
     headers: { Host: '127.0.0.1:8080' },
     origin: 'http://127.0.0.1:8080',
   },
   {
-    title: 'nginx by its defaults, which speaks HTTP/1.0',
+    title: 'nginx with its defaults, which sends HTTP/1.0',
     headers: LOCAL,
     more: { httpVersion: '1.0' },
     origin: 'http://127.0.0.1:5000',
   },
   {
-    title: 'a name with TLS of our own',
+    title: 'a host name with TLS of the server',
     headers: { Host: 'registry.example:5000' },
     more: TLS,
     origin: 'https://registry.example:5000',
     isCertain: true,
   },
   {
-    title: 'the port of https',
+    title: 'the default port of https',
     headers: { Host: 'registry.example' },
     more: { ...TLS, localPort: 443 },
     origin: 'https://registry.example',
     isCertain: true,
   },
   ...['Forwarded', 'Via', 'X-Forwarded-For', 'X-Forwarded-Host', 'X-Forwarded-Port'].map((name) => ({
-    title: `${name} of a proxy that is not trusted`,
+    title: `${name} of an untrusted proxy`,
     headers: { ...LOCAL, [name]: '8443' },
     origin: 'http://127.0.0.1:5000',
   })),
@@ -84,14 +89,14 @@ const ROWS: Row[] = [
     origin: 'https://registry.example',
   },
   {
-    title: 'a trusted proxy that tells the scheme',
+    title: 'a trusted proxy that sends X-Forwarded-Proto',
     headers: { Host: 'registry.example', 'X-Forwarded-Proto': 'https' },
     proxies: 1,
     origin: 'https://registry.example',
     isCertain: true,
   },
   {
-    title: 'a trusted proxy that does not',
+    title: 'a trusted proxy without X-Forwarded-Proto',
     headers: { Host: 'registry.example', 'X-Forwarded-For': '10.1.1.1' },
     proxies: 1,
     origin: 'http://registry.example',
@@ -123,7 +128,7 @@ const ROWS: Row[] = [
     isCertain: true,
   },
   {
-    title: 'the port that a host has, whatever X-Forwarded-Port says',
+    title: 'the port of the host, which precedes X-Forwarded-Port',
     headers: { Host: 'registry.example:8443', 'X-Forwarded-Port': '443', 'X-Forwarded-Proto': 'https' },
     proxies: 1,
     origin: 'https://registry.example:8443',
@@ -137,7 +142,7 @@ const ROWS: Row[] = [
     isCertain: true,
   },
   {
-    title: 'what the outermost of two trusted proxies has seen, not what the client claims',
+    title: 'the items that the outermost of two trusted proxies appended, not those of the client',
     headers: {
       Host: 'backend:5000',
       'X-Forwarded-Host': 'evil.example, registry.example, inner',
@@ -148,7 +153,7 @@ const ROWS: Row[] = [
     isCertain: true,
   },
   {
-    title: 'X-Forwarded-Host that names no host',
+    title: 'an invalid X-Forwarded-Host',
     headers: { Host: 'registry.example', 'X-Forwarded-Host': 'a"b', 'X-Forwarded-Proto': 'https' },
     proxies: 1,
     origin: 'https://registry.example',
@@ -157,14 +162,14 @@ const ROWS: Row[] = [
   { title: 'another scheme', headers: { ...LOCAL, 'X-Forwarded-Proto': 'gopher' }, origin: 'http://127.0.0.1:5000' },
   { title: 'no Host', headers: {}, origin: undefined },
   ...['', 'a"b', 'a b', 'user@host', 'host/path', 'host:port', 'host:99999', '[', 'a,b', '\\'].map((host) => ({
-    title: `a Host that names none: ${JSON.stringify(host)}`,
+    title: `an invalid Host: ${JSON.stringify(host)}`,
     headers: { Host: host },
     origin: undefined,
   })),
 ];
 
-describe('where a client reaches this process', () => {
-  it('has its host kept letter by letter beside the URL', () => {
+describe('the origin of a request', () => {
+  it('keeps the host as the client wrote it beside the URL', () => {
     const request = { httpVersion: '1.1', isTls: false, localAddress: '127.0.0.1', localPort: 5000, trustedProxies: 0 };
     const actual = requestOrigin({
       ...request,

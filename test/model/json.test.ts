@@ -6,18 +6,18 @@ import { encodeText, MiB } from '../../lib/streams/bytes.ts';
 const parse = (text: string, maxValues?: number) => parseJson(encodeText(text), maxValues ? { maxValues } : {});
 
 describe('parseJson', () => {
-  it('gives what JSON.parse gives', () => {
+  it('returns what JSON.parse returns', () => {
     for (const text of ['null', '3', '"a"', '[]', '{"a": [1, {"b": "\\"]}"}], "\\\\": "[["}']) {
       assert.deepEqual(parse(text), JSON.parse(text));
     }
   });
 
-  it('is undefined for what is not JSON', () => {
+  it('returns undefined for bytes that are not JSON', () => {
     for (const text of ['', 'x', '[', ']', '"', '"\\', '{"a":}', '\ufeff{}', '[1] 2', '{"a" 1}'])
       assert.equal(parse(text), undefined, text);
   });
 
-  it('takes 200 levels and no more', () => {
+  it('parses 200 levels and no more', () => {
     const nested = (levels: number) => '['.repeat(levels) + ']'.repeat(levels);
     assert.notEqual(parse(nested(200)), undefined);
     assert.equal(parse(nested(201)), undefined);
@@ -25,7 +25,7 @@ describe('parseJson', () => {
     assert.equal(parse(`${'{"a":'.repeat(201)}0${'}'.repeat(201)}`), undefined);
   });
 
-  it('takes as many values as the caller allows, whatever strings hold', () => {
+  it('counts values outside of strings, up to the number that the caller allows', () => {
     assert.deepEqual(parse('[1,2,3]', 4), [1, 2, 3]);
     assert.equal(parse('[1,2,3]', 3), undefined);
     assert.deepEqual(parse('["[{,:\\"[[,"]', 2), ['[{,:"[[,']);

@@ -26,7 +26,7 @@ import {
 import { FilesDriver } from '../../lib/storage/files.ts';
 import { S3Driver } from '../../lib/storage/s3.ts';
 
-/** What an attacker writes, and what a keyboard has, and everything else. */
+/** Texts of attackers, of ordinary names, and of any characters. */
 const hostile = fc.oneof(
   fc.constantFrom(
     '..',
@@ -57,7 +57,7 @@ const text = fc.array(hostile, { minLength: 1, maxLength: 8 }).map((parts) => pa
 
 const RUNS = 3000;
 
-/** What a parser makes of a text; texts that it refuses are left out. */
+/** The parsed texts, without those that the parser refuses. */
 function parsedBy<T>(parse: (input: string) => T, input: fc.Arbitrary<string> = text): fc.Arbitrary<T> {
   const tried = (value: string): { parsed: T } | undefined => {
     try {
@@ -86,7 +86,7 @@ const digest = fc.oneof(
 );
 const imageId = fc.oneof(hex(64), hex(16)).map(parseImageId);
 
-/** Every key that names lead to, with the folder that it must not leave. */
+/** Every key made of names, with the folder that must contain it. */
 function keysOf(name: RepositoryName, t: Tag, d: Digest, id: ImageId): [Key | undefined, string][] {
   const v1 = layout.repository(name);
   const oci = layout.ociRepository(name);
@@ -123,7 +123,7 @@ function keysOf(name: RepositoryName, t: Tag, d: Digest, id: ImageId): [Key | un
 }
 
 describe('keys made of names', () => {
-  it('stay in the folder of their repository, whatever a client calls it', () => {
+  it('stay in the folder of their repository for every valid name', () => {
     fc.assert(
       fc.property(repository, tag, digest, imageId, (name, t, d, id) => {
         assert.ok(layout.repository(name).startsWith(`repositories/${namespaceOf(name)}/`));
@@ -135,7 +135,7 @@ describe('keys made of names', () => {
             rest.every((part) => part !== '' && part !== '.' && part !== '..'),
             key,
           );
-          // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is for
+          // biome-ignore lint/suspicious/noControlCharactersInRegex: it matches control characters
           assert.doesNotMatch(key, /[\u0000-\u001f\u007f]/);
           assert.ok(
             key.split('/').every((part) => part !== '' && part !== '.' && part !== '..'),
@@ -151,7 +151,7 @@ describe('keys made of names', () => {
     );
   });
 
-  it('two repositories share no folder, and none lies in that of another', () => {
+  it('give each repository a folder that contains no other repository', () => {
     fc.assert(
       fc.property(repository, repository, (one, other) => {
         if (one === other) return;
@@ -163,7 +163,7 @@ describe('keys made of names', () => {
     );
   });
 
-  it('two tags of a repository are two objects, and neither is the metadata of the other', () => {
+  it('give each tag an object that is not the metadata of another tag', () => {
     fc.assert(
       fc.property(repository, tag, tag, (name, one, other) => {
         if (one === other) return;
@@ -174,7 +174,7 @@ describe('keys made of names', () => {
     );
   });
 
-  it('lead back to the repository that they are of', () => {
+  it('are parsed back to their repository', () => {
     fc.assert(
       fc.property(repository, (name) => {
         assert.equal(repositoryOf(namespaceOf(name), layout.repository(name)), name);
@@ -183,7 +183,7 @@ describe('keys made of names', () => {
     );
   });
 
-  it('a reference is a digest or a tag, and nothing with a slash', () => {
+  it('are made of references without a slash: a digest or a tag', () => {
     fc.assert(
       fc.property(
         parsedBy(parseReference, fc.oneof(text, fc.stringMatching(/^[A-Za-z0-9._:-]{1,20}$/))),
@@ -196,8 +196,8 @@ describe('keys made of names', () => {
   });
 });
 
-describe('what a driver does with such keys', () => {
-  it('files: everything that is written lies below the root', async () => {
+describe('a storage driver', () => {
+  it('for files writes below the root only', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'stowage-layout-'));
     const driver = await FilesDriver.open(join(directory, 'root'));
     await fc.assert(
@@ -216,7 +216,7 @@ describe('what a driver does with such keys', () => {
     await rm(directory, { recursive: true });
   });
 
-  it('files: a key that was never parsed is refused rather than followed', async () => {
+  it('for files refuses keys that leave the root', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'stowage-layout-'));
     const driver = await FilesDriver.open(join(directory, 'root'));
     for (const key of ['../x', 'a/../../x', '/x', 'a//x', 'a/./x', '', '.tmp/x', 'a\0b']) {
@@ -227,7 +227,7 @@ describe('what a driver does with such keys', () => {
     await rm(directory, { recursive: true });
   });
 
-  it('S3: every request names a key below the prefix', async () => {
+  it('for S3 sends requests for keys below the prefix only', async () => {
     const paths: string[] = [];
     const server = createServer((request, response) => {
       paths.push(request.url ?? '');

@@ -16,7 +16,7 @@ describe('the key of a tag', () => {
     ['a/b/c', 'v1.0'],
     ['a/b__c/d', '_x'],
   ] as const) {
-    test(`tells ${name}:${tag} again`, () => {
+    test(`is parsed back to ${name}:${tag}`, () => {
       const repository = parseRepositoryName(name);
       assert.deepEqual(parseTagKey(layout.tag(repository, parseTag(tag))), { repository, tag });
     });
@@ -34,13 +34,13 @@ describe('the key of a tag', () => {
   }
 });
 
-describe('the key of a record beside an image', () => {
+describe('the key of an image record', () => {
   const id = parseImageId('0'.repeat(64));
 
   for (const name of ['app', 'a/b/c']) {
     const repository = parseRepositoryName(name);
     for (const imageKind of ['pushed', 'projection'] as const) {
-      test(`gives back a grant of ${name} by a tag, ${imageKind}`, () => {
+      test(`is parsed back to a grant of ${name} by a tag, ${imageKind}`, () => {
         for (const [tag, top] of [
           ['latest', id],
           ['_x', parseImageId('0123456789abcdef')],
@@ -52,12 +52,12 @@ describe('the key of a record beside an image', () => {
           assert.deepEqual(record, { kind: 'grant', grant: { imageKind, repository, by } });
         }
       });
-      test(`knows what version 0.1.0 wrote for ${name}, ${imageKind}`, () => {
+      test(`is parsed as an outdated grant of version 0.1.0 for ${name}, ${imageKind}`, () => {
         const record = parseImageRecord(layout.outdatedGrant(id, imageKind, repository));
         assert.deepEqual(record, { kind: 'outdated grant', imageKind });
       });
     }
-    test(`gives back a grant of ${name} by manifests`, () => {
+    test(`is parsed back to a grant of ${name} by manifests`, () => {
       const digests = [sha256Digest('1'.repeat(64)), sha256Digest('2'.repeat(64))] as const;
       const long = parseDigest(`sha512:${'3'.repeat(128)}`);
       for (const by of [[digests[0]], [digests[0], digests[1]], [digests[0], long]] satisfies ManifestPath[]) {
@@ -67,7 +67,7 @@ describe('the key of a record beside an image', () => {
     });
   }
 
-  test('is no grant where it ends in no image and no manifest, nor by a manifest to an image that was pushed', () => {
+  test('is no grant without an image or a manifest at its end, nor for a pushed image by a manifest', () => {
     const hex = '1'.repeat(64);
     for (const rest of [
       'view/a%2Fb/x',
@@ -82,17 +82,17 @@ describe('the key of a record beside an image', () => {
     }
   });
 
-  test('tells which client has pushed the image, and that it is a projection', () => {
+  test('is parsed as a pusher record or a projection record', () => {
     assert.deepEqual(parseImageRecord(layout.pusherRecord(id, 'f0.f1')), { kind: 'pusher', pusherId: 'f0.f1' });
     assert.deepEqual(parseImageRecord(layout.projectionRecord(id)), { kind: 'projection' });
   });
 
-  test('is not that of what is known of the image', () => {
+  test('differs from the keys of layer descriptor and conversion', () => {
     assert.equal(parseImageRecord(layout.imageLayerDescriptor(id)), undefined);
     assert.equal(parseImageRecord(layout.conversion(id)), undefined);
   });
 
-  test('comes before the one that says that it is a projection, if it counts for none', () => {
+  test('sorts before the projection record if it is a grant to a pushed image', () => {
     const repository = parseRepositoryName('z/z');
     const by = { tag: parseV1Tag('z'), top: id };
     for (const key of [layout.tagGrant(id, 'pushed', repository, by), layout.pusherRecord(id, 'f0')]) {

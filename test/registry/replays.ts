@@ -10,7 +10,7 @@ import { TEST_KEYS } from '../support/registry-server.ts';
 import { chunked, codesOf, digestOf, locationOf, withDigest } from '../v2/client.ts';
 import { useInterceptedRegistry } from './intercepted-registry.ts';
 
-/** A session can be sent again, late, twice at once: it never changes bytes that are linked, and never mixes two uploads. */
+/** A session may be replayed, late or concurrently: it never changes linked bytes and never mixes two uploads. */
 export function replaySuite(name: string, open: () => Promise<OpenedStorage>): void {
   describe(`on ${name}, an upload session`, () => {
     const registry = useInterceptedRegistry(open);
@@ -52,13 +52,13 @@ export function replaySuite(name: string, open: () => Promise<OpenedStorage>): v
         ] as const) {
           const other = chunk();
           const replayed = await sendChunk('PATCH', location, other, before.length);
-          // What has become a blob of its own by that must not lie where the first one lies.
+          // If the replay became a blob, it has a key of its own.
           if (replayed.status === 202) await commit(locationOf(replayed), Buffer.concat([before, other]));
         }
         assert.ok((await readBlob(repository, digestOf(whole))).equals(whole));
       });
 
-      it(`in ${title}: a replayed PATCH never gets into what another one has begun`, async () => {
+      it(`in ${title}: a replayed PATCH changes no upload that another one has begun`, async () => {
         const { client, readBlob } = registry();
         const [first, second, other] = [chunk(), chunk(), chunk()];
         const one = await patch(await client.start(repository), first, 0);
@@ -66,18 +66,18 @@ export function replaySuite(name: string, open: () => Promise<OpenedStorage>): v
         await sendChunk('PATCH', one, other, sizeBytes);
         const whole = Buffer.concat([first, second]);
         const committed = await commit(two, whole);
-        // Scraps are not overwritten; a part may be, and then the upload is void.
+        // Scraps are never overwritten; a part may be, and then the upload ends.
         if (title === 'parts') await assertUnknown(committed);
         else assert.equal(committed.status, 201);
         const got = await client.send('GET', `/v2/${repository}/blobs/${digestOf(whole)}`);
         assert.equal(got.status, title === 'parts' ? 404 : 200);
-        // The client begins again, and the wrong part is not in its way.
+        // The client starts again; the wrong part has no effect.
         const again = await patch(await patch(await client.start(repository), first, 0), second, sizeBytes);
         assert.equal((await commit(again, whole)).status, 201);
         assert.ok((await readBlob(repository, digestOf(whole))).equals(whole));
       });
 
-      it(`in ${title}: of two PATCHes at one offset at once, no mix comes out`, async () => {
+      it(`in ${title}: two concurrent PATCHes at one offset are not mixed`, async () => {
         const { client, readBlob } = registry();
         const first = chunk();
         const one = await patch(await client.start(repository), first, 0);
@@ -95,7 +95,7 @@ export function replaySuite(name: string, open: () => Promise<OpenedStorage>): v
         assert.deepEqual(committed.toSorted(), title === 'parts' ? [201, 404] : [201, 201]);
       });
 
-      it(`in ${title}: a commit takes what its session has signed, and nothing that came later`, async () => {
+      it(`in ${title}: a commit takes the parts of its session, and none that were sent later`, async () => {
         const { client, readBlob } = registry();
         const [first, later] = [chunk(), chunk()];
         const one = await patch(await client.start(repository), first, 0);
@@ -104,7 +104,7 @@ export function replaySuite(name: string, open: () => Promise<OpenedStorage>): v
         assert.ok((await readBlob(repository, digestOf(first))).equals(first));
       });
 
-      it(`in ${title}: a chunk that is sent again with the newer session gets 416, and where to go on`, async () => {
+      it(`in ${title}: a chunk that is repeated with the newer session gets 416 with the Range that has arrived`, async () => {
         const first = chunk();
         const one = await patch(await registry().client.start(repository), first, 0);
         for (const method of ['PATCH', 'PUT']) {
@@ -125,12 +125,12 @@ export function replaySuite(name: string, open: () => Promise<OpenedStorage>): v
       });
     }
 
-    // S3 names parts by their MD5, of which two contents can be made that share one.
+    // The ETag of a part on S3 is its MD5, and two contents with one MD5 can be made.
     for (const [title, moment] of Object.entries({
       'before the commit': 'before',
       'when the commit has seen its own': 'within',
     } as const)) {
-      it(`takes no part of the same MD5 for the one that it has signed, if it comes ${title}`, async () => {
+      it(`refuses another part with the same MD5 that comes ${title}`, async () => {
         const { client, interceptor, readBlob } = registry();
         const first = randomBytes(6 * MiB);
         const [signed, other] = withOneMd5(6 * MiB);
@@ -142,7 +142,7 @@ export function replaySuite(name: string, open: () => Promise<OpenedStorage>): v
         else interceptor.before('completeMultipart', () => true, replay);
         await assertUnknown(await commit(two, whole));
         assert.equal((await client.send('GET', `/v2/${repository}/blobs/${digestOf(whole)}`)).status, 404);
-        // Whoever pushes the right bytes afterwards, wherever, has them.
+        // A later push of the right bytes, into any repository, succeeds.
         const pushed = locationOf(
           await client.send('PATCH', await client.start('replays/victim'), { body: chunked(whole) }),
         );
@@ -151,7 +151,7 @@ export function replaySuite(name: string, open: () => Promise<OpenedStorage>): v
       });
     }
 
-    it('that another version has signed, without what proves its parts, ends: the client begins again', async () => {
+    it('of another version, without the hashes of its parts, ends: the client starts again', async () => {
       const { client, readBlob } = registry();
       const [first, second] = [randomBytes(6 * MiB), randomBytes(6 * MiB)];
       const whole = Buffer.concat([first, second]);
@@ -169,7 +169,7 @@ export function replaySuite(name: string, open: () => Promise<OpenedStorage>): v
     });
 
     for (const sizeBytes of [1000, 11 * MiB]) {
-      it(`of one PATCH: ${sizeBytes} other bytes, sent to its start again, become another blob or none`, async () => {
+      it(`of one PATCH: ${sizeBytes} other bytes, sent with its first session, become another blob or none`, async () => {
         const { client, readBlob } = registry();
         const [bytes, other] = [randomBytes(sizeBytes), randomBytes(sizeBytes)];
         const started = await client.start(repository);
@@ -183,7 +183,7 @@ export function replaySuite(name: string, open: () => Promise<OpenedStorage>): v
     }
 
     for (const sizeBytes of [1000, 11 * MiB]) {
-      it(`of one PATCH of ${sizeBytes} bytes, to which more is sent, leaves what it has stored as it is`, async () => {
+      it(`of one PATCH of ${sizeBytes} bytes leaves the stored bytes unchanged when more are sent`, async () => {
         const { client, readBlob } = registry();
         const [bytes, more, other] = [randomBytes(sizeBytes), randomBytes(1000), randomBytes(1000)];
         const patched = locationOf(
@@ -199,7 +199,7 @@ export function replaySuite(name: string, open: () => Promise<OpenedStorage>): v
           assert.equal((await commit(location, whole)).status, 201);
           assert.ok((await readBlob(repository, digestOf(whole))).equals(whole));
         }
-        // Sent once more after the commits, they change nothing that is linked.
+        // Replayed after the commits, they change no linked bytes.
         await client.send('PATCH', patched, { body: chunked(other) });
         const mixed = await client.send('PUT', withDigest(patched, digestOf(bytes)), { body: new Uint8Array(more) });
         assert.deepEqual([mixed.status, await codesOf(mixed)], [400, ['DIGEST_INVALID']]);
@@ -228,7 +228,7 @@ export function replaySuite(name: string, open: () => Promise<OpenedStorage>): v
       });
     }
 
-    /** The session of a whole blob, of which only the link is missing, as its thief sends it. */
+    /** A stolen session of a whole blob that is not linked yet. */
     const thefts: [string, (location: string, other: string) => string][] = [
       ['for another repository', (location) => location.replace(`/v2/${repository}/`, '/v2/replays/thief/')],
       ['for another upload', (location) => location.replace(/uploads\/[^?]+/, `uploads/${crypto.randomUUID()}`)],
@@ -279,7 +279,7 @@ function signedBy(
   return `${beginning}_state=${signer.sign(change(session), nowMs)}`;
 }
 
-/** The same session as a version of this program would sign it that keeps other things about the parts. */
+/** The same session as signed by a version of this program with other hashes of its parts. */
 function withMultipart(location: string, change: (multipart: Multipart) => object): string {
   return signedBy(SIGNER, location, undefined, (session) => {
     assert.ok(session.state.kind === 'chunked' && session.state.multipart);

@@ -40,7 +40,7 @@ describe('on an S3 server that ignores checksums, a blob in chunks', () => {
     return locationOf(response);
   };
 
-  it('is stored, whichever process goes on with it', async () => {
+  it('is stored by any process that continues it', async () => {
     const [one, other] = clients();
     const chunks = Array.from({ length: 3 }, () => randomBytes(CHUNK_BYTES));
     const whole = Buffer.concat(chunks);
@@ -54,7 +54,7 @@ describe('on an S3 server that ignores checksums, a blob in chunks', () => {
     assert.ok(whole.equals(await got.bytes()));
   });
 
-  it('still takes only the parts that its session has signed', async () => {
+  it('is made of the parts of its session only', async () => {
     const [client] = clients();
     const [first, second, later] = [1, 2, 3].map(() => randomBytes(CHUNK_BYTES)) as [Buffer, Buffer, Buffer];
     const one = await patch(client, await client.start(repository), first, 0);

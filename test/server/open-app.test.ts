@@ -36,16 +36,16 @@ describe('without secret_key', () => {
   const WARNING = 'secret_key is not set: upload sessions and tokens are valid in this process only and end with it';
   const bucket = { storage: 's3', boto_bucket: 'images', s3_region: 'eu-west-1' };
 
-  it('whoever has logins is warned that tokens end with the process', async () => {
+  it('warns that tokens end with the process where there are logins', async () => {
     assert.deepEqual(await warningsOf({ auth: { htpasswd } }), [WARNING]);
   });
-  it('whoever has a bucket, which other processes may serve too, is warned', async () => {
+  it('warns for a bucket, which other processes may serve too', async () => {
     assert.deepEqual(await warningsOf(bucket), [WARNING]);
   });
-  it('nobody else is', async () => {
+  it('does not warn otherwise', async () => {
     assert.deepEqual(await warningsOf({}), []);
   });
-  it('and with one nobody is', async () => {
+  it('does not warn with a secret_key', async () => {
     const secret_key = 'a secret of the tests';
     assert.deepEqual(await warningsOf({ secret_key, auth: { htpasswd } }), []);
     assert.deepEqual(await warningsOf({ secret_key, ...bucket }), []);

@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 
 export type RawAnswer = { status: number; body: string; tookMs: number };
 
-/** Sends a request as it is: no client that tidies up what it is told to send, or refuses to. */
+/** Sends a request byte for byte; HTTP clients would normalize or refuse some of them. */
 export async function sendRaw(
   url: URL,
   method: string,

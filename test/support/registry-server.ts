@@ -14,14 +14,14 @@ import type { StorageDriver } from '../../lib/storage/driver.ts';
 
 export type RegistryServer = {
   url: URL;
-  /** When nothing is left to be done behind the requests. */
+  /** Resolves when no background work is left. */
   idle(): Promise<void>;
   stop(): Promise<void>;
 };
 
 export const TEST_KEYS = new SigningKeys('a secret of the tests');
 
-/** Of an open registry that is its own index, with nothing switched on. */
+/** An open registry that is its own index, with all options off. */
 export const TEST_SETTINGS: AppSettings = {
   ...NO_GATEWAY_LIMITS,
   isReadOnly: false,
@@ -47,7 +47,7 @@ export const TEST_VERSION = '1.2.3';
 
 type TestSettings = Partial<AppSettings> & {
   v1Layers?: 'copy' | 'link';
-  /** Whether the v1 view is made behind the requests that change a tag. */
+  /** Whether projections are made in the background after a tag change. */
   worksBehind?: boolean;
   auth?: Auth;
   isImmutable?: (repository: string, tag?: string) => boolean;
@@ -57,7 +57,7 @@ type TestSettings = Partial<AppSettings> & {
   unpackLimits?: UnpackLimits;
 };
 
-/** The whole registry over some storage, in this process, on a free port. */
+/** Serves the registry over this storage, in this process, on a free port. */
 export async function startRegistry(
   storage: StorageDriver,
   {

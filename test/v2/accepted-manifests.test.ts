@@ -1,4 +1,4 @@
-// Manifests that clients make and that a strict reader would refuse: they are taken.
+// Manifests that clients make and that a strict parser would refuse.
 import assert from 'node:assert/strict';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { after, before, describe, it } from 'node:test';
@@ -37,7 +37,7 @@ describe('a manifest', () => {
     return { mediaType, digest, size: content.length };
   };
 
-  describe('in which null stands for what is not there, as Go writes it', () => {
+  describe('with null for absent fields, as Go programs write them', () => {
     for (const [title, fields, contentType] of [
       ['layers', { layers: null }, OCI_MANIFEST],
       ['manifests of an image', { layers: [], manifests: null }, OCI_MANIFEST],
@@ -51,7 +51,7 @@ describe('a manifest', () => {
       ['manifests with a mediaType', { config: undefined, mediaType: DOCKER_LIST, manifests: null }, DOCKER_LIST],
       ['config and layers of an index', { config: null, layers: null, manifests: [] }, OCI_INDEX],
     ] as const) {
-      it(`takes ${title}, and gives back the same bytes`, async () => {
+      it(`is accepted with ${title}, and returned byte for byte`, async () => {
         const config = await describeBlob('null/app', '{}', 'application/vnd.oci.empty.v1+json');
         const body = Buffer.from(JSON.stringify({ schemaVersion: 2, config, ...fields }));
         const put = await client.send('PUT', '/v2/null/app/manifests/latest', { body });
@@ -61,7 +61,7 @@ describe('a manifest', () => {
       });
     }
 
-    it('lists a referrer without its annotations that are null', async () => {
+    it('is listed among referrers without annotations that are null', async () => {
       const config = await describeBlob('null/app', '{}', 'application/vnd.oci.empty.v1+json');
       const subject = { mediaType: OCI_MANIFEST, digest: digestOf('subject'), size: 7 };
       const manifest = { schemaVersion: 2, config, layers: null, subject, annotations: { a: 'b', c: null } };
@@ -71,7 +71,7 @@ describe('a manifest', () => {
       assert.deepEqual(manifests[0]?.annotations, { a: 'b' });
     });
 
-    it('refuses what is null and has to be there', async () => {
+    it('is refused with null in a required field', async () => {
       for (const fields of [
         { config: null, layers: [] },
         { config: null, layers: null, manifests: undefined },
@@ -85,7 +85,7 @@ describe('a manifest', () => {
   });
 
   describe("of BuildKit's cache, an index of blobs", () => {
-    /** What `--export-cache type=registry,image-manifest=false` pushes, in either of its media types. */
+    /** The index that `--export-cache type=registry,image-manifest=false` pushes, with one of its two media types. */
     const cacheIndex = async (repository: string, mediaType: string) => {
       const layers = [await describeBlob(repository, 'one', LAYER), await describeBlob(repository, 'two', LAYER)];
       const annotations = { 'buildkit/createdat': '2026-11-27T00:00:00Z', 'containerd.io/uncompressed': digestOf('x') };
@@ -98,7 +98,7 @@ describe('a manifest', () => {
     };
 
     for (const mediaType of [OCI_INDEX, DOCKER_LIST]) {
-      it(`is taken as ${mediaType}, and read and deleted`, async () => {
+      it(`is accepted as ${mediaType}, pulled and deleted`, async () => {
         const index = await cacheIndex('cache/app', mediaType);
         const put = await client.pushManifest('cache/app', 'buildcache', index);
         assert.equal(put.status, 201, await put.text());
@@ -112,7 +112,7 @@ describe('a manifest', () => {
       });
     }
 
-    it('is refused if a blob is missing, is of another repository, or has another size', async () => {
+    it('is refused if a blob is missing, in another repository, or of another size', async () => {
       const index = await cacheIndex('cache/app', OCI_INDEX);
       const refusal = async (repository: string, manifests: object[]) => {
         const response = await client.pushManifest(repository, 'buildcache', { ...index, manifests });
@@ -125,7 +125,7 @@ describe('a manifest', () => {
         'MANIFEST_BLOB_UNKNOWN',
       ]);
       assert.deepEqual(await refusal('cache/app', [{ ...first, size: 4 }]), [400, 'MANIFEST_INVALID']);
-      // A blob is no manifest, whatever an index calls it.
+      // A blob does not count as a manifest, whichever media type the index gives it.
       assert.deepEqual(await refusal('cache/app', [{ ...first, mediaType: OCI_MANIFEST }]), [
         400,
         'MANIFEST_BLOB_UNKNOWN',
@@ -133,7 +133,7 @@ describe('a manifest', () => {
     });
   });
 
-  describe('that is an index, of which not all children are there', () => {
+  describe('that is an index with missing children', () => {
     let sparse: RegistryServer;
     let sparseClient: V2Client;
     before(async () => {
@@ -142,7 +142,7 @@ describe('a manifest', () => {
     });
     after(() => sparse.stop());
 
-    /** An index of an image for amd64 and one for arm64, of which only these are pushed. */
+    /** An index of an image for amd64 and one for arm64; only the given ones are pushed. */
     const pushIndex = async (repository: string, pushed: string[], by = sparseClient) => {
       const children = [];
       for (const architecture of ['amd64', 'arm64']) {
@@ -161,7 +161,7 @@ describe('a manifest', () => {
       assert.deepEqual([response.status, await codesOf(response)], [400, ['MANIFEST_BLOB_UNKNOWN']]);
     });
 
-    it('is taken with index_children: optional; the missing child is unknown until it comes', async () => {
+    it('is accepted with index_children: optional; the missing child is unknown until it is pushed', async () => {
       const { response, index } = await pushIndex('sparse/app', ['arm64']);
       assert.equal(response.status, 201);
       const [amd64, arm64] = index.manifests.map(({ digest }) => `/v2/sparse/app/manifests/${digest}`);
@@ -169,9 +169,9 @@ describe('a manifest', () => {
       const missing = await sparseClient.send('GET', amd64 ?? '');
       assert.deepEqual([missing.status, await codesOf(missing)], [404, ['MANIFEST_UNKNOWN']]);
 
-      // v1 shows an index by its amd64, and nothing else in its place.
+      // v1 shows the amd64 child of an index, and no other child instead.
       await sparse.idle();
-      // A process that has found a tag to be none of v1's keeps to that for some minutes, so another one is asked then.
+      // A process remembers for some minutes that v1 cannot show a tag, so the test asks another process.
       const tags = async (of: V2Client) => await (await of.send('GET', '/v1/repositories/sparse/app/tags')).json();
       assert.deepEqual(await tags(client), {});
       await pushImage(sparseClient, 'sparse/app', undefined, {
@@ -181,7 +181,7 @@ describe('a manifest', () => {
       assert.deepEqual(await tags(sparseClient), { multi: digestOf(JSON.stringify(index)).slice('sha256:'.length) });
     });
 
-    it('is deleted as any other', async () => {
+    it('is deleted like any other index', async () => {
       const { index } = await pushIndex('sparse/deleted', []);
       const path = `/v2/sparse/deleted/manifests/${digestOf(JSON.stringify(index))}`;
       assert.equal((await sparseClient.send('DELETE', path)).status, 202);
@@ -191,7 +191,7 @@ describe('a manifest', () => {
       assert.equal((await sparseClient.send('GET', path)).status, 404);
     });
 
-    it('is refused even so if a child that is there has another size, or a blob is missing', async () => {
+    it('is refused with index_children: optional if a child has another size or a blob is missing', async () => {
       const { index } = await pushIndex('sparse/app', ['arm64']);
       const sizes = index.manifests.map((child) => ({ ...child, size: 1 }));
       const wrong = await sparseClient.pushManifest('sparse/app', 'bad', { ...index, manifests: sizes });
@@ -201,7 +201,7 @@ describe('a manifest', () => {
       assert.deepEqual([missing.status, await codesOf(missing)], [400, ['MANIFEST_BLOB_UNKNOWN']]);
     });
 
-    it('is configured by index_children', () => {
+    it('follows the key index_children', () => {
       assert.equal(loadKeys({}).config.indexChildren, 'required');
       assert.equal(loadKeys({ index_children: 'optional' }).config.indexChildren, 'optional');
     });
@@ -213,7 +213,7 @@ describe('a manifest', () => {
     let atOnce = 0;
     let mostAtOnce = 0;
 
-    /** Storage in which every blob link of this repository is there, at the speed of S3. */
+    /** Storage that holds every link of this repository, with the latency of S3. */
     const withLinks = (driver: StorageDriver) =>
       alterDriver(driver, (original) => ({
         async read(key: Key) {
@@ -236,7 +236,9 @@ describe('a manifest', () => {
       })),
     });
 
-    it('is taken, while others wait for neither the loop nor a turn', { timeout: 60_000 }, async () => {
+    it('is accepted, and delays neither the event loop nor the checks of other callers', {
+      timeout: 60_000,
+    }, async () => {
       const busy = await startRegistry(withLinks(storage.driver), { trustedProxies: 1, worksBehind: false });
       const from = (address: string) => new V2Client(busy.url, { 'X-Forwarded-For': address });
       const pushing = [1, 2, 3, 4, 5].map((number) =>
@@ -258,12 +260,12 @@ describe('a manifest', () => {
       await busy.stop();
       assert.ok(mostAtOnce <= 64, `${mostAtOnce} look-ups at once`);
       const median = waits.sort((a, b) => a - b)[5] ?? 0;
-      // Some turns of 5 ms; behind the queue of the first caller it would be more than 10 s.
+      // Some turns of 5 ms each; after the whole queue of the first caller it would be more than 10 s.
       assert.ok(median < 500, `others waited for ${median} ms`);
       assert.ok(delay.percentile(50) < 100e6, `the loop stood still for ${delay.percentile(50) / 1e6} ms`);
     });
 
-    it('is refused with one more', async () => {
+    it('is refused with one layer more', async () => {
       const response = await client.pushManifest('large/app', 'more', large(COUNT + 1, 'more'));
       assert.deepEqual([response.status, await codesOf(response)], [400, ['MANIFEST_INVALID']]);
     });

@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
 
-/** The name that tests give to registries whose configuration has one. */
+/** The public name of registries in tests. */
 const PUBLIC_HOST = 'registry.example.com';
 
-/** A v2 client that does one request at a time, with every answer in the hands of the test. */
+/** A v2 client that sends one request at a time and returns each answer to the test. */
 export class V2Client {
   readonly #registry: URL;
   readonly #headers: Record<string, string>;
 
-  /** @param headers of every request: what it has logged in with */
+  /** @param headers headers of every request, such as a login */
   constructor(registry: URL, headers: Record<string, string> = {}) {
     this.#registry = registry;
     this.#headers = headers;
@@ -24,13 +24,13 @@ export class V2Client {
     });
   }
 
-  /** As the name server of the clients of a registry with a public name would have it. */
+  /** Resolves the public name to the server of the test. */
   #resolve(path: string): URL {
     const url = new URL(path, this.#registry);
     return url.hostname === PUBLIC_HOST ? new URL(`${url.pathname}${url.search}`, this.#registry) : url;
   }
 
-  /** Begins an upload; where it goes on. */
+  /** Starts an upload. @returns its `Location` */
   async start(repository: string): Promise<string> {
     return locationOf(await this.send('POST', `/v2/${repository}/blobs/uploads/`));
   }
@@ -45,7 +45,7 @@ export class V2Client {
   }
 
   async pushManifest(repository: string, reference: string, manifest: object): Promise<Response> {
-    // Bytes: of a string, fetch would say that it is text/plain.
+    // As bytes: for a string, fetch sends `Content-Type: text/plain`.
     const body = Buffer.from(JSON.stringify(manifest));
     const { mediaType } = manifest as { mediaType?: string };
     return await this.send('PUT', `/v2/${repository}/manifests/${reference}`, {
@@ -69,7 +69,7 @@ export function digestOf(bytes: Uint8Array | string, algorithm: 'sha256' | 'sha5
   return `${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}`;
 }
 
-/** A body whose length the client does not say. */
+/** A body without `Content-Length`. */
 export function chunked(bytes: Uint8Array): ReadableStream<Uint8Array> {
   return new Blob([new Uint8Array(bytes)]).stream();
 }

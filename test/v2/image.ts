@@ -22,7 +22,7 @@ const COMPRESS = {
 };
 const SUFFIX = { gzip: '+gzip', zstd: '+zstd', none: '' };
 
-/** Pushes an OCI image made from nothing, as any v2 client would. */
+/** Builds an OCI image and pushes it as a v2 client does. */
 export async function pushImage(
   client: V2Client,
   repository: string,
@@ -59,7 +59,7 @@ export async function pushImage(
   return { digest, manifest, sizeBytes: bytes.length, tars };
 }
 
-/** The v1 id of an image below the top of its view. @param layers their digests, base first, up to its own */
+/** The id of a projection below the top. @param layers digests of the layers from the base up to its own */
 export function chainIdOf(layers: readonly string[]): string {
   return layers.reduce((parent, layer) => {
     const chain = parent === '' ? layer : `${parent} ${layer}`;

@@ -1,4 +1,4 @@
-// The URLs by which uploads go on and results are found: absolute where the registry is sure of its address.
+// `Location` of uploads and of their results: absolute where the registry is certain of its origin.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { GatewaySettings } from '../../lib/http/gateway-quirks.ts';
@@ -17,19 +17,19 @@ type Row = {
   settings?: Partial<GatewaySettings>;
   trustedProxies?: number;
   headers?: Record<string, string>;
-  /** Of the registry, and of where its uploads go on; `here` is where the test reaches it. */
+  /** Origins of the results and of the uploads; `here` is the address of the test server. */
   registry: string;
   uploads?: string;
 };
 
 const ROWS: Row[] = [
-  { title: 'a client that is at the other end, such as ollama', registry: 'here' },
-  { title: 'a name of which a proxy may have made the address', headers: { Host: 'registry.example' }, registry: '' },
-  { title: 'a proxy that is not trusted', headers: FORWARDED, registry: '' },
-  { title: 'a proxy that is', trustedProxies: 1, headers: FORWARDED, registry: 'https://registry.example:8443' },
+  { title: 'a direct connection', registry: 'here' },
+  { title: 'a host name, which a proxy may resolve', headers: { Host: 'registry.example' }, registry: '' },
+  { title: 'an untrusted proxy', headers: FORWARDED, registry: '' },
+  { title: 'a trusted proxy', trustedProxies: 1, headers: FORWARDED, registry: 'https://registry.example:8443' },
   { title: 'public_url', settings: { publicUrl: 'https://public.example' }, registry: 'https://public.example' },
   {
-    title: 'public_url and a client that wants the host where it is',
+    title: 'public_url and a client that stays on its host',
     settings: { publicUrl: 'https://public.example' },
     headers: { 'User-Agent': 'oras/1.3.6' },
     registry: '',
@@ -41,14 +41,14 @@ const ROWS: Row[] = [
     uploads: 'https://push.example',
   },
   {
-    title: 'a push endpoint, and a name that may be a proxy’s',
+    title: 'a push endpoint and a host name, which a proxy may resolve',
     settings: { pushEndpoint: 'https://push.example' },
     headers: { Host: 'registry.example' },
     registry: 'http://registry.example',
     uploads: 'https://push.example',
   },
   {
-    title: 'ollama, which makes nothing of a relative URL, wherever it is',
+    title: 'ollama, which resolves no relative URL, by any host name',
     headers: { Host: 'registry.example', 'User-Agent': 'ollama/0.14.0 (amd64 linux) Go/go1.26.0' },
     registry: 'http://registry.example',
   },
@@ -105,7 +105,7 @@ describe('a Location', () => {
       const index = Buffer.from(JSON.stringify({ schemaVersion: 2, manifests: [] }));
       const manifest = await ask('PUT', '/v2/locations/app/manifests/latest', index);
       assert.equal(manifest.status, 201);
-      // These ended where the client is, which knows that host.
+      // These end on the host that the client already uses.
       const here = expected.uploads && expected.registry !== 'here' ? '' : registry;
       assert.equal(mounted.header('Location'), `${here}/v2/locations/app/blobs/${DIGEST}`);
       assert.equal(posted.header('Location'), `${here}/v2/locations/app/blobs/${DIGEST}`);
@@ -114,7 +114,7 @@ describe('a Location', () => {
     });
   }
 
-  it('is configured by absolute_locations', () => {
+  it('follows the key absolute_locations', () => {
     assert.equal(loadKeys({}).config.absoluteLocations, 'auto');
     assert.equal(loadKeys({ absolute_locations: 'never' }).config.absoluteLocations, 'never');
   });

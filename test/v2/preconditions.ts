@@ -7,7 +7,7 @@ import { codesOf, digestOf, V2Client } from './client.ts';
 
 const OCI_INDEX = 'application/vnd.oci.image.index.v1+json';
 
-/** A manifest that needs nothing else to be there. */
+/** A manifest without blobs and children. */
 const indexOf = (name: string) =>
   Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [], annotations: { name } }));
 const etagOf = (bytes: Buffer) => `"${digestOf(bytes)}"`;
@@ -50,7 +50,7 @@ export function preconditionsSuite(name: string, open: () => Promise<OpenedStora
       ['both, of which one does not hold', one, { 'If-Match': '*', 'If-None-Match': etagOf(one) }, false],
     ];
     for (const [index, [title, there, headers, isTaken]] of rows.entries()) {
-      it(`a push to a tag with ${title} is ${isTaken ? 'taken' : '412, and changes nothing'}`, async () => {
+      it(`a push to a tag with ${title} is ${isTaken ? 'accepted' : 'refused with 412 and changes nothing'}`, async () => {
         const tag = `row${index}`;
         if (there) assert.equal((await put(tag, there)).status, 201);
         const response = await put(tag, two, headers);
@@ -61,7 +61,7 @@ export function preconditionsSuite(name: string, open: () => Promise<OpenedStora
       });
     }
 
-    it('a push by digest goes by whether the manifest is there', async () => {
+    it('a push by digest checks whether the manifest exists', async () => {
       const manifest = indexOf('by digest');
       const digest = digestOf(manifest);
       const status = async (headers: Record<string, string>) => (await put(digest, manifest, headers)).status;
@@ -75,7 +75,7 @@ export function preconditionsSuite(name: string, open: () => Promise<OpenedStora
       assert.equal(await status({ 'If-Match': etagOf(one) }), 412);
     });
 
-    it('of pushes at the same moment that want the tag to be free one gets it', async () => {
+    it('one of several concurrent pushes with If-None-Match: * gets the tag', async () => {
       for (const round of [1, 2, 3]) {
         const pushes = Array.from({ length: 8 }, (_, number) => indexOf(`race ${round} ${number}`));
         const headers = { 'If-None-Match': '*' };
@@ -87,7 +87,7 @@ export function preconditionsSuite(name: string, open: () => Promise<OpenedStora
       }
     });
 
-    it('of pushes at the same moment that replace the same manifest one does', async () => {
+    it('one of several concurrent pushes with the same If-Match succeeds', async () => {
       await put('swap', one);
       const pushes = Array.from({ length: 8 }, (_, number) => indexOf(`swap ${number}`));
       const headers = { 'If-Match': etagOf(one) };
@@ -96,14 +96,14 @@ export function preconditionsSuite(name: string, open: () => Promise<OpenedStora
       assert.equal(await digestAt('swap'), digestOf(pushes[statuses.indexOf(201)] ?? ''));
     });
 
-    it('an immutable tag moves by none', async () => {
+    it('an immutable tag moves with no precondition', async () => {
       const status = async (bytes: Buffer, headers = {}) => (await put('v1', bytes, headers, 'if/immutable')).status;
       assert.equal(await status(one, { 'If-None-Match': '*' }), 201);
       assert.equal(await status(two, { 'If-Match': etagOf(one) }), 403);
       assert.equal(await status(one, { 'If-Match': etagOf(one) }), 201);
     });
 
-    it('a range is given if the blob is the one that the client has begun to read', async () => {
+    it('a range is sent if If-Range names the blob', async () => {
       const { digest } = await client.pushBlob('if/app', Buffer.from('0123456789'));
       for (const [ifRange, status, text] of [
         [`"${digest}"`, 206, '234'],

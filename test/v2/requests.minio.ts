@@ -46,7 +46,7 @@ describe('S3 requests', () => {
   };
 
   const isRead = ({ method }: SeenRequest) => method === 'GET';
-  /** Holds requests that match back until `expected` of them wait together, or for two seconds. Gives how many did. */
+  /** Delays matching requests until `expected` of them wait, or for two seconds. @returns how many waited together */
   const mostAtOnce = async (
     expected: number,
     matches: (request: SeenRequest) => boolean,
@@ -74,7 +74,7 @@ describe('S3 requests', () => {
     assert.equal(put.status, 201);
   };
 
-  it('a manifest by tag takes 2, and 1 once it was pulled; by digest 1', async () => {
+  it('a manifest by tag takes 2, or 1 if it was pulled before; by digest 1', async () => {
     for (const method of ['GET', 'HEAD']) {
       const { digest } = await pushImage(client, 'count/app', 'latest', { contents: [method, 'two'] });
       await assertCount(2, () => client.send(method, '/v2/count/app/manifests/latest'));
@@ -83,7 +83,7 @@ describe('S3 requests', () => {
     }
   });
 
-  it('a blob by redirect takes 1, HEAD of one 1, hit or miss', async () => {
+  it('a blob by redirect takes 1; HEAD of a blob 1, whether it exists or not', async () => {
     const { digest } = await client.pushBlob('count/app', Buffer.from('a blob'));
     await assertCount(1, async () => {
       const response = await client.send('GET', `/v2/count/app/blobs/${digest}`);
@@ -113,7 +113,7 @@ describe('S3 requests', () => {
     });
   }
 
-  it('a new blob in n chunks, each a part, takes n + 7, the proof of its parts included', async () => {
+  it('a new blob in n chunks, each a part, takes n + 7', async () => {
     const chunks = Array.from({ length: 3 }, () => randomBytes(6 * MiB));
     await assertCount(chunks.length + 7, async () => {
       let location = await client.start('count/app');
@@ -127,14 +127,14 @@ describe('S3 requests', () => {
     });
   });
 
-  // One more than it could: a deletion in between may have taken the manifest from under its tag.
+  // One of them checks that no concurrent deletion has removed the manifest.
   it('a manifest of N blobs with its tag takes N + 4, the N side by side', async () => {
     const { manifest } = await pushImage(client, 'count/app', 'first', { contents: ['a', 'b', 'c', 'd'] });
     await assertCount(5 + 4, () => client.pushManifest('count/app', 'second', manifest));
     assert.equal(await mostAtOnce(5, isRead, () => client.pushManifest('count/app', 'third', manifest)), 5);
   });
 
-  it('and 3 more, beside the N, where tags may be immutable', async () => {
+  it('a manifest takes 3 more, beside the N, where tags may be immutable', async () => {
     const isImmutable = immutabilityOf([{ repositories: 'kept/*', tags: 'v*' }]);
     const keeping = await startRegistry(driver, { worksBehind: false, isImmutable });
     const other = new V2Client(keeping.url);
@@ -157,7 +157,7 @@ describe('S3 requests', () => {
     const { repositories } = (await catalog.json()) as { repositories: string[] };
     const namespaces = new Set(repositories.map((name) => name.split('/')[0]));
     await assertCount(1 + namespaces.size, () => client.send('GET', '/v2/_catalog'));
-    // Read in groups of one, two, four, eight.
+    // Namespaces are read in groups of 1, 2, 4 and 8.
     await assertCount(1 + 1 + 2, () => client.send('GET', '/v2/_catalog?n=1'));
   });
 
@@ -173,9 +173,9 @@ describe('S3 requests', () => {
     const { digest, manifest } = await pushImage(client, 'count/deleted', 'a', { contents: ['gone'] });
     await client.pushManifest('count/deleted', 'b', manifest);
     await pushImage(client, 'count/deleted', 'c', { contents: ['stays'] });
-    // MinIO takes a HEAD more for each delete under a condition, which it does not know; AWS does not.
+    // MinIO ignores conditions of DELETE, so the driver sends a HEAD before each; on AWS it does not.
     const heads = 2;
-    // The tags are listed once before and once after: somebody may push the manifest again meanwhile.
+    // The tags are listed before and after: the manifest may be pushed again meanwhile.
     await assertCount(2 + 3 + 2 + 2 + heads, () => client.send('DELETE', `/v2/count/deleted/manifests/${digest}`));
   });
 
@@ -195,7 +195,7 @@ describe('S3 requests', () => {
   });
 
   // Four for the right: a listing of grants, and each time whether the manifest is there.
-  it('and of one that stands for a manifest 10', async () => {
+  it('a v1 pull of a top projection takes 10', async () => {
     const { digest } = await pushImage(client, 'count/projected', 'latest', { contents: ['one'] });
     await client.send('GET', '/v1/repositories/count/projected/tags/latest');
     await assertCount(10, () => partsOf(digest.slice('sha256:'.length)));

@@ -86,7 +86,7 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
         assert.ok((await readBlob('put/app', digest)).equals(bytes));
       });
 
-      it('refuses other bytes than the digest names, and keeps nothing', async () => {
+      it('refuses bytes with another digest, and stores nothing', async () => {
         const before = await keysBelow('oci/');
         for (const sizeBytes of [100, 14 * MiB]) {
           const url = withDigest(await client.start('put/app'), digestOf('something else'));
@@ -97,7 +97,7 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
         assert.deepEqual(await keysBelow('oci/'), before);
       });
 
-      it('keeps equal bytes once, whichever repository they come from and however', async () => {
+      it('stores equal bytes once, from any repository and by any kind of upload', async () => {
         const bytes = randomBytes(14 * MiB);
         const digest = digestOf(bytes);
         for (const repository of ['first/app', 'second/app']) {
@@ -158,7 +158,7 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
         ['of nothing', 'mount=&from=one/app'],
         ['of nothing from nowhere', 'mount='],
       ] as const) {
-        it(`begins an upload instead of a mount ${title}`, async () => {
+        it(`starts an upload instead of a mount ${title}`, async () => {
           const { digest } = await client.pushBlob('one/app', Buffer.from('to be mounted'));
           const path = `/v2/no-mounts/app/blobs/uploads/?${query.replace('<digest>', digest)}`;
           const response = await client.send('POST', path);
@@ -168,7 +168,7 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
         });
       }
 
-      it('mounts a blob of another repository, and begins an upload where that has none', async () => {
+      it('mounts a blob of another repository, and starts an upload if that does not hold it', async () => {
         const { digest } = await client.pushBlob('one/app', Buffer.from('to be mounted'));
         const mount = `/v2/mounts/app/blobs/uploads/?mount=${digest}&from=`;
         assert.equal((await client.send('POST', `${mount}two/app`)).status, 202);
@@ -177,7 +177,7 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
         assert.equal((await readBlob('mounts/app', digest)).toString(), 'to be mounted');
       });
 
-      it('deletes a blob from one repository and from no other', async () => {
+      it('deletes a blob from one repository and keeps it in the others', async () => {
         const { digest } = await client.pushBlob('one/app', Buffer.from('to be deleted'));
         await client.pushBlob('two/app', Buffer.from('to be deleted'));
         assert.equal((await client.send('DELETE', `/v2/one/app/blobs/${digest}`)).status, 202);
@@ -223,7 +223,7 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
         }
       }
 
-      // The first PATCH may be stored whole by its digest, in parts by a name of its own, or be nothing.
+      // The first PATCH is stored under its digest, in parts under a uuid, or is empty.
       for (const [title, sizes] of Object.entries({
         'small pieces': [10, 20, 30],
         'a large piece first': [9 * MiB, 100, 5 * MiB],
@@ -232,7 +232,7 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
         'an empty piece last': [10, 0],
       })) {
         for (const algorithm of ['sha256', 'sha512'] as const) {
-          it(`appends what PATCHes bring without a Content-Range: ${title}, ${algorithm}`, async () => {
+          it(`appends PATCHes without a Content-Range: ${title}, ${algorithm}`, async () => {
             const pieces = sizes.map((size) => randomBytes(size));
             const whole = Buffer.concat(pieces);
             let location = await client.start('append/app');
@@ -251,7 +251,7 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
             assert.ok((await readBlob('append/app', digest)).equals(whole));
           });
 
-          it(`appends the last bytes that a PUT brings: ${title}, ${algorithm}`, async () => {
+          it(`appends the body of the PUT: ${title}, ${algorithm}`, async () => {
             const pieces = sizes.map((size) => randomBytes(size));
             const [last = Buffer.alloc(0), ...others] = pieces.toReversed();
             let location = await client.start('append/app');
@@ -267,7 +267,7 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
         }
       }
 
-      it('refuses last bytes that make another digest, and links nothing', async () => {
+      it('refuses last bytes that give another digest, and links nothing', async () => {
         for (const sizeBytes of [10, 9 * MiB]) {
           const location = await client.start('append/wrong');
           const patched = await client.send('PATCH', location, { body: chunked(randomBytes(sizeBytes)) });
@@ -280,7 +280,7 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
         }
       });
 
-      it('answers 416 to a chunk out of order, and says where to go on', async () => {
+      it('answers a chunk out of order with 416 and the Range of the bytes that have arrived', async () => {
         const first = await sendChunk(await client.start('chunks/app'), randomBytes(10), 0);
         const wrong = await sendChunk(locationOf(first), randomBytes(10), 20);
         assert.equal(wrong.status, 416);
@@ -290,7 +290,7 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
         assert.equal(status.headers.get('Range'), '0-9');
       });
 
-      it('goes on from the last answer after a chunk that broke off', async () => {
+      it('continues from the last answer after a chunk whose connection broke', async () => {
         const bytes = randomBytes(20);
         const first = await sendChunk(await client.start('chunks/app'), bytes.subarray(0, 10), 0);
         const short = await client.send('PATCH', locationOf(first), {
@@ -304,7 +304,7 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
         assert.ok((await readBlob('chunks/app', digestOf(bytes))).equals(bytes));
       });
 
-      it('answers a repeated commit as the first one, whose answer may have been lost', async () => {
+      it('answers a repeated commit like the first one', async () => {
         const bytes = randomBytes(13 * MiB);
         const first = await sendChunk(await client.start('chunks/again'), bytes.subarray(0, 7 * MiB), 0);
         const url = withDigest(locationOf(first), digestOf(bytes));
@@ -315,7 +315,7 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
         assert.ok((await readBlob('chunks/again', digestOf(bytes))).equals(bytes));
       });
 
-      it('cancels', async () => {
+      it('cancels an upload', async () => {
         const first = await sendChunk(await client.start('chunks/app'), randomBytes(6 * MiB), 0);
         assert.equal((await client.send('DELETE', locationOf(first))).status, 204);
         const next = await sendChunk(locationOf(first), randomBytes(6 * MiB), 6 * MiB);
@@ -381,7 +381,7 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
         return { manifest, response, digest: digestOf(JSON.stringify(manifest)) };
       };
 
-      it('gives back the bytes of a manifest, by tag and by digest', async () => {
+      it('returns the bytes of a manifest by tag and by digest', async () => {
         const { manifest, response, digest } = await pushImage('images/app', 'v1', 'one');
         assert.equal(response.status, 201);
         assert.equal(response.headers.get('Docker-Content-Digest'), digest);
@@ -412,7 +412,7 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
         assert.equal(other.status, 200);
       });
 
-      it('says of an answer without a body that it is empty', async () => {
+      it('sends Content-Length: 0 with an answer without a body', async () => {
         const repository = '/v2/images/empty';
         const { manifest, digest } = await pushImage('images/empty', 'v1', 'one');
         const location = await client.start('images/empty');
@@ -436,7 +436,7 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
         }
       });
 
-      it('lists what refers to a manifest, also before that is there', async () => {
+      it('lists the referrers of a manifest, also before it is pushed', async () => {
         const subject = { mediaType: OCI_MANIFEST, digest: digestOf('not yet'), size: 7 };
         const { digest: empty } = await client.pushBlob('images/refs', Buffer.from('{}'));
         const config = { mediaType: 'application/vnd.oci.empty.v1+json', digest: empty, size: 2 };
@@ -477,7 +477,7 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
       });
 
       for (const word of ['manifests', 'blobs', 'tags', 'list', 'uploads', '_catalog', 'referrers']) {
-        it(`has tags and repositories called ${word}`, async () => {
+        it(`serves tags and repositories called ${word}`, async () => {
           const repository = word.startsWith('_') ? 'words/catalog' : `words/${word}/${word}`;
           const { digest } = await pushImage(repository, word, 'one');
           const manifest = await client.send('HEAD', `/v2/${repository}/manifests/${word}`);
@@ -487,21 +487,21 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
         });
       }
 
-      it('tells current clients that v2 is spoken here', async () => {
+      it('sends the version header to current clients', async () => {
         for (const path of ['/v2/', '/v2/images/app/manifests/v1', '/v2/images/app/tags/list', '/v2/none']) {
           const response = await client.send('GET', path);
           assert.equal(response.headers.get('Docker-Distribution-Api-Version'), 'registry/2.0');
         }
       });
 
-      it('keeps a tag as one object, 64 hex digits, which v1 reads as well', async () => {
+      it('stores a tag as one object of 64 hex digits, which v1 reads too', async () => {
         const { digest } = await pushImage('app', 'v1', 'one');
         assert.deepEqual(await keysBelow('repositories/library/app/'), ['repositories/library/app/tag_v1']);
         const v1 = await client.send('GET', '/v1/repositories/app/tags');
         assert.deepEqual(await v1.json(), { v1: digest.slice('sha256:'.length) });
       });
 
-      it('takes an index whose children are there', async () => {
+      it('takes an index whose children exist', async () => {
         const { manifest, digest } = await pushImage('images/multi', 'amd64', 'one');
         const child = { mediaType: OCI_MANIFEST, digest, size: JSON.stringify(manifest).length };
         const index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests: [child] };
@@ -550,7 +550,7 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
           'MANIFEST_INVALID',
         ],
         [
-          'an artifactType that is no string',
+          'an artifactType that is not a string',
           JSON.stringify({ schemaVersion: 2, config: descriptor('x'), layers: [], artifactType: ['a'] }),
           'MANIFEST_INVALID',
         ],
@@ -573,7 +573,7 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
         });
       }
 
-      it('refuses a manifest under a digest that is not its own, or as another type', async () => {
+      it('refuses a manifest under another digest or as another type', async () => {
         const { manifest } = await pushImage('images/app', 'v1', 'one');
         const wrong = await client.pushManifest('images/app', digestOf('other'), manifest);
         assert.deepEqual([wrong.status, await codesOf(wrong)], [400, ['DIGEST_INVALID']]);
@@ -601,7 +601,7 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
           next = /^<(.*)>; rel="next"$/.exec(page.headers.get('Link') ?? '')?.[1];
         }
         assert.deepEqual(paged, all);
-        // Any text is a place in that order, also what can be no tag.
+        // `last` may be any text, also one that is not a valid tag.
         for (const [last, expected] of [
           ['', all],
           ['-', all],

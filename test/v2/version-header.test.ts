@@ -11,7 +11,7 @@ import { pushImage } from './image.ts';
 
 const NAME = 'Docker-Distribution-Api-Version';
 
-/** As the engines sent them. */
+/** `User-Agent` of old engines. */
 const OLD: Record<string, Record<string, string>> = {
   'Docker 0.11.1': { 'User-Agent': 'docker/0.11.1 go/go1.2.1 git-commit/fb99f99 kernel/6.1.0 os/linux arch/amd64' },
   'Docker 1.0.1': { 'User-Agent': 'docker/1.0.1 go/go1.2.1 git-commit/990021a kernel/3.13.0 os/linux arch/amd64' },
@@ -68,7 +68,7 @@ describe('Docker-Distribution-Api-Version', () => {
       ['GET', `/v2/${'x'.repeat(3000)}`, 414],
     ];
     for (const [title, headers] of Object.entries(OLD)) {
-      it(`is not for ${title}, which would leave v1`, async () => {
+      it(`is not sent to ${title}, which would stop using v1`, async () => {
         for (const [method, path, status] of paths) {
           const answer = await send(server.url, method, path, { headers });
           assert.equal(answer.status, status, `${method} ${path}`);
@@ -78,7 +78,7 @@ describe('Docker-Distribution-Api-Version', () => {
       });
     }
     for (const userAgent of CURRENT) {
-      it(`is for ${userAgent.slice(0, 40)}`, async () => {
+      it(`is sent to ${userAgent.slice(0, 40)}`, async () => {
         for (const [method, path, status] of paths) {
           const answer = await send(server.url, method, path, { headers: { 'User-Agent': userAgent } });
           assert.equal(answer.status, status, `${method} ${path}`);
@@ -88,7 +88,7 @@ describe('Docker-Distribution-Api-Version', () => {
       });
     }
 
-    it('is in no answer of v1', async () => {
+    it('is not sent by v1', async () => {
       for (const path of ['/v1/_ping', '/v1/repositories/version/app/tags', '/', '/v2x']) {
         const answer = await send(server.url, 'GET', path, {
           headers: { 'User-Agent': 'Docker-Client/20.10.24 (linux)' },
@@ -98,7 +98,7 @@ describe('Docker-Distribution-Api-Version', () => {
     });
   });
 
-  it('comes with the challenge to log in, which is all that `docker manifest` looks at', async () => {
+  it('is sent with the challenge of a 401, where `docker manifest` reads it', async () => {
     const server = await start(undefined, { auth: await openTestAuth({ users: ['alice'] }) });
     const headers = { 'User-Agent': 'Docker-Client/20.10.24 (linux)' };
     const challenge = await send(server.url, 'GET', '/v2/', { headers });
@@ -117,7 +117,7 @@ describe('Docker-Distribution-Api-Version', () => {
     ['always', ['registry/2.0'], ['registry/2.0']],
     ['never', [], []],
   ] as const) {
-    it(`with v2_version_header: ${mode} does not depend on who asks`, async () => {
+    it(`with v2_version_header: ${mode} does not depend on the client`, async () => {
       const server = await start(mode);
       for (const path of ['/v2/', '/v2/none/tags/list']) {
         const old = await send(server.url, 'GET', path, { headers: OLD['Docker 1.9.1'] ?? {} });
@@ -129,7 +129,7 @@ describe('Docker-Distribution-Api-Version', () => {
     });
   }
 
-  it('is configured by v2_version_header', () => {
+  it('follows the key v2_version_header', () => {
     const modeOf = (keys: Record<string, unknown>) => loadKeys(keys).config.v2VersionHeader;
     assert.equal(modeOf({}), 'auto');
     assert.equal(modeOf({ v2_version_header: 'never' }), 'never');

@@ -41,7 +41,7 @@ const numbered = (count: number, nameOf: (number: string) => string) =>
   Array.from({ length: count }, (_, n) => nameOf(String(n).padStart(4, '0')));
 
 describe('a page of the catalog', () => {
-  it('over 2,000 namespaces costs what is on it, wherever it begins', async () => {
+  it('over 2,000 namespaces costs the requests of its own names, wherever it begins', async () => {
     for (const after of [undefined, 'team-0999/app', 'team-0999', 'team-1989/app', 'team-0500/\u{ffff}']) {
       const folders = new Folders(numbered(2000, (n) => `team-${n}/app`));
       const { names, next } = await new Catalog(folders.driver).page({ size: 10, ...(after && { after }) });
@@ -52,7 +52,7 @@ describe('a page of the catalog', () => {
     }
   });
 
-  it('does not list namespaces in which the caller may see nothing', async () => {
+  it('does not read namespaces in which the caller may list nothing', async () => {
     const folders = new Folders([...numbered(2000, (n) => `team-${n}/app`), 'zoo/app', 'zoo/other']);
     const { names, next } = await new Catalog(folders.driver).page({
       size: 10,
@@ -62,7 +62,7 @@ describe('a page of the catalog', () => {
     assert.ok(folders.requests <= 4, `${folders.requests} requests`);
   });
 
-  it('reads namespaces in groups that double up to 16, so that it reads no more than 16 ahead', async () => {
+  it('reads namespaces in groups that double up to 16', async () => {
     const groups: number[] = [];
     let isReading = 0;
     let group = 0;
@@ -83,7 +83,7 @@ describe('a page of the catalog', () => {
     assert.deepEqual(groups, [1, 2, 4, 8, 16, 16, 13]);
   });
 
-  it('ends after 128 namespaces that showed nothing, and the next goes on there', async () => {
+  it('ends after 128 namespaces without a name for it, and the next page continues there', async () => {
     const folders = new Folders([...numbered(2000, (n) => `team-${n}/app`), 'team-0700/public', 'zoo/public']);
     const catalog = new Catalog(folders.driver);
     const found: string[] = [];
@@ -101,7 +101,7 @@ describe('a page of the catalog', () => {
     assert.ok(pages >= 15, `${pages} pages`);
   });
 
-  it('is in the order of names, page by page, whatever the order of keys', async () => {
+  it('is in the order of names, which is not the order of keys', async () => {
     const names = ['a-b/x', 'a/b', 'a/b%2Fc', 'a/b-c', 'a/b.c', 'a/b0', 'ab/x', 'b/y'];
     const catalog = new Catalog(new Folders(names).driver);
     const inOrder = ['a-b/x', 'a/b', 'a/b-c', 'a/b.c', 'a/b/c', 'a/b0', 'ab/x', 'b/y'];
@@ -118,7 +118,7 @@ describe('a page of the catalog', () => {
   });
 });
 
-describe('GET /v2/_catalog, where a caller may see one repository of some namespaces', () => {
+describe('GET /v2/_catalog, where a caller may list one repository of some namespaces', () => {
   let server: RegistryServer;
   const folders = new Folders([...numbered(1000, (n) => `secret-${n}/app`), 'secret-0500/public', 'zoo/public']);
   before(async () => {
@@ -137,7 +137,7 @@ describe('GET /v2/_catalog, where a caller may see one repository of some namesp
   });
   after(() => server.stop());
 
-  it('leads from short page to short page by Link, which names nothing that is hidden', async () => {
+  it('links from short page to short page without revealing hidden names', async () => {
     const found: string[] = [];
     let pages = 0;
     for (let path: string | undefined = '/v2/_catalog?n=10'; path; pages++) {
@@ -171,7 +171,7 @@ describe('GET /v2/_catalog, where a caller may see one repository of some namesp
     }
   });
 
-  it('gives nothing for n=0, and asks storage for nothing', async () => {
+  it('returns nothing for n=0, without a storage request', async () => {
     folders.requests = 0;
     const response = await fetch(new URL('/v2/_catalog?n=0', server.url));
     assert.deepEqual(await response.json(), { repositories: [] });

@@ -29,7 +29,7 @@ describe('search', () => {
   const found = async (query: string) =>
     (await search.find(query, { page: 1, size: 10, isShown: () => true })).names.map(String);
 
-  it('sees what this process pushes and deletes at once, without listing the bucket again', async () => {
+  it('finds pushes and deletions of this process at once, without another listing', async () => {
     assert.deepEqual(await found('app'), ['a/app', 'b/app']);
     const before = listings;
     for (let round = 0; round < 5; round++) {
@@ -43,12 +43,12 @@ describe('search', () => {
     assert.equal(listings, before);
   });
 
-  it('keeps a repository that has lost only a part', async () => {
+  it('finds a repository of which only a part was deleted', async () => {
     search.recheck(parseRepositoryName('a/app'));
     assert.deepEqual(await found('app'), ['a/app', 'b/app']);
   });
 
-  it('finds what another process has pushed within a minute, and lists the bucket no sooner', async (t) => {
+  it('finds pushes of another process after a minute, and lists the bucket no sooner', async (t) => {
     t.mock.timers.enable({ apis: ['Date'], now: Date.now() + 24 * 60 * 60 * 1000 });
     await found('');
     const before = listings;

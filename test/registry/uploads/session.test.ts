@@ -29,13 +29,13 @@ const isGood = (token: string, nowMs: number) => {
 };
 
 describe('an upload session', () => {
-  it('may rest for an hour', () => {
+  it('may be idle for an hour', () => {
     const token = signer.sign(session, startedMs);
     assert.equal(isGood(token, startedMs + HOUR_MS), true);
     assert.equal(isGood(token, startedMs + HOUR_MS + 1000), false);
   });
 
-  it('ends a day after it began, however often it was renewed', () => {
+  it('ends a day after its start, also if it was renewed', () => {
     let nowMs = startedMs;
     let token = signer.sign(session, nowMs);
     while (nowMs < startedMs + 23.5 * HOUR_MS) {
