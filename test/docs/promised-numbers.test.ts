@@ -149,8 +149,8 @@ const PROMISES: readonly (readonly [document: string, near: readonly string[], s
   ['docs/oci.md', ['| upload session'], seconds(UPLOAD_SECONDS)],
   ['docs/oci.md', ['| blob |', 'digest in quotes'], new RegExp(NAMED_BY_CONTENT)],
 
-  ['docs/v1.md', ['pushes/<mark>/<hex>'], milliseconds(PENDING_PUSH_MS)],
-  ['docs/v1.md', ['| `oci/images/<id>/pushers/<mark>`'], milliseconds(PUSHER_RECORD_LIFETIME_MS)],
+  ['docs/v1.md', ['pushes/<pusher id>/<hex>'], milliseconds(PENDING_PUSH_MS)],
+  ['docs/v1.md', ['| `oci/images/<id>/pushers/<pusher id>`'], milliseconds(PUSHER_RECORD_LIFETIME_MS)],
   ['docs/v1.md', ['_index_images', 'newest'], count(MAX_ENTRIES)],
   ['docs/v1.md', ['Layer has too many files'], mebibytes(MAX_LIST_BYTES)],
   ['docs/v1.md', ['| search'], milliseconds(SEARCH_FRESH_MS)],
