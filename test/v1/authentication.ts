@@ -21,7 +21,7 @@ export function v1AuthenticationSuite(name: string, open: OpenStorage): void {
       for (const repository of ['a/b', 'a/c', 'foo', 'a/b/c']) await standalone.tag(repository, 'latest', image.id);
     });
 
-    it('5: a registry that is not standalone has no users and takes no lists of images', async () => {
+    it('a registry that is not standalone has no users and takes no lists of images', async () => {
       for (const [method, path] of [
         ['GET', '/v1/users/'],
         ['POST', '/v1/users/'],
@@ -57,12 +57,12 @@ export function v1AuthenticationSuite(name: string, open: OpenStorage): void {
       ['PUT', `/v1/images/${image.id}/checksum`],
       ['GET', '/v1/images/no-id/json'],
     ] as const) {
-      it(`5: ${method} ${path.replace(image.id, '<id>')} wants a token`, async () => {
+      it(`${method} ${path.replace(image.id, '<id>')} wants a token`, async () => {
         assertUnauthorized(await registry.send(method, path));
       });
     }
 
-    it('bug 4: nobody comes in by an address or a cookie that they claim', async () => {
+    it('nobody comes in by an address or a cookie that they claim', async () => {
       const headers = {
         'X-Forwarded-For': '127.0.0.1',
         'X-Real-Ip': '127.0.0.1',
@@ -72,24 +72,24 @@ export function v1AuthenticationSuite(name: string, open: OpenStorage): void {
       assertUnauthorized(await registry.send('GET', '/v1/repositories/a/b/tags', { headers }));
     });
 
-    it('5: the ping wants none', async () => {
+    it('the ping wants none', async () => {
       assert.equal((await registry.send('GET', '/v1/_ping')).header('X-Docker-Registry-Standalone'), 'False');
     });
 
     const table: Row[] = [
       { title: 'a token to read reads its repository', token: tokenOf('a/b', 'read'), status: 200 },
-      { title: 'and passes HEAD as it does GET (bug 26)', token: tokenOf('a/b', 'read'), method: 'HEAD', status: 200 },
-      { title: 'a token reads no other repository (bug 1)', token: tokenOf('a/b', 'read'), path: 'a/c', status: 401 },
-      { title: 'nor one whose name begins the same (bug 1)', token: tokenOf('a/b'), path: 'a/b/c', status: 401 },
-      { title: 'nor by HEAD (bug 1)', token: tokenOf('a/b', 'read'), method: 'HEAD', path: 'a/c', status: 401 },
+      { title: 'and passes HEAD as it does GET', token: tokenOf('a/b', 'read'), method: 'HEAD', status: 200 },
+      { title: 'a token reads no other repository', token: tokenOf('a/b', 'read'), path: 'a/c', status: 401 },
+      { title: 'nor one whose name begins the same', token: tokenOf('a/b'), path: 'a/b/c', status: 401 },
+      { title: 'nor by HEAD', token: tokenOf('a/b', 'read'), method: 'HEAD', path: 'a/c', status: 401 },
       {
-        title: 'a token of foo is one of library/foo (bug 1)',
+        title: 'a token of foo is one of library/foo',
         token: tokenOf('foo'),
         path: 'library/foo',
         status: 200,
       },
       {
-        title: 'a token of library/foo is one of foo (bug 1)',
+        title: 'a token of library/foo is one of foo',
         token: tokenOf('library/foo'),
         path: 'foo',
         status: 200,
@@ -117,7 +117,7 @@ export function v1AuthenticationSuite(name: string, open: OpenStorage): void {
       { title: 'a name that cannot be is none', token: tokenOf('a/..'), path: 'a/b', status: 401 },
     ];
     for (const { title, token, path = pathOf(token), method = 'GET', status } of table) {
-      it(`44: ${title}`, async () => {
+      it(`${title}`, async () => {
         index.answer = () => listing(image.id);
         await standalone.tag('a/b', 'latest', image.id); // where it was deleted
         const sent = { headers: authorized(token), ...(method === 'PUT' && { body: JSON.stringify(image.id) }) };
@@ -128,7 +128,7 @@ export function v1AuthenticationSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    it('44: the index is asked for the images of the repository, with the client’s own token', async () => {
+    it('the index is asked for the images of the repository, with the client’s own token', async () => {
       index.answer = () => listing(image.id);
       for (const [repository, path] of [
         ['a/b', '/v1/repositories/a/b/images'],
@@ -142,14 +142,14 @@ export function v1AuthenticationSuite(name: string, open: OpenStorage): void {
       }
     });
 
-    it('44: what the index lists is kept as docker-registry kept it', async () => {
+    it('what the index lists is kept as docker-registry kept it', async () => {
       index.answer = () => ({ status: 200, body: `[{"id":"${image.id}","Tag":"latest"},{"id":"${image.id}"},{}]` });
       await registry.send('GET', '/v1/repositories/a/c/tags', { headers: authorized(tokenOf('a/c')) });
       const list = JSON.parse((await storage.textOf('repositories/a/c/_images_list')) ?? '') as string[];
       assert.deepEqual(new Set(list), new Set([image.id]));
     });
 
-    it('44: images are read with a token of any repository that may', async () => {
+    it('images are read with a token of any repository that may', async () => {
       index.answer = () => listing(image.id);
       for (const part of ['json', 'ancestry', 'layer']) {
         for (const method of ['GET', 'HEAD']) {
@@ -172,7 +172,7 @@ export function v1AuthenticationSuite(name: string, open: OpenStorage): void {
       ['breaks off', () => undefined],
     ];
     for (const [title, answer] of answers) {
-      it(`44: where the index ${title} nobody comes in (bug 26)`, async () => {
+      it(`where the index ${title} nobody comes in`, async () => {
         index.answer = answer;
         for (const path of ['/v1/repositories/a/b/tags', `/v1/images/${image.id}/json`]) {
           assertUnauthorized(await registry.send('GET', path, { headers: authorized(tokenOf('a/b')) }));
@@ -180,12 +180,12 @@ export function v1AuthenticationSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    describe('44: where there is no index', () => {
+    describe('where there is no index', () => {
       const unreachable = useRegistry(storage, {
         settings: { isStandalone: false, indexAccess: { indexEndpoint: 'http://127.0.0.1:1' } },
       });
       const without = useRegistry(storage, { settings: { isStandalone: false, indexAccess: {} } });
-      it('44: nobody comes in (bug 26)', async () => {
+      it('nobody comes in', async () => {
         for (const closed of [unreachable, without]) {
           const headers = authorized(tokenOf('a/b'));
           assertUnauthorized(await closed.send('GET', '/v1/repositories/a/b/tags', { headers }));
@@ -201,7 +201,7 @@ export function v1AuthenticationSuite(name: string, open: OpenStorage): void {
       'Token signature=X, repository="a/b", access=read',
       'Token repository:"a/b"',
     ]) {
-      it(`45: ${token} is accepted`, async () => {
+      it(`${token} is accepted`, async () => {
         index.answer = () => listing(image.id);
         const answer = await registry.send('GET', '/v1/repositories/a/b/tags', { headers: authorized(token) });
         assert.equal(answer.status, 200);
@@ -215,25 +215,25 @@ export function v1AuthenticationSuite(name: string, open: OpenStorage): void {
       'repository="a/b"',
       '',
     ]) {
-      it(`45: ${authorization || 'an empty Authorization'} is not`, async () => {
+      it(`${authorization || 'an empty Authorization'} is not`, async () => {
         index.answer = () => listing(image.id);
         const headers = authorized(authorization);
         assertUnauthorized(await registry.send('GET', '/v1/repositories/a/b/tags', { headers }));
       });
     }
 
-    describe('46: an image that is pushed with a token', () => {
+    describe('an image that is pushed with a token', () => {
       const headers = authorized(tokenOf('a/b', 'write'));
       const putJson = ({ id, json }: V1Image) => registry.send('PUT', `/v1/images/${id}/json`, { body: json, headers });
 
-      it('46: is refused if the index did not list it', async () => {
+      it('is refused if the index did not list it', async () => {
         const unlisted = newImage();
         index.answer = () => listing(image.id);
         assertError(await putJson(unlisted), 400, 'This image does not belong to the repository');
         assert.deepEqual(await storage.keysBelow(`images/${unlisted.id}/`), []);
       });
 
-      it('46: is taken if it did', async () => {
+      it('is taken if it did', async () => {
         const listed = newImage();
         index.answer = () => listing(listed.id);
         assert.equal((await putJson(listed)).status, 200);
@@ -248,7 +248,7 @@ export function v1AuthenticationSuite(name: string, open: OpenStorage): void {
         ['may not', '{"access": false}', 400],
         ['gets another answer to', '[]', 400],
       ] as const) {
-        it(`46: ${title} build on a parent that the index is asked about`, async () => {
+        it(`${title} build on a parent that the index is asked about`, async () => {
           const child = newImage({ parent: image });
           index.answer = (path) => (path.endsWith('/access') ? { status: 200, body } : listing(child.id));
           index.asked.length = 0;
@@ -260,7 +260,7 @@ export function v1AuthenticationSuite(name: string, open: OpenStorage): void {
         });
       }
 
-      it('46: is refused if its parent does not exist, whatever the index says', async () => {
+      it('is refused if its parent does not exist, whatever the index says', async () => {
         const orphan = newImage({ parent: newImage() });
         for (const access of [true, false]) {
           index.answer = (path) =>
@@ -270,17 +270,17 @@ export function v1AuthenticationSuite(name: string, open: OpenStorage): void {
       });
     });
 
-    describe('47: with disable_token_auth', () => {
+    describe('with disable_token_auth', () => {
       const open = useRegistry(storage, { settings: { isStandalone: false } });
 
-      it('47: nobody needs a token, and the registry is no index all the same', async () => {
+      it('nobody needs a token, and the registry is no index all the same', async () => {
         const answer = await open.send('GET', '/v1/repositories/a/c/tags');
         assert.deepEqual([answer.status, answer.json()], [200, { latest: image.id }]);
         assert.equal((await open.send('GET', '/v1/repositories/a/c/images')).status, 404);
         assert.equal((await open.send('GET', '/v1/_ping')).header('X-Docker-Registry-Standalone'), 'False');
       });
 
-      it('47: a child image is pushed without a token (bug 27)', async () => {
+      it('a child image is pushed without a token', async () => {
         index.asked.length = 0;
         await open.push(newImage({ parent: image }));
         assert.deepEqual(index.asked, []);
@@ -300,7 +300,7 @@ export function v1AuthenticationSuite(name: string, open: OpenStorage): void {
         registry.send('GET', `/v1/images/${id}/${part}`, { headers: authorized(tokenOf(repository)) });
 
       for (const part of ['json', 'layer']) {
-        it(`bug 3: the ${part} of a private image is read by whom the index allows it`, async () => {
+        it(`the ${part} of a private image is read by whom the index allows it`, async () => {
           index.answer = (path) =>
             path.endsWith('/access') ? { status: 200, body: '{"access": true}' } : listing(secret.id);
           index.asked.length = 0;
@@ -309,19 +309,19 @@ export function v1AuthenticationSuite(name: string, open: OpenStorage): void {
           assert.ok(paths.includes(`/v1/repositories/p/secret/layer/${secret.id}/access`), paths.join());
         });
 
-        it(`bug 3: the ${part} of a private image is not there for whom the index refuses it`, async () => {
+        it(`the ${part} of a private image is not there for whom the index refuses it`, async () => {
           for (const answer of [{ status: 200, body: '{"access": false}' }, { status: 403, body: '' }, undefined]) {
             index.answer = (path) => (path.endsWith('/access') ? answer : listing(secret.id));
             assertError(await readLayer('p/secret', secret, part), 404, 'Image not found');
           }
         });
 
-        it(`bug 3: the ${part} of an image that only a private repository uses is not read with a token of a public one`, async () => {
+        it(`the ${part} of an image that only a private repository uses is not read with a token of a public one`, async () => {
           index.answer = (path) => (path.endsWith('/access') ? { status: 404, body: '' } : listing(shared.id));
           assertError(await readLayer('p/public', secret, part), 404, 'Image not found');
         });
 
-        it(`bug 3: the ${part} of an image that a public repository uses as well is read with its token`, async () => {
+        it(`the ${part} of an image that a public repository uses as well is read with its token`, async () => {
           index.answer = (path) => (path.endsWith('/access') ? { status: 404, body: '' } : listing(shared.id));
           assert.equal((await readLayer('p/public', shared, part)).status, 200);
         });

@@ -29,7 +29,7 @@ export function v1ChecksumsSuite(name: string, open: OpenStorage): void {
     };
 
     for (const [form, layer] of Object.entries(LAYERS)) {
-      it(`21: a docker before 0.10 sends the TarSum of a ${form} alone, and it is taken`, async () => {
+      it(`a docker before 0.10 sends the TarSum of a ${form} alone, and it is taken`, async () => {
         const image = newImage({ layer });
         await registry.beginPush(image);
         const answer = await putChecksum(image, { 'X-Docker-Checksum': tarSum(image.json, ENTRIES) });
@@ -47,7 +47,7 @@ export function v1ChecksumsSuite(name: string, open: OpenStorage): void {
       ],
       ['both wrong', (image: V1Image) => [payloadSum(image.layer, image.json), tarSum(image.json, [])], 400],
     ] as const) {
-      it(`21: ${title}: ${status}`, async () => {
+      it(`${title}: ${status}`, async () => {
         const image = newImage({ layer: gzipSync(TAR) });
         await registry.beginPush(image);
         const [payload = '', plain = ''] = sums(image);
@@ -65,7 +65,7 @@ export function v1ChecksumsSuite(name: string, open: OpenStorage): void {
       ['in capitals', (image: V1Image) => tarSum(image.json, ENTRIES).toUpperCase()],
       ['cut off', (image: V1Image) => tarSum(image.json, ENTRIES).slice(0, -1)],
     ] as const) {
-      it(`21: a TarSum ${title} leaves the image hidden`, async () => {
+      it(`a TarSum ${title} leaves the image hidden`, async () => {
         const image = newImage({ layer: TAR });
         await registry.beginPush(image);
         assertError(await putChecksum(image, { 'X-Docker-Checksum': sum(image) }), 400, 'Checksum mismatch');
@@ -73,7 +73,7 @@ export function v1ChecksumsSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    it('21: a layer that is no tar has no TarSum', async () => {
+    it('a layer that is no tar has no TarSum', async () => {
       for (const layer of [Buffer.from('text'), gzipSync(TAR).subarray(0, 100), TAR.subarray(0, 700)]) {
         const image = newImage({ layer });
         await registry.beginPush(image);
@@ -87,7 +87,7 @@ export function v1ChecksumsSuite(name: string, open: OpenStorage): void {
       ['simple sum', ({ json, layer }: V1Image) => payloadSum(json, layer)],
       ['TarSum', ({ json }: V1Image) => tarSum(json, ENTRIES)],
     ] as const) {
-      it(`0.6.5: a ${title} that comes with the JSON completes the image with its layer`, async () => {
+      it(`a ${title} that comes with the JSON completes the image with its layer`, async () => {
         const image = newImage({ layer: gzipSync(TAR) });
         assert.equal((await putJson(image, sumOf(image))).status, 200);
         assert.equal(await statusOf(image), 400);
@@ -98,7 +98,7 @@ export function v1ChecksumsSuite(name: string, open: OpenStorage): void {
         assertError(again, 409, 'Cannot set this image checksum');
       });
 
-      it(`0.6.5: a wrong ${title} that comes with the JSON refuses the layer, and the image can be pushed again`, async () => {
+      it(`a wrong ${title} that comes with the JSON refuses the layer, and the image can be pushed again`, async () => {
         const image = newImage({ layer: gzipSync(TAR) });
         await putJson(image, sumOf(newImage({ layer: TAR })));
         assertError(await putLayer(image), 400, 'Checksum mismatch, ignoring the layer');
@@ -109,19 +109,19 @@ export function v1ChecksumsSuite(name: string, open: OpenStorage): void {
     }
 
     for (const sum of ['x', 'a:b:c', 'sha256']) {
-      it(`0.6.5: the sum ${sum} with the JSON is none, and nothing is written (bug 7)`, async () => {
+      it(`the sum ${sum} with the JSON is none, and nothing is written`, async () => {
         const image = newImage();
         assertError(await putJson(image, sum), 400, 'Invalid checksum format');
         assert.deepEqual(await storage.keysBelow(`images/${image.id}/`), []);
       });
     }
 
-    describe('0.6.5: a JSON with a sum that is refused', () => {
+    describe('a JSON with a sum that is refused', () => {
       const complete = newImage();
       const SUM = `sha256:${'0'.repeat(64)}`;
       before(async () => await registry.push(complete));
 
-      it('leaves the checksum of a complete image as it was (bug 7)', async () => {
+      it('leaves the checksum of a complete image as it was', async () => {
         const key = `images/${complete.id}/_checksum`;
         const checksum = await storage.textOf(key);
         assertError(await putJson(complete, SUM), 409, 'Image already exists');
@@ -129,7 +129,7 @@ export function v1ChecksumsSuite(name: string, open: OpenStorage): void {
         assert.equal(await statusOf(complete), 200);
       });
 
-      it('writes nothing where there was nothing (bug 7)', async () => {
+      it('writes nothing where there was nothing', async () => {
         const orphan = newImage({ parent: newImage() });
         assertError(await putJson(orphan, SUM), 400, 'Image depends on a non existing parent');
         const other = { ...newImage(), id: newImageId() };
@@ -138,7 +138,7 @@ export function v1ChecksumsSuite(name: string, open: OpenStorage): void {
       });
     });
 
-    it('0.6.5: a JSON without a sum forgets that of an earlier try', async () => {
+    it('a JSON without a sum forgets that of an earlier try', async () => {
       const image = newImage();
       await putJson(image, `sha256:${'0'.repeat(64)}`);
       await registry.push(image);

@@ -23,7 +23,7 @@ export function v1ConcurrentPushesSuite(name: string, open: OpenStorage): void {
       registry,
     );
 
-    describe('24: two pushes of one image', () => {
+    describe('two pushes of one image', () => {
       const twoOf = (id: string): [V1Image, V1Image] => [
         newImage({ id, comment: 'a', layer: Buffer.from('layer of a') }),
         newImage({ id, comment: 'b', layer: Buffer.from('the layer of b') }),
@@ -58,7 +58,7 @@ export function v1ConcurrentPushesSuite(name: string, open: OpenStorage): void {
 
       // Which of the two begins makes no difference.
       for (const order of interleavings(2, 3).map((rest) => `a${rest}`)) {
-        it(`24: in the order ${order} end whole or hidden (bug 16)`, async () => {
+        it(`in the order ${order} end whole or hidden`, async () => {
           const pushed = twoOf(newImageId());
           const steps = { a: stepsOf(pushed[0]), b: stepsOf(pushed[1]) };
           for (const who of order) {
@@ -69,7 +69,7 @@ export function v1ConcurrentPushesSuite(name: string, open: OpenStorage): void {
         });
       }
 
-      it('24: at the same time end whole or hidden (bug 16)', async () => {
+      it('at the same time end whole or hidden', async () => {
         for (let round = 0; round < 10; round++) {
           const pushed = twoOf(newImageId());
           await Promise.all(
@@ -85,7 +85,7 @@ export function v1ConcurrentPushesSuite(name: string, open: OpenStorage): void {
       });
 
       for (const where of ['one process', 'two processes'] as const) {
-        it(`24: by engines that write other JSON and other layers, to ${where}: all end well`, async () => {
+        it(`by engines that write other JSON and other layers, to ${where}: all end well`, async () => {
           for (let round = 0; round < 6; round++) {
             const processes = where === 'one process' ? [registry] : [registry, second];
             await assertOneOf(await pushTogether([...ENGINES, 'docker 1.12.6 again'], round, processes));
@@ -94,7 +94,7 @@ export function v1ConcurrentPushesSuite(name: string, open: OpenStorage): void {
       }
 
       for (const order of interleavings(3, 3)) {
-        it(`24: by engines that write other JSON, in the order ${order}: both end well`, async () => {
+        it(`by engines that write other JSON, in the order ${order}: both end well`, async () => {
           const pushed = twoOf(newImageId());
           const steps = { a: stepsOf(pushed[0]), b: stepsOf(pushed[1]) };
           // A checksum whose layer has come second waits for the other.
@@ -117,7 +117,7 @@ export function v1ConcurrentPushesSuite(name: string, open: OpenStorage): void {
         });
       }
 
-      it('24: of which the first is broken off, the other ends well, and again', async () => {
+      it('of which the first is broken off, the other ends well, and again', async () => {
         const [a, b] = twoOf(newImageId());
         await registry.beginPush(a);
         await registry.push(b);
@@ -128,7 +128,7 @@ export function v1ConcurrentPushesSuite(name: string, open: OpenStorage): void {
         assert.equal(await hasMark(c.id), false);
       });
 
-      it('24: whose engine knows TarSum alone, after a push with other JSON that was broken off', async () => {
+      it('whose engine knows TarSum alone, after a push with other JSON that was broken off', async () => {
         const layer = tar([{ path: 'x', content: Buffer.from('x') }]);
         const [first, second] = [newImage({ layer }), newImage({ layer, comment: 'docker 0.9' })];
         const image = { ...second, id: first.id, json: newImage({ id: first.id, layer, comment: 'docker 0.9' }).json };
@@ -143,7 +143,7 @@ export function v1ConcurrentPushesSuite(name: string, open: OpenStorage): void {
         assert.ok(answer.bytes.equals(image.json));
       });
 
-      it('24: leave little behind: what a pusher has under way is bounded', async () => {
+      it('leave little behind: what a pusher has under way is bounded', async () => {
         const image = newImage();
         await registry.beginPush(image);
         for (let count = 0; count < 20; count++) {
@@ -246,7 +246,7 @@ export function v1ConcurrentPushesSuite(name: string, open: OpenStorage): void {
         ['to another process', registry],
       ] as const) {
         for (const part of ['json', 'layer'] as const) {
-          it(`24: of which one sends its ${part} ${where} while the other is confirmed end whole or hidden (bug 16)`, async () => {
+          it(`of which one sends its ${part} ${where} while the other is confirmed end whole or hidden`, async () => {
             const [a, b] = twoOf(newImageId());
             await held.beginPush(a);
             await whileConfirming(a, async () => {

@@ -47,7 +47,7 @@ export function v1ErrorsSuite(name: string, open: OpenStorage): void {
       [413, 'PUT', '/v1/repositories/a/b/properties', Buffer.alloc(MiB, ' ')],
     ];
     for (const [status, method, path, body] of rows) {
-      it(`64: ${method} ${path.replace(/[a-f0-9]{64}/, '<id>').slice(0, 60)} is ${status}, and one object of strings`, async () => {
+      it(`${method} ${path.replace(/[a-f0-9]{64}/, '<id>').slice(0, 60)} is ${status}, and one object of strings`, async () => {
         const answer = await registry.send(method, path, body === undefined ? {} : { body });
         assert.equal(answer.status, status, answer.text);
         assert.equal(answer.header('Cache-Control'), 'no-cache');
@@ -56,12 +56,12 @@ export function v1ErrorsSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    it('64: so is a 401', async () => {
+    it('so is a 401', async () => {
       const answer = await closed.send('PUT', `/v1/images/${complete.id}/json`, { body: complete.json });
       assert.deepEqual([answer.status, answer.json()], [401, { error: 'Requires authorization' }]);
     });
 
-    it('64: so is a write to a registry that only reads', async () => {
+    it('so is a write to a registry that only reads', async () => {
       const answer = await readOnly.send('PUT', '/v1/repositories/a/b/', { body: '[]' });
       assert.equal(answer.status, 405);
     });
@@ -70,7 +70,7 @@ export function v1ErrorsSuite(name: string, open: OpenStorage): void {
       ['does not answer', new StorageUnavailableError('the bucket sleeps, as the test wanted it'), 503],
       ['fails', new Error('secret details, as the test wanted it'), 500],
     ] as const) {
-      describe(`64: while storage ${title}`, () => {
+      describe(`while storage ${title}`, () => {
         const fail = async () => {
           throw error;
         };
@@ -88,7 +88,7 @@ export function v1ErrorsSuite(name: string, open: OpenStorage): void {
           ['PUT', `/v1/images/${complete.id}/layer`, complete.layer],
         ];
         for (const [method, path, body] of requests) {
-          it(`64: ${method} ${path.replace(complete.id, '<id>')} is ${status}, and tells nothing of what is inside`, async () => {
+          it(`${method} ${path.replace(complete.id, '<id>')} is ${status}, and tells nothing of what is inside`, async () => {
             const answer = await failing.send(method, path, { mayFail: true, ...(body !== undefined && { body }) });
             assert.equal(answer.status, status);
             assert.doesNotMatch(answer.text, /bucket|secret|wanted/);

@@ -17,7 +17,7 @@ export function v1IndexSuite(name: string, open: OpenStorage): void {
       (await registry.read(`/v1/repositories/${repository}/images`)) as Record<string, unknown>[];
 
     for (const slash of ['/', '']) {
-      it(`7: PUT of a repository ${slash ? 'with' : 'without'} a final slash answers with a token and where the images are`, async () => {
+      it(`PUT of a repository ${slash ? 'with' : 'without'} a final slash answers with a token and where the images are`, async () => {
         const repository = newRepository();
         const answer = await announce(repository, '[{"id":"X"},{"id":"Y","Tag":"latest"}]', slash);
         assert.deepEqual([answer.status, answer.text], [200, '""']);
@@ -26,7 +26,7 @@ export function v1IndexSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    it('7: X-Docker-Endpoints is the Host of the request, letter by letter', async () => {
+    it('X-Docker-Endpoints is the Host of the request, letter by letter', async () => {
       for (const host of ['registry.example:5000', 'registry.example', 'Registry.example:80', '[::1]:5000']) {
         const path = `/v1/repositories/${newRepository()}/`;
         const answer = await registry.send('PUT', path, { body: '[]', headers: { Host: host } });
@@ -34,7 +34,7 @@ export function v1IndexSuite(name: string, open: OpenStorage): void {
       }
     });
 
-    it('8: the list comes back byte for byte', async () => {
+    it('the list comes back byte for byte', async () => {
       const repository = newRepository();
       const body = '[ {"id":"X"},\n{"id":"Y","Tag":"latest"} ]';
       await announce(repository, body);
@@ -46,11 +46,11 @@ export function v1IndexSuite(name: string, open: OpenStorage): void {
       assert.deepEqual(answer.lines('X-Docker-Endpoints'), [registry.url.host]);
     });
 
-    it('8: there is no list before the first PUT', async () => {
+    it('there is no list before the first PUT', async () => {
       assertError(await registry.send('GET', `/v1/repositories/${newRepository()}/images`), 404, 'images not found');
     });
 
-    it('9: the empty list at the end of a push takes nothing away', async () => {
+    it('the empty list at the end of a push takes nothing away', async () => {
       const repository = newRepository();
       await announce(repository, '[{"id":"X"},{"id":"Y","Tag":"latest"}]');
       const answer = await announce(repository, '[]', '/images');
@@ -60,7 +60,7 @@ export function v1IndexSuite(name: string, open: OpenStorage): void {
     });
 
     for (const path of ['/', '/images']) {
-      it(`9: a second list by PUT ${path} is merged into the first`, async () => {
+      it(`a second list by PUT ${path} is merged into the first`, async () => {
         const repository = newRepository();
         await announce(repository, '[{"id":"X"},{"id":"Y","Tag":"latest"}]');
         await announce(repository, '[{"id":"Y","checksum":"c","Tag":"t"},{"id":"Z","more":1}]', path);
@@ -73,7 +73,7 @@ export function v1IndexSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    it('9: a new checksum replaces an old one, an entry without one does not', async () => {
+    it('a new checksum replaces an old one, an entry without one does not', async () => {
       const repository = newRepository();
       await announce(repository, '[{"id":"X","checksum":"old"}]');
       await announce(repository, '[{"id":"X"}]');
@@ -97,7 +97,7 @@ export function v1IndexSuite(name: string, open: OpenStorage): void {
       ['[{"id":"X"}', 'Error Decoding JSON'],
     ];
     for (const [body, message] of bad) {
-      it(`10: ${body || 'no body'} is refused, the first time and the second (bug 8)`, async () => {
+      it(`${body || 'no body'} is refused, the first time and the second`, async () => {
         const [fresh, known] = [newRepository(), newRepository()];
         await announce(known, '[{"id":"X"}]');
         for (const path of ['/', '/images', '/', '/images']) {
@@ -119,7 +119,7 @@ export function v1IndexSuite(name: string, open: OpenStorage): void {
       ['5 MiB', () => `[{"id":"${'X'.repeat(5 * 1024 * 1024)}"}]`, 413],
     ];
     for (const [what, body, status] of tooLong) {
-      it(`10: a list of ${what} is refused before it is parsed`, async (t) => {
+      it(`a list of ${what} is refused before it is parsed`, async (t) => {
         const [fresh, known] = [newRepository(), newRepository()];
         await announce(known, '[{"id":"X"}]');
         const parse = t.mock.method(JSON, 'parse');
@@ -134,7 +134,7 @@ export function v1IndexSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    it('10: a list of 20,000 images is taken, and keeps the newest of more', async () => {
+    it('a list of 20,000 images is taken, and keeps the newest of more', async () => {
       const repository = newRepository();
       assert.equal((await announce(repository, entries(20_000))).status, 200);
       assert.equal((await announce(repository, '[{"id":"new"}]')).status, 200);
@@ -142,14 +142,14 @@ export function v1IndexSuite(name: string, open: OpenStorage): void {
       assert.deepEqual([ids.length, ids[0], ids[1], ids.includes('image19999')], [20_000, 'new', 'image0', false]);
     });
 
-    it('10: broken entries that 0.9 has stored do not stop the next push (bug 8)', async () => {
+    it('broken entries that 0.9 has stored do not stop the next push', async () => {
       const repository = newRepository();
       await storage.put(`repositories/${repository}/_index_images`, '[{"x": 1}, 1, {"id": "X"}]');
       assert.equal((await announce(repository, '[{"id":"Y"}]')).status, 200);
       assert.deepEqual((await imagesOf(repository)).map(({ id }) => id).toSorted(), ['X', 'Y']);
     });
 
-    it('11: DELETE of the list changes nothing', async () => {
+    it('DELETE of the list changes nothing', async () => {
       const repository = newRepository();
       await announce(repository, '[{"id":"X"}]');
       const answer = await registry.send('DELETE', `/v1/repositories/${repository}/images`);
@@ -158,14 +158,14 @@ export function v1IndexSuite(name: string, open: OpenStorage): void {
       assert.deepEqual(await imagesOf(repository), [{ id: 'X' }]);
     });
 
-    it('11: PUT auth is OK, whatever it is sent', async () => {
+    it('PUT auth is OK, whatever it is sent', async () => {
       for (const body of ['', 'x', '{}']) {
         const answer = await announce(newRepository(), body, '/auth');
         assert.deepEqual([answer.status, answer.text], [200, '"OK"']);
       }
     });
 
-    it('12: foo and library/foo are one repository', async () => {
+    it('foo and library/foo are one repository', async () => {
       const names = ['foo', 'library/foo'];
       for (const [first, second] of [names, names.toReversed()]) {
         const image = newImage(); // what was deleted does not come back by its id
@@ -183,7 +183,7 @@ export function v1IndexSuite(name: string, open: OpenStorage): void {
       }
     });
 
-    it('13: what follows the namespace is one part of the key, so repositories do not nest', async () => {
+    it('what follows the namespace is one part of the key, so repositories do not nest', async () => {
       const image = newImage();
       await registry.push(image);
       await announce('nest/b/c', '[]');
@@ -212,7 +212,7 @@ export function v1IndexSuite(name: string, open: OpenStorage): void {
       '%5c..%5c..',
       'a/%00',
     ]) {
-      it(`13: the name ${repository} leads to no object outside of its folder`, async () => {
+      it(`the name ${repository} leads to no object outside of its folder`, async () => {
         const before = await storage.keysBelow('');
         for (const path of ['/', '/images']) await announce(repository, '[{"id":"X"}]', path);
         await registry.send('PUT', `/v1/repositories/${repository}/properties`, { body: '{"access":"private"}' });
@@ -228,9 +228,9 @@ export function v1IndexSuite(name: string, open: OpenStorage): void {
     }
 
     for (const registryEndpoints of ['r1:5000, r2', ['r1:5000', 'r2']]) {
-      describe(`14: registry_endpoints ${JSON.stringify(registryEndpoints)}`, () => {
+      describe(`registry_endpoints ${JSON.stringify(registryEndpoints)}`, () => {
         const elsewhere = useRegistry(storage, { settings: { registryEndpoints } });
-        it('14: is the text of X-Docker-Endpoints', async () => {
+        it('is the text of X-Docker-Endpoints', async () => {
           const repository = newRepository();
           const put = await elsewhere.send('PUT', `/v1/repositories/${repository}/`, { body: '[]' });
           const got = await elsewhere.send('GET', `/v1/repositories/${repository}/images`);
@@ -239,7 +239,7 @@ export function v1IndexSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    it('bug 25: pushes at the same time lose none of their entries', async () => {
+    it('pushes at the same time lose none of their entries', async () => {
       const repository = newRepository();
       const ids = Array.from({ length: 10 }, (_, index) => `image${index}`);
       const answers = await Promise.all(ids.map((id) => announce(repository, JSON.stringify([{ id }]))));
@@ -247,7 +247,7 @@ export function v1IndexSuite(name: string, open: OpenStorage): void {
       assert.deepEqual((await imagesOf(repository)).map(({ id }) => id).toSorted(), ids);
     });
 
-    it('bug 39: after a push no Tag is left in the list, which would make docker fetch what no tag names', async () => {
+    it('after a push no Tag is left in the list, which would make docker fetch what no tag names', async () => {
       const repository = newRepository();
       const image = newImage();
       await new V1Client(registry.url).push(repository, [image], { latest: image.id });

@@ -20,7 +20,7 @@ export function v1InterruptedPushesSuite(name: string, open: OpenStorage): void 
     ] as const) {
       for (const isChunked of [true, false]) {
         const how = isChunked ? 'in chunks' : 'with its length';
-        it(`23: a ${size} layer, sent ${how}, whose connection is cut, leaves nothing (bugs 17 and 37)`, async () => {
+        it(`a ${size} layer, sent ${how}, whose connection is cut, leaves nothing`, async () => {
           const image = newImage();
           await putJson(image.id, image.json);
           const before = await storage.keysBelow('');
@@ -40,7 +40,7 @@ export function v1InterruptedPushesSuite(name: string, open: OpenStorage): void 
       }
     }
 
-    it('62: a push that broke off is repeated from its beginning, and succeeds', async () => {
+    it('a push that broke off is repeated from its beginning, and succeeds', async () => {
       const base = newImage();
       const top = newImage({ parent: base });
       const repository = newRepository();

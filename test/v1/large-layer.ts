@@ -18,7 +18,7 @@ export function v1LargeLayerSuite(name: string, open: OpenStorage, { layerMib }:
     const storage = useStorage(open);
     const registry = useRegistry(storage);
 
-    it('65: passes through, and memory stays flat', { timeout: 120_000 }, async (t) => {
+    it('passes through, and memory stays flat', { timeout: 120_000 }, async (t) => {
       const { id, json } = newImage();
       const sum = createHash('sha256').update(json).update('\n');
       await registry.push(newImage()); // so that all code is loaded

@@ -14,7 +14,7 @@ export function v1LayerContentsSuite(name: string, open: OpenStorage): void {
     const diffOf = ({ id }: { id: string }, headers = {}) => registry.send('GET', `/v1/images/${id}/diff`, { headers });
 
     for (const [form, layer] of Object.entries(LAYERS)) {
-      it(`33: the files of a ${form} are listed, and the list is kept as docker-registry kept it`, async () => {
+      it(`the files of a ${form} are listed, and the list is kept as docker-registry kept it`, async () => {
         const image = newImage({ layer });
         await registry.push(image);
         const answer = await filesOf(image);
@@ -34,7 +34,7 @@ export function v1LayerContentsSuite(name: string, open: OpenStorage): void {
       ['half a gzip', LAYERS['tar.gz']?.subarray(0, 150)],
       ['half a tar', LAYERS.tar?.subarray(0, 1540)],
     ] as const) {
-      it(`33: ${title} has no files that could be listed, but is a layer all the same`, async () => {
+      it(`${title} has no files that could be listed, but is a layer all the same`, async () => {
         const image = newImage({ layer: layer ?? Buffer.alloc(0) });
         await registry.push(image);
         for (let round = 0; round < 2; round++) {
@@ -47,14 +47,14 @@ export function v1LayerContentsSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    it('33: a stored list is given out as it is', async () => {
+    it('a stored list is given out as it is', async () => {
       const image = newImage();
       await registry.push(image);
       await storage.put(`images/${image.id}/_files`, '[["/stored", "f", false, 1, 2, 3, 4, 5]]');
       assert.equal((await filesOf(image)).text, '[["/stored", "f", false, 1, 2, 3, 4, 5]]');
     });
 
-    it('33: what 0.6.5 listed of a push that failed is not taken for the files of the next', async () => {
+    it('what 0.6.5 listed of a push that failed is not taken for the files of the next', async () => {
       const image = newImage({ ...(LAYERS.tar && { layer: LAYERS.tar }) });
       await registry.beginPush(newImage({ id: image.id, layer: Buffer.from('of a push that failed') }));
       await storage.put(`images/${image.id}/_files`, '[["/of-a-push-that-failed", "f", false, 1, 2, 3, 4, 5]]');
@@ -64,7 +64,7 @@ export function v1LayerContentsSuite(name: string, open: OpenStorage): void {
       assertError(await diffOf(image), 400, 'Diff queue is disabled');
     });
 
-    it('34: without a queue there is no diff', async () => {
+    it('without a queue there is no diff', async () => {
       const image = newImage();
       await registry.push(image);
       const answer = await diffOf(image);
@@ -72,7 +72,7 @@ export function v1LayerContentsSuite(name: string, open: OpenStorage): void {
       assert.equal(answer.header('Cache-Control'), 'no-cache');
     });
 
-    it('34: a stored diff is given out byte for byte', async () => {
+    it('a stored diff is given out byte for byte', async () => {
       const image = newImage();
       await registry.push(image);
       const diff = '{ "deleted":{},"changed": {}, "created": {"/x": ["f", false, 0, 0, 420, 0, 0]}}\n';
@@ -96,30 +96,30 @@ export function v1LayerContentsSuite(name: string, open: OpenStorage): void {
           for (const { id } of [complete, incomplete]) await storage.put(`images/${id}/_${part}`, '[]');
         });
 
-        it(`22: the ${part} of an incomplete image are hidden`, async () => {
+        it(`the ${part} of an incomplete image are hidden`, async () => {
           for (const headers of [{}, { 'If-Modified-Since': 'x' }]) {
             assertError(await get(incomplete, headers), 400, 'Image is being uploaded, retry later');
           }
         });
 
-        it(`30: If-Modified-Since of the ${part} of a complete image is 304`, async () => {
+        it(`If-Modified-Since of the ${part} of a complete image is 304`, async () => {
           const answer = await get(complete, { 'If-Modified-Since': 'nonsense' });
           assert.deepEqual([answer.status, answer.text], [304, '']);
           assert.equal(answer.header('Cache-Control'), 'public, max-age=31536000');
         });
 
-        it(`30: If-Modified-Since of the ${part} of an unknown image is 404 (bug 9)`, async () => {
+        it(`If-Modified-Since of the ${part} of an unknown image is 404`, async () => {
           assertError(await get({ id: newImageId() }, { 'If-Modified-Since': 'x' }), 404, 'Image not found');
         });
 
-        it(`31: the ${part} of an unknown image are 404, and not kept`, async () => {
+        it(`the ${part} of an unknown image are 404, and not kept`, async () => {
           const answer = await get({ id: newImageId() });
           assertError(answer, 404, 'Image not found');
           assert.equal(answer.header('Cache-Control'), 'no-cache');
           assertError(await get({ id: 'a'.repeat(63) }), 404, 'Invalid image ID');
         });
 
-        it(`31: the ${part} of an image without a layer are 404`, async () => {
+        it(`the ${part} of an image without a layer are 404`, async () => {
           const id = newImageId();
           await storage.put(`images/${id}/json`, JSON.stringify({ id }));
           await storage.put(`images/${id}/ancestry`, JSON.stringify([id]));

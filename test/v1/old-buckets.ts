@@ -26,7 +26,7 @@ export function v1OldBucketsSuite(name: string, open: OpenStorage): void {
       ['empty', '', []],
       ['missing', undefined, []],
     ] as const) {
-      it(`49: a checksum that is ${title} shows ${sums.length} sums`, async () => {
+      it(`a checksum that is ${title} shows ${sums.length} sums`, async () => {
         const image = newImage();
         await putImage(storage, image, content === undefined ? {} : { _checksum: content });
         const answer = await registry.send('GET', `/v1/images/${image.id}/json`);
@@ -38,7 +38,7 @@ export function v1OldBucketsSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    it('49: a wrong checksum that lies beside a mark completes nothing', async () => {
+    it('a wrong checksum that lies beside a mark completes nothing', async () => {
       const image = newImage();
       await putImage(storage, image, { _checksum: TARSUM, _inprogress: 'true' });
       assertError(
@@ -51,7 +51,7 @@ export function v1OldBucketsSuite(name: string, open: OpenStorage): void {
       assert.deepEqual(answer.lines('X-Docker-Checksum-Payload'), [payloadSum(image.json, image.layer)]);
     });
 
-    describe('50: a bucket of 0.6.5', () => {
+    describe('a bucket of 0.6.5', () => {
       const base = newImage({ layer: tar([{ path: 'etc/issue', content: Buffer.from('plain tar\n') }]) });
       const top = newImage({ parent: base });
       const index = `[{"id": "${base.id}", "checksum": "${TARSUM}"}, {"Tag": "latest", "id": "${top.id}"}]`;
@@ -90,13 +90,13 @@ export function v1OldBucketsSuite(name: string, open: OpenStorage): void {
         [`/v1/images/${base.id}/ancestry`, [base.id]],
       ];
       for (const [path, expected] of routes) {
-        it(`50: ${path.replace(top.id, '<top>').replace(base.id, '<base>')} is read`, async () => {
+        it(`${path.replace(top.id, '<top>').replace(base.id, '<base>')} is read`, async () => {
           assert.deepEqual(await registry.read(path), expected);
           assert.equal((await registry.send('HEAD', path)).status, 200);
         });
       }
 
-      it('50: layers are read as they lie there, and so is a whole pull', async () => {
+      it('layers are read as they lie there, and so is a whole pull', async () => {
         const pulled = await new V1Client(registry.url).pull('old', 'latest');
         for (const [at, image] of [base, top].entries()) {
           assert.deepEqual(pulled[at]?.id, image.id);
@@ -105,7 +105,7 @@ export function v1OldBucketsSuite(name: string, open: OpenStorage): void {
         }
       });
 
-      it('50: reading changes nothing of it', async () => {
+      it('reading changes nothing of it', async () => {
         assert.deepEqual(await storage.keysBelow('repositories/library/old/'), [
           `${FOLDER}/_images_list`,
           `${FOLDER}/_index_images`,
@@ -117,7 +117,7 @@ export function v1OldBucketsSuite(name: string, open: OpenStorage): void {
         assert.equal(await storage.textOf(`images/${base.id}/_checksum`), TARSUM);
       });
 
-      it('50: its images are complete: a push finds them there and adds to them', async () => {
+      it('its images are complete: a push finds them there and adds to them', async () => {
         const client = new V1Client(registry.url);
         const added = newImage({ parent: top });
         await client.push('old', [base, top, added], { latest: added.id });
@@ -137,7 +137,7 @@ export function v1OldBucketsSuite(name: string, open: OpenStorage): void {
       });
     });
 
-    describe('52: what other programs have put into the bucket', () => {
+    describe('what other programs have put into the bucket', () => {
       const image = newImage();
       const strays = [
         'A1B2C3D4E5F6G7H8',
@@ -158,7 +158,7 @@ export function v1OldBucketsSuite(name: string, open: OpenStorage): void {
         await storage.put('repositories/stray/app/tagged', 'stray');
       });
 
-      it('52: does not disturb listings', async () => {
+      it('does not disturb listings', async () => {
         await registry.tag('stray/app', 'latest', image.id); // search learns of what others write within a minute
         assert.deepEqual(await registry.read('/v1/repositories/stray/app/tags'), { latest: image.id });
         assert.partialDeepStrictEqual(await registry.read('/v1/search?q=stray'), { num_results: 1 });
@@ -169,14 +169,14 @@ export function v1OldBucketsSuite(name: string, open: OpenStorage): void {
         );
       });
 
-      it('52: is no repository and no image', async () => {
+      it('is no repository and no image', async () => {
         for (const repository of ['stray', 'stray/README']) {
           assert.equal((await registry.send('GET', `/v1/repositories/${repository}/tags`)).status, 404);
         }
         assertError(await registry.send('GET', '/v1/images/not-an-id/json'), 404, 'Invalid image ID');
       });
 
-      it('52: does not stop pushes, and is still there after them', async () => {
+      it('does not stop pushes, and is still there after them', async () => {
         const child = newImage({ parent: image });
         await new V1Client(registry.url).push('stray/app', [image, child], { latest: child.id });
         assert.deepEqual(await registry.read('/v1/repositories/stray/app/tags'), { latest: child.id });
@@ -184,7 +184,7 @@ export function v1OldBucketsSuite(name: string, open: OpenStorage): void {
       });
     });
 
-    describe('53: names that had to be quoted', () => {
+    describe('names that had to be quoted', () => {
       const image = newImage();
       before(async () => await putImage(storage, image, {}));
 
@@ -199,7 +199,7 @@ export function v1OldBucketsSuite(name: string, open: OpenStorage): void {
         ['q/X_y.z-', 'q/X_y.z-', 'q/X_y.z-'],
         ['%C3%BC/%C3%BC', 'ü/%C3%BC', 'ü/ü'],
       ] as const) {
-        it(`53: ${name} lies in ${folder}, as 0.6.5 wrote it`, async () => {
+        it(`${name} lies in ${folder}, as 0.6.5 wrote it`, async () => {
           await storage.put(`repositories/${folder}/tag_1.0+b`, image.id);
           await storage.put(`repositories/${folder}/tag1.0+b_json`, '{"os": "linux"}');
           await storage.put(`repositories/${folder}/_index_images`, `[{"id": "${image.id}"}]`);

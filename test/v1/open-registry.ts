@@ -22,7 +22,7 @@ export function v1OpenRegistrySuite(name: string, open: OpenStorage): void {
       'Token Token signature=X,repository="a/b",access=read',
       undefined,
     ]) {
-      it(`63: a standalone registry takes all calls with ${authorization ?? 'no Authorization'}`, async () => {
+      it(`a standalone registry takes all calls with ${authorization ?? 'no Authorization'}`, async () => {
         const [image, repository] = [newImage(), newRepository()];
         await replayAllCalls(registry, image, repository, authorization ? { Authorization: authorization } : {});
       });

@@ -17,7 +17,7 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
       return Object.fromEntries(await Promise.all(keys.map(async (key) => [key, await storage.textOf(key)])));
     };
 
-    it('15: an image and its child are read back as they were sent', async () => {
+    it('an image and its child are read back as they were sent', async () => {
       const a = newImage();
       const b = newImage({ parent: a });
       await registry.push(a, b);
@@ -29,7 +29,7 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
       assert.equal((await registry.send('GET', `/v1/images/${a.id}/ancestry`)).text, `["${a.id}"]`);
     });
 
-    it('15: the answers are true, and so the objects of docker-registry', async () => {
+    it('the answers are true, and so the objects of docker-registry', async () => {
       const image = newImage();
       const answers = [
         await putJson(image.id, image.json),
@@ -80,7 +80,7 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
       ['itself as parent', (id) => JSON.stringify({ id, parent: id }), 'Image depends on a non existing parent'],
     ];
     for (const [title, body, message] of badJson) {
-      it(`16: ${title} as JSON is refused, and nothing is written (bugs 7 and 8)`, async () => {
+      it(`${title} as JSON is refused, and nothing is written`, async () => {
         const fresh = newImageId();
         assertError(await putJson(fresh, body(fresh)), 400, message);
         assert.deepEqual(await objectsOf(fresh), {});
@@ -93,7 +93,7 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    it('17: a complete image is not pushed again, and stays as it is (bug 7)', async () => {
+    it('a complete image is not pushed again, and stays as it is', async () => {
       const image = newImage();
       await registry.push(image);
       const before = await objectsOf(image.id);
@@ -105,7 +105,7 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
       assert.deepEqual(await objectsOf(image.id), before);
     });
 
-    it('17: the push of an incomplete image begins anew', async () => {
+    it('the push of an incomplete image begins anew', async () => {
       const image = newImage();
       await registry.beginPush(image);
       const other = newImage({ id: image.id, comment: 'other' });
@@ -116,13 +116,13 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
       await assertReadable(other);
     });
 
-    it('18: a layer without JSON is refused', async () => {
+    it('a layer without JSON is refused', async () => {
       const image = newImage();
       assertError(await putLayer(image.id, image.layer), 404, 'Image not found');
       assert.deepEqual(await objectsOf(image.id), {});
     });
 
-    it('18: the layer of a complete image is not replaced', async () => {
+    it('the layer of a complete image is not replaced', async () => {
       const image = newImage();
       await registry.push(image);
       assertError(await putLayer(image.id, 'other'), 409, 'Image already exists');
@@ -130,7 +130,7 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
     });
 
     for (const isChunked of [true, false]) {
-      it(`18: a layer is taken ${isChunked ? 'in chunks' : 'with its length'}, and the mark stays`, async () => {
+      it(`a layer is taken ${isChunked ? 'in chunks' : 'with its length'}, and the mark stays`, async () => {
         const image = newImage();
         await putJson(image.id, image.json);
         const answer = await putLayer(image.id, image.layer, isChunked);
@@ -142,7 +142,7 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    it('18: a layer may be sent twice before it is confirmed', async () => {
+    it('a layer may be sent twice before it is confirmed', async () => {
       const image = newImage();
       await putJson(image.id, image.json);
       assert.equal((await putLayer(image.id, 'first try')).status, 200);
@@ -151,7 +151,7 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
       await assertReadable(image);
     });
 
-    it('bug 2: whatever client sends a layer, it is taken', async () => {
+    it('whatever client sends a layer, it is taken', async () => {
       for (const agent of [
         'docker/0.9.1 go/go1.2.1',
         'docker/0.6.5',
@@ -168,19 +168,19 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
       }
     });
 
-    describe('19: a checksum', () => {
+    describe('a checksum', () => {
       const TOO_OLD =
         'X-Docker-Checksum-Payload not set.  If you are using the Docker daemon, you should upgrade to version 0.10 or later';
       const sum = { 'X-Docker-Checksum-Payload': payloadSum(Buffer.from('x'), Buffer.from('y')) };
 
-      it('19: that is not sent: 412', async () => {
+      it('that is not sent: 412', async () => {
         const image = newImage();
         await registry.beginPush(image);
         assertError(await putChecksum(image.id, {}), 412, TOO_OLD);
         await assertHidden(image.id);
       });
 
-      it('19: that is empty: 400', async () => {
+      it('that is empty: 400', async () => {
         const image = newImage();
         await registry.beginPush(image);
         for (const headers of [
@@ -193,11 +193,11 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
         await assertHidden(image.id);
       });
 
-      it('19: of an unknown image: 404', async () => {
+      it('of an unknown image: 404', async () => {
         assertError(await putChecksum(newImageId(), sum), 404, 'Image not found');
       });
 
-      it('19: of a complete image: 409', async () => {
+      it('of a complete image: 409', async () => {
         const image = newImage();
         await registry.push(image);
         assertError(await confirm(image), 409, 'Cannot set this image checksum');
@@ -205,7 +205,7 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
         await assertReadable(image);
       });
 
-      it('19: before the layer: 400 (bug 8)', async () => {
+      it('before the layer: 400', async () => {
         const image = newImage();
         await putJson(image.id, image.json);
         assert.equal((await confirm(image)).status, 400);
@@ -213,7 +213,7 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
         await assertHidden(image.id);
       });
 
-      it('19: before the layer of this try, though one of another lies there: 400; the other is confirmed', async () => {
+      it('before the layer of this try, though one of another lies there: 400; the other is confirmed', async () => {
         const image = newImage();
         await registry.beginPush(image);
         const again = newImage({ id: image.id, comment: 'again', layer: image.layer });
@@ -226,7 +226,7 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
       });
     });
 
-    it('20: a wrong checksum leaves the image hidden until it is pushed again', async () => {
+    it('a wrong checksum leaves the image hidden until it is pushed again', async () => {
       const image = newImage();
       await registry.beginPush(image);
       for (const wrong of [`sha256:${'0'.repeat(64)}`, 'sha256:', 'x', '[]', payloadSum(image.layer, image.json)]) {
@@ -237,7 +237,7 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
       await assertReadable(image);
     });
 
-    it('21: the checksum of the JSON "test" and an empty layer is the known one', async () => {
+    it('the checksum of the JSON "test" and an empty layer is the known one', async () => {
       const id = newImageId();
       // No client may push such a JSON, but the sum is one that everybody agrees upon.
       await storage.put(`images/${id}/json`, 'test');
@@ -247,7 +247,7 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
       assert.equal((await putChecksum(id, { 'X-Docker-Checksum-Payload': known })).status, 200);
     });
 
-    it('21: the right sum is taken from either header', async () => {
+    it('the right sum is taken from either header', async () => {
       const wrong = `tarsum+sha256:${'0'.repeat(64)}`;
       const { json, layer } = newImage();
       const right = payloadSum(json, layer);
@@ -268,7 +268,7 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
       }
     });
 
-    it('22: an incomplete image is hidden, but may be tagged and built upon', async () => {
+    it('an incomplete image is hidden, but may be tagged and built upon', async () => {
       const image = newImage();
       await registry.beginPush(image);
       await assertHidden(image.id);
@@ -291,7 +291,7 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
       ['with other letters', 'g'.repeat(64)],
       ['that leads elsewhere', `..%2F${'a'.repeat(61)}`],
     ] as const) {
-      it(`25: an image id ${title} is none (bug 31)`, async () => {
+      it(`an image id ${title} is none`, async () => {
         for (const [method, part] of [
           ['GET', 'json'],
           ['GET', 'ancestry'],
@@ -305,7 +305,7 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    it('25: image ids have 64 or 16 digits', async () => {
+    it('image ids have 64 or 16 digits', async () => {
       const short = newImage({ id: newImageId().slice(0, 16) });
       const child = newImage({ parent: short });
       await registry.push(short, child);
@@ -316,10 +316,10 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
       assert.deepEqual(await registry.read(`/v1/repositories/${repository}/tags`), { short: short.id });
     });
 
-    describe('bug 36: the steps of one push', () => {
+    describe('the steps of one push', () => {
       const other = useRegistry(storage);
       const third = useRegistry(storage);
-      it('bug 36: may go to different processes', async () => {
+      it('may go to different processes', async () => {
         const image = newImage();
         await putJson(image.id, image.json);
         await other.send('PUT', `/v1/images/${image.id}/layer`, { body: image.layer });

@@ -35,7 +35,7 @@ export function v1SignatureSuite(name: string, open: OpenStorage): void {
     const PATH = '/v1/repositories/a/c/tags';
     const get = (path: string, sent: Sent) => signed.send('GET', path, sent);
 
-    it('48: of method and path lets its request through, and asks no index', async () => {
+    it('of method and path lets its request through, and asks no index', async () => {
       index.asked.length = 0;
       const headers = { 'X-Signature': `data=${signature(`GET,${PATH}`)}` };
       assert.equal((await get(PATH, { headers })).status, 200);
@@ -43,7 +43,7 @@ export function v1SignatureSuite(name: string, open: OpenStorage): void {
       assert.deepEqual(index.asked, []);
     });
 
-    it('48: covers the headers that begin with X-Docker, in their order', async () => {
+    it('covers the headers that begin with X-Docker, in their order', async () => {
       const docker = { 'X-Docker-Token': 'true', 'X-Docker-Endpoints': 'r1, r2' };
       const message = `GET,${PATH},X-Docker-Endpoints:r1, r2,X-Docker-Token:true`;
       const headers = { ...docker, 'X-Signature': `keyid=1;data=${signature(message)};x=y` };
@@ -52,7 +52,7 @@ export function v1SignatureSuite(name: string, open: OpenStorage): void {
       assertUnauthorized(await get(PATH, { headers: other }));
     });
 
-    it('48: pushes a whole image', async () => {
+    it('pushes a whole image', async () => {
       const own = newImage({ parent: image });
       const sum = { 'X-Docker-Checksum-Payload': payloadSum(own.json, own.layer) };
       for (const [part, body, docker] of [
@@ -78,12 +78,12 @@ export function v1SignatureSuite(name: string, open: OpenStorage): void {
       ['of nothing but separators', () => ';;=;=='],
     ];
     for (const [title, value] of bad) {
-      it(`48: ${title} is refused, and nothing fails (bug 8)`, async () => {
+      it(`${title} is refused, and nothing fails`, async () => {
         assertUnauthorized(await get(PATH, { headers: { 'X-Signature': value() } }));
       });
     }
 
-    it('48: is not needed by whom the index knows', async () => {
+    it('is not needed by whom the index knows', async () => {
       index.answer = () => ({ status: 200, body: '[]' });
       const headers = { Authorization: 'Token signature=X,repository="a/c",access=read' };
       assert.equal((await get(PATH, { headers })).status, 200);

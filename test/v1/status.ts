@@ -11,7 +11,7 @@ export function v1StatusSuite(name: string, open: OpenStorage): void {
     const id = newImageId();
 
     for (const path of ['/_ping', '/v1/_ping']) {
-      it(`1: GET ${path} answers everybody`, async () => {
+      it(`GET ${path} answers everybody`, async () => {
         const answer = await registry.send('GET', path);
         assert.equal(answer.status, 200);
         assert.equal(answer.header('X-Docker-Registry-Standalone'), 'True');
@@ -28,7 +28,7 @@ export function v1StatusSuite(name: string, open: OpenStorage): void {
       ['a mirror says mirror', { isMirror: true }, 'mirror'],
       ['a mirror that is not standalone says mirror', { isMirror: true, isStandalone: false }, 'mirror'],
     ] as const) {
-      describe(`2: ${what}`, () => {
+      describe(`${what}`, () => {
         const other = useRegistry(storage, { settings });
         it('in X-Docker-Registry-Standalone', async () => {
           const answer = await other.send('GET', '/v1/_ping');
@@ -37,7 +37,7 @@ export function v1StatusSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    describe('2: with debug', () => {
+    describe('with debug', () => {
       const debugging = useRegistry(storage, { settings: { debug: true, flavor: 'prod' } });
       it('the ping tells versions and flavor, and nothing of the host', async () => {
         const answer = await debugging.send('GET', '/v1/_ping');
@@ -46,7 +46,7 @@ export function v1StatusSuite(name: string, open: OpenStorage): void {
       });
     });
 
-    it('2: without debug the ping tells nothing (bug 5)', async () => {
+    it('without debug the ping tells nothing', async () => {
       const answer = await registry.send('GET', '/v1/_ping');
       assert.equal(answer.text, '{}');
       assert.equal(answer.header('X-Docker-Registry-Config'), undefined);
@@ -62,7 +62,7 @@ export function v1StatusSuite(name: string, open: OpenStorage): void {
     }
 
     for (const path of ['/_ping', '/v1/_ping', '/v1/users', '/v1/users/', '/']) {
-      it(`3: HEAD ${path} has the headers of GET and no body`, async () => {
+      it(`HEAD ${path} has the headers of GET and no body`, async () => {
         const [got, head] = [await registry.send('GET', path), await registry.send('HEAD', path)];
         assert.deepEqual([head.status, head.text], [200, '']);
         for (const header of ['Content-Type', 'Cache-Control', 'Expires', 'X-Docker-Registry-Standalone']) {
@@ -91,7 +91,7 @@ export function v1StatusSuite(name: string, open: OpenStorage): void {
       ['PUT', '/v1/images/', [404]],
     ];
     for (const [method, path, statuses] of paths) {
-      it(`3: ${method} ${path.replace(id, '<id>')} is ${statuses.join(' or ')}`, async () => {
+      it(`${method} ${path.replace(id, '<id>')} is ${statuses.join(' or ')}`, async () => {
         const answer = await registry.send(method, path);
         assert.ok(statuses.includes(answer.status), String(answer.status));
       });
@@ -103,7 +103,7 @@ export function v1StatusSuite(name: string, open: OpenStorage): void {
       ['POST', '/v2/a/blobs/uploads/', 202],
       ['GET', '/v2/nothing', 404],
     ] as const) {
-      it(`3: ${method} ${path} is ${status} without Docker-Distribution-Api-Version, so that old dockers stay with v1`, async () => {
+      it(`${method} ${path} is ${status} without Docker-Distribution-Api-Version, so that old dockers stay with v1`, async () => {
         const answer = await registry.send(method, path);
         assert.equal(answer.status, status);
         assert.deepEqual(answer.lines('Docker-Distribution-Api-Version'), []);
@@ -111,35 +111,35 @@ export function v1StatusSuite(name: string, open: OpenStorage): void {
     }
 
     for (const path of ['/v1/users', '/v1/users/']) {
-      it(`4: GET ${path} is OK, whatever the credentials`, async () => {
+      it(`GET ${path} is OK, whatever the credentials`, async () => {
         for (const headers of [{}, { Authorization: 'Basic Og==' }, { Authorization: 'Basic dTpw' }]) {
           const answer = await registry.send('GET', path, { headers });
           assert.deepEqual([answer.status, answer.text], [200, '"OK"']);
         }
       });
 
-      it(`4: POST ${path} creates any user`, async () => {
+      it(`POST ${path} creates any user`, async () => {
         const answer = await registry.send('POST', path, { body: '{"username":"u"}' });
         assert.deepEqual([answer.status, answer.text], [201, '"User Created"']);
       });
 
-      it(`4: POST ${path} of broken JSON is refused`, async () => {
+      it(`POST ${path} of broken JSON is refused`, async () => {
         for (const body of ['{', '']) {
           assertError(await registry.send('POST', path, { body }), 400, 'Error Decoding JSON');
         }
       });
     }
 
-    it('4: PUT /v1/users/u/ changes nothing and says so', async () => {
+    it('PUT /v1/users/u/ changes nothing and says so', async () => {
       const answer = await registry.send('PUT', '/v1/users/u/', { body: '{"email":"e"}' });
       assert.deepEqual([answer.status, answer.text], [204, '']);
     });
 
-    it('6: without a backend there is no search', async () => {
+    it('without a backend there is no search', async () => {
       assert.equal((await registry.send('GET', '/v1/search?q=a')).status, 404);
     });
 
-    describe('6: search', () => {
+    describe('search', () => {
       const searching = useRegistry(storage, { settings: { hasSearch: true } });
       const names = async (query: string) => {
         const { results } = (await searching.read(`/v1/search${query}`)) as { results: { name: string }[] };
@@ -151,7 +151,7 @@ export function v1StatusSuite(name: string, open: OpenStorage): void {
         await searching.tag(repository, 'latest', image.id);
       };
 
-      it('6: a repository is found as soon as it is pushed, and no longer when it is deleted', async () => {
+      it('a repository is found as soon as it is pushed, and no longer when it is deleted', async () => {
         assert.deepEqual(await names('?q=oo'), []);
         await pushTo('a/foo');
         assert.partialDeepStrictEqual(await searching.read('/v1/search?q=oo'), {
@@ -165,13 +165,13 @@ export function v1StatusSuite(name: string, open: OpenStorage): void {
         assert.deepEqual(await names('?q=gone'), []);
       });
 
-      it('6: a name of one part has its namespace', async () => {
+      it('a name of one part has its namespace', async () => {
         await pushTo('single');
         assert.deepEqual(await names('?q=single'), ['library/single']);
         assert.deepEqual(await names('?q=library%2Fsing'), ['library/single']);
       });
 
-      it('6: % and _ stand for themselves (bug 32)', async () => {
+      it('% and _ stand for themselves', async () => {
         await pushTo('a/under_score');
         await pushTo('a/per%25cent');
         assert.deepEqual(await names('?q=%25'), ['a/per%cent']);
@@ -179,11 +179,11 @@ export function v1StatusSuite(name: string, open: OpenStorage): void {
         assert.deepEqual(await names('?q=f_o'), []);
       });
 
-      it('6: case makes no difference, and unknown parameters neither', async () => {
+      it('case makes no difference, and unknown parameters neither', async () => {
         assert.deepEqual(await names('?q=FOO&n=x&sort=y&page=-1&z'), ['a/foo']);
       });
 
-      it('6: no q finds everything, an unknown one nothing', async () => {
+      it('no q finds everything, an unknown one nothing', async () => {
         const everything = await names('');
         for (const found of ['a/foo', 'library/single']) assert.ok(everything.includes(found), found);
         assert.deepEqual(await searching.read('/v1/search?q=nowhere'), {
@@ -196,7 +196,7 @@ export function v1StatusSuite(name: string, open: OpenStorage): void {
         });
       });
 
-      it('6: results come by pages of n, 25 unless told, 100 at most', async () => {
+      it('results come by pages of n, 25 unless told, 100 at most', async () => {
         const image = newImage();
         await searching.push(image);
         for (let number = 100; number < 203; number++) {
@@ -218,7 +218,7 @@ export function v1StatusSuite(name: string, open: OpenStorage): void {
       });
     });
 
-    it('64: what the app around v1 answers is an error of the same form', async () => {
+    it('what the app around v1 answers is an error of the same form', async () => {
       const answer = await send(registry.url, 'GET', '/nothing');
       assert.deepEqual(Object.keys(answer.json() as object), ['error']);
     });

@@ -8,7 +8,7 @@ import { type RegistryServer, startRegistry } from '../support/registry-server.t
 import { V1Client } from '../support/v1-client.ts';
 import { newImage } from './use-registry.ts';
 
-describe('51: storage_path in a bucket', () => {
+describe('storage_path in a bucket', () => {
   let minio: Minio;
   let wholeBucket: S3Driver;
   before(async () => {
@@ -28,7 +28,7 @@ describe('51: storage_path in a bucket', () => {
     return storage.options.keyPrefix;
   };
 
-  it('51: //x puts objects below "/x/"', () => {
+  it('//x puts objects below "/x/"', () => {
     assert.equal(prefixOf('//x'), '/x/'); // and no further: MinIO, unlike S3, takes a slash away from the front of a key
   });
 
@@ -41,7 +41,7 @@ describe('51: storage_path in a bucket', () => {
     ['a/b', 'a/b/'],
     ['', 'test/'],
   ] as const) {
-    it(`51: ${storagePath || 'none'} puts objects below "${prefix}" and finds them there (bug 23)`, async () => {
+    it(`${storagePath || 'none'} puts objects below "${prefix}" and finds them there`, async () => {
       assert.equal(prefixOf(storagePath), prefix);
       const driver = new S3Driver({ ...minio.driverOptions, keyPrefix: prefix });
       let server: RegistryServer | undefined;

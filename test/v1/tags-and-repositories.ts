@@ -42,7 +42,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       return metadata;
     };
 
-    it('35: a tag is an object that holds the bare id', async () => {
+    it('a tag is an object that holds the bare id', async () => {
       const repository = newRepository();
       const answer = await putTag(repository, 'v1', JSON.stringify(image.id));
       assert.deepEqual([answer.status, answer.text], [200, 'true']);
@@ -51,7 +51,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
     });
 
     for (const body of [image.id, `'${image.id}'`, '""', '1', '{}', '[]', 'null', 'true', '', '"x']) {
-      it(`35: ${body.slice(0, 10) || 'no body'} is no id in JSON`, async () => {
+      it(`${body.slice(0, 10) || 'no body'} is no id in JSON`, async () => {
         const repository = newRepository();
         assertError(await putTag(repository, 'v1', body), 400, 'Invalid data');
         assert.deepEqual(await keysOf(repository), []);
@@ -59,14 +59,14 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
     }
 
     for (const id of [newImageId(), 'x', '../..', '../images', 'A'.repeat(64), `${image.id}\n`]) {
-      it(`35: an image ${JSON.stringify(id.slice(0, 10))} does not exist`, async () => {
+      it(`an image ${JSON.stringify(id.slice(0, 10))} does not exist`, async () => {
         const repository = newRepository();
         assertError(await putTag(repository, 'v1', JSON.stringify(id)), 404, 'Image not found');
         assert.deepEqual(await keysOf(repository), []);
       });
     }
 
-    it('35: a tag is moved by a second PUT', async () => {
+    it('a tag is moved by a second PUT', async () => {
       const repository = newRepository();
       for (const { id } of [image, other]) {
         await registry.tag(repository, 'v1', id);
@@ -74,7 +74,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       }
     });
 
-    it('36: tags are read together and one by one', async () => {
+    it('tags are read together and one by one', async () => {
       const repository = newRepository();
       await registry.tag(repository, 'v1', image.id);
       await registry.tag(repository, 'v2', other.id);
@@ -85,7 +85,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       assertError(await registry.send('GET', pathOf(repository, '/tags/v3')), 404, 'Tag not found');
     });
 
-    it('36: an unknown repository has no tags, one that has only a list of images has none yet', async () => {
+    it('an unknown repository has no tags, one that has only a list of images has none yet', async () => {
       const repository = newRepository();
       assertError(await registry.send('GET', pathOf(repository, '/tags')), 404, 'Repository not found');
       assertError(await registry.send('GET', pathOf(repository, '/tags/v1')), 404, 'Tag not found');
@@ -94,7 +94,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
     });
 
     for (const tag of ['tags', 'images', 'json', 'properties', 'auth']) {
-      it(`36: a tag may be called ${tag}, as routes are`, async () => {
+      it(`a tag may be called ${tag}, as routes are`, async () => {
         const repository = newRepository();
         await registry.tag(repository, 'v1', image.id);
         await putTagAs(repository, tag, DOCKER);
@@ -106,7 +106,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
     }
 
     for (const tag of ['.', '..', '%2e%2e', '..%2f..%2fx', '%2e%2e%2f_private', 'a%2fb', '%00', `${'t'.repeat(300)}`]) {
-      it(`36: the tag ${tag.slice(0, 20)} leads to no object outside of its repository`, async () => {
+      it(`the tag ${tag.slice(0, 20)} leads to no object outside of its repository`, async () => {
         const repository = newRepository();
         const before = await storage.keysBelow('');
         await putTag(repository, tag, JSON.stringify(image.id));
@@ -117,7 +117,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    it('37: the User-Agent that pushes latest is that of the repository', async () => {
+    it('the User-Agent that pushes latest is that of the repository', async () => {
       const repository = newRepository();
       await putTagAs(repository, 'latest', DOCKER);
       for (const path of ['/json', '/tags/latest/json']) {
@@ -133,7 +133,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       }
     });
 
-    it('37: last_update is in seconds of UTC in whichever time zone (bug 24)', async () => {
+    it('last_update is in seconds of UTC in whichever time zone', async () => {
       const zone = process.env.TZ;
       try {
         for (const elsewhere of ['Asia/Tokyo', 'America/Los_Angeles']) {
@@ -148,7 +148,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       }
     });
 
-    it('37: what was never pushed has the default, not a 404', async () => {
+    it('what was never pushed has the default, not a 404', async () => {
       const repository = newRepository();
       for (const path of ['/json', '/tags/latest/json', '/tags/v1/json']) {
         const answer = await registry.send('GET', pathOf(repository, path));
@@ -156,7 +156,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       }
     });
 
-    it('37: what is stored is given out as it is', async () => {
+    it('what is stored is given out as it is', async () => {
       const repository = newRepository();
       await storage.put(`repositories/${repository}/tagv1_json`, '{"os":"plan9"}');
       assert.equal((await registry.send('GET', pathOf(repository, '/tags/v1/json'))).text, '{"os":"plan9"}');
@@ -174,7 +174,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       ['docker/1 docker/2', { docker_version: '2' }],
       ['__proto__/x constructor/y last_update/5 docker_version/7', {}],
     ] as const) {
-      it(`38: of the User-Agent "${agent}" only known names are kept`, async () => {
+      it(`of the User-Agent "${agent}" only known names are kept`, async () => {
         const repository = newRepository();
         const answer = agent
           ? await putTagAs(repository, 'v1', agent)
@@ -184,7 +184,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    it('39: the tag _x has no metadata that reads as a tag x_json (bug 21)', async () => {
+    it('the tag _x has no metadata that reads as a tag x_json', async () => {
       const repository = newRepository();
       await putTagAs(repository, '_x', DOCKER);
       assert.deepEqual(await tagsOf(repository), { _x: image.id });
@@ -193,7 +193,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       assert.deepEqual(await keysOf(repository), []);
     });
 
-    it('39: the metadata that docker-registry wrote for _x is no tag, and goes with it (bug 21)', async () => {
+    it('the metadata that docker-registry wrote for _x is no tag, and goes with it', async () => {
       const repository = newRepository();
       await storage.put(`repositories/${repository}/tag__x`, image.id);
       await storage.put(`repositories/${repository}/tag_x_json`, '{"last_update": 1400116767, "os": "linux"}');
@@ -203,7 +203,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       assert.deepEqual(await keysOf(repository), []);
     });
 
-    it('39: a tag x_json stays when _x is deleted', async () => {
+    it('a tag x_json stays when _x is deleted', async () => {
       const repository = newRepository();
       await registry.tag(repository, '_x', image.id);
       await registry.tag(repository, 'x_json', other.id);
@@ -212,7 +212,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       assert.deepEqual(await tagsOf(repository), { x_json: other.id });
     });
 
-    it('39: deleting a repository takes what docker-registry wrote for _x along (bug 21)', async () => {
+    it('deleting a repository takes what docker-registry wrote for _x along', async () => {
       const repository = newRepository();
       await storage.put(`repositories/${repository}/tag__x`, image.id);
       await storage.put(`repositories/${repository}/tag_x_json`, '{"os": "linux"}');
@@ -229,7 +229,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       ['%C3%BC', 'ü'],
       ['a:b', 'a:b'],
     ] as const) {
-      it(`39: the tag ${tag} is read back as it was written`, async () => {
+      it(`the tag ${tag} is read back as it was written`, async () => {
         const repository = newRepository();
         assert.equal((await putTagAs(repository, inUrl, DOCKER)).status, 200);
         assert.deepEqual(await tagsOf(repository), { [tag]: image.id });
@@ -240,7 +240,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    it('40: a tag is deleted once', async () => {
+    it('a tag is deleted once', async () => {
       const repository = newRepository();
       for (const tag of ['v1', 'v2']) await registry.tag(repository, tag, image.id);
       const answer = await deletion(repository, '/tags/v1');
@@ -250,7 +250,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       assert.deepEqual(await keysOf(repository), ['tag_v2', 'tagv2_json']);
     });
 
-    it('40: with latest goes what pushed the repository', async () => {
+    it('with latest goes what pushed the repository', async () => {
       const repository = newRepository();
       for (const tag of ['v1', 'latest']) await putTagAs(repository, tag, DOCKER);
       await deletion(repository, '/tags/v1');
@@ -260,7 +260,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       assert.deepEqual(await keysOf(repository), []);
     });
 
-    it('40: a tag of the time before tag<tag>_json is deleted like any other (bug 19)', async () => {
+    it('a tag of the time before tag<tag>_json is deleted like any other', async () => {
       const repository = newRepository();
       for (const tag of ['latest', 'v1']) await storage.put(`repositories/${repository}/tag_${tag}`, image.id);
       for (const tag of ['latest', 'v1']) assert.equal((await deletion(repository, `/tags/${tag}`)).status, 200);
@@ -268,7 +268,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
     });
 
     for (const rest of ['/', '', '/tags']) {
-      it(`41: DELETE …/<repo>${rest} takes everything but the images (bugs 18, 19 and 22)`, async () => {
+      it(`DELETE …/<repo>${rest} takes everything but the images`, async () => {
         const repository = newRepository();
         await registry.send('PUT', pathOf(repository, '/'), { body: `[{"id":"${image.id}"}]` });
         for (const tag of ['latest', 'v1']) await putTagAs(repository, tag, DOCKER);
@@ -286,14 +286,14 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    it('41: a repository with tags only is deleted, too (bug 18)', async () => {
+    it('a repository with tags only is deleted, too', async () => {
       const repository = newRepository();
       await registry.tag(repository, 'v1', image.id);
       assert.equal((await deletion(repository, '/')).status, 200);
       assert.deepEqual(await keysOf(repository), []);
     });
 
-    it('41: repositories whose name begins with that of a deleted one stay', async () => {
+    it('repositories whose name begins with that of a deleted one stay', async () => {
       const repository = newRepository();
       const neighbours = [`${repository}x`, `${repository}/x`, `${repository}-x`];
       for (const each of [repository, ...neighbours]) await registry.tag(each, 'v1', image.id);
@@ -301,7 +301,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       for (const each of neighbours) assert.deepEqual(await tagsOf(each), { v1: image.id });
     });
 
-    it('41: a repository of one part is deleted by either name', async () => {
+    it('a repository of one part is deleted by either name', async () => {
       for (const [written, deleted] of [
         ['short', 'library/short'],
         ['library/short', 'short'],
@@ -314,7 +314,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       assertError(await deletion('short', '/'), 404, 'Repository not found');
     });
 
-    it('42: a repository is public until it is made private, and again afterwards', async () => {
+    it('a repository is public until it is made private, and again afterwards', async () => {
       const repository = newRepository();
       const path = pathOf(repository, '/properties');
       assert.deepEqual(await registry.read(path), { access: 'public' });
@@ -329,7 +329,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       }
     });
 
-    it('42: another access changes nothing', async () => {
+    it('another access changes nothing', async () => {
       const path = pathOf(newRepository(), '/properties');
       for (const access of ['"x"', '1', 'null', '{}']) {
         assert.equal((await registry.send('PUT', path, { body: `{"access":${access}}` })).status, 200);
@@ -338,7 +338,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
     });
 
     for (const body of ['{"x":1}', '[]', '{}', '', 'x', 'null', '"private"', '["access"]']) {
-      it(`42: ${body || 'no body'} is refused (bug 8)`, async () => {
+      it(`${body || 'no body'} is refused`, async () => {
         const repository = newRepository();
         const path = pathOf(repository, '/properties');
         assertError(await registry.send('PUT', path, { body }), 400, 'Invalid data');
@@ -346,7 +346,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    it('43: a tag whose object is no id is left out', async () => {
+    it('a tag whose object is no id is left out', async () => {
       const repository = newRepository();
       await registry.tag(repository, 'v1', image.id);
       for (const [tag, content] of [
@@ -362,7 +362,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       assert.deepEqual(await tagsOf(repository), { v1: image.id });
     });
 
-    describe('43: a tag that cannot be read', () => {
+    describe('a tag that cannot be read', () => {
       let doInstead: (key: Key) => undefined = () => undefined;
       const shaky = useRegistry(storage, {
         alter: (driver) =>
@@ -375,12 +375,12 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
         for (const tag of ['v1', 'gone']) await registry.tag(repository, tag, image.id);
       });
 
-      it('43: because it went away meanwhile is left out (bug 20)', async () => {
+      it('because it went away meanwhile is left out', async () => {
         doInstead = () => undefined;
         assert.deepEqual(await shaky.read(pathOf(repository, '/tags')), { v1: image.id });
       });
 
-      it('43: because storage fails is a failure (bug 20)', async () => {
+      it('because storage fails is a failure', async () => {
         doInstead = (key) => {
           throw new StorageUnavailableError(`${key} cannot be read, as the test wanted it`);
         };
