@@ -9,7 +9,7 @@ import { furtherSamples, samples, unsupported } from './samples.ts';
 
 const UNLIMITED = { maxBytes: Number.POSITIVE_INFINITY, maxRatio: Number.POSITIVE_INFINITY };
 
-describe('what was compressed comes out again', () => {
+describe('a compressed layer is unpacked', () => {
   for (const { title, packed, content } of [...samples, ...furtherSamples]) {
     test(title, async () => {
       const unpacked = await collect(decompressLayer(chunked(packed, [1, 7, 100, 3]), UNLIMITED));
@@ -18,7 +18,7 @@ describe('what was compressed comes out again', () => {
   }
 });
 
-describe('a stream that is cut off is an error, wherever it is', () => {
+describe('a stream truncated at any byte is an error', () => {
   for (const { title, format, packed } of samples.filter((sample) => !sample.title.includes('two members'))) {
     test(title, async () => {
       const isAtAnEnd = (length: number) => length < 40 || length > packed.length - 40;
@@ -30,7 +30,7 @@ describe('a stream that is cut off is an error, wherever it is', () => {
   }
 });
 
-describe('a wrong bit is an error, or in a place that does not matter', () => {
+describe('a flipped bit is an error, or does not change the result', () => {
   for (const { title, format, packed, content } of samples) {
     test(title, async () => {
       for (let bit = 0; bit < 8 * packed.length; bit += 31) {
@@ -62,7 +62,7 @@ describe('random bytes are an error', () => {
   }
 });
 
-describe('what is not supported says so', () => {
+describe('an unsupported feature is an error', () => {
   for (const { title, format, packed } of unsupported) {
     test(title, async () => {
       await assert.rejects(collect(decompress(chunked(packed), format)), CorruptLayerError);
@@ -72,7 +72,7 @@ describe('what is not supported says so', () => {
 
 describe('the source', () => {
   for (const { title, format, packed, content } of samples) {
-    test(`${title}: its error is passed on as it is`, async () => {
+    test(`${title}: its error is thrown unchanged`, async () => {
       const failure = new RangeError('connection lost');
       async function* source() {
         yield packed.subarray(0, packed.length >> 1);
@@ -82,7 +82,7 @@ describe('the source', () => {
     });
 
     if (content.length === 0) continue;
-    test(`${title}: it is told when no more is wanted`, async () => {
+    test(`${title}: it is closed when the reader stops`, async () => {
       const closed = Promise.withResolvers<void>();
       async function* source() {
         try {
@@ -96,7 +96,7 @@ describe('the source', () => {
     });
   }
 
-  test('is not read further than what was taken needs', async () => {
+  test('is read with back-pressure', async () => {
     const zeros = furtherSamples.find(({ title }) => title.includes('zeros'));
     assert.ok(zeros);
     for (const { format, packed } of [zeros, ...samples.filter(({ content }) => content.length > 0)]) {
@@ -136,7 +136,7 @@ test('bzip2: a forged run of 2^40 bytes is an error at once', async () => {
   await assert.rejects(collect(decompress(chunked(packed), 'bzip2')), /longer than its stream allows/);
 });
 
-test('others get their turn while a bomb unpacks', async () => {
+test('other tasks run while a decompression bomb is unpacked', async () => {
   const zeros = furtherSamples.find(({ title }) => title.includes('zeros'));
   assert.ok(zeros);
   let turns = 0;
@@ -150,11 +150,11 @@ test('others get their turn while a bomb unpacks', async () => {
   assert.ok(turns > 10, `${turns} turns`);
 });
 
-test('what is in no known format is an error', async () => {
+test('an unknown format is an error', async () => {
   await assert.rejects(collect(decompressLayer(chunked(Buffer.from('plain text')))), CorruptLayerError);
 });
 
-test('a tar and nothing at all stay as they are', async () => {
+test('a tar and an empty layer are passed on unchanged', async () => {
   assert.equal((await collect(decompressLayer(chunked(Buffer.alloc(0))))).length, 0);
   const tar = Buffer.alloc(1024);
   assert.deepEqual(await collect(decompressLayer(chunked(tar, [100]))), tar);

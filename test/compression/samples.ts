@@ -32,7 +32,7 @@ const sample = (title: string, format: LayerFormat, packed: Buffer, content: Buf
 
 const withSum = { params: { [constants.ZSTD_c_checksumFlag]: 1 } };
 
-/** Few enough bytes to try everything with each of them. The files were made with Python's bz2 and lzma, and xz 5.4.1. */
+/** Samples small enough to try every byte. The files were made with Python's bz2 and lzma, and xz 5.4.1. */
 export const samples: Sample[] = [
   sample('text', 'gzip', gzipSync(text), text),
   sample('two members', 'gzip', Buffer.concat([gzipSync(text), gzipSync(runs)]), Buffer.concat([text, runs])),
@@ -51,7 +51,7 @@ export const samples: Sample[] = [
   sample('three blocks', 'xz', fixture('blocks.xz'), text),
 ];
 
-/** As above, but too large for that, or with bytes that nothing protects. */
+/** Samples that are too large for that, or have bytes that no checksum covers. */
 export const furtherSamples: Sample[] = [
   sample('seven blocks of level 1', 'bzip2', fixture('blocks.bz2'), Buffer.concat(Array<Buffer>(120).fill(text))),
   sample('three streams', 'bzip2', fixture('streams.bz2'), Buffer.concat([text, runs])),

@@ -9,7 +9,7 @@ import { furtherSamples } from './samples.ts';
 
 const zeros = furtherSamples.find(({ title }) => title.includes('100 MiB of zeros'));
 
-/** How many bytes come out before the end or the error. */
+/** How many bytes are unpacked before the end or the error. */
 async function unpackedBytes(packed: Uint8Array, format: LayerFormat, limits?: UnpackLimits) {
   let sizeBytes = 0;
   try {
@@ -20,7 +20,7 @@ async function unpackedBytes(packed: Uint8Array, format: LayerFormat, limits?: U
   }
 }
 
-describe('what a layer unpacks to is bounded', () => {
+describe('the size of an unpacked layer is limited', () => {
   const bombs: [LayerFormat, Uint8Array][] = [
     ['bzip2', zeros?.packed ?? Buffer.alloc(0)],
     ['zstd', zstdCompressSync(Buffer.alloc(100 * MiB))],
@@ -35,7 +35,7 @@ describe('what a layer unpacks to is bounded', () => {
     });
   }
 
-  it('gzip: by the size alone, as its format bounds the ratio', async () => {
+  it('gzip: by the size only, because its format limits the ratio', async () => {
     const packed = gzipSync(Buffer.alloc(20 * MiB));
     assert.deepEqual(await unpackedBytes(packed, 'gzip', { maxBytes: 20 * MiB, maxRatio: 2 }), {
       sizeBytes: 20 * MiB,
@@ -45,7 +45,7 @@ describe('what a layer unpacks to is bounded', () => {
     assert.ok(sizeBytes < 20 * MiB);
   });
 
-  it('a tar as it is has no limit', async () => {
+  it('a plain tar has no limit', async () => {
     assert.deepEqual(await unpackedBytes(Buffer.alloc(64 * KiB), 'tar', { maxBytes: 1, maxRatio: 1 }), {
       sizeBytes: 64 * KiB,
     });

@@ -1,4 +1,4 @@
-/** A stream of `bytes`, cut up into chunks of the given sizes, which are repeated as needed. */
+/** A stream of `bytes` in chunks of the given sizes, repeated as needed. */
 export async function* chunked(
   bytes: Uint8Array,
   sizes: readonly number[] = [bytes.length],

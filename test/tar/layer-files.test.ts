@@ -8,7 +8,7 @@ import { chunked } from './byte-streams.ts';
 import { LONG, samples } from './samples.ts';
 import { GNU_MAGIC, pax, rawTar, trailer } from './tar-writer.ts';
 
-// As docker-registry's code gives them on Python 3's tarfile, to which samples were shown once.
+// Computed once by docker-registry's code on Python 3's tarfile.
 const expected: Record<keyof typeof samples, LayerFile[]> = {
   ustar: [
     ['/', 'd', false, 0, 1371157405, 0o40755, 0, 0],
@@ -69,7 +69,7 @@ for (const [name, tar] of Object.entries(samples)) {
 }
 
 describe('the files are the same', () => {
-  // The tar of `samples.whiteouts` as Python's bz2 and lzma have it.
+  // The tar of `samples.whiteouts`, compressed by Python's bz2 and lzma.
   const rows: { title: string; layer: Buffer }[] = [
     { title: 'in gzip', layer: gzipSync(samples.whiteouts) },
     { title: 'in zstd', layer: zstdCompressSync(samples.whiteouts) },
@@ -109,7 +109,7 @@ test('sparse files have their true name and size', async () => {
   ]);
 });
 
-test('a name of 200,000 slashes is read at once', async () => {
+test('a name of 200,000 slashes takes no noticeable time', async () => {
   const path = `${'/'.repeat(200_000)}x`;
   const started = performance.now();
   const [file] = await Array.fromAsync(listFiles(chunked(rawTar(pax({ path }), { type: '5' }), [65_536])));
@@ -117,18 +117,18 @@ test('a name of 200,000 slashes is read at once', async () => {
   assert.equal(file?.[0], path);
 });
 
-test('a layer without entries, and one without bytes, have no files', async () => {
+test('a layer without entries and an empty layer have no files', async () => {
   assert.deepEqual(await Array.fromAsync(listFiles(chunked(trailer()))), []);
   assert.deepEqual(await Array.fromAsync(listFiles(chunked(Buffer.alloc(0)))), []);
   assert.deepEqual(await Array.fromAsync(listFiles(chunked(gzipSync('')))), []);
 });
 
-describe('what is not a layer is refused', () => {
+describe('anything that is not a layer is refused', () => {
   const rows: { title: string; layer: Buffer }[] = [
     { title: 'text', layer: Buffer.from('text') },
     { title: 'compressed text', layer: gzipSync('text') },
-    { title: 'gzip that is cut off', layer: gzipSync(samples.ustar).subarray(0, -8) },
-    { title: 'a tar that is cut off', layer: samples.ustar.subarray(0, -2048) },
+    { title: 'truncated gzip', layer: gzipSync(samples.ustar).subarray(0, -8) },
+    { title: 'a truncated tar', layer: samples.ustar.subarray(0, -2048) },
     { title: 'a magic number alone', layer: Buffer.from('BZh9') },
   ];
   for (const { title, layer } of rows) {
@@ -143,7 +143,7 @@ describe('what is not a layer is refused', () => {
   }
 });
 
-test("the stream's error is passed on as it is", async () => {
+test('an error of the stream is thrown unchanged', async () => {
   const failure = new RangeError('connection lost');
   async function* source() {
     yield samples.ustar.subarray(0, 700);
@@ -152,7 +152,7 @@ test("the stream's error is passed on as it is", async () => {
   await assert.rejects(Array.fromAsync(listFiles(source())), (error) => error === failure);
 });
 
-test('names of other bytes than UTF-8 stay apart, in JSON too', () => {
+test('different names that are not UTF-8 stay different, in JSON too', () => {
   const names = ['a', '\xc3\xa9', '\xe9', '\xed\xb3\xa9', '\xf0\x9f\x90\xb3', '\xf4\x90\x80\x80', '\xc0\xaf', '\xff'];
   const decoded = names.map(decodeFileName);
   assert.deepEqual(decoded.slice(0, 3), ['a', 'é', '\udce9']);

@@ -11,7 +11,7 @@ import { chunked, collect } from './byte-streams.ts';
 import { samples } from './samples.ts';
 import { GNU_MAGIC, gnuLong, pax, type RawEntry, rawTar, trailer } from './tar-writer.ts';
 
-/** Bytes but NUL, one in each character. */
+/** A `latin1` string without NUL. */
 const byteText = (maxLength: number) =>
   fc.uint8Array({ min: 1, minLength: 1, maxLength }).map((bytes) => Buffer.from(bytes).toString('latin1'));
 
@@ -29,7 +29,7 @@ const entry: fc.Arbitrary<RawEntry> = fc.record({
   data: fc.uint8Array({ maxLength: 1600 }),
 });
 
-/** What an entry's records say in its place. */
+/** The metadata entries in front of an entry. */
 const record: fc.Arbitrary<RawEntry[]> = fc.oneof(
   fc.constant<RawEntry[]>([]),
   byteText(300).map((path) => [pax({ path, 'SCHILY.xattr.user.a': path })]),
@@ -55,7 +55,7 @@ test('entries are read as they were written', async () => {
         const { magic: _, data: content = new Uint8Array(), ...fields } = written;
         assert.deepEqual({ ...header, ...fields }, header);
         assert.deepEqual(await collect(data), Buffer.from(isOldDirectory ? [] : content));
-        if (isOldDirectory && content.length > 0) return; // data that nobody expects: what follows is unreadable
+        if (isOldDirectory && content.length > 0) return; // no data is expected there: what follows is unreadable
         index += 1;
       }
       assert.equal(index, entries.length);
@@ -63,7 +63,7 @@ test('entries are read as they were written', async () => {
   );
 });
 
-test('how a layer is cut into chunks, packed and ended does not matter', async () => {
+test('chunk sizes, compression and the end of the tar make no difference', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(described, { maxLength: 5 }), chunkSizes, async (entries, sizes) => {
       const tar = rawTar(...entries.flat().map((one) => (one.type === '\0' ? { ...one, type: '0' } : one)));
@@ -76,7 +76,7 @@ test('how a layer is cut into chunks, packed and ended does not matter', async (
   );
 });
 
-test('whatever is done to a tar, it is read or refused', async () => {
+test('a damaged tar is read or refused', async () => {
   const damage = fc.array(fc.tuple(fc.nat(4096), fc.uint8Array({ minLength: 1, maxLength: 20 })), { maxLength: 4 });
   await fc.assert(
     fc.asyncProperty(
@@ -113,7 +113,7 @@ test('random bytes are read or refused', async () => {
   );
 });
 
-/** Else nearly all damage would be found at once. */
+/** With a right checksum, so that most damage is not found in the header. */
 function mendChecksums(tar: Buffer): void {
   for (let start = 0; start + 512 <= tar.length; start += 512) {
     const block = tar.subarray(start, start + 512);

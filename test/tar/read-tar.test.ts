@@ -201,7 +201,7 @@ describe('a tar ends', () => {
     );
   }
 
-  test('behind which everything is read', async () => {
+  test('after which the source is read to its end', async () => {
     let isAtEnd = false;
     async function* source() {
       yield* chunked(Buffer.concat([whole, trailer(), Buffer.alloc(9000)]), [512]);
@@ -212,7 +212,7 @@ describe('a tar ends', () => {
   });
 });
 
-describe('what is not a tar is an error', () => {
+describe('anything that is not a tar is an error', () => {
   const good = rawTar({ name: 'a', data: 'x'.repeat(600) });
   const rows: { title: string; tar: Buffer }[] = [
     { title: 'text', tar: Buffer.from('text '.repeat(200)) },
@@ -245,7 +245,7 @@ describe('what is not a tar is an error', () => {
   }
 });
 
-test('more entries than can be meant are an error, however small they are packed', async () => {
+test('too many entries are an error, however well they compress', async () => {
   const entries = Buffer.concat(Array<Buffer>(1000).fill(rawTar(pax({ path: 'p'.repeat(50_000) }), { name: 'a' })));
   async function* source() {
     for (;;) yield entries;
@@ -258,7 +258,7 @@ test('more entries than can be meant are an error, however small they are packed
   assert.ok(count > 2000, `${count} entries`);
 });
 
-test('data that nobody reads are skipped, and are gone afterwards', async () => {
+test('data that is not read is skipped, and cannot be read afterwards', async () => {
   const kept: AsyncIterable<Uint8Array>[] = [];
   const names: string[] = [];
   for await (const { name, data } of readTar(chunked(samples.ustar, [100]))) {
@@ -269,7 +269,7 @@ test('data that nobody reads are skipped, and are gone afterwards', async () => 
   for (const data of kept) assert.equal((await collect(data)).length, 0);
 });
 
-test('the source learns that no more is wanted', async () => {
+test('the source is closed when the reader stops', async () => {
   const closed = Promise.withResolvers<void>();
   async function* source() {
     try {
@@ -283,7 +283,7 @@ test('the source learns that no more is wanted', async () => {
   await closed.promise;
 });
 
-test("the source's error is passed on as it is", async () => {
+test('an error of the source is thrown unchanged', async () => {
   const failure = new RangeError('connection lost');
   async function* source() {
     yield samples.ustar.subarray(0, 700);

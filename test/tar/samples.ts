@@ -1,9 +1,9 @@
 import { GNU_MAGIC, gnuLong, pax, rawTar, trailer } from './tar-writer.ts';
 
-/** The longest name that fits into a header, and more of it. */
+/** The longest name that fits into a header, and one that does not. */
 export const LONG = `${'long-folder/'.repeat(8)}file`;
 
-/** Tars that have, between them, all that a tar can have. `_files` and sums of them were taken with Python's tarfile. */
+/** Tars that together use every feature. Their `_files` and sums were computed with Python's tarfile. */
 export const samples = {
   ustar: Buffer.concat([
     rawTar(

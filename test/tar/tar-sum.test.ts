@@ -15,7 +15,7 @@ const NO_JSON = new Uint8Array();
 const sum = (tar: Uint8Array, version: 0 | 1 | 'dev' = 0, json: Uint8Array = JSON_BYTES) =>
   tarSum(json, chunked(tar), version);
 
-// Computed once with another implementation, of Python's tarfile and hashlib.
+// Computed once by another implementation, on Python's tarfile and hashlib.
 const rows: { name: keyof typeof samples; v0: string; v1: string }[] = [
   {
     name: 'doubles',
@@ -62,9 +62,9 @@ for (const { name, v0, v1 } of rows) {
   });
 }
 
-describe('the sums that docker itself is tested with', () => {
+describe('the sums of Docker's own tests', () => {
   // https://github.com/moby/moby/blob/v1.9.1/pkg/tarsum/tarsum_test.go
-  test('of the oldest layer of all, as docker 0.4 imported it', async () => {
+  test('of the oldest layer, as Docker 0.4 imported it', async () => {
     const scratch = Buffer.concat([
       rawTar({
         name: './',
@@ -136,7 +136,7 @@ describe('the sum stays the same', () => {
     assert.equal(await sum(rawTar(c, a, b)), await sum(rawTar(a, b, c)));
   });
 
-  test('in version 1, whenever a file was changed', async () => {
+  test('in version 1, with any mtimes', async () => {
     const [old, young] = [1, 2].map((mtimeSeconds) => rawTar({ name: 'a', mtimeSeconds }));
     assert.ok(old && young);
     assert.equal(await sum(old, 1), await sum(young, 1));
@@ -144,27 +144,27 @@ describe('the sum stays the same', () => {
   });
 });
 
-test('of two entries with one path, the order counts', async () => {
+test('the order of two entries with the same path counts', async () => {
   const [first, second] = [rawTar({ name: './a/', type: '5' }), rawTar({ name: 'a', data: 'x' })];
   const ab = Buffer.concat([first, second]);
   const ba = Buffer.concat([second, first]);
   assert.notEqual(await sum(ab), await sum(ba));
 });
 
-test('a layer without files, and one without bytes, have the sum of the JSON', async () => {
+test('a layer without files and an empty layer have the sum of the JSON', async () => {
   const expected = `tarsum+sha256:${createHash('sha256').update(JSON_BYTES).digest('hex')}`;
   assert.equal(await sum(trailer()), expected);
   assert.equal(await sum(Buffer.alloc(0)), expected);
   assert.equal(await sum(gzipSync('')), expected);
 });
 
-test('what is not a layer has no sum', async () => {
+test('anything that is not a layer has no sum', async () => {
   await assert.rejects(sum(Buffer.from('text')), CorruptLayerError);
   await assert.rejects(sum(gzipSync('text')), CorruptLayerError);
   await assert.rejects(sum(gzipSync(samples.ustar).subarray(0, -8)), CorruptLayerError);
 });
 
-test('the sum is taken while the layer passes by', async () => {
+test('the sum is computed in a stream', async () => {
   const layer = gzipSync(samples.ustar);
   const tap = new StreamTap((body) => tarSum(JSON_BYTES, body, 0));
   for await (const chunk of chunked(layer, [10])) await tap.write(chunk);

@@ -1,10 +1,10 @@
-/** An entry with each field as it shall lie in the header. Texts are bytes, one in each character. */
+/** An entry with its header fields as they are to be written. Texts are `latin1` strings. */
 export type RawEntry = {
   name?: string;
   mode?: number;
   uid?: number;
   gid?: number;
-  /** That of `data` unless the header shall lie. */
+  /** The size in the header, if it is not that of `data`. */
   sizeBytes?: number;
   mtimeSeconds?: number;
   type?: string;
@@ -14,17 +14,17 @@ export type RawEntry = {
   deviceMajor?: number;
   deviceMinor?: number;
   prefix?: string;
-  /** What the header calls itself: POSIX's by default, GNU's, or nothing as in v7. */
+  /** The magic of the header: POSIX by default, GNU, or none as in v7. */
   magic?: 'ustar\x0000' | 'ustar  \0' | '';
   data?: Uint8Array | string;
-  /** Bytes that overwrite the header before it is summed up, by their position. */
+  /** Bytes that overwrite the header before its checksum is computed, by position. */
   patches?: Record<number, string>;
 };
 
 export const GNU_MAGIC = 'ustar  \0';
 const BLOCK_BYTES = 512;
 
-/** A tar with nothing behind its last entry, as docker before 1.3 sent them. */
+/** A tar without zero blocks at its end, as Docker before 1.3 sent it. */
 export function rawTar(...entries: readonly RawEntry[]): Buffer {
   return Buffer.concat(entries.flatMap((entry) => [header(entry), padded(bytesOf(entry.data))]));
 }
@@ -33,12 +33,12 @@ export function trailer(): Buffer {
   return Buffer.alloc(2 * BLOCK_BYTES);
 }
 
-/** A pax header for the entry behind it, or for all that follow. */
+/** A pax header for the next entry, or for all following ones. */
 export function pax(records: Record<string, string>, type: 'x' | 'g' = 'x'): RawEntry {
   return { name: 'PaxHeader', type, data: Object.entries(records).map(paxRecord).join('') };
 }
 
-/** The name or the link's target of the entry behind it. */
+/** The name or the link target of the next entry. */
 export function gnuLong(type: 'L' | 'K', text: string): RawEntry {
   return { name: '././@LongLink', magic: GNU_MAGIC, type, data: `${text}\0` };
 }
@@ -78,7 +78,7 @@ function header(entry: RawEntry): Buffer {
   return block;
 }
 
-/** Octal if it fits, else binary as GNU tar has it. */
+/** Octal if it fits, else binary as in GNU tar. */
 function numberField(value: number, length: number): Buffer {
   const octal = value.toString(8).padStart(length - 1, '0');
   if (value >= 0 && octal.length < length) return Buffer.from(`${octal}\0`);

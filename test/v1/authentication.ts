@@ -5,12 +5,12 @@ import { type FakeIndex, useFakeIndex } from './fake-index.ts';
 import { assertError, assertUnauthorized } from './send.ts';
 import { newImage, newImageId, type OpenStorage, type TestStorage, useRegistry, useStorage } from './use-registry.ts';
 
-/** Registries with an index of their own elsewhere: cases 5 and 44 to 47 of the reference. */
+/** A registry with a separate index: `standalone: false`. */
 export function v1AuthenticationSuite(name: string, open: OpenStorage): void {
   describe(`v1 authentication on ${name}`, () => {
     const storage = useStorage(open);
     const index = useFakeIndex();
-    /** What the tests have in the bucket; it asks nobody. */
+    /** A registry without authentication, by which the tests fill the bucket. */
     const standalone = useRegistry(storage);
     const registry = useRegistry(storage, {
       settings: () => ({ isStandalone: false, indexAccess: { indexEndpoint: index.endpoint } }),
@@ -21,7 +21,7 @@ export function v1AuthenticationSuite(name: string, open: OpenStorage): void {
       for (const repository of ['a/b', 'a/c', 'foo', 'a/b/c']) await standalone.tag(repository, 'latest', image.id);
     });
 
-    it('a registry that is not standalone has no users and takes no lists of images', async () => {
+    it('a registry that is not standalone has no users and no lists of images', async () => {
       for (const [method, path] of [
         ['GET', '/v1/users/'],
         ['POST', '/v1/users/'],
@@ -57,12 +57,12 @@ export function v1AuthenticationSuite(name: string, open: OpenStorage): void {
       ['PUT', `/v1/images/${image.id}/checksum`],
       ['GET', '/v1/images/no-id/json'],
     ] as const) {
-      it(`${method} ${path.replace(image.id, '<id>')} wants a token`, async () => {
+      it(`${method} ${path.replace(image.id, '<id>')} requires a token`, async () => {
         assertUnauthorized(await registry.send(method, path));
       });
     }
 
-    it('nobody comes in by an address or a cookie that they claim', async () => {
+    it('an X-Forwarded-For address or a session cookie gives no access', async () => {
       const headers = {
         'X-Forwarded-For': '127.0.0.1',
         'X-Real-Ip': '127.0.0.1',
@@ -72,7 +72,7 @@ export function v1AuthenticationSuite(name: string, open: OpenStorage): void {
       assertUnauthorized(await registry.send('GET', '/v1/repositories/a/b/tags', { headers }));
     });
 
-    it('the ping wants none', async () => {
+    it('_ping requires no token', async () => {
       assert.equal((await registry.send('GET', '/v1/_ping')).header('X-Docker-Registry-Standalone'), 'False');
     });
 
@@ -149,7 +149,7 @@ export function v1AuthenticationSuite(name: string, open: OpenStorage): void {
       assert.deepEqual(new Set(list), new Set([image.id]));
     });
 
-    it('images are read with a token of any repository that may', async () => {
+    it('images are read with the token of any repository that holds them', async () => {
       index.answer = () => listing(image.id);
       for (const part of ['json', 'ancestry', 'layer']) {
         for (const method of ['GET', 'HEAD']) {
@@ -172,7 +172,7 @@ export function v1AuthenticationSuite(name: string, open: OpenStorage): void {
       ['breaks off', () => undefined],
     ];
     for (const [title, answer] of answers) {
-      it(`where the index ${title} nobody comes in`, async () => {
+      it(`if the index ${title}, access is refused`, async () => {
         index.answer = answer;
         for (const path of ['/v1/repositories/a/b/tags', `/v1/images/${image.id}/json`]) {
           assertUnauthorized(await registry.send('GET', path, { headers: authorized(tokenOf('a/b')) }));
@@ -180,12 +180,12 @@ export function v1AuthenticationSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    describe('where there is no index', () => {
+    describe('without an index', () => {
       const unreachable = useRegistry(storage, {
         settings: { isStandalone: false, indexAccess: { indexEndpoint: 'http://127.0.0.1:1' } },
       });
       const without = useRegistry(storage, { settings: { isStandalone: false, indexAccess: {} } });
-      it('nobody comes in', async () => {
+      it('access is refused', async () => {
         for (const closed of [unreachable, without]) {
           const headers = authorized(tokenOf('a/b'));
           assertUnauthorized(await closed.send('GET', '/v1/repositories/a/b/tags', { headers }));
@@ -215,14 +215,14 @@ export function v1AuthenticationSuite(name: string, open: OpenStorage): void {
       'repository="a/b"',
       '',
     ]) {
-      it(`${authorization || 'an empty Authorization'} is not`, async () => {
+      it(`${authorization || 'an empty Authorization'} is refused`, async () => {
         index.answer = () => listing(image.id);
         const headers = authorized(authorization);
         assertUnauthorized(await registry.send('GET', '/v1/repositories/a/b/tags', { headers }));
       });
     }
 
-    describe('an image that is pushed with a token', () => {
+    describe('an image pushed with a token', () => {
       const headers = authorized(tokenOf('a/b', 'write'));
       const putJson = ({ id, json }: V1Image) => registry.send('PUT', `/v1/images/${id}/json`, { body: json, headers });
 
@@ -233,7 +233,7 @@ export function v1AuthenticationSuite(name: string, open: OpenStorage): void {
         assert.deepEqual(await storage.keysBelow(`images/${unlisted.id}/`), []);
       });
 
-      it('is taken if it did', async () => {
+      it('is accepted if the index listed it', async () => {
         const listed = newImage();
         index.answer = () => listing(listed.id);
         assert.equal((await putJson(listed)).status, 200);
@@ -248,7 +248,7 @@ export function v1AuthenticationSuite(name: string, open: OpenStorage): void {
         ['may not', '{"access": false}', 400],
         ['gets another answer to', '[]', 400],
       ] as const) {
-        it(`${title} build on a parent that the index is asked about`, async () => {
+        it(`${title} build on a parent only if the index allows it`, async () => {
           const child = newImage({ parent: image });
           index.answer = (path) => (path.endsWith('/access') ? { status: 200, body } : listing(child.id));
           index.asked.length = 0;
@@ -260,7 +260,7 @@ export function v1AuthenticationSuite(name: string, open: OpenStorage): void {
         });
       }
 
-      it('is refused if its parent does not exist, whatever the index says', async () => {
+      it('is refused if its parent does not exist, even if the index allows it', async () => {
         const orphan = newImage({ parent: newImage() });
         for (const access of [true, false]) {
           index.answer = (path) =>
@@ -273,7 +273,7 @@ export function v1AuthenticationSuite(name: string, open: OpenStorage): void {
     describe('with disable_token_auth', () => {
       const open = useRegistry(storage, { settings: { isStandalone: false } });
 
-      it('nobody needs a token, and the registry is no index all the same', async () => {
+      it('no token is required, and the registry is still no index', async () => {
         const answer = await open.send('GET', '/v1/repositories/a/c/tags');
         assert.deepEqual([answer.status, answer.json()], [200, { latest: image.id }]);
         assert.equal((await open.send('GET', '/v1/repositories/a/c/images')).status, 404);
@@ -300,7 +300,7 @@ export function v1AuthenticationSuite(name: string, open: OpenStorage): void {
         registry.send('GET', `/v1/images/${id}/${part}`, { headers: authorized(tokenOf(repository)) });
 
       for (const part of ['json', 'layer']) {
-        it(`the ${part} of a private image is read by whom the index allows it`, async () => {
+        it(`the ${part} of a private image is read if the index allows it`, async () => {
           index.answer = (path) =>
             path.endsWith('/access') ? { status: 200, body: '{"access": true}' } : listing(secret.id);
           index.asked.length = 0;
@@ -309,25 +309,25 @@ export function v1AuthenticationSuite(name: string, open: OpenStorage): void {
           assert.ok(paths.includes(`/v1/repositories/p/secret/layer/${secret.id}/access`), paths.join());
         });
 
-        it(`the ${part} of a private image is not there for whom the index refuses it`, async () => {
+        it(`the ${part} of a private image is unknown if the index refuses it`, async () => {
           for (const answer of [{ status: 200, body: '{"access": false}' }, { status: 403, body: '' }, undefined]) {
             index.answer = (path) => (path.endsWith('/access') ? answer : listing(secret.id));
             assertError(await readLayer('p/secret', secret, part), 404, 'Image not found');
           }
         });
 
-        it(`the ${part} of an image that only a private repository uses is not read with a token of a public one`, async () => {
+        it(`the ${part} of an image that only a private repository holds is not read with the token of a public one`, async () => {
           index.answer = (path) => (path.endsWith('/access') ? { status: 404, body: '' } : listing(shared.id));
           assertError(await readLayer('p/public', secret, part), 404, 'Image not found');
         });
 
-        it(`the ${part} of an image that a public repository uses as well is read with its token`, async () => {
+        it(`the ${part} of an image that a public repository also holds is read with its token`, async () => {
           index.answer = (path) => (path.endsWith('/access') ? { status: 404, body: '' } : listing(shared.id));
           assert.equal((await readLayer('p/public', shared, part)).status, 200);
         });
       }
 
-      it('standalone, private is only what properties say', async () => {
+      it('on a standalone registry, the private flag is only a property', async () => {
         assert.equal((await standalone.send('GET', `/v1/images/${secret.id}/layer`)).status, 200);
         assert.equal((await standalone.send('GET', '/v1/repositories/p/secret/tags')).status, 200);
       });

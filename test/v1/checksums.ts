@@ -10,7 +10,7 @@ import { newImage, newImageId, type OpenStorage, useRegistry, useStorage } from 
 
 const TAR = Buffer.concat([rawTar(...ENTRIES), trailer()]);
 
-/** Sums that old clients send: TarSum, which is the rest of case 21, and sums that come with the JSON, as 0.6.5 allowed. */
+/** Checksums of old clients: TarSums, and checksums that come with the JSON, as docker-registry 0.6.5 allowed. */
 export function v1ChecksumsSuite(name: string, open: OpenStorage): void {
   describe(`v1 checksums of old clients on ${name}`, () => {
     const storage = useStorage(open);
@@ -29,7 +29,7 @@ export function v1ChecksumsSuite(name: string, open: OpenStorage): void {
     };
 
     for (const [form, layer] of Object.entries(LAYERS)) {
-      it(`a docker before 0.10 sends the TarSum of a ${form} alone, and it is taken`, async () => {
+      it(`the TarSum of a ${form}, all that Docker before 0.10 sends, completes the image`, async () => {
         const image = newImage({ layer });
         await registry.beginPush(image);
         const answer = await putChecksum(image, { 'X-Docker-Checksum': tarSum(image.json, ENTRIES) });
@@ -73,7 +73,7 @@ export function v1ChecksumsSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    it('a layer that is no tar has no TarSum', async () => {
+    it('a layer that is not a tar has no TarSum', async () => {
       for (const layer of [Buffer.from('text'), gzipSync(TAR).subarray(0, 100), TAR.subarray(0, 700)]) {
         const image = newImage({ layer });
         await registry.beginPush(image);
@@ -109,14 +109,14 @@ export function v1ChecksumsSuite(name: string, open: OpenStorage): void {
     }
 
     for (const sum of ['x', 'a:b:c', 'sha256']) {
-      it(`the sum ${sum} with the JSON is none, and nothing is written`, async () => {
+      it(`${sum} with the JSON is not a checksum, and nothing is written`, async () => {
         const image = newImage();
         assertError(await putJson(image, sum), 400, 'Invalid checksum format');
         assert.deepEqual(await storage.keysBelow(`images/${image.id}/`), []);
       });
     }
 
-    describe('a JSON with a sum that is refused', () => {
+    describe('a JSON with a checksum that is refused', () => {
       const complete = newImage();
       const SUM = `sha256:${'0'.repeat(64)}`;
       before(async () => await registry.push(complete));
@@ -129,7 +129,7 @@ export function v1ChecksumsSuite(name: string, open: OpenStorage): void {
         assert.equal(await statusOf(complete), 200);
       });
 
-      it('writes nothing where there was nothing', async () => {
+      it('writes nothing if there was nothing', async () => {
         const orphan = newImage({ parent: newImage() });
         assertError(await putJson(orphan, SUM), 400, 'Image depends on a non existing parent');
         const other = { ...newImage(), id: newImageId() };
@@ -138,7 +138,7 @@ export function v1ChecksumsSuite(name: string, open: OpenStorage): void {
       });
     });
 
-    it('a JSON without a sum forgets that of an earlier try', async () => {
+    it('a JSON without a checksum removes that of an earlier push', async () => {
       const image = newImage();
       await putJson(image, `sha256:${'0'.repeat(64)}`);
       await registry.push(image);
@@ -147,7 +147,7 @@ export function v1ChecksumsSuite(name: string, open: OpenStorage): void {
   });
 }
 
-/** TarSum, version 0, as docker computes it. */
+/** The TarSum, version 0, as Docker computes it. */
 function tarSum(json: Uint8Array, entries: readonly RawEntry[]): string {
   const sums = entries.map(
     ({ name, mode, uid = 0, gid = 0, data = '', mtimeSeconds = 0, type = '0', linkName = '', ...rest }) => {

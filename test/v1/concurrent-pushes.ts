@@ -9,10 +9,10 @@ import { type ImageCalls, imageCalls } from './image-calls.ts';
 import type { Answer } from './send.ts';
 import { newImage, newImageId, type OpenStorage, type TestRegistry, useRegistry, useStorage } from './use-registry.ts';
 
-/** Each writes other JSON for one image, and compresses its layer otherwise. */
+/** Engines that write different JSON for one image and compress its layer differently. */
 const ENGINES = ['docker 0.11.1', 'docker 1.5.0', 'docker 1.9.1', 'docker 1.12.6'];
 
-/** Two who push one image: case 24 of the reference. */
+/** Concurrent pushes of one image. */
 export function v1ConcurrentPushesSuite(name: string, open: OpenStorage): void {
   describe(`v1 pushes at the same time on ${name}`, () => {
     const storage = useStorage(open);
@@ -33,7 +33,7 @@ export function v1ConcurrentPushesSuite(name: string, open: OpenStorage): void {
         () => putLayer(image.id, image.layer),
         () => confirm(image),
       ];
-      /** Whatever became of it, what is shown is what one of the two has confirmed. */
+      /** If the image is visible, it is the one that one of the two pushes has confirmed. */
       const assertWholeOrHidden = async (pushed: V1Image[]) => {
         const [first, second = first] = pushed;
         assert.ok(first && second);
@@ -56,9 +56,9 @@ export function v1ConcurrentPushesSuite(name: string, open: OpenStorage): void {
         assert.equal(json.header('X-Docker-Size'), String(layer.bytes.length));
       };
 
-      // Which of the two begins makes no difference.
+      // The other orders are the same with the pushes exchanged.
       for (const order of interleavings(2, 3).map((rest) => `a${rest}`)) {
-        it(`in the order ${order} end whole or hidden`, async () => {
+        it(`in the order ${order} end complete or hidden`, async () => {
           const pushed = twoOf(newImageId());
           const steps = { a: stepsOf(pushed[0]), b: stepsOf(pushed[1]) };
           for (const who of order) {
@@ -69,7 +69,7 @@ export function v1ConcurrentPushesSuite(name: string, open: OpenStorage): void {
         });
       }
 
-      it('at the same time end whole or hidden', async () => {
+      it('at the same time end complete or hidden', async () => {
         for (let round = 0; round < 10; round++) {
           const pushed = twoOf(newImageId());
           await Promise.all(
@@ -85,7 +85,7 @@ export function v1ConcurrentPushesSuite(name: string, open: OpenStorage): void {
       });
 
       for (const where of ['one process', 'two processes'] as const) {
-        it(`by engines that write other JSON and other layers, to ${where}: all end well`, async () => {
+        it(`by engines that write different JSON and layers, to ${where}, all succeed`, async () => {
           for (let round = 0; round < 6; round++) {
             const processes = where === 'one process' ? [registry] : [registry, second];
             await assertOneOf(await pushTogether([...ENGINES, 'docker 1.12.6 again'], round, processes));
@@ -94,10 +94,10 @@ export function v1ConcurrentPushesSuite(name: string, open: OpenStorage): void {
       }
 
       for (const order of interleavings(3, 3)) {
-        it(`by engines that write other JSON, in the order ${order}: both end well`, async () => {
+        it(`by engines that write different JSON, in the order ${order}, both succeed`, async () => {
           const pushed = twoOf(newImageId());
           const steps = { a: stepsOf(pushed[0]), b: stepsOf(pushed[1]) };
-          // A checksum whose layer has come second waits for the other.
+          // The checksum of the push whose layer came second waits for the other one.
           const answers: Promise<void>[] = [];
           for (const who of order) {
             const own = steps[who as 'a' | 'b'];
@@ -105,7 +105,7 @@ export function v1ConcurrentPushesSuite(name: string, open: OpenStorage): void {
             const step = own.shift();
             if (!step) continue;
             const answer = step().then(({ status, text }) => {
-              // Docker then goes on with the next image.
+              // Docker then continues with the next image.
               if (isJson && text.includes('Image already exists')) own.length = 0;
               else assert.equal(status, 200, text);
             });
@@ -117,7 +117,7 @@ export function v1ConcurrentPushesSuite(name: string, open: OpenStorage): void {
         });
       }
 
-      it('of which the first is broken off, the other ends well, and again', async () => {
+      it('of which the first is interrupted: the other succeeds, and again when repeated', async () => {
         const [a, b] = twoOf(newImageId());
         await registry.beginPush(a);
         await registry.push(b);
@@ -128,7 +128,7 @@ export function v1ConcurrentPushesSuite(name: string, open: OpenStorage): void {
         assert.equal(await hasMark(c.id), false);
       });
 
-      it('whose engine knows TarSum alone, after a push with other JSON that was broken off', async () => {
+      it('of which the second sends a TarSum only, after the first with different JSON was interrupted', async () => {
         const layer = tar([{ path: 'x', content: Buffer.from('x') }]);
         const [first, second] = [newImage({ layer }), newImage({ layer, comment: 'docker 0.9' })];
         const image = { ...second, id: first.id, json: newImage({ id: first.id, layer, comment: 'docker 0.9' }).json };
@@ -143,7 +143,7 @@ export function v1ConcurrentPushesSuite(name: string, open: OpenStorage): void {
         assert.ok(answer.bytes.equals(image.json));
       });
 
-      it('leave little behind: what a pusher has under way is bounded', async () => {
+      it('leave a bounded number of pending objects for each pusher', async () => {
         const image = newImage();
         await registry.beginPush(image);
         for (let count = 0; count < 20; count++) {
@@ -154,12 +154,12 @@ export function v1ConcurrentPushesSuite(name: string, open: OpenStorage): void {
         for (let count = 0; count < 30; count++) {
           assert.equal((await putLayer(image.id, `layer ${count}`)).status, 200);
         }
-        // Each layer was summed up with each JSON.
+        // The sum of each layer was computed with each JSON.
         assert.ok((await storage.keysBelow(`oci/images/${image.id}/pushes/`)).length <= 8 + 64 + 8);
         await assertReadable(image);
       });
 
-      /** Each engine pushes a chain of its own making under the same ids, the same step of all at the same moment. */
+      /** Each engine pushes a chain of its own under the same ids; all send the same step at the same moment. */
       const pushTogether = async (
         engines: string[],
         round: number,
@@ -169,7 +169,7 @@ export function v1ConcurrentPushesSuite(name: string, open: OpenStorage): void {
         const chains = engines.map((engine, at) => {
           const layerOf = (what: string) => Buffer.from(`${what}, as ${round % 2 === 0 ? engine : 'all'} compress it`);
           const parent = newImage({ id: base, comment: `by ${engine}`, layer: layerOf('base') });
-          // Some write the very same JSON for one of the two.
+          // Some engines write the same JSON for one of the images.
           const comment = at % 2 === round % 2 ? 'by all' : `by ${engine}`;
           return [parent, newImage({ id: top, parent, comment, layer: layerOf('top') })];
         });
@@ -201,7 +201,7 @@ export function v1ConcurrentPushesSuite(name: string, open: OpenStorage): void {
         return [0, 1].map((index) => chains.map((chain) => chain[index] ?? assert.fail()));
       };
 
-      /** Each image is there, whole, as one of the engines has pushed it; nothing hides it. */
+      /** Each image is complete and visible, as one of the engines pushed it. */
       const assertOneOf = async (pushed: V1Image[][]) => {
         const ids = new Set(pushed.flat().map(({ id }) => id));
         for (const id of ids) {
@@ -211,7 +211,7 @@ export function v1ConcurrentPushesSuite(name: string, open: OpenStorage): void {
         }
       };
 
-      // The one push has compared its sum and is about to take the mark away; the other one changes what was compared.
+      // One push has compared its checksum and is about to delete `_inprogress`; the other changes what was compared.
       let hold: Promise<void> | undefined;
       let onHeld = () => {};
       const held = useRegistry(storage, {
@@ -246,7 +246,7 @@ export function v1ConcurrentPushesSuite(name: string, open: OpenStorage): void {
         ['to another process', registry],
       ] as const) {
         for (const part of ['json', 'layer'] as const) {
-          it(`of which one sends its ${part} ${where} while the other is confirmed end whole or hidden`, async () => {
+          it(`of which one sends its ${part} ${where} while the other is confirmed end complete or hidden`, async () => {
             const [a, b] = twoOf(newImageId());
             await held.beginPush(a);
             await whileConfirming(a, async () => {
@@ -260,7 +260,7 @@ export function v1ConcurrentPushesSuite(name: string, open: OpenStorage): void {
   });
 }
 
-/** Every order in which two that take their steps one after the other may take turns: `aab`, `aba`, `baa`. */
+/** Every order in which the steps of two pushes may interleave: `aab`, `aba`, `baa`. */
 function interleavings(a: number, b: number): string[] {
   if (a === 0 || b === 0) return ['a'.repeat(a) + 'b'.repeat(b)];
   return [...interleavings(a - 1, b).map((rest) => `a${rest}`), ...interleavings(a, b - 1).map((rest) => `b${rest}`)];

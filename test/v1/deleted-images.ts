@@ -23,7 +23,7 @@ const ACCESS = [
 
 type Headers = Record<string, string>;
 
-/** That nobody can read by v1 what no repository holds any more, whatever was read, granted or remembered before. */
+/** What no repository holds any more cannot be read by v1, even if it was read, granted or remembered before. */
 export function v1DeletedImagesSuite(name: string, open: OpenStorage): void {
   for (const [kind, owner] of [
     ['without logins', {}],
@@ -32,12 +32,12 @@ export function v1DeletedImagesSuite(name: string, open: OpenStorage): void {
   ] as const) {
     describe(`v1 images that were deleted, ${kind}, on ${name}`, () => {
       const storage = useStorage(open);
-      /** Two processes: one deletes, the other has everything in its memory. */
+      /** Two processes: one deletes, the other remembers what it has read. */
       let server: RegistryServer;
       let reader: RegistryServer;
       let v1: V1Client;
       let v2: V2Client;
-      /** What the process that reads does right before it reads an object. */
+      /** Runs before the reading process reads an object. */
       let onRead: { isMeant: (key: Key) => boolean; act: () => Promise<unknown> } | undefined;
       const headers: Headers = owner;
       const authOf = async () =>
@@ -84,7 +84,7 @@ export function v1DeletedImagesSuite(name: string, open: OpenStorage): void {
           }
         }
       };
-      /** And by no way back. */
+      /** Neither a new tag nor a child image makes it readable again. */
       const assertGone = async (repository: string, ...ids: string[]) => {
         await assertRead(404, ...ids);
         for (const id of ids) {
@@ -114,7 +114,7 @@ export function v1DeletedImagesSuite(name: string, open: OpenStorage): void {
         const response = await fetch(new URL(path, server.url), init);
         assert.equal(response.status, 200, `PUT ${path}: ${await response.text()}`);
       };
-      /** What is there already is not pushed again, as Docker does; by the login itself, which is of all repositories. */
+      /** Pushes as Docker does, which skips images that exist; by the login itself, which is not limited to a repository. */
       const pushV1 = async (repository: string, tags: string[], images: readonly V1Image[] = chain()) => {
         for (const { id, json, layer } of images) {
           if ((await request(server, 'GET', `/v1/images/${id}/json`)).status === 200) continue;
@@ -130,7 +130,7 @@ export function v1DeletedImagesSuite(name: string, open: OpenStorage): void {
         return { base, top };
       };
 
-      it('by the DELETE of a manifest, with its config and layers', async () => {
+      it('are gone after the DELETE of their manifest, with its config and layers', async () => {
         const repository = newRepository();
         const { top, base, digest, manifest } = await pushV2(repository, 'latest', `base of ${repository}`, 'top');
         await assertRead(200, top, base);
@@ -142,7 +142,7 @@ export function v1DeletedImagesSuite(name: string, open: OpenStorage): void {
         assert.equal((await request(reader, 'GET', `/v2/${repository}/manifests/latest`)).status, 404);
       });
 
-      it('by the DELETE of a manifest that no tag names any more', async () => {
+      it('are gone after the DELETE of a manifest that no tag names', async () => {
         const repository = newRepository();
         const { top, base, digest } = await pushV2(repository, 'latest', `base of ${repository}`, 'top');
         await remove(`/v2/${repository}/manifests/latest`);
@@ -153,7 +153,7 @@ export function v1DeletedImagesSuite(name: string, open: OpenStorage): void {
       });
 
       for (const rest of ['/', '/tags']) {
-        it(`by DELETE /v1/repositories/<repository>${rest}, pushed by v2 or v1`, async () => {
+        it(`are gone after DELETE /v1/repositories/<repository>${rest}, pushed by v2 or v1`, async () => {
           const repository = newRepository();
           const byV2 = await pushV2(repository, 'latest', `base of ${repository}`, 'top');
           const byV1 = await pushV1(repository, ['old', 'older']);
@@ -168,7 +168,7 @@ export function v1DeletedImagesSuite(name: string, open: OpenStorage): void {
         ['v1', (repository: string, tag: string) => `/v1/repositories/${repository}/tags/${tag}`],
         ['v2', (repository: string, tag: string) => `/v2/${repository}/manifests/${tag}`],
       ] as const) {
-        it(`by the DELETE of the last tag that names them, by ${api}, pushed by v1`, async () => {
+        it(`are gone after the DELETE by ${api} of the last tag that names them, pushed by v1`, async () => {
           const repository = newRepository();
           const { top, base } = await pushV1(repository, ['a', 'b']);
           await assertRead(200, top, base);
@@ -179,7 +179,7 @@ export function v1DeletedImagesSuite(name: string, open: OpenStorage): void {
         });
       }
 
-      it('by a tag that moves, pushed by v1, but for the images that the new one is built on', async () => {
+      it('are gone after their tag has moved, pushed by v1, except images that the new one is built on', async () => {
         const repository = newRepository();
         const [base, top] = chain();
         await pushV1(repository, ['latest'], [base, top]);
@@ -189,7 +189,7 @@ export function v1DeletedImagesSuite(name: string, open: OpenStorage): void {
         await assertGone(repository, top.id);
       });
 
-      it('by the DELETE of the manifest that was converted from them', async () => {
+      it('are gone after the DELETE of the manifest that was converted from them', async () => {
         const repository = newRepository();
         const { top, base } = await pushV1(repository, ['latest']);
         const converted = await request(reader, 'GET', `/v2/${repository}/manifests/latest`);
@@ -202,7 +202,7 @@ export function v1DeletedImagesSuite(name: string, open: OpenStorage): void {
       });
 
       for (const deleted of ['index', 'child'] as const) {
-        it(`by the DELETE of the ${deleted} of an index`, async () => {
+        it(`are gone after the DELETE of the ${deleted} of an index`, async () => {
           const repository = newRepository();
           const child = await pushV2(repository, 'child', `base of ${repository}`, 'top');
           const mediaType = 'application/vnd.oci.image.manifest.v1+json';
@@ -227,7 +227,7 @@ export function v1DeletedImagesSuite(name: string, open: OpenStorage): void {
         });
       }
 
-      it('not where another repository holds them', async () => {
+      it('stay readable while another repository holds them', async () => {
         const [one, other] = [newRepository(), newRepository()];
         const images = chain();
         const byV1 = await pushV1(one, ['latest'], images);
@@ -254,7 +254,7 @@ export function v1DeletedImagesSuite(name: string, open: OpenStorage): void {
         assert.equal((await v1.pull(repository, 'latest')).length, 2);
       });
 
-      it('are read again by a client that has pushed them again, until a tag names them, for a day', async () => {
+      it('can be read by a client that has pushed them again, until a tag names them, for a day', async () => {
         const repository = newRepository();
         let ageMilliseconds = 0;
         const aged = alterDriver(storage.driver, (original) => ({
@@ -289,7 +289,7 @@ export function v1DeletedImagesSuite(name: string, open: OpenStorage): void {
         await late.stop();
       });
 
-      it('cost a bounded number of requests, however many grants are left of what is gone', async () => {
+      it('cost a bounded number of requests, however many stale grants there are', async () => {
         const [repository, elsewhere] = [newRepository(), newRepository()];
         const { top } = await pushV1(repository, ['latest']);
         const id = parseImageId(top);
@@ -335,7 +335,7 @@ export function v1DeletedImagesSuite(name: string, open: OpenStorage): void {
           await storage.put(`repositories/${repository}/tag_${tag}`, id);
         };
 
-        it('are there for who may pull from the repository, once its tags were asked for, until they are deleted', async () => {
+        it('can be read by callers who may pull from the repository after a request for its tags, until they are deleted', async () => {
           for (const path of ['tags', 'tags/old', 'images']) {
             const repository = newRepository();
             const [base, top] = chain();
@@ -349,7 +349,7 @@ export function v1DeletedImagesSuite(name: string, open: OpenStorage): void {
           }
         });
 
-        it('and stay, whatever is built on them elsewhere, and deleted', async () => {
+        it('stay readable when an image that another repository built on them is deleted', async () => {
           const [repository, elsewhere] = [newRepository(), newRepository()];
           const base = newImage();
           await putOld(repository, 'old', base);
@@ -360,7 +360,7 @@ export function v1DeletedImagesSuite(name: string, open: OpenStorage): void {
           await assertRead(200, base.id);
         });
 
-        it('have grants of version 0.1.0, which give nothing by themselves', async () => {
+        it('are not granted by what version 0.1.0 wrote', async () => {
           const repository = newRepository();
           const image = newImage();
           await putOld(repository, 'old', image);
@@ -373,12 +373,12 @@ export function v1DeletedImagesSuite(name: string, open: OpenStorage): void {
         });
       });
 
-      describe('by somebody while their manifest is asked for by tag', () => {
+      describe('whose manifest is deleted while a client asks for it by tag', () => {
         const digestOf = (digest: string) => parseDigest(digest);
         const isManifest = (repository: string, digest: string) => (key: Key) =>
           key === layout.manifest(parseRepositoryName(repository), digestOf(digest));
 
-        it('are unknown, and nothing is made in their place', async () => {
+        it('are unknown, and no conversion is made in place of the manifest', async () => {
           const repository = newRepository();
           const { digest, top } = await pushV2(repository, 'latest', `base of ${repository}`, 'top');
           const keysOf = async () => [
@@ -397,7 +397,7 @@ export function v1DeletedImagesSuite(name: string, open: OpenStorage): void {
           assert.deepEqual(written, []);
         });
 
-        it('are followed by what the tag names since', async () => {
+        it('are replaced by what the tag names since', async () => {
           const repository = newRepository();
           const { digest } = await pushV2(repository, 'latest', `first of ${repository}`);
           let next = '';
@@ -413,7 +413,7 @@ export function v1DeletedImagesSuite(name: string, open: OpenStorage): void {
           assert.equal(response.headers.get('Docker-Content-Digest'), next);
         });
 
-        it('are not converted where a tag is left that names them', async () => {
+        it('are not converted while another tag names them', async () => {
           const repository = newRepository();
           const { digest, top } = await pushV2(repository, 'latest', `base of ${repository}`, 'top');
           await remove(`/v2/${repository}/manifests/${digest}`);
@@ -426,7 +426,7 @@ export function v1DeletedImagesSuite(name: string, open: OpenStorage): void {
         });
       });
 
-      it('whose projection is below the top of another are gone with the last of them', async () => {
+      it('that several projections share are gone with the last of these', async () => {
         const [one, other] = [newRepository(), newRepository()];
         const shared = `shared base of ${one}`;
         const first = await pushV2(one, 'latest', shared, 'one');
@@ -439,7 +439,7 @@ export function v1DeletedImagesSuite(name: string, open: OpenStorage): void {
         await assertGone(one, first.base, first.top, second.top);
       });
 
-      it('are no base of what is pushed by v1 any more, but go on under a tag that was there before', async () => {
+      it('cannot be the base of a v1 push any more, but stay readable under an existing tag', async () => {
         const [source, target] = [newRepository(), newRepository()];
         const { top, base, digest } = await pushV2(source, 'latest', `base of ${source}`, 'top');
         const images = await v1.pull(source, 'latest');
@@ -454,7 +454,7 @@ export function v1DeletedImagesSuite(name: string, open: OpenStorage): void {
       });
 
       if (kind !== 'without logins') {
-        it('are gone for who may pull from the repository that held them, and for nobody else', async () => {
+        it('are gone only for callers who may pull from no other repository that holds them', async () => {
           const mine = newRepository();
           const theirs = `other/${newImageId().slice(0, 8)}`;
           const mallory = basic('mallory');

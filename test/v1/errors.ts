@@ -5,7 +5,7 @@ import { MiB } from '../../lib/streams/bytes.ts';
 import { alterDriver } from '../storage/altered-driver.ts';
 import { newImage, newImageId, type OpenStorage, useRegistry, useStorage } from './use-registry.ts';
 
-/** What docker can read of what went wrong: case 64, which `send` checks for every answer of every suite as well. */
+/** Error bodies that Docker can read. `send` checks their form for every answer of every suite. */
 export function v1ErrorsSuite(name: string, open: OpenStorage): void {
   describe(`v1 errors on ${name}`, () => {
     const storage = useStorage(open);
@@ -47,7 +47,7 @@ export function v1ErrorsSuite(name: string, open: OpenStorage): void {
       [413, 'PUT', '/v1/repositories/a/b/properties', Buffer.alloc(MiB, ' ')],
     ];
     for (const [status, method, path, body] of rows) {
-      it(`${method} ${path.replace(/[a-f0-9]{64}/, '<id>').slice(0, 60)} is ${status}, and one object of strings`, async () => {
+      it(`${method} ${path.replace(/[a-f0-9]{64}/, '<id>').slice(0, 60)} is ${status} with an object of strings`, async () => {
         const answer = await registry.send(method, path, body === undefined ? {} : { body });
         assert.equal(answer.status, status, answer.text);
         assert.equal(answer.header('Cache-Control'), 'no-cache');
@@ -56,12 +56,12 @@ export function v1ErrorsSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    it('so is a 401', async () => {
+    it('a 401 has an object of strings', async () => {
       const answer = await closed.send('PUT', `/v1/images/${complete.id}/json`, { body: complete.json });
       assert.deepEqual([answer.status, answer.json()], [401, { error: 'Requires authorization' }]);
     });
 
-    it('so is a write to a registry that only reads', async () => {
+    it('a write to a read-only registry has an object of strings', async () => {
       const answer = await readOnly.send('PUT', '/v1/repositories/a/b/', { body: '[]' });
       assert.equal(answer.status, 405);
     });
@@ -88,7 +88,7 @@ export function v1ErrorsSuite(name: string, open: OpenStorage): void {
           ['PUT', `/v1/images/${complete.id}/layer`, complete.layer],
         ];
         for (const [method, path, body] of requests) {
-          it(`${method} ${path.replace(complete.id, '<id>')} is ${status}, and tells nothing of what is inside`, async () => {
+          it(`${method} ${path.replace(complete.id, '<id>')} is ${status}, without details of the failure`, async () => {
             const answer = await failing.send(method, path, { mayFail: true, ...(body !== undefined && { body }) });
             assert.equal(answer.status, status);
             assert.doesNotMatch(answer.text, /bucket|secret|wanted/);

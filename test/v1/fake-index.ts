@@ -4,16 +4,16 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before } from 'node:test';
 
-/** Of an index's answer, what a test decides. `undefined`: it ends the connection without one. */
+/** The answer of the index, as a test sets it. `undefined`: it closes the connection without an answer. */
 export type IndexAnswer = { status: number; body: string } | undefined;
 
 export type AskedIndex = { method: string; path: string; authorization: string | undefined };
 
 export type FakeIndex = {
   readonly endpoint: string;
-  /** What the registry has asked, the latest last. */
+  /** The requests of the registry, the latest last. */
   readonly asked: AskedIndex[];
-  /** What it answers from now on. */
+  /** The answer to requests from now on. */
   answer: (path: string) => IndexAnswer;
 };
 

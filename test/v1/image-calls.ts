@@ -3,12 +3,12 @@ import { payloadSum, type V1Image } from '../support/v1-client.ts';
 import { type Answer, assertError } from './send.ts';
 import type { TestRegistry, TestStorage } from './use-registry.ts';
 
-/** The calls by which an image is pushed, one by one, and what may be seen of it meanwhile. */
+/** The calls that push an image, one by one, and what readers get in between. */
 export type ImageCalls = {
   putJson(id: string, body: string | Uint8Array, headers?: Record<string, string>): Promise<Answer>;
   putLayer(id: string, body: string | Uint8Array, isChunked?: boolean): Promise<Answer>;
   putChecksum(id: string, headers: Record<string, string>): Promise<Answer>;
-  /** PUT checksum with the right one. */
+  /** PUT checksum with the right checksum. */
   confirm(image: V1Image): Promise<Answer>;
   hasMark(id: string): Promise<boolean>;
   assertHidden(id: string): Promise<void>;

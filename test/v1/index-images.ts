@@ -4,7 +4,7 @@ import { V1Client } from '../support/v1-client.ts';
 import { type Answer, assertError } from './send.ts';
 import { newImage, newRepository, type OpenStorage, useRegistry, useStorage } from './use-registry.ts';
 
-/** What a standalone registry does as its own index: cases 7 to 14 of the reference. */
+/** The index API of a standalone registry. */
 export function v1IndexSuite(name: string, open: OpenStorage): void {
   describe(`v1 index on ${name}`, () => {
     const storage = useStorage(open);
@@ -17,7 +17,7 @@ export function v1IndexSuite(name: string, open: OpenStorage): void {
       (await registry.read(`/v1/repositories/${repository}/images`)) as Record<string, unknown>[];
 
     for (const slash of ['/', '']) {
-      it(`PUT of a repository ${slash ? 'with' : 'without'} a final slash answers with a token and where the images are`, async () => {
+      it(`PUT of a repository ${slash ? 'with' : 'without'} a final slash answers with a token and an endpoint`, async () => {
         const repository = newRepository();
         const answer = await announce(repository, '[{"id":"X"},{"id":"Y","Tag":"latest"}]', slash);
         assert.deepEqual([answer.status, answer.text], [200, '""']);
@@ -26,7 +26,7 @@ export function v1IndexSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    it('X-Docker-Endpoints is the Host of the request, letter by letter', async () => {
+    it('X-Docker-Endpoints is the Host of the request, unchanged', async () => {
       for (const host of ['registry.example:5000', 'registry.example', 'Registry.example:80', '[::1]:5000']) {
         const path = `/v1/repositories/${newRepository()}/`;
         const answer = await registry.send('PUT', path, { body: '[]', headers: { Host: host } });
@@ -50,7 +50,7 @@ export function v1IndexSuite(name: string, open: OpenStorage): void {
       assertError(await registry.send('GET', `/v1/repositories/${newRepository()}/images`), 404, 'images not found');
     });
 
-    it('the empty list at the end of a push takes nothing away', async () => {
+    it('the empty list at the end of a push removes nothing', async () => {
       const repository = newRepository();
       await announce(repository, '[{"id":"X"},{"id":"Y","Tag":"latest"}]');
       const answer = await announce(repository, '[]', '/images');
@@ -97,7 +97,7 @@ export function v1IndexSuite(name: string, open: OpenStorage): void {
       ['[{"id":"X"}', 'Error Decoding JSON'],
     ];
     for (const [body, message] of bad) {
-      it(`${body || 'no body'} is refused, the first time and the second`, async () => {
+      it(`${body || 'no body'} is refused, for a new list and for an existing one`, async () => {
         const [fresh, known] = [newRepository(), newRepository()];
         await announce(known, '[{"id":"X"}]');
         for (const path of ['/', '/images', '/', '/images']) {
@@ -134,7 +134,7 @@ export function v1IndexSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    it('a list of 20,000 images is taken, and keeps the newest of more', async () => {
+    it('a list of 20,000 images is accepted; of more, the newest are kept', async () => {
       const repository = newRepository();
       assert.equal((await announce(repository, entries(20_000))).status, 200);
       assert.equal((await announce(repository, '[{"id":"new"}]')).status, 200);
@@ -142,7 +142,7 @@ export function v1IndexSuite(name: string, open: OpenStorage): void {
       assert.deepEqual([ids.length, ids[0], ids[1], ids.includes('image19999')], [20_000, 'new', 'image0', false]);
     });
 
-    it('broken entries that 0.9 has stored do not stop the next push', async () => {
+    it('malformed entries that docker-registry 0.9 stored do not stop the next push', async () => {
       const repository = newRepository();
       await storage.put(`repositories/${repository}/_index_images`, '[{"x": 1}, 1, {"id": "X"}]');
       assert.equal((await announce(repository, '[{"id":"Y"}]')).status, 200);
@@ -158,7 +158,7 @@ export function v1IndexSuite(name: string, open: OpenStorage): void {
       assert.deepEqual(await imagesOf(repository), [{ id: 'X' }]);
     });
 
-    it('PUT auth is OK, whatever it is sent', async () => {
+    it('PUT auth answers OK to any body', async () => {
       for (const body of ['', 'x', '{}']) {
         const answer = await announce(newRepository(), body, '/auth');
         assert.deepEqual([answer.status, answer.text], [200, '"OK"']);
@@ -183,7 +183,7 @@ export function v1IndexSuite(name: string, open: OpenStorage): void {
       }
     });
 
-    it('what follows the namespace is one part of the key, so repositories do not nest', async () => {
+    it('the part after the namespace is one component of the key, so repositories do not nest', async () => {
       const image = newImage();
       await registry.push(image);
       await announce('nest/b/c', '[]');
@@ -212,7 +212,7 @@ export function v1IndexSuite(name: string, open: OpenStorage): void {
       '%5c..%5c..',
       'a/%00',
     ]) {
-      it(`the name ${repository} leads to no object outside of its folder`, async () => {
+      it(`the name ${repository} reaches no object outside of its folder`, async () => {
         const before = await storage.keysBelow('');
         for (const path of ['/', '/images']) await announce(repository, '[{"id":"X"}]', path);
         await registry.send('PUT', `/v1/repositories/${repository}/properties`, { body: '{"access":"private"}' });
@@ -230,7 +230,7 @@ export function v1IndexSuite(name: string, open: OpenStorage): void {
     for (const registryEndpoints of ['r1:5000, r2', ['r1:5000', 'r2']]) {
       describe(`registry_endpoints ${JSON.stringify(registryEndpoints)}`, () => {
         const elsewhere = useRegistry(storage, { settings: { registryEndpoints } });
-        it('is the text of X-Docker-Endpoints', async () => {
+        it('is sent as X-Docker-Endpoints', async () => {
           const repository = newRepository();
           const put = await elsewhere.send('PUT', `/v1/repositories/${repository}/`, { body: '[]' });
           const got = await elsewhere.send('GET', `/v1/repositories/${repository}/images`);
@@ -239,7 +239,7 @@ export function v1IndexSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    it('pushes at the same time lose none of their entries', async () => {
+    it('concurrent pushes lose no entries', async () => {
       const repository = newRepository();
       const ids = Array.from({ length: 10 }, (_, index) => `image${index}`);
       const answers = await Promise.all(ids.map((id) => announce(repository, JSON.stringify([{ id }]))));
@@ -247,7 +247,7 @@ export function v1IndexSuite(name: string, open: OpenStorage): void {
       assert.deepEqual((await imagesOf(repository)).map(({ id }) => id).toSorted(), ids);
     });
 
-    it('after a push no Tag is left in the list, which would make docker fetch what no tag names', async () => {
+    it('after a push no entry has a Tag, which would make Docker fetch an image that no tag names', async () => {
       const repository = newRepository();
       const image = newImage();
       await new V1Client(registry.url).push(repository, [image], { latest: image.id });

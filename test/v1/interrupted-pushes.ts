@@ -7,9 +7,9 @@ import { V1Client } from '../support/v1-client.ts';
 import { imageCalls } from './image-calls.ts';
 import { newImage, newRepository, type OpenStorage, useRegistry, useStorage } from './use-registry.ts';
 
-/** Pushes that break off: case 23 of the reference, and what of 62 needs no docker of old. */
+/** Interrupted pushes. */
 export function v1InterruptedPushesSuite(name: string, open: OpenStorage): void {
-  describe(`v1 pushes that break off on ${name}`, () => {
+  describe(`interrupted v1 pushes on ${name}`, () => {
     const storage = useStorage(open);
     const registry = useRegistry(storage);
     const { putJson, hasMark, assertHidden, assertReadable } = imageCalls(storage, registry);
@@ -20,7 +20,7 @@ export function v1InterruptedPushesSuite(name: string, open: OpenStorage): void 
     ] as const) {
       for (const isChunked of [true, false]) {
         const how = isChunked ? 'in chunks' : 'with its length';
-        it(`a ${size} layer, sent ${how}, whose connection is cut, leaves nothing`, async () => {
+        it(`a ${size} layer, sent ${how}, whose connection is closed, leaves nothing`, async () => {
           const image = newImage();
           await putJson(image.id, image.json);
           const before = await storage.keysBelow('');
@@ -40,7 +40,7 @@ export function v1InterruptedPushesSuite(name: string, open: OpenStorage): void 
       }
     }
 
-    it('a push that broke off is repeated from its beginning, and succeeds', async () => {
+    it('an interrupted push succeeds when it is repeated from its beginning', async () => {
       const base = newImage();
       const top = newImage({ parent: base });
       const repository = newRepository();
@@ -59,7 +59,7 @@ export function v1InterruptedPushesSuite(name: string, open: OpenStorage): void 
   });
 }
 
-/** Sends the better half of a layer; what it returns cuts the connection. */
+/** Sends more than half of a layer. Returns a function that closes the connection. */
 async function beginLayer(
   { hostname, port }: URL,
   id: string,

@@ -6,19 +6,19 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { MiB } from '../../lib/streams/bytes.ts';
 import { newImage, type OpenStorage, useRegistry, useStorage } from './use-registry.ts';
 
-/** What a layer may add to the memory of client and registry together: on S3 alone some 60 MiB of parts, and what waits to be collected. */
+/** How much memory a layer may add to client and registry together. The parts on S3 take about 60 MiB of it. */
 const LIMIT_MIB = 192;
 
 /**
- * Case 65. The 5 GiB of the reference are left to whoever has the time.
- * @param layerMib so large that it shows in memory if it is kept there
+ * A layer passes through without being held in memory.
+ * @param layerMib more than the memory limit, so that holding it fails the test
  */
 export function v1LargeLayerSuite(name: string, open: OpenStorage, { layerMib }: { layerMib: number }): void {
   describe(`a v1 layer of ${layerMib} MiB on ${name}`, () => {
     const storage = useStorage(open);
     const registry = useRegistry(storage);
 
-    it('passes through, and memory stays flat', { timeout: 120_000 }, async (t) => {
+    it('passes through with constant memory', { timeout: 120_000 }, async (t) => {
       const { id, json } = newImage();
       const sum = createHash('sha256').update(json).update('\n');
       await registry.push(newImage()); // so that all code is loaded
@@ -38,7 +38,7 @@ export function v1LargeLayerSuite(name: string, open: OpenStorage, { layerMib }:
   });
 }
 
-/** Sends a layer in chunks, no faster than it is taken. */
+/** Sends a layer in chunks, with back-pressure. */
 async function putLayer(
   { hostname, port }: URL,
   id: string,
@@ -63,7 +63,7 @@ async function putLayer(
   return await status;
 }
 
-/** Looks at this process' memory until it is called; then tells the most that there was. */
+/** Measures the memory of this process until the returned function is called, which returns the maximum. */
 function watchMemory(): () => Promise<number> {
   let peakBytes = 0;
   let isOver = false;

@@ -4,7 +4,7 @@ import { FILES, LAYERS } from './layer-samples.ts';
 import { assertError } from './send.ts';
 import { newImage, newImageId, type OpenStorage, useRegistry, useStorage } from './use-registry.ts';
 
-/** The files in a layer, and how they differ from its ancestors': cases 33 and 34, and what 22, 30 and 31 say of both. */
+/** `files` and `diff` of an image. */
 export function v1LayerContentsSuite(name: string, open: OpenStorage): void {
   describe(`v1 contents of layers on ${name}`, () => {
     const storage = useStorage(open);
@@ -14,7 +14,7 @@ export function v1LayerContentsSuite(name: string, open: OpenStorage): void {
     const diffOf = ({ id }: { id: string }, headers = {}) => registry.send('GET', `/v1/images/${id}/diff`, { headers });
 
     for (const [form, layer] of Object.entries(LAYERS)) {
-      it(`the files of a ${form} are listed, and the list is kept as docker-registry kept it`, async () => {
+      it(`the files of a ${form} are listed, and the list is stored as docker-registry stored it`, async () => {
         const image = newImage({ layer });
         await registry.push(image);
         const answer = await filesOf(image);
@@ -34,7 +34,7 @@ export function v1LayerContentsSuite(name: string, open: OpenStorage): void {
       ['half a gzip', LAYERS['tar.gz']?.subarray(0, 150)],
       ['half a tar', LAYERS.tar?.subarray(0, 1540)],
     ] as const) {
-      it(`${title} has no files that could be listed, but is a layer all the same`, async () => {
+      it(`${title} is a layer, but its files cannot be listed`, async () => {
         const image = newImage({ layer: layer ?? Buffer.alloc(0) });
         await registry.push(image);
         for (let round = 0; round < 2; round++) {
@@ -47,14 +47,14 @@ export function v1LayerContentsSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    it('a stored list is given out as it is', async () => {
+    it('a stored list is served unchanged', async () => {
       const image = newImage();
       await registry.push(image);
       await storage.put(`images/${image.id}/_files`, '[["/stored", "f", false, 1, 2, 3, 4, 5]]');
       assert.equal((await filesOf(image)).text, '[["/stored", "f", false, 1, 2, 3, 4, 5]]');
     });
 
-    it('what 0.6.5 listed of a push that failed is not taken for the files of the next', async () => {
+    it('the list that 0.6.5 stored for a failed push is not served for the next push', async () => {
       const image = newImage({ ...(LAYERS.tar && { layer: LAYERS.tar }) });
       await registry.beginPush(newImage({ id: image.id, layer: Buffer.from('of a push that failed') }));
       await storage.put(`images/${image.id}/_files`, '[["/of-a-push-that-failed", "f", false, 1, 2, 3, 4, 5]]');
@@ -64,7 +64,7 @@ export function v1LayerContentsSuite(name: string, open: OpenStorage): void {
       assertError(await diffOf(image), 400, 'Diff queue is disabled');
     });
 
-    it('without a queue there is no diff', async () => {
+    it('without a stored diff the answer is 400', async () => {
       const image = newImage();
       await registry.push(image);
       const answer = await diffOf(image);
@@ -72,7 +72,7 @@ export function v1LayerContentsSuite(name: string, open: OpenStorage): void {
       assert.equal(answer.header('Cache-Control'), 'no-cache');
     });
 
-    it('a stored diff is given out byte for byte', async () => {
+    it('a stored diff is served byte for byte', async () => {
       const image = newImage();
       await registry.push(image);
       const diff = '{ "deleted":{},"changed": {}, "created": {"/x": ["f", false, 0, 0, 420, 0, 0]}}\n';
@@ -112,7 +112,7 @@ export function v1LayerContentsSuite(name: string, open: OpenStorage): void {
           assertError(await get({ id: newImageId() }, { 'If-Modified-Since': 'x' }), 404, 'Image not found');
         });
 
-        it(`the ${part} of an unknown image are 404, and not kept`, async () => {
+        it(`the ${part} of an unknown image are 404 and not cacheable`, async () => {
           const answer = await get({ id: newImageId() });
           assertError(answer, 404, 'Image not found');
           assert.equal(answer.header('Cache-Control'), 'no-cache');

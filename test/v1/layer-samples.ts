@@ -14,7 +14,7 @@ export const ENTRIES: readonly RawEntry[] = [
   { name: './etc/.wh.y', mode: 0o600 },
 ];
 
-/** What `_files` says of it: only whiteouts in the root directory are recognized, AUFS' own files are left out. */
+/** The entries of `_files`. docker-registry recognizes whiteouts in the root directory only, and leaves out AUFS' own files. */
 export const FILES = [
   ['/', 'd', false, 0, 1400116767, 0o755, 0, 0],
   ['/etc', 'd', false, 0, 0, 0o755, 0, 0],
@@ -26,11 +26,11 @@ export const FILES = [
   ['/etc/.wh.y', 'f', false, 0, 0, 0o600, 0, 0],
 ];
 
-/** Without the two zero blocks that end a tar, as docker before 1.3 sent it. */
+/** Without the two zero blocks at the end of a tar, as Docker before 1.3 sent it. */
 const OPEN_TAR = rawTar(...ENTRIES);
 const TAR = Buffer.concat([OPEN_TAR, trailer()]);
 
-/** The same files in every form that layers have. Node makes neither bzip2 nor xz: Python's `bz2` and `lzma` made these of `TAR`. */
+/** The same tar in every format of layers. Python's `bz2` and `lzma` made those that Node cannot make. */
 export const LAYERS: Record<string, Buffer> = {
   tar: TAR,
   'tar without trailer': OPEN_TAR,

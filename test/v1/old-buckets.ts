@@ -7,7 +7,7 @@ import { newImage, newImageId, type OpenStorage, type TestStorage, useRegistry, 
 
 const TARSUM = `tarsum+sha256:${'1'.repeat(64)}`;
 
-/** What docker-registry has left in buckets: cases 49, 50, 52 and 53 of the reference. */
+/** Buckets that docker-registry wrote. */
 export function v1OldBucketsSuite(name: string, open: OpenStorage): void {
   describe(`v1 of an old bucket on ${name}`, () => {
     const storage = useStorage(open);
@@ -26,19 +26,19 @@ export function v1OldBucketsSuite(name: string, open: OpenStorage): void {
       ['empty', '', []],
       ['missing', undefined, []],
     ] as const) {
-      it(`a checksum that is ${title} shows ${sums.length} sums`, async () => {
+      it(`a stored checksum that is ${title} is served as ${sums.length} checksums`, async () => {
         const image = newImage();
         await putImage(storage, image, content === undefined ? {} : { _checksum: content });
         const answer = await registry.send('GET', `/v1/images/${image.id}/json`);
         assert.equal(answer.status, 200);
-        // One line for each, or one that lists them: to HTTP that is the same.
+        // One header line for each, or one with a list: HTTP treats them the same.
         assert.deepEqual(answer.lines('X-Docker-Checksum-Payload').join(', '), sums.join(', '));
         assert.equal(answer.lines('X-Docker-Checksum-Payload').length > 0, sums.length > 0);
         assert.equal(answer.header('X-Docker-Size'), String(image.layer.length));
       });
     }
 
-    it('a wrong checksum that lies beside a mark completes nothing', async () => {
+    it('a wrong stored checksum does not complete an image with _inprogress', async () => {
       const image = newImage();
       await putImage(storage, image, { _checksum: TARSUM, _inprogress: 'true' });
       assertError(
@@ -96,7 +96,7 @@ export function v1OldBucketsSuite(name: string, open: OpenStorage): void {
         });
       }
 
-      it('layers are read as they lie there, and so is a whole pull', async () => {
+      it('layers are read unchanged, in a whole pull too', async () => {
         const pulled = await new V1Client(registry.url).pull('old', 'latest');
         for (const [at, image] of [base, top].entries()) {
           assert.deepEqual(pulled[at]?.id, image.id);
@@ -105,7 +105,7 @@ export function v1OldBucketsSuite(name: string, open: OpenStorage): void {
         }
       });
 
-      it('reading changes nothing of it', async () => {
+      it('reading changes no object', async () => {
         assert.deepEqual(await storage.keysBelow('repositories/library/old/'), [
           `${FOLDER}/_images_list`,
           `${FOLDER}/_index_images`,
@@ -117,7 +117,7 @@ export function v1OldBucketsSuite(name: string, open: OpenStorage): void {
         assert.equal(await storage.textOf(`images/${base.id}/_checksum`), TARSUM);
       });
 
-      it('its images are complete: a push finds them there and adds to them', async () => {
+      it('its images are complete: a push skips them and builds on them', async () => {
         const client = new V1Client(registry.url);
         const added = newImage({ parent: top });
         await client.push('old', [base, top, added], { latest: added.id });
@@ -132,12 +132,11 @@ export function v1OldBucketsSuite(name: string, open: OpenStorage): void {
         assert.deepEqual(
           list.filter((entry) => 'Tag' in entry),
           [],
-          'bug 39',
         );
       });
     });
 
-    describe('what other programs have put into the bucket', () => {
+    describe('objects of other programs in the bucket', () => {
       const image = newImage();
       const strays = [
         'A1B2C3D4E5F6G7H8',
@@ -158,7 +157,7 @@ export function v1OldBucketsSuite(name: string, open: OpenStorage): void {
         await storage.put('repositories/stray/app/tagged', 'stray');
       });
 
-      it('does not disturb listings', async () => {
+      it('do not disturb listings', async () => {
         await registry.tag('stray/app', 'latest', image.id); // search learns of what others write within a minute
         assert.deepEqual(await registry.read('/v1/repositories/stray/app/tags'), { latest: image.id });
         assert.partialDeepStrictEqual(await registry.read('/v1/search?q=stray'), { num_results: 1 });
@@ -169,14 +168,14 @@ export function v1OldBucketsSuite(name: string, open: OpenStorage): void {
         );
       });
 
-      it('is no repository and no image', async () => {
+      it('are neither repository nor image', async () => {
         for (const repository of ['stray', 'stray/README']) {
           assert.equal((await registry.send('GET', `/v1/repositories/${repository}/tags`)).status, 404);
         }
         assertError(await registry.send('GET', '/v1/images/not-an-id/json'), 404, 'Invalid image ID');
       });
 
-      it('does not stop pushes, and is still there after them', async () => {
+      it('do not stop pushes, and stay', async () => {
         const child = newImage({ parent: image });
         await new V1Client(registry.url).push('stray/app', [image, child], { latest: child.id });
         assert.deepEqual(await registry.read('/v1/repositories/stray/app/tags'), { latest: child.id });
@@ -184,7 +183,7 @@ export function v1OldBucketsSuite(name: string, open: OpenStorage): void {
       });
     });
 
-    describe('names that had to be quoted', () => {
+    describe('quoted names', () => {
       const image = newImage();
       before(async () => await putImage(storage, image, {}));
 
@@ -199,7 +198,7 @@ export function v1OldBucketsSuite(name: string, open: OpenStorage): void {
         ['q/X_y.z-', 'q/X_y.z-', 'q/X_y.z-'],
         ['%C3%BC/%C3%BC', 'ü/%C3%BC', 'ü/ü'],
       ] as const) {
-        it(`${name} lies in ${folder}, as 0.6.5 wrote it`, async () => {
+        it(`${name} is stored in ${folder}, as 0.6.5 wrote it`, async () => {
           await storage.put(`repositories/${folder}/tag_1.0+b`, image.id);
           await storage.put(`repositories/${folder}/tag1.0+b_json`, '{"os": "linux"}');
           await storage.put(`repositories/${folder}/_index_images`, `[{"id": "${image.id}"}]`);
@@ -223,7 +222,7 @@ export function v1OldBucketsSuite(name: string, open: OpenStorage): void {
 const UNKNOWN =
   '{"arch": "amd64", "docker_go_version": null, "docker_version": null, "kernel": null, "last_update": null, "os": "linux"}';
 
-/** An image as it lies in a bucket, with no word of ours. */
+/** An image as docker-registry stored it, without any object of Stowage. */
 async function putImage(
   storage: TestStorage,
   { id, json, layer }: V1Image,

@@ -10,7 +10,7 @@ import {
   useStorage,
 } from './use-registry.ts';
 
-/** Who may call a standalone registry: case 63 of the reference. */
+/** Access to a standalone registry without `auth`. */
 export function v1OpenRegistrySuite(name: string, open: OpenStorage): void {
   describe(`a standalone v1 registry on ${name}`, () => {
     const storage = useStorage(open);
@@ -22,7 +22,7 @@ export function v1OpenRegistrySuite(name: string, open: OpenStorage): void {
       'Token Token signature=X,repository="a/b",access=read',
       undefined,
     ]) {
-      it(`a standalone registry takes all calls with ${authorization ?? 'no Authorization'}`, async () => {
+      it(`a standalone registry accepts all calls with ${authorization ?? 'no Authorization'}`, async () => {
         const [image, repository] = [newImage(), newRepository()];
         await replayAllCalls(registry, image, repository, authorization ? { Authorization: authorization } : {});
       });
@@ -30,7 +30,7 @@ export function v1OpenRegistrySuite(name: string, open: OpenStorage): void {
   });
 }
 
-/** Every call that docker makes, login to delete. */
+/** Every call that Docker makes, from login to delete. */
 async function replayAllCalls(
   { send }: TestRegistry,
   { id, json, layer }: V1Image,

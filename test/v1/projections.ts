@@ -13,10 +13,10 @@ import { V2Client } from '../v2/client.ts';
 import { pushImage } from '../v2/image.ts';
 import { TOP_ID, ubuntuChain } from './chain.ts';
 
-/** What a v1 client sees of images that v2 clients push. */
+/** The projections of images that v2 clients push. */
 export function viewSuite(name: string, open: () => Promise<OpenedStorage>): void {
   for (const v1Layers of ['copy', 'link'] as const) {
-    describe(`v1 view of v2 images on ${name}, v1_layers: ${v1Layers}`, () => {
+    describe(`v1 projections of v2 images on ${name}, v1_layers: ${v1Layers}`, () => {
       let storage: OpenedStorage;
       let server: RegistryServer;
       let v1: V1Client;
@@ -47,9 +47,9 @@ export function viewSuite(name: string, open: () => Promise<OpenedStorage>): voi
         return index.map(({ id }) => id).toSorted();
       };
 
-      it('is pulled by a v1 client right after the push', async () => {
-        const { digest, tars } = await pushImage(v2, 'views/app', 'v1', { contents: ['base', 'middle', 'top'] });
-        const images = await v1.pull('views/app', 'v1');
+      it('are pulled by a v1 client right after the push', async () => {
+        const { digest, tars } = await pushImage(v2, 'projected/app', 'v1', { contents: ['base', 'middle', 'top'] });
+        const images = await v1.pull('projected/app', 'v1');
         assert.equal(images.length, 3);
         assert.deepEqual(
           images.map(({ layer }) => gunzipSync(layer)),
@@ -66,10 +66,10 @@ export function viewSuite(name: string, open: () => Promise<OpenedStorage>): voi
         });
       });
 
-      it('has the objects of docker-registry, whoever pushed', async () => {
-        await pushImage(v2, 'views/objects', 'v1', { contents: ['o-base', 'o-top'] });
+      it('have the objects of docker-registry, as images that v1 pushed', async () => {
+        await pushImage(v2, 'projected/objects', 'v1', { contents: ['o-base', 'o-top'] });
         await server.idle();
-        const images = await v1.pull('views/objects', 'v1');
+        const images = await v1.pull('projected/objects', 'v1');
         const parts = v1Layers === 'copy' ? ['_checksum', 'ancestry', 'json', 'layer'] : ['ancestry', 'json'];
         for (const { id, json, layer } of images) {
           assert.deepEqual(
@@ -80,24 +80,27 @@ export function viewSuite(name: string, open: () => Promise<OpenedStorage>): voi
           assert.ok((await contentOf(`images/${id}/layer`)).equals(layer));
           assert.equal(String(await contentOf(`images/${id}/_checksum`)), `["${payloadSum(json, layer)}"]`);
         }
-        assert.deepEqual(await keysBelow('repositories/views/objects/'), [
-          'repositories/views/objects/_index_images',
-          'repositories/views/objects/tag_v1',
-          'repositories/views/objects/tagv1_json',
+        assert.deepEqual(await keysBelow('repositories/projected/objects/'), [
+          'repositories/projected/objects/_index_images',
+          'repositories/projected/objects/tag_v1',
+          'repositories/projected/objects/tagv1_json',
         ]);
-        const metadata = JSON.parse(String(await contentOf('repositories/views/objects/tagv1_json')));
+        const metadata = JSON.parse(String(await contentOf('repositories/projected/objects/tagv1_json')));
         assert.partialDeepStrictEqual(metadata, { arch: 'amd64', os: 'linux' });
       });
 
-      it('shares the images of equal bases', async () => {
-        await pushImage(v2, 'views/one', 'latest', { contents: ['same', 'base', 'one'] });
-        await pushImage(v2, 'views/two', 'latest', { contents: ['same', 'base', 'two'], config: { author: 'else' } });
-        const [one, two] = [await v1.pull('views/one', 'latest'), await v1.pull('views/two', 'latest')];
+      it('share the images of equal bases', async () => {
+        await pushImage(v2, 'projected/one', 'latest', { contents: ['same', 'base', 'one'] });
+        await pushImage(v2, 'projected/two', 'latest', {
+          contents: ['same', 'base', 'two'],
+          config: { author: 'else' },
+        });
+        const [one, two] = [await v1.pull('projected/one', 'latest'), await v1.pull('projected/two', 'latest')];
         assert.deepEqual(one.slice(0, 2), two.slice(0, 2));
         assert.notEqual(one[2]?.id, two[2]?.id);
       });
 
-      it('makes the images of equal bases once, also for pushes at the same time', async () => {
+      it('of equal bases are made once, for concurrent pushes too', async () => {
         const written: string[] = [];
         const watched = alterDriver(storage.driver, (driver) => ({
           async put(key, ...rest) {
@@ -114,42 +117,42 @@ export function viewSuite(name: string, open: () => Promise<OpenedStorage>): voi
         const client = new V2Client(busy.url);
         const tops = ['1', '2', '3', '4'];
         await Promise.all(
-          tops.map((top) => pushImage(client, `views/at-once-${top}`, 'latest', { contents: ['at', 'once', top] })),
+          tops.map((top) => pushImage(client, `projected/at-once-${top}`, 'latest', { contents: ['at', 'once', top] })),
         );
-        await Promise.all(tops.map((top) => new V1Client(busy.url).pull(`views/at-once-${top}`, 'latest')));
+        await Promise.all(tops.map((top) => new V1Client(busy.url).pull(`projected/at-once-${top}`, 'latest')));
         await busy.stop();
         assert.equal(written.length, 2 + tops.length);
         assert.equal(new Set(written).size, written.length);
       });
 
-      it('is whole once its top is there, so that a crash in between leaves nothing that seems to be', async () => {
-        const marks: string[] = [];
+      it('are complete when the top one is complete, so a crash leaves no partial image visible', async () => {
+        const completed: string[] = [];
         const crashing = alterDriver(storage.driver, (driver) => ({
           async put(key, body, options) {
-            if (key.endsWith('/view.json') && String(Buffer.from(body)).includes('"made":true')) marks.push(key);
-            // Those below the top take their time.
+            if (key.endsWith('/view.json') && String(Buffer.from(body)).includes('"made":true')) completed.push(key);
+            // Writes for images below the top are slow.
             if (key.endsWith('/json') && !key.includes(top)) await sleep(50);
             return await driver.put(key, body, options);
           },
         }));
         let top = 'not yet known';
         const slow = await startRegistry(crashing, { v1Layers, worksBehind: false });
-        const { digest } = await pushImage(new V2Client(slow.url), 'views/order', 'latest', {
+        const { digest } = await pushImage(new V2Client(slow.url), 'projected/order', 'latest', {
           contents: ['order', 'of', 'views'],
         });
         top = digest.slice('sha256:'.length);
-        await new V1Client(slow.url).pull('views/order', 'latest');
+        await new V1Client(slow.url).pull('projected/order', 'latest');
         await slow.stop();
-        assert.equal(marks.length, 3);
-        assert.ok(marks.at(-1)?.includes(top));
+        assert.equal(completed.length, 3);
+        assert.ok(completed.at(-1)?.includes(top));
       });
 
-      it('gives zstd layers as gzip, of the very length that it says', async () => {
-        const { tars } = await pushImage(v2, 'views/zstd', 'latest', {
+      it('serve zstd layers as gzip, with the right Content-Length', async () => {
+        const { tars } = await pushImage(v2, 'projected/zstd', 'latest', {
           contents: ['z-base', 'z-top'],
           compression: 'zstd',
         });
-        const images = await v1.pull('views/zstd', 'latest');
+        const images = await v1.pull('projected/zstd', 'latest');
         assert.deepEqual(
           images.map(({ layer }) => gunzipSync(layer)),
           tars,
@@ -157,9 +160,9 @@ export function viewSuite(name: string, open: () => Promise<OpenedStorage>): voi
         for (const { layer, layerSizeBytes } of images) assert.equal(layerSizeBytes, layer.length);
       });
 
-      it('shows the linux/amd64 child of an index, else the first', async () => {
-        const arm = await pushImage(v2, 'views/multi', undefined, { contents: ['arm'] });
-        const amd = await pushImage(v2, 'views/multi', undefined, { contents: ['amd'] });
+      it('show the linux/amd64 child of an index, else the first', async () => {
+        const arm = await pushImage(v2, 'projected/multi', undefined, { contents: ['arm'] });
+        const amd = await pushImage(v2, 'projected/multi', undefined, { contents: ['amd'] });
         const child = ({ digest, sizeBytes }: typeof arm, architecture: string) => ({
           mediaType: 'application/vnd.oci.image.manifest.v1+json',
           digest,
@@ -171,29 +174,29 @@ export function viewSuite(name: string, open: () => Promise<OpenedStorage>): voi
           mediaType: 'application/vnd.oci.image.index.v1+json',
           manifests,
         });
-        await v2.pushManifest('views/multi', 'both', index([child(arm, 'arm64'), child(amd, 'amd64')]));
-        await v2.pushManifest('views/multi', 'arm', index([child(arm, 'arm64')]));
+        await v2.pushManifest('projected/multi', 'both', index([child(arm, 'arm64'), child(amd, 'amd64')]));
+        await v2.pushManifest('projected/multi', 'arm', index([child(arm, 'arm64')]));
         const fileOf = (layer: Uint8Array | undefined) =>
           gunzipSync(layer ?? Buffer.alloc(0)).toString('latin1', 512, 515);
-        assert.equal(fileOf((await v1.pull('views/multi', 'both'))[0]?.layer), 'amd');
-        assert.equal(fileOf((await v1.pull('views/multi', 'arm'))[0]?.layer), 'arm');
+        assert.equal(fileOf((await v1.pull('projected/multi', 'both'))[0]?.layer), 'amd');
+        assert.equal(fileOf((await v1.pull('projected/multi', 'arm'))[0]?.layer), 'arm');
       });
 
-      it('leaves out artifacts, which do not break the list of tags', async () => {
-        const { digest } = await pushImage(v2, 'views/mixed', 'image', { contents: ['image'] });
-        const blob = await v2.pushBlob('views/mixed', Buffer.from('{}'));
+      it('leave out artifacts, and the list of tags still works', async () => {
+        const { digest } = await pushImage(v2, 'projected/mixed', 'image', { contents: ['image'] });
+        const blob = await v2.pushBlob('projected/mixed', Buffer.from('{}'));
         const descriptor = { mediaType: 'application/vnd.example+json', digest: blob.digest, size: 2 };
         const artifact = { schemaVersion: 2, config: descriptor, layers: [descriptor] };
-        assert.equal((await v2.pushManifest('views/mixed', 'artifact', artifact)).status, 201);
-        const tags = await v2.send('GET', '/v1/repositories/views/mixed/tags');
+        assert.equal((await v2.pushManifest('projected/mixed', 'artifact', artifact)).status, 201);
+        const tags = await v2.send('GET', '/v1/repositories/projected/mixed/tags');
         assert.deepEqual(await tags.json(), { image: digest.slice('sha256:'.length) });
-        assert.equal((await v2.send('GET', '/v1/repositories/views/mixed/tags/artifact')).status, 404);
+        assert.equal((await v2.send('GET', '/v1/repositories/projected/mixed/tags/artifact')).status, 404);
       });
 
       /** A manifest with the config of an image and layers of these types. */
       const pushTyped = async (tag: string, types: string[], fields: object = {}) => {
-        const config = await v2.pushBlob('views/typed', Buffer.from('{"os":"linux"}'));
-        const layer = await v2.pushBlob('views/typed', tarOf('typed'));
+        const config = await v2.pushBlob('projected/typed', Buffer.from('{"os":"linux"}'));
+        const layer = await v2.pushBlob('projected/typed', tarOf('typed'));
         const manifest = {
           schemaVersion: 2,
           mediaType: 'application/vnd.oci.image.manifest.v1+json',
@@ -201,7 +204,7 @@ export function viewSuite(name: string, open: () => Promise<OpenedStorage>): voi
           layers: types.map((mediaType) => ({ mediaType, digest: layer.digest, size: tarOf('typed').length })),
           ...fields,
         };
-        const pushed = await v2.pushManifest('views/typed', tag, manifest);
+        const pushed = await v2.pushManifest('projected/typed', tag, manifest);
         assert.equal(pushed.status, 201, await pushed.text());
         await server.idle();
         const size = Buffer.byteLength(JSON.stringify(manifest));
@@ -209,8 +212,8 @@ export function viewSuite(name: string, open: () => Promise<OpenedStorage>): voi
         return { mediaType: manifest.mediaType, digest, size };
       };
       const isShown = async (tag: string) => {
-        const { status } = await v2.send('GET', `/v1/repositories/views/typed/tags/${tag}`);
-        const tags = (await (await v2.send('GET', '/v1/repositories/views/typed/tags')).json()) as object;
+        const { status } = await v2.send('GET', `/v1/repositories/projected/typed/tags/${tag}`);
+        const tags = (await (await v2.send('GET', '/v1/repositories/projected/typed/tags')).json()) as object;
         assert.equal(tag in tags, status === 200);
         return status === 200;
       };
@@ -236,7 +239,7 @@ export function viewSuite(name: string, open: () => Promise<OpenedStorage>): voi
           false,
         ],
       ] as const) {
-        it(`${shown ? 'shows' : 'leaves out'} ${title}`, async () => {
+        it(`${shown ? 'show' : 'leave out'} ${title}`, async () => {
           const { digest } = await pushTyped('typed', [...types], fields);
           assert.equal(await isShown('typed'), shown);
           const read = await v2.send('GET', `/v1/images/${digest.slice('sha256:'.length)}/json`);
@@ -244,7 +247,7 @@ export function viewSuite(name: string, open: () => Promise<OpenedStorage>): voi
         });
       }
 
-      it('shows of an index no attestation, no unknown platform and no artifact, and none of an index of them alone', async () => {
+      it('never show an attestation, an unknown platform or an artifact of an index, nor an index of these only', async () => {
         const image = await pushTyped('child-1', ['application/vnd.oci.image.layer.v1.tar']);
         const other = await pushTyped('child-2', ['application/vnd.oci.image.layer.v1.tar'], {
           annotations: { a: 'b' },
@@ -255,7 +258,12 @@ export function viewSuite(name: string, open: () => Promise<OpenedStorage>): voi
         const arm = { ...image, platform: { os: 'linux', architecture: 'arm64' } };
         const pushIndex = async (tag: string, manifests: object[], fields = {}) => {
           const mediaType = 'application/vnd.oci.image.index.v1+json';
-          const put = await v2.pushManifest('views/typed', tag, { schemaVersion: 2, mediaType, manifests, ...fields });
+          const put = await v2.pushManifest('projected/typed', tag, {
+            schemaVersion: 2,
+            mediaType,
+            manifests,
+            ...fields,
+          });
           assert.equal(put.status, 201, await put.text());
           await server.idle();
           return put.headers.get('Docker-Content-Digest')?.slice('sha256:'.length) ?? '';
@@ -277,7 +285,7 @@ export function viewSuite(name: string, open: () => Promise<OpenedStorage>): voi
         }
       });
 
-      it('tells when the images below the top were made, the same to all that share them', async () => {
+      it('below the top have one creation time for all images that share them', async () => {
         const times = ['2020-01-01T00:00:00Z', '2021-01-01T00:00:00.5Z', '2022-01-01T00:00:00Z'];
         const history = (year: string) => ({
           history: [
@@ -288,60 +296,62 @@ export function viewSuite(name: string, open: () => Promise<OpenedStorage>): voi
           ],
         });
         const contents = ['timed', 'base'];
-        await pushImage(v2, 'views/timed', 'first', { contents: [...contents, 'one'], config: history('2020') });
-        await pushImage(v2, 'views/timed', 'second', { contents: [...contents, 'two'], config: history('2011') });
+        await pushImage(v2, 'projected/timed', 'first', { contents: [...contents, 'one'], config: history('2020') });
+        await pushImage(v2, 'projected/timed', 'second', { contents: [...contents, 'two'], config: history('2011') });
         const broken = { history: [{ created: 'yesterday' }, { created: 7 }, {}] };
-        await pushImage(v2, 'views/timed', 'broken', { contents: ['b', 'r', 'o'], config: broken });
-        const [first, second] = [await v1.pull('views/timed', 'first'), await v1.pull('views/timed', 'second')];
+        await pushImage(v2, 'projected/timed', 'broken', { contents: ['b', 'r', 'o'], config: broken });
+        const [first, second] = [await v1.pull('projected/timed', 'first'), await v1.pull('projected/timed', 'second')];
         const createdOf = (images: { json: Uint8Array }[]) =>
           images.map(({ json }) => JSON.parse(String(Buffer.from(json))).created as string | undefined);
         assert.deepEqual(createdOf(first), [times[0], times[1], '2026-01-02T03:04:05Z']);
         assert.deepEqual(second.slice(0, 2), first.slice(0, 2), 'shared bases do not differ');
         const top = '2026-01-02T03:04:05Z';
-        assert.deepEqual(createdOf(await v1.pull('views/timed', 'broken')), [undefined, undefined, top]);
+        assert.deepEqual(createdOf(await v1.pull('projected/timed', 'broken')), [undefined, undefined, top]);
       });
 
-      it('leaves out what is no image whatever its types say, and shows the others', async () => {
-        const { digest } = await pushImage(v2, 'views/broken', 'good', { contents: ['good'] });
-        const garbage = await v2.pushBlob('views/broken', Buffer.from('no zstd at all'));
-        const config = await v2.pushBlob('views/broken', Buffer.from('{"rootfs":{}}'));
+      it('leave out a manifest whose blobs are no image, and show the other tags', async () => {
+        const { digest } = await pushImage(v2, 'projected/broken', 'good', { contents: ['good'] });
+        const garbage = await v2.pushBlob('projected/broken', Buffer.from('no zstd at all'));
+        const config = await v2.pushBlob('projected/broken', Buffer.from('{"rootfs":{}}'));
         const type = 'application/vnd.oci.image';
         const broken = {
           schemaVersion: 2,
           config: { mediaType: `${type}.config.v1+json`, digest: config.digest, size: 13 },
           layers: [{ mediaType: `${type}.layer.v1.tar+zstd`, digest: garbage.digest, size: 14 }],
         };
-        assert.equal((await v2.pushManifest('views/broken', 'bad', broken)).status, 201);
-        const tags = await v2.send('GET', '/v1/repositories/views/broken/tags');
+        assert.equal((await v2.pushManifest('projected/broken', 'bad', broken)).status, 201);
+        const tags = await v2.send('GET', '/v1/repositories/projected/broken/tags');
         assert.deepEqual(await tags.json(), { good: digest.slice('sha256:'.length) });
       });
 
-      it('names in _index_images what current tags name, and keeps what v1 clients announced', async () => {
+      it('are in _index_images while tags name them, beside what v1 clients announced', async () => {
         const images = ubuntuChain();
-        await v1.push('views/both', images, { old: TOP_ID });
-        const first = await pushImage(v2, 'views/both', 'latest', { contents: ['first'] });
+        await v1.push('projected/both', images, { old: TOP_ID });
+        const first = await pushImage(v2, 'projected/both', 'latest', { contents: ['first'] });
         await server.idle();
-        const second = await pushImage(v2, 'views/both', 'latest', { contents: ['second'] });
+        const second = await pushImage(v2, 'projected/both', 'latest', { contents: ['second'] });
         await server.idle();
         const announced = images.map(({ id }) => id);
-        assert.deepEqual(await idsIn('views/both'), [...announced, second.digest.slice(7)].toSorted());
+        assert.deepEqual(await idsIn('projected/both'), [...announced, second.digest.slice(7)].toSorted());
         assert.ok(!announced.includes(first.digest.slice(7)));
       });
 
-      it('is deleted when v2 deletes the tag, and the other way round', async () => {
-        const { digest } = await pushImage(v2, 'views/gone', 'latest', { contents: ['gone'] });
-        await pushImage(v2, 'views/gone', 'other', { contents: ['stays'] });
+      it('are gone when v2 deletes the tag, and a v1 deletion is seen by v2', async () => {
+        const { digest } = await pushImage(v2, 'projected/gone', 'latest', { contents: ['gone'] });
+        await pushImage(v2, 'projected/gone', 'other', { contents: ['stays'] });
         await server.idle();
-        assert.equal((await v2.send('DELETE', `/v2/views/gone/manifests/${digest}`)).status, 202);
+        assert.equal((await v2.send('DELETE', `/v2/projected/gone/manifests/${digest}`)).status, 202);
         await server.idle();
-        const left = ['_index_images', 'tag_other', 'tagother_json'].map((part) => `repositories/views/gone/${part}`);
-        assert.deepEqual(await keysBelow('repositories/views/gone/'), left);
-        assert.equal((await v2.send('DELETE', '/v1/repositories/views/gone/tags/other')).status, 200);
-        assert.equal((await v2.send('GET', '/v2/views/gone/manifests/other')).status, 404);
+        const left = ['_index_images', 'tag_other', 'tagother_json'].map(
+          (part) => `repositories/projected/gone/${part}`,
+        );
+        assert.deepEqual(await keysBelow('repositories/projected/gone/'), left);
+        assert.equal((await v2.send('DELETE', '/v1/repositories/projected/gone/tags/other')).status, 200);
+        assert.equal((await v2.send('GET', '/v2/projected/gone/manifests/other')).status, 404);
       });
 
-      it('takes no push by v1 under the id of a view', async () => {
-        const { digest } = await pushImage(v2, 'views/mine', 'latest', { contents: ['mine'] });
+      it('cannot be replaced by a v1 push under their id', async () => {
+        const { digest } = await pushImage(v2, 'projected/mine', 'latest', { contents: ['mine'] });
         await server.idle();
         const id = digest.slice('sha256:'.length);
         const response = await v2.send('PUT', `/v1/images/${id}/json`, { body: JSON.stringify({ id }) });
@@ -349,9 +359,9 @@ export function viewSuite(name: string, open: () => Promise<OpenedStorage>): voi
         assert.deepEqual(await response.json(), { error: 'Image already exists' });
       });
 
-      it('replaces an image that somebody pushed under its id beforehand', async () => {
+      it('replace an image that a v1 client pushed under their id before', async () => {
         const image = { contents: ['to be squatted'] };
-        const { digest, tars } = await pushImage(v2, 'views/tried', undefined, image);
+        const { digest, tars } = await pushImage(v2, 'projected/tried', undefined, image);
         const id = digest.slice('sha256:'.length);
         const squatter = {
           id,
@@ -359,15 +369,15 @@ export function viewSuite(name: string, open: () => Promise<OpenedStorage>): voi
           layer: tars[0] ?? Buffer.alloc(0),
         };
         await v1.push('squatter/app', [squatter], { latest: id });
-        await pushImage(v2, 'views/squatted', 'latest', image);
-        const [pulled] = await v1.pull('views/squatted', 'latest');
+        await pushImage(v2, 'projected/squatted', 'latest', image);
+        const [pulled] = await v1.pull('projected/squatted', 'latest');
         assert.ok(pulled);
         assert.equal(JSON.parse(String(Buffer.from(pulled.json))).author, undefined);
         assert.deepEqual(gunzipSync(pulled.layer), tars[0]);
       });
 
-      it('keeps its digest in another repository where a v1 client tags it, an image or an index', async () => {
-        const image = await pushImage(v2, 'views/kept', 'image', { contents: ['k-base', 'k-top'] });
+      it('keep the digest of their image or index in another repository where a v1 client tags them', async () => {
+        const image = await pushImage(v2, 'projected/kept', 'image', { contents: ['k-base', 'k-top'] });
         const child = {
           mediaType: 'application/vnd.oci.image.manifest.v1+json',
           digest: image.digest,
@@ -375,12 +385,12 @@ export function viewSuite(name: string, open: () => Promise<OpenedStorage>): voi
           platform: { os: 'linux', architecture: 'amd64' },
         };
         const mediaType = 'application/vnd.oci.image.index.v1+json';
-        await v2.pushManifest('views/kept', 'index', { schemaVersion: 2, mediaType, manifests: [child] });
+        await v2.pushManifest('projected/kept', 'index', { schemaVersion: 2, mediaType, manifests: [child] });
         await server.idle();
         for (const tag of ['image', 'index']) {
-          const target = `views/kept-${tag}`;
-          const images = await v1.pull('views/kept', tag);
-          const original = await v2.send('GET', `/v2/views/kept/manifests/${tag}`);
+          const target = `projected/kept-${tag}`;
+          const images = await v1.pull('projected/kept', tag);
+          const original = await v2.send('GET', `/v2/projected/kept/manifests/${tag}`);
           await v1.push(target, images, { [tag]: images.at(-1)?.id ?? '', again: images.at(-1)?.id ?? '' });
           await server.idle();
           for (const name of [tag, 'again']) {
@@ -388,7 +398,7 @@ export function viewSuite(name: string, open: () => Promise<OpenedStorage>): voi
             assert.equal(copy.headers.get('Docker-Content-Digest'), original.headers.get('Docker-Content-Digest'));
           }
           assert.equal(
-            (await v2.send('DELETE', '/v1/repositories/views/kept/tags/image')).status,
+            (await v2.send('DELETE', '/v1/repositories/projected/kept/tags/image')).status,
             tag === 'image' ? 200 : 404,
           );
           assert.equal((await v2.send('GET', `/v2/${target}/manifests/${image.digest}`)).status, 200);
@@ -403,15 +413,15 @@ export function viewSuite(name: string, open: () => Promise<OpenedStorage>): voi
         }
       });
 
-      it('is tagged by a v1 client in another repository, and pulled from there by v2', async () => {
-        const { digest, tars } = await pushImage(v2, 'views/source', 'latest', { contents: ['s-base', 's-top'] });
-        const images = await v1.pull('views/source', 'latest');
-        await v1.push('views/target', images, { copied: digest.slice('sha256:'.length) });
-        const manifest = await v2.send('GET', '/v2/views/target/manifests/copied');
+      it('are tagged by a v1 client in another repository, and pulled from there by v2', async () => {
+        const { digest, tars } = await pushImage(v2, 'projected/source', 'latest', { contents: ['s-base', 's-top'] });
+        const images = await v1.pull('projected/source', 'latest');
+        await v1.push('projected/target', images, { copied: digest.slice('sha256:'.length) });
+        const manifest = await v2.send('GET', '/v2/projected/target/manifests/copied');
         assert.equal(manifest.status, 200);
         const { layers } = (await manifest.json()) as { layers: { digest: string }[] };
         for (const [index, layer] of layers.entries()) {
-          const blob = await v2.send('GET', `/v2/views/target/blobs/${layer.digest}`);
+          const blob = await v2.send('GET', `/v2/projected/target/blobs/${layer.digest}`);
           assert.deepEqual(gunzipSync(await blob.bytes()), tars[index]);
         }
       });

@@ -12,7 +12,7 @@ type OpenStorage = () => Promise<OpenedStorage>;
 
 const REPOSITORY_FOLDER = 'repositories/library/ubuntu';
 
-/** The push and the pull of a v1 docker, and what lies in the bucket afterwards. */
+/** Push and pull as a v1 Docker does them, and the objects in the bucket afterwards. */
 export function v1PushPullSuite(name: string, open: OpenStorage): void {
   describe(`v1 push and pull on ${name}`, () => {
     const images = ubuntuChain();
@@ -57,7 +57,7 @@ export function v1PushPullSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    it('leaves the objects of docker-registry under images/, and not one more', async () => {
+    it('leaves the objects of docker-registry under images/, and no others', async () => {
       const expected = images.flatMap(({ id }) =>
         ['_checksum', 'ancestry', 'json', 'layer'].map((part) => `images/${id}/${part}`),
       );
@@ -72,7 +72,7 @@ export function v1PushPullSuite(name: string, open: OpenStorage): void {
       }
     });
 
-    it('leaves the objects of docker-registry under repositories/, and not one more', async () => {
+    it('leaves the objects of docker-registry under repositories/, and no others', async () => {
       assert.deepEqual(await keysBelow('repositories/'), [
         `${REPOSITORY_FOLDER}/_index_images`,
         `${REPOSITORY_FOLDER}/json`,
@@ -109,7 +109,7 @@ export function v1PushPullSuite(name: string, open: OpenStorage): void {
       assert.deepEqual(after, before);
     });
 
-    it('has a v2 manifest whose blobs are the layers as they lie', async () => {
+    it('has a conversion whose blobs are the stored layers', async () => {
       const response = await fetch(new URL('/v2/ubuntu/manifests/14.04', server.url));
       assert.equal(response.status, 200);
       assert.equal(response.headers.get('Content-Type'), 'application/vnd.docker.distribution.manifest.v2+json');
@@ -132,7 +132,7 @@ export function v1PushPullSuite(name: string, open: OpenStorage): void {
       });
     });
 
-    it('makes the same config for ever', async () => {
+    it('makes the same config in every version', async () => {
       const manifest = await fetch(new URL('/v2/ubuntu/manifests/latest', server.url));
       const { config } = (await manifest.json()) as { config: { digest: string } };
       // A digest that somebody pinned must not change with a later version: see lib/registry/v1-to-v2/image-config.ts. (The

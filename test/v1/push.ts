@@ -5,19 +5,19 @@ import { imageCalls } from './image-calls.ts';
 import { assertError } from './send.ts';
 import { newImage, newImageId, newRepository, type OpenStorage, useRegistry, useStorage } from './use-registry.ts';
 
-/** The push of an image: cases 15 to 22 and 25 of the reference, but for TarSum. */
+/** The three steps of a push. TarSums are in `checksums.ts`. */
 export function v1PushSuite(name: string, open: OpenStorage): void {
   describe(`v1 push on ${name}`, () => {
     const storage = useStorage(open);
     const registry = useRegistry(storage);
     const { putJson, putLayer, putChecksum, confirm, assertHidden, assertReadable } = imageCalls(storage, registry);
-    /** All objects of an image, by key. */
+    /** The objects of an image, by key. */
     const objectsOf = async (id: string) => {
       const keys = await storage.keysBelow(`images/${id}/`);
       return Object.fromEntries(await Promise.all(keys.map(async (key) => [key, await storage.textOf(key)])));
     };
 
-    it('an image and its child are read back as they were sent', async () => {
+    it('an image and its child are read back unchanged', async () => {
       const a = newImage();
       const b = newImage({ parent: a });
       await registry.push(a, b);
@@ -29,7 +29,7 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
       assert.equal((await registry.send('GET', `/v1/images/${a.id}/ancestry`)).text, `["${a.id}"]`);
     });
 
-    it('the answers are true, and so the objects of docker-registry', async () => {
+    it('the answers are `true`, and the objects those of docker-registry', async () => {
       const image = newImage();
       const answers = [
         await putJson(image.id, image.json),
@@ -93,7 +93,7 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    it('a complete image is not pushed again, and stays as it is', async () => {
+    it('a complete image cannot be pushed again, and does not change', async () => {
       const image = newImage();
       await registry.push(image);
       const before = await objectsOf(image.id);
@@ -105,7 +105,7 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
       assert.deepEqual(await objectsOf(image.id), before);
     });
 
-    it('the push of an incomplete image begins anew', async () => {
+    it('the push of an incomplete image can begin again', async () => {
       const image = newImage();
       await registry.beginPush(image);
       const other = newImage({ id: image.id, comment: 'other' });
@@ -130,7 +130,7 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
     });
 
     for (const isChunked of [true, false]) {
-      it(`a layer is taken ${isChunked ? 'in chunks' : 'with its length'}, and the mark stays`, async () => {
+      it(`a layer is accepted ${isChunked ? 'in chunks' : 'with its length'}, and _inprogress stays`, async () => {
         const image = newImage();
         await putJson(image.id, image.json);
         const answer = await putLayer(image.id, image.layer, isChunked);
@@ -151,7 +151,7 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
       await assertReadable(image);
     });
 
-    it('whatever client sends a layer, it is taken', async () => {
+    it('a layer is accepted from any client', async () => {
       for (const agent of [
         'docker/0.9.1 go/go1.2.1',
         'docker/0.6.5',
@@ -173,14 +173,14 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
         'X-Docker-Checksum-Payload not set.  If you are using the Docker daemon, you should upgrade to version 0.10 or later';
       const sum = { 'X-Docker-Checksum-Payload': payloadSum(Buffer.from('x'), Buffer.from('y')) };
 
-      it('that is not sent: 412', async () => {
+      it('that is missing is 412', async () => {
         const image = newImage();
         await registry.beginPush(image);
         assertError(await putChecksum(image.id, {}), 412, TOO_OLD);
         await assertHidden(image.id);
       });
 
-      it('that is empty: 400', async () => {
+      it('that is empty is 400', async () => {
         const image = newImage();
         await registry.beginPush(image);
         for (const headers of [
@@ -193,11 +193,11 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
         await assertHidden(image.id);
       });
 
-      it('of an unknown image: 404', async () => {
+      it('of an unknown image is 404', async () => {
         assertError(await putChecksum(newImageId(), sum), 404, 'Image not found');
       });
 
-      it('of a complete image: 409', async () => {
+      it('of a complete image is 409', async () => {
         const image = newImage();
         await registry.push(image);
         assertError(await confirm(image), 409, 'Cannot set this image checksum');
@@ -205,7 +205,7 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
         await assertReadable(image);
       });
 
-      it('before the layer: 400', async () => {
+      it('before the layer is 400', async () => {
         const image = newImage();
         await putJson(image.id, image.json);
         assert.equal((await confirm(image)).status, 400);
@@ -213,7 +213,7 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
         await assertHidden(image.id);
       });
 
-      it('before the layer of this try, though one of another lies there: 400; the other is confirmed', async () => {
+      it('before the layer of this push is 400 even if the layer of another push is stored, which can be confirmed', async () => {
         const image = newImage();
         await registry.beginPush(image);
         const again = newImage({ id: image.id, comment: 'again', layer: image.layer });
@@ -239,7 +239,7 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
 
     it('the checksum of the JSON "test" and an empty layer is the known one', async () => {
       const id = newImageId();
-      // No client may push such a JSON, but the sum is one that everybody agrees upon.
+      // A client cannot push such a JSON, but this sum is known from docker-registry's tests.
       await storage.put(`images/${id}/json`, 'test');
       await storage.put(`images/${id}/_inprogress`, 'true');
       assert.equal((await putLayer(id, '')).status, 200);
@@ -247,7 +247,7 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
       assert.equal((await putChecksum(id, { 'X-Docker-Checksum-Payload': known })).status, 200);
     });
 
-    it('the right sum is taken from either header', async () => {
+    it('the right checksum is accepted in either header', async () => {
       const wrong = `tarsum+sha256:${'0'.repeat(64)}`;
       const { json, layer } = newImage();
       const right = payloadSum(json, layer);
@@ -268,7 +268,7 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
       }
     });
 
-    it('an incomplete image is hidden, but may be tagged and built upon', async () => {
+    it('an incomplete image is hidden, but can be tagged and built on', async () => {
       const image = newImage();
       await registry.beginPush(image);
       await assertHidden(image.id);
@@ -291,7 +291,7 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
       ['with other letters', 'g'.repeat(64)],
       ['that leads elsewhere', `..%2F${'a'.repeat(61)}`],
     ] as const) {
-      it(`an image id ${title} is none`, async () => {
+      it(`an image id ${title} is refused`, async () => {
         for (const [method, part] of [
           ['GET', 'json'],
           ['GET', 'ancestry'],
@@ -319,7 +319,7 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
     describe('the steps of one push', () => {
       const other = useRegistry(storage);
       const third = useRegistry(storage);
-      it('may go to different processes', async () => {
+      it('can go to different processes', async () => {
         const image = newImage();
         await putJson(image.id, image.json);
         await other.send('PUT', `/v1/images/${image.id}/layer`, { body: image.layer });

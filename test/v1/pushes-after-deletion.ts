@@ -7,9 +7,9 @@ import { V1Engine } from '../support/v1-engine.ts';
 import { imageCalls } from './image-calls.ts';
 import { newImage, newRepository, type OpenStorage, useRegistry, useStorage } from './use-registry.ts';
 
-/** Images of which every tag was deleted are unknown, and yet lie there: what becomes of their push. */
+/** Pushes of images that are stored, but unknown because all of their tags were deleted. */
 export function v1PushesAfterDeletionSuite(name: string, open: OpenStorage): void {
-  describe(`v1 pushes of what was deleted, on ${name}`, () => {
+  describe(`v1 pushes of deleted images, on ${name}`, () => {
     const storage = useStorage(open);
     let written: string[] = [];
     const registry = useRegistry(storage, {
@@ -31,7 +31,7 @@ export function v1PushesAfterDeletionSuite(name: string, open: OpenStorage): voi
     const tag = async (repository: string, id: string) =>
       (await registry.send('PUT', `/v1/repositories/${repository}/tags/latest`, { body: JSON.stringify(id) })).status;
 
-    /** A chain that was pushed and tagged more than a day ago, and whose repository is deleted. */
+    /** A chain that was pushed and tagged more than a day ago, and whose repository has been deleted. */
     const deletedChain = async (): Promise<[V1Image, V1Image]> => {
       const base = newImage();
       const top = newImage({ parent: base });
@@ -48,7 +48,7 @@ export function v1PushesAfterDeletionSuite(name: string, open: OpenStorage): voi
       return [base, top];
     };
 
-    it('is unknown, and pushed again as if it were new; nothing of it is written twice', async () => {
+    it('succeed as if the image were new, and write no object of it twice', async () => {
       const chain = await deletedChain();
       for (const image of chain) {
         const { id } = image;
@@ -69,7 +69,7 @@ export function v1PushesAfterDeletionSuite(name: string, open: OpenStorage): voi
       assert.equal((await new V1Client(registry.url).pull(repository, 'latest')).length, 2);
     });
 
-    it('is pushed again by docker, and built upon', async () => {
+    it('succeed from Docker, which then builds on the image', async () => {
       for (const version of ['0.11.1', '1.5.0', '1.9.1'] as const) {
         const [base, top] = await deletedChain();
         const child = newImage({ parent: top });
@@ -79,7 +79,7 @@ export function v1PushesAfterDeletionSuite(name: string, open: OpenStorage): voi
       }
     });
 
-    it('stays unknown to a client that knows its id, or its JSON, or its sum', async () => {
+    it('need all of the bytes: the id, the JSON or the checksum alone gives no right', async () => {
       const [base] = await deletedChain();
       const { id } = base;
       const other = newImage({ id, comment: 'other' });
@@ -108,7 +108,7 @@ export function v1PushesAfterDeletionSuite(name: string, open: OpenStorage): voi
       await assertReadable(base);
     });
 
-    it('is pushed again at the same time by several', async () => {
+    it('succeed from several clients at the same time', async () => {
       const [base] = await deletedChain();
       await Promise.all([registry.push(base), registry.push(base), registry.push(base)]);
       await assertReadable(base);
@@ -118,7 +118,7 @@ export function v1PushesAfterDeletionSuite(name: string, open: OpenStorage): voi
       );
     });
 
-    it('is pushed again by a client that breaks off, and again', async () => {
+    it('succeed after an interrupted push of the same client', async () => {
       const [base] = await deletedChain();
       assert.equal((await putJson(base.id, base.json)).status, 200);
       assert.equal(await statusOf(base.id), 404);

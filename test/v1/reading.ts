@@ -9,12 +9,12 @@ import { newImage, newImageId, type OpenStorage, useRegistry, useStorage } from 
 
 const YEAR_SECONDS = 365 * 24 * 60 * 60;
 
-/** What can be read of an image, and how long a cache may keep it. */
+/** The parts of an image, and their cache headers. */
 const PARTS = ['json', 'ancestry', 'layer'];
 
 /**
- * Reading images: cases 26 to 32 of the reference, but for files and diff.
- * @param presigns whether the storage has URLs of its own to give
+ * Reads of images. `files` and `diff` are in `layer-contents.ts`.
+ * @param presigns whether the storage makes presigned URLs
  */
 export function v1ReadingSuite(name: string, open: OpenStorage, { presigns }: { presigns: boolean }): void {
   describe(`v1 reading on ${name}`, () => {
@@ -33,7 +33,7 @@ export function v1ReadingSuite(name: string, open: OpenStorage, { presigns }: { 
       registry.send(method, `/v1/images/${id}/${part}`, { headers });
     const getRange = (image: V1Image, range: string) => get(image, 'layer', { Range: range });
 
-    it('a layer comes with its length, and may be kept for a year', async () => {
+    it('a layer has a Content-Length and is cacheable for a year', async () => {
       const answer = await get(gzipped, 'layer', { 'Accept-Encoding': 'gzip' });
       assert.equal(answer.status, 200);
       assert.ok(answer.bytes.equals(gzipped.layer));
@@ -63,7 +63,7 @@ export function v1ReadingSuite(name: string, open: OpenStorage, { presigns }: { 
         assertCacheable(head);
       });
 
-      it(`the ${part} may be kept for a year, in whichever time zone the registry runs`, async () => {
+      it(`the ${part} is cacheable for a year, in any time zone of the registry`, async () => {
         const zone = process.env.TZ;
         try {
           for (const other of ['Asia/Tokyo', 'America/Los_Angeles']) {
@@ -98,7 +98,7 @@ export function v1ReadingSuite(name: string, open: OpenStorage, { presigns }: { 
       });
     }
 
-    it('docker 1.5 resumes, and comes to the end', async () => {
+    it('Docker 1.5 resumes a layer to its end', async () => {
       // What it asks for after three bytes, and what after all: the end is one past the last byte.
       const size = (await get(ten, 'json')).header('X-Docker-Size');
       const rest = await getRange(ten, `bytes=3-${size}`);
@@ -108,7 +108,7 @@ export function v1ReadingSuite(name: string, open: OpenStorage, { presigns }: { 
     });
 
     for (const range of ['bytes=10-', 'bytes=10-10', 'bytes=99-100']) {
-      it(`${range} of ten bytes is 416, and not kept`, async () => {
+      it(`${range} of ten bytes is 416 and not cacheable`, async () => {
         for (const method of ['GET', 'HEAD']) {
           const answer = await get(ten, 'layer', { Range: range }, method);
           assert.deepEqual([answer.status, answer.text], [416, '']);
@@ -163,7 +163,7 @@ export function v1ReadingSuite(name: string, open: OpenStorage, { presigns }: { 
         assertNotCacheable(answer);
       });
 
-      it(`the ${part} of an unknown image is 404, and not kept`, async () => {
+      it(`the ${part} of an unknown image is 404 and not cacheable`, async () => {
         const answer = await get({ id: newImageId() }, part);
         assertError(answer, 404, 'Image not found');
         assertNotCacheable(answer);
@@ -172,7 +172,7 @@ export function v1ReadingSuite(name: string, open: OpenStorage, { presigns }: { 
       });
     }
 
-    it('an image whose layer never came is JSON and ancestry only', async () => {
+    it('an image without a layer has JSON and ancestry only', async () => {
       const id = newImageId();
       await storage.put(`images/${id}/json`, JSON.stringify({ id }));
       await storage.put(`images/${id}/ancestry`, JSON.stringify([id]));
@@ -187,7 +187,7 @@ export function v1ReadingSuite(name: string, open: OpenStorage, { presigns }: { 
         redirecting.send('GET', `/v1/images/${id}/layer`, { headers });
 
       if (presigns) {
-        it('a layer is a redirect to where everybody may read it', async () => {
+        it('a layer is a redirect to a URL that needs no login', async () => {
           for (const image of [ten, gzipped, empty]) {
             const answer = await layerOf(image, { Authorization: 'Basic dTpw' });
             assert.equal(answer.status, 302);
@@ -200,7 +200,7 @@ export function v1ReadingSuite(name: string, open: OpenStorage, { presigns }: { 
           }
         });
 
-        it('a Range is asked for there, too', async () => {
+        it('a Range works there too', async () => {
           const answer = await layerOf(ten, { Range: 'bytes=3-10' });
           assert.equal(answer.status, 302);
           const there = await fetch(answer.header('Location') ?? '', { headers: { Range: 'bytes=3-10' } });
@@ -208,7 +208,7 @@ export function v1ReadingSuite(name: string, open: OpenStorage, { presigns }: { 
           assert.equal(there.headers.get('Content-Range'), 'bytes 3-9/10');
         });
       } else {
-        it('a storage without URLs sends the layer all the same', async () => {
+        it('storage without URLs streams the layer', async () => {
           const answer = await layerOf(ten);
           assert.deepEqual([answer.status, answer.text], [200, '0123456789']);
         });
@@ -224,7 +224,7 @@ export function v1ReadingSuite(name: string, open: OpenStorage, { presigns }: { 
       const behindNginx = useRegistry(storage, { settings: { nginxXAccelRedirect: '/acc' } });
       const layerOf = ({ id }: Pick<V1Image, 'id'>) => behindNginx.send('GET', `/v1/images/${id}/layer`);
 
-      it('nginx is told where the layer lies, and sends it itself', async () => {
+      it('nginx gets the path of the layer and sends it', async () => {
         const answer = await layerOf(ten);
         assert.deepEqual([answer.status, answer.text], [200, '']);
         assert.equal(answer.header('X-Accel-Redirect'), `/acc/images/${ten.id}/layer`);
@@ -241,7 +241,7 @@ export function v1ReadingSuite(name: string, open: OpenStorage, { presigns }: { 
       });
     });
 
-    it('what is not there is not waited for', async () => {
+    it('a missing object is answered at once', async () => {
       const started = performance.now();
       for (let round = 0; round < 10; round++) {
         await get({ id: newImageId() }, 'json');
@@ -250,7 +250,7 @@ export function v1ReadingSuite(name: string, open: OpenStorage, { presigns }: { 
       assert.ok(performance.now() - started < 4000, 'docker-registry took 0.4 s for each');
     });
 
-    describe('storage that breaks off in the middle of a layer', () => {
+    describe('storage that fails in the middle of a layer', () => {
       const failing = useRegistry(storage, {
         alter: (driver) =>
           alterDriver(driver, (original) => ({
@@ -261,13 +261,13 @@ export function v1ReadingSuite(name: string, open: OpenStorage, { presigns }: { 
             },
           })),
       });
-      it('ends the connection instead of letting the client wait', { timeout: 10_000 }, async () => {
+      it('closes the connection instead of letting the client wait', { timeout: 10_000 }, async () => {
         const large = newImage({ layer: randomBytes(200 * KiB) });
         await registry.push(large);
         await assert.rejects(failing.send('GET', `/v1/images/${large.id}/layer`), { code: 'ECONNRESET' });
       });
 
-      it('a small layer is read before it is answered, so that the failure is said', async () => {
+      it('a small layer is read before the answer begins, so the failure is a status', async () => {
         await assert.rejects(failing.send('GET', `/v1/images/${ten.id}/layer`), /500 of GET .*internal error/);
       });
     });

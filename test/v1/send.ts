@@ -1,13 +1,13 @@
-// One request on the wire, exactly as the test writes it: `fetch` would clean up paths, join header lines and follow redirects.
+// Sends a request exactly as the test writes it: `fetch` would normalise paths, join header lines and follow redirects.
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 
 export type Sent = {
   headers?: Record<string, string>;
   body?: string | Uint8Array;
-  /** Sends the body without saying its length beforehand. */
+  /** Sends the body chunked, without Content-Length. */
   isChunked?: boolean;
-  /** Storage was made to fail: the answer may be a 5xx. */
+  /** Storage is made to fail: the answer may be a 5xx. */
   mayFail?: boolean;
 };
 
@@ -22,7 +22,7 @@ export type Answer = {
   json(): unknown;
 };
 
-/** Sends a request on a connection of its own, as old dockers do, and checks what holds for every answer. */
+/** Sends a request on a connection of its own, as old Docker versions do, and checks what every answer must have. */
 export async function send(origin: URL, method: string, path: string, sent: Sent = {}): Promise<Answer> {
   const answer = await exchange(origin, method, path, sent);
   checkAlways(method, path, answer, sent.mayFail ?? false);
@@ -57,13 +57,13 @@ function exchange(origin: URL, method: string, path: string, sent: Sent): Promis
   });
 }
 
-/** Says where the body ends; Node itself does not for every method. */
+/** Sets the header that tells where the body ends; Node does not for every method. */
 function framing({ body, isChunked }: Sent): Record<string, string> {
   if (isChunked) return { 'Transfer-Encoding': 'chunked' };
   return body === undefined ? {} : { 'Content-Length': String(Buffer.byteLength(body)) };
 }
 
-/** Case 64, and bug 36 of section 7, of every answer that any suite gets. */
+/** What holds for every answer: no cookie, and errors in the form that Docker reads. */
 function checkAlways(method: string, path: string, answer: Answer, mayFail: boolean): void {
   const what = `${answer.status} of ${method} ${path}: ${answer.text.slice(0, 200)}`;
   assert.ok(mayFail || answer.status < 500, what);
@@ -72,7 +72,7 @@ function checkAlways(method: string, path: string, answer: Answer, mayFail: bool
   if (answer.status >= 400 && answer.bytes.length > 0 && !path.startsWith('/v2')) checkErrorBody(answer, what);
 }
 
-/** Docker decodes errors as an object of strings, and shows the decoder's complaint where they are not. */
+/** Docker decodes errors as an object of strings. For another form it prints a JSON error instead of the message. */
 function checkErrorBody(answer: Answer, what: string): void {
   assert.match(answer.header('Content-Type') ?? '', /^application\/json\b/, what);
   const body = answer.json();
@@ -83,7 +83,7 @@ function checkErrorBody(answer: Answer, what: string): void {
   );
 }
 
-/** Asserts what an error says. */
+/** Asserts status and message of an error. */
 export function assertError(answer: Answer, status: number, message: string): void {
   assert.deepEqual([answer.status, answer.json()], [status, { error: message }]);
 }

@@ -7,7 +7,7 @@ import { useFakeIndex } from './fake-index.ts';
 import { assertUnauthorized, type Sent } from './send.ts';
 import { newImage, type OpenStorage, useRegistry, useStorage } from './use-registry.ts';
 
-/** Requests that the operator's own tools sign: case 48 of the reference. */
+/** Requests with `X-Signature`, signed by the operator's tools. */
 export function v1SignatureSuite(name: string, open: OpenStorage): void {
   describe(`v1 X-Signature on ${name}`, () => {
     const storage = useStorage(open);
@@ -35,7 +35,7 @@ export function v1SignatureSuite(name: string, open: OpenStorage): void {
     const PATH = '/v1/repositories/a/c/tags';
     const get = (path: string, sent: Sent) => signed.send('GET', path, sent);
 
-    it('of method and path lets its request through, and asks no index', async () => {
+    it('of method and path is accepted without a request to the index', async () => {
       index.asked.length = 0;
       const headers = { 'X-Signature': `data=${signature(`GET,${PATH}`)}` };
       assert.equal((await get(PATH, { headers })).status, 200);
@@ -78,12 +78,12 @@ export function v1SignatureSuite(name: string, open: OpenStorage): void {
       ['of nothing but separators', () => ';;=;=='],
     ];
     for (const [title, value] of bad) {
-      it(`${title} is refused, and nothing fails`, async () => {
+      it(`${title} is refused with 401, not a server error`, async () => {
         assertUnauthorized(await get(PATH, { headers: { 'X-Signature': value() } }));
       });
     }
 
-    it('is not needed by whom the index knows', async () => {
+    it('is not needed with a token that the index accepts', async () => {
       index.answer = () => ({ status: 200, body: '[]' });
       const headers = { Authorization: 'Token signature=X,repository="a/c",access=read' };
       assert.equal((await get(PATH, { headers })).status, 200);

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { assertError, send } from './send.ts';
 import { newImage, newImageId, type OpenStorage, useRegistry, useStorage } from './use-registry.ts';
 
-/** Status, users, search, and which paths there are: cases 1 to 4 and 6 of the reference. */
+/** Status, users, search, and the paths of the API. */
 export function v1StatusSuite(name: string, open: OpenStorage): void {
   describe(`v1 status, users and search on ${name}`, () => {
     const storage = useStorage(open);
@@ -11,7 +11,7 @@ export function v1StatusSuite(name: string, open: OpenStorage): void {
     const id = newImageId();
 
     for (const path of ['/_ping', '/v1/_ping']) {
-      it(`GET ${path} answers everybody`, async () => {
+      it(`GET ${path} needs no login`, async () => {
         const answer = await registry.send('GET', path);
         assert.equal(answer.status, 200);
         assert.equal(answer.header('X-Docker-Registry-Standalone'), 'True');
@@ -39,14 +39,14 @@ export function v1StatusSuite(name: string, open: OpenStorage): void {
 
     describe('with debug', () => {
       const debugging = useRegistry(storage, { settings: { debug: true, flavor: 'prod' } });
-      it('the ping tells versions and flavor, and nothing of the host', async () => {
+      it('_ping tells versions and flavor, and nothing about the host', async () => {
         const answer = await debugging.send('GET', '/v1/_ping');
         assert.equal(answer.header('X-Docker-Registry-Config'), 'prod');
         assert.deepEqual(answer.json(), { versions: { stowage: '1.2.3', node: process.versions.node } });
       });
     });
 
-    it('without debug the ping tells nothing', async () => {
+    it('without debug _ping tells no versions', async () => {
       const answer = await registry.send('GET', '/v1/_ping');
       assert.equal(answer.text, '{}');
       assert.equal(answer.header('X-Docker-Registry-Config'), undefined);
@@ -103,7 +103,7 @@ export function v1StatusSuite(name: string, open: OpenStorage): void {
       ['POST', '/v2/a/blobs/uploads/', 202],
       ['GET', '/v2/nothing', 404],
     ] as const) {
-      it(`${method} ${path} is ${status} without Docker-Distribution-Api-Version, so that old dockers stay with v1`, async () => {
+      it(`${method} ${path} is ${status} without Docker-Distribution-Api-Version, so old Docker versions use v1`, async () => {
         const answer = await registry.send(method, path);
         assert.equal(answer.status, status);
         assert.deepEqual(answer.lines('Docker-Distribution-Api-Version'), []);
@@ -111,19 +111,19 @@ export function v1StatusSuite(name: string, open: OpenStorage): void {
     }
 
     for (const path of ['/v1/users', '/v1/users/']) {
-      it(`GET ${path} is OK, whatever the credentials`, async () => {
+      it(`GET ${path} is OK with any credentials`, async () => {
         for (const headers of [{}, { Authorization: 'Basic Og==' }, { Authorization: 'Basic dTpw' }]) {
           const answer = await registry.send('GET', path, { headers });
           assert.deepEqual([answer.status, answer.text], [200, '"OK"']);
         }
       });
 
-      it(`POST ${path} creates any user`, async () => {
+      it(`POST ${path} accepts any user`, async () => {
         const answer = await registry.send('POST', path, { body: '{"username":"u"}' });
         assert.deepEqual([answer.status, answer.text], [201, '"User Created"']);
       });
 
-      it(`POST ${path} of broken JSON is refused`, async () => {
+      it(`POST ${path} of invalid JSON is refused`, async () => {
         for (const body of ['{', '']) {
           assertError(await registry.send('POST', path, { body }), 400, 'Error Decoding JSON');
         }
@@ -165,13 +165,13 @@ export function v1StatusSuite(name: string, open: OpenStorage): void {
         assert.deepEqual(await names('?q=gone'), []);
       });
 
-      it('a name of one part has its namespace', async () => {
+      it('a name with one component has its namespace', async () => {
         await pushTo('single');
         assert.deepEqual(await names('?q=single'), ['library/single']);
         assert.deepEqual(await names('?q=library%2Fsing'), ['library/single']);
       });
 
-      it('% and _ stand for themselves', async () => {
+      it('% and _ are no wildcards', async () => {
         await pushTo('a/under_score');
         await pushTo('a/per%25cent');
         assert.deepEqual(await names('?q=%25'), ['a/per%cent']);
@@ -179,11 +179,11 @@ export function v1StatusSuite(name: string, open: OpenStorage): void {
         assert.deepEqual(await names('?q=f_o'), []);
       });
 
-      it('case makes no difference, and unknown parameters neither', async () => {
+      it('case and unknown parameters make no difference', async () => {
         assert.deepEqual(await names('?q=FOO&n=x&sort=y&page=-1&z'), ['a/foo']);
       });
 
-      it('no q finds everything, an unknown one nothing', async () => {
+      it('a search without q finds everything, one for an unknown name nothing', async () => {
         const everything = await names('');
         for (const found of ['a/foo', 'library/single']) assert.ok(everything.includes(found), found);
         assert.deepEqual(await searching.read('/v1/search?q=nowhere'), {
@@ -196,7 +196,7 @@ export function v1StatusSuite(name: string, open: OpenStorage): void {
         });
       });
 
-      it('results come by pages of n, 25 unless told, 100 at most', async () => {
+      it('results come in pages of n: 25 by default, 100 at most', async () => {
         const image = newImage();
         await searching.push(image);
         for (let number = 100; number < 203; number++) {
@@ -218,7 +218,7 @@ export function v1StatusSuite(name: string, open: OpenStorage): void {
       });
     });
 
-    it('what the app around v1 answers is an error of the same form', async () => {
+    it('errors of the app around v1 have the same form', async () => {
       const answer = await send(registry.url, 'GET', '/nothing');
       assert.deepEqual(Object.keys(answer.json() as object), ['error']);
     });

@@ -17,7 +17,7 @@ const DOCKER_METADATA = {
 const UNKNOWN =
   '{"arch": "amd64", "docker_go_version": null, "docker_version": null, "kernel": null, "last_update": null, "os": "linux"}';
 
-/** Tags and repositories: cases 35 to 43 of the reference. */
+/** Tags, tag metadata, repositories and their properties. */
 export function v1TagsSuite(name: string, open: OpenStorage): void {
   describe(`v1 tags and repositories on ${name}`, () => {
     const storage = useStorage(open);
@@ -42,7 +42,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       return metadata;
     };
 
-    it('a tag is an object that holds the bare id', async () => {
+    it('a tag is an object that holds the id only', async () => {
       const repository = newRepository();
       const answer = await putTag(repository, 'v1', JSON.stringify(image.id));
       assert.deepEqual([answer.status, answer.text], [200, 'true']);
@@ -51,7 +51,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
     });
 
     for (const body of [image.id, `'${image.id}'`, '""', '1', '{}', '[]', 'null', 'true', '', '"x']) {
-      it(`${body.slice(0, 10) || 'no body'} is no id in JSON`, async () => {
+      it(`${body.slice(0, 10) || 'no body'} is not an id in JSON`, async () => {
         const repository = newRepository();
         assertError(await putTag(repository, 'v1', body), 400, 'Invalid data');
         assert.deepEqual(await keysOf(repository), []);
@@ -94,7 +94,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
     });
 
     for (const tag of ['tags', 'images', 'json', 'properties', 'auth']) {
-      it(`a tag may be called ${tag}, as routes are`, async () => {
+      it(`a tag may be called ${tag}, like a route`, async () => {
         const repository = newRepository();
         await registry.tag(repository, 'v1', image.id);
         await putTagAs(repository, tag, DOCKER);
@@ -106,7 +106,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
     }
 
     for (const tag of ['.', '..', '%2e%2e', '..%2f..%2fx', '%2e%2e%2f_private', 'a%2fb', '%00', `${'t'.repeat(300)}`]) {
-      it(`the tag ${tag.slice(0, 20)} leads to no object outside of its repository`, async () => {
+      it(`the tag ${tag.slice(0, 20)} reaches no object outside of its repository`, async () => {
         const repository = newRepository();
         const before = await storage.keysBelow('');
         await putTag(repository, tag, JSON.stringify(image.id));
@@ -117,7 +117,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    it('the User-Agent that pushes latest is that of the repository', async () => {
+    it('the metadata of latest is also that of the repository', async () => {
       const repository = newRepository();
       await putTagAs(repository, 'latest', DOCKER);
       for (const path of ['/json', '/tags/latest/json']) {
@@ -133,7 +133,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       }
     });
 
-    it('last_update is in seconds of UTC in whichever time zone', async () => {
+    it('last_update is in seconds since the epoch in any time zone', async () => {
       const zone = process.env.TZ;
       try {
         for (const elsewhere of ['Asia/Tokyo', 'America/Los_Angeles']) {
@@ -148,7 +148,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       }
     });
 
-    it('what was never pushed has the default, not a 404', async () => {
+    it('the metadata of a tag that was never pushed is the default, not a 404', async () => {
       const repository = newRepository();
       for (const path of ['/json', '/tags/latest/json', '/tags/v1/json']) {
         const answer = await registry.send('GET', pathOf(repository, path));
@@ -156,7 +156,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       }
     });
 
-    it('what is stored is given out as it is', async () => {
+    it('stored metadata is served unchanged', async () => {
       const repository = newRepository();
       await storage.put(`repositories/${repository}/tagv1_json`, '{"os":"plan9"}');
       assert.equal((await registry.send('GET', pathOf(repository, '/tags/v1/json'))).text, '{"os":"plan9"}');
@@ -193,7 +193,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       assert.deepEqual(await keysOf(repository), []);
     });
 
-    it('the metadata that docker-registry wrote for _x is no tag, and goes with it', async () => {
+    it('the metadata that docker-registry wrote for _x is not a tag, and is deleted with _x', async () => {
       const repository = newRepository();
       await storage.put(`repositories/${repository}/tag__x`, image.id);
       await storage.put(`repositories/${repository}/tag_x_json`, '{"last_update": 1400116767, "os": "linux"}');
@@ -203,7 +203,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       assert.deepEqual(await keysOf(repository), []);
     });
 
-    it('a tag x_json stays when _x is deleted', async () => {
+    it('the tag x_json stays when _x is deleted', async () => {
       const repository = newRepository();
       await registry.tag(repository, '_x', image.id);
       await registry.tag(repository, 'x_json', other.id);
@@ -212,7 +212,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       assert.deepEqual(await tagsOf(repository), { x_json: other.id });
     });
 
-    it('deleting a repository takes what docker-registry wrote for _x along', async () => {
+    it('deleting a repository deletes what docker-registry wrote for _x', async () => {
       const repository = newRepository();
       await storage.put(`repositories/${repository}/tag__x`, image.id);
       await storage.put(`repositories/${repository}/tag_x_json`, '{"os": "linux"}');
@@ -240,7 +240,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    it('a tag is deleted once', async () => {
+    it('a tag can be deleted once', async () => {
       const repository = newRepository();
       for (const tag of ['v1', 'v2']) await registry.tag(repository, tag, image.id);
       const answer = await deletion(repository, '/tags/v1');
@@ -250,7 +250,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       assert.deepEqual(await keysOf(repository), ['tag_v2', 'tagv2_json']);
     });
 
-    it('with latest goes what pushed the repository', async () => {
+    it('deleting latest deletes the metadata of the repository', async () => {
       const repository = newRepository();
       for (const tag of ['v1', 'latest']) await putTagAs(repository, tag, DOCKER);
       await deletion(repository, '/tags/v1');
@@ -260,7 +260,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       assert.deepEqual(await keysOf(repository), []);
     });
 
-    it('a tag of the time before tag<tag>_json is deleted like any other', async () => {
+    it('a tag without tag<tag>_json is deleted like any other', async () => {
       const repository = newRepository();
       for (const tag of ['latest', 'v1']) await storage.put(`repositories/${repository}/tag_${tag}`, image.id);
       for (const tag of ['latest', 'v1']) assert.equal((await deletion(repository, `/tags/${tag}`)).status, 200);
@@ -268,7 +268,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
     });
 
     for (const rest of ['/', '', '/tags']) {
-      it(`DELETE …/<repo>${rest} takes everything but the images`, async () => {
+      it(`DELETE …/<repo>${rest} deletes everything but the images`, async () => {
         const repository = newRepository();
         await registry.send('PUT', pathOf(repository, '/'), { body: `[{"id":"${image.id}"}]` });
         for (const tag of ['latest', 'v1']) await putTagAs(repository, tag, DOCKER);
@@ -286,7 +286,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    it('a repository with tags only is deleted, too', async () => {
+    it('a repository with tags only is deleted too', async () => {
       const repository = newRepository();
       await registry.tag(repository, 'v1', image.id);
       assert.equal((await deletion(repository, '/')).status, 200);
@@ -301,7 +301,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       for (const each of neighbours) assert.deepEqual(await tagsOf(each), { v1: image.id });
     });
 
-    it('a repository of one part is deleted by either name', async () => {
+    it('a repository with one component is deleted by either name', async () => {
       for (const [written, deleted] of [
         ['short', 'library/short'],
         ['library/short', 'short'],
@@ -329,7 +329,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       }
     });
 
-    it('another access changes nothing', async () => {
+    it('another value of access changes nothing', async () => {
       const path = pathOf(newRepository(), '/properties');
       for (const access of ['"x"', '1', 'null', '{}']) {
         assert.equal((await registry.send('PUT', path, { body: `{"access":${access}}` })).status, 200);
@@ -346,7 +346,7 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
       });
     }
 
-    it('a tag whose object is no id is left out', async () => {
+    it('a tag whose object is not an id is left out', async () => {
       const repository = newRepository();
       await registry.tag(repository, 'v1', image.id);
       for (const [tag, content] of [
@@ -375,12 +375,12 @@ export function v1TagsSuite(name: string, open: OpenStorage): void {
         for (const tag of ['v1', 'gone']) await registry.tag(repository, tag, image.id);
       });
 
-      it('because it went away meanwhile is left out', async () => {
+      it('because it was deleted in between is left out', async () => {
         doInstead = () => undefined;
         assert.deepEqual(await shaky.read(pathOf(repository, '/tags')), { v1: image.id });
       });
 
-      it('because storage fails is a failure', async () => {
+      it('because storage fails makes the request fail', async () => {
         doInstead = (key) => {
           throw new StorageUnavailableError(`${key} cannot be read, as the test wanted it`);
         };

@@ -13,18 +13,18 @@ import { V2Client } from '../v2/client.ts';
 import { chainIdOf, type PushedImage, pushImage } from '../v2/image.ts';
 import { newImage, newRepository, type OpenStorage, useStorage } from './use-registry.ts';
 
-/** What a v1 client pushes under an id that will be that of a view: they can be computed before the view is there. */
+/** v1 pushes under ids that become those of a projection: they can be computed before the projection is made. */
 export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
   for (const v1Layers of ['copy', 'link'] as const) {
-    describe(`v1 ids that are taken before their view is made, on ${name}, v1_layers: ${v1Layers}`, () => {
+    describe(`v1 ids that are pushed before their projection is made, on ${name}, v1_layers: ${v1Layers}`, () => {
       const storage = useStorage(open);
-      /** The one that makes views; the other is another process. */
+      /** The process that makes projections, and another one. */
       let server: RegistryServer;
       let other: RegistryServer;
-      /** In front of the storage of either. */
-      let interceptor: Interceptor;
-      let otherInterceptor: Interceptor;
-      /** What a push leaves to be done behind it, by a process of its own. */
+      /** Runs before a storage request of either process. */
+      let meddler: Meddler;
+      let otherMeddler: Meddler;
+      /** Does the background work of a push, in another process. */
       let worker: TagProjections;
       let v2: V2Client;
       let v1: V1Client;
@@ -44,7 +44,7 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
         await other.stop();
       });
 
-      /** An image that lies there by its digest alone, with the ids that v1 will see: base first. */
+      /** An image that is pushed by digest only, with the ids of its projections, base first. */
       const pushUntagged = async (repository: string) => {
         const pushed = await pushImage(v2, repository, undefined, {
           contents: [`base ${repository}`, `top ${repository}`],
@@ -66,7 +66,7 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
       };
       const statusOf = async (path: string) => (await v2.send('GET', path)).status;
 
-      it('are those of the view from then on, and tags elsewhere that named them lead nowhere', async () => {
+      it('are those of the projection from then on, and tags of other repositories that named them name nothing', async () => {
         const [repository, elsewhere] = [newRepository(), newRepository()];
         const pushed = await pushUntagged(repository);
         const { topId, baseId } = pushed;
@@ -90,7 +90,7 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
         assert.equal(await statusOf(`/v2/${elsewhere}/manifests/top`), 404);
       });
 
-      it('stay those of the pusher below the top of the view, which gets others there', async () => {
+      it('stay those of the pushed image below the top, where the projection gets other ids', async () => {
         const [repository, elsewhere] = [newRepository(), newRepository()];
         const pushed = await pushUntagged(repository);
         const base = squatterOf(pushed.baseId);
@@ -116,10 +116,10 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
         const [again] = await v1.pull(repository, 'latest');
         const [shownOfOther] = await v1.pull(repository, 'other');
         assert.equal(again?.id, shown?.id);
-        assert.notEqual(shownOfOther?.id, shown?.id, 'nobody knows beforehand which');
+        assert.notEqual(shownOfOther?.id, shown?.id, 'another manifest gives other ids');
       });
 
-      it('keep showing by v2 what they showed there before', async () => {
+      it('keep their conversion where v2 has served it', async () => {
         const [repository, elsewhere] = [newRepository(), newRepository()];
         const pushed = await pushUntagged(repository);
         await otherV1.push(elsewhere, [squatterOf(pushed.topId)], { top: pushed.topId });
@@ -133,7 +133,7 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
         assert.deepEqual(Buffer.from(await (await v2.send('GET', blob)).bytes()), layer);
       });
 
-      it('are what the view shows where somebody tags it afterwards, whatever v2 had made of the other image', async () => {
+      it('show the projection where it is tagged afterwards, even if v2 had converted the pushed image', async () => {
         const [repository, elsewhere, target] = [newRepository(), newRepository(), newRepository()];
         const pushed = await pushUntagged(repository);
         await otherV1.push(elsewhere, [squatterOf(pushed.topId)], { top: pushed.topId });
@@ -156,7 +156,7 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
         }
       });
 
-      it('are no way to the layer of the view by a URL that was given out before', async () => {
+      it('give no access to the layer of the projection by an earlier URL', async () => {
         const repository = newRepository();
         const pushed = await pushUntagged(repository);
         const squatter = squatterOf(pushed.topId);
@@ -169,7 +169,7 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
         assert.deepEqual(Buffer.from(await (await fetch(url)).bytes()), Buffer.from(squatter.layer));
       });
 
-      it('are not remembered as those of the image that is no more', async () => {
+      it('are not served from what was remembered of the replaced image', async () => {
         const repository = newRepository();
         const pushed = await pushUntagged(repository);
         await otherV1.push(newRepository(), [squatterOf(pushed.topId)], { top: pushed.topId });
@@ -178,9 +178,9 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
         assertShows(await v1.pull(repository, 'latest'), pushed);
       });
 
-      // A push and a view at the same moment: whichever step of the push is under way, the view stays whole.
+      // A push and a projection at the same moment: at every step of the push, the projection stays complete.
       for (const step of ['json', 'ancestry', '_inprogress', 'layer.json']) {
-        it(`belong to the view if a push is about to write its ${step} while the view is made`, async () => {
+        it(`belong to the projection if a push is about to write its ${step} while the projection is made`, async () => {
           const repository = newRepository();
           const pushed = await pushUntagged(repository);
           const { topId } = pushed;
@@ -209,14 +209,14 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
           });
           assert.equal(confirmed.status, 409);
           const hasSum = (await storage.textOf(`images/${topId}/_checksum`)) !== undefined;
-          // Where the JSON came first there is something to replace.
+          // If the JSON came first, the projection replaces a pushed image.
           if (step === 'json' || step === '_inprogress') assert.equal(hasSum, v1Layers === 'copy');
           assertShows(await v1.pull(repository, 'latest'), pushed);
           assertShows(await otherV1.pull(repository, 'latest'), pushed);
         });
       }
 
-      it('belong to the view also if the process that makes it dies halfway, and the next one makes it whole', async () => {
+      it('belong to the projection even if the process that makes it dies and another one completes it', async () => {
         for (const step of ['layer.json', 'ancestry', 'json']) {
           for (const isSquatted of [true, false]) {
             const repository = newRepository();
@@ -245,7 +245,7 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
         }
       });
 
-      it('lend nothing to the list of files of the view, also where the other image is remembered', async () => {
+      it('give the projection its own list of files, even if the replaced image is remembered', async () => {
         const repository = newRepository();
         const pushed = await pushUntagged(repository);
         await otherV1.push(newRepository(), [squatterOf(pushed.topId)], { top: pushed.topId });
@@ -258,18 +258,18 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
         }
       });
 
-      it('are given to each repository that shows the view, also if nobody worked behind its push', async () => {
+      it('are granted to each repository that shows the projection, even without background work after its push', async () => {
         const [first, second] = [newRepository(), newRepository()];
         const contents = [`of ${first}`, 'and another'];
         const { digest } = await pushImage(v2, first, 'latest', { contents });
         await worker.update(parseRepositoryName(first), parseTag('latest'));
         await pushImage(v2, second, 'latest', { contents });
         await v1.pull(second, 'latest');
-        const owners = await storage.keysBelow(`oci/images/${digest.slice('sha256:'.length)}/view/`);
+        const grants = await storage.keysBelow(`oci/images/${digest.slice('sha256:'.length)}/view/`);
         assert.equal(owners.length, 2, owners.join());
       });
 
-      it('of a view whose mark does not say which it has below are chosen when they are needed', async () => {
+      it('below the top are chosen when needed if the projection record does not have them', async () => {
         const repository = newRepository();
         const pushed = await pushUntagged(repository);
         await storage.put(`oci/images/${pushed.topId}/view.json`, JSON.stringify({ manifest: pushed.digest }));
@@ -277,7 +277,7 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
         assertShows(await v1.pull(repository, 'latest'), pushed);
       });
 
-      it('come back if a push has hidden the view and died', async () => {
+      it('are visible again after a push that hid the projection has died', async () => {
         const repository = newRepository();
         const pushed = await pushUntagged(repository);
         await tagByV2(repository, pushed);

@@ -8,7 +8,7 @@ import { V1Client } from '../support/v1-client.ts';
 import { assertError } from './send.ts';
 import { newImage, type OpenStorage, useRegistry, useStorage } from './use-registry.ts';
 
-/** Names of three parts, as docker-registry 0.9 kept them: `a/b/c` in `a/b%252Fc`. */
+/** Names with three components, as docker-registry 0.9 stored them: `a/b/c` in `a/b%252Fc`. */
 export function v1TwiceQuotedSuite(name: string, open: OpenStorage): void {
   describe(`names that docker-registry 0.9 quoted twice, on ${name}`, () => {
     const storage = useStorage(open);
@@ -42,7 +42,7 @@ export function v1TwiceQuotedSuite(name: string, open: OpenStorage): void {
     const tagsOf = async (repository: string) => await registry.read(`/v1/repositories/${repository}/tags`);
     const manifestOf = (repository: string, tag: string) => registry.send('GET', `/v2/${repository}/manifests/${tag}`);
 
-    it('are read at once, by v1 and v2, and stay as they are', async () => {
+    it('are read without adoption, by v1 and v2, and do not change', async () => {
       const { name, old, own } = await newOld();
       const before = await contentBelow(`${old}/`);
       const path = `/v1/repositories/${name}`;
@@ -58,7 +58,7 @@ export function v1TwiceQuotedSuite(name: string, open: OpenStorage): void {
       assert.deepEqual(await storage.keysBelow(`${own}/`), []);
     });
 
-    it('are in the catalog and the search by their one name, once, in order', async () => {
+    it('are in the catalog and the search under their one name, once, in order', async () => {
       const { name, own } = await newOld();
       await storage.put('repositories/three/zz/tag_latest', image.id);
       await storage.put('repositories/three/aa/tag_latest', image.id);
@@ -81,7 +81,7 @@ export function v1TwiceQuotedSuite(name: string, open: OpenStorage): void {
       }
     });
 
-    it('are pushed to under the one name: what 0.9 wrote shows through, and stays', async () => {
+    it('take pushes under their one name, beside what 0.9 wrote, which stays', async () => {
       const { name, old, own } = await newOld();
       const before = await contentBelow(`${old}/`);
       const child = newImage({ parent: image });
@@ -95,7 +95,7 @@ export function v1TwiceQuotedSuite(name: string, open: OpenStorage): void {
       assert.equal(await storage.textOf(`${own}/tag_old`), undefined);
     });
 
-    it('show nothing any more of what was deleted, before or after a push', async () => {
+    it('show nothing of what was deleted, before or after a push', async () => {
       const { name } = await newOld();
       assert.equal((await registry.send('DELETE', `/v1/repositories/${name}/tags/old`)).status, 200);
       assert.deepEqual(await tagsOf(name), { latest: image.id });
@@ -105,7 +105,7 @@ export function v1TwiceQuotedSuite(name: string, open: OpenStorage): void {
       assert.equal((await manifestOf(name, 'latest')).status, 404);
     });
 
-    it('go as a whole', async () => {
+    it('are deleted as a whole', async () => {
       const { name, old, own } = await newOld();
       await registry.tag(name, 'new', image.id);
       assert.equal((await registry.send('DELETE', `/v1/repositories/${name}/`)).status, 200);
@@ -113,7 +113,7 @@ export function v1TwiceQuotedSuite(name: string, open: OpenStorage): void {
       assert.equal((await registry.send('GET', `/v1/repositories/${name}/tags`)).status, 404);
     });
 
-    it('are brought over by adopt, and are then the same', async () => {
+    it('show the same after adopt has copied them', async () => {
       const { name, own } = await newOld();
       const before = await tagsOf(name);
       const { adoption } = assembleRegistry(storage.driver, { copiesLayers: false });
@@ -124,7 +124,7 @@ export function v1TwiceQuotedSuite(name: string, open: OpenStorage): void {
       assert.deepEqual(await tagsOf(name), { latest: image.id });
     });
 
-    it('are not reached by the name of the folder, to which other rules might apply', async () => {
+    it('cannot be reached by the name of the folder, to which other access rules might apply', async () => {
       const { name } = await newOld();
       const quoted = name.replace(/\/c$/, '%252Fc');
       assertError(
@@ -134,7 +134,7 @@ export function v1TwiceQuotedSuite(name: string, open: OpenStorage): void {
       );
     });
 
-    it('are those that an event about their folder is about', () => {
+    it('are the names in events about their folder', () => {
       const expected = { repository: 'three/b/c', tag: 'x' };
       for (const folder of ['three/b%2Fc', 'three/b%252Fc']) {
         assert.deepEqual(parseTagKey(`repositories/${folder}/tag_x`), expected);
@@ -161,7 +161,7 @@ export function v1TwiceQuotedSuite(name: string, open: OpenStorage): void {
         );
       const key = (text: string) => text as Key;
 
-      it('cost a request on a miss, once, and nothing on a hit or where names have two parts', async () => {
+      it('cost one more request for a missing object, once, and none for a hit or a name with two components', async () => {
         const requests: string[] = [];
         const driver = counted(requests);
         await storage.put('repositories/cost/b%2Fc/tag_x', image.id);
@@ -180,7 +180,7 @@ export function v1TwiceQuotedSuite(name: string, open: OpenStorage): void {
         ]);
       });
 
-      it('keep conditions: what is there is not absent, and no ETag is taken for another', async () => {
+      it('honour conditions: an object in the old folder is not absent, and its ETag matches only itself', async () => {
         const driver = counted([]);
         const tag = key('repositories/conditions/b%2Fc/tag_x');
         await storage.put('repositories/conditions/b%252Fc/tag_x', image.id);
@@ -194,7 +194,7 @@ export function v1TwiceQuotedSuite(name: string, open: OpenStorage): void {
         assert.equal(await storage.textOf('repositories/conditions/b%252Fc/tag_x'), image.id);
       });
 
-      it('are listed in the order of keys, after a given one, each once', async () => {
+      it('are listed in key order, after a given key, each once', async () => {
         const driver = counted([]);
         for (const folder of ['b', 'b%2525', 'b%252Fa', 'b%252Fz', 'b%2Ba', 'b%2Fa', 'b%2Fm', 'b-x']) {
           await storage.put(`repositories/ordered/${folder}/tag_x`, image.id);

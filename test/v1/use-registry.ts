@@ -1,4 +1,4 @@
-// What the suites of v1 share: a storage with its objects in the test's hands, and registries on it.
+// Shared by the v1 suites: a storage whose objects a test reads and writes directly, and registries on it.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before } from 'node:test';
@@ -15,14 +15,14 @@ import { type Answer, type Sent, send } from './send.ts';
 
 export type OpenStorage = () => Promise<OpenedStorage>;
 
-/** Objects by their keys, behind the back of any registry. */
+/** Direct access to the objects of the storage. */
 export type TestStorage = {
   readonly driver: StorageDriver;
   /** `undefined` if there is no such object. */
   textOf(key: string): Promise<string | undefined>;
   put(key: string, content: string | Uint8Array): Promise<void>;
   keysBelow(prefix: string): Promise<string[]>;
-  /** What unfinished writes have left. */
+  /** Temporary objects that unfinished writes have left. */
   leftovers(): Promise<string[]>;
 };
 
@@ -56,18 +56,18 @@ export function useStorage(open: OpenStorage): TestStorage {
 export type TestRegistry = {
   readonly url: URL;
   send(method: string, path: string, sent?: Sent): Promise<Answer>;
-  /** The JSON of a GET that has to work. */
+  /** The JSON of a GET that has to succeed. */
   read(path: string): Promise<unknown>;
-  /** All of an image, so that it is complete. */
+  /** Pushes an image and confirms its checksum. */
   push(...images: V1Image[]): Promise<void>;
-  /** The JSON and the layer of an image, without the checksum that would complete it. */
+  /** Pushes the JSON and the layer of an image, but no checksum: it stays incomplete. */
   beginPush(image: V1Image): Promise<void>;
   tag(repository: string, tag: string, id: string): Promise<void>;
 };
 
 export type RegistryOptions = {
   settings?: Partial<AppSettings> | (() => Partial<AppSettings>);
-  /** Puts something between the registry and its storage. */
+  /** Wraps the storage of the registry. */
   alter?: (driver: StorageDriver) => StorageDriver;
 };
 
@@ -112,7 +112,7 @@ function expect(status: number, answer: Answer): Answer {
   return answer;
 }
 
-/** An image that nobody has pushed before. */
+/** An image with an id of its own. */
 export function newImage({
   id = newImageId(),
   parent,
