@@ -103,7 +103,7 @@ export function v1PushesAfterDeletionSuite(name: string, open: OpenStorage): voi
         [],
       );
       assert.equal(await hasMark(id), false);
-      // And is nevertheless pushed again by the client that has all of it.
+      // The client that has all of the bytes can push it.
       await registry.push(base);
       await assertReadable(base);
     });

@@ -99,7 +99,7 @@ export function v1ReadingSuite(name: string, open: OpenStorage, { presigns }: { 
     }
 
     it('Docker 1.5 resumes a layer to its end', async () => {
-      // What it asks for after three bytes, and what after all: the end is one past the last byte.
+      // Its ranges after three bytes and after all bytes: it names the end one past the last byte.
       const size = (await get(ten, 'json')).header('X-Docker-Size');
       const rest = await getRange(ten, `bytes=3-${size}`);
       assert.deepEqual([rest.status, rest.text], [206, '3456789']);
