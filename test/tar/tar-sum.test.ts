@@ -62,7 +62,7 @@ for (const { name, v0, v1 } of rows) {
   });
 }
 
-describe('the sums of Docker's own tests', () => {
+describe('the sums of the tests of Docker', () => {
   // https://github.com/moby/moby/blob/v1.9.1/pkg/tarsum/tarsum_test.go
   test('of the oldest layer, as Docker 0.4 imported it', async () => {
     const scratch = Buffer.concat([

@@ -138,7 +138,7 @@ export function viewSuite(name: string, open: () => Promise<OpenedStorage>): voi
         let top = 'not yet known';
         const slow = await startRegistry(crashing, { v1Layers, worksBehind: false });
         const { digest } = await pushImage(new V2Client(slow.url), 'projected/order', 'latest', {
-          contents: ['order', 'of', 'views'],
+          contents: ['order', 'of', 'projections'],
         });
         top = digest.slice('sha256:'.length);
         await new V1Client(slow.url).pull('projected/order', 'latest');

@@ -135,7 +135,7 @@ export function v1PushPullSuite(name: string, open: OpenStorage): void {
     it('makes the same config in every version', async () => {
       const manifest = await fetch(new URL('/v2/ubuntu/manifests/latest', server.url));
       const { config } = (await manifest.json()) as { config: { digest: string } };
-      // A digest that somebody pinned must not change with a later version: see lib/registry/v1-to-v2/image-config.ts. (The
+      // A pinned digest must not change with a later version: see lib/registry/v1-to-v2/image-config.ts. (The
       // manifest's own digest also depends on gzip, which the layers of this test went through.)
       assert.equal(config.digest, PINNED_CONFIG);
     });

@@ -266,7 +266,7 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
         await pushImage(v2, second, 'latest', { contents });
         await v1.pull(second, 'latest');
         const grants = await storage.keysBelow(`oci/images/${digest.slice('sha256:'.length)}/view/`);
-        assert.equal(owners.length, 2, owners.join());
+        assert.equal(grants.length, 2, grants.join());
       });
 
       it('below the top are chosen when needed if the projection record does not have them', async () => {
