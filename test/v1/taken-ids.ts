@@ -22,8 +22,8 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
       let server: RegistryServer;
       let other: RegistryServer;
       /** Runs before a storage request of either process. */
-      let meddler: Meddler;
-      let otherMeddler: Meddler;
+      let interceptor: Interceptor;
+      let otherInterceptor: Interceptor;
       /** Does the background work of a push, in another process. */
       let worker: TagProjections;
       let v2: V2Client;
@@ -55,8 +55,8 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
       };
       const tagByV2 = async (repository: string, { manifest }: PushedImage) =>
         assert.equal((await v2.pushManifest(repository, 'latest', manifest)).status, 201);
-      const squatterOf = (id: string) =>
-        newImage({ id, layer: gzipSync(tar([{ path: 'squatter', content: Buffer.from('of the squatter') }])) });
+      const imageUnder = (id: string) =>
+        newImage({ id, layer: gzipSync(tar([{ path: 'pushed', content: Buffer.from('by a v1 client') }])) });
       const assertShows = (pulled: readonly PulledImage[], { tars }: PushedImage) => {
         assert.deepEqual(
           pulled.map(({ layer }) => gunzipSync(layer)),
@@ -70,9 +70,9 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
         const [repository, elsewhere] = [newRepository(), newRepository()];
         const pushed = await pushUntagged(repository);
         const { topId, baseId } = pushed;
-        const onTop = newImage({ parent: squatterOf(baseId) });
-        await otherV1.push(elsewhere, [squatterOf(topId)], { top: topId });
-        await otherV1.push(elsewhere, [squatterOf(baseId), onTop], { base: baseId, 'on-top': onTop.id });
+        const onTop = newImage({ parent: imageUnder(baseId) });
+        await otherV1.push(elsewhere, [imageUnder(topId)], { top: topId });
+        await otherV1.push(elsewhere, [imageUnder(baseId), onTop], { base: baseId, 'on-top': onTop.id });
         await tagByV2(repository, pushed);
         assertShows(await v1.pull(repository, 'latest'), pushed);
 
@@ -93,7 +93,7 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
       it('stay those of the pushed image below the top, where the projection gets other ids', async () => {
         const [repository, elsewhere] = [newRepository(), newRepository()];
         const pushed = await pushUntagged(repository);
-        const base = squatterOf(pushed.baseId);
+        const base = imageUnder(pushed.baseId);
         const onTop = newImage({ parent: base });
         await otherV1.push(elsewhere, [base, onTop], { base: base.id, 'on-top': onTop.id });
         await tagByV2(repository, pushed);
@@ -122,7 +122,7 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
       it('keep their conversion where v2 has served it', async () => {
         const [repository, elsewhere] = [newRepository(), newRepository()];
         const pushed = await pushUntagged(repository);
-        await otherV1.push(elsewhere, [squatterOf(pushed.topId)], { top: pushed.topId });
+        await otherV1.push(elsewhere, [imageUnder(pushed.topId)], { top: pushed.topId });
         const path = `/v2/${elsewhere}/manifests/top`;
         const first = (await (await v2.send('GET', path)).json()) as { layers: { digest: string }[] };
         const blob = `/v2/${elsewhere}/blobs/${first.layers[0]?.digest}`;
@@ -136,7 +136,7 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
       it('show the projection where it is tagged afterwards, even if v2 had converted the pushed image', async () => {
         const [repository, elsewhere, target] = [newRepository(), newRepository(), newRepository()];
         const pushed = await pushUntagged(repository);
-        await otherV1.push(elsewhere, [squatterOf(pushed.topId)], { top: pushed.topId });
+        await otherV1.push(elsewhere, [imageUnder(pushed.topId)], { top: pushed.topId });
         assert.equal(await statusOf(`/v2/${elsewhere}/manifests/top`), 200);
         await tagByV2(repository, pushed);
         const images = await v1.pull(repository, 'latest');
@@ -159,20 +159,20 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
       it('give no access to the layer of the projection by an earlier URL', async () => {
         const repository = newRepository();
         const pushed = await pushUntagged(repository);
-        const squatter = squatterOf(pushed.topId);
-        await otherV1.push(newRepository(), [squatter], { top: pushed.topId });
+        const clientImage = imageUnder(pushed.topId);
+        await otherV1.push(newRepository(), [clientImage], { top: pushed.topId });
         const given = await fetch(new URL(`/v1/images/${pushed.topId}/layer`, other.url), { redirect: 'manual' });
         const url = given.headers.get('Location');
         await tagByV2(repository, pushed);
         assertShows(await v1.pull(repository, 'latest'), pushed);
         if (url === null) return; // files have none
-        assert.deepEqual(Buffer.from(await (await fetch(url)).bytes()), Buffer.from(squatter.layer));
+        assert.deepEqual(Buffer.from(await (await fetch(url)).bytes()), Buffer.from(clientImage.layer));
       });
 
       it('are not served from what was remembered of the replaced image', async () => {
         const repository = newRepository();
         const pushed = await pushUntagged(repository);
-        await otherV1.push(newRepository(), [squatterOf(pushed.topId)], { top: pushed.topId });
+        await otherV1.push(newRepository(), [imageUnder(pushed.topId)], { top: pushed.topId });
         for (const part of ['json', 'layer']) assert.equal(await statusOf(`/v1/images/${pushed.topId}/${part}`), 200);
         await tagByV2(repository, pushed);
         assertShows(await v1.pull(repository, 'latest'), pushed);
@@ -184,13 +184,13 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
           const repository = newRepository();
           const pushed = await pushUntagged(repository);
           const { topId } = pushed;
-          const squatter = squatterOf(topId);
+          const clientImage = imageUnder(topId);
           const put = async (part: string, body: Uint8Array) =>
             await fetch(new URL(`/v1/images/${topId}/${part}`, other.url), {
               method: 'PUT',
               body: new Uint8Array(body),
             });
-          if (step === 'layer.json') assert.equal((await put('json', squatter.json)).status, 200);
+          if (step === 'layer.json') assert.equal((await put('json', clientImage.json)).status, 200);
           let isMet = false;
           const isMeant = (key: Key) => key.includes(topId) && key.endsWith(`/${step}`);
           otherInterceptor.before('put', isMeant, async () => {
@@ -198,11 +198,11 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
             await tagByV2(repository, pushed);
             await v1.pull(repository, 'latest');
           });
-          const [part, body] = step === 'layer.json' ? ['layer', squatter.layer] : ['json', squatter.json];
+          const [part, body] = step === 'layer.json' ? ['layer', clientImage.layer] : ['json', clientImage.json];
           const refused = await put(part as string, body as Uint8Array);
           assert.ok(isMet);
           assert.equal(refused.status, 409, await refused.text());
-          const sums = { 'X-Docker-Checksum-Payload': payloadSum(squatter.json, squatter.layer) };
+          const sums = { 'X-Docker-Checksum-Payload': payloadSum(clientImage.json, clientImage.layer) };
           const confirmed = await fetch(new URL(`/v1/images/${topId}/checksum`, other.url), {
             method: 'PUT',
             headers: sums,
@@ -218,11 +218,11 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
 
       it('belong to the projection even if the process that makes it dies and another one completes it', async () => {
         for (const step of ['layer.json', 'ancestry', 'json']) {
-          for (const isSquatted of [true, false]) {
+          for (const isPushedBefore of [true, false]) {
             const repository = newRepository();
             const pushed = await pushUntagged(repository);
             const { topId } = pushed;
-            if (isSquatted) await otherV1.push(newRepository(), [squatterOf(topId)], { top: topId });
+            if (isPushedBefore) await otherV1.push(newRepository(), [imageUnder(topId)], { top: topId });
             await tagByV2(repository, pushed);
             interceptor.before(
               'put',
@@ -232,7 +232,7 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
               },
             );
             await assert.rejects(worker.update(parseRepositoryName(repository), parseTag('latest')), /dies here/);
-            const { id, json } = squatterOf(topId);
+            const { id, json } = imageUnder(topId);
             const refused = await fetch(new URL(`/v1/images/${id}/json`, other.url), {
               method: 'PUT',
               body: new Uint8Array(json),
@@ -240,7 +240,7 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
             assert.equal(refused.status, 409);
             assertShows(await otherV1.pull(repository, 'latest'), pushed);
             const hasCopy = (await storage.textOf(`images/${topId}/_checksum`)) !== undefined;
-            assert.equal(hasCopy, v1Layers === 'copy' && !isSquatted);
+            assert.equal(hasCopy, v1Layers === 'copy' && !isPushedBefore);
           }
         }
       });
@@ -248,13 +248,13 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
       it('give the projection its own list of files, even if the replaced image is remembered', async () => {
         const repository = newRepository();
         const pushed = await pushUntagged(repository);
-        await otherV1.push(newRepository(), [squatterOf(pushed.topId)], { top: pushed.topId });
+        await otherV1.push(newRepository(), [imageUnder(pushed.topId)], { top: pushed.topId });
         const filesOf = async () => await (await fetch(new URL(`/v1/images/${pushed.topId}/files`, other.url))).text();
         assert.equal((await fetch(new URL(`/v1/images/${pushed.topId}/layer`, other.url))).status, 200);
         await tagByV2(repository, pushed);
         await v1.pull(repository, 'latest');
         for (const files of [await filesOf(), await filesOf()]) {
-          assert.ok(files.includes('file-1') && !files.includes('squatter'), files);
+          assert.ok(files.includes('file-1') && !files.includes('clientImage'), files);
         }
       });
 
