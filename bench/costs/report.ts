@@ -31,43 +31,43 @@ export function costsDocument({ push, pull, layers, secrets, alarmMetrics }: Mea
   ];
   return `# What it costs
 
-Written by \`npm run costs\` on ${date}: requests as they were counted, times prices as they were read. Bytes that leave AWS cost
-${money(PRICES.egressGigabyte.dollars)} a GB here as there, and soon more than all the rest; within the region they cost nothing.
+Written by \`npm run costs\` on ${date}: counted requests, times published prices. Bytes that leave AWS cost
+${money(PRICES.egressGigabyte.dollars)} a GB with Stowage and ECR alike, soon more than all the rest; within the region they cost nothing.
 
 ## Requests of one image (${layers} layers, Docker 29, in the stack behind the stand-in for API Gateway)
 
 ${table(
-  ['', 'gateway', 'RequestHandler', 'Authorizer', 'ProjectionWorker', 'they work', 'S3 reads', 'S3 writes'],
+  ['', 'gateway', 'RequestHandler', 'Authorizer', 'ProjectionWorker', 'function time', 'S3 reads', 'S3 writes'],
   [
     ['push', ...counted(push)],
     ['pull', ...counted(pull)],
   ],
 )}
 
-S3 reads of a pull include those by the client itself, to which layers come from S3. The authorizer's answer holds for five
-minutes, so many pulls share one. What a push sends to the push endpoint is not in the first column. How long functions work was
-measured on this machine with MinIO beside them, without the starts of instances: on Lambda it is another number, which nobody has
-measured, and so is what it costs.
+S3 reads of a pull include the client's own, which downloads layers from S3. API Gateway keeps the authorizer's answer for five
+minutes, so many pulls share one. Requests to the push endpoint are not in the first column. The function time was
+measured on one machine with MinIO beside the functions, without cold starts: on Lambda it differs, has not been
+measured, and changes the cost.
 
 ## Pulls
 
-${table(['pulls', 'API Gateway', 'Lambda, calls', 'Lambda, time (as here)', 'S3', 'Stowage', 'ECR'], requestRows)}
+${table(['pulls', 'API Gateway', 'Lambda, calls', 'Lambda, time (as measured)', 'S3', 'Stowage', 'ECR'], requestRows)}
 
-A thousand pushes cost ${money(costOf(push).total * 1000)} in the same way, without the Web Function that takes their layers: **no price of it could be
-found**, so it is in no figure here.
+A thousand pushes cost ${money(costOf(push).total * 1000)}, calculated in the same way, without the Web Function that takes their layers: **no price of it could be
+found**, so no figure here includes it.
 
 ## Storage, a month
 
 ${table(['', 'Stowage (S3 Standard)', 'ECR'], storageRows)}
 
-Besides, whatever happens: ${secrets} secrets and alarms on ${alarmMetrics} metrics, ${money(fixed)} a month; reads of secrets, of which each instance in use makes up to one a
-minute; logs by what is written, of which no price is named here.
+Independent of use: ${secrets} secrets and alarms on ${alarmMetrics} metrics, ${money(fixed)} a month. In addition: reads of secrets, up to one a minute by each instance in
+use; logs by the byte, whose price is not included here.
 
 ## Prices
 
 ${table(['price', 'for', 'read in'], Object.values(PRICES).map(priceRow))}
 
-They are those of us-east-1; most are of pages that quote AWS, since the tables of its own price pages could not be read. A free tier is not counted.
+The prices are those of us-east-1. Most come from pages that quote AWS, since the tables of AWS's own price pages could not be read. A free tier is not counted.
 `;
 }
 
