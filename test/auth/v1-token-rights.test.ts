@@ -81,7 +81,7 @@ describe('a token of v1', () => {
     await push(alice, 'team/half2', [base, top]);
   });
 
-  // As docs/auth.md advises: "Keep common bases where all may pull".
+  // The advice of docs/auth.md: keep common base images where all callers may pull.
   it('builds on a base that all may pull, of users, robots and access tokens', async () => {
     const [base, top] = chain();
     await push(carol, 'base/debian', [base]);
