@@ -7,7 +7,8 @@ import type { OnTagChange } from '../tags/tag-change.ts';
 import type { Tags } from '../tags/tags.ts';
 import type { ResolvedTag } from '../tags/target.ts';
 import { type ImageConversions, mayBeConversion } from '../v1-to-v2/convert-image.ts';
-import { type Manifest, manifestUnknown, type StoredManifests } from './stored-manifests.ts';
+import { manifestUnknown } from './manifest-errors.ts';
+import type { Manifest, StoredManifests } from './stored-manifests.ts';
 
 /**
  * Deletes manifests.

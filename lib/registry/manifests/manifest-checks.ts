@@ -1,11 +1,11 @@
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { Slots } from '../../concurrency/slots.ts';
-import { RegistryError } from '../../model/errors.ts';
 import type { Descriptor, ManifestDocument } from '../../model/manifest.ts';
 import type { Digest, RepositoryName } from '../../model/names.ts';
 import type { Blobs } from '../blobs/blobs.ts';
 import { immutableTag } from '../tags/tags.ts';
 import type { ImmutableImageTags } from '../v1-images/immutable-image-tags.ts';
+import { manifestBlobUnknown, wrongSize } from './manifest-errors.ts';
 import type { StoredManifests } from './stored-manifests.ts';
 
 /** Checks of all manifests that are being put to this process: further ones wait, and no other request waits for them. */
@@ -57,14 +57,14 @@ export class ManifestChecks {
 
   async #checkBlob(repository: RepositoryName, { digest, sizeBytes }: Descriptor): Promise<void> {
     const link = await this.#blobs.find(repository, digest);
-    if (!link) throw blobUnknown(repository, digest);
+    if (!link) throw manifestBlobUnknown(repository, digest);
     checkSize(digest, sizeBytes, link.sizeBytes);
   }
 
   async #checkChild(repository: RepositoryName, { digest, sizeBytes }: Descriptor): Promise<void> {
     const child = await this.#stored.head(repository, digest);
     if (child) checkSize(digest, sizeBytes, child.sizeBytes);
-    else if (this.#indexChildren === 'required') throw blobUnknown(repository, digest);
+    else if (this.#indexChildren === 'required') throw manifestBlobUnknown(repository, digest);
   }
 
   async #checkImmutable(repository: RepositoryName, digest: Digest): Promise<void> {
@@ -79,15 +79,5 @@ export function distinct(descriptors: readonly Descriptor[]): Descriptor[] {
 }
 
 function checkSize(digest: Digest, inManifest: number, stored: number): void {
-  if (inManifest !== stored) {
-    throw new RegistryError('MANIFEST_INVALID', `${digest} has ${stored} bytes, the manifest says ${inManifest}`, {
-      detail: { digest, size: stored },
-    });
-  }
-}
-
-function blobUnknown(repository: RepositoryName, digest: Digest): RegistryError {
-  return new RegistryError('MANIFEST_BLOB_UNKNOWN', `${digest} is unknown to ${repository}: push it first`, {
-    detail: { digest },
-  });
+  if (inManifest !== stored) throw wrongSize(digest, inManifest, stored);
 }

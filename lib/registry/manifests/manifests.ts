@@ -1,5 +1,4 @@
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
-import { RegistryError } from '../../model/errors.ts';
 import { MAX_INDEX_DEPTH, mediaTypeOfStored, parseManifest } from '../../model/manifest.ts';
 import { algorithmOf, type Digest, type Reference, type RepositoryName, type Tag } from '../../model/names.ts';
 import { type ObjectInfo, unchanged } from '../../storage/driver.ts';
@@ -11,7 +10,8 @@ import type { Tags } from '../tags/tags.ts';
 import type { ResolvedTag } from '../tags/target.ts';
 import type { ImageConversions } from '../v1-to-v2/convert-image.ts';
 import { distinct, type ManifestChecks } from './manifest-checks.ts';
-import { type Manifest, manifestUnknown, type StoredManifests } from './stored-manifests.ts';
+import { manifestUnknown, preconditionFailed } from './manifest-errors.ts';
+import type { Manifest, StoredManifests } from './stored-manifests.ts';
 
 /** How often a tag may move while it is read. */
 const MAX_MOVES = 5;
@@ -190,10 +190,4 @@ export class Manifests {
     });
     await this.put(to, tag === undefined ? { digest } : { tag }, manifest.bytes);
   }
-}
-
-function preconditionFailed(repository: RepositoryName, reference: Reference): RegistryError {
-  const name = 'digest' in reference ? reference.digest : reference.tag;
-  const message = `${name} of ${repository} is not what If-Match or If-None-Match says`;
-  return new RegistryError('PRECONDITION_FAILED', message, { detail: reference });
 }

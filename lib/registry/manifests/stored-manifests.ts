@@ -1,8 +1,7 @@
 import { LRUCache } from 'lru-cache';
-import { RegistryError } from '../../model/errors.ts';
 import { layout } from '../../model/layout.ts';
 import { type ManifestDocument, mediaTypeOfStored, parseManifest } from '../../model/manifest.ts';
-import type { Digest, Reference, RepositoryName } from '../../model/names.ts';
+import type { Digest, RepositoryName } from '../../model/names.ts';
 import type { Condition, ObjectInfo, StorageDriver } from '../../storage/driver.ts';
 import { type Bytes, MiB } from '../../streams/bytes.ts';
 import type { Referrers } from './referrers.ts';
@@ -82,9 +81,4 @@ export class StoredManifests {
     await this.#storage.delete(layout.manifest(repository, digest));
     this.#remembered.delete(`${repository} ${digest}`);
   }
-}
-
-export function manifestUnknown(repository: RepositoryName, reference: Reference): RegistryError {
-  const name = 'digest' in reference ? reference.digest : reference.tag;
-  return new RegistryError('MANIFEST_UNKNOWN', `manifest ${name} is unknown to ${repository}`, { detail: reference });
 }
