@@ -1,4 +1,4 @@
-// Bodies that are held in memory, and answers that are: clients send and take them as slowly as they like.
+// Request bodies and responses that are held in memory while clients send and receive them slowly.
 import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import { after, afterEach, before, describe, it } from 'node:test';
@@ -63,7 +63,7 @@ describe('a registry that holds 8 MiB of bodies in memory', () => {
     (await client.pushManifest('a/b', 'latest', { schemaVersion: 2, mediaType: INDEX, manifests: [] })).status;
 
   for (const head of ['PUT /v2/a/b/manifests/large', 'PUT /v1/repositories/a/b/images']) {
-    it(`holds no more of slow ones, and takes those of others: ${head}`, async () => {
+    it(`holds no more of slow clients, and accepts those of others: ${head}`, async () => {
       for (let i = 0; i < 12; i++) send(head, large);
       await until(() => arrived.heldBytes >= 4 * MiB && arrived.waiting > 0, 'they have not arrived');
       assert.equal(await push(), 201);
@@ -71,7 +71,7 @@ describe('a registry that holds 8 MiB of bodies in memory', () => {
     });
   }
 
-  it('takes all of them, if they go on', async () => {
+  it('accepts all of them if their clients go on', async () => {
     const sent = Array.from({ length: 6 }, () => send('PUT /v2/a/b/manifests/large', large));
     for (const { end } of sent) end();
     await until(() => answers.length === 6, 'they are not answered');
@@ -85,14 +85,14 @@ describe('a registry that holds 8 MiB of bodies in memory', () => {
     assert.equal(await push(), 201);
   });
 
-  it('refuses by its length what is too large, before any of it is held', async () => {
+  it('refuses a body that is too large by its Content-Length, before it holds any of it', async () => {
     const response = await client.send('PUT', '/v2/a/b/manifests/latest', { body: Buffer.alloc(4 * MiB + 1) });
     assert.equal(response.status, 413);
     assert.deepEqual(await codesOf(response), ['SIZE_INVALID']);
     assert.equal(arrived.heldBytes, 0);
   });
 
-  it('counts a body that is parsed by what it may become', async () => {
+  it('counts a body that is parsed with the memory it may take', async () => {
     const held: number[] = [];
     const hold = bodies.parsed.open.bind(bodies.parsed);
     bodies.parsed.open = (holder) => {
@@ -109,8 +109,8 @@ describe('a registry that holds 8 MiB of bodies in memory', () => {
   });
 });
 
-describe('answers of 4 MiB that clients do not take', () => {
-  it('hold 64 MiB at most, and do not end those of another address', async () => {
+describe('responses of 4 MiB that clients do not receive', () => {
+  it('hold at most 64 MiB, and leave those of another address alone', async () => {
     const storage = await openFiles();
     const server = await startRegistry(storage.driver);
     const client = new V2Client(server.url);
@@ -121,7 +121,7 @@ describe('answers of 4 MiB that clients do not take', () => {
       annotations: { x: 'x'.repeat(4 * MiB - 200) },
     };
     assert.equal((await client.pushManifest('a/b', 'latest', manifest)).status, 201);
-    /** Several requests on one connection: its own buffers may hold one of the answers. */
+    /** Sends several requests on one connection, whose own buffers may hold one of the responses. */
     const get = (localAddress: string, requests: number) => {
       const socket = connect({ host: '127.0.0.1', port: Number(server.url.port), localAddress });
       socket.on('error', () => undefined);

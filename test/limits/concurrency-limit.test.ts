@@ -8,7 +8,7 @@ import { RegistryError } from '../../lib/model/errors.ts';
 const what = 'uploads';
 
 describe('a limit on concurrency', () => {
-  it('runs as many as it allows, and starts the others in the order in which they came', async () => {
+  it('runs as many as it allows, and starts the others in the order they came', async () => {
     const limit = new ConcurrencyLimit({ what, atOnce: 3 }); // too few to keep some back
     const started: number[] = [];
     let running = 0;
@@ -30,7 +30,7 @@ describe('a limit on concurrency', () => {
     assert.deepEqual([limit.running, limit.waiting], [0, 0]);
   });
 
-  it('refuses a request that has waited too long, and takes no slot for it', async () => {
+  it('refuses a request that has waited too long, and gives it no slot', async () => {
     const limit = new ConcurrencyLimit({ what, atOnce: 1, waitMs: 50 });
     const first = await limit.acquire('alice');
     await assert.rejects(limit.acquire('alice'), (error) => {
@@ -43,7 +43,7 @@ describe('a limit on concurrency', () => {
     assert.equal(await next, 'next');
   });
 
-  it('keeps a quarter of the slots for callers with few', async () => {
+  it('keeps a quarter of the slots for callers with few slots', async () => {
     const limit = new ConcurrencyLimit({ what, atOnce: 20, waitMs: 50 });
     const end = Promise.withResolvers<void>();
     const take = (caller: string) => limit.run(caller, () => end.promise);
@@ -58,7 +58,7 @@ describe('a limit on concurrency', () => {
     await Promise.all(few);
   });
 
-  it('gives a free slot to the caller with the fewest', async () => {
+  it('gives a free slot to the caller with the fewest slots', async () => {
     const limit = new ConcurrencyLimit({ what, atOnce: 4 });
     const slots = await Promise.all(Array.from({ length: 4 }, () => limit.acquire('alice')));
     const order: string[] = [];
@@ -77,7 +77,7 @@ describe('a limit on concurrency', () => {
     assert.equal(limit.running, 0);
   });
 
-  it('makes a caller with too many wait, and no other', async () => {
+  it('makes only the caller with too many slots wait', async () => {
     const limit = new ConcurrencyLimit({ what, atOnce: 20, perCaller: 2, waitMs: 2000 });
     const [first] = [await limit.acquire('alice'), await limit.acquire('alice')];
     const third = limit.acquire('alice');
@@ -87,7 +87,7 @@ describe('a limit on concurrency', () => {
     (await third).release();
   });
 
-  it('says 429 to a caller that waits for its own requests, 503 where the process is full', async () => {
+  it('refuses with 429 if the caller is at its own limit, with 503 if the process is full', async () => {
     const own = new ConcurrencyLimit({ what, atOnce: 20, perCaller: 1, waitMs: 20 });
     await own.acquire('alice');
     await assert.rejects(own.acquire('alice'), { code: 'TOOMANYREQUESTS', headers: { 'Retry-After': '5' } });
@@ -96,7 +96,7 @@ describe('a limit on concurrency', () => {
     await assert.rejects(full.acquire('bob'), { code: 'UNAVAILABLE', headers: { 'Retry-After': '5' } });
   });
 
-  it('bounds how many wait, of a caller and in all', async () => {
+  it('limits how many requests wait, for one caller and in all', async () => {
     const limit = new ConcurrencyLimit({ what, atOnce: 1, waitMs: 5000, maxWaitingPerCaller: 2, maxWaiting: 3 });
     const first = await limit.acquire('alice');
     const waiting = [limit.acquire('alice'), limit.acquire('alice')];
@@ -123,14 +123,14 @@ describe('a limit on concurrency', () => {
   describe('with clients that stall', () => {
     const options = { what, atOnce: 2, pace: { stallMs: 100, minBytesPerSecond: 1000 }, waitMs: 2000 };
 
-    it('lets them, as long as no request waits', async () => {
+    it('leaves them alone while no request waits', async () => {
       const limit = new ConcurrencyLimit(options);
       const slot = await stalledSlot(limit);
       await sleep(300);
       assert.equal(slot.signal.aborted, false);
     });
 
-    it('takes the slot of one for each request that waits', async () => {
+    it('cuts off one for each request that waits', async () => {
       const cutOff: Slot[] = [];
       const limit = new ConcurrencyLimit({ ...options, onCutOff: (slot) => cutOff.push(slot) });
       const stalled = [await stalledSlot(limit), await stalledSlot(limit)];
@@ -141,7 +141,7 @@ describe('a limit on concurrency', () => {
       slot.release();
     });
 
-    it('leaves those alone that move enough, or wait for storage', async () => {
+    it('leaves clients alone that are fast enough or wait for storage', async () => {
       const limit = new ConcurrencyLimit({ ...options, waitMs: 500 });
       const [moving, waitingForStorage] = [await stalledSlot(limit), await stalledSlot(limit)];
       waitingForStorage.isWaitingForClient = false;
@@ -151,7 +151,7 @@ describe('a limit on concurrency', () => {
       assert.deepEqual([moving.signal.aborted, waitingForStorage.signal.aborted], [false, false]);
     });
 
-    it('takes none of another caller for one that waits for its own', async () => {
+    it('cuts off no other caller for a request that waits for its own caller', async () => {
       const limit = new ConcurrencyLimit({ ...options, atOnce: 20, perCaller: 1, waitMs: 500 });
       const alice = await stalledSlot(limit, 'alice');
       const bob = await stalledSlot(limit, 'bob');

@@ -69,7 +69,7 @@ describe(`a registry that sends ${AT_ONCE} downloads at once, to clients that do
     }
   };
 
-  it('answers what needs no slot', async () => {
+  it('responds to requests that need no slot', async () => {
     await stall(AT_ONCE + 6, '127.0.0.1');
     const started = performance.now();
     const small = await client.pushBlob('a/b', Buffer.from('small'));
@@ -87,7 +87,7 @@ describe(`a registry that sends ${AT_ONCE} downloads at once, to clients that do
 
   it('gives the slot of a stalled client to another address', async () => {
     await stall(AT_ONCE * 3, '127.0.0.2');
-    // Without a slot it would be refused after `WAIT_MS`.
+    // A request without a slot would be refused after `WAIT_MS`.
     const pulled = await client.send('GET', blob.path);
     assert.deepEqual(Buffer.from(await pulled.arrayBuffer()), content);
     assert.ok(cutOff.length > 0);
@@ -103,7 +103,7 @@ describe(`a registry that sends ${AT_ONCE} downloads at once, to clients that do
     assert.equal(cutOff.length, 1);
   });
 
-  it('does not end those of clients that pause, while no request waits', async () => {
+  it('leaves clients that pause alone while no request waits', async () => {
     const paused = await client.send('GET', blob.path);
     const reader = paused.body?.getReader();
     await reader?.read();
@@ -118,7 +118,7 @@ describe(`a registry that sends ${AT_ONCE} downloads at once, to clients that do
     assert.equal(cutOff.length, 0);
   });
 
-  it('refuses with 503 what waits too long for slots that are used', async () => {
+  it('refuses with 503 a request that waits too long for a slot', async () => {
     const slots = await Promise.all(Array.from({ length: AT_ONCE }, () => downloads.acquire('another')));
     const refused = await client.send('GET', blob.path);
     assert.equal(refused.status, 503);
@@ -127,7 +127,7 @@ describe(`a registry that sends ${AT_ONCE} downloads at once, to clients that do
     for (const slot of slots) slot.release();
   });
 
-  it('waits no longer for a client that went away', async () => {
+  it('releases the slot of a client that goes away', async () => {
     const slots = await Promise.all(Array.from({ length: AT_ONCE }, () => downloads.acquire('another')));
     await stall(3, '127.0.0.2');
     assert.equal(downloads.waiting, 3);

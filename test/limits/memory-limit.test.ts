@@ -16,7 +16,7 @@ async function holding(limit: MemoryLimit, holder: typeof ALICE, bytes: number):
 }
 
 describe('a limit on memory', () => {
-  it('gives what there is at once, and makes the rest wait', async () => {
+  it('lets a request go on while there is memory, and makes others wait', async () => {
     const limit = new MemoryLimit({ maxBytes: 100 });
     const alice = limit.open(ALICE);
     assert.equal(alice.take(50), undefined);
@@ -29,7 +29,7 @@ describe('a limit on memory', () => {
     assert.equal(limit.heldBytes, 60);
   });
 
-  it('gives one caller half of it, and the others theirs', async () => {
+  it('gives one caller half of it at most', async () => {
     const limit = new MemoryLimit({ maxBytes: 100, waitMs: 20 });
     await holding(limit, ALICE, 40);
     await assert.rejects(holding(limit, ALICE, 20), { code: 'TOOMANYREQUESTS', headers: { 'Retry-After': '5' } });
@@ -37,7 +37,7 @@ describe('a limit on memory', () => {
     assert.equal(limit.heldBytes, 90);
   });
 
-  it('gives those who have not logged in, where others have, a quarter together', async () => {
+  it('gives all callers that have not logged in a quarter at most', async () => {
     const limit = new MemoryLimit({ maxBytes: 100, waitMs: 20 });
     await holding(limit, UNKNOWN, 20);
     await assert.rejects(holding(limit, ALSO_UNKNOWN, 10), { code: 'UNAVAILABLE', headers: { 'Retry-After': '5' } });
@@ -45,7 +45,7 @@ describe('a limit on memory', () => {
     await holding(limit, BOB, 30);
   });
 
-  it('lets the oldest request go on beyond the limit, so that none waits for ever', async () => {
+  it('lets the oldest request exceed the limit, so that no request waits for ever', async () => {
     const limit = new MemoryLimit({ maxBytes: 100 });
     const oldest = await holding(limit, ALICE, 50);
     const second = await holding(limit, BOB, 50);
@@ -58,7 +58,7 @@ describe('a limit on memory', () => {
     assert.deepEqual([limit.heldBytes, limit.waiting], [0, 0]);
   });
 
-  it('ends clients that stall, while others wait for what they hold', async () => {
+  it('cuts off stalled clients while others wait for the memory they hold', async () => {
     const limit = new MemoryLimit({ maxBytes: 100, pace, waitMs: 2000 });
     const [stalled, moving] = [await holding(limit, ALICE, 50), await holding(limit, BOB, 50)];
     stalled.slot.isWaitingForClient = true;

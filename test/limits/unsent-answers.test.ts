@@ -20,14 +20,14 @@ class Unsent extends EventEmitter {
   }
 }
 
-describe('answers that clients do not take', () => {
+describe('responses that clients do not receive', () => {
   const add = (answers: UnsentAnswers, bytes: number, address: string) => {
     const answer = new Unsent(bytes);
     answers.add(answer as unknown as ServerResponse, address);
     return answer;
   };
 
-  it('are ended beyond the limit: the oldest of the address with the most', () => {
+  it('are ended beyond the limit, beginning with the oldest of the address that has the most', () => {
     const answers = new UnsentAnswers(10 * MiB);
     const alone = add(answers, 3 * MiB, 'a');
     const many = Array.from({ length: 6 }, () => add(answers, 2 * MiB, 'b'));
@@ -37,7 +37,7 @@ describe('answers that clients do not take', () => {
     );
   });
 
-  it('that have been taken since do not count', () => {
+  it('do not count once they have been received', () => {
     const answers = new UnsentAnswers(10 * MiB);
     const first = add(answers, 8 * MiB, 'a');
     first.writableLength = 0;
@@ -47,7 +47,7 @@ describe('answers that clients do not take', () => {
     assert.deepEqual([first.destroyed, second.destroyed], [false, false]);
   });
 
-  it('that are small, or have been taken, are not looked after', () => {
+  it('do not count if they are small or have been received', () => {
     const answers = new UnsentAnswers(1);
     add(answers, 1000, 'a');
     const sent = new Unsent(MiB);

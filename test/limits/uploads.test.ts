@@ -29,7 +29,7 @@ describe(`a registry without a login that takes ${AT_ONCE} uploads at once`, () 
     await storage.close();
   });
 
-  /** Uploads whose clients have begun to send, and stop when they are told to. */
+  /** Uploads whose clients have begun to send, and end when the test says so. */
   const underWay: { end: () => void; answer: Promise<Response> }[] = [];
   const takeAll = async () => {
     for (let i = 0; i < AT_ONCE; i++) {
@@ -64,7 +64,7 @@ describe(`a registry without a login that takes ${AT_ONCE} uploads at once`, () 
     ['small', 10],
     ['large', 20 * MiB],
   ] as const) {
-    it(`refuses another one, ${title}, by every way, when it has waited long enough`, async () => {
+    it(`refuses another ${title} upload, by every route, after the wait`, async () => {
       const content = randomBytes(sizeBytes);
       const location = await client.start('a/b');
       await takeAll();
@@ -79,7 +79,7 @@ describe(`a registry without a login that takes ${AT_ONCE} uploads at once`, () 
     });
   }
 
-  it('takes it when one of them has ended, without another request', async () => {
+  it('accepts a waiting upload when another has ended, without another request', async () => {
     const content = randomBytes(20 * MiB);
     await takeAll();
     const pushed = client.pushBlob('a/b', content);
@@ -87,7 +87,7 @@ describe(`a registry without a login that takes ${AT_ONCE} uploads at once`, () 
     assert.equal((await pushed).response.status, 201);
   });
 
-  it('keeps nobody waiting who sends no bytes', async () => {
+  it('does not let requests without bytes wait', async () => {
     const content = randomBytes(1000);
     const patched = await client.send('PATCH', await client.start('a/b'), { body: chunked(content) });
     await takeAll();
@@ -97,7 +97,7 @@ describe(`a registry without a login that takes ${AT_ONCE} uploads at once`, () 
     assert.equal((await client.send('GET', `/v2/a/b/blobs/${digestOf(content)}`)).status, 200);
   });
 
-  it('counts the layers of v1 as well', async () => {
+  it('counts v1 layers too', async () => {
     await takeAll();
     const path = `/v1/images/${'a'.repeat(64)}`;
     const response = await client.send('PUT', `${path}/layer`, { body: randomBytes(1000) });

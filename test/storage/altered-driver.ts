@@ -1,6 +1,6 @@
 import type { StorageDriver } from '../../lib/storage/driver.ts';
 
-/** A driver of which some methods do something else first, or instead. */
+/** A driver with some methods replaced. `methods` gets the original driver, so that they can call it. */
 export function alterDriver(
   driver: StorageDriver,
   methods: (original: StorageDriver) => Partial<StorageDriver>,

@@ -1,25 +1,20 @@
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
-import { pipeline } from 'node:stream/promises';
 import aws4 from 'aws4';
 import type { Minio } from '../support/minio.ts';
+import { forward, type S3Proxy, sendResponse, startProxy } from './s3-proxy.ts';
 
-export type BlindServer = {
-  endpoint: string;
-  /** How many checksums of clients it has not looked at. */
+export type BlindServer = S3Proxy & {
+  /** How many checksum headers of clients were removed. */
   ignored: () => number;
-  close(): Promise<void>;
 };
 
 /**
- * MinIO as a server that has never heard of checksums: their headers do not reach it. Those were signed, so each request is
- * signed anew.
+ * MinIO as a server that does not know checksums: the proxy removes their headers. As these are signed, it signs each request
+ * again.
  */
 export async function startBlindServer({ endpoint, credentials }: Minio): Promise<BlindServer> {
   const { host } = new URL(endpoint);
   let ignored = 0;
-
-  async function handOn(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+  const proxy = await startProxy(async (incoming, outgoing) => {
     const { method = '', url: path = '' } = incoming;
     const headers: Record<string, string> = {};
     for (const [name, value] of Object.entries(incoming.headers)) {
@@ -27,29 +22,7 @@ export async function startBlindServer({ endpoint, credentials }: Minio): Promis
       else if (!['host', 'connection', 'authorization', 'x-amz-date'].includes(name)) headers[name] = String(value);
     }
     const signed = aws4.sign({ service: 's3', region: 'us-east-1', host, method, path, headers }, credentials);
-    const forwarded = request(new URL(path, endpoint), { method, headers: signed.headers ?? {} });
-    forwarded.on('error', () => outgoing.destroy());
-    incoming.pipe(forwarded);
-    const [response]: IncomingMessage[] = await once(forwarded, 'response');
-    if (!response) throw new Error('no response');
-    outgoing.writeHead(response.statusCode ?? 500, response.headers);
-    await pipeline(response, outgoing);
-  }
-
-  const server = createServer((incoming, outgoing) => {
-    handOn(incoming, outgoing).catch(() => outgoing.destroy());
+    await sendResponse(await forward(endpoint, incoming, outgoing, signed.headers ?? {}), outgoing);
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port was given');
-  return {
-    endpoint: `http://127.0.0.1:${address.port}`,
-    ignored: () => ignored,
-    async close() {
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
-    },
-  };
+  return { ...proxy, ignored: () => ignored };
 }

@@ -34,13 +34,13 @@ describe('compare and swap', () => {
       },
     });
 
-  it('loses none of ten changes that are made at once', async () => {
+  it('loses none of ten concurrent changes', async () => {
     await Promise.all(Array.from({ length: 10 }, (_, number) => add(number)));
     const stored = await storage.read(KEY);
     assert.equal(stored && decodeText(stored.bytes), '45');
   });
 
-  it('uses what was read before for the first attempt only', async () => {
+  it('uses the object that the caller has read for the first attempt only', async () => {
     const seen: string[] = [];
     const result = await compareAndSwap(KEY, {
       first: { before: 'first' },
@@ -53,7 +53,7 @@ describe('compare and swap', () => {
     assert.deepEqual({ result, seen }, { result: 'written', seen: ['first', 'read', 'read'] });
   });
 
-  it('gives up after 20 attempts as storage that is not available', async () => {
+  it('throws StorageUnavailableError after 20 attempts', async () => {
     let attempts = 0;
     const swap = compareAndSwap(KEY, {
       read: async () => undefined,

@@ -11,11 +11,11 @@ const bytes = (text: string) => new TextEncoder().encode(text);
 const freshKey = () => `repositories/a/b/tag_${randomUUID()}` as Key;
 const ROUNDS = 100;
 
-describe('deletes of what was seen', { timeout: 120_000 }, () => {
+describe('conditional deletes', { timeout: 120_000 }, () => {
   let minio: Minio;
-  /** In front of MinIO, as it is. */
+  /** Forwards to MinIO, which ignores the condition. */
   let plain: FaultyProxy;
-  /** As AWS. */
+  /** Honors the condition, as AWS does. */
   let keeping: ConditionalDeleteProxy;
   const drivers: S3Driver[] = [];
   before(async () => {
@@ -35,7 +35,7 @@ describe('deletes of what was seen', { timeout: 120_000 }, () => {
     return driver;
   };
 
-  /** How many of the pushes that were acknowledged beside a delete of what was there before are not there afterwards. */
+  /** Replaces and deletes one object at once, many times. @returns how many acknowledged puts are lost */
   async function countLost(pusher: S3Driver, remover: S3Driver): Promise<number> {
     const at = freshKey();
     let lost = 0;
@@ -51,16 +51,16 @@ describe('deletes of what was seen', { timeout: 120_000 }, () => {
     return lost;
   }
 
-  test('one process loses no push, even where the server ignores the condition', async () => {
+  test('one process loses no put, also if the server ignores the condition', async () => {
     const driver = open(minio.endpoint);
     assert.equal(await countLost(driver, driver), 0);
   });
 
-  test('two processes lose none where the server keeps it', async () => {
+  test('two processes lose no put if the server honors the condition', async () => {
     assert.equal(await countLost(open(keeping.endpoint), open(keeping.endpoint)), 0);
   });
 
-  test('what the server does is found out once, and said where it falls short', async () => {
+  test('the driver probes the server once, and reports that it ignores the condition', async () => {
     assert.match((await open(minio.endpoint).findShortcomings()).join(), /^this S3 server ignores If-Match on DELETE/);
     const driver = open(keeping.endpoint);
     assert.deepEqual(await driver.findShortcomings(), []);
@@ -71,7 +71,7 @@ describe('deletes of what was seen', { timeout: 120_000 }, () => {
     for await (const { key } of driver.list('oci/uploads/' as KeyPrefix)) assert.fail(`${key} is left`);
   });
 
-  test('a delete takes one request where the server keeps the condition, two where it does not', async () => {
+  test('a delete takes one request if the server honors the condition, otherwise two', async () => {
     for (const { proxy, count } of [
       { proxy: keeping, count: 1 },
       { proxy: plain, count: 2 },
@@ -91,13 +91,13 @@ describe('deletes of what was seen', { timeout: 120_000 }, () => {
     }
   });
 
-  test('credentials that may not write are no shortcoming, and the start goes on', async () => {
+  test('credentials that may not write are not reported as a shortcoming', async () => {
     plain.fail(({ method }) => method === 'PUT', { kind: 'refuse', status: 403, code: 'AccessDenied' });
     assert.deepEqual(await open(plain.endpoint).findShortcomings(), []);
     assert.equal(plain.requests.length, 1);
   });
 
-  test('a server that cannot answer at the start is asked again', async () => {
+  test('a server that was unavailable at the first probe is probed again', async () => {
     const driver = open(plain.endpoint);
     plain.fail(({ method }) => method === 'DELETE', { kind: 'refuse', status: 503, code: 'SlowDown' }, 5);
     assert.deepEqual(await driver.findShortcomings(), []);
@@ -105,7 +105,7 @@ describe('deletes of what was seen', { timeout: 120_000 }, () => {
     assert.equal((await driver.findShortcomings()).length, 1);
   });
 
-  test('AWS is not asked', async () => {
+  test('AWS is not probed', async () => {
     const { endpoint: _, ...options } = minio.driverOptions;
     const driver = new S3Driver(options);
     drivers.push(driver);

@@ -1,4 +1,4 @@
-// What every storage driver promises. A driver's own test file opens it and adds what only that driver has.
+// The contract of every storage driver. A driver's own test file runs it, and adds tests of what only that driver does.
 import assert from 'node:assert/strict';
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
@@ -11,7 +11,7 @@ import { withOneMd5 } from '../support/md5-collision.ts';
 
 export type OpenedStorage = {
   driver: StorageDriver;
-  /** Whatever an upload that failed has left behind where users do not see it. */
+  /** What failed uploads have left where `list` does not show it. */
   leftovers(): Promise<string[]>;
   close(): Promise<void>;
 };
@@ -20,12 +20,12 @@ const key = (text: string) => text as Key;
 const prefix = (text: string) => text as KeyPrefix;
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-/** Larger than two parts of any driver, so that it goes up in pieces where there are pieces. */
+/** Larger than two parts of any driver, so that a driver with parts uploads several. */
 const LARGE_BYTES = 30 * MiB;
 const MIN_PART_BYTES = 5 * MiB;
 
 export function storageContract(name: string, open: () => Promise<OpenedStorage>): void {
-  // A driver that waits for ever fails, too.
+  // Also fails a driver that waits for ever.
   describe(`${name} keeps the storage contract`, { timeout: 300_000 }, () => {
     let storage: OpenedStorage;
     let driver: StorageDriver;
@@ -66,7 +66,7 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
     };
 
     describe('objects', () => {
-      test('what was put is there at once, with one ETag and size wherever it is seen', async () => {
+      test('a put is visible at once, with the same ETag and size in every method', async () => {
         const folder = freshFolder();
         const at = key(`${folder}a`);
         const earliest = Date.now() - 2000; // S3 knows whole seconds
@@ -88,7 +88,7 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         assert.equal(listed.length, 1);
       });
 
-      test('what is not there is undefined, also below an object', async () => {
+      test('a missing object is undefined, also below the key of an object', async () => {
         const at = key(`${freshFolder()}a`);
         const below = key(`${at}/b`);
         await putText(at, 'x');
@@ -101,7 +101,7 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         assert.equal(await textAt(at), 'x');
       });
 
-      test('the ETag that bytes tell, where it is known, is the one that a listing gives', async () => {
+      test('etagOf gives the ETag of the listing, or undefined', async () => {
         const folder = freshFolder();
         await putText(key(`${folder}told`), 'some digits');
         await textAt(key(`${folder}told`));
@@ -111,7 +111,7 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         assert.equal(told === undefined, driver.etagOf(bytes('')) === undefined);
       });
 
-      test('a put replaces what was there, under another ETag even if the bytes are as many', async () => {
+      test('a put replaces an object and changes its ETag, also if the size is the same', async () => {
         const at = key(`${freshFolder()}a`);
         const etags = new Set<string>();
         for (let round = 0; round < 50; round++)
@@ -120,7 +120,7 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         assert.equal(await textAt(at), 'round 49');
       });
 
-      test('objects may be empty', async () => {
+      test('an object may be empty', async () => {
         const folder = freshFolder();
         assert.ok(await driver.put(key(`${folder}put`), new Uint8Array()));
         assert.ok(await driver.putStream(key(`${folder}stream`), chunksOf(new Uint8Array(), 1)));
@@ -130,7 +130,7 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         }
       });
 
-      test('keys come back as they were given', async () => {
+      test('keys are listed as they were written', async () => {
         const folder = freshFolder();
         const names = [
           'b%2Fc',
@@ -152,7 +152,7 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         assert.deepEqual(new Set(await keysOf(folder)), new Set(names.map((name) => folder + name)));
       });
 
-      test('bytes that do not have the given SHA-256 are refused, and nothing is written', async () => {
+      test('a body with another SHA-256 than the given one is refused, and nothing is written', async () => {
         const at = key(`${freshFolder()}a`);
         const sha256 = createHash('sha256').update('hello').digest('hex');
         await assert.rejects(driver.put(at, bytes('hellO'), { sha256 }));
@@ -176,7 +176,7 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         { title: 'the middle', range: { start: 3, end: 6 }, expected: '3456' },
         { title: 'everything', range: { start: 0, end: 9 }, expected: '0123456789' },
       ]) {
-        test(`${title} is read alone, and the size is that of the whole`, async () => {
+        test(`${title} is read alone, with the size of the whole object`, async () => {
           const object = await driver.get(at, { range });
           assert.ok(object);
           assert.equal(object.info.sizeBytes, 10);
@@ -185,7 +185,7 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
       }
 
       for (const { title, range } of [
-        { title: 'begins behind the end', range: { start: 10, end: 10 } },
+        { title: 'begins after the end', range: { start: 10, end: 10 } },
         { title: 'ends before it begins', range: { start: 5, end: 4 } },
         { title: 'begins before the object', range: { start: -1, end: 4 } },
       ] satisfies { title: string; range: ByteRange }[]) {
@@ -209,7 +209,7 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         assert.equal(await textAt(at), 'first');
       });
 
-      test('of 20 who put with ifAbsent at once, exactly one writes', async () => {
+      test('of 20 concurrent puts with ifAbsent exactly one writes', async () => {
         const at = key(`${freshFolder()}a`);
         const etags = await Promise.all(
           Array.from({ length: 20 }, (_, writer) => driver.put(at, bytes(`writer ${writer}`), { ifAbsent: true })),
@@ -220,7 +220,7 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         assert.equal((await driver.head(at))?.etag, etags[winner]);
       });
 
-      test('with ifMatch only the object that was seen is replaced', async () => {
+      test('with ifMatch only the object with this ETag is replaced', async () => {
         const at = key(`${freshFolder()}a`);
         const first = await putText(at, 'first');
         const second = await putText(at, 'second');
@@ -230,14 +230,14 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         assert.equal(await textAt(at), 'third');
       });
 
-      test('with ifMatch nothing is written where nothing is', async () => {
+      test('with ifMatch nothing is written if there is no object', async () => {
         const folder = freshFolder();
         const etag = await putText(key(`${folder}a`), 'x');
         assert.equal(await driver.put(key(`${folder}b`), bytes('y'), { ifMatch: etag }), undefined);
         assert.deepEqual(await keysOf(folder), [`${folder}a`]);
       });
 
-      test('of 20 who replace the same object with ifMatch at once, exactly one does', async () => {
+      test('of 20 concurrent puts with the same ifMatch exactly one writes', async () => {
         const at = key(`${freshFolder()}a`);
         const seen = await putText(at, 'seen');
         const etags = await Promise.all(
@@ -248,7 +248,7 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         assert.equal(await textAt(at), `writer ${winner}`);
       });
 
-      test('with ifMatch only the object that was seen is deleted', async () => {
+      test('with ifMatch only the object with this ETag is deleted', async () => {
         const at = key(`${freshFolder()}a`);
         const first = await putText(at, 'first');
         const second = await putText(at, 'second');
@@ -261,7 +261,7 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
     });
 
     describe('copies', () => {
-      test('a copy has the same bytes, and what becomes of the original does not touch it', async () => {
+      test('a copy has the same bytes, and stays when the original is replaced or deleted', async () => {
         const folder = freshFolder();
         const [from, to] = [key(`${folder}from`), key(`${folder}deep/to`)];
         await putText(from, 'first');
@@ -273,7 +273,7 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         assert.deepEqual(await storage.leftovers(), []);
       });
 
-      test('a copy replaces nothing, and needs something to copy', async () => {
+      test('a copy does not replace an object, and needs an original', async () => {
         const folder = freshFolder();
         const [from, to, missing] = [key(`${folder}from`), key(`${folder}to`), key(`${folder}missing`)];
         await putText(from, 'from');
@@ -284,7 +284,7 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         assert.deepEqual(await keysOf(folder), [from, to]);
       });
 
-      test('names that a URL would spell otherwise are copied too', async () => {
+      test('objects whose keys are escaped in URLs are copied too', async () => {
         const folder = freshFolder();
         for (const name of ['b%2Fc', 'a+b', 'a b', 'ä?#&']) {
           await putText(key(folder + name), name);
@@ -321,7 +321,7 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
       ]) {
         const stream = () => chunksOf(randomBytes(sizeBytes), MiB);
 
-        test(`${title} with ifAbsent does not replace anything`, async () => {
+        test(`${title} with ifAbsent does not replace an object`, async () => {
           const at = key(`${freshFolder()}a`);
           await putText(at, 'first');
           assert.equal(await driver.putStream(at, stream(), { ifAbsent: true }), undefined);
@@ -330,7 +330,7 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
           assert.deepEqual(await storage.leftovers(), []);
         });
 
-        test(`${title} with ifMatch replaces only the object that was seen`, async () => {
+        test(`${title} with ifMatch replaces only the object with this ETag`, async () => {
           const at = key(`${freshFolder()}a`);
           const first = await putText(at, 'first');
           const second = await putText(at, 'second');
@@ -342,7 +342,7 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         });
       }
 
-      test('of five streams with ifAbsent at once, exactly one becomes the object', async () => {
+      test('of five concurrent streams with ifAbsent exactly one becomes the object', async () => {
         const at = key(`${freshFolder()}a`);
         const contents = Array.from({ length: 5 }, () => randomBytes(13 * MiB));
         const etags = await Promise.all(
@@ -391,7 +391,7 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         assert.deepEqual(await storage.leftovers(), []);
       });
 
-      test('a body is told to stop when its upload is aborted', async () => {
+      test('an abort ends the iterator of the body', async () => {
         const stop = new AbortController();
         const { promise: stopped, resolve } = Promise.withResolvers<void>();
         const body = new ReadableStream<Uint8Array>({
@@ -415,14 +415,14 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         await driver.putStream(at, chunksOf(content, MiB));
       });
 
-      test('a slow reader does not make the driver read on', async () => {
+      test('the driver does not read ahead of a slow reader', async () => {
         const object = await driver.get(at);
         assert.ok(object);
         const reader = object.body.getReader();
         await reader.read();
         const before = memoryOfBuffers();
         await sleep(500);
-        assert.ok(memoryOfBuffers() - before < 16 * MiB, 'the driver holds what nobody has asked for');
+        assert.ok(memoryOfBuffers() - before < 16 * MiB, 'the driver holds more than the reader has requested');
         await reader.cancel();
       });
 
@@ -434,7 +434,7 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         assert.equal(Buffer.compare(await readAll(object.body), content.subarray(range.start, range.end + 1)), 0);
       });
 
-      test('a reader may stop at any time', async () => {
+      test('a reader may cancel at any time', async () => {
         for (let round = 0; round < 20; round++) {
           const object = await driver.get(at);
           assert.ok(object);
@@ -443,7 +443,7 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         }
       });
 
-      test('an abort ends a read that is under way', async () => {
+      test('an abort ends a running read', async () => {
         const stop = new AbortController();
         const reason = new Error('the client went away');
         const object = await driver.get(at, { signal: stop.signal });
@@ -491,17 +491,17 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
       const folder = 't/nasty/';
       before(async () => {
         for (const name of nasty) await putText(key(folder + name), name);
-        // Neighbours that must not show up.
+        // Keys outside the folder, which must not be listed.
         for (const name of ['t/nasty', 't/nasty-', 't/nasty0', 't/nast/y']) {
           if (name !== 't/nasty') await putText(key(name), name);
         }
       });
 
-      test('keys come in the order of their bytes', async () => {
+      test('keys are listed in byte order', async () => {
         assert.deepEqual(await keysOf(folder), byBytes(folder));
       });
 
-      test('after any key, there or not, come those that follow it', async () => {
+      test('a listing begins after any given key, whether it exists or not', async () => {
         const all = byBytes(folder);
         const starts = [
           ...all,
@@ -527,7 +527,7 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         }
       });
 
-      test('folders come in the order of their bytes, without objects', async () => {
+      test('folders are listed in byte order, without objects', async () => {
         const folders = ['B/', 'b.c/', 'b/', 'z/'].map((name) => folder + name);
         assert.deepEqual(await foldersOf(folder), folders);
         assert.deepEqual(await foldersOf(`${folder}z/`), [`${folder}z/y/`]);
@@ -539,12 +539,12 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         assert.deepEqual(await foldersOf(folder, `${folder}b`), folders.slice(1), 'after a name without slash');
       });
 
-      test('everything can be listed from the top', async () => {
+      test('an empty prefix lists all objects', async () => {
         assert.ok((await foldersOf('')).includes('t/'));
         assert.ok((await keysOf('')).includes(`${folder}a`));
       });
 
-      test('a folder is there only as long as an object is in it', async () => {
+      test('a folder is listed only while it contains an object', async () => {
         const fresh = freshFolder();
         await putText(key(`${fresh}deep/er/a`), 'a');
         await putText(key(`${fresh}b`), 'b');
@@ -555,7 +555,7 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         assert.deepEqual(await keysOf(fresh), [`${fresh}b`, `${fresh}deep`]);
       });
 
-      test('more than 1,000 keys, and more than 1,000 folders, are all found, from the middle too', async () => {
+      test('more than 1,000 keys and more than 1,000 folders are listed completely, also from the middle', async () => {
         const fresh = freshFolder();
         const names = Array.from({ length: 2100 }, (_, index) => `${fresh}${String(index).padStart(4, '0')}/x`);
         await inParallel(names, (name) => putText(key(name), ''));
@@ -572,7 +572,7 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         }
       });
 
-      test('objects that come and go in one folder do not get in each other’s way', async () => {
+      test('concurrent puts and deletes in one folder all succeed', async () => {
         const fresh = freshFolder();
         const come = async (writer: number) => {
           for (let round = 0; round < 10; round++) {
@@ -608,7 +608,7 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         assert.deepEqual(await storage.leftovers(), []);
       });
 
-      test('exactly the given parts are taken, as they were when they were seen', async () => {
+      test('an upload is completed only from the given parts, with the given ETags', async () => {
         const at = key(`${freshFolder()}a`);
         const upload = await driver.createMultipart(at);
         const old = await driver.uploadPart(upload, 1, part(1));
@@ -623,7 +623,7 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         assert.deepEqual(await storage.leftovers(), []);
       });
 
-      test('a part that was replaced by another of the same MD5 is no longer what it was', async () => {
+      test('a part that was replaced by another with the same MD5 is not accepted', async () => {
         const at = key(`${freshFolder()}a`);
         const upload = await driver.createMultipart(at);
         const [seen, other] = withOneMd5(MIN_PART_BYTES);
@@ -638,7 +638,7 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         assert.ok(other.equals((await driver.read(at))?.bytes ?? new Uint8Array()));
       });
 
-      test('an upload that is complete, aborted or never was is unknown', async () => {
+      test('an upload that is completed, aborted or was never started is unknown', async () => {
         const folder = freshFolder();
         const complete = await driver.createMultipart(key(`${folder}complete`));
         const aborted = await driver.createMultipart(key(`${folder}aborted`));
@@ -658,7 +658,7 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         assert.deepEqual(await storage.leftovers(), []);
       });
 
-      test('an upload is known only together with its key', async () => {
+      test('an upload is unknown under another key', async () => {
         const folder = freshFolder();
         const upload = await driver.createMultipart(key(`${folder}a`));
         const other = { ...upload, key: key(`${folder}b`) };

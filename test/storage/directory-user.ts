@@ -1,5 +1,5 @@
-// A process of its own that uses a directory: `node directory-user.ts <root> <task> <rounds>`. It writes a line of JSON for
-// each thing that storage has acknowledged, after the fact, so that a process that is killed has said too little at most.
+// A process that uses a directory: `node directory-user.ts <root> <task> <rounds>`. It writes a line of JSON after each change
+// that storage has acknowledged, so a killed process reports at most one change too few.
 import { writeSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ const TAG = key('repositories/a/b/tag_latest');
 
 const acknowledge = (line: unknown) => writeSync(1, `${JSON.stringify(line)}\n`);
 
-/** Adds 1 to a number, by a condition on what was read. */
+/** Adds 1 to a number, on the condition that it is still the one that was read. */
 async function count(): Promise<void> {
   for (let round = 0; round < rounds; ) {
     const object = await driver.read(COUNTER);
@@ -28,7 +28,7 @@ async function count(): Promise<void> {
   }
 }
 
-/** Pushes one tag again and again, as the only process that does. It may be gone right afterwards if `remove` has said so. */
+/** Puts one tag again and again; no other process does. It may be missing afterwards only if `remove` has reported a delete. */
 async function push(): Promise<void> {
   for (let round = 0; round < rounds; round++) {
     const etag = await driver.put(TAG, Buffer.from(String(round)));
@@ -37,7 +37,7 @@ async function push(): Promise<void> {
   }
 }
 
-/** Deletes the tag as it was read a moment ago, until it is killed. */
+/** Reads the tag and deletes it on the condition that it is unchanged, until the process is killed. */
 async function remove(): Promise<void> {
   for (;;) {
     const info = await driver.head(TAG);
@@ -49,7 +49,7 @@ async function remove(): Promise<void> {
   }
 }
 
-/** Puts and deletes in one folder, which comes and goes with its objects. */
+/** Puts and deletes objects in one folder, which exists only while it has objects. */
 async function flicker(): Promise<void> {
   for (let round = 0; round < rounds; round++) {
     const at = key(`folder/deep/${process.pid}-${round}`);
@@ -64,7 +64,7 @@ async function flicker(): Promise<void> {
   acknowledge(rounds);
 }
 
-/** Uploads that several processes have in hand: `share` begins them, `meddle` writes into whatever there is. */
+/** Uploads that two processes write to: `share` starts them, `meddle` writes parts into all that it finds. */
 async function share(): Promise<void> {
   let completed = 0;
   for (let round = 0; round < rounds; round++) {

@@ -1,15 +1,15 @@
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 
-/** What changes a file system; `write` is what is written through a handle. */
+/** Operations that change a file system; `write` is a write through a file handle. */
 export type Change = 'mkdir' | 'open' | 'write' | 'sync' | 'link' | 'rename' | 'writeFile';
 
 export const CHANGES: readonly Change[] = ['mkdir', 'open', 'write', 'sync', 'link', 'rename', 'writeFile'];
 
 /**
- * While `task` runs, every change of this kind in this process is refused with `code`. Node's own functions are replaced, so
- * what imports them by name gets these, and no real disk has to be full.
- * @returns how many were refused
+ * Makes every change of this kind in this process fail with `code` while `task` runs. Node's own functions are replaced, also
+ * for modules that import them by name.
+ * @returns how many changes have failed
  */
 export async function withFailing(change: Change, code: string, task: () => Promise<void>): Promise<number> {
   const { promises } = fs;

@@ -1,40 +1,38 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
-import { pipeline } from 'node:stream/promises';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { forward, type S3Proxy, sendError, sendResponse, startProxy } from './s3-proxy.ts';
 
 export type Fault =
-  /** The server never sees the request. */
+  /** The server does not get the request. */
   | { kind: 'drop' }
-  /** The server does what it was asked, but its answer is lost. */
+  /** The server does what the request says, but its response is lost. */
   | { kind: 'lose-answer' }
-  /** The server is not asked; this is the answer. */
+  /** The proxy responds with this error; the server does not get the request. */
   | { kind: 'refuse'; status: number; code: string }
-  /** The answer breaks off after so many bytes. */
+  /** The response breaks off after so many bytes. */
   | { kind: 'cut'; afterBytes: number }
   /** The request waits for this. */
   | { kind: 'hold'; until: Promise<unknown> };
 
 export type SeenRequest = { method: string; url: string; conditional: boolean };
 
-export type FaultyProxy = {
-  endpoint: string;
+export type FaultyProxy = S3Proxy & {
   requests: SeenRequest[];
-  /** Requests whose answer was not sent to its end. */
+  /** How many requests have got no response, or a part of one. */
   brokenOff: () => number;
-  /** The next `times` requests that match suffer the fault. Forgets the faults and requests before. */
+  /** The next `times` requests that match get the fault. Forgets earlier faults and requests. */
   fail(matches: (request: SeenRequest) => boolean, fault: Fault, times?: number): void;
-  /** From now on nothing suffers. */
+  /** Ends the fault. */
   heal(): void;
-  close(): Promise<void>;
 };
 
-/** Stands before a real S3 server and lets a network, or S3 on a bad day, happen. */
+/** A proxy in front of a real S3 server that acts as a network, or S3, at fault. */
 export async function startFaultyProxy(target: string): Promise<FaultyProxy> {
   let fault: { matches: (request: SeenRequest) => boolean; fault: Fault; left: number } | undefined;
   const requests: SeenRequest[] = [];
   let brokenOff = 0;
 
-  const server = createServer((incoming, outgoing) => {
+  const proxy = await startProxy(async (incoming, outgoing) => {
     const seen = {
       method: incoming.method ?? '',
       url: incoming.url ?? '',
@@ -44,52 +42,34 @@ export async function startFaultyProxy(target: string): Promise<FaultyProxy> {
     outgoing.on('close', () => {
       if (!outgoing.writableFinished) brokenOff++;
     });
-    const suffers = fault !== undefined && fault.left > 0 && fault.matches(seen);
-    if (suffers && fault) fault.left--;
-    answer(incoming, outgoing, suffers ? fault?.fault : undefined).catch(() => outgoing.destroy());
+    const isHit = fault !== undefined && fault.left > 0 && fault.matches(seen);
+    if (isHit && fault) fault.left--;
+    await answer(incoming, outgoing, isHit ? fault?.fault : undefined);
   });
 
   async function answer(incoming: IncomingMessage, outgoing: ServerResponse, what: Fault | undefined): Promise<void> {
     if (what?.kind === 'drop') return void incoming.destroy();
-    if (what?.kind === 'refuse') {
-      incoming.resume();
-      await once(incoming, 'end');
-      outgoing.writeHead(what.status, { 'content-type': 'application/xml' });
-      return void outgoing.end(`<Error><Code>${what.code}</Code><Message>so we say</Message></Error>`);
-    }
+    if (what?.kind === 'refuse') return await sendError(incoming, outgoing, what);
     if (what?.kind === 'hold') await what.until;
-    // The headers, the host among them, are signed: they have to arrive as they are.
-    const { method, url, headers } = incoming;
-    const forwarded = request(new URL(url ?? '/', target), { method, headers, agent: false });
-    forwarded.on('error', () => outgoing.destroy());
-    incoming.pipe(forwarded);
-    const [response]: IncomingMessage[] = await once(forwarded, 'response');
-    if (!response) throw new Error('no response');
+    const response = await forward(target, incoming, outgoing);
     if (what?.kind === 'lose-answer') {
       response.resume();
       await once(response, 'end');
       return void outgoing.destroy();
     }
+    if (what?.kind !== 'cut') return await sendResponse(response, outgoing);
     outgoing.writeHead(response.statusCode ?? 500, response.headers);
-    if (what?.kind === 'cut') {
-      let sent = 0;
-      for await (const chunk of response) {
-        outgoing.write(chunk);
-        sent += chunk.length;
-        if (sent > what.afterBytes) break;
-      }
-      return void outgoing.destroy();
+    let sent = 0;
+    for await (const chunk of response) {
+      outgoing.write(chunk);
+      sent += chunk.length;
+      if (sent > what.afterBytes) break;
     }
-    await pipeline(response, outgoing);
+    outgoing.destroy();
   }
 
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port was given');
-
   return {
-    endpoint: `http://127.0.0.1:${address.port}`,
+    ...proxy,
     requests,
     brokenOff: () => brokenOff,
     fail(matches, what, times = 1) {
@@ -99,11 +79,6 @@ export async function startFaultyProxy(target: string): Promise<FaultyProxy> {
     },
     heal() {
       fault = undefined;
-    },
-    async close() {
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
     },
   };
 }

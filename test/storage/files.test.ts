@@ -72,7 +72,7 @@ describe('the file driver', { timeout: 300_000 }, () => {
     }
   });
 
-  test('an upload id that is no UUID is unknown, wherever it would lead', async () => {
+  test('an upload id that is no UUID is unknown, so it cannot lead out of the root', async () => {
     await mkdir(join(root, 'elsewhere'));
     await writeFile(join(root, 'elsewhere', 'key'), 'a');
     for (const uploadId of ['../elsewhere', '.', '', `${randomUUID()}/../../elsewhere`]) {
@@ -93,7 +93,7 @@ describe('the file driver', { timeout: 300_000 }, () => {
     assert.ok(await driver.uploadPart(upload, 10_000, bytes('x')));
   });
 
-  test('a completion that died half-way can be asked for again', async () => {
+  test('a completion that was killed half-way can be repeated', async () => {
     const upload = await driver.createMultipart(key('a'));
     const first = await driver.uploadPart(upload, 1, new Uint8Array(5 * MiB));
     const last = await driver.uploadPart(upload, 2, bytes('end'));
@@ -104,7 +104,7 @@ describe('the file driver', { timeout: 300_000 }, () => {
     assert.equal((await driver.head(key('a')))?.sizeBytes, 5 * MiB + 3);
   });
 
-  test('opening clears away what is older than a day in .tmp, and nothing else', async () => {
+  test('opening removes files in .tmp that are older than a day, and no others', async () => {
     const temporary = join(root, '.tmp');
     const dayBefore = Date.now() / 1000 - 25 * 60 * 60;
     await driver.put(key('old'), bytes('x'));
@@ -119,7 +119,7 @@ describe('the file driver', { timeout: 300_000 }, () => {
     assert.deepEqual(await keysIn(again), ['old']);
   });
 
-  test('what is in .tmp is no object', async () => {
+  test('files in .tmp are no objects', async () => {
     await driver.createMultipart(key('a'));
     await writeFile(join(root, '.tmp', 'x'), 'x');
     assert.deepEqual(await keysIn(), []);
@@ -141,7 +141,7 @@ describe('the file driver', { timeout: 300_000 }, () => {
     assert.deepEqual(await readdir(root), ['.tmp']);
   });
 
-  test('nothing is an object and a folder at once, and the error says so', async () => {
+  test('a key cannot be an object and a folder at once, and the error says so', async () => {
     await driver.put(key('a'), bytes('x'));
     await driver.put(key('b/c'), bytes('x'));
     for (const options of [{}, { ifAbsent: true }]) {
@@ -152,7 +152,7 @@ describe('the file driver', { timeout: 300_000 }, () => {
     assert.deepEqual(await readdir(join(root, '.tmp')), []);
   });
 
-  test('who reads a file that is replaced or deleted gets the old one to its end', async () => {
+  test('a reader of a file that is replaced or deleted gets the old file to its end', async () => {
     const sizeBytes = 8 * MiB;
     for (const change of [() => driver.put(key('a'), bytes('new')), () => driver.delete(key('a'))]) {
       await driver.put(key('a'), new Uint8Array(sizeBytes).fill(1));
@@ -165,7 +165,7 @@ describe('the file driver', { timeout: 300_000 }, () => {
     }
   });
 
-  test('a file that shrinks under its reader is an error, not an end', async () => {
+  test('a file that shrinks while it is read is an error, not a normal end', async () => {
     await driver.put(key('a'), new Uint8Array(8 * MiB));
     const object = await driver.get(key('a'));
     assert.ok(object);
@@ -193,19 +193,19 @@ describe('the file driver', { timeout: 300_000 }, () => {
       assert.equal(await textAt('empty'), '');
       await assert.rejects(driver.get(key('a'), { range: { start: 8 * MiB, end: 8 * MiB } }), RangeError);
       assert.equal(await driver.get(key('folder')), undefined);
-      // An abort does not wait for the file to be closed. Not much later, though: the garbage collector closes files too.
+      // An abort does not wait until the file is closed. A longer wait would let the garbage collector close it.
       for (let wait = 0; wait < 50 && (await countOpenFiles()) !== before; wait++) await sleep(5);
       assert.equal(await countOpenFiles(), before, `in round ${round}`);
     }
   });
 
-  test('ETags of 500 contents in quick succession are 500', async () => {
+  test('500 puts in quick succession have 500 ETags', async () => {
     const etags = new Set<string | undefined>();
     for (let round = 0; round < 500; round++) etags.add(await driver.put(key('a'), bytes('same')));
     assert.equal(etags.size, 500);
   });
 
-  test('two drivers on one directory: of 20 who put with ifAbsent at once, exactly one writes', async () => {
+  test('of 20 concurrent puts with ifAbsent by two drivers on one directory exactly one writes', async () => {
     const other = await FilesDriver.open(root);
     const etags = await Promise.all(
       Array.from({ length: 20 }, (_, writer) =>
@@ -215,7 +215,7 @@ describe('the file driver', { timeout: 300_000 }, () => {
     assert.equal(etags.filter((etag) => etag !== undefined).length, 1);
   });
 
-  test('a folder that was moved to another disk, with a link in its place, is listed as before', async () => {
+  test('a folder that is a symbolic link is listed', async () => {
     const elsewhere = await temporaryRoot();
     await driver.put(key('images/a/layer'), bytes('x'));
     await rename(join(root, 'images'), join(elsewhere, 'images'));
@@ -225,7 +225,7 @@ describe('the file driver', { timeout: 300_000 }, () => {
     await rm(elsewhere, { recursive: true });
   });
 
-  test('a root that cannot be written to is named at the start', async () => {
+  test('opening a root without write access is an error that names it', async () => {
     await writeFile(join(root, 'a-file'), '');
     await assert.rejects(FilesDriver.open(join(root, 'a-file')), (error) => {
       assert.ok(error instanceof Error && error.cause instanceof Error);
@@ -260,7 +260,7 @@ describe('the file driver', { timeout: 300_000 }, () => {
       assert.equal(await textAt('tags/tag_Latest'), 'x');
     });
 
-    test('of two who write keys that differ only in case at once, one is refused', async () => {
+    test('of two concurrent puts of keys that differ only in case one is refused', async () => {
       const results = await Promise.allSettled([
         driver.put(key('tags/tag_A'), bytes('1')),
         driver.put(key('tags/tag_a'), bytes('2')),
@@ -268,7 +268,7 @@ describe('the file driver', { timeout: 300_000 }, () => {
       assert.deepEqual(results.map((result) => result.status).toSorted(), ['fulfilled', 'rejected']);
     });
 
-    test('the same key and unrelated ones are written as ever', async () => {
+    test('the same key and unrelated keys are written', async () => {
       assert.ok(await driver.put(key('tags/tag_Latest'), bytes('again')));
       assert.ok(await driver.put(key('tags/tag_1.0'), bytes('y')));
       assert.equal(await textAt('tags/tag_Latest'), 'again');

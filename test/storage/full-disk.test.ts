@@ -1,4 +1,4 @@
-// A disk that is full, without one: `test/faults/full-disk.faults.ts` has real ones.
+// Simulates a full disk. `test/faults/full-disk.faults.ts` fills a real one.
 import assert from 'node:assert/strict';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -41,7 +41,7 @@ describe('a full disk', { timeout: 60_000 }, () => {
     { title: 'a put if absent', write: () => driver.put(key('other/new'), bytes('new'), { ifAbsent: true }) },
     { title: 'a put over an object', write: () => driver.put(key('folder/old'), bytes('new')) },
     {
-      title: 'a put on a condition',
+      title: 'a conditional put',
       write: async () => {
         const info = await driver.head(key('folder/old'));
         await driver.put(key('folder/old'), bytes('new'), { ifMatch: info?.etag ?? assert.fail() });
@@ -57,7 +57,7 @@ describe('a full disk', { timeout: 60_000 }, () => {
       { code: 'EDQUOT', expected: StorageFullError },
       { code: 'EROFS', expected: StorageUnavailableError },
     ]) {
-      test(`${title} that meets ${code} fails by that name and leaves nothing, whatever is refused`, async () => {
+      test(`${title} that fails with ${code} is a StorageFullError and leaves nothing, at whichever step it fails`, async () => {
         let refused = 0;
         for (const change of CHANGES) {
           await begin();
@@ -80,7 +80,7 @@ describe('a full disk', { timeout: 60_000 }, () => {
     }
   }
 
-  test('a part and a completion that find no room fail by that name, and the upload can be aborted', async () => {
+  test('a part and a completion without room are StorageFullErrors, and the upload can be aborted', async () => {
     for (const change of ['open', 'write', 'sync', 'rename'] as const) {
       const upload = await driver.createMultipart(key('other/new'));
       const parts = [
@@ -100,7 +100,7 @@ describe('a full disk', { timeout: 60_000 }, () => {
   });
 
   for (const change of ['mkdir', 'link', 'open'] as const) {
-    test(`objects can be read and deleted, also on a condition, where ${change} finds no room`, async () => {
+    test(`objects can be read and deleted, also conditionally, when ${change} has no room`, async () => {
       const info = await driver.head(key('folder/old'));
       const etag = await driver.put(key('folder/next'), bytes('next'));
       assert.ok(info && etag);
@@ -115,13 +115,13 @@ describe('a full disk', { timeout: 60_000 }, () => {
     });
   }
 
-  test('a registry can be opened on it', async () => {
+  test('the driver can be opened', async () => {
     for (const change of CHANGES.filter((name) => name !== 'mkdir')) {
       await withFailing(change, 'ENOSPC', async () => void (await FilesDriver.open(root)));
     }
   });
 
-  test('whether there is room is tried, and leaves nothing', async () => {
+  test('checkRoom writes a file and leaves none', async () => {
     await driver.checkRoom();
     await withFailing('writeFile', 'ENOSPC', () => assert.rejects(driver.checkRoom(), StorageFullError));
     await withFailing('writeFile', 'EROFS', () => assert.rejects(driver.checkRoom(), StorageUnavailableError));
@@ -129,7 +129,7 @@ describe('a full disk', { timeout: 60_000 }, () => {
     assert.deepEqual(await readdir(join(root, '.tmp')), []);
   });
 
-  test('readiness says it, asks once in two seconds, and sees by itself when there is room again', async () => {
+  test('readiness fails, checks at most every two seconds, and recovers by itself', async () => {
     let asked = 0;
     let isFull = true;
     const storage = alterDriver(driver, () => ({
@@ -148,7 +148,7 @@ describe('a full disk', { timeout: 60_000 }, () => {
     assert.equal(await readiness.answers(), true);
   });
 
-  test('storage that hangs is not ready, and is not waited for', async () => {
+  test('storage that does not respond is not ready, and readiness does not wait for it', async () => {
     const never = new Promise<never>(() => {});
     const storage = alterDriver(driver, () => ({ checkRoom: () => never, head: () => never }));
     const readiness = new Readiness(storage);
@@ -158,7 +158,7 @@ describe('a full disk', { timeout: 60_000 }, () => {
     ]);
   });
 
-  test('clients are told in the form of the protocol, with 507', async () => {
+  test('clients get a 507 with the error body of their protocol', async () => {
     const full = new StorageFullError(`writing ${layout.layoutVersion()}: no space left on the disk`);
     const [v1, v2] = [errorResponse('v1', full), errorResponse('v2', full)];
     assert.deepEqual([v1.status, v2.status], [507, 507]);

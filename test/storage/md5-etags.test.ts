@@ -10,7 +10,7 @@ const other = () => `"${randomBytes(16).toString('hex')}"` as ETag;
 const [first, second] = [encodeText('first'), encodeText('second')];
 
 describe('ETags that are MD5s', () => {
-  it('are not assumed before an object was read', () => {
+  it('are not assumed before an object has been read', () => {
     assert.equal(new Md5Etags().of(first), undefined);
   });
 
@@ -20,7 +20,7 @@ describe('ETags that are MD5s', () => {
     assert.equal(etags.of(second), md5(second));
   });
 
-  it('are not expected of a server that has others, as under SSE-KMS', () => {
+  it('are not assumed of a server that has others, as with SSE-KMS', () => {
     const etags = new Md5Etags();
     for (let read = 0; read < 20; read++) etags.learn(other(), first);
     assert.equal(etags.of(first), undefined);
@@ -28,7 +28,7 @@ describe('ETags that are MD5s', () => {
     assert.equal(etags.of(first), undefined, 'and after enough samples nothing is hashed any more');
   });
 
-  it('are known in a bucket where some objects have others', () => {
+  it('are known in a bucket where some objects have other ETags', () => {
     const etags = new Md5Etags();
     etags.learn(other(), first);
     etags.learn(md5(second), second);

@@ -6,7 +6,7 @@ import type { OpenedStorage } from './contract.ts';
 
 export type { OpenedStorage };
 
-/** A directory of its own, gone when it is closed. */
+/** Storage in a new directory, which `close` removes. */
 export async function openFiles(): Promise<OpenedStorage> {
   const root = await mkdtemp(join(tmpdir(), 'stowage-'));
   return {
@@ -16,9 +16,9 @@ export async function openFiles(): Promise<OpenedStorage> {
   };
 }
 
-/** A bucket of its own on a MinIO of its own, which ends when it is closed. */
+/** Storage in a bucket of a new MinIO, which `close` stops. */
 export async function openS3(): Promise<OpenedStorage> {
-  // Loaded only where it is used: suites on files start without the AWS SDK.
+  // Tests of storage on disk start without the AWS SDK.
   const { startMinio, unfinishedUploads } = await import('../support/minio.ts');
   const { S3Driver } = await import('../../lib/storage/s3.ts');
   const minio = await startMinio();

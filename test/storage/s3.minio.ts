@@ -34,9 +34,9 @@ storageContract('the S3 driver', async () => {
 describe('the S3 driver', { timeout: 300_000 }, () => {
   let minio: Minio;
   let proxy: FaultyProxy;
-  /** Straight to MinIO. */
+  /** Connects to MinIO directly. */
   let driver: S3Driver;
-  /** By way of the proxy. */
+  /** Connects by way of the proxy. */
   let shaky: S3Driver;
   before(async () => {
     minio = await startMinio();
@@ -58,7 +58,7 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
   };
 
   describe('presigned URLs', () => {
-    test('let anyone read the object, under the content type that was asked for', async () => {
+    test('let a client without credentials read the object, with the requested content type', async () => {
       const at = key('presigned/b%2Fc d+e~');
       await driver.put(at, bytes('hello'));
       const url = await driver.presign('GET', at, { expiresSeconds: 60, contentType: 'application/x-layer' });
@@ -71,7 +71,7 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
       assert.equal(await part.text(), 'el');
     });
 
-    test('for HEAD tell the size, and are not URLs for GET', async () => {
+    test('for HEAD give the size, and are not valid for GET', async () => {
       const at = key('presigned/head');
       await driver.put(at, bytes('hello'));
       const url = await driver.presign('HEAD', at, { expiresSeconds: 60, contentType: 'application/x-layer' });
@@ -89,7 +89,7 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
     });
   });
 
-  test('with `encrypt` every way to write asks for encryption, and none without', async () => {
+  test('with `encrypt` every write requests encryption, without it none does', async () => {
     const encrypting = new S3Driver({ ...minio.driverOptions, encrypt: true });
     const writes: Record<string, (to: S3Driver, at: Key) => Promise<unknown>> = {
       put: (to, at) => to.put(at, bytes('x')),
@@ -114,7 +114,7 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
     await encrypting.close();
   });
 
-  test('keys lie below the key prefix, and nothing else is seen', async () => {
+  test('keys are below the key prefix, and other objects are not seen', async () => {
     const below = new S3Driver({ ...minio.driverOptions, keyPrefix: 'below/' });
     await below.put(key('a/b'), bytes('x'));
     assert.ok(await driver.head(key('below/a/b')));
@@ -130,7 +130,7 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
     await below.close();
   });
 
-  test('a key prefix that is not empty ends in a slash', () => {
+  test('a key prefix that is not empty has to end in a slash', () => {
     assert.throws(() => new S3Driver({ ...minio.driverOptions, keyPrefix: 'registry' }), /"registry" must be empty or/);
   });
 
@@ -150,7 +150,7 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
     await driver.abortMultipart(upload);
   });
 
-  test('an object is read, and looked at, by one request, and so is one that is not there', async () => {
+  test('read and head take one request, also for a missing object', async () => {
     const at = freshKey();
     await driver.put(at, bytes('x'));
     for (const ask of [(k: Key) => shaky.read(k), (k: Key) => shaky.head(k)]) {
@@ -162,7 +162,7 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
     }
   });
 
-  test('of many who read an object at once, each sees what was written before, and most share their requests', async () => {
+  test('concurrent reads of an object see every earlier write, and most share a request', async () => {
     const at = freshKey();
     proxy.fail(() => false, { kind: 'drop' });
     let written = 0;
@@ -187,7 +187,7 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
     assert.equal(proxy.requests.length - before, 5); // the four that began at once, and one for the other sixty
   });
 
-  test('100 MiB are nine parts and eleven requests', async () => {
+  test('100 MiB take nine parts and eleven requests', async () => {
     proxy.fail(() => false, { kind: 'drop' });
     await shaky.putStream(freshKey(), zeros(100 * MiB), { ifAbsent: true });
     assert.equal(proxy.requests.filter(isPartUpload).length, 9);
@@ -204,17 +204,17 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
       }
     };
 
-    test('is content with a bucket that is there', async () => {
+    test('accepts a bucket that exists', async () => {
       await verify({});
     });
 
-    test('says that there is no such bucket, and where it looked', async () => {
+    test('reports a missing bucket, with the server', async () => {
       await assert.rejects(verify({ bucket: 'no-such-bucket' }), {
         message: `there is no bucket no-such-bucket at ${minio.endpoint}: create it, or correct its name`,
       });
     });
 
-    test('says that access is denied', async () => {
+    test('reports denied access', async () => {
       const credentials = { ...minio.credentials, secretAccessKey: 'not the right one' };
       await assert.rejects(
         verify({ credentials }),
@@ -222,11 +222,11 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
       );
     });
 
-    test('says that the region is wrong', async () => {
+    test('reports a wrong region', async () => {
       await assert.rejects(verify({ region: 'eu-west-3' }), /probably in another region than eu-west-3/);
     });
 
-    test('says that nobody answers', async () => {
+    test('reports a server that does not respond', async () => {
       const endpoint = 'http://127.0.0.1:9';
       await assert.rejects(verify({ endpoint }), (error) => {
         assert.ok(error instanceof StorageUnavailableError);
@@ -236,7 +236,7 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
       });
     });
 
-    test('learns the region of the bucket where none is configured, so that presigned URLs are right', async () => {
+    test('finds out the region of the bucket if none is configured, so that presigned URLs are valid', async () => {
       const elsewhere = await startMinio({ region: 'eu-central-1' });
       const { region: _, ...options } = elsewhere.driverOptions;
       const unaware = new S3Driver(options);
@@ -251,7 +251,7 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
     });
   });
 
-  test('a bucket that is gone is an error, not an absence', async () => {
+  test('a missing bucket is an error, not a missing object', async () => {
     const wrong = new S3Driver({ ...minio.driverOptions, bucket: 'no-such-bucket' });
     await assert.rejects(wrong.get(key('a')), /NoSuchBucket/);
     await assert.rejects(wrong.read(key('a')), /NoSuchBucket/);
@@ -259,7 +259,7 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
     await wrong.close();
   });
 
-  test('AWS is spoken to over TLS unless that is turned off', async () => {
+  test('requests to AWS use TLS unless that is turned off', async () => {
     const { endpoint: _, forcePathStyle: __, ...aws } = minio.driverOptions;
     for (const [useTls, protocol] of [
       [true, 'https:'],
@@ -275,15 +275,15 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
     }
   });
 
-  describe('on a bad day', () => {
-    test('a request that was throttled is sent again', async () => {
+  describe('with faults of the network or the server', () => {
+    test('a throttled request is sent again', async () => {
       const at = freshKey();
       proxy.fail(isPut, { kind: 'refuse', status: 503, code: 'SlowDown' }, 1);
       assert.ok(await shaky.put(at, bytes('x')));
       assert.equal(proxy.requests.length, 2);
     });
 
-    test('a request that is throttled for good ends as StorageUnavailableError, with its cause', async () => {
+    test('a request that is throttled every time throws StorageUnavailableError with its cause', async () => {
       proxy.fail(isPut, { kind: 'refuse', status: 429, code: 'TooManyRequests' }, Number.POSITIVE_INFINITY);
       await assert.rejects(shaky.put(freshKey(), bytes('x')), (error) => {
         assert.ok(error instanceof StorageUnavailableError);
@@ -293,7 +293,7 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
       assert.ok(proxy.requests.length > 1);
     });
 
-    test('what is refused for good is asked once, and thrown with its cause', async () => {
+    test('a denied request is sent once, and throws with its cause', async () => {
       proxy.fail(isPut, { kind: 'refuse', status: 400, code: 'InvalidRequest' }, Number.POSITIVE_INFINITY);
       await assert.rejects(shaky.put(freshKey(), bytes('x')), (error) => {
         assert.ok(error instanceof Error && !(error instanceof StorageUnavailableError));
@@ -303,7 +303,7 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
       assert.equal(proxy.requests.length, 1);
     });
 
-    test('a connection that breaks is opened again', async () => {
+    test('a request whose connection breaks is sent again', async () => {
       const at = freshKey();
       await driver.put(at, bytes('x'));
       proxy.fail(() => true, { kind: 'drop' }, 2);
@@ -315,7 +315,7 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
       ['gets no answer', { kind: 'drop' }],
       ['breaks off', { kind: 'cut', afterBytes: 1000 }],
     ] as const) {
-      test(`a read that ${title} is tried again`, async () => {
+      test(`a read that ${title} is sent again`, async () => {
         const at = freshKey();
         await driver.put(at, new Uint8Array(5000).fill(7));
         proxy.fail(() => true, fault);
@@ -324,27 +324,27 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
       });
     }
 
-    test('a read that is refused for good is StorageUnavailableError', async () => {
+    test('a read that fails every time throws StorageUnavailableError', async () => {
       proxy.fail(() => true, { kind: 'refuse', status: 503, code: 'SlowDown' }, Number.POSITIVE_INFINITY);
       await assert.rejects(shaky.read(freshKey()), StorageUnavailableError);
       await assert.rejects(shaky.head(freshKey()), StorageUnavailableError);
     });
 
-    test('a put with ifAbsent knows its own object when the answer was lost', async () => {
+    test('a put with ifAbsent whose response is lost recognizes its own object', async () => {
       const at = freshKey();
       proxy.fail(isPut, { kind: 'lose-answer' });
       const etag = await shaky.put(at, bytes('mine'), { ifAbsent: true });
       assert.equal(etag, (await driver.head(at))?.etag);
     });
 
-    test('and another’s object from its own', async () => {
+    test('a put with ifAbsent whose response is lost recognizes the object of another writer', async () => {
       const at = freshKey();
       await driver.put(at, bytes('mine?'));
       proxy.fail(isPut, { kind: 'lose-answer' });
       assert.equal(await shaky.put(at, bytes('mine!'), { ifAbsent: true }), undefined);
     });
 
-    test('a multipart upload is complete even if the answer was lost', async () => {
+    test('a completion whose response is lost is successful', async () => {
       const upload = await driver.createMultipart(freshKey());
       const part = await driver.uploadPart(upload, 1, bytes('x'));
       assert.ok(part);
@@ -352,7 +352,7 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
       assert.equal(await shaky.completeMultipart(upload, [part]), true);
     });
 
-    test('but not if somebody else completed it, of other parts of the same MD5', async () => {
+    test('a completion fails if another process has completed the upload from other parts with the same MD5', async () => {
       const upload = await driver.createMultipart(freshKey());
       const [mine, others] = withOneMd5(1000);
       const part = await driver.uploadPart(upload, 1, mine);
@@ -363,7 +363,7 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
       assert.equal(await shaky.completeMultipart(upload, [part]), false);
     });
 
-    test('a server that refuses checksums is asked for them once, and takes parts without', async () => {
+    test('a server that refuses checksums gets them once, and then parts without them', async () => {
       const unwilling = new S3Driver({ ...minio.driverOptions, endpoint: proxy.endpoint });
       proxy.fail(isCreation, { kind: 'refuse', status: 501, code: 'NotImplemented' });
       for (const expected of [5, 4]) {
@@ -380,7 +380,7 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
       await unwilling.close();
     });
 
-    test('a large stream whose upload vanished has to be sent again', async () => {
+    test('a large stream whose upload has vanished throws StorageUnavailableError', async () => {
       proxy.fail(isCompletion, { kind: 'refuse', status: 404, code: 'NoSuchUpload' });
       await assert.rejects(shaky.putStream(freshKey(), zeros(13 * MiB)), StorageUnavailableError);
       assert.deepEqual(await unfinishedUploads(minio), []);
@@ -391,7 +391,7 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
       ['a large stream', 30 * MiB],
     ] as const) {
       for (const isThere of [false, true]) {
-        test(`${title} knows its own object when the answer was lost${isThere ? ', and another’s of that size' : ''}`, async () => {
+        test(`${title} whose response is lost recognizes ${isThere ? 'another object of the same size' : 'its own object'}`, async () => {
           const at = freshKey();
           const isLast = (request: SeenRequest) => request.conditional;
           let other: string | undefined;
@@ -409,7 +409,7 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
       }
     }
 
-    test('a put that met another write is sent again', async () => {
+    test('a put that conflicts with another write is sent again', async () => {
       const at = freshKey();
       proxy.fail(isPut, { kind: 'refuse', status: 409, code: 'ConditionalRequestConflict' }, 2);
       assert.ok(await shaky.put(at, bytes('x'), { ifAbsent: true }));
@@ -417,10 +417,10 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
     });
 
     for (const { title, isThere } of [
-      { title: 'is undefined if the other write won', isThere: true },
-      { title: 'has to be sent again if it did not', isThere: false },
+      { title: 'is undefined if the other write has succeeded', isThere: true },
+      { title: 'throws StorageUnavailableError if it has not', isThere: false },
     ]) {
-      test(`a large stream that met another write ${title}`, async () => {
+      test(`a large stream that conflicts with another write ${title}`, async () => {
         const at = freshKey();
         if (isThere) await driver.put(at, bytes('other'));
         proxy.fail(isCompletion, { kind: 'refuse', status: 409, code: 'ConditionalRequestConflict' }, 10);
@@ -431,7 +431,7 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
       });
     }
 
-    test('a server that knows no conditional delete still deletes only what was seen', async () => {
+    test('with a server without conditional deletes only the object with the given ETag is deleted', async () => {
       const at = freshKey();
       const [first, second] = [await driver.put(at, bytes('first')), await driver.put(at, bytes('second'))];
       assert.ok(first && second);
@@ -448,7 +448,7 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
       { status: 507, code: 'XMinioStorageFull' },
       { status: 403, code: 'QuotaExceeded' },
     ]) {
-      test(`a server without room (${code}) is not asked again at once, and tells when it has some`, async () => {
+      test(`checkRoom fails after a write was refused with ${code}, until the server has room`, async () => {
         const own = new S3Driver({ ...minio.driverOptions, endpoint: proxy.endpoint });
         const isWrite = ({ method }: SeenRequest) => method === 'PUT' || method === 'POST';
         await own.checkRoom();
@@ -467,7 +467,7 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
       });
     }
 
-    test('a download that breaks off is an error, not an end', async () => {
+    test('a download that breaks off is an error, not a normal end', async () => {
       const at = freshKey();
       await driver.putStream(at, zeros(8 * MiB));
       proxy.fail(() => true, { kind: 'cut', afterBytes: MiB });
@@ -486,7 +486,7 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
       await until(() => proxy.brokenOff() === 1);
     });
 
-    test('storage that is slow holds back the body: no more is read than the parts in flight and the next', async () => {
+    test('of the body no more is read than the parts in flight and the next one, if storage is slow', async () => {
       const release = Promise.withResolvers<void>();
       proxy.fail(isPartUpload, { kind: 'hold', until: release.promise }, 3);
       let readBytes = 0;
@@ -512,7 +512,7 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
         const stop = new AbortController();
         const reason = new Error('the client went away');
         proxy.fail(held, { kind: 'hold', until: release.promise }, 3);
-        // The body has ended by then: without care the upload would be completed.
+        // The body has ended by then, so the upload could be completed.
         const put = shaky.putStream(at, zeros(30 * MiB), { signal: stop.signal });
         await until(() => proxy.requests.some(held));
         await sleep(100);

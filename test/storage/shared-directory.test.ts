@@ -1,4 +1,4 @@
-// Several processes on one directory, as containers with one volume or a rolling restart have it.
+// Several processes use one directory, as containers that share a volume or a rolling restart do.
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -25,7 +25,7 @@ describe('processes that share a directory', { timeout: 120_000 }, () => {
     await rm(root, { recursive: true });
   });
 
-  /** What it has acknowledged when it ends; throws if it ended by an error. */
+  /** The lines that the process has written when it ends. @throws if it fails */
   function startUser(task: string, rounds: number): { child: ChildProcess; acknowledged: Promise<unknown[]> } {
     const child = spawn(process.execPath, [USER, root, task, String(rounds)], { stdio: ['ignore', 'pipe', 'pipe'] });
     running.push(child);
@@ -38,14 +38,14 @@ describe('processes that share a directory', { timeout: 120_000 }, () => {
     return { child, acknowledged };
   }
 
-  test('of conditional writes to one object none is lost', async () => {
+  test('no conditional write to one object is lost', async () => {
     const counts = await Promise.all(Array.from({ length: 3 }, () => startUser('count', 100).acknowledged));
     assert.equal(await readFile(join(root, 'counter/value'), 'utf8'), '300');
     assert.equal(new Set(counts.flat()).size, 300);
     assert.deepEqual(await readdir(join(root, '.tmp')), []);
   });
 
-  test('a tag that was pushed is there, unless it was deleted as it was', async () => {
+  test('a tag is there after its put, unless another process has deleted it with its ETag', async () => {
     const remover = startUser('remove', 0);
     const pushes = (await startUser('push', 300).acknowledged) as { etag: string; isThere: boolean }[];
     remover.child.kill('SIGKILL');
@@ -53,18 +53,18 @@ describe('processes that share a directory', { timeout: 120_000 }, () => {
     const deleted = new Set(removals.map((removal) => removal.deleted));
     assert.ok(deleted.size > 10, `${deleted.size} deletes`);
     const lost = pushes.filter(({ etag, isThere }) => !isThere && !deleted.has(etag));
-    // One that the killed process had deleted without having said so.
+    // The killed process may have deleted one without reporting it.
     assert.ok(lost.length <= 1, `${lost.length} of ${pushes.length} pushes are lost`);
   });
 
-  test('folders that come and go under puts, uploads and deletes fail none of them', async () => {
+  test('puts, uploads and deletes succeed while their folders are made and removed', async () => {
     const users = await Promise.all(Array.from({ length: 3 }, () => startUser('flicker', 60).acknowledged));
     assert.deepEqual(users, [[60], [60], [60]]);
     assert.deepEqual(await readdir(root), ['.tmp']);
     assert.deepEqual(await readdir(join(root, '.tmp')), []);
   });
 
-  test('an upload into which another process still writes can be completed and aborted', async () => {
+  test('an upload can be completed and aborted while another process writes to it', async () => {
     const meddlers = [startUser('meddle', 0), startUser('meddle', 0)];
     const shared = await startUser('share', 200).acknowledged;
     for (const { child } of meddlers) child.kill('SIGKILL');
@@ -72,7 +72,7 @@ describe('processes that share a directory', { timeout: 120_000 }, () => {
     assert.equal(shared.at(-1), 100, 'every other upload is completed');
   });
 
-  test('processes that are killed hold up the others for seconds at most, and spoil nothing', async () => {
+  test('killed processes delay others for seconds at most, and lose no change', async () => {
     const steady = startUser('count', 150);
     const killed: Promise<unknown[]>[] = [];
     let isOver = false;
@@ -89,7 +89,7 @@ describe('processes that share a directory', { timeout: 120_000 }, () => {
     const counts = [...(await steady.acknowledged), ...(await Promise.all(killed)).flat()];
     const value = Number(await readFile(join(root, 'counter/value'), 'utf8'));
     assert.equal(new Set(counts).size, counts.length, 'no two were told the same number');
-    // Each that was killed may have counted once without having said so.
+    // Each killed process may have counted once without reporting it.
     assert.ok(value >= counts.length && value <= counts.length + killed.length, `${value} of ${counts.length}`);
     assert.ok(killed.length > 1);
   });
@@ -114,14 +114,14 @@ describe('processes that share a directory', { timeout: 120_000 }, () => {
       { title: 'write', act: (locks: FileLocks, may: typeof isOld) => locks.replace('k', file, path, may) },
       { title: 'delete', act: (locks: FileLocks, may: typeof isOld) => locks.remove('k', path, may) },
     ]) {
-      test(`a holder that was taken for dead does not ${title} on what it saw before`, async () => {
+      test(`a holder whose lock was broken does not ${title} because of what it read before`, async () => {
         const otherFile = join(folder, 'other');
         await writeFile(otherFile, 'other');
         const seen: boolean[] = [];
         await act(open(), async (at) => {
           const may = await isOld(at);
           seen.push(may);
-          // As if this process stood still between its look and its change, for as long as others wait.
+          // Acts as if this process were paused between reading and changing, for longer than others wait.
           if (seen.length === 1) assert.equal(await open().replace('k', otherFile, path, isOld), true);
           return may;
         });
@@ -131,7 +131,7 @@ describe('processes that share a directory', { timeout: 120_000 }, () => {
       });
     }
 
-    test('what a killed holder left is cleared away, also of a delete that it had begun', async () => {
+    test('the entry of a killed holder is removed, also that of a delete it had begun', async () => {
       for (const entry of ['put-1', 'delete-1', 'delete-2/object']) {
         let lock = '';
         await open().replace('k', file, path, async () => {
@@ -149,7 +149,7 @@ describe('processes that share a directory', { timeout: 120_000 }, () => {
       }
     });
 
-    test('opening the directory clears away locks that are minutes old, with what they hold', async () => {
+    test('opening the directory removes locks that are minutes old', async () => {
       const temporary = join(root, '.tmp');
       const minutesBefore = Date.now() / 1000 - 120;
       await mkdir(join(temporary, 'lock-old', 'delete-1'), { recursive: true });

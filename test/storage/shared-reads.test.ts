@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { SharedReads } from '../../lib/storage/shared-reads.ts';
 
-/** Reads that end when they are told to; each gives the number of the read it was. */
+/** Reads that the test ends; each returns its number. */
 function newReads() {
   const ends: (() => void)[] = [];
   const reads = new SharedReads<number>();
@@ -18,11 +18,11 @@ function newReads() {
   return { ends, read, fail: (number: number) => (failing = number) };
 }
 
-/** Lets everything happen that can. */
+/** Lets all pending callbacks run. */
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('reads of one key', () => {
-  test('go side by side while they are few', async () => {
+  test('run at once while they are few', async () => {
     const { ends, read } = newReads();
     const all = [read(), read(), read(), read()];
     assert.equal(ends.length, 4);
@@ -30,7 +30,7 @@ describe('reads of one key', () => {
     assert.deepEqual(await Promise.all(all), [1, 2, 3, 4]);
   });
 
-  test('beyond that share one that has not begun when they come', async () => {
+  test('beyond that share one that has not started when they are called', async () => {
     const { ends, read } = newReads();
     const first = [read(), read(), read(), read()];
     const late = [read(), read(), read()];
@@ -47,7 +47,7 @@ describe('reads of one key', () => {
     assert.deepEqual(await Promise.all([...first, ...late, later]), [1, 2, 3, 4, 5, 5, 5, 6]);
   });
 
-  test('do not wait for those of another key', async () => {
+  test('do not wait for reads of another key', async () => {
     const { ends, read } = newReads();
     const busy = Array.from({ length: 9 }, () => read('a'));
     const other = read('b');
@@ -60,7 +60,7 @@ describe('reads of one key', () => {
     await Promise.all(busy);
   });
 
-  test('that fail do so for all who share them, and for nobody who comes later', async () => {
+  test('that fail do so for all callers that share them, and for no later caller', async () => {
     const { ends, read, fail } = newReads();
     fail(5);
     const first = [read(), read(), read(), read()];

@@ -44,7 +44,7 @@ describe(`an S3 driver with ${UNREAD} bodies that are not read`, () => {
     server.close();
   });
 
-  it('reads, looks, lists and deletes', { timeout: 4000 }, async () => {
+  it('reads, lists and deletes', { timeout: 4000 }, async () => {
     assert.equal((await driver.read('small' as Key))?.bytes.length, 5);
     assert.equal((await driver.head('small' as Key))?.sizeBytes, 5);
     assert.equal(await Array.fromAsync(driver.list('' as KeyPrefix)).then(({ length }) => length), 0);
@@ -59,7 +59,7 @@ describe(`an S3 driver with ${UNREAD} bodies that are not read`, () => {
     assert.equal(await driver.putStream('large' as Key, ReadableStream.from([large.subarray(0, MiB)])), '"e"');
   });
 
-  it('opens further ones, and reads each to its end', { timeout: 4000 }, async () => {
+  it('opens further bodies, and reads each to its end', { timeout: 4000 }, async () => {
     const further = await driver.get('large' as Key);
     let sizeBytes = 0;
     for await (const chunk of further?.body ?? []) sizeBytes += chunk.length;

@@ -5,7 +5,7 @@ import { collect } from '../tar/byte-streams.ts';
 
 const chunk = (text: string) => Buffer.from(text);
 
-test('what is written comes out, and the result at the end', async () => {
+test('the consumer reads what is written, and end gives its result', async () => {
   const tap = new StreamTap(async (body) => (await collect(body)).toString());
   await tap.write(chunk('one '));
   await tap.write(chunk('two'));
@@ -28,7 +28,7 @@ test('the writer waits for the consumer', async () => {
   await tap.end();
 });
 
-test('a consumer that has failed holds nobody up, and the end says why', async () => {
+test('a consumer that has failed does not block the writer, and end throws its error', async () => {
   const failure = new RangeError('not a tar');
   for (const consume of [
     async () => Promise.reject(failure),
@@ -42,13 +42,13 @@ test('a consumer that has failed holds nobody up, and the end says why', async (
   }
 });
 
-test('a consumer that has enough holds nobody up', async () => {
+test('a consumer that stops reading does not block the writer', async () => {
   const tap = new StreamTap(async () => 'enough');
   for (let index = 0; index < 10; index += 1) await tap.write(chunk('x'));
   assert.equal(await tap.end(), 'enough');
 });
 
-test('a stream that is given up fails the consumer', async () => {
+test('a destroyed stream fails the consumer', async () => {
   const failed = Promise.withResolvers<unknown>();
   const tap = new StreamTap(async (body) => {
     try {
