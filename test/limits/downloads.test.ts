@@ -127,7 +127,7 @@ describe(`a registry that sends ${AT_ONCE} downloads at once, to clients that do
     for (const slot of slots) slot.release();
   });
 
-  it('releases the slot of a client that goes away', async () => {
+  it('forgets the waiting requests of a client that goes away', async () => {
     const slots = await Promise.all(Array.from({ length: AT_ONCE }, () => downloads.acquire('another')));
     await stall(3, '127.0.0.2');
     assert.equal(downloads.waiting, 3);

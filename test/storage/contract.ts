@@ -391,7 +391,7 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         assert.deepEqual(await storage.leftovers(), []);
       });
 
-      test('an abort ends the iterator of the body', async () => {
+      test('an abort cancels the body', async () => {
         const stop = new AbortController();
         const { promise: stopped, resolve } = Promise.withResolvers<void>();
         const body = new ReadableStream<Uint8Array>({
