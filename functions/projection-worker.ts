@@ -1,4 +1,4 @@
-// Makes or removes the projection of a tag after each change of the tag's object.
+// Updates what v1 clients get for a tag after each change of the tag's object: projection, tag metadata, index images.
 import type { S3Event } from 'aws-lambda';
 import { parseTagKey } from '../lib/model/layout.ts';
 import { openRegistry } from '../lib/server/open-registry.ts';
