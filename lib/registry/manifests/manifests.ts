@@ -123,15 +123,18 @@ export class Manifests {
       repository,
       blobs.map((blob) => blob.digest),
     );
-    // Each tag by itself: an immutable one does not prevent the others.
-    await mapConcurrently('tag' in reference ? [reference.tag, ...tags] : tags, async (tag) => {
+    const setTag = async (tag: Tag): Promise<void> => {
       if (!replaced || !('tag' in replaced)) await this.#tags.setManifest(repository, tag, digest);
       else if (!(await this.#tags.moveManifest(repository, tag, digest, replaced.tag))) {
         throw preconditionFailed(repository, reference);
       }
       await this.#stored.restore(repository, manifest, document);
       this.#onTagChange(repository, { moved: tag });
-    });
+    };
+    // Each tag by itself, all of them before the answer: an immutable one does not prevent the others.
+    const allTags = 'tag' in reference ? [reference.tag, ...tags] : tags;
+    const outcomes = await mapConcurrently(allTags, (tag) => Promise.allSettled([setTag(tag)]));
+    for (const [outcome] of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
     return { ...manifest, ...(subject && { subject: subject.digest }) };
   }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { immutabilityOf } from '../../../lib/config/immutable-tags.ts';
 import type { Key } from '../../../lib/model/layout.ts';
 import type { OpenedStorage } from '../../storage/contract.ts';
@@ -9,10 +10,12 @@ import { V1Client } from '../../support/v1-client.ts';
 import { newImage } from '../../v1/use-registry.ts';
 import { codesOf, V2Client } from '../../v2/client.ts';
 import { pushImage } from '../../v2/image.ts';
+import { Interceptor } from '../interceptor.ts';
 
 export function immutableTagsSuite(name: string, open: () => Promise<OpenedStorage>): void {
   describe(`immutable tags on ${name}`, () => {
     let storage: OpenedStorage;
+    let interceptor: Interceptor;
     /** Two processes on one storage. */
     let servers: RegistryServer[];
     let client: V2Client;
@@ -20,7 +23,8 @@ export function immutableTagsSuite(name: string, open: () => Promise<OpenedStora
     before(async () => {
       storage = await open();
       const isImmutable = immutabilityOf([{ repositories: 'prod/*', tags: 'v*' }]);
-      servers = await Promise.all([1, 2].map(() => startRegistry(storage.driver, { isImmutable })));
+      interceptor = new Interceptor(storage.driver);
+      servers = await Promise.all([1, 2].map(() => startRegistry(interceptor.driver, { isImmutable })));
       client = new V2Client(servers[0]?.url ?? assert.fail());
       for (let i = 0; i < 8; i++) {
         manifests.push((await pushImage(client, 'prod/app', undefined, { contents: [`image ${i}`] })).manifest);
@@ -58,9 +62,16 @@ export function immutableTagsSuite(name: string, open: () => Promise<OpenedStora
       );
     });
 
-    it('do not keep v1 from getting the other tags of the same push', async () => {
+    it('do not keep the other tags of the same push from moving, before the answer, and for v1 too', async () => {
       const { digest, manifest } = await pushImage(client, 'prod/app', undefined, { contents: ['beside'] });
+      const beside = 'repositories/prod/app/tag_beside' as Key;
+      interceptor.before(
+        'put',
+        (key) => key === beside,
+        () => sleep(300),
+      );
       assert.equal((await client.pushManifest('prod/app', `${digest}?tag=beside&tag=v1`, manifest)).status, 403);
+      assert.ok(await storage.driver.head(beside));
       await servers[0]?.idle();
       assert.ok(await storage.driver.head('repositories/prod/app/tagbeside_json' as Key));
     });
