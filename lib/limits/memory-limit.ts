@@ -55,7 +55,7 @@ export class MemoryLimit {
       if (own.holds.size === 0 && this.#callers.get(caller) === own) this.#callers.delete(caller);
       this.#startWaiting();
     });
-    const hold = new Hold(slot, shares, (bytes, signal) => this.#take(hold, bytes, signal));
+    const hold: Hold = new Hold(slot, shares, (bytes, signal) => this.#take(hold, bytes, signal));
     for (const share of shares) share.holds.add(hold);
     return hold;
   }
