@@ -3,7 +3,7 @@
 #
 #   docker build -t stowage .
 #   docker run -p 127.0.0.1:5000:5000 -v stowage:/stowage/data stowage
-#   docker run --read-only -p 5000:5000 -e SETTINGS_FLAVOR=s3 -e AWS_BUCKET=... -e AWS_REGION=... -e SECRET_KEY=... stowage
+#   docker run --read-only -p 127.0.0.1:5000:5000 -e SETTINGS_FLAVOR=s3 -e AWS_BUCKET=... -e AWS_REGION=... -e SECRET_KEY=... stowage
 FROM node:24.21.0-bookworm-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json ./
