@@ -13,7 +13,7 @@ const server = await serve(
     log,
     version,
     // Events of the bucket invoke the projection worker after a push.
-    worksBehind: false,
+    runsBackgroundWork: false,
     // Lambda would hold back an answer sent before the end of the body until the function times out.
     isHalfDuplex: true,
     // Without CloudFront Lambda is the only proxy.

@@ -20,7 +20,7 @@ const app = await openApp({ ...config, storageRedirect: true }, opened, {
   gatewayLimits: {
     maxBodyBytes: MAX_BODY_BYTES,
     // Set once it is known whether API Gateway passes on the Content-Length of a HEAD: see docs/deploy.md.
-    keepsHeadLength: false,
+    forwardsHeadContentLength: false,
   },
 });
 

@@ -27,11 +27,11 @@ export type GatewayLimits = {
    * Whether the `Content-Length` of an answer to HEAD reaches the client. Where it does not, HEAD of a blob redirects to
    * storage, and HEAD of a manifest has no digest: clients then send a GET, instead of trusting a wrong length.
    */
-  keepsHeadLength: boolean;
+  forwardsHeadContentLength: boolean;
 };
 
 /** Of a plain connection, without a gateway. */
-export const NO_GATEWAY_LIMITS: GatewayLimits = { maxBodyBytes: undefined, keepsHeadLength: true };
+export const NO_GATEWAY_LIMITS: GatewayLimits = { maxBodyBytes: undefined, forwardsHeadContentLength: true };
 
 /**
  * Clients built with oras-go from 2.6.1 on: they send an upload only to the host where they started it.

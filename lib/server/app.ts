@@ -33,7 +33,7 @@ export type AppOptions = {
   version: string;
   auth: Auth;
   /** Middleware around every request: an access log, for example. */
-  around?: MiddlewareHandler;
+  outerMiddleware?: MiddlewareHandler;
 };
 
 /** Settings of the configuration, each declared where it is used, and those that the process decides. */
@@ -50,7 +50,7 @@ export type AppSettings = V1Settings &
 
 /** The app of both protocols, with `/healthz`, `/readyz` and `/` for operators. Knows neither Lambda nor Node's server. */
 export function createApp(options: AppOptions): Hono {
-  const { registry, keys, log, isReady, roomProblem, settings, version, auth, around } = options;
+  const { registry, keys, log, isReady, roomProblem, settings, version, auth, outerMiddleware } = options;
   const { gate, limits, login } = auth;
   const access = settings.indexAccess ? accessByIndex(settings.indexAccess, registry) : accessByRules(gate, registry);
   const isForAll = gate.isOpen && !settings.indexAccess;
@@ -59,7 +59,7 @@ export function createApp(options: AppOptions): Hono {
   const v2Options = { ...shared, keys, ...(login && { tokenService: login.tokenService }) };
   const app = new Hono({ router: new PathRouter(new Hono().router) }).use(requestId());
   const identify = unless(needsNoLogin, gate.identify);
-  if (around) app.use(around);
+  if (outerMiddleware) app.use(outerMiddleware);
   app.use(disarmContent).use(versionHeader(settings.v2VersionHeader));
   if (settings.guardsBrowsers && isForAll) {
     app.use(browserGuard({ publicUrl: settings.publicUrl, origins: settings.cors?.origins }));

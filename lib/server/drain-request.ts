@@ -1,14 +1,18 @@
-// If the server closes a connection while the client still sends, TCP resets it and the client loses the answer. So the rest
-// of the body is read and dropped for a while.
+// Reads and drops the rest of a request body. If the server closed the connection while the client still sends, TCP would reset it
+// and the client would lose the answer.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 /** The default of nginx. https://nginx.org/en/docs/http/ngx_http_core_module.html#lingering_time */
 export const LINGER_MS = 30_000;
 
 /** After the answer, drops the rest of the request body; ends the connection if that takes longer than `limitMs`. */
-export function lingerAfter(response: ServerResponse, request: IncomingMessage, limitMs = LINGER_MS): void {
+export function discardBodyAfterResponse(
+  response: ServerResponse,
+  request: IncomingMessage,
+  limitMs = LINGER_MS,
+): void {
   response.once('finish', async () => {
-    if (!(await takeRest(request, limitMs))) request.socket.destroySoon();
+    if (!(await discardRequestBody(request, limitMs))) request.socket.destroySoon();
   });
 }
 
@@ -17,7 +21,7 @@ export function lingerAfter(response: ServerResponse, request: IncomingMessage, 
  * @param limitMs how long at most
  * @returns false if the body had not ended by then
  */
-export async function takeRest(request: IncomingMessage, limitMs = LINGER_MS): Promise<boolean> {
+export async function discardRequestBody(request: IncomingMessage, limitMs = LINGER_MS): Promise<boolean> {
   if (request.complete || request.destroyed) return true;
   return await new Promise((resolve) => {
     const limit = setTimeout(() => resolve(false), limitMs);

@@ -16,7 +16,7 @@ import { networkOf } from '../http/network.ts';
 import { allowHeader, type OriginBindings } from '../http/request.ts';
 import { requestOrigin } from '../http/request-origin.ts';
 import { UnsentAnswers } from '../limits/unsent-answers.ts';
-import { lingerAfter, takeRest } from './drain-request.ts';
+import { discardBodyAfterResponse, discardRequestBody } from './drain-request.ts';
 
 /** Time for a client to send its headers. */
 const HEADERS_MS = 60_000;
@@ -90,7 +90,8 @@ export function createNodeListener(
     };
     const response = await app.fetch(request, bindings);
     // Node closes such a connection together with the answer, so the rest of the body is read before.
-    if ((isHalfDuplex || !outgoing.shouldKeepAlive) && !(await takeRest(incoming)) && isHalfDuplex) outgoing.destroy();
+    if ((isHalfDuplex || !outgoing.shouldKeepAlive) && !(await discardRequestBody(incoming)) && isHalfDuplex)
+      outgoing.destroy();
     return response;
   };
   const listener = getRequestListener((request, env) => fetch(request, env as HttpBindings), {
@@ -100,7 +101,7 @@ export function createNodeListener(
   });
   return (request, response) => {
     if (isStopping()) response.shouldKeepAlive = false;
-    lingerAfter(response, request);
+    discardBodyAfterResponse(response, request);
     // `OPTIONS *` asks about the whole server. https://www.rfc-editor.org/rfc/rfc9110#section-9.3.7
     if (request.method === 'OPTIONS' && request.url === '*')
       return void response.writeHead(204, { Allow: allowHeader() }).end();

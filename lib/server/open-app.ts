@@ -19,7 +19,7 @@ export type OpenAppOptions = {
   log: Log;
   version: string;
   /** Middleware around every request: an access log, for example. */
-  around?: MiddlewareHandler;
+  outerMiddleware?: MiddlewareHandler;
   /** True once the process shuts down: `/readyz` then answers 503. */
   isStopping?: () => boolean;
   /** Whether an authorizer in front has authenticated requests, so that users are read only when a client logs in here. */
@@ -38,7 +38,7 @@ export async function openApp(
   { registry, storage, isReadOnly }: OpenRegistry,
   options: OpenAppOptions,
 ): Promise<Hono> {
-  const { log, version, around, isStopping = () => false, hasAuthorizer = false, comparePassword } = options;
+  const { log, version, outerMiddleware, isStopping = () => false, hasAuthorizer = false, comparePassword } = options;
   const { gatewayLimits = NO_GATEWAY_LIMITS, guardsBrowsers = false } = options;
   if (config.isMirror) log.warning('mirroring.source: Stowage mirrors no other registry, though _ping will say so');
   // On disk without logins a restart loses only unfinished uploads, which is not worth a warning.
@@ -60,7 +60,7 @@ export async function openApp(
     keys,
     auth,
     log,
-    ...(around && { around }),
+    ...(outerMiddleware && { outerMiddleware }),
     isReady: async () => !isStopping() && (await readiness.answers()),
     roomProblem: () => readiness.roomProblem(),
     settings: {

@@ -17,8 +17,8 @@ export type ServeOptions = {
   log: Log;
   version: string;
   tlsFiles?: TlsFiles;
-  /** Whether this process does background work such as projections; on AWS the projection worker does. Default true. */
-  worksBehind?: boolean;
+  /** Whether this process does background work, such as projections. False where the projection worker does it. Default true. */
+  runsBackgroundWork?: boolean;
   /** Compares passwords; by default in this thread. */
   comparePassword?: ComparePassword;
   /** Number of trusted proxies, if it depends on the request. */
@@ -32,13 +32,13 @@ export type ServeOptions = {
  * @throws Error if storage or the certificate cannot be used, or the port is taken
  */
 export async function serve(config: Config, options: ServeOptions): Promise<NodeServer> {
-  const { log, version, tlsFiles, worksBehind = true, comparePassword } = options;
+  const { log, version, tlsFiles, runsBackgroundWork = true, comparePassword } = options;
   const { trustedProxies = config.trustedProxies, isHalfDuplex = false } = options;
   const tls = tlsFiles && (await readTlsFiles(tlsFiles));
   const background = new Background(log);
-  const opened = await openRegistry(config, { log, ...(worksBehind && { background }) });
+  const opened = await openRegistry(config, { log, ...(runsBackgroundWork && { background }) });
   const { storage } = opened;
-  for (const shortcoming of (await storage.findShortcomings?.()) ?? []) log.warning(shortcoming);
+  for (const limitation of (await storage.findLimitations?.()) ?? []) log.warning(limitation);
   if (storage.needsSweeping) sweepRegularly(storage, log);
   if (!config.auth && !isLoopback(config.host)) {
     log.warning(
@@ -47,11 +47,10 @@ export async function serve(config: Config, options: ServeOptions): Promise<Node
   }
 
   let isStopping = false;
-  const around = accessLog(log);
   const app = await openApp(config, opened, {
     log,
     version,
-    around,
+    outerMiddleware: accessLog(log),
     isStopping: () => isStopping,
     guardsBrowsers: isLoopback(config.host) && trustedProxies === 0,
     ...(comparePassword && { comparePassword }),

@@ -182,7 +182,7 @@ export interface StorageDriver {
    * The guarantees above that this storage does not give, each in a sentence for the operator. Called when a server starts;
    * may take a few requests.
    */
-  findShortcomings?(): Promise<string[]>;
+  findLimitations?(): Promise<string[]>;
 
   /**
    * Checks that a small object can be written, if need be by writing one. Cheap unless an earlier write failed.

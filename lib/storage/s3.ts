@@ -320,7 +320,7 @@ export class S3Driver implements StorageDriver {
     return await this.#probedDeletes;
   }
 
-  async findShortcomings(): Promise<string[]> {
+  async findLimitations(): Promise<string[]> {
     return (await this.#deleteConditions()) === 'ignored' ? [UNCONDITIONAL_DELETES] : [];
   }
 

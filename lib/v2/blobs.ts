@@ -11,7 +11,13 @@ export const NAMED_BY_CONTENT = 'max-age=31536000, immutable';
 const PRIVATE = `private, ${NAMED_BY_CONTENT}`;
 
 /** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-blobs */
-export const blobRoutes = ({ registry: { blobs }, gate, limits, storageRedirect, keepsHeadLength }: V2Options) =>
+export const blobRoutes = ({
+  registry: { blobs },
+  gate,
+  limits,
+  storageRedirect,
+  forwardsHeadContentLength,
+}: V2Options) =>
   new Hono()
     .get('/:name/blobs/:digest', gate.allow('pull'), async (c) => {
       const { repository } = c.var;
@@ -25,7 +31,7 @@ export const blobRoutes = ({ registry: { blobs }, gate, limits, storageRedirect,
       c.header('Content-Type', 'application/octet-stream');
       c.header('Accept-Ranges', 'bytes');
       const method = c.req.method === 'HEAD' ? 'HEAD' : 'GET';
-      const redirects = storageRedirect && (method === 'GET' || !keepsHeadLength);
+      const redirects = storageRedirect && (method === 'GET' || !forwardsHeadContentLength);
       const url = redirects ? await blobs.presign(method, link) : undefined;
       if (url) return c.body(null, 307, { Location: url.href, 'Cache-Control': 'no-store' });
 

@@ -26,7 +26,7 @@ export const manifestRoutes = ({ registry: { manifests, manifestDeletion }, gate
       const { digest, mediaType, bytes } = await manifests.get(repository, reference);
       const etag = `"${digest}"`;
       // Docker fails on a HEAD with a digest and without a length; without both it sends a GET.
-      const hasLength = c.req.method !== 'HEAD' || gateway.keepsHeadLength;
+      const hasLength = c.req.method !== 'HEAD' || gateway.forwardsHeadContentLength;
       if (hasLength) c.header('Docker-Content-Digest', digest);
       c.header('ETag', etag);
       // A tag may move, and a manifest may be deleted.

@@ -40,7 +40,7 @@ export function logSuite(name: string, open: () => Promise<OpenedStorage>): void
         registry: assembleRegistry(storage.driver, { copiesLayers: true }),
         keys: TEST_KEYS,
         log,
-        around: accessLog(log),
+        outerMiddleware: accessLog(log),
         auth,
         isReady: async () => true,
         settings: { ...TEST_SETTINGS, hasSearch: true, storageRedirect: true },

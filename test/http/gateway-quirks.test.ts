@@ -11,7 +11,7 @@ describe('a registry behind a gateway', () => {
     publicUrl: 'https://registry.example.com',
     pushEndpoint: 'https://push.example.com',
     maxBodyBytes: 4 * KiB,
-    keepsHeadLength: false,
+    forwardsHeadContentLength: false,
   };
   let storage: OpenedStorage;
   let server: RegistryServer;

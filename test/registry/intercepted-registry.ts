@@ -34,7 +34,7 @@ export function useInterceptedRegistry(open: () => Promise<OpenedStorage>): () =
   before(async () => {
     storage = await open();
     const interceptor = new Interceptor(storage.driver);
-    server = await startRegistry(interceptor.driver, { worksBehind: false });
+    server = await startRegistry(interceptor.driver, { runsBackgroundWork: false });
     const client = new V2Client(server.url);
     const readBlob = async (repository: string, digest: string) => {
       const response = await client.send('GET', `/v2/${repository}/blobs/${digest}`);

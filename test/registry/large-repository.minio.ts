@@ -37,7 +37,7 @@ describe('S3 requests in a repository of 3,000 tags', () => {
       isImmutable: immutabilityOf([{ repositories: 'large/fixed', tags: 'v*' }]),
     });
     client = new V2Client(server.url);
-    await driver.findShortcomings(); // a server does this at its start, so it is not counted
+    await driver.findLimitations(); // a server does this at its start, so it is not counted
   });
   after(async () => {
     await server.stop();

@@ -6,7 +6,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Hono } from 'hono';
 import { bodyOf } from '../../lib/http/request.ts';
-import { lingerAfter } from '../../lib/server/drain-request.ts';
+import { discardBodyAfterResponse } from '../../lib/server/drain-request.ts';
 import { startNodeServer } from '../../lib/server/node-server.ts';
 
 const TIMEOUT = { timeout: 10_000 };
@@ -87,7 +87,7 @@ it('leaves a connection alone whose body has ended in time', TIMEOUT, async (t) 
 const LIMIT_MS = 100;
 
 const refuse: RequestListener = (request: IncomingMessage, response) => {
-  lingerAfter(response, request, LIMIT_MS);
+  discardBodyAfterResponse(response, request, LIMIT_MS);
   response.writeHead(403).end();
 };
 

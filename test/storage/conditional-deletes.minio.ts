@@ -61,9 +61,9 @@ describe('conditional deletes', { timeout: 120_000 }, () => {
   });
 
   test('the driver probes the server once, and reports that it ignores the condition', async () => {
-    assert.match((await open(minio.endpoint).findShortcomings()).join(), /^this S3 server ignores If-Match on DELETE/);
+    assert.match((await open(minio.endpoint).findLimitations()).join(), /^this S3 server ignores If-Match on DELETE/);
     const driver = open(keeping.endpoint);
-    assert.deepEqual(await driver.findShortcomings(), []);
+    assert.deepEqual(await driver.findLimitations(), []);
     assert.deepEqual(
       keeping.requests.slice(-3).map((request) => request.slice(0, request.indexOf(' '))),
       ['PUT', 'DELETE', 'DELETE'],
@@ -77,7 +77,7 @@ describe('conditional deletes', { timeout: 120_000 }, () => {
       { proxy: plain, count: 2 },
     ]) {
       const driver = open(proxy.endpoint);
-      await driver.findShortcomings();
+      await driver.findLimitations();
       const at = freshKey();
       const first = await driver.put(at, bytes('first'));
       const second = await driver.put(at, bytes('second'));
@@ -93,22 +93,22 @@ describe('conditional deletes', { timeout: 120_000 }, () => {
 
   test('credentials that may not write are not reported as a shortcoming', async () => {
     plain.fail(({ method }) => method === 'PUT', { kind: 'refuse', status: 403, code: 'AccessDenied' });
-    assert.deepEqual(await open(plain.endpoint).findShortcomings(), []);
+    assert.deepEqual(await open(plain.endpoint).findLimitations(), []);
     assert.equal(plain.requests.length, 1);
   });
 
   test('a server that was unavailable at the first probe is probed again', async () => {
     const driver = open(plain.endpoint);
     plain.fail(({ method }) => method === 'DELETE', { kind: 'refuse', status: 503, code: 'SlowDown' }, 5);
-    assert.deepEqual(await driver.findShortcomings(), []);
+    assert.deepEqual(await driver.findLimitations(), []);
     plain.heal();
-    assert.equal((await driver.findShortcomings()).length, 1);
+    assert.equal((await driver.findLimitations()).length, 1);
   });
 
   test('AWS is not probed', async () => {
     const { endpoint: _, ...options } = minio.driverOptions;
     const driver = new S3Driver(options);
     drivers.push(driver);
-    assert.deepEqual(await driver.findShortcomings(), []);
+    assert.deepEqual(await driver.findLimitations(), []);
   });
 });

@@ -48,7 +48,7 @@ export const TEST_VERSION = '1.2.3';
 type TestSettings = Partial<AppSettings> & {
   v1Layers?: 'copy' | 'link';
   /** Whether projections are made in the background after a tag change. */
-  worksBehind?: boolean;
+  runsBackgroundWork?: boolean;
   auth?: Auth;
   isImmutable?: (repository: string, tag?: string) => boolean;
   indexChildren?: IndexChildren;
@@ -62,7 +62,7 @@ export async function startRegistry(
   storage: StorageDriver,
   {
     v1Layers = 'copy',
-    worksBehind = true,
+    runsBackgroundWork = true,
     auth = { gate: Gate.forOpenRegistry(), limits: new RequestLimits() },
     isImmutable,
     indexChildren,
@@ -77,7 +77,7 @@ export async function startRegistry(
   const app = createApp({
     registry: assembleRegistry(storage, {
       copiesLayers: v1Layers === 'copy',
-      ...(worksBehind && { background }),
+      ...(runsBackgroundWork && { background }),
       ...(isImmutable && { isImmutable }),
       ...(unpackLimits && { unpackLimits }),
       ...(indexChildren && { indexChildren }),

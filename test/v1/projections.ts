@@ -136,7 +136,7 @@ export function viewSuite(name: string, open: () => Promise<OpenedStorage>): voi
           },
         }));
         let top = 'not yet known';
-        const slow = await startRegistry(crashing, { v1Layers, worksBehind: false });
+        const slow = await startRegistry(crashing, { v1Layers, runsBackgroundWork: false });
         const { digest } = await pushImage(new V2Client(slow.url), 'projected/order', 'latest', {
           contents: ['order', 'of', 'projections'],
         });

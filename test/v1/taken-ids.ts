@@ -32,8 +32,12 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
       before(async () => {
         interceptor = new Interceptor(storage.driver);
         otherInterceptor = new Interceptor(storage.driver);
-        server = await startRegistry(interceptor.driver, { v1Layers, worksBehind: false });
-        other = await startRegistry(otherInterceptor.driver, { v1Layers, worksBehind: false, storageRedirect: true });
+        server = await startRegistry(interceptor.driver, { v1Layers, runsBackgroundWork: false });
+        other = await startRegistry(otherInterceptor.driver, {
+          v1Layers,
+          runsBackgroundWork: false,
+          storageRedirect: true,
+        });
         worker = assembleRegistry(interceptor.driver, { copiesLayers: v1Layers === 'copy' }).tagProjections;
         v2 = new V2Client(server.url);
         v1 = new V1Client(server.url);

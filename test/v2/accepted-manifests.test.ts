@@ -239,7 +239,7 @@ describe('a manifest', () => {
     it('is accepted, and delays neither the event loop nor the checks of other callers', {
       timeout: 60_000,
     }, async () => {
-      const busy = await startRegistry(withLinks(storage.driver), { trustedProxies: 1, worksBehind: false });
+      const busy = await startRegistry(withLinks(storage.driver), { trustedProxies: 1, runsBackgroundWork: false });
       const from = (address: string) => new V2Client(busy.url, { 'X-Forwarded-For': address });
       const pushing = [1, 2, 3, 4, 5].map((number) =>
         from('10.0.0.1').pushManifest('large/app', `big${number}`, large(COUNT, `big${number}`)),

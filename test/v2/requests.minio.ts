@@ -24,9 +24,9 @@ describe('S3 requests', () => {
     minio = await startMinio();
     proxy = await startFaultyProxy(minio.endpoint);
     driver = new S3Driver({ ...minio.driverOptions, endpoint: proxy.endpoint });
-    server = await startRegistry(driver, { storageRedirect: true, v1Layers: 'link', worksBehind: false });
+    server = await startRegistry(driver, { storageRedirect: true, v1Layers: 'link', runsBackgroundWork: false });
     client = new V2Client(server.url);
-    await driver.findShortcomings(); // as a server does at its start: what S3 honours is not asked in between
+    await driver.findLimitations(); // as a server does at its start: what S3 honours is not asked in between
   });
   after(async () => {
     await server.stop();
@@ -136,7 +136,7 @@ describe('S3 requests', () => {
 
   it('a manifest takes 3 more, beside the N, where tags may be immutable', async () => {
     const isImmutable = immutabilityOf([{ repositories: 'kept/*', tags: 'v*' }]);
-    const keeping = await startRegistry(driver, { worksBehind: false, isImmutable });
+    const keeping = await startRegistry(driver, { runsBackgroundWork: false, isImmutable });
     const other = new V2Client(keeping.url);
     const { manifest } = await pushImage(other, 'kept/app', 'v1', { contents: ['a', 'b', 'c', 'd'] });
     await assertCount(5 + 4 + 3, () => other.pushManifest('kept/app', 'v2', manifest));

@@ -109,7 +109,7 @@ export async function discardChunks(storage: StorageDriver, state: ChunkedState)
 }
 
 /** Deletes the scraps of expired uploads, in storage without lifecycle rules. */
-export async function removeExpiredScraps(storage: StorageDriver, now = new Date()): Promise<void> {
+export async function sweepExpiredUploads(storage: StorageDriver, now = new Date()): Promise<void> {
   const expired = now.getTime() - UPLOAD_SECONDS * 1000;
   for await (const { key, lastModified } of storage.list(layout.uploadScraps())) {
     if (lastModified.getTime() < expired) await storage.delete(key);
