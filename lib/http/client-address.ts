@@ -1,6 +1,6 @@
 import type { Context } from 'hono';
 
-/** What the server or gateway that hands on a request knows about the client. */
+/** The client of a request, as found by the server or gateway that passes the request on. */
 export type ClientBindings = {
   /** IP address, behind trusted proxies the one that they report. */
   clientAddress?: string;

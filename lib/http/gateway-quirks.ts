@@ -8,9 +8,9 @@ import { contentLengthOf, originOf, reachedAt } from './request.ts';
 /** When a `Location` is an absolute URL: where the origin of the registry is certain, always, or never. */
 export type AbsoluteLocations = 'auto' | 'always' | 'never';
 
-/** How clients reach this registry and its bytes, as the configuration says. */
+/** Settings of the configuration for how clients reach this registry and its bytes. */
 export type GatewaySettings = {
-  /** Origin of the registry for its clients, where a request does not tell; without a final slash. */
+  /** Origin of the registry for its clients, without a final slash; undefined to derive it from each request. */
   publicUrl: string | undefined;
   /** Origin of a host that serves the same registry and takes bodies of any size: clients send layers there. */
   pushEndpoint: string | undefined;

@@ -49,7 +49,7 @@ export const EMPTY = { 'Content-Length': '0' };
 /** The origin of a request, found by the server or gateway that passes it on. */
 export type OriginBindings = { reached?: RequestOrigin | undefined };
 
-/** The origin by which this client reaches the registry, if its request tells. */
+/** The origin by which this client reaches the registry; undefined without a valid `Host`. */
 export function reachedAt(c: Context): RequestOrigin | undefined {
   const { reached } = (c.env ?? {}) as OriginBindings;
   return reached;

@@ -1,5 +1,5 @@
-// The repository's name has any number of components, and what a path asks of the repository follows it. Routers see the name
-// as one component, so no route needs a pattern that takes slashes: a router tries such a pattern again at each of them.
+// The name of a repository has any number of components, and the resource follows it: `/v2/a/b/manifests/latest`. The router gets
+// the name as one component, so routes need no pattern that matches slashes, which a router would try again at every slash.
 import { tryDecodeURIComponent } from 'hono/utils/url';
 
 const V2 = '/v2/';
@@ -12,9 +12,9 @@ const V2_RESOURCES = ['manifests', 'blobs', 'tags', 'referrers'];
 const V1_RESOURCES = ['json', 'tags', 'images', 'auth', 'properties'];
 
 /**
- * The path by which a route is found: `/v2/a%2Fb/manifests/latest` for `/v2/a/b/manifests/latest`. A path that asks nothing of a
- * repository, or all of it (`DELETE /v1/repositories/a/b`), stays as it is.
- * @param method tells what `/v1/repositories/a/tags/tags/json` names: GET the metadata of a tag `tags`, PUT a tag `json`
+ * The path by which a route is found: `/v2/a%2Fb/manifests/latest` for `/v2/a/b/manifests/latest`. A path without a
+ * resource (`DELETE /v1/repositories/a/b`) is returned as it is.
+ * @param method `/v1/repositories/a/tags/tags/json` is the metadata of the tag `tags` for GET, and the tag `json` for PUT
  */
 export function routePath(method: string, path: string): string {
   const prefix = [V2, V1].find((start) => path.startsWith(start));
@@ -28,7 +28,7 @@ export function routePath(method: string, path: string): string {
   return prefix + [encodeURIComponent(name), ...components.slice(nameLength)].join('/');
 }
 
-/** How many components the name has; 0 where none is followed by a resource. */
+/** The number of components of the name; 0 for a path without a resource of v2. */
 function nameLengthOfV2(components: readonly string[]): number {
   const { length } = components;
   if (components.at(-3) === 'blobs' && components.at(-2) === 'uploads') return length - 3;

@@ -1,4 +1,4 @@
-// The only module that knows object keys. Everything lies below `storage_path`, which the drivers put in front.
+// The only module with object keys. Storage drivers prepend `storage_path`.
 //
 //  images/<id>/{json,layer,ancestry,_checksum,_inprogress}      as docker-registry 0.x wrote them
 //  repositories/<ns>/<repo>/tag_<tag>                           64 hex: a manifest's sha256 or an image id
@@ -8,8 +8,8 @@
 //  oci/repositories/<ns>/<repo>/manifests/<algorithm>/<hex>     manifest bytes
 //  oci/repositories/<ns>/<repo>/blobs/<algorithm>/<hex>         link {size, key}: this repository holds that blob
 //  oci/repositories/<ns>/<repo>/referrers/<algorithm>/<subject hex>/<hex>   descriptor of a manifest with this subject
-//  oci/blobs/<algorithm>/<hex>                                  bytes whose digest was known before they were stored
-//  oci/data/<uuid>                                              bytes whose digest was not
+//  oci/blobs/<algorithm>/<hex>                                  bytes whose digest was known when they were stored
+//  oci/data/<uuid>                                              other bytes
 //  oci/digests/<algorithm>/<hex>/<uuid>                         empty: data/<uuid> has this digest
 //  oci/uploads/<uuid>                                           scraps of unfinished uploads; a lifecycle rule expires them
 //  oci/condemned/<algorithm>/<hex>                             only while garbage is collected: these bytes may go
@@ -44,7 +44,7 @@ export type Key = string & { readonly [key]: true };
 /** The beginning of keys; always ends in `/` where it stands for a folder. */
 export type KeyPrefix = string & { readonly [keyPrefix]: true };
 
-/** How a v1 image came to be: pushed by a v1 client, or as the projection of a v2 manifest. */
+/** The origin of a v1 image: pushed by a v1 client, or the projection of a v2 manifest. */
 export type ImageKind = 'pushed' | 'projection';
 
 /** A manifest, and of an index the image manifest in it that v1 shows. */
@@ -56,7 +56,7 @@ export type TaggedImage = { tag: Tag; top: ImageId };
 /** A repository's right to a v1 image, parsed from its key. It is stale once the repository holds neither the manifests nor the tag. */
 export type Grant = { imageKind: ImageKind; repository: RepositoryName; by: ManifestPath | TaggedImage };
 
-/** Where grants lie. Never merged: a client that pushes an image under the id of a projection must not get a right to that. */
+/** Folders of grants. They are apart: pushing an image under the id of a projection must give no right to the projection. */
 const GRANTS: Record<ImageKind, string> = { pushed: 'repositories', projection: 'view' };
 
 const at = (...parts: string[]) => parts.join('/') as Key;

@@ -141,7 +141,7 @@ function invalidTag(input: string): RegistryError {
 }
 
 /**
- * @throws RegistryError DIGEST_INVALID, also for an algorithm that this registry does not know
+ * @throws RegistryError DIGEST_INVALID, also for another algorithm than sha256 and sha512
  * @see https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md#digests
  */
 export function parseDigest(input: string): Digest {
@@ -197,7 +197,7 @@ export function sha256Digest(hex: string): Digest {
   return `sha256:${hex}` as Digest;
 }
 
-/** The digest whose hex digits these are; their number tells the algorithm. */
+/** The digest with these hex digits; their number is that of the algorithm. */
 export function digestOfHex(hex: string): Digest {
   return `${hex.length === HEX_LENGTH.sha512 ? 'sha512' : 'sha256'}:${hex}` as Digest;
 }

@@ -1,7 +1,7 @@
 import type { JsonValue } from './json.ts';
 
 /**
- * JSON as Python's `json.dumps` writes it, and so as it lies in every bucket: blanks after `,` and `:`, ASCII only.
+ * JSON as Python's `json.dumps` writes it, as in every bucket of docker-registry: spaces after `,` and `:`, ASCII only.
  * @param sortKeys as docker-registry's answers have it; its objects keep the order in which they were made
  */
 export function pythonJson(value: JsonValue, options: { sortKeys?: boolean } = {}): string {

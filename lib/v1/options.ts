@@ -5,7 +5,7 @@ import type { GatewaySettings } from '../http/gateway-quirks.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RouteAccess } from './access.ts';
 
-/** What the configuration says of v1. */
+/** Settings of the configuration for v1. */
 export type V1Settings = GatewaySettings & {
   /** Whether this registry is its own index. */
   isStandalone: boolean;
@@ -17,7 +17,7 @@ export type V1Settings = GatewaySettings & {
   nginxXAccelRedirect: string | undefined;
   /** `host[:port]`, comma-separated or a list, for `X-Docker-Endpoints`; undefined for the `Host` of the request. */
   registryEndpoints: string | string[] | undefined;
-  /** Whether `_ping` tells versions and flavor. */
+  /** Whether `_ping` reveals versions and flavor. */
   debug: boolean;
   /** Section of the configuration in use; undefined if its top level is. */
   flavor: string | undefined;

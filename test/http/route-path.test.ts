@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { Gate } from '../../lib/auth/gate.ts';
+import { RequestLimits } from '../../lib/auth/request-limits.ts';
 import { routePath } from '../../lib/http/route-path.ts';
+import { createLog } from '../../lib/model/log.ts';
+import { assembleRegistry } from '../../lib/registry/registry.ts';
+import { createApp } from '../../lib/server/app.ts';
+import { openFiles } from '../storage/open.ts';
+import { TEST_KEYS, TEST_SETTINGS, TEST_VERSION } from '../support/registry-server.ts';
 
 /** Method, path, and the path by which its route is found; absent where it is the same. */
 const ROWS: [string, string, string?][] = [
@@ -34,4 +41,20 @@ describe('the path by which a route is found', () => {
   for (const [method, path, expected = path] of ROWS) {
     it(`is ${expected} for ${method} ${path}`, () => assert.equal(routePath(method, path), expected));
   }
+
+  it('lets all routes do without patterns that take slashes, but for those of whole v1 repositories', async () => {
+    const storage = await openFiles();
+    const app = createApp({
+      registry: assembleRegistry(storage.driver, { copiesLayers: false }),
+      keys: TEST_KEYS,
+      log: createLog('critical'),
+      auth: { gate: Gate.forOpenRegistry(), limits: new RequestLimits() },
+      isReady: async () => true,
+      settings: { ...TEST_SETTINGS, hasSearch: true },
+      version: TEST_VERSION,
+    });
+    const patterns = app.routes.map(({ path }) => path).filter((path) => /[{(]/.test(path));
+    assert.deepEqual([...new Set(patterns)], ['/v1/repositories/:name{.+}']);
+    await storage.close();
+  });
 });

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 
 /**
- * Two beginnings with one MD5, as they were first published; so whatever follows both, the whole has one too.
+ * Two blocks with one MD5, the first that were published. With equal bytes after them the MD5s stay equal.
  * https://eprint.iacr.org/2004/199
  */
 const BEGINNINGS = [

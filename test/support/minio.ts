@@ -79,7 +79,7 @@ export async function startMinio({ region = 'us-east-1', env = {} }: MinioOption
   }
 }
 
-/** Uploads in parts that nobody has completed or aborted. */
+/** Multipart uploads that are neither completed nor aborted. */
 export async function unfinishedUploads({ endpoint, credentials, bucket }: Minio): Promise<string[]> {
   const client = new S3Client({ endpoint, credentials, region: 'us-east-1', forcePathStyle: true });
   const { Uploads } = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket }));

@@ -12,7 +12,7 @@ export class V1Client {
   readonly #registry: URL;
   readonly #basic: string;
 
-  /** @param basic who has logged in, as `Authorization`; nobody by default */
+  /** @param basic `Authorization` of a login; anonymous by default */
   constructor(registry: URL, basic = 'Basic Og==') {
     this.#registry = registry;
     this.#basic = basic;
@@ -79,7 +79,7 @@ export class V1Client {
     const begun = await this.#send('PUT', new URL(`/v1/images/${id}/json`, endpoint), { body: json, headers });
     if (begun.status !== 200) {
       const text = await begun.text();
-      // Docker goes by the words, whatever the status is. https://github.com/moby/moby/blob/v1.9.1/registry/session.go#L509
+      // Docker compares the message, not the status. https://github.com/moby/moby/blob/v1.9.1/registry/session.go#L509
       if ((JSON.parse(text) as { error?: string }).error === 'Image already exists') return;
       throw new Error(`HTTP code ${begun.status} while uploading metadata: ${text}`);
     }
