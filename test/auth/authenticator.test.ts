@@ -48,8 +48,8 @@ const basic = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`;
 
 const isCode = (code: string) => (error: unknown) => error instanceof RegistryError && error.code === code;
 
-describe('who sends a request', () => {
-  it('a right password makes a user, with the groups of the configuration', async () => {
+describe('the caller of a request', () => {
+  it('is a user with a correct password, in the configured groups', async () => {
     const { authenticator } = await open({ alice: 'a:b', bob: 'x' });
     assert.deepEqual(await authenticator.authenticate(basic('alice:a:b')), {
       kind: 'user',
@@ -66,10 +66,10 @@ describe('who sends a request', () => {
   for (const [title, authorization] of [
     ['no header', undefined],
     ['an empty header', ''],
-    ['the Og== of old dockers', 'Basic Og=='],
-    ['the bare Token of old dockers', 'Token'],
+    ['the empty login of Docker up to 1.5 (Og==)', 'Basic Og=='],
+    ['the bare word Token of old Docker', 'Token'],
   ] as const) {
-    it(`${title} is anonymous`, async () => {
+    it(`is anonymous with ${title}`, async () => {
       const { authenticator } = await open({ alice: 'a' });
       assert.deepEqual(await authenticator.authenticate(authorization), { kind: 'anonymous' });
     });
@@ -80,20 +80,20 @@ describe('who sends a request', () => {
     ['an empty password', basic('alice:')],
     ['a password of another user', basic('alice:x')],
     ['an unknown user', basic('eve:a')],
-    ['a name that objects have', basic('constructor:a')],
+    ['the name of a property of every object', basic('constructor:a')],
     ['no name', basic(':a')],
     ['no colon', basic('alice')],
     ['no base64', 'Basic ###'],
     ['no credentials', 'Basic'],
-    ['a scheme that nobody knows', 'Negotiate abc'],
+    ['an unknown scheme', 'Negotiate abc'],
   ] as const) {
-    it(`${title} is refused, never anonymous`, async () => {
+    it(`is refused, not anonymous, with ${title}`, async () => {
       const { authenticator } = await open({ alice: 'a', bob: 'x' });
       await assert.rejects(authenticator.authenticate(authorization), isCode('UNAUTHORIZED'));
     });
   }
 
-  it('the refusal of an unknown user says the same as that of a wrong password, and takes as long', async () => {
+  it('gets the same refusal after the same time for an unknown user as for a wrong password', async () => {
     const { authenticator } = await open({ alice: 'a' }, 10);
     const refusal = async (authorization: string) => {
       const started = performance.now();
@@ -108,7 +108,7 @@ describe('who sends a request', () => {
     assert.ok(unknown.ms > wrong.ms / 4 && wrong.ms > unknown.ms / 4, `${unknown.ms} and ${wrong.ms} ms`);
   });
 
-  it('a right login is computed once, and not for each of the requests that come at the same time', async () => {
+  it('has a correct password compared once, also in simultaneous requests', async () => {
     const { authenticator } = await open({ alice: 'a' }, 11);
     const started = performance.now();
     await authenticator.authenticate(basic('alice:a'));
@@ -118,7 +118,7 @@ describe('who sends a request', () => {
     assert.ok(performance.now() - again < once * 5, 'five hundred took longer than five');
   });
 
-  it('a password that was changed, and a user that was removed, no longer count', async () => {
+  it('is refused after the password was changed or the user removed', async () => {
     const { authenticator, source } = await open({ alice: 'old', bob: 'x' });
     await authenticator.authenticate(basic('alice:old'));
     await authenticator.authenticate(basic('bob:x'));
@@ -128,7 +128,7 @@ describe('who sends a request', () => {
     assert.equal((await authenticator.authenticate(basic('alice:new'))).kind, 'user');
   });
 
-  it('a source that cannot be read now keeps its users, and the operator is told once', async () => {
+  it('is still known while the users cannot be read, and the log says so once', async () => {
     const { authenticator, source, lines } = await open({ alice: 'a' });
     source.fails = true;
     for (let i = 0; i < 3; i++) assert.equal((await authenticator.authenticate(basic('alice:a'))).kind, 'user');
@@ -140,17 +140,17 @@ describe('who sends a request', () => {
     assert.match(lines.at(-1) ?? '', /can be read again/);
   });
 
-  it('a source that cannot be read twice makes the registry unready, until it can be', async () => {
+  it('users that cannot be read twice in a row are not current until they are read again', async () => {
     const { authenticator, source } = await open({ alice: 'a' });
     assert.equal(await authenticator.areUsersCurrent(), true);
     source.fails = true;
-    assert.equal(await authenticator.areUsersCurrent(), true, 'once may be chance');
+    assert.equal(await authenticator.areUsersCurrent(), true, 'a single failure');
     assert.equal(await authenticator.areUsersCurrent(), false);
     source.fails = false;
     assert.equal(await authenticator.areUsersCurrent(), true);
   });
 
-  it('guesses at users shut out no robot at the same address, nor do made-up robots one that was here', async () => {
+  it('is a robot despite guesses at users from its address, and a known robot despite made-up ones', async () => {
     const { authenticator } = await open({ alice: 'a' });
     const make = async () =>
       await robots.create({ name: 'ci', repositories: ['*'], actions: ['pull'], expiresAt: undefined });
@@ -171,7 +171,7 @@ describe('who sends a request', () => {
     assert.equal(await login('robot', first.token), 'TOOMANYREQUESTS');
   });
 
-  it('a flood of wrong logins is cut off, and what is right already is not kept waiting', async () => {
+  it('is remembered during a flood of wrong logins, most of which get 429', async () => {
     const { authenticator } = await open({ alice: 'a' }, 8);
     await authenticator.authenticate(basic('alice:a'));
     const flood = Array.from({ length: 200 }, async (_, index) => {

@@ -3,7 +3,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { LoginThrottle } from '../../lib/auth/login-throttle.ts';
 import { RegistryError } from '../../lib/model/errors.ts';
 
-/** A clock in the hands of the test. */
+/** A clock that the test sets. */
 function clock(t: TestContext): { advance(seconds: number): void } {
   let now = 1000;
   t.mock.method(performance, 'now', () => now);
@@ -14,7 +14,7 @@ function clock(t: TestContext): { advance(seconds: number): void } {
   };
 }
 
-/** How many seconds to wait; 0 if there is nothing to wait for. */
+/** Seconds to wait; 0 if the login may be tried now. */
 function waitOf(throttle: LoginThrottle, name: string | undefined, address?: string): number {
   try {
     throttle.check(name, address);
@@ -34,8 +34,8 @@ const fail = (
   for (let i = 0; i < times; i++) throttle.failed(name(i), address);
 };
 
-describe('who tries passwords', () => {
-  it('may mistype ten times, and waits longer with each more', (t) => {
+describe('the login throttle', () => {
+  it('allows ten failures, and makes each further one wait longer', (t) => {
     clock(t);
     const throttle = new LoginThrottle();
     fail(throttle, 9, () => 'alice', '192.0.2.1');
@@ -45,10 +45,10 @@ describe('who tries passwords', () => {
     fail(throttle, 5, () => 'alice', '192.0.2.1');
     assert.equal(waitOf(throttle, 'alice', '192.0.2.1'), 60);
     fail(throttle, 14, () => 'alice', '192.0.2.1');
-    assert.equal(waitOf(throttle, 'alice', '192.0.2.1'), 110, 'and not for ever');
+    assert.equal(waitOf(throttle, 'alice', '192.0.2.1'), 110, 'up to a maximum');
   });
 
-  it('does not shut out the user at another address, nor others at this one', (t) => {
+  it('does not delay the user at another address, nor other users at this one', (t) => {
     clock(t);
     const throttle = new LoginThrottle();
     fail(throttle, 20, () => 'alice', '192.0.2.1');
@@ -56,7 +56,7 @@ describe('who tries passwords', () => {
     assert.equal(waitOf(throttle, 'bob', '192.0.2.1'), 0);
   });
 
-  it('is slowed at one address, whatever names they try', (t) => {
+  it('delays an address after thirty failures with different names', (t) => {
     clock(t);
     const throttle = new LoginThrottle();
     fail(throttle, 30, (index) => `user${index}`, '192.0.2.1');
@@ -64,7 +64,7 @@ describe('who tries passwords', () => {
     assert.equal(waitOf(throttle, 'alice', '192.0.2.2'), 0);
   });
 
-  it('does not shut out robots at the same address, nor do robots that nobody made shut out users', (t) => {
+  it('counts robots and users of one address separately', (t) => {
     clock(t);
     const throttle = new LoginThrottle();
     fail(throttle, 30, (index) => `user${index}`, '192.0.2.1');
@@ -74,7 +74,7 @@ describe('who tries passwords', () => {
     assert.equal(waitOf(throttle, 'alice', '192.0.2.2'), 0);
   });
 
-  it('is one for all of a /64, which one machine has, and for both forms of an IPv4 address', (t) => {
+  it('counts a /64 of IPv6 as one address, and both forms of an IPv4 address', (t) => {
     clock(t);
     for (const [one, other, isSame] of [
       ['2001:db8:0:1::1', '2001:db8::1:ffff:ffff:ffff:ffff', true],
@@ -93,19 +93,19 @@ describe('who tries passwords', () => {
     }
   });
 
-  it('is slowed with one name, from whatever addresses they come, once each has had a guess', (t) => {
+  it('delays guesses at one name from many addresses, after one guess from each', (t) => {
     const { advance } = clock(t);
     const throttle = new LoginThrottle();
     for (let i = 0; i < 100; i++) throttle.failed('alice', `192.0.2.${i}`);
     for (let i = 0; i < 100; i++) assert.equal(waitOf(throttle, 'alice', `192.0.2.${i}`), 2);
     assert.equal(waitOf(throttle, 'bob', '192.0.2.1'), 0);
-    assert.equal(waitOf(throttle, 'alice', undefined), 2, 'where addresses are not known');
+    assert.equal(waitOf(throttle, 'alice', undefined), 2, 'without an address');
     advance(60);
     for (let i = 0; i < 100; i++) throttle.failed('alice', `198.51.100.${i}`);
-    assert.ok(waitOf(throttle, 'alice', '192.0.2.1') > 0, 'a guess long ago was one as well');
+    assert.ok(waitOf(throttle, 'alice', '192.0.2.1') > 0, 'a guess that is long ago counts as one');
   });
 
-  it('does not shut out the user whom they try, at an address where she never mistyped', (t) => {
+  it('does not delay the user under attack at an address without failures of that user', (t) => {
     clock(t);
     const throttle = new LoginThrottle();
     for (let i = 0; i < 1000; i++) throttle.failed('alice', `192.0.${i >> 8}.${i % 256}`);
@@ -113,7 +113,7 @@ describe('who tries passwords', () => {
     assert.equal(waitOf(throttle, 'alice', '203.0.113.1'), 0);
   });
 
-  it('is forgiven in time', (t) => {
+  it('forgets a failure after ten seconds', (t) => {
     const { advance } = clock(t);
     const throttle = new LoginThrottle();
     fail(throttle, 10, () => 'alice', '192.0.2.1');
@@ -123,7 +123,7 @@ describe('who tries passwords', () => {
     assert.equal(waitOf(throttle, 'alice', '192.0.2.1'), 0);
   });
 
-  it('cannot fill the memory: of many names the oldest are forgotten', (t) => {
+  it('keeps 10,000 counters, and drops the oldest', (t) => {
     clock(t);
     const throttle = new LoginThrottle();
     fail(throttle, 10, () => 'alice');

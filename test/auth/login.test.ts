@@ -31,7 +31,7 @@ describe('a registry with users', () => {
     ['/v2/a/b/tags/list', {}],
     ['/v2/nowhere', basic('alice', 'wrong')],
   ] as const) {
-    it(`v2: ${path} ${'Authorization' in headers ? 'with a wrong password' : 'without one'} is challenged`, async () => {
+    it(`v2: ${path} ${'Authorization' in headers ? 'with a wrong password' : 'without a login'} is challenged`, async () => {
       const response = await fetch(new URL(path, server.url), { headers });
       assert.equal(response.status, 401);
       assert.equal(response.headers.get('WWW-Authenticate'), 'Basic realm="Ours"');
@@ -43,7 +43,7 @@ describe('a registry with users', () => {
     });
   }
 
-  it('v1: a login is challenged and checked, the ping is not', async () => {
+  it('v1: users are challenged and their passwords checked; the ping needs no login', async () => {
     const response = await fetch(new URL('/v1/users/', server.url));
     assert.equal(response.status, 401);
     assert.equal(response.headers.get('WWW-Authenticate'), 'Basic realm="Ours"');
@@ -53,7 +53,7 @@ describe('a registry with users', () => {
     assert.equal(await status('/healthz'), 200);
   });
 
-  it('a tag that is called like the ping is pushed and pulled with a login, by v1 and by v2, and not without', async () => {
+  it('a tag with the name of the ping needs a login to push and pull, by v1 and v2', async () => {
     const alice = new V2Client(server.url, basic('alice'));
     const { digest } = await pushImage(alice, 'team/ping', '_ping', { contents: ['x'] });
     assert.equal(
@@ -70,7 +70,7 @@ describe('a registry with users', () => {
     }
   });
 
-  it('v2: who has logged in comes in', async () => {
+  it('v2: a correct password is accepted', async () => {
     assert.equal(await status('/v2/', basic('alice')), 200);
     assert.equal(await status('/v2/_catalog', basic('alice')), 200);
   });

@@ -19,7 +19,7 @@ import { basic, openTestAuth, SECRET } from './test-auth.ts';
 
 export function logSuite(name: string, open: () => Promise<OpenedStorage>): void {
   describe(`the log of a registry on ${name}`, () => {
-    it('holds no password, token, session or presigned URL, at any level, whatever goes wrong', async () => {
+    it('contains no password, token, session or presigned URL, at any level, after failures too', async () => {
       const storage = await open();
       const lines: string[] = [];
       const log = createLog('debug', (line) => lines.push(line) > 0);
@@ -54,7 +54,7 @@ export function logSuite(name: string, open: () => Promise<OpenedStorage>): void
       const alice = new V2Client(server.url, basic('alice'));
       keep(basic('alice').Authorization);
 
-      // Logins that work and that do not.
+      // Logins that succeed and that fail.
       const { token: robot } = await new Robots(storage.driver).create({
         name: 'ci',
         repositories: ['*'],
@@ -95,7 +95,7 @@ export function logSuite(name: string, open: () => Promise<OpenedStorage>): void
       const layer = await alice.send('GET', `/v1/images/${image.id}/layer`);
       if (layer.status === 302) keep(new URL(locationOf(layer)).searchParams.get('X-Amz-Signature'));
 
-      // And something that is our own fault, with a stack.
+      // A failure of the registry, with a stack trace.
       await storage.driver.put('images/0123456789abcdef/ancestry' as Key, Buffer.from('nonsense'));
       await storage.driver.put('images/0123456789abcdef/json' as Key, Buffer.from('{}'));
       await storage.driver.put('repositories/team/a/tag_broken' as Key, Buffer.from('0123456789abcdef'));
@@ -113,7 +113,6 @@ export function logSuite(name: string, open: () => Promise<OpenedStorage>): void
       assert.ok(secrets.size > 10);
       for (const secret of [...secrets, 'secret-in-a-query', '_state=', 'X-Amz-', 'Bearer', 'Basic ']) {
         const at = lines.find((line) => line.includes(secret));
-        // Names that were in a path are no secrets.
         assert.equal(at, undefined, `${secret} is in the log`);
       }
     });

@@ -1,4 +1,4 @@
-// What somebody can show in an `Authorization`: right, wrong and expired, of each scheme.
+// Values of `Authorization` for each scheme: valid, wrong and expired.
 import assert from 'node:assert/strict';
 import { SignJWT } from 'jose';
 import type { Action } from '../../lib/auth/callers/caller.ts';
@@ -29,7 +29,7 @@ export class Credentials {
     return new Credentials(url, token);
   }
 
-  /** A token of exactly what its bearer may do, in the repository that is asked for; of `other` elsewhere. */
+  /** A token for exactly what its bearer may do in the repository; for `other`, in another repository. */
   async of(scheme: Scheme, bearer: Bearer, repository: string): Promise<string> {
     if (scheme === 'Basic') return basic(bearer).Authorization;
     const actions: Action[] = bearer === 'other' ? RIGHTS.admin : RIGHTS[bearer];
@@ -42,7 +42,7 @@ export class Credentials {
     return `Bearer ${((await response.json()) as { token: string }).token}`;
   }
 
-  /** As a token of the registry itself names the bearer. */
+  /** The holder, as a token that the registry issues names it. */
   async #holderOf(bearer: Bearer): Promise<TokenHolder> {
     const [method, path] = bearer === 'other' ? ['DELETE', 'other/x/images'] : ['GET', `${REPOSITORY}/images`];
     const response = await fetch(new URL(`/v1/repositories/${path}`, this.#url), { method, headers: basic(bearer) });
@@ -51,7 +51,7 @@ export class Credentials {
     return token?.issuedTo ?? assert.fail(`the registry gave ${bearer} no token: ${response.status}`);
   }
 
-  /** Wrong in another way each time, since who tries passwords is slowed down. */
+  /** Different each time, since the login throttle counts by name. */
   wrong(scheme: Scheme): string {
     this.#guesses++;
     if (scheme === 'Basic') return basic(`user${this.#guesses}`, 'wrong').Authorization;
@@ -68,7 +68,7 @@ export class Credentials {
   }
 }
 
-/** As the registry made it some time ago. */
+/** A token that the registry would have issued some time ago. */
 async function expiredBearer(): Promise<string> {
   const grants = [{ repository: REPOSITORY, actions: RIGHTS.admin }];
   const claims = new SignJWT({ grants }).setProtectedHeader({ alg: 'HS256' }).setIssuer('stowage').setSubject('admin');

@@ -1,14 +1,14 @@
-// Every endpoint of v1 and v2, what it needs, and what whoever may gets. It is asked for what is not there, where that tells
-// as well that the request was let in, so that the requests do not get in each other's way.
+// Every endpoint of v1 and v2, what it needs, and what an admitted caller gets. Requests name objects that do not exist where
+// a 404 shows as well that the caller was admitted, so that requests do not affect each other.
 import type { Action } from '../../lib/auth/callers/caller.ts';
 import { digestOf } from '../v2/client.ts';
 
 export const REPOSITORY = 'm/x';
 const EMPTY = digestOf('');
-/** A manifest that needs nothing else to be there. */
+/** A manifest that refers to no other object. */
 const INDEX = emptyIndex('matrix');
 
-/** Who asks, and what they may do in `m/*`; `other` may do everything in `other/*`. */
+/** The callers, and what they may do in `m/*`; `other` may do everything in `other/*`. */
 export const RIGHTS = {
   other: [],
   pull: ['pull'],
@@ -29,12 +29,12 @@ export const ACCESS = [
   { repositories: 'm/*', users: 'admin', actions: '*' },
   { repositories: 'other/*', users: 'other', actions: '*' },
 ];
-/** What makes the registry one where something is for all. */
+/** A rule for public repositories. */
 export const OPEN = { repositories: 'public/*', users: 'anonymous', actions: 'pull' };
 
 /**
- * What an endpoint needs: to do something in the repository of its URL; to be somebody; to push anywhere; to read an image,
- * which who may not is told is not there; to list; a password for a token; or nothing, be it wrong or not (`open`).
+ * What an endpoint needs: an action in the repository of its URL; a login; push in any repository; the right to an image (404
+ * without it); the right to list; a password for a token; nothing; or nothing, even with wrong credentials (`open`).
  */
 type Need = Action | 'login' | 'push anywhere' | 'image' | 'list' | 'token' | 'nothing' | 'open';
 
@@ -42,11 +42,11 @@ export type Endpoint = {
   method: string;
   path: string;
   needs: Need;
-  /** What whoever is let in gets: status, and the body if that is an error. */
+  /** The answer to an admitted caller: status, and the body of an error. */
   gets: string;
-  /** The same where bytes come from a URL of the storage. */
+  /** The same where storage serves bytes by presigned URLs. */
   getsUrl?: string;
-  /** Another than `m/x`, in the path. */
+  /** The repository in the path, if it is not `m/x`. */
   repository?: string;
   body?: string;
   headers?: Record<string, string>;
@@ -215,13 +215,13 @@ export const V1: Endpoint[] = [
   { method: 'GET', path: '/v1/nothing', needs: 'nothing', gets: `404 ${ofV1('there is no /v1/nothing')}` },
 ];
 
-/** What is not below `/v1`: gateways have no such path. */
+/** Endpoints outside of `/v1` and `/v2`, which gateways do not have. */
 export const ROOT: Endpoint[] = [
   { method: 'GET', path: '/_ping', needs: 'open', gets: '200' },
   { method: 'GET', path: '/_status', needs: 'open', gets: '200' },
 ];
 
-/** @param title what tells it from others */
+/** @param title distinguishes endpoints with the same method and path */
 export function emptyIndex(title: string): string {
   const mediaType = 'application/vnd.oci.image.index.v1+json';
   return JSON.stringify({ schemaVersion: 2, mediaType, manifests: [], annotations: { title } });

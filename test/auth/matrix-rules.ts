@@ -1,21 +1,21 @@
-// Who gets which answer: the rules as docs/auth.md has them, in other words than the code's.
+// Which caller gets which answer: the rules of docs/auth.md, written independently of the code.
 import type { Action } from '../../lib/auth/callers/caller.ts';
 import { type Bearer, type Endpoint, isOfV2, ofV1, ofV2, REPOSITORY, RIGHTS, type Scheme } from './matrix-endpoints.ts';
 
-/** A request, as far as its answer depends on it. */
+/** The parts of a request that decide its answer. */
 export type Asked = { endpoint: Endpoint; scheme?: Scheme; who: Bearer | 'anonymous' | Invalid };
 
-/** What somebody has shown instead of a good login. */
+/** Credentials that are missing or invalid. */
 export const INVALID = ['wrong', 'expired'] as const;
 type Invalid = (typeof INVALID)[number];
 
 export type Place = {
-  /** Whether an access rule lets everybody pull something. */
+  /** Whether an access rule lets anonymous callers pull something. */
   isOpenToAll: boolean;
   realm: string;
-  /** Where clients know the registry: `https://registry.example.com`. */
+  /** The origin of the registry for clients: `https://registry.example.com`. */
   origin: string;
-  /** Whether bytes come from a URL of the storage. */
+  /** Whether storage serves bytes by presigned URLs. */
   givesUrls: boolean;
 };
 
@@ -55,7 +55,7 @@ export function expectedOf({ endpoint, scheme, who }: Asked, place: Place): stri
       return hasToken ? unauthorized('an access token cannot be used to get another one: log in') : gets;
     case 'list': {
       const [what, ofCatalog] = ['pull from the list of repositories', ',scope="registry:catalog:*"'];
-      // The search of v1 shows what is for all at once: v1 has no anonymous tokens.
+      // The search of v1 shows public repositories without a login, since v1 has no anonymous tokens.
       if (isAnonymous) return isOpenToAll && !isV2 ? gets : unauthorized(`log in to ${what}`, ofCatalog);
       if (!hasToken) return gets;
       return unauthorized(`${who} may not ${what}`, `${ofCatalog},error="insufficient_scope"`, true);
@@ -75,7 +75,7 @@ export function expectedOf({ endpoint, scheme, who }: Asked, place: Place): stri
       const rights: Action[] = RIGHTS[who];
       if (rights.includes(needs)) return gets;
       if (hasToken) return unauthorized(`${who} may not ${what}`, insufficient, true);
-      // What clients ask with HEAD before they push is not there, so that they go on and are told why not.
+      // HEAD before a push gets 404, so that the client goes on to the push, whose 403 has a message.
       const isLookingFirst = method === 'HEAD' && path.includes('<blob>');
       return isLookingFirst ? '404' : refused(403, 'DENIED', `${who} may not ${what}`);
     }
@@ -84,7 +84,7 @@ export function expectedOf({ endpoint, scheme, who }: Asked, place: Place): stri
 
 const VERBS: Record<Action, string> = { pull: 'pull from', push: 'push to', delete: 'delete from' };
 
-/** @param parameters each with a comma in front */
+/** @param parameters each begins with a comma */
 export function bearerChallenge(origin: string, parameters = ''): string {
   return `Bearer realm="${origin}/v2/_token",service="${new URL(origin).host}"${parameters}`;
 }

@@ -16,7 +16,7 @@ async function start(access: object[], isOpenToAll: boolean): Promise<MatrixRegi
     driver: storage.driver,
     place: { isOpenToAll, realm: auth.config.realm, origin: server.url.origin, givesUrls: false },
     send: async (url, { headers, ...request }, client) => {
-      // What the client claims itself, and what the trusted proxy says of it.
+      // The first address is the client's claim, the second one is added by the trusted proxy.
       const forwarded = `192.0.2.${client % 256}, 198.51.${client >> 8}.${client % 256}`;
       return await fetch(url, {
         redirect: 'manual',

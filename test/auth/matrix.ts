@@ -1,5 +1,4 @@
-// Every endpoint of v1 and v2 with everything that somebody can show: exactly the status, the body of an error and the
-// challenge that each should get. What an endpoint does is tested elsewhere.
+// Every endpoint of v1 and v2 with every kind of credentials: the exact status, error body and challenge.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
@@ -29,9 +28,9 @@ import { basic } from './test-auth.ts';
 export type MatrixRegistry = {
   url: URL;
   place: Place;
-  /** What it keeps its objects in. */
+  /** Its storage. */
   driver: StorageDriver;
-  /** @param client number of the machine that sends it, below 65,536: who tries passwords is slowed down */
+  /** @param client number of the machine that sends it, below 65,536: guesses at passwords are limited by address */
   send(url: URL, request: SentRequest, client: number): Promise<Response>;
   stop(): Promise<void>;
 };
@@ -41,7 +40,7 @@ export type SentRequest = { method: string; headers: Record<string, string>; bod
 export type MatrixOptions = {
   start(access: object[], isOpenToAll: boolean): Promise<MatrixRegistry>;
   expected(asked: Asked, place: Place): string;
-  /** Besides those of v1 and v2. */
+  /** Added to the endpoints of v1 and v2. */
   further?: readonly Endpoint[];
 };
 
@@ -49,7 +48,7 @@ type World = { manifest: string; blob: string; image: string };
 
 export function matrixSuite(name: string, { start, expected, further = [] }: MatrixOptions): void {
   for (const isOpenToAll of [true, false]) {
-    describe(`everybody at every endpoint, ${name}, ${isOpenToAll ? 'where something is for all' : 'where nothing is'}`, () => {
+    describe(`every kind of credentials at every endpoint, ${name}, ${isOpenToAll ? 'with' : 'without'} a public repository`, () => {
       let registry: MatrixRegistry;
       let credentials: Credentials;
       let world: World;
@@ -109,7 +108,7 @@ export function matrixSuite(name: string, { start, expected, further = [] }: Mat
   }
 }
 
-/** An image of v2 and one of v1 in the repository, put there by another process on the same storage. */
+/** A v2 image and a v1 image in the repository, pushed through another process on the same storage. */
 async function fill(driver: StorageDriver): Promise<World> {
   const server = await startRegistry(driver);
   try {
@@ -126,13 +125,13 @@ async function fill(driver: StorageDriver): Promise<World> {
   }
 }
 
-/** An upload that has been begun: where it goes on, on this host, whichever clients would know. */
+/** Starts an upload. @returns its path and query, for this host */
 async function newSession(url: URL): Promise<string> {
   const { pathname, search } = new URL(await new V2Client(url, basic('admin')).start(REPOSITORY), url);
   return `${pathname}${search}`;
 }
 
-/** The digest of one that nothing else names. */
+/** The digest of a new manifest. */
 async function newManifest(url: URL): Promise<string> {
   const index = emptyIndex(randomUUID());
   const { status } = await new V2Client(url, basic('admin')).pushManifest(
@@ -151,7 +150,7 @@ async function newBlob(url: URL): Promise<string> {
 }
 
 /**
- * Status, the whole body of an error, and the challenge: `401 {"error":"log in first"} Basic realm="Ours"`. `hidden` stands before one that a
+ * Status, the whole body of an error, and the challenge: `401 {"error":"log in first"} Basic realm="Ours"`. `hidden` marks a challenge that a
  * gateway has renamed.
  */
 async function outcomeOf(endpoint: Endpoint, response: Response): Promise<string> {
@@ -165,7 +164,7 @@ async function outcomeOf(endpoint: Endpoint, response: Response): Promise<string
     if (challenge !== null) parts.push(challenge);
     if (renamed !== null) parts.push('hidden', renamed);
   }
-  // v1's index hands out tokens in this header, which is a challenge only beside a 401.
+  // The v1 index also sends tokens in this header; it is a challenge only with a 401.
   else if (isOfV2(endpoint)) assert.deepEqual([challenge, renamed], [null, null]);
   return parts.join(' ');
 }

@@ -18,11 +18,11 @@ const ACCESS = [
   { repositories: 'other/*', users: ['mallory', 'alice'], actions: '*' },
 ];
 
-/** An image of v1 that becomes the view of something secret while somebody reads it who had a right to it. */
+/** A v1 image becomes a projection of a secret manifest while a caller reads it that had a right to the former image. */
 export function projectedWhileReadSuite(name: string, open: () => Promise<OpenedStorage>): void {
-  describe(`a v1 image that becomes a view while it is read, on ${name}`, () => {
+  describe(`a v1 image that becomes a projection while it is read, on ${name}`, () => {
     let storage: OpenedStorage;
-    /** Two processes: in one of them a test does something right before an object is read. */
+    /** Two processes. In `reader` a test can act directly before an object is read. */
     let server: RegistryServer;
     let reader: RegistryServer;
     let onRead: { key: Key; act: () => Promise<unknown> } | undefined;
@@ -54,17 +54,17 @@ export function projectedWhileReadSuite(name: string, open: () => Promise<Opened
 
     const get = (path: string, headers: Record<string, string>) => fetch(new URL(path, reader.url), { headers });
 
-    /** What mallory has pushed under the id of a view, and what makes the view. */
-    const take = async (contents: string) => {
+    /** Mallory pushes an image under the id of a future projection; `makeProjection` then makes the projection. */
+    const pushUnderProjectionId = async (contents: string) => {
       const client = new V2Client(server.url, alice);
       const { digest, manifest, tars } = await pushImage(client, 'team/late', undefined, { contents: [contents] });
-      const squatter = newImage({ id: digest.slice('sha256:'.length) });
-      await new V1Client(server.url, mallory.Authorization).push('other/late', [squatter], { late: squatter.id });
+      const former = newImage({ id: digest.slice('sha256:'.length) });
+      await new V1Client(server.url, mallory.Authorization).push('other/late', [former], { late: former.id });
       const makeProjection = async () => {
         assert.equal((await client.pushManifest('team/late', 'late', manifest)).status, 201);
         await server.idle();
       };
-      return { squatter, makeProjection, tars };
+      return { former, makeProjection, tars };
     };
 
     for (const [part, keyOf] of [
@@ -72,28 +72,28 @@ export function projectedWhileReadSuite(name: string, open: () => Promise<Opened
       ['ancestry', layout.imageAncestry],
       ['layer', layout.imageLayerDescriptor],
     ] as const) {
-      it(`shows nothing of the view to who had a right to its ${part} when the request came`, async () => {
-        const { squatter, makeProjection } = await take(`secret ${part}`);
-        onRead = { key: keyOf(parseImageId(squatter.id)), act: makeProjection };
-        const response = await get(`/v1/images/${squatter.id}/${part}`, mallory);
+      it(`reveals nothing of the projection to a caller that had a right to the ${part} of the former image`, async () => {
+        const { former, makeProjection } = await pushUnderProjectionId(`secret ${part}`);
+        onRead = { key: keyOf(parseImageId(former.id)), act: makeProjection };
+        const response = await get(`/v1/images/${former.id}/${part}`, mallory);
         assert.equal(onRead, undefined);
         assert.equal(response.status, 404);
         assert.deepEqual(await response.json(), { error: 'Image not found' });
       });
     }
 
-    it('links nothing of the view into the repository whose tag had named it', async () => {
-      const { squatter, makeProjection } = await take('secret by v2');
-      onRead = { key: layout.imageJson(parseImageId(squatter.id)), act: makeProjection };
+    it('links nothing of the projection into the repository whose tag named the former image', async () => {
+      const { former, makeProjection } = await pushUnderProjectionId('secret by v2');
+      onRead = { key: layout.imageJson(parseImageId(former.id)), act: makeProjection };
       assert.equal((await get('/v2/other/late/manifests/late', mallory)).status, 404);
       assert.equal(onRead, undefined);
       assert.equal((await get('/v2/other/late/manifests/late', mallory)).status, 404);
     });
 
-    it('is not remembered by a process that had shown it: who may read the view gets the layer of the view', async () => {
-      const { squatter, makeProjection, tars } = await take('secret that is remembered');
-      const path = `/v1/images/${squatter.id}/layer`;
-      assert.deepEqual(Buffer.from(await (await get(path, mallory)).bytes()), Buffer.from(squatter.layer));
+    it('is not cached by a process that has served it: a caller with a right to the projection gets its layer', async () => {
+      const { former, makeProjection, tars } = await pushUnderProjectionId('secret that is remembered');
+      const path = `/v1/images/${former.id}/layer`;
+      assert.deepEqual(Buffer.from(await (await get(path, mallory)).bytes()), Buffer.from(former.layer));
       await makeProjection();
       assert.deepEqual(gunzipSync(await (await get(path, alice)).bytes()), tars[0]);
       assert.equal((await get(path, mallory)).status, 404);

@@ -1,4 +1,4 @@
-// An image of v1 that is there, pushed once more by a client that may not read it: all of its bytes are a right to it.
+// A v1 image that exists is pushed again by a client that may not read it. Sending all of its bytes gives the right to it.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Key, KeyPrefix } from '../../lib/model/layout.ts';
@@ -14,7 +14,7 @@ const ACCESS = [
   { repositories: 'other/*', users: 'bob', actions: '*' },
 ];
 
-describe('an image of v1 that a client pushes again without the right to read it', () => {
+describe('a v1 image that a client pushes again without the right to read it', () => {
   let storage: OpenedStorage;
   let server: RegistryServer;
   let written: string[] = [];
@@ -81,7 +81,7 @@ describe('an image of v1 that a client pushes again without the right to read it
     assert.equal(await putJson(bob, child, JSON.stringify({ id: child, parent: id })), 400);
   };
 
-  it('is accepted with the same bytes, and then read, built upon and tagged; nothing of it is written again', async () => {
+  it('is accepted with the same bytes, and can then be read, tagged and built upon; nothing is written again', async () => {
     const [base, top] = await secretChain();
     for (const image of [base, top]) {
       assert.equal(await getJson(bob, image.id), 404);
@@ -102,14 +102,14 @@ describe('an image of v1 that a client pushes again without the right to read it
     assert.equal((await new V1Client(server.url, bob.Authorization).pull('other/again', 'x')).length, 2);
   });
 
-  it('is pushed again by docker as any other', async () => {
+  it('is pushed again by Docker like any other', async () => {
     const [base, top] = await secretChain();
     const child = newImage({ parent: top });
     await new V1Client(server.url, bob.Authorization).push('other/docker', [base, top, child], { latest: child.id });
     assert.equal((await new V1Client(server.url, bob.Authorization).pull('other/docker', 'latest')).length, 3);
   });
 
-  it('gives nothing for its id', async () => {
+  it('is not revealed for its id', async () => {
     const [base] = await secretChain();
     const own = newImage({ id: base.id, comment: 'by bob' });
     assert.equal(await putJson(bob, base.id, own.json), 200);
@@ -118,7 +118,7 @@ describe('an image of v1 that a client pushes again without the right to read it
     await assertNothingGained(base.id);
   });
 
-  it('gives nothing for its JSON, nor for JSON and sum, nor for a layer without the JSON', async () => {
+  it('is not revealed for its JSON, for JSON and sum, or for a layer without the JSON', async () => {
     const [base, top] = await secretChain();
     assert.equal(await putLayer(bob, base.id, base.layer), 409, 'without any JSON');
     const other = newImage({ id: base.id, comment: 'a guess' });
@@ -126,7 +126,7 @@ describe('an image of v1 that a client pushes again without the right to read it
     assert.equal(await putLayer(bob, base.id, base.layer), 409);
     assert.equal(await putSum(bob, base.id, payloadSum(other.json, base.layer)), 409);
     await assertNothingGained(base.id);
-    // Of a chain the parent comes first.
+    // A chain is pushed parent first.
     assert.equal(await putJson(bob, top.id, top.json), 400);
 
     assert.equal(await putJson(bob, base.id, base.json), 200);
@@ -137,7 +137,7 @@ describe('an image of v1 that a client pushes again without the right to read it
     await assertNothingGained(base.id);
   });
 
-  it('gives nothing for the JSON and the sum', async () => {
+  it('is not revealed for the JSON and the sum', async () => {
     const [base] = await secretChain();
     assert.equal(await putJson(alice, base.id, base.json), 409, 'alice may read it');
     assert.equal(await putJson(bob, base.id, base.json), 200);
@@ -145,7 +145,7 @@ describe('an image of v1 that a client pushes again without the right to read it
     await assertNothingGained(base.id);
   });
 
-  it('is compared by its bytes where no sum of them is kept, as in buckets of old', async () => {
+  it('is compared by its bytes if no checksum is stored, as in buckets of docker-registry', async () => {
     for (const checksum of [undefined, `tarsum+sha256:${'1'.repeat(64)}`]) {
       const [base] = await secretChain();
       const key = `images/${base.id}/_checksum` as Key;
@@ -159,7 +159,7 @@ describe('an image of v1 that a client pushes again without the right to read it
     }
   });
 
-  it('does not get in the way of a push of the same image by its owner', async () => {
+  it('does not disturb a push of the same image by its owner', async () => {
     const image = newImage();
     assert.equal(await putJson(alice, image.id, image.json), 200);
     const own = newImage({ id: image.id, comment: 'by bob' });

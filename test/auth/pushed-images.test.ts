@@ -14,7 +14,7 @@ const ACCESS = [
   { repositories: 'other/*', users: ['alice', 'mallory'], actions: '*' },
 ];
 
-describe('an image of v1 that somebody has pushed', () => {
+describe('a v1 image that no tag names', () => {
   let storage: OpenedStorage;
   let server: RegistryServer;
   let robots: Robots;
@@ -64,14 +64,14 @@ describe('an image of v1 that somebody has pushed', () => {
     return basic('robot', token);
   };
 
-  it('is theirs until a tag names it, and of nobody else', async () => {
+  it('is readable by its pusher, and by no other caller', async () => {
     const image = await push(alice);
     assert.equal(await read(alice, image), 200);
     for (const other of [basic('mallory'), await robot('alice', 'other/*')])
       assert.equal(await read(other, image), 404);
   });
 
-  it('is not that of an access token for another repository, nor of the v1 token of another user', async () => {
+  it('is not readable by an access token for another repository, nor by the v1 token of another user', async () => {
     const image = await push(alice);
     for (const isTagged of [false, true]) {
       if (isTagged) assert.equal(await tag(alice, 'team/p/tags/latest', image), 200);
@@ -94,7 +94,7 @@ describe('an image of v1 that somebody has pushed', () => {
     assert.equal(await read(await bearer(alice, 'repository:team/p:pull'), image), 200, 'by the tag of its repository');
   });
 
-  it('is that of the token by which it was pushed, of its owner and their v1 tokens, and of no other token', async () => {
+  it('is readable by the access token that pushed it, its owner and the v1 tokens of its owner, and no other token', async () => {
     for (const token of [await v1Token(alice, 'team/q'), await bearer(alice, 'repository:team/q:pull,push')]) {
       const base = await push(token);
       const top = await push(token, newImage({ parent: base }));
@@ -113,13 +113,13 @@ describe('an image of v1 that somebody has pushed', () => {
     }
   });
 
-  it('goes on by a token that was made anew for the same', async () => {
+  it('is readable by a new access token with the same grants', async () => {
     const image = await push(await bearer(alice, 'repository:team/s:push,pull', 'repository:other/s:pull'));
     const again = await bearer(alice, 'repository:other/s:pull', 'repository:team/s:pull,push');
     assert.equal(await tag(again, 'team/s/tags/latest', image), 200);
   });
 
-  it('is that of one robot, though another has the same name', async () => {
+  it('is not readable by another robot of the same name', async () => {
     const [first, second] = [await robot('ci', 'team/*', 'other/*'), await robot('ci', 'other/*')];
     for (const pusher of [
       first,
@@ -139,7 +139,7 @@ describe('an image of v1 that somebody has pushed', () => {
     }
   });
 
-  it('is pushed with its parents by a docker of v1, whoever has logged in', async () => {
+  it('is pushed with its parents by Docker, as a user and as a robot', async () => {
     for (const [who, repository] of [
       [alice, 'team/docker'],
       [await robot('docker', 'other/*'), 'other/docker'],

@@ -1,4 +1,4 @@
-// What somebody who may not pull from a repository can find out about it: that it answers as one that is not there.
+// A repository that a caller may not pull from answers exactly like one that does not exist.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
@@ -19,11 +19,11 @@ const OPEN = { repositories: 'public/*', users: 'anonymous', actions: 'pull' };
 /** A registry with `USERS`, and with search. */
 export type SecretiveRegistry = {
   url: URL;
-  /** Of a server that puts images into it; the same one, or another that takes any login. */
+  /** URL of the server that the images are pushed to: the same one, or another that accepts any login. */
   pushUrl: URL;
-  /** Whether an upload goes on without any login. */
+  /** Whether an upload continues without a login. */
   hasOpenSessions: boolean;
-  /** When the v1 views of what was pushed are made. */
+  /** Resolves when the projections of pushed images are made. */
   idle(): Promise<void>;
   stop(): Promise<void>;
 };
@@ -32,26 +32,26 @@ export type SecretRepositoryOptions = {
   start(access: object[], isOpenToAll: boolean): Promise<SecretiveRegistry>;
 };
 
-/** What can be known from elsewhere, of something that is there or of something that is not. */
+/** Names that a caller may know from elsewhere: of objects that exist, or of ones that do not. */
 type Known = {
   repository: string;
   tag: string;
   manifest: string;
   blob: string;
   image: string;
-  /** Of v1's view of a manifest: mallory had pushed something under its id before it was made. */
+  /** Id of a projection, under which mallory had pushed an image before the projection was made. */
   taken: string;
   /** Layers of that manifest. */
   takenBlobs: string[];
 };
 
-/** What somebody shows who wants this. */
+/** The headers of a caller. */
 type Credentials = (known: Known) => Promise<Record<string, string>> | Record<string, string>;
 
 type Attempt = {
   title: string;
   send(known: Known): Promise<Response>;
-  /** Whose answers, beside those that tell nobody from nobody, are the same: what they hold anyway is not compared. */
+  /** The expected status, in addition to the comparison of the two answers. */
   status?: number;
 };
 
@@ -62,7 +62,7 @@ export function secretRepositorySuite(name: string, { start }: SecretRepositoryO
 }
 
 function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAll: boolean): void {
-  describe(`a repository that mallory may not pull from, ${name}, ${isOpenToAll ? 'where something is for all' : 'where nothing is'}`, () => {
+  describe(`a repository that mallory may not pull from, ${name}, ${isOpenToAll ? 'with a public repository' : 'without a public repository'}`, () => {
     let registry: SecretiveRegistry;
     let there: Known;
     let secretImage: V1Image;
@@ -75,7 +75,7 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
       taken: hex(),
       takenBlobs: [`sha256:${hex()}`, `sha256:${hex()}`],
     };
-    /** The image that she had pushed under the id that was to be that of the base of the view, and one on top of it. */
+    /** Images that mallory pushed under the id of a future base projection, and on top of it. */
     let takenBase: V1Image;
     let onTaken: V1Image;
     const alice = basic('alice');
@@ -87,7 +87,7 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
       const client = new V2Client(pushUrl, alice);
       const { digest, manifest } = await pushImage(client, 'team/a', 'latest', { contents: ['secret'] });
       const { layers } = manifest as { layers: { digest: string }[] };
-      // A referrer, and an image of v1 in the same repository.
+      // A referrer, and a v1 image in the same repository.
       await pushImage(client, 'team/a', undefined, { contents: ['signature'], config: {} });
       secretImage = newImage();
       await new V1Client(pushUrl, alice.Authorization).push('team/a', [secretImage], { v1: secretImage.id });
@@ -104,7 +104,7 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
       };
     });
 
-    /** Between the push of a manifest by its digest alone, as buildkit does it, and its tag mallory pushes under its v1 ids. */
+    /** A manifest is pushed by digest, as buildkit does, and tagged later; in between mallory pushes under the ids of its projections. */
     const pushTaken = async (client: V2Client) => {
       const pushed = await pushImage(client, 'team/a', undefined, { contents: ['taken base', 'taken top'] });
       const takenBlobs = (pushed.manifest as { layers: { digest: string }[] }).layers.map(({ digest }) => digest);
@@ -134,7 +134,7 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
       );
     after(async () => await registry?.stop());
 
-    /** @param path or a URL: of it what comes after the host, since that is where clients know the registry */
+    /** @param path a path, or a URL of which only the path and query are used */
     const request = async (
       headers: Record<string, string>,
       method: string,
@@ -151,7 +151,7 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
       });
     };
 
-    /** With a token for these scopes, or for what of them may be had. */
+    /** A token for those of these scopes that are granted. */
     const withToken = async (headers: Record<string, string>, ...scopes: string[]) => {
       const query = new URLSearchParams(scopes.map((scope): [string, string] => ['scope', scope]));
       const response = await request(headers, 'GET', `/v2/_token?${query}`);
@@ -234,7 +234,7 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
       },
     ];
 
-    /** What mallory tries within her own repository, with what she knows of the secret one. */
+    /** Requests of mallory to her own repository that name objects of the secret one. */
     const ATTEMPTS_AT_HOME: Attempt[] = [
       {
         title: 'GET blob in her own repository',
@@ -359,7 +359,7 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
       },
     ];
 
-    /** All that an answer tells, but for the names that were in the request, and what changes with each. */
+    /** The whole answer, without names of the request and values that change each time. */
     const told = async (response: Response, known: Known) => {
       let text = JSON.stringify([response.status, await response.text(), [...response.headers]]);
       for (const [key, value] of Object.entries(known)) {
@@ -378,28 +378,28 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
         assert.equal(await told(one, there), await told(other, notThere));
       });
 
-    describe('answers as one that is not there, to mallory', () => {
+    describe('answers as a missing one to mallory', () => {
       for (const attempt of [...ATTEMPTS_V2(() => mallory), ...ATTEMPTS_V1(() => mallory)]) same(attempt);
     });
-    describe('to a token of hers', () => {
+    describe('answers as a missing one to a token of mallory', () => {
       for (const attempt of [...ATTEMPTS_V2(bearer(mallory)), ...ATTEMPTS_V1(bearer(mallory))]) same(attempt);
     });
-    describe('and to somebody who has not logged in', () => {
+    describe('answers as a missing one to an anonymous caller', () => {
       for (const attempt of [...ATTEMPTS_V2(() => ({})), ...ATTEMPTS_V1(() => ({}))]) same(attempt);
     });
     if (isOpenToAll) {
-      describe('and to the token of somebody who has not', () => {
+      describe('answers as a missing one to an anonymous token', () => {
         for (const attempt of [...ATTEMPTS_V2(bearer({})), ...ATTEMPTS_V1(bearer({}))]) same(attempt);
       });
     }
-    describe('gives her nothing in her own', () => {
+    describe('gives mallory nothing in a repository of her own', () => {
       for (const attempt of ATTEMPTS_AT_HOME) same(attempt);
     });
 
     it('is in no list', async () => {
       const catalog = 'registry:catalog:*';
-      const nobody = {};
-      const tokens = [await withToken(mallory, catalog), ...(isOpenToAll ? [await withToken(nobody, catalog)] : [])];
+      const anonymous = {};
+      const tokens = [await withToken(mallory, catalog), ...(isOpenToAll ? [await withToken(anonymous, catalog)] : [])];
       for (const path of [
         '/v2/_catalog',
         '/v2/_catalog?n=1',
@@ -409,11 +409,11 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
         '/v1/search?q=',
         '/v1/search?q=&n=1&page=2',
       ]) {
-        for (const headers of [mallory, nobody, ...tokens]) {
+        for (const headers of [mallory, anonymous, ...tokens]) {
           const response = await request(headers, 'GET', path);
           const text = JSON.stringify([await response.text(), [...response.headers]]);
-          // The catalog wants at least an anonymous token: a login could show more.
-          const needsMore = headers === nobody && (!isOpenToAll || path.startsWith('/v2'));
+          // The catalog requires at least an anonymous token, since a login could show more.
+          const needsMore = headers === anonymous && (!isOpenToAll || path.startsWith('/v2'));
           assert.equal(response.status, needsMore ? 401 : 200, path);
           assert.doesNotMatch(text.replaceAll('?q=team', '').replaceAll('"query\\": \\"team\\"', ''), /team/, path);
         }
@@ -423,9 +423,9 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
       assert.equal(((await all.json()) as { num_results: number }).num_results, 1);
     });
 
-    it('keeps its v1 image when mallory pushes the same id: without all of its bytes she has not pushed it', async () => {
+    it('keeps its v1 image when mallory pushes the same id without all of its bytes', async () => {
       const { id, json } = secretImage;
-      // The same answer to a JSON that is the image's and to one that is not.
+      // The answer does not reveal whether the JSON is that of the image.
       for (const body of [JSON.stringify({ id, guess: 1 }), Buffer.from(json).toString()]) {
         assert.equal((await request(mallory, 'PUT', `/v1/images/${id}/json`, { body })).status, 200);
         assert.equal((await request(mallory, 'GET', `/v1/images/${id}/json`)).status, 404);
@@ -437,7 +437,7 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
       assert.equal((await request(mallory, 'GET', `/v1/images/${id}/layer`)).status, 404);
     });
 
-    it('has other images below the top of a view than those that mallory had pushed, which stay hers', async () => {
+    it('has projections with other ids than the images that mallory had pushed, which she can still read', async () => {
       const { taken } = there;
       const [, base] = (await (await request(alice, 'GET', `/v1/images/${taken}/ancestry`)).json()) as string[];
       assert.notEqual(base, takenBase.id);
@@ -451,7 +451,7 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
       }
     });
 
-    it('is all there for alice', async () => {
+    it('is complete for alice', async () => {
       for (const path of [
         `/v2/team/a/manifests/${there.manifest}`,
         `/v2/team/a/blobs/${there.blob}`,
@@ -470,14 +470,14 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
       assert.deepEqual(Buffer.from(await layer.arrayBuffer()), Buffer.from(secretImage.layer));
     });
 
-    it('gives its blob to who may pull from both', async () => {
+    it('lets a caller with rights to both repositories mount its blob', async () => {
       const mounted = await request(alice, 'POST', `/v2/team/b/blobs/uploads/?mount=${there.blob}&from=team/a`);
       assert.equal(mounted.status, 201);
       const anywhere = await request(alice, 'POST', `/v2/team/c/blobs/uploads/?mount=${there.blob}`);
       assert.equal(anywhere.status, 202, 'alice may not pull from other/*, which might be where it comes from');
     });
 
-    it('an upload goes on by its session alone, whoever sends it', async () => {
+    it('an upload continues by its session alone, without a login', async () => {
       const started = locationOf(await request(alice, 'POST', '/v2/team/b/blobs/uploads/'));
       const bytes = Buffer.from('bytes');
       const digest = `sha256:${(await crypto.subtle.digest('SHA-256', bytes).then((hash) => Buffer.from(hash))).toString('hex')}`;
@@ -489,7 +489,7 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
   });
 }
 
-/** What storage has, if that is where the answer leads. */
+/** The body, from storage if the answer redirects there. */
 async function followed(response: Response): Promise<Response> {
   return [302, 307].includes(response.status) ? await fetch(locationOf(response)) : response;
 }

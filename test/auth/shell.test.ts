@@ -1,4 +1,4 @@
-// What stands around the registry: limits, headers, TLS, addresses.
+// What the app does for every request: limits, security headers, audit, TLS, client addresses.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { request as httpsRequest } from 'node:https';
@@ -28,7 +28,7 @@ import { basic, openTestAuth, type TestAuth } from './test-auth.ts';
 
 const fixture = (name: string) => readFile(new URL(`../fixtures/${name}`, import.meta.url));
 
-describe('the shell around a registry', () => {
+describe('every request to a registry', () => {
   let storage: OpenedStorage;
   let auth: TestAuth;
   let server: RegistryServer;
@@ -50,7 +50,7 @@ describe('the shell around a registry', () => {
     ['/v1/_ping', {}],
     ['/nowhere', {}],
   ] as const) {
-    it(`no browser takes the answer to ${path} for a page`, async () => {
+    it(`the answer to ${path} has the headers that keep browsers from rendering it`, async () => {
       const response = await fetch(new URL(path, server.url), { headers });
       assert.equal(response.headers.get('X-Content-Type-Options'), 'nosniff');
       assert.match(response.headers.get('Content-Security-Policy') ?? '', /default-src 'none'.*sandbox/);
@@ -84,14 +84,14 @@ describe('the shell around a registry', () => {
       413,
     ],
   ] as [string, { path: string; headers: Record<string, string>; body?: string }, number][]) {
-    it(`${title} of any size is refused, not taken`, async () => {
+    it(`${title} above its limit is refused`, async () => {
       const { path, headers, body } = send;
       const init = body === undefined ? {} : { method: 'PUT', body: Buffer.from(body) };
       assert.equal((await fetch(new URL(path, server.url), { headers, ...init })).status, status);
     });
   }
 
-  it('who tries passwords is told to wait, whoever has logged in is not', async () => {
+  it('a client that guesses passwords gets 429, a user that has logged in does not', async () => {
     const ping = (headers: Record<string, string>) => fetch(new URL('/v2/', server.url), { headers });
     assert.equal((await ping(basic('bob'))).status, 200);
     for (let i = 0; i < 10; i++) assert.equal((await ping(basic('bob', `guess ${i}`))).status, 401);
@@ -109,7 +109,7 @@ describe('the shell around a registry', () => {
     });
   });
 
-  it('one caller sends 64 bodies at once at most, further ones wait, and others theirs meanwhile', async () => {
+  it('64 uploads of one caller run at once, further ones wait, and those of other callers do not', async () => {
     const alice = new V2Client(server.url, basic('alice'));
     const starts = await Promise.all(Array.from({ length: 65 }, () => alice.start('a/b')));
     const stops: (() => void)[] = [];
@@ -143,7 +143,7 @@ describe('the shell around a registry', () => {
     for (const [index, entry] of expected.entries()) assert.partialDeepStrictEqual(auth.audited[index], entry);
   };
 
-  it('every write is noted: who, what, where, from where, and how it ended', async () => {
+  it('every write is audited: caller, action, object, address and outcome', async () => {
     auth.audited.length = 0;
     const alice = new V2Client(server.url, basic('alice'));
     const { digest } = await alice.pushBlob('a/b', Buffer.from('{}'));
@@ -161,7 +161,7 @@ describe('the shell around a registry', () => {
     assertAudited(expected);
   });
 
-  it('tags that a manifest is given, or takes away with it, are noted by name', async () => {
+  it('the audit names the tags that a push sets or a delete removes', async () => {
     const alice = new V2Client(server.url, basic('alice'));
     const { digest, manifest } = await pushImage(alice, 'a/tagged', 'first', { contents: ['x'] });
     auth.audited.length = 0;
@@ -176,14 +176,14 @@ describe('the shell around a registry', () => {
     ]);
   });
 
-  it('each step of an upload is noted, as its owner’s, who is not asked for a login', async () => {
+  it('each step of an upload is audited under the caller that started it, without a login', async () => {
     const alice = new V2Client(server.url, basic('alice'));
-    const nobody = new V2Client(server.url);
+    const anonymous = new V2Client(server.url);
     const location = await alice.start('a/b');
     auth.audited.length = 0;
-    const next = locationOf(await nobody.send('PATCH', location, { body: 'x' }));
-    await nobody.send('GET', next);
-    await nobody.send('DELETE', next);
+    const next = locationOf(await anonymous.send('PATCH', location, { body: 'x' }));
+    await anonymous.send('GET', next);
+    await anonymous.send('DELETE', next);
     const line = { who: 'alice', action: 'push', outcome: 'done', repository: 'a/b' } as const;
     assertAudited([
       { ...line, method: 'PATCH', status: 202 },
@@ -191,7 +191,7 @@ describe('the shell around a registry', () => {
     ]);
   });
 
-  it('a name that nobody has is noted in part, however long it is', async () => {
+  it('a long claimed name is cut in the audit', async () => {
     auth.audited.length = 0;
     const form = new URLSearchParams({ grant_type: 'password', username: 'x'.repeat(60_000), password: 'y' });
     await fetch(new URL('/v2/_token', server.url), { method: 'POST', body: form });
@@ -201,7 +201,7 @@ describe('the shell around a registry', () => {
     assert.ok(auth.audited.every((entry) => JSON.stringify(entry).length < 400));
   });
 
-  it('a gateway that has asked who somebody is, is believed, and a header is not asked again', async () => {
+  it('a caller that the gateway names is accepted, and the Authorization is not checked again', async () => {
     const app = createApp({
       registry: assembleRegistry(storage.driver, { copiesLayers: false }),
       keys: TEST_KEYS,
@@ -241,7 +241,7 @@ describe('the shell around a registry', () => {
     assert.deepEqual(await ready(false), [503, { status: 'the users cannot be read again' }]);
   });
 
-  it('those of v1 as well', async () => {
+  it('writes by v1 are audited as well', async () => {
     auth.audited.length = 0;
     const image = newImage();
     await new V1Client(server.url, basic('alice').Authorization).push('a/old', [image], { v1: image.id });
@@ -265,7 +265,7 @@ describe('the shell around a registry', () => {
     assert.deepEqual(written, [entry, ofImage, ofImage, ofImage, { ...entry, tag: 'v1', image: image.id }, entry]);
   });
 
-  it('what needs a login is kept by no cache that others ask, also not in an answer of 304', async () => {
+  it('no shared cache may keep what needs a login, also by an answer of 304', async () => {
     const image = newImage();
     await new V1Client(server.url, basic('alice').Authorization).push('a/cached', [image], { v1: image.id });
     const { digest } = await new V2Client(server.url, basic('alice')).pushBlob('a/cached', Buffer.from('of alice'));
@@ -281,7 +281,7 @@ describe('the shell around a registry', () => {
     }
   });
 
-  describe('by itself', () => {
+  describe('to a server without a proxy', () => {
     const appWith = (audited: AuditEntry[]) =>
       createApp({
         registry: assembleRegistry(storage.driver, { copiesLayers: false }),
@@ -293,7 +293,7 @@ describe('the shell around a registry', () => {
         version: TEST_VERSION,
       });
 
-    it('speaks TLS with a certificate of its own, and says so in its URLs', async () => {
+    it('can use TLS; URLs in answers then begin with https', async () => {
       const tls = { cert: await fixture('localhost-cert.pem'), key: await fixture('localhost-key.pem') };
       const secure = await startNodeServer(appWith([]), { host: '127.0.0.1', port: 0, tls });
       assert.equal(secure.url.protocol, 'https:');
@@ -315,12 +315,22 @@ describe('the shell around a registry', () => {
     });
 
     for (const [title, trustedProxies, forwarded, from] of [
-      ['believes nobody', 0, '203.0.113.9', '127.0.0.1'],
-      ['believes one proxy, and not what the client had written there', 1, '198.51.100.1, 203.0.113.9', '203.0.113.9'],
-      ['believes two', 2, '198.51.100.1, 203.0.113.9, 10.0.0.1', '203.0.113.9'],
-      ['takes the connection where a proxy says nothing', 1, '', '127.0.0.1'],
+      ['ignores the header without trusted proxies', 0, '203.0.113.9', '127.0.0.1'],
+      [
+        'takes the address that one trusted proxy has added, not the one before it',
+        1,
+        '198.51.100.1, 203.0.113.9',
+        '203.0.113.9',
+      ],
+      [
+        'takes the address that the outer of two trusted proxies has added',
+        2,
+        '198.51.100.1, 203.0.113.9, 10.0.0.1',
+        '203.0.113.9',
+      ],
+      ['takes the address of the connection if a trusted proxy adds none', 1, '', '127.0.0.1'],
     ] as const) {
-      it(`${title} about where a client is`, async () => {
+      it(`X-Forwarded-For: ${title}`, async () => {
         const audited: AuditEntry[] = [];
         const plain = await startNodeServer(appWith(audited), { host: '127.0.0.1', port: 0, trustedProxies });
         const headers = forwarded ? { 'X-Forwarded-For': forwarded } : {};
@@ -332,7 +342,7 @@ describe('the shell around a registry', () => {
     }
   });
 
-  it('an upload session cannot be turned to another upload or repository, nor be made up', async () => {
+  it('an upload session is invalid for another upload or repository, and cannot be forged', async () => {
     const alice = new V2Client(server.url, basic('alice'));
     const [one, other] = [await alice.start('a/b'), await alice.start('a/c')];
     const state = (location: string) => location.split('?')[1] ?? '';

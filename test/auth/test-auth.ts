@@ -13,13 +13,13 @@ import { loadKeys } from '../config/load-text.ts';
 
 export const SECRET = 'a secret of the tests';
 
-/** The lowest that bcrypt has: tests log in often. */
+/** The lowest cost of bcrypt, since tests log in often. */
 const COST = 4;
 
 export type TestAuth = Auth & { config: AuthConfig; audited: AuditEntry[]; logged: string[] };
 
 /**
- * What a configuration with these `access` rules and keys of `auth` makes of the registry. The password of each user is
+ * Creates `Auth` from a configuration with these rules (`access`) and keys of `auth`. The password of each user is
  * `<name>-password`.
  */
 export async function openTestAuth({

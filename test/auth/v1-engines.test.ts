@@ -18,7 +18,7 @@ const ACCESS = [
   { repositories: 'base/*', users: 'anonymous', actions: 'pull' },
 ];
 
-describe('engines of the v1 days with a login, over plain HTTP', () => {
+describe('Docker engines up to 1.12 with a login, over plain HTTP', () => {
   let storage: OpenedStorage;
   let server: RegistryServer;
   before(async () => {
@@ -61,7 +61,7 @@ describe('engines of the v1 days with a login, over plain HTTP', () => {
       assert.deepEqual(await pulled('bob', `apps/child-${place}`), [...ids, child.id]);
     });
 
-    it(`docker ${version} builds on a base that all may pull`, async () => {
+    it(`docker ${version} builds on a public base image`, async () => {
       const base = imageBy(version, newImageId(), { isTop: true });
       await engine('0.11.1', 'carol').push(`base/for-${place}`, [base], { latest: base.id });
       const top = imageBy(version, newImageId(), { parent: base.id, isTop: true });
@@ -69,7 +69,7 @@ describe('engines of the v1 days with a login, over plain HTTP', () => {
       assert.deepEqual(await pulled('alice', `team/built-${place}`), [base.id, top.id]);
     });
 
-    it(`docker ${version} builds on the same bytes as lie in a repository that it may not pull`, async () => {
+    it(`docker ${version} builds on the same bytes as those of a repository that it may not pull`, async () => {
       const ids = newIds();
       await engine(version, 'carol').push(`closed/a-${place}`, chainBy(version, ids), { latest: ids[1] });
       const child = imageBy(version, newImageId(), { parent: ids[1], isTop: true });
@@ -79,7 +79,7 @@ describe('engines of the v1 days with a login, over plain HTTP', () => {
       assert.deepEqual(await pulled('alice', `team/same-${place}`), [...ids, child.id]);
     });
 
-    it(`docker ${version} tags an image of v2 in a second repository`, async () => {
+    it(`docker ${version} tags a v2 image in a second repository`, async () => {
       const v2 = new V2Client(server.url, basic('alice'));
       const { digest } = await pushImage(v2, `team/v2-${place}`, 'latest', { contents: ['one', 'two'] });
       await server.idle();
@@ -90,7 +90,7 @@ describe('engines of the v1 days with a login, over plain HTTP', () => {
     });
   }
 
-  it('of all versions push one image first at the same time, to one repository and to several', async () => {
+  it('of all versions push one new image at the same time, to one repository and to several', async () => {
     for (const where of ['one', 'several']) {
       const ids = newIds();
       const together = inStep(ENGINE_VERSIONS.length);
@@ -113,7 +113,7 @@ describe('engines of the v1 days with a login, over plain HTTP', () => {
     }
   });
 
-  it('of two users with the same repositories push it first at the same time: what fails succeeds when it is repeated', async () => {
+  it('of two users push one new image at the same time, and a failed push succeeds when repeated', async () => {
     const ids = newIds();
     const together = inStep(2);
     const pushes = [
@@ -133,7 +133,7 @@ describe('engines of the v1 days with a login, over plain HTTP', () => {
   });
 });
 
-/** Holds each engine before a step until all that are still pushing have come to one, or for half a second. */
+/** Delays each engine before a step until all that are still pushing have reached one, or for half a second. */
 function inStep(count: number): (who: string) => (step: PushStep) => Promise<void> {
   let waiting: (() => void)[] = [];
   const open = () => {

@@ -1,4 +1,4 @@
-// What a token of v1 reads and writes: docker up to 1.9 that speaks plain HTTP, or is older, sends it instead of the login.
+// What a v1 token may read and write. Docker sends it instead of the login if it speaks plain HTTP or is older than 1.9.1.
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
@@ -23,7 +23,7 @@ const ACCESS = [
 ];
 const USERS = ['alice', 'bob', 'carol', 'mallory'];
 
-describe('a token of v1', () => {
+describe('a v1 token', () => {
   let storage: OpenedStorage;
   let auth: TestAuth;
   let server: RegistryServer;
@@ -73,7 +73,7 @@ describe('a token of v1', () => {
     assert.equal((await new V1Client(server.url, alice).pull('apps/three', 'latest')).length, 3);
   });
 
-  it('goes on with a push that broke off, in another repository', async () => {
+  it('continues an interrupted push in another repository', async () => {
     const [base, top] = chain();
     const half = await toPush(alice, 'team/half');
     assert.equal(await statusOf('PUT', jsonOf(base), half, base.json), 200);
@@ -82,7 +82,7 @@ describe('a token of v1', () => {
   });
 
   // The advice of docs/auth.md: keep common base images where all callers may pull.
-  it('builds on a base that all may pull, of users, robots and access tokens', async () => {
+  it('builds on a public base image, for users, robots and access tokens', async () => {
     const [base, top] = chain();
     await push(carol, 'base/debian', [base]);
     await push(alice, 'team/built', [base, top]);
@@ -97,14 +97,14 @@ describe('a token of v1', () => {
     const { token: accessToken } = bearer as { token: string };
     const child = newImage({ parent: base });
     assert.equal(await statusOf('PUT', jsonOf(child), `Bearer ${accessToken}`, child.json), 200);
-    // And of callers who have only asked for another one of those.
+    // An anonymous v1 token for one public repository reads the images of another one.
     const [other] = chain();
     await push(carol, 'base/other', [other]);
     const anonymous = await token(undefined, 'GET', 'base/debian/images');
     assert.equal(await statusOf('GET', jsonOf(other), anonymous), 200);
   });
 
-  it('gives a second repository an image that v2 has pushed', async () => {
+  it('tags an image that v2 has pushed in a second repository', async () => {
     const v2 = new V2Client(server.url, { Authorization: alice });
     const { digest } = await pushImage(v2, 'team/of-v2', 'latest', { contents: ['one', 'two'] });
     await server.idle();
@@ -115,7 +115,7 @@ describe('a token of v1', () => {
     assert.equal((await new V1Client(server.url, alice).pull('apps/of-v2', 'latest')).length, 2);
   });
 
-  it('reads nothing that its user may not, be it for all but that user', async () => {
+  it('reads nothing that its user may not read, even if all other users may', async () => {
     const [image] = chain();
     await push(basic('bob').Authorization, 'team/secret', [image]);
     for (const where of ['team/x', 'apps/x']) {
@@ -131,7 +131,7 @@ describe('a token of v1', () => {
     assert.equal(await statusOf('GET', jsonOf(image), await toPush(mallory, 'mallory/x')), 404);
   });
 
-  it('writes what its scope says, and no more', async () => {
+  it('writes only to its repository, with its access', async () => {
     const [image, child] = chain();
     await push(alice, 'team/scope', [image]);
     const body = JSON.stringify(image.id);
@@ -147,7 +147,7 @@ describe('a token of v1', () => {
     assert.equal(await statusOf('PUT', jsonOf(child), toDelete, child.json), 401);
   });
 
-  it('ends with its user, or with the password', async () => {
+  it('ends when its user is removed, or the password changes', async () => {
     const users = ['eve', 'frank'];
     const rules = [{ repositories: '*', users: '*', actions: '*' }];
     const own = await openTestAuth({ users, access: rules, driver: storage.driver });
@@ -178,7 +178,7 @@ describe('a token of v1', () => {
     }
   });
 
-  it('ends with its robot, and has the rights that the robot has now', async () => {
+  it('ends when its robot is revoked', async () => {
     const rights = { name: 'r', repositories: ['team/*'], actions: ['pull' as const, 'push' as const] };
     const { token: secret, robot } = await robots.create({ ...rights, expiresAt: undefined });
     const shown = await toPush(basic('robot', secret).Authorization, 'team/robot');
@@ -186,7 +186,7 @@ describe('a token of v1', () => {
     await push(alice, 'team/for-robots', [image]);
     assert.equal(await statusOf('GET', jsonOf(image), shown), 200);
     await robots.revoke(robot.id);
-    // Another process, which has not just seen it.
+    // In another process, which has not cached the robot.
     const other = await startRegistry(storage.driver, {
       auth: await openTestAuth({ users: USERS, access: ACCESS, driver: storage.driver }),
     });
@@ -198,7 +198,7 @@ describe('a token of v1', () => {
     }
   });
 
-  it('allows no more than the rules that are in force when it is shown', async () => {
+  it('allows no more than the rules in effect when it is used', async () => {
     const [image] = chain();
     await push(basic('bob').Authorization, 'team/rules', [image]);
     assert.equal(await statusOf('GET', jsonOf(image), alice), 200);
@@ -230,7 +230,7 @@ describe('a token of v1', () => {
     }
   });
 
-  it('is refused if it does not say with which password alice got it, as version 0.1.0 issued it', async () => {
+  it('is refused if it does not name the password that it was issued for, as in version 0.1.0', async () => {
     const [image] = chain();
     await push(alice, 'team/old', [image]);
     const signed = (mark: object) => {

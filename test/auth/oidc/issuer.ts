@@ -8,13 +8,13 @@ type KeyPair = Awaited<ReturnType<typeof generateKeyPair>>;
 
 export type TestIssuer = {
   readonly url: string;
-  /** How often each path was asked for. */
+  /** The number of requests for each path. */
   readonly asked: Map<string, number>;
-  /** Answers in place of the right ones. */
+  /** Replaces the answers of these paths. */
   readonly answers: Map<string, { status?: number; headers?: Record<string, string>; body: string }>;
   /** A token, signed by the newest key unless told otherwise. */
   token(claims?: Record<string, unknown>, options?: { key?: KeyPair; kid?: string; expires?: string }): Promise<string>;
-  /** From now on tokens are signed by a new key, which it publishes. */
+  /** Publishes a new key and signs with it from now on. */
   rotate(): Promise<void>;
 };
 

@@ -6,7 +6,7 @@ import { costOf, parseHtpasswd } from '../../../lib/auth/passwords/htpasswd.ts';
 /** Made by `htpasswd -nbB alice secret` of Apache 2.4. */
 const BY_APACHE = '$2y$05$FFqvSuyJmA5eecpyvVzbDeDyyYBlTcIMmzBCzuoIFYk1o1fNk.ROO';
 
-test('a password file of bcrypt hashes is read, comments and all', () => {
+test('a file of bcrypt hashes with comments is read', () => {
   const { hashes, problems } = parseHtpasswd(`# people\r\nalice:${BY_APACHE}\n\nbob:${BY_APACHE}:Bob of accounting\n`);
   assert.deepEqual(
     [...hashes],

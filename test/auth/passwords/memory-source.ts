@@ -1,6 +1,6 @@
 import type { TextSource, VersionedText } from '../../../lib/auth/passwords/text-source.ts';
 
-/** A text in the hands of the test; `fails` makes it unreadable. */
+/** A text that the test sets; `fails` makes it unreadable. */
 export class MemorySource implements TextSource {
   readonly name = 'a text in memory';
   readonly intervalMs = 0;

@@ -17,7 +17,7 @@ describe('a text in an object of S3', () => {
     await minio.stop();
   });
 
-  it('is sent again only if it has changed', async () => {
+  it('is transferred again only if it has changed', async () => {
     const source = new ObjectSource(minio.bucket, 'auth/htpasswd', minio.driverOptions);
     await assert.rejects(source.read(), { name: 'NoSuchKey' });
     await driver.put('auth/htpasswd' as Key, Buffer.from('one'));

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { hashPassword } from '../../../lib/auth/passwords/bcrypt.ts';
 import { PasswordThread } from '../../../lib/auth/passwords/password-thread.ts';
 
-test('passwords are compared beside everything else that this process does', async () => {
+test('comparing a password does not block the event loop', async () => {
   const thread = new PasswordThread();
   const hash = await hashPassword('right', 12);
   await thread.compare('warm up', hash);

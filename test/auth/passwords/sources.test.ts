@@ -16,7 +16,7 @@ describe('a text in a file', () => {
   });
   after(() => rm(directory, { recursive: true, force: true }));
 
-  it('is read again when it was written or replaced, and only then', async () => {
+  it('is read again only after it was written or replaced', async () => {
     const path = join(directory, 'htpasswd');
     await writeFile(path, 'one');
     const source = new FileSource(path);
@@ -31,7 +31,7 @@ describe('a text in a file', () => {
     assert.equal((await source.read(second?.version))?.text, 'third');
   });
 
-  it('that is not there is an error', async () => {
+  it('is an error if the file is missing', async () => {
     await assert.rejects(new FileSource(join(directory, 'none')).read(), /ENOENT/);
   });
 });
@@ -75,12 +75,12 @@ describe('a text in Secrets Manager', () => {
     );
   });
 
-  it('that is refused is an error that does not quote the answer', async () => {
+  it('is an error without details of the answer if access is denied', async () => {
     answer = { status: 400, body: { __type: 'AccessDeniedException', Message: 'User x is not authorized' } };
     await assert.rejects(source.read(), { message: `Secrets Manager refuses ${ARN}: AccessDeniedException` });
   });
 
-  it('with bytes instead of a text is an error', async () => {
+  it('is an error if the secret holds bytes', async () => {
     answer = { status: 200, body: { SecretBinary: 'AAAA', VersionId: 'v1' } };
     await assert.rejects(source.read(), ({ message }: Error) => message.includes(ARN));
   });

@@ -26,13 +26,19 @@ type Row = { title: string; rules: AccessRule[] | undefined; caller: Caller; rep
 
 const TABLE: Row[] = [
   {
-    title: 'without rules who has logged in may all',
+    title: 'without rules a user may do everything',
     rules: undefined,
     caller: bob,
     repository: 'a/b',
     allowed: ['pull', 'push', 'delete'],
   },
-  { title: 'and nobody else', rules: undefined, caller: ANONYMOUS, repository: 'a/b', allowed: [] },
+  {
+    title: 'without rules an anonymous caller may do nothing',
+    rules: undefined,
+    caller: ANONYMOUS,
+    repository: 'a/b',
+    allowed: [],
+  },
   { title: 'an empty list of rules allows nothing', rules: [], caller: alice, repository: 'a/b', allowed: [] },
   {
     title: 'a rule for a user',
@@ -41,9 +47,15 @@ const TABLE: Row[] = [
     repository: 'a/b',
     allowed: ['pull'],
   },
-  { title: 'is for no other', rules: [rule('a/*', 'alice', 'pull')], caller: bob, repository: 'a/b', allowed: [] },
   {
-    title: 'nor for another repository',
+    title: 'a rule for a user does not match another user',
+    rules: [rule('a/*', 'alice', 'pull')],
+    caller: bob,
+    repository: 'a/b',
+    allowed: [],
+  },
+  {
+    title: 'a rule does not match another repository',
     rules: [rule('a/*', 'alice', 'pull')],
     caller: alice,
     repository: 'ab/c',
@@ -56,7 +68,13 @@ const TABLE: Row[] = [
     repository: 'a/b/c',
     allowed: ['push'],
   },
-  { title: 'is for its members', rules: [rule('a/*', '@devs', 'push')], caller: bob, repository: 'a/b', allowed: [] },
+  {
+    title: 'a rule for a group does not match other users',
+    rules: [rule('a/*', '@devs', 'push')],
+    caller: bob,
+    repository: 'a/b',
+    allowed: [],
+  },
   {
     title: 'a group is not a user of that name',
     rules: [rule('*', 'devs', 'pull')],
@@ -65,22 +83,28 @@ const TABLE: Row[] = [
     allowed: [],
   },
   {
-    title: '* is everybody who has logged in',
+    title: '* matches every user',
     rules: [rule('*', '*', 'pull')],
     caller: bob,
     repository: 'a/b',
     allowed: ['pull'],
   },
-  { title: 'and not who has not', rules: [rule('*', '*', 'pull')], caller: ANONYMOUS, repository: 'a/b', allowed: [] },
   {
-    title: 'anonymous is everybody',
+    title: '* does not match an anonymous caller',
+    rules: [rule('*', '*', 'pull')],
+    caller: ANONYMOUS,
+    repository: 'a/b',
+    allowed: [],
+  },
+  {
+    title: 'anonymous matches an anonymous caller',
     rules: [rule('*', 'anonymous', 'pull')],
     caller: ANONYMOUS,
     repository: 'a/b',
     allowed: ['pull'],
   },
   {
-    title: 'also who has logged in',
+    title: 'anonymous matches a user',
     rules: [rule('*', 'anonymous', 'pull')],
     caller: bob,
     repository: 'a/b',
@@ -94,57 +118,63 @@ const TABLE: Row[] = [
     allowed: ['pull', 'push'],
   },
   {
-    title: 'a refusal counts for what stands behind it',
+    title: 'a rule that denies takes precedence over the rules after it',
     rules: [deny('a/secret', 'anonymous', 'pull', 'push'), rule('a/*', '*', 'pull', 'push', 'delete')],
     caller: alice,
     repository: 'a/secret',
     allowed: ['delete'],
   },
   {
-    title: 'and not for what stands before it',
+    title: 'a rule that denies does not affect the rules before it',
     rules: [rule('a/secret', 'alice', 'pull'), deny('a/secret', 'anonymous', 'pull'), rule('*', '*', 'pull')],
     caller: alice,
     repository: 'a/secret',
     allowed: ['pull'],
   },
   {
-    title: 'a name alone is in library',
+    title: 'a pattern without a namespace matches in library',
     rules: [rule('app', '*', 'pull')],
     caller: bob,
     repository: 'library/app',
     allowed: ['pull'],
   },
-  { title: 'and nowhere else', rules: [rule('app', '*', 'pull')], caller: bob, repository: 'x/app', allowed: [] },
   {
-    title: 'app* is in library too',
+    title: 'a pattern without a namespace does not match in another namespace',
+    rules: [rule('app', '*', 'pull')],
+    caller: bob,
+    repository: 'x/app',
+    allowed: [],
+  },
+  {
+    title: 'app* matches in library',
     rules: [rule('app*', '*', 'pull')],
     caller: bob,
     repository: 'apps/x',
     allowed: [],
   },
   {
-    title: 'a token allows what is in it, whatever its owner may',
+    title: 'a token allows what it grants, although no rule does',
     rules: [rule('*', '*', 'pull', 'push', 'delete')],
     caller: { kind: 'token', subject: 'alice', grants: [{ repository: 'a/b', actions: ['pull'] }] },
     repository: 'a/b',
     allowed: ['pull'],
   },
   {
-    title: 'and nothing elsewhere',
+    title: 'a token allows nothing in another repository',
     rules: [rule('*', 'anonymous', 'pull')],
     caller: { kind: 'token', subject: 'alice', grants: [{ repository: 'a/b', actions: ['pull'] }] },
     repository: 'a/c',
     allowed: [],
   },
   {
-    title: 'a star in the name of a repository is no pattern',
+    title: 'a star in the repository of a grant is not a pattern',
     rules: [],
     caller: { kind: 'token', subject: 'alice', grants: [{ repository: 'a/*', actions: ['pull'] }] },
     repository: 'a/c',
     allowed: [],
   },
   {
-    title: 'a token may hold patterns',
+    title: 'a token may grant by a pattern',
     rules: [],
     caller: { kind: 'token', subject: 'robot:ci', grants: [{ pattern: 'a/*', actions: ['push'] }] },
     repository: 'a/c',
@@ -152,7 +182,7 @@ const TABLE: Row[] = [
   },
 ];
 
-describe('who may do what', () => {
+describe('permissions', () => {
   for (const { title, rules, caller, repository, allowed } of TABLE) {
     it(title, () => {
       const permissions = new Permissions(rules);
@@ -162,7 +192,7 @@ describe('who may do what', () => {
     });
   }
 
-  it('tells which rule decides, counted from 1', () => {
+  it('name the rule that decides, counted from 1', () => {
     const permissions = new Permissions([rule('a/*', 'alice', 'pull'), deny('*', 'anonymous', 'pull')]);
     const repository = (name: string) => name as RepositoryName;
     assert.deepEqual(permissions.decide(alice, 'pull', repository('a/b')), { isAllowed: true, rule: 1 });
@@ -170,7 +200,7 @@ describe('who may do what', () => {
     assert.deepEqual(permissions.decide(bob, 'push', repository('a/b')), { isAllowed: false });
   });
 
-  it('lets anonymous in only if a rule does', () => {
+  it('allow anonymous callers only if a rule does', () => {
     assert.equal(Permissions.forOpenRegistry().allowsAnonymous, true);
     assert.equal(new Permissions().allowsAnonymous, false);
     assert.equal(new Permissions([rule('a/*', '*', 'pull')]).allowsAnonymous, false);
@@ -178,7 +208,7 @@ describe('who may do what', () => {
     assert.equal(new Permissions([rule('a/*', 'anonymous', 'pull')]).allowsAnonymous, true);
   });
 
-  test('who may do something everywhere may do it in each repository, and who may do it somewhere if in any', () => {
+  test('mayEverywhere implies may in each repository, and may in any implies maySomewhere', () => {
     const name = fc.constantFrom('a/b', 'a/c', 'library/app', 'b/x/y');
     const pattern = fc.constantFrom('*', 'a/*', 'a/b', 'app', '*/x*', 'b/*/y');
     const who = fc.constantFrom('anonymous', '*', 'alice', 'bob', '@devs');
@@ -199,7 +229,7 @@ describe('who may do what', () => {
           const may = permissions.may(caller, action, n as RepositoryName);
           if (permissions.mayEverywhere(caller, action)) assert.ok(may);
           if (may) assert.ok(permissions.maySomewhere(caller, action));
-          // A rule behind the one that decides changes nothing.
+          // Rules after the deciding one have no effect.
           const more = new Permissions([...all, deny('*', 'anonymous', action)]);
           assert.equal(more.may(caller, action, n as RepositoryName), may);
         },
@@ -209,7 +239,7 @@ describe('who may do what', () => {
 });
 
 describe('patterns', () => {
-  test('match as the regular expression does that has .* for each star', () => {
+  test('match as a regular expression with .* for each star', () => {
     const text = fc.string({ unit: fc.constantFrom('a', 'b', '/', '*', '.'), maxLength: 12 });
     fc.assert(
       fc.property(text, text, (pattern, name) => {
@@ -220,19 +250,19 @@ describe('patterns', () => {
     );
   });
 
-  test('no pattern takes long', () => {
+  test('take linear time', () => {
     const matches = matcherOf('*a'.repeat(100));
     const started = performance.now();
     for (let i = 0; i < 1000; i++) matches('a'.repeat(99) + 'b'.repeat(150));
     assert.ok(performance.now() - started < 1000);
   });
 
-  test('* is every repository', () => {
+  test('* matches every repository', () => {
     for (const name of ['a/b', 'library/x', 'a/b/c']) assert.ok(repositoryMatcher('*')(name));
   });
 });
 
-describe('what a pattern matches in a namespace', () => {
+describe('the range of a pattern in a namespace', () => {
   const rows: [pattern: string, namespace: string, range: 'all' | 'some' | 'none'][] = [
     ['*', 'team', 'all'],
     ['team/*', 'team', 'all'],
@@ -251,7 +281,7 @@ describe('what a pattern matches in a namespace', () => {
     it(`${pattern} in ${namespace}: ${range}`, () => assert.equal(rangeOfPattern(pattern, namespace), range));
   }
 
-  it('is none only where it matches no repository, and all only where it matches each', () => {
+  it('is none only if it matches no repository, and all only if it matches every one', () => {
     const text = fc.stringMatching(/^[ab*/]{1,6}$/);
     const name = fc.stringMatching(/^[ab]{1,3}$/);
     fc.assert(
@@ -268,12 +298,12 @@ describe('what a pattern matches in a namespace', () => {
 describe('a namespace in the list of repositories', () => {
   const hidden = [deny('team/*', 'anonymous', 'pull'), rule('*', 'anonymous', 'pull')];
   const rows: [title: string, rules: AccessRule[], caller: Caller, namespace: string, isSeen: boolean][] = [
-    ['is left out where a rule denies all of it', hidden, bob, 'team', false],
-    ['is there where none does', hidden, bob, 'other', true],
-    ['is there where a rule before allows some of it', [rule('team/a', 'bob', 'pull'), ...hidden], bob, 'team', true],
-    ['is left out where no rule is about it', [rule('a/*', 'alice', 'pull')], alice, 'b', false],
-    ['is left out where the rule is for others', [rule('a/*', 'alice', 'pull')], bob, 'a', false],
-    ['is left out where pushing alone is allowed', [rule('a/*', 'alice', 'push')], alice, 'a', false],
+    ['is not listed if a rule denies all of it', hidden, bob, 'team', false],
+    ['is listed if no rule denies it', hidden, bob, 'other', true],
+    ['is listed if an earlier rule allows a part of it', [rule('team/a', 'bob', 'pull'), ...hidden], bob, 'team', true],
+    ['is not listed if no rule matches it', [rule('a/*', 'alice', 'pull')], alice, 'b', false],
+    ['is not listed if the rule is for other users', [rule('a/*', 'alice', 'pull')], bob, 'a', false],
+    ['is not listed if only push is allowed', [rule('a/*', 'alice', 'push')], alice, 'a', false],
     [
       'is there for a token of one of its repositories',
       [],
@@ -293,7 +323,7 @@ describe('a namespace in the list of repositories', () => {
     it(title, () => assert.equal(new Permissions(rules).mayListIn(caller, namespace), isSeen));
   }
 
-  it('is never left out where one of its repositories is seen', () => {
+  it('is listed if one of its repositories is', () => {
     const pattern = fc.constantFrom('*', 'a/*', 'a/b', '*/b', 'b/*', 'b', 'a*/b', 'a/b*');
     const rules = fc.array(
       fc.tuple(pattern, fc.boolean()).map(([text, isDenied]) => (isDenied ? deny : rule)(text, 'bob', 'pull')),

@@ -47,7 +47,7 @@ describe("Docker's token protocol", () => {
   const post = async (form: Record<string, string>) =>
     await request('/v2/_token', {}, { method: 'POST', body: new URLSearchParams(form) });
 
-  it('is offered where a rule lets in who has not logged in, with an absolute URL', async () => {
+  it('is offered by an absolute URL if a rule allows anonymous callers something', async () => {
     const origin = server.url.origin;
     const ping = await request('/v2/');
     assert.equal(ping.status, 401);
@@ -66,7 +66,7 @@ describe("Docker's token protocol", () => {
     assert.match(behindProxy.headers.get('WWW-Authenticate') ?? '', /realm="https:/);
   });
 
-  it('names the host and port that a trusted proxy was asked for, and believes no other proxy', async () => {
+  it('uses the host and port that a trusted proxy reports, and ignores other proxies', async () => {
     const headers = { 'X-Forwarded-Proto': 'https', 'X-Forwarded-Host': 'a.example', 'X-Forwarded-Port': '8443' };
     const proxied = await startRegistry(storage.driver, { auth, trustedProxies: 1 });
     const trusted = await fetch(new URL('/v2/', proxied.url), { headers });
@@ -79,7 +79,7 @@ describe("Docker's token protocol", () => {
     await proxied.stop();
   });
 
-  it('and not elsewhere: Basic is enough where every rule wants a login', async () => {
+  it('is not offered if every rule requires a login: the challenge is Basic', async () => {
     const closed = await openTestAuth({ users: ['alice'] });
     const other = await startRegistry(storage.driver, { auth: closed });
     const response = await fetch(new URL('/v2/', other.url));
@@ -90,7 +90,7 @@ describe("Docker's token protocol", () => {
     await other.stop();
   });
 
-  it('takes the configured URL, whatever the request says', async () => {
+  it('uses public_url instead of the host of the request', async () => {
     const configured = await openTestAuth({
       users: [],
       access: ACCESS,
@@ -105,7 +105,7 @@ describe("Docker's token protocol", () => {
     await other.stop();
   });
 
-  it('gives exactly what was asked for and may be had', async () => {
+  it('grants those of the requested actions that the caller may do', async () => {
     const answer = await tokenOf(['repository:team/a:pull,push,delete', 'repository:other/x:pull'], basic('alice'));
     assert.equal(answer.token, answer.access_token);
     assert.equal(answer.expires_in, 300);
@@ -113,20 +113,20 @@ describe("Docker's token protocol", () => {
     const list = (path: string) => request(path, bearer(answer.token));
     assert.equal((await list('/v2/team/a/tags/list')).status, 200);
     assert.equal((await list('/v2/')).status, 200);
-    // alice may pull from team/b, but this token does not say so: another one would.
+    // alice may pull from team/b, so another token would allow it.
     const other = await list('/v2/team/b/tags/list');
     assert.equal(other.status, 401);
     assert.match(
       other.headers.get('WWW-Authenticate') ?? '',
       /^Bearer .*scope="repository:team\/b:pull",error="insufficient_scope"$/,
     );
-    // She asked for these and got them not: there is nothing to be had by asking again.
+    // This token was requested for other/x and refused, so another one would not help.
     const refused = await list('/v2/other/x/tags/list');
     assert.equal(refused.status, 403);
     assert.deepEqual(await codesOf(refused), ['DENIED']);
   });
 
-  it('takes several scopes in one parameter, and * for all actions', async () => {
+  it('accepts several scopes in one parameter, and * for all actions', async () => {
     const { scope } = await tokenOf(['repository:team/a:* repository:app:pull'], basic('bob'));
     assert.equal(scope, 'repository:team/a:pull');
     assert.equal((await tokenOf(['repository(plugin):team/p:pull'], basic('bob'))).scope, 'repository:team/p:pull');
@@ -142,12 +142,12 @@ describe("Docker's token protocol", () => {
     'repository:team/a:admin',
     'registry:catalog:x',
   ]) {
-    it(`gives nothing for ${JSON.stringify(scope)}`, async () => {
+    it(`grants nothing for ${JSON.stringify(scope)}`, async () => {
       assert.equal((await tokenOf([scope], basic('alice'))).scope, '');
     });
   }
 
-  it('tells a user why a push is refused', async () => {
+  it('says in a 403 that the user may not push', async () => {
     const { token } = await tokenOf(['repository:team/a:pull,push'], basic('bob'));
     const response = await request('/v2/team/a/blobs/uploads/', bearer(token), { method: 'POST' });
     assert.equal(response.status, 403);
@@ -155,7 +155,7 @@ describe("Docker's token protocol", () => {
     assert.deepEqual(errors, [{ code: 'DENIED', message: 'bob may not push to team/a' }]);
   });
 
-  it('gives those who have not logged in what anybody gets, and no login by that', async () => {
+  it('gives an anonymous client a token for public repositories, which is no login', async () => {
     const { token, scope } = await tokenOf(['repository:public/x:pull,push', 'repository:team/a:pull']);
     assert.equal(scope, 'repository:public/x:pull');
     assert.equal((await request('/v2/public/x/tags/list', bearer(token))).status, 404);
@@ -163,10 +163,10 @@ describe("Docker's token protocol", () => {
     assert.equal((await request('/v2/', bearer(token))).status, 401);
   });
 
-  it('lists only with a token for that, and then what its owner may pull', async () => {
+  it('lists only with a token for the catalog, and then what its owner may pull', async () => {
     const { token } = await tokenOf(['registry:catalog:*'], basic('bob'));
     assert.deepEqual(await (await request('/v2/_catalog', bearer(token))).json(), { repositories: ['team/a'] });
-    assert.equal((await request('/v2/team/a/tags/list', bearer(token))).status, 401, 'which gives no more than a list');
+    assert.equal((await request('/v2/team/a/tags/list', bearer(token))).status, 401, 'the token allows nothing else');
     const other = (await tokenOf(['repository:team/a:pull'], basic('bob'))).token;
     const refused = await request('/v2/_catalog', bearer(other));
     assert.equal(refused.status, 401);
@@ -181,7 +181,7 @@ describe("Docker's token protocol", () => {
       await open.stop();
     });
 
-    it('asks a caller who has shown nothing for a login, as oras, regctl and crane wait for before they send theirs', async () => {
+    it('challenges a request without a login, as oras, regctl and crane expect before they send theirs', async () => {
       const response = await request('/v2/_catalog');
       assert.equal(response.status, 401);
       assert.equal(
@@ -191,21 +191,21 @@ describe("Docker's token protocol", () => {
       assert.deepEqual(await codesOf(response), ['UNAUTHORIZED']);
     });
 
-    it('gives the public part to a token that was asked for without a login', async () => {
+    it('shows the public part to an anonymous token', async () => {
       const { token } = await tokenOf(['registry:catalog:*']);
       const list = await request('/v2/_catalog', bearer(token));
       assert.equal(list.status, 200);
       assert.deepEqual(await list.json(), { repositories: ['public/x'] });
     });
 
-    it('gives all that a user may pull to their token, and to their password', async () => {
+    it('shows all that a user may pull to the token and to the password of the user', async () => {
       const { token } = await tokenOf(['registry:catalog:*'], basic('alice'));
       const repositories = ['public/x', 'team/a'];
       assert.deepEqual(await (await request('/v2/_catalog', bearer(token))).json(), { repositories });
       assert.deepEqual(await (await request('/v2/_catalog', basic('alice'))).json(), { repositories });
     });
 
-    it('asks nothing where every caller may pull everything', async () => {
+    it('does not challenge where every caller may pull everything', async () => {
       const access = [{ repositories: '*', users: 'anonymous', actions: 'pull' }];
       const all = await startRegistry(storage.driver, { auth: await openTestAuth({ users: ['alice'], access }) });
       const list = await fetch(new URL('/v2/_catalog', all.url));
@@ -214,7 +214,7 @@ describe("Docker's token protocol", () => {
       await all.stop();
     });
 
-    it('does not concern tags and referrers, of which a login shows all or nothing', async () => {
+    it('differs from tags and referrers, which a caller sees completely or not at all', async () => {
       const referrers = `referrers/sha256:${'0'.repeat(64)}`;
       for (const path of ['tags/list', referrers]) {
         assert.equal((await request(`/v2/public/x/${path}`)).status, 200);
@@ -225,14 +225,14 @@ describe("Docker's token protocol", () => {
     });
   });
 
-  it('a wrong password is refused, with Basic as the way to log in', async () => {
+  it('a wrong password is refused with a Basic challenge', async () => {
     const response = await request('/v2/_token', basic('alice', 'wrong'));
     assert.equal(response.status, 401);
     assert.equal(response.headers.get('WWW-Authenticate'), 'Basic realm="Ours"');
     assert.deepEqual(await codesOf(response), ['UNAUTHORIZED']);
   });
 
-  describe('a token that is worth nothing', () => {
+  describe('an access token is refused', () => {
     const NOW = Math.floor(Date.now() / 1000);
     const GRANTS = { grants: [{ repository: 'team/a', actions: ['pull'] }] };
     const sign = async (key: Uint8Array, { alg = 'HS256', exp = NOW + 60, iss = 'stowage' } = {}) =>
@@ -244,7 +244,7 @@ describe("Docker's token protocol", () => {
         .sign(key);
     const key = new SigningKeys(SECRET).signing('access token');
 
-    it('the test signs as the registry does', async () => {
+    it('but not if the test signs it as the registry does', async () => {
       assert.equal((await request('/v2/team/a/tags/list', bearer(await sign(key)))).status, 200);
     });
 
@@ -261,9 +261,9 @@ describe("Docker's token protocol", () => {
         async () => (await sign(key)).replace(/\.[^.]+\./, `.${Buffer.from('{"sub":"x"}').toString('base64url')}.`),
       ],
       ['nonsense', async () => 'a.b.c'],
-      ['nothing', async () => ''],
+      ['empty', async () => ''],
     ] as const) {
-      it(`because it is ${title}`, async () => {
+      it(`if it is ${title}`, async () => {
         const response = await request('/v2/team/a/tags/list', bearer(await make()));
         assert.equal(response.status, 401);
         assert.match(response.headers.get('WWW-Authenticate') ?? '', /^Bearer realm=/);
@@ -272,13 +272,13 @@ describe("Docker's token protocol", () => {
     }
   });
 
-  it('a token of an earlier secret counts while that is named', async () => {
+  it('an access token stays valid while its secret is listed as a previous one', async () => {
     const token = await new AccessTokens(new SigningKeys('old')).issueAccess({ subject: 'alice', grants: [] });
     assert.ok(await new AccessTokens(new SigningKeys('new', ['old'])).readAccess(token));
     assert.equal(await new AccessTokens(new SigningKeys('new')).readAccess(token), undefined);
   });
 
-  describe('by a form, as OAuth has it', () => {
+  describe('by a form, as in OAuth 2', () => {
     const login = {
       grant_type: 'password',
       username: 'alice',
@@ -296,15 +296,19 @@ describe("Docker's token protocol", () => {
       assert.equal((await request('/v2/team/a/tags/list', bearer(answer.access_token))).status, 200);
     });
 
-    it('and one to come back with, if that is asked for', async () => {
+    it('gives a refresh token if the client requests one', async () => {
       const first = (await (await post({ ...login, access_type: 'offline' })).json()) as TokenAnswer;
       const refresh_token = first.refresh_token ?? assert.fail('there is none');
       const again = await post({ grant_type: 'refresh_token', refresh_token, scope: 'repository:team/a:push' });
       assert.equal(((await again.json()) as TokenAnswer).scope, 'repository:team/a:push');
-      assert.equal((await request('/v2/', bearer(refresh_token))).status, 401, 'which is no access token');
+      assert.equal(
+        (await request('/v2/', bearer(refresh_token))).status,
+        401,
+        'a refresh token is not an access token',
+      );
     });
 
-    it('which no longer counts when the password has changed, or the user is gone', async () => {
+    it('refuses a refresh token after the password has changed or the user was removed', async () => {
       const tokens = new AccessTokens(new SigningKeys(SECRET));
       for (const refresh of [
         { name: 'alice', passwordMark: 'another' },
@@ -317,11 +321,11 @@ describe("Docker's token protocol", () => {
 
     for (const [title, form, status, code] of [
       ['a wrong password', { ...login, password: 'x' }, 401, 'UNAUTHORIZED'],
-      ['nobody', { grant_type: 'password' }, 401, 'UNAUTHORIZED'],
+      ['a login without a name', { grant_type: 'password' }, 401, 'UNAUTHORIZED'],
       ['no refresh token', { grant_type: 'refresh_token' }, 401, 'UNAUTHORIZED'],
-      ['another grant', { grant_type: 'client_credentials' }, 405, 'UNSUPPORTED'],
-      ['nothing', {}, 405, 'UNSUPPORTED'],
-      ['too much', { ...login, scope: 'x'.repeat(70_000) }, 413, 'SIZE_INVALID'],
+      ['another grant type', { grant_type: 'client_credentials' }, 405, 'UNSUPPORTED'],
+      ['an empty form', {}, 405, 'UNSUPPORTED'],
+      ['a form of more than 64 KiB', { ...login, scope: 'x'.repeat(70_000) }, 413, 'SIZE_INVALID'],
     ] as const) {
       it(`refuses ${title}`, async () => {
         const response = await post(form);
@@ -339,7 +343,7 @@ describe("Docker's token protocol", () => {
     const make = async (robot: Partial<Robot> = {}) =>
       await robots.create({ name: 'ci', repositories: ['team/*'], actions: ['pull'], expiresAt: undefined, ...robot });
 
-    it('logs in with its token, and may what that allows', async () => {
+    it('logs in with its token, and may do what the token allows', async () => {
       const { token } = await make();
       const headers = basic('robot', token);
       assert.equal((await request('/v2/', headers)).status, 200);
@@ -352,7 +356,7 @@ describe("Docker's token protocol", () => {
       assert.deepEqual(await (await request('/v2/_catalog', headers)).json(), { repositories: ['team/a'] });
     });
 
-    it('gets tokens by it, with no more in them', async () => {
+    it('gets access tokens that allow no more', async () => {
       const { token } = await make();
       const headers = basic('robot', token);
       assert.equal((await tokenOf(['repository:team/a:pull,push'], headers)).scope, 'repository:team/a:pull');
@@ -360,7 +364,7 @@ describe("Docker's token protocol", () => {
       assert.deepEqual(await (await request('/v2/_catalog', bearer(catalog))).json(), { repositories: ['team/a'] });
     });
 
-    it('ends when it says so', async () => {
+    it('expires', async () => {
       const { token } = await make({ expiresAt: new Date(Date.now() - 1000).toISOString() });
       assert.equal((await request('/v2/', basic('robot', token))).status, 401);
     });
@@ -375,7 +379,7 @@ describe("Docker's token protocol", () => {
       assert.equal((await request('/v2/', basic('robot', token))).status, 401);
     });
 
-    it('is kept without its secret', async () => {
+    it('is stored without its secret', async () => {
       const { token, robot } = await make();
       assert.doesNotMatch(JSON.stringify(await robots.list()), /sha256/);
       assert.doesNotMatch(JSON.stringify(robot), new RegExp(token.slice(-43)));
@@ -394,7 +398,7 @@ describe("Docker's token protocol", () => {
     }
   });
 
-  it('what was refused is noted, with who it was', async () => {
+  it('a refused login is audited with the name', async () => {
     auth.audited.length = 0;
     await request('/v2/_token', basic('alice', 'wrong'));
     const [entry] = auth.audited;

@@ -7,27 +7,27 @@ import { SigningKeys } from '../../../lib/model/signed-token.ts';
 const HOUR_MS = 60 * 60 * 1000;
 const ALICE = { subject: 'alice', passwordMark: 'of her password' };
 
-describe("tokens of v1's index", () => {
+describe('a v1 token', () => {
   const tokens = new V1Tokens(new SigningKeys('secret'));
   const repository = 'a/b' as RepositoryName;
   const issue = (name = repository, nowMs?: number) =>
     tokens.issue(name, 'write', { holder: ALICE, actions: ['pull', 'push'] }, nowMs);
   const credentialsOf = (token: string) => token.replace(/^Token /, '');
 
-  it('look as those of docker-registry did', () => {
+  it('has the form that docker-registry gave it', () => {
     assert.match(issue(), /^Token signature=[A-Za-z0-9_.-]+,repository="a\/b",access=write$/);
   });
 
-  it('allow what they were made for, whose they are stays with them', () => {
+  it('gives back its grant and its holder', () => {
     const grants = [{ repository: 'a/b', actions: ['pull', 'push'] }];
     const expected = { kind: 'token', subject: 'alice', grants, issuedTo: ALICE };
     assert.deepEqual(tokens.read(credentialsOf(issue())), expected);
-    // Docker puts its own word in front, and a list of tokens into one header.
+    // Docker repeats the word Token in front of the parameters.
     assert.deepEqual(tokens.read(issue()), expected);
   });
 
   for (const name of ['a/b/c', 'library/x~ y', 'a/ü', 'a/50%']) {
-    it(`work for a repository called ${name}`, () => {
+    it(`is valid for the repository ${name}`, () => {
       const parsed = parseV1RepositoryName(name);
       assert.deepEqual(tokens.read(credentialsOf(issue(parsed)))?.grants, [
         { repository: name, actions: ['pull', 'push'] },
@@ -35,12 +35,12 @@ describe("tokens of v1's index", () => {
     });
   }
 
-  it('end after six hours', () => {
+  it('expires after six hours', () => {
     assert.ok(tokens.read(credentialsOf(issue(repository, Date.now() - 5.9 * HOUR_MS))));
     assert.equal(tokens.read(credentialsOf(issue(repository, Date.now() - 6.1 * HOUR_MS))), undefined);
   });
 
-  it('are worth nothing with any part changed', () => {
+  it('is invalid with any part changed', () => {
     const token = credentialsOf(issue());
     const [, payload = ''] = /signature=([^.]+)\./.exec(token) ?? [];
     const other = Buffer.from(payload, 'base64url').toString().replace('alice', 'admin');
@@ -59,7 +59,7 @@ describe("tokens of v1's index", () => {
     }
   });
 
-  it('of an earlier secret still count, if it is named, and those of no other', () => {
+  it('stays valid while its secret is listed as a previous one, and no longer', () => {
     const token = credentialsOf(issue());
     assert.ok(new V1Tokens(new SigningKeys('new', ['older', 'secret'])).read(token));
     assert.equal(new V1Tokens(new SigningKeys('new')).read(token), undefined);
