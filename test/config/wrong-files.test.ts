@@ -7,6 +7,8 @@ import { type Env, loadText, messageOf, textFile } from './load-text.ts';
 
 const SHIPPED = readFileSync(new URL('../../config.yml', import.meta.url), 'utf8');
 const SHIPPED_LINES = SHIPPED.split('\n').length - 1;
+/** The shipped file up to the last flavor, without `common` and the comment above it. */
+const BEFORE_COMMON = SHIPPED.slice(0, SHIPPED.lastIndexOf('\n\n') + 2);
 const README = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
 const [, SNIPPET = ''] = /^```yaml\n([\s\S]*?)^```$/m.exec(README) ?? [];
 
@@ -333,8 +335,8 @@ const WARNINGS: Row[] = [
   },
   {
     title: 'auth in another flavor than the one in effect',
-    text: `${SHIPPED.slice(0, SHIPPED.indexOf('# What counts in every flavor'))}  ${AUTH}\n`,
-    line: SHIPPED.slice(0, SHIPPED.indexOf('# What counts in every flavor')).split('\n').length,
+    text: `${BEFORE_COMMON}  ${AUTH}\n`,
+    line: BEFORE_COMMON.split('\n').length,
     says: 'auth of test does not count: the flavor dev, which is in effect, has none, so the registry is open',
   },
   {
