@@ -1,13 +1,6 @@
-import type { AuthSettings } from '../auth/create-auth.ts';
-import type { UnpackLimits } from '../compression/unpack-limits.ts';
 import type { JsonValue } from '../model/json.ts';
-import type { LogLevel } from '../model/log.ts';
-import type { IndexChildren } from '../registry/manifests/manifest-checks.ts';
 import { configuredStorage, type StorageConfig } from '../storage/open.ts';
-import type { V1Settings } from '../v1/options.ts';
-import type { V2VersionHeader } from '../v2/version-header.ts';
 import { readAuth } from './auth.ts';
-import type { ImmutableTags } from './immutable-tags.ts';
 import { HOST, PORT } from './keys.ts';
 import type { Settings } from './settings.ts';
 import { readStorage } from './storage.ts';
@@ -22,41 +15,15 @@ export type CorsConfig = {
   maxAgeSeconds: number | undefined;
 };
 
-export type Config = V1Settings &
-  AuthSettings & {
-    /** Absolute path of the configuration file. */
-    file: string;
-    host: string;
-    /** 0 for any free port. */
-    port: number;
-    /** `copy`: projections get layers of their own. `link`: v1 is served from the blobs. */
-    v1Layers: 'copy' | 'link';
-    logLevel: LogLevel;
-    /** What `GET /` answers as JSON. */
-    issue: JsonValue;
-    disableTokenAuth: boolean;
-    /** Without a final slash. */
-    indexEndpoint: string | undefined;
-    /** Which clients get the header Docker-Distribution-Api-Version. */
-    v2VersionHeader: V2VersionHeader;
-    /** Path of a PEM file. */
-    privilegedKey: string | undefined;
-    secretKey: string | undefined;
-    /** Earlier values; signatures made with them are still accepted. */
-    secretKeyPrevious: string[];
-    /** Number of trusted hops in X-Forwarded-For. */
-    trustedProxies: number;
-    /** Limits on the unpacked size of a compressed layer. */
-    unpackLimits: UnpackLimits;
-    /** Whether a pushed index requires its children to exist. */
-    indexChildren: IndexChildren;
-    /** Tags that no push may move. */
-    immutableTags: ImmutableTags;
-    cors: CorsConfig | undefined;
-  };
+/** The effective configuration. The types of its values follow from the keys. */
+export type Config = ReturnType<typeof readConfig>;
 
-/** @throws ConfigError */
-export function readConfig(settings: Settings, file: string, flavor: string | undefined): Config {
+/**
+ * @param file absolute path of the configuration file
+ * @param flavor undefined if the top level of the file is the configuration
+ * @throws ConfigError
+ */
+export function readConfig(settings: Settings, file: string, flavor: string | undefined) {
   const storage = readStorage(settings);
   const isStandalone = settings.get('standalone');
   return {

@@ -1,5 +1,7 @@
 // All keys of Stowage, and all keys that docker-registry 0.6.5 to 0.9.1 knew in any driver or sample. A dot is a nested map.
-// docs/configuration.md explains them.
+//
+// To add a key: an entry of USED_KEYS, with its type and default, a property in `readConfig` (config.ts), and a row in
+// docs/configuration.md, which test/docs/configuration.test.ts requires. `stowage config` then shows it.
 
 import { DEFAULT_UNPACK_LIMITS } from '../compression/unpack-limits.ts';
 import type { AbsoluteLocations } from '../http/gateway-quirks.ts';
@@ -94,14 +96,17 @@ const bucket = matching(
 /** What `storage` may be, for messages. */
 export const STORAGES = 'local (or file) and s3';
 
+/** Keys that have a meaning, in the order of docs/configuration.md, which describes them. */
 export const USED_KEYS = {
   storage: optional(choice<StorageConfig['driver']>(STORAGES, { local: 'local', file: 'local', s3: 's3' })),
   storage_path: optional(text),
   storage_redirect: withDefault(boolean, false),
+  /** `copy`: projections get layers of their own. `link`: v1 is served from the blobs. Default by storage. */
   v1_layers: optional(choice<'copy' | 'link'>('copy or link', { copy: 'copy', link: 'link' })),
   nginx_x_accel_redirect: optional(orOff(text)),
   loglevel: withDefault<LogLevel>(logLevel, 'info'),
   debug: withDefault(boolean, false),
+  /** Body of `GET /`, as JSON. */
   issue: withDefault(anything, true),
   standalone: withDefault(boolean, true),
   disable_token_auth: withDefault(boolean, false),
@@ -117,8 +122,10 @@ export const USED_KEYS = {
     choice('auto, always or never', { auto: 'auto', always: 'always', never: 'never' }),
     'auto',
   ),
+  /** Path of a PEM file. */
   privileged_key: optional(orOff(text)),
   secret_key: secret(text),
+  /** Earlier values of `secret_key`; signatures made with them are still accepted. */
   secret_key_previous: { ...optional(list), isSecret: true },
   search_backend: optional(orOff(text)),
 
@@ -129,16 +136,19 @@ export const USED_KEYS = {
   ),
   'auth.groups': optional(mapOf(list)),
   'auth.oidc': optional(oidcRules),
+  /** Number of trusted hops in X-Forwarded-For. */
   trusted_proxies: withDefault(integer(0, 16), 0),
   uploads_at_once: withDefault(integer(1, 10_000), 100),
   downloads_at_once: withDefault(integer(1, 10_000), 256),
   'unpacking.max_bytes': withDefault(integer(MiB), DEFAULT_UNPACK_LIMITS.maxBytes),
   'unpacking.max_ratio': withDefault(integer(1, 1_000_000), DEFAULT_UNPACK_LIMITS.maxRatio),
   access: optional(accessRules),
+  /** Whether a pushed index requires its children to exist. */
   index_children: withDefault<IndexChildren>(
     choice('required or optional', { required: 'required', optional: 'optional' }),
     'required',
   ),
+  /** Tags that no push may move. */
   immutable_tags: optional(immutableTags),
 
   'mirroring.source': optional(orOff(url)),
