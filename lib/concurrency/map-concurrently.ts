@@ -2,7 +2,8 @@
 const REQUESTS_AT_ONCE = 16;
 
 /**
- * Like `Promise.all(items.map(run))`, with at most `atOnce` under way. After a failure it starts no more.
+ * Like `Promise.all(items.map(run))`, with at most `atOnce` running. After a failure it starts no further item, and rejects
+ * with the first error once all running items have ended: nothing is written behind the back of a caller that has given up.
  * @returns the results in the order of the items
  */
 export async function mapConcurrently<T, R>(
@@ -11,19 +12,19 @@ export async function mapConcurrently<T, R>(
   atOnce = REQUESTS_AT_ONCE,
 ): Promise<R[]> {
   const results: R[] = new Array(items.length);
+  const errors: unknown[] = [];
   const queue = items.entries();
-  let hasFailed = false;
   const work = async () => {
     for (const [index, item] of queue) {
-      if (hasFailed) return;
+      if (errors.length > 0) return;
       try {
         results[index] = await run(item);
       } catch (error) {
-        hasFailed = true;
-        throw error;
+        errors.push(error);
       }
     }
   };
   await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, work));
+  if (errors.length > 0) throw errors[0];
   return results;
 }

@@ -11,18 +11,18 @@
 //  oci/blobs/<algorithm>/<hex>                                  bytes whose digest was known when they were stored
 //  oci/data/<uuid>                                              other bytes
 //  oci/digests/<algorithm>/<hex>/<uuid>                         empty: data/<uuid> has this digest
-//  oci/uploads/<uuid>                                           scraps of unfinished uploads; a lifecycle rule expires them
-//  oci/condemned/<algorithm>/<hex>                             only while garbage is collected: these bytes may go
-//  oci/repositories/<ns>/<repo>/condemned.json                  the same: links of this repository that may go
-//  oci/images/<id>/{layer,manifest}.json                        what a v1 image is for v2
-//  oci/images/<hex of a manifest>/sources/<id>                  empty: the manifest was made from that v1 image
+//  oci/uploads/<uuid>                                           remains of unfinished uploads; a lifecycle rule expires them
+//  oci/condemned/<algorithm>/<hex>                              condemned by a garbage collection
+//  oci/repositories/<ns>/<repo>/condemned.json                  links of this repository that a garbage collection condemned
+//  oci/images/<id>/{layer,manifest}.json                        the layer and the conversion of a v1 image
+//  oci/images/<hex of a manifest>/sources/<id>                  empty: the manifest is the conversion of that v1 image
 //  oci/images/<id>/view.json                                    this v1 image is the projection of a v2 manifest
 //  oci/images/<id>/view/<ns>%2F<repo>/<hex>[.<child hex>]       empty: grant to the projection, by a manifest held there
 //  oci/images/<id>/view/<ns>%2F<repo>/tag_<tag>/<id>            empty: grant to the projection, by a tag naming an image on it
 //  oci/images/<id>/repositories/<ns>%2F<repo>/tag_<tag>/<id>    empty: the same for an image that a v1 client pushed
 //  oci/images/<id>/pushers/<pusher id>                          empty: this client has pushed the image
-//  oci/images/<id>/pushes/<pusher id>/<hex>[.<hex>]             what this client has under way beside another push of the image
-//  oci/robots/<uuid>.json                                       what the holder of a robot's token may do
+//  oci/images/<id>/pushes/<pusher id>/<hex>[.<hex>]             this client's push of the image beside another
+//  oci/robots/<uuid>.json                                       the rights of a robot
 import type { Digest, ImageId, RepositoryName, Tag } from './names.ts';
 import {
   algorithmOf,
@@ -47,7 +47,7 @@ export type KeyPrefix = string & { readonly [keyPrefix]: true };
 /** The origin of a v1 image: pushed by a v1 client, or the projection of a v2 manifest. */
 export type ImageKind = 'pushed' | 'projection';
 
-/** A manifest, and of an index the image manifest in it that v1 shows. */
+/** A manifest; for an index also the child that is projected. */
 export type ManifestPath = [Digest] | [Digest, Digest];
 
 /** A tag and the v1 image that it named when it gave a grant. */

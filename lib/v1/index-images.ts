@@ -15,7 +15,7 @@ export const indexImagesRoutes = (options: V1Options) => {
 
   const announce = async (c: Context<RepositoryEnv>) => {
     const { repository } = c.var;
-    await indexImages.announce(repository, await readBody(c, MAX_INDEX_BYTES, 'the list of images'));
+    await indexImages.announce(repository, await readBody(c, MAX_INDEX_BYTES, 'the index images'));
     return await tokenHeaders(c, options, repository, 'write');
   };
 
