@@ -130,12 +130,12 @@ export const layout = {
     at('oci/images', id, GRANTS[kind], quotePlus(repository)),
   /** `pusherId` is a hash that identifies the client that pushes. */
   pusherRecord: (id: ImageId, pusherId: string) => at('oci/images', id, 'pushers', pusherId),
-  /** Pushes of an image that another push has begun or completed, by pusher; `json` and `sum` in hex. */
-  allImagePushes: (id: ImageId) => folder('oci/images', id, 'pushes'),
-  imagePushes: (id: ImageId, pusher: string) => folder('oci/images', id, 'pushes', pusher),
-  imagePush: (id: ImageId, pusher: string, json: string) => at('oci/images', id, 'pushes', pusher, json),
-  imagePushLayer: (id: ImageId, pusher: string, json: string, sum: string) =>
-    at('oci/images', id, 'pushes', pusher, `${json}.${sum}`),
+  /** Pending pushes: of an image that another push has begun or completed. `json` and `sum` in hex. */
+  allPendingPushes: (id: ImageId) => folder('oci/images', id, 'pushes'),
+  pendingPushes: (id: ImageId, pusherId: string) => folder('oci/images', id, 'pushes', pusherId),
+  pendingJson: (id: ImageId, pusherId: string, json: string) => at('oci/images', id, 'pushes', pusherId, json),
+  sentLayer: (id: ImageId, pusherId: string, json: string, sum: string) =>
+    at('oci/images', id, 'pushes', pusherId, `${json}.${sum}`),
   conversion: (id: ImageId) => at('oci/images', id, 'manifest.json'),
   /** The v1 images of which a manifest is the conversion. */
   conversionSources: (digest: Digest) => folder('oci/images', hexOf(digest), 'sources'),

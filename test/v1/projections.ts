@@ -360,17 +360,17 @@ export function viewSuite(name: string, open: () => Promise<OpenedStorage>): voi
       });
 
       it('replace an image that a v1 client pushed under their id before', async () => {
-        const image = { contents: ['to be squatted'] };
+        const image = { contents: ['pushed by both'] };
         const { digest, tars } = await pushImage(v2, 'projected/tried', undefined, image);
         const id = digest.slice('sha256:'.length);
-        const squatter = {
+        const clientImage = {
           id,
-          json: Buffer.from(JSON.stringify({ id, author: 'squatter' })),
+          json: Buffer.from(JSON.stringify({ id, author: 'a v1 client' })),
           layer: tars[0] ?? Buffer.alloc(0),
         };
-        await v1.push('squatter/app', [squatter], { latest: id });
-        await pushImage(v2, 'projected/squatted', 'latest', image);
-        const [pulled] = await v1.pull('projected/squatted', 'latest');
+        await v1.push('client/app', [clientImage], { latest: id });
+        await pushImage(v2, 'projected/replaced', 'latest', image);
+        const [pulled] = await v1.pull('projected/replaced', 'latest');
         assert.ok(pulled);
         assert.equal(JSON.parse(String(Buffer.from(pulled.json))).author, undefined);
         assert.deepEqual(gunzipSync(pulled.layer), tars[0]);

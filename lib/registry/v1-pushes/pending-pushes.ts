@@ -50,7 +50,7 @@ export class PendingPushes {
    * as long as others: another push with the same JSON may be under way. One storage request, and one for each removal.
    */
   async find(id: ImageId, pusherId: string): Promise<PendingPush> {
-    const found = await Array.fromAsync(this.#storage.list(layout.imagePushes(id, pusherId)));
+    const found = await Array.fromAsync(this.#storage.list(layout.pendingPushes(id, pusherId)));
     const current = found.filter((info) => !isOutdated(info)).toSorted(newestFirst);
     const jsons = current.filter(({ key }) => isJson(key)).slice(0, MAX_JSONS);
     const sent = current.filter(({ key }) => !isJson(key)).slice(0, MAX_SENT);
@@ -62,19 +62,19 @@ export class PendingPushes {
 
   /** Keeps the JSON of a push. Two storage requests. */
   async keep(id: ImageId, pusherId: string, json: Uint8Array): Promise<void> {
-    await this.#storage.put(layout.imagePush(id, pusherId, hexOfJson(json)), json, AS_JSON);
+    await this.#storage.put(layout.pendingJson(id, pusherId, hexOfJson(json)), json, AS_JSON);
     await this.find(id, pusherId);
   }
 
   async readJson(id: ImageId, pusherId: string, json: string): Promise<Bytes | undefined> {
-    return (await this.#storage.read(layout.imagePush(id, pusherId, json)))?.bytes;
+    return (await this.#storage.read(layout.pendingJson(id, pusherId, json)))?.bytes;
   }
 
   /** Records a layer that this pusher has sent. A record without an ETag does not replace one with an ETag. One storage request. */
   async recordSent(id: ImageId, pusherId: string, sent: SentLayer, { sizeBytes, etag }: SentFacts): Promise<void> {
     const bytes = encodeText(JSON.stringify({ size: sizeBytes, etag }));
     const options = { ...AS_JSON, ...(etag === undefined && { ifAbsent: true }) };
-    await this.#storage.put(layout.imagePushLayer(id, pusherId, sent.json, sent.sum), bytes, options);
+    await this.#storage.put(layout.sentLayer(id, pusherId, sent.json, sent.sum), bytes, options);
   }
 
   /**
@@ -87,13 +87,13 @@ export class PendingPushes {
       const sum = payloadSumIn(checksum);
       if (sum === undefined) continue;
       const options = { ...AS_JSON, ifAbsent: true };
-      await this.#storage.put(layout.imagePushLayer(id, pusherId, json, sum), encodeText('{}'), options);
+      await this.#storage.put(layout.sentLayer(id, pusherId, json, sum), encodeText('{}'), options);
     }
   }
 
   /** Whether any pusher has sent, with this JSON, the layer that is stored under this ETag. */
   async hasSent(id: ImageId, json: string, etag: ETag): Promise<boolean> {
-    for await (const { key } of this.#storage.list(layout.allImagePushes(id))) {
+    for await (const { key } of this.#storage.list(layout.allPendingPushes(id))) {
       if (!lastPartOf(key).startsWith(`${json}.`)) continue;
       if ((await this.#readFacts(key))?.etag === etag) return true;
     }
@@ -101,7 +101,7 @@ export class PendingPushes {
   }
 
   async readSent(id: ImageId, pusherId: string, { json, sum }: SentLayer): Promise<SentFacts | undefined> {
-    return await this.#readFacts(layout.imagePushLayer(id, pusherId, json, sum));
+    return await this.#readFacts(layout.sentLayer(id, pusherId, json, sum));
   }
 
   async #readFacts(key: Key): Promise<SentFacts | undefined> {
