@@ -1,4 +1,5 @@
-// The only module that lists the kinds of storage. lib/config/storage.ts reads their keys.
+// The only module that lists the kinds of storage. A new one needs a driver that passes test/storage/contract.ts, a
+// ConfiguredStorage, a case here, and its keys in lib/config/keys.ts and lib/config/storage.ts; the compiler asks for the latter.
 import type { ConfiguredStorage } from './configured-storage.ts';
 import type { StorageDriver } from './driver.ts';
 import { fileStorage } from './file-storage.ts';
