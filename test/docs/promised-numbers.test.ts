@@ -181,7 +181,7 @@ const PROMISES: readonly (readonly [document: string, near: readonly string[], s
   ['docs/security.md', ['KiB/s', 'quarter'], count(FEW)],
   ['docs/security.md', ['revoked robot', 'access tokens'], milliseconds(ROBOT_FRESH_MS)],
   ['docs/security.md', ['revoked robot', 'access tokens'], seconds(ACCESS_TOKEN_SECONDS)],
-  ['docs/security.md', ['revoked robot', '0.1.0'], seconds(V1_TOKEN_SECONDS)],
+  ['docs/security.md', ['revoked robot', 'OpenID Connect'], seconds(V1_TOKEN_SECONDS)],
 
   ['docs/configuration.md', ['| `uploads_at_once`'], fallbackOf('uploads_at_once')],
   ['docs/configuration.md', ['| `uploads_at_once`'], count(MAX_UPLOADS_PER_CALLER)],
