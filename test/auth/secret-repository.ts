@@ -189,7 +189,7 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
       },
       { title: 'POST upload', send: async (k) => request(await as(k), 'POST', `/v2/${k.repository}/blobs/uploads/`) },
       {
-        title: 'mount into it',
+        title: 'mount into the secret repository',
         send: async (k) =>
           request(await as(k), 'POST', `/v2/${k.repository}/blobs/uploads/?mount=${k.blob}&from=other/m`),
       },
@@ -224,12 +224,12 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
       ),
       ...['json', 'ancestry', 'layer', 'files', 'diff'].map(
         (part): Attempt => ({
-          title: `v1 GET ${part} of an image whose id was taken`,
+          title: `v1 GET ${part} of a projection whose id mallory had used before`,
           send: async (k) => request(await as(k), 'GET', `/v1/images/${k.taken}/${part}`),
         }),
       ),
       {
-        title: 'v1 GET layer of the image that stands for the manifest',
+        title: 'v1 GET layer of the projection of the manifest',
         send: async (k) => request(await as(k), 'GET', `/v1/images/${k.manifest.slice('sha256:'.length)}/layer`),
       },
     ];
@@ -252,7 +252,7 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
         status: 404,
       },
       {
-        title: 'mount from it',
+        title: 'mount from the secret repository',
         send: (k) => request(mallory, 'POST', `/v2/other/m/blobs/uploads/?mount=${k.blob}&from=${k.repository}`),
         status: 202,
       },
@@ -262,12 +262,12 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
         status: 202,
       },
       {
-        title: 'PUT of bytes that only claim to be the blob',
+        title: 'PUT of other bytes with the digest of the blob',
         send: (k) => request(mallory, 'POST', `/v2/other/m/blobs/uploads/?digest=${k.blob}`, { body: 'guess' }),
         status: 400,
       },
       {
-        title: 'a manifest with its blob',
+        title: 'PUT manifest that lists a secret blob',
         send: (k) =>
           request(mallory, 'PUT', '/v2/other/m/manifests/stolen', {
             body: JSON.stringify({
@@ -280,7 +280,7 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
         status: 400,
       },
       {
-        title: 'an index with its manifest',
+        title: 'PUT index that lists a secret manifest',
         send: (k) =>
           request(mallory, 'PUT', '/v2/other/m/manifests/stolen', {
             body: JSON.stringify({
@@ -292,17 +292,17 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
         status: 400,
       },
       {
-        title: 'its referrers in her own repository',
+        title: 'GET referrers of a secret manifest in her own repository',
         send: (k) => request(mallory, 'GET', `/v2/other/m/referrers/${k.manifest}`),
         status: 200,
       },
       {
-        title: 'a v1 tag that names its image',
+        title: 'v1 PUT tag that names a secret image',
         send: (k) => request(mallory, 'PUT', '/v1/repositories/other/m/tags/stolen', { body: JSON.stringify(k.image) }),
         status: 404,
       },
       {
-        title: 'a v1 image that builds on its image',
+        title: 'v1 PUT image with a secret parent',
         send: (k) => {
           const id = hex();
           return request(mallory, 'PUT', `/v1/images/${id}/json`, { body: JSON.stringify({ id, parent: k.image }) });
@@ -310,12 +310,12 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
         status: 400,
       },
       {
-        title: 'a v1 tag that names an image whose id she had taken',
+        title: 'v1 PUT tag that names a projection whose id she had used before',
         send: (k) => request(mallory, 'PUT', '/v1/repositories/other/m/tags/again', { body: JSON.stringify(k.taken) }),
         status: 404,
       },
       {
-        title: 'a v1 image that builds on it',
+        title: 'v1 PUT image whose parent is that projection',
         send: (k) => {
           const id = hex();
           return request(mallory, 'PUT', `/v1/images/${id}/json`, { body: JSON.stringify({ id, parent: k.taken }) });
@@ -323,24 +323,24 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
         status: 400,
       },
       {
-        title: 'the tag that she had given it',
+        title: 'GET manifest by the tag that she had set to that id before',
         send: (k) => request(mallory, 'GET', `/v2/other/m/manifests/taken-${k.taken}`),
         status: 404,
       },
       {
-        title: 'the tag that she had given it, by v1',
+        title: 'v1 GET tag that she had set to that id before',
         send: (k) => request(mallory, 'GET', `/v1/repositories/other/m/tags/taken-${k.taken}`),
         status: 404,
       },
       ...[0, 1].map(
         (index): Attempt => ({
-          title: `GET layer ${index} of what the taken ids show, in her own repository`,
+          title: `GET blob of layer ${index} of that projection, in her own repository`,
           send: (k) => request(mallory, 'GET', `/v2/other/m/blobs/${k.takenBlobs[index]}`),
           status: 404,
         }),
       ),
       {
-        title: 'a v1 image after its id was announced in her own _index_images',
+        title: 'v1 GET image after she announced its id in her own _index_images',
         send: async (k) => {
           const list = JSON.stringify([{ id: k.image }]);
           const announced = await request(mallory, 'PUT', '/v1/repositories/other/m/', { body: list });
@@ -350,7 +350,7 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
         status: 404,
       },
       {
-        title: 'an upload session of hers, turned to it',
+        title: 'GET her own upload session at the secret repository',
         send: async (k) => {
           const started = locationOf(await request(mallory, 'POST', '/v2/other/m/blobs/uploads/'));
           return await request(mallory, 'GET', started.replace('/other/m/', `/${k.repository}/`));
@@ -474,7 +474,7 @@ function suite(name: string, start: SecretRepositoryOptions['start'], isOpenToAl
       const mounted = await request(alice, 'POST', `/v2/team/b/blobs/uploads/?mount=${there.blob}&from=team/a`);
       assert.equal(mounted.status, 201);
       const anywhere = await request(alice, 'POST', `/v2/team/c/blobs/uploads/?mount=${there.blob}`);
-      assert.equal(anywhere.status, 202, 'alice may not pull from other/*, which might be where it comes from');
+      assert.equal(anywhere.status, 202, 'alice may not pull from other/*, which may hold the blob');
     });
 
     it('an upload continues by its session alone, without a login', async () => {

@@ -125,7 +125,7 @@ describe('every request to a registry', () => {
     let last: Promise<Response>;
     // Each of the 64 has come when the next waits.
     for (let i = 0; ; i++) {
-      assert.ok(i < 50, 'one more than 64 does not wait');
+      assert.ok(i < 50, 'the 65th upload does not wait');
       last = alice.send('PATCH', await alice.start('a/b'), { body: 'x' });
       if ((await Promise.race([last, sleep(200, isWaiting)])) === isWaiting) break;
     }
