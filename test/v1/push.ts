@@ -239,7 +239,7 @@ export function v1PushSuite(name: string, open: OpenStorage): void {
 
     it('the checksum of the JSON "test" and an empty layer is the known one', async () => {
       const id = newImageId();
-      // A client cannot push such a JSON, but this sum is known from docker-registry's tests.
+      // A client cannot push such a JSON, but the sum is a known value: that of `test` and a newline.
       await storage.put(`images/${id}/json`, 'test');
       await storage.put(`images/${id}/_inprogress`, 'true');
       assert.equal((await putLayer(id, '')).status, 200);
