@@ -33,7 +33,9 @@ import { MAX_ENTRIES } from '../../lib/registry/tags/index-images.ts';
 import { SESSION_SECONDS, UPLOAD_SECONDS } from '../../lib/registry/uploads/session.ts';
 import { MAX_LIST_BYTES } from '../../lib/registry/v1-images/files.ts';
 import { PUSHER_RECORD_LIFETIME_MS } from '../../lib/registry/v1-images/image-rights.ts';
+import { UNPACKINGS } from '../../lib/registry/v1-images/layers.ts';
 import { LIFETIME_MS as PENDING_PUSH_MS } from '../../lib/registry/v1-pushes/pending-pushes.ts';
+import { UNPACK_SLOTS } from '../../lib/registry/v2-to-v1/gzip-layers.ts';
 import { RECENT_MILLISECONDS } from '../../lib/registry/v2-to-v1/v1-tags.ts';
 import { LINGER_MS } from '../../lib/server/drain-request.ts';
 import { IDLE_MS } from '../../lib/server/node-server.ts';
@@ -164,6 +166,8 @@ const PROMISES: readonly (readonly [document: string, near: readonly string[], s
   ['docs/security.md', ['`test/limits/memory-limit.test.ts`'], milliseconds(WAIT_MS)],
   ['docs/security.md', ['`test/limits/unsent-answers.test.ts`'], mebibytes(UNSENT_BYTES)],
   ['docs/security.md', ['list', 'files', '`test/registry/unpacking.ts`'], mebibytes(MAX_LIST_BYTES)],
+  ['docs/security.md', ['| Unpacking of layers'], count(UNPACKINGS.atOnce, 'bzip2')],
+  ['docs/security.md', ['| Unpacking of layers'], count(UNPACK_SLOTS.atOnce, 'zstd')],
   ['docs/security.md', ['Presigned URLs'], seconds(PRESIGNED_SECONDS)],
   ['docs/security.md', ['upload session', 'signed'], seconds(SESSION_SECONDS)],
   ['docs/security.md', ['upload session', 'signed'], seconds(UPLOAD_SECONDS)],

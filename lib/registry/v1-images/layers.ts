@@ -23,7 +23,7 @@ export type LayerDescriptor = LayerFacts & {
 };
 
 /** bzip2 and xz are unpacked on the thread that answers requests. */
-const UNPACKINGS = { atOnce: 2, maxWaiting: 64 };
+export const UNPACKINGS = { atOnce: 2, maxWaiting: 64 };
 
 /** A layer to be read. `etag` if it is the object `images/<id>/layer`; `condition` on which the descriptor is written. */
 type Unread = { key: Key; sizeBytes: number; etag?: ETag; condition: Condition };

@@ -14,7 +14,7 @@ import type { BlobLink } from '../blobs/link.ts';
 import { deduplicateBlob, storeBlob } from '../blobs/store.ts';
 import type { LayerDescriptor } from '../v1-images/layers.ts';
 
-const UNPACK_SLOTS = { atOnce: 2, maxWaiting: 256 };
+export const UNPACK_SLOTS = { atOnce: 2, maxWaiting: 256 };
 
 /** A converted layer that no image names yet is relied on for no longer than this. */
 const REMEMBERED = { max: 10_000, ttl: 10 * 60_000 };
