@@ -40,7 +40,7 @@ function callerOf(user: string, given: string[], auth: AuthConfig | undefined): 
 
 function reasonOf(number: number | undefined, auth: AuthConfig | undefined): string {
   if (!auth) return 'auth is not set: every caller may do everything';
-  if (!auth.rules) return 'access is not set: users and robots may do everything, anonymous callers nothing';
+  if (!auth.rules) return 'access is not set: users may do everything, anonymous callers nothing';
   const rule = number === undefined ? undefined : auth.rules[number - 1];
   return rule ? `rule ${number}: ${format(rule)}` : 'no rule matches';
 }
