@@ -35,7 +35,7 @@ export async function openEmbedded({
     const app = await openApp(config, opened, { log, version, guardsBrowsers: config.trustedProxies === 0 });
     const stopSweeping = opened.storage.needsSweeping && sweepRegularly(opened.storage, log);
     return {
-      fetch: async (request) => await app.fetch(request, bindingsOf(request)),
+      fetch: async (request) => await app.fetch(withBodyHeader(request), bindingsOf(request)),
       listener: createNodeListener(app, { trustedProxies: config.trustedProxies }),
       async close() {
         if (stopSweeping) stopSweeping();
@@ -48,6 +48,17 @@ export async function openEmbedded({
     await discard();
     throw error;
   }
+}
+
+/**
+ * A request that was received says by a header whether it has a body, which the limits on uploads and memory rely on. A
+ * `Request` made in this process may have a body without either header.
+ * https://www.rfc-editor.org/rfc/rfc9112#section-6.3
+ */
+function withBodyHeader(request: Request): Request {
+  const { body, headers } = request;
+  if (!body || headers.has('Content-Length') || headers.has('Transfer-Encoding')) return request;
+  return new Request(request, { headers: [...headers, ['Transfer-Encoding', 'chunked']] });
 }
 
 function bindingsOf({ url }: Request): OriginBindings {

@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { type CreateRegistryOptions, createRegistry, type EmbeddedRegistry } from '../../lib/embed/index.ts';
 import { createLog } from '../../lib/model/log.ts';
 import { htpasswdOf } from '../auth/test-auth.ts';
@@ -83,6 +84,29 @@ describe('createRegistry', () => {
         server.close(resolve);
         server.closeAllConnections();
       });
+    });
+  });
+
+  it('applies the limit on uploads to bodies of unknown length', async () => {
+    await using({ config: { uploads_at_once: 1 } }, async (registry) => {
+      const start = async () => {
+        const answer = await registry.fetch(new Request(`${HOST}/v2/team/app/blobs/uploads/`, { method: 'POST' }));
+        return new URL(answer.headers.get('Location') ?? '', HOST);
+      };
+      const [one, two] = [await start(), await start()];
+      const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+      const send = (url: URL, body: ReadableStream) =>
+        registry.fetch(new Request(url, { method: 'PATCH', body, duplex: 'half' } as RequestInit));
+      const first = send(one, readable);
+      const writer = writable.getWriter();
+      await writer.write(Buffer.from('the first'));
+      let hasEnded = false;
+      const second = send(two, new Blob(['the second']).stream()).finally(() => (hasEnded = true));
+      await setTimeout(200);
+      assert.equal(hasEnded, false);
+      await writer.close();
+      assert.equal((await first).status, 202);
+      assert.equal((await second).status, 202);
     });
   });
 
