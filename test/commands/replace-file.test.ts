@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { replaceFile } from '../../lib/commands/replace-file.ts';
 
-/** Who may do nothing, by the number that it has everywhere. */
-const NOBODY = 65_534;
+/** The uid of an unprivileged user. */
+const UNPRIVILEGED = 65_534;
 
 const skip = process.getuid?.() === 0 ? false : 'only root can change the owner of a file';
 
@@ -59,17 +59,17 @@ describe('a file that is replaced', () => {
 
   it('keeps its owner and group, so that the server can still read it', { skip }, async () => {
     await writeFile(path, 'old');
-    await chown(path, NOBODY, NOBODY);
+    await chown(path, UNPRIVILEGED, UNPRIVILEGED);
     await chmod(path, 0o640);
     await replaceFile(path, 'new');
     const { uid, gid } = await stat(path);
-    assert.deepEqual([uid, gid, await modeOf(), await content()], [NOBODY, NOBODY, 0o640, 'new']);
+    assert.deepEqual([uid, gid, await modeOf(), await content()], [UNPRIVILEGED, UNPRIVILEGED, 0o640, 'new']);
   });
 
   it('is unchanged if its owner cannot be kept, and the error names the owner', { skip }, async () => {
     await writeFile(path, 'old');
     await chmod(directory, 0o777);
-    process.seteuid?.(NOBODY);
+    process.seteuid?.(UNPRIVILEGED);
     try {
       await assert.rejects(replaceFile(path, 'new'), /users belongs to the user 0 .*root/);
     } finally {

@@ -6,13 +6,13 @@ const ARN = 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:registry/us
 
 const authOf = (auth: unknown, env?: Record<string, string>) => loadKeys({ auth }, env).config.auth;
 
-test('without auth, and where its variable is not set, the registry is open', () => {
+test('without auth, or if its variable is not set, the registry is open', () => {
   assert.equal(loadKeys({}).config.auth, undefined);
   assert.equal(authOf(null), undefined);
   assert.equal(authOf('_env:AUTH'), undefined);
 });
 
-test('a path is all that is needed; the rest has defaults', () => {
+test('auth needs a path of users only; the rest has defaults', () => {
   assert.deepEqual(authOf({ htpasswd: './users' }), {
     htpasswd: { kind: 'file', path: './users' },
     oidc: [],
@@ -35,7 +35,7 @@ test('the whole section may come from a variable', () => {
   });
 });
 
-test('users may lie in an object or in a secret', () => {
+test('users can be in an object or in a secret', () => {
   assert.deepEqual(authOf({ htpasswd: 's3://other/a/b' })?.htpasswd, { kind: 'object', bucket: 'other', key: 'a/b' });
   assert.deepEqual(authOf({ htpasswd: ARN })?.htpasswd, { kind: 'secret', arn: ARN });
   const own = loadText(`dev: {storage: s3, storage_path: /r, boto_bucket: own, auth: {htpasswd: 's3:///auth/users'}}`);
@@ -46,7 +46,11 @@ for (const [title, auth, message] of [
   ['a section without users', { realm: 'x' }, /auth names no users/],
   ['an empty section', {}, /auth names no users/],
   ['a variable that was not set', { htpasswd: '_env:HTPASSWD' }, /auth names no users/],
-  ['an object of a bucket that is not there', { htpasswd: 's3:///users' }, /auth\.htpasswd .*needs storage: s3/],
+  [
+    'an object of the own bucket without storage: s3',
+    { htpasswd: 's3:///users' },
+    /auth\.htpasswd .*needs storage: s3/,
+  ],
   [
     'a bucket without a key',
     { htpasswd: 's3://bucket' },
@@ -61,14 +65,14 @@ for (const [title, auth, message] of [
   ],
   ['a text', 'yes', /auth must be a map of keys/],
 ] as const) {
-  test(`${title} stops the start: nothing opens the registry by mistake`, () => {
+  test(`${title} stops the start instead of opening the registry`, () => {
     const error = messageOf(() => authOf(auth));
     assert.ok(error.startsWith(`${textFile}:4: `), error);
     assert.match(error, message);
   });
 }
 
-test('a key that auth does not know stops the start', () => {
+test('an unknown key in auth stops the start', () => {
   const message = `${textFile}:4: auth.relm is not a known key; did you mean auth.realm?`;
   assert.equal(
     messageOf(() => loadKeys({ auth: { htpasswd: 'x', relm: 'y' } })),
@@ -143,7 +147,7 @@ test('rules without auth stop the start, and so does auth beside an index elsewh
   );
 });
 
-test('a rule that can hardly be meant is named', () => {
+test('a rule that is probably a mistake gives a warning', () => {
   const access = [{ repositories: '*', groups: 'dev', actions: 'push' }];
   const { warnings } = loadKeys({ auth: { htpasswd: 'x', groups: { devs: 'alice' } }, access });
   assert.deepEqual(warnings, [
@@ -169,7 +173,7 @@ test('immutable tags are pairs of patterns', () => {
 const oidcOf = (entry: object) => loadKeys({ auth: { oidc: [entry] } }).config.auth?.oidc;
 const GITHUB = { issuer: 'https://token.actions.githubusercontent.com', audience: 'registry.example' };
 
-test('identity providers are enough to log in by', () => {
+test('identity providers suffice as users', () => {
   assert.deepEqual(
     oidcOf({ ...GITHUB, claims: { repository: 'org/*', ref: ['refs/heads/main', 'refs/tags/*'] }, groups: 'ci' }),
     [
@@ -186,7 +190,7 @@ test('identity providers are enough to log in by', () => {
 for (const [title, entry, message] of [
   ['without an issuer', { audience: 'x', claims: { sub: '*' } }, /auth\.oidc: entry 1 has no issuer/],
   ['without an audience', { issuer: 'https://x', claims: { sub: '*' } }, /entry 1 has no audience/],
-  ['for all the world', GITHUB, /entry 1 has no claims/],
+  ['without claims', GITHUB, /entry 1 has no claims/],
   ['with no claim in the map', { ...GITHUB, claims: {} }, /entry 1 has no claims/],
   ['over plain HTTP', { ...GITHUB, issuer: 'http://x', claims: { sub: '*' } }, /issuer that is no address .* https/],
   [
@@ -211,7 +215,7 @@ for (const [title, entry, message] of [
   });
 }
 
-test('a rule or group that names the bearer of a token, but not whose token it is, stops the start', () => {
+test('a rule or group with the subject of a token but not its issuer stops the start', () => {
   const oidc = [{ ...GITHUB, claims: { sub: '*' } }];
   const load = (user: string, effect: object, groups = {}) =>
     loadKeys({ auth: { oidc, groups }, access: [{ repositories: '*', users: ['alice', user], ...effect }] });

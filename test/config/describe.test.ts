@@ -7,7 +7,7 @@ import { describeConfig } from '../../lib/config/describe.ts';
 import type { LoadedConfig } from '../../lib/config/load.ts';
 import { type Env, loadFixture, loadKeys, loadText, messageOf, textFile } from './load-text.ts';
 
-test('the configuration in effect is YAML, with where each value came from', () => {
+test('the configuration in effect is printed as YAML with the origin of each value', () => {
   const loaded = loadKeys(
     { loglevel: '_env:LOGLEVEL:info', issue: '{a: [1, "b\\nc"]}', cors: '{origins: "https://a"}' },
     { LOGLEVEL: 'WARN', REGISTRY_PORT: '5001' },
@@ -62,13 +62,13 @@ test('the configuration in effect is YAML, with where each value came from', () 
   assert.match(text, /^ {4}origins: \[https:\/\/a\] {2}# file$/m);
 });
 
-test('what is in a map that a variable holds came from that variable', () => {
+test('the origin of a value in a map of a variable is that variable', () => {
   const text = describeConfig(loadKeys({ auth: '_env:AUTH' }, { AUTH: '{htpasswd: ./users, oidc: ~}' }));
   assert.match(text, /^ {4}htpasswd: \.\/users {2}# variable AUTH$/m);
   assert.match(text, /^ {4}oidc: null {2}# default$/m);
 });
 
-test('for S3 it shows the keys of S3', () => {
+test('storage: s3 shows the keys of S3', () => {
   const loaded = loadFixture('../../../config.yml', { SETTINGS_FLAVOR: 's3', AWS_BUCKET: 'bucket' });
   const described = (load(describeConfig(loaded)) as { s3: Record<string, unknown> }).s3;
   assert.equal(described.boto_bucket, 'bucket');
@@ -115,7 +115,7 @@ const SECRETS = [
 ];
 
 for (const secret of SECRETS) {
-  test(`a secret appears nowhere: ${JSON.stringify(secret)}`, () => {
+  test(`a secret appears in no output: ${JSON.stringify(secret)}`, () => {
     const secrets = Object.fromEntries(SECRET_VARIABLES.map((name) => [name, secret]));
     const url = `https://user:${secret.replaceAll(/\W/g, '')}@host`;
     const yaml = secret.includes('\n') ? JSON.stringify(secret) : secret;
@@ -147,7 +147,7 @@ function told(load: () => ReturnType<typeof loadKeys>): string {
   }
 }
 
-test('a secret of the file shows as masked, one of a variable as the variable', () => {
+test('a secret of the file is masked, one of a variable is shown as the variable', () => {
   const file = loadKeys({ secret_key: 'hunter2', index_endpoint: 'https://user:hunter2@host' });
   assert.match(describeConfig(file), /^ {2}secret_key: '\*{8}' {2}# file$/m);
   assert.match(describeConfig(file), /^ {2}index_endpoint: https:\/\/\*{8}@host {2}# file$/m);
@@ -155,7 +155,7 @@ test('a secret of the file shows as masked, one of a variable as the variable', 
   assert.match(describeConfig(variable), /^ {2}secret_key: _env:SECRET_KEY {2}# variable SECRET_KEY$/m);
 });
 
-test('a mask is taken for no secret: what was printed with one does not start', () => {
+test('a mask is not accepted as a secret: a printed configuration with one does not start', () => {
   for (const keys of [{ secret_key: 'hunter2' }, { secret_key_previous: ['hunter2'] }]) {
     const message = messageOf(() => loadText(describeConfig(loadKeys(keys))));
     assert.match(message, /: secret_key\w* holds \*{8}, which stands for a secret; put the secret itself there$/);
@@ -165,7 +165,7 @@ test('a mask is taken for no secret: what was printed with one does not start', 
 const AUTH = {
   htpasswd: '/run/users',
   realm: 'Ours: all',
-  groups: { devs: ['alice', '0123', 'null'], nobody: [] },
+  groups: { devs: ['alice', '0123', 'null'], guests: [] },
   oidc: [
     {
       issuer: 'https://token.example',
@@ -202,14 +202,14 @@ for (const [title, load, env] of [
   ['auth in the file', (env) => loadKeys({ auth: AUTH, access: ACCESS, immutable_tags: 'team/*:v*' }, env), {}],
   ['auth without rules', (env) => loadKeys({ auth: { htpasswd: 'users' }, access: [] }, env), {}],
   [
-    'texts that YAML would take for something else',
+    'texts that YAML would parse as another type',
     (env) => loadKeys({ issue: ODD, secret_key: '_env:X' }, env),
     { X: '"' },
   ],
   ['a file without flavors', (env) => loadText('storage: local\nstorage_path: "0123"\n', env), { SETTINGS_FLAVOR: '' }],
   ['a flavor with an odd name', (env) => loadText('"a: #b": {storage: local}', env), { SETTINGS_FLAVOR: 'a: #b' }],
 ] satisfies [string, (env: Env) => LoadedConfig, Env][]) {
-  test(`what is printed, as a file, leads to the same configuration: ${title}`, () => {
+  test(`the output, used as a file, gives the same configuration: ${title}`, () => {
     const loaded = load({ REGISTRY_PORT: '5001', ...env });
     const again = loadText(describeConfig(loaded), { REGISTRY_PORT: '5001', ...env });
     assert.deepEqual(withoutFile(again.config), withoutFile(loaded.config));

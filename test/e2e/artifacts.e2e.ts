@@ -42,7 +42,7 @@ for (const kind of nearAndFar) {
       return { oras: typesOf(discovered.referrers), regctl: typesOf(JSON.parse(listed)) };
     };
 
-    test('oras, regctl and cosign attach to one image, and all of it is found', async () => {
+    test('oras, regctl and cosign attach to one image, and the referrers list all artifacts', async () => {
       await at('oras', 'attach', '--plain-http', '--artifact-type=application/vnd.oras', reference, 'note.txt');
       const note = join(served().directory, 'note.txt');
       const put = ['--artifact-type=application/vnd.regctl', `--subject=${reference}`, `--file=${note}`];
@@ -57,7 +57,7 @@ for (const kind of nearAndFar) {
       assert.equal(await by(served().stowage.host, 'get', ...filtered), NOTE);
     });
 
-    test('cosign verifies what it has signed, by its key and no other', async () => {
+    test('cosign verifies its signature by the right key only', async () => {
       const verify = ['verify', '--allow-http-registry', '--insecure-ignore-tlog', '--output=json'];
       const [signature] = JSON.parse(await at('cosign', ...verify, '--key=cosign.pub', pinned));
       assert.equal(signature.critical.image['docker-manifest-digest'], image.manifestDigest);
@@ -73,14 +73,14 @@ for (const kind of nearAndFar) {
       ['regctl', (host, copy) => regctl(host, 'image', 'copy', '--referrers', reference, copy)],
     ];
     for (const [name, copyTo] of copies) {
-      test(`${name} copies an image to another repository with what is attached`, async () => {
+      test(`${name} copies an image with its referrers to another repository`, async () => {
         const copy = `${served().stowage.host}/artifacts/copied-by-${name}:1`;
         await copyTo(served().stowage.host, copy);
         assert.deepEqual(await attachedTo(copy), await attachedTo(reference));
       });
     }
 
-    test('an artifact that is deleted is no longer found', async () => {
+    test('a deleted artifact is no longer listed', async () => {
       const { host } = served().stowage;
       const ofRegctl = ['--filter-artifact-type=application/vnd.regctl', '--format={{json .Descriptors}}'];
       const [{ digest }] = JSON.parse(await by(host, 'list', ...ofRegctl, reference));
@@ -109,7 +109,7 @@ for (const kind of nearAndFar) {
       assert.deepEqual(pulled, pushed);
     });
 
-    test('everything that is left is whole', async () => {
+    test('all remaining objects are complete', async () => {
       const visible = await visibleIn(served().stowage.url);
       assert.deepEqual(Object.keys(visible).toSorted(), [
         'artifacts/copied-by-oras:1',

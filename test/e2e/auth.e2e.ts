@@ -17,15 +17,15 @@ import { reportLogOfFailure, type Stowage, startStowage } from './stowage.ts';
 const PASSWORD = 'correct horse';
 const REFUSED = /alice may not push to other\/app/;
 const WRONG = /wrong user name or password/;
-/** What Docker says where the challenge is Basic, whatever we say. */
+/** Docker's message after a Basic challenge, independently of the body of the answer. */
 const UNAUTHORIZED = /401 Unauthorized/;
-const NOBODY = /log in|no basic auth credentials|denied|authoriz/;
+const NOT_LOGGED_IN = /log in|no basic auth credentials|denied|authoriz/;
 
-/** A name that nobody has tried before: who tries passwords is slowed down by it. */
+/** A name without earlier attempts, because guesses are throttled by name. */
 let strangers = 0;
 const stranger = () => `stranger${strangers++}`;
 
-/** With something for everybody, clients get tokens; without, they log in by Basic alone. */
+/** With anonymous pull the challenge is Bearer and clients get tokens; without it, it is Basic. */
 const CHALLENGES = [
   { challenge: 'Bearer', open: true },
   { challenge: 'Basic', open: false },
@@ -116,11 +116,11 @@ describe('clients that log in', () => {
             };
             const login = (user: string, password: string) => docker('login', '-u', user, '-p', password, host);
 
-            test('a wrong password is refused, with our words', async () => {
+            test('a wrong password is refused with the message of the registry', async () => {
               failed(await login(stranger(), 'wrong'), open ? WRONG : UNAUTHORIZED);
             });
 
-            test('logs in, pushes, and is told why it may not push elsewhere', async () => {
+            test('logs in and pushes; a push elsewhere is refused with the reason', async () => {
               succeeded(await login('alice', PASSWORD));
               succeeded(await docker('push', await tag('team/app')));
               succeeded(await docker('push', await tag('public/app')));
@@ -129,18 +129,18 @@ describe('clients that log in', () => {
               succeeded(await docker('pull', `${host}/team/app:1`));
             });
 
-            test('logs out, and is nobody', async () => {
+            test('is anonymous after logout', async () => {
               succeeded(await login('alice', PASSWORD));
               succeeded(await docker('logout', host));
-              failed(await docker('pull', `${host}/team/app:1`), NOBODY);
-              failed(await docker('push', await tag('team/app')), NOBODY);
+              failed(await docker('pull', `${host}/team/app:1`), NOT_LOGGED_IN);
+              failed(await docker('push', await tag('team/app')), NOT_LOGGED_IN);
             });
 
-            test(`pulls without a login ${open ? 'what everybody may have' : 'nothing'}`, async () => {
+            test(`pulls without a login ${open ? 'repositories with anonymous pull' : 'nothing'}`, async () => {
               await engineNamed(engineName).removeImages();
               const pulled = await docker('pull', `${host}/public/app:1`);
               if (open) succeeded(pulled);
-              else failed(pulled, NOBODY);
+              else failed(pulled, NOT_LOGGED_IN);
             });
 
             test('logs in with the token of an identity provider, and pushes', async () => {
@@ -177,7 +177,7 @@ describe('clients that log in', () => {
             failed(await inspect('team/skopeo'), /unauthorized|authentication required/);
           });
 
-          test(`reads without a login ${open ? 'what everybody may have' : 'nothing'}`, async () => {
+          test(`reads without a login ${open ? 'repositories with anonymous pull' : 'nothing'}`, async () => {
             succeeded(await copyTo('public/skopeo', '--dest-creds', `alice:${PASSWORD}`));
             const read = await inspect('public/skopeo', '--no-creds');
             if (open) succeeded(read);
@@ -208,7 +208,7 @@ describe('clients that log in', () => {
             else failed(read, /UNAUTHORIZED|401/);
           });
 
-          test('a wrong password is refused when it is used', async () => {
+          test('a wrong password is refused at the first request', async () => {
             succeeded(await login(stranger(), 'wrong'));
             failed(await crane('digest', `${host}/team/crane:1`), /UNAUTHORIZED|401/);
           });
@@ -313,7 +313,7 @@ describe('clients that log in', () => {
             await assert.rejects(new V1Client(new URL(stowage.url)).pull('team/old', 'latest'), /401/);
           });
 
-          test(`pulls without a login ${open ? 'what everybody may have' : 'nothing'}`, async () => {
+          test(`pulls without a login ${open ? 'repositories with anonymous pull' : 'nothing'}`, async () => {
             const one = newImage();
             await clientOf('alice', PASSWORD).push('public/old', [one], { latest: one.id });
             const pull = new V1Client(new URL(stowage.url)).pull('public/old', 'latest');

@@ -40,7 +40,7 @@ describe('the bucket behind API Gateway and that of a Node server', () => {
     const s3 = backends.find(({ name }) => name === 's3') ?? assert.fail('no backend s3');
     backend = await s3.open();
     atEnd(() => backend.close());
-    // The same users, since who pushed an image of v1 is kept too.
+    // The same users, because the pusher record of a v1 image names its user.
     const htpasswd = join(directory, 'htpasswd');
     await writeFile(htpasswd, `${USER}:${await hashPassword(PASSWORD)}\n`);
     const AUTH = `{htpasswd: ${htpasswd}}`;
@@ -88,7 +88,7 @@ describe('the bucket behind API Gateway and that of a Node server', () => {
     assert.deepEqual(deployment.events.errors, []);
   });
 
-  test('a v1 client that nobody here wrote pulls what Docker pushed', async () => {
+  test('a v1 client of another project pulls what Docker pushed', async () => {
     const { gateway } = deployment;
     const login = { username: USER, password: PASSWORD };
     const images = await pullByDockerRegistryClient(gateway.host, 'tree/docker29', '6.4', login);

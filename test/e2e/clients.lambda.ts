@@ -87,7 +87,7 @@ describe('clients of the stack behind API Gateway', () => {
 
         test(`${name} may do nothing before it logs in`, async () => {
           const { attempt: tryDocker } = dockerOf(engineNamed(name));
-          const { status, stderr } = await tryDocker('pull', `${host}/nobody/image:1`);
+          const { status, stderr } = await tryDocker('pull', `${host}/missing/image:1`);
           assert.notEqual(status, 0);
           assert.match(stderr, /no basic auth credentials|unauthorized|denied/i);
         });

@@ -22,13 +22,13 @@ export async function startContainerd(containerd: Program, root: string): Promis
   });
 }
 
-/** Whatever a daemon mounts goes with its last process, however that ends. */
+/** The mounts of a daemon end with its last process, also after SIGKILL. */
 export const inOwnMountNamespace = (command: string, args: readonly string[]) => ({
   command: 'unshare',
   args: ['--mount', '--propagation=private', command, ...args],
 });
 
-/** Whether somebody listens on a socket. */
+/** Whether a process listens on a socket. */
 export const accepts = (path: string) =>
   new Promise<boolean>((resolve) => {
     const socket = connect(path);

@@ -16,7 +16,7 @@ interface Client {
   close(): void;
 }
 
-/** Pulls over v1 as a client does that nobody here wrote: the chain, base first. The JSON is as it was parsed. */
+/** Pulls over v1 with a client of another project: the ancestry, base first, each with its parsed JSON. */
 export async function pullByDockerRegistryClient(
   host: string,
   repository: string,

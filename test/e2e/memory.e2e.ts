@@ -71,7 +71,7 @@ describe('memory of the server, many uploads at once, on S3 that has stopped to 
   test('is that of those that have a turn', async (t) => {
     const blob = await bigBlob(48, 'many');
     const pushes = Array.from({ length: UPLOADS }, () => pushByPatch(`${stowage.url}/v2/memory/test`, blob));
-    const ended = Promise.allSettled(pushes); // who waits for long is refused
+    const ended = Promise.allSettled(pushes); // pushes that wait too long are refused
     const peak = await peakMiB(t, `${UPLOADS} uploads`, stowage, () => sleep(15_000));
     release.resolve();
     await ended;

@@ -17,7 +17,7 @@ export interface Stowage {
   readonly url: string;
   readonly port: number;
   pid(): number;
-  /** SIGKILL, in the middle of whatever it does. */
+  /** SIGKILL, without waiting for requests. */
   kill(): Promise<void>;
   /** After `kill`: on the same port and objects. */
   restart(): Promise<void>;

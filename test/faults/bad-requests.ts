@@ -118,7 +118,7 @@ function requestOf({ methods, path, query, body = anyBytes, headers }: Shape, ta
       const isRead = method !== 'PUT' && method !== 'POST' && method !== 'PATCH' && method !== 'DELETE';
       const hasBody = !isRead && method !== 'DELETE';
       return {
-        // Whoever names the bystander in so many words is no intruder: let them read.
+        // A request that names the bystander's repository itself may read it.
         method: !isRead && names(full, target.bystander) ? 'GET' : method,
         target: full,
         headers: [...own, ...common],

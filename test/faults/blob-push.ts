@@ -84,7 +84,7 @@ export class BlobPush {
     try {
       await this.#sendRest(send, resumed ?? { location: await this.#start(send), sentBytes: 0, isFresh: true });
     } catch (error) {
-      // What the commit that broke off has done to the parts, nobody said.
+      // The interrupted commit may have used up the parts or not.
       if (!resumed || !(error instanceof Refusal) || error.answer.status !== 404) throw error;
       await this.#sendRest(send, { location: await this.#start(send), sentBytes: 0, isFresh: true });
     }
@@ -124,7 +124,7 @@ function receivedBytes({ headers }: Answer): number {
   return Number(/^0-(\d+)$/.exec(headers.get('Range') ?? '')?.[1]) + 1;
 }
 
-/** A body whose length nobody says beforehand, and which takes its time. */
+/** A slow body without Content-Length. */
 function slowly(bytes: Uint8Array): ReadableStream<Uint8Array> {
   async function* pieces() {
     for (let start = 0; start < bytes.length; start += PIECE_BYTES) {

@@ -55,7 +55,7 @@ for (const kind of backends) {
       for (const server of servers) reportLogOfFailure(t, server);
     });
 
-    test('every read of a tag sees what was written last, whoever wrote it', async (t) => {
+    test('every read of a tag returns the last write of any client', async (t) => {
       const random = randomOf(t);
       const ledger = new Ledger();
       const tally: Tally = new Map();
@@ -176,7 +176,7 @@ async function commitTwice(random: Random, sends: readonly Send[]): Promise<void
   await assertBlob(random.pick(sends), digest);
 }
 
-/** The same chunk, once with other bytes: whatever the upload becomes, it is no blob of another content. */
+/** The same chunk twice with different bytes: the upload must not become a blob with other content than its digest. */
 async function replayChunk(random: Random, sends: readonly Send[]): Promise<void> {
   const bytes = random.bytes(LARGE_BYTES);
   const digest = digestOf(bytes);

@@ -23,7 +23,7 @@ export function newConfig(random: Random, layerCount: number): Content {
   return { mediaType: `${OCI}.config.v1+json`, bytes: Buffer.from(JSON.stringify(config)) };
 }
 
-/** A layer; nobody on the way to storage looks into it. */
+/** A layer of random bytes, which the registry does not parse on the way to storage. */
 export function newLayer(random: Random, sizeBytes: number): Content {
   return { mediaType: `${OCI}.layer.v1.tar`, bytes: random.bytes(sizeBytes) };
 }

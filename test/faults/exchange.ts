@@ -1,6 +1,6 @@
 import { V2Client } from '../v2/client.ts';
 
-/** Sends one request, whatever the protocol. Suites put their clocks and counters around it. */
+/** Sends one request of either protocol. Suites wrap it with timers and counters. */
 export type Send = (method: string, path: string, init?: RequestInit) => Promise<Response>;
 
 export type Answer = { status: number; headers: Headers; body: Buffer };

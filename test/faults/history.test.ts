@@ -26,7 +26,7 @@ describe('a history of reads and writes', () => {
   }
 
   const impossible: [title: string, operations: Operation[], contradiction: RegExp][] = [
-    ['a value was never written', [read('a', 1, 2)], /nobody had written/],
+    ['a value was never written', [read('a', 1, 2)], /no write has that value/],
     ['a value is read before it is written', [read('a', 1, 2), write('a', 3, 4)], /before it was written/],
     ['an acknowledged write is not seen', [write('a', 1, 2), read('absent', 3, 4)], /still seen/],
     ['an older value is seen again', [write('a', 1, 2), write('b', 3, 4), read('a', 5, 6)], /still seen/],

@@ -52,11 +52,11 @@ export function findContradiction(operations: readonly Operation[]): string | un
   for (const [value, same] of byValue) {
     const writes = same.filter(({ kind }) => kind === 'write');
     const [write] = writes;
-    if (!write) return `${value} was read, which nobody had written`;
-    if (writes.length > 1) throw new Error(`${value} was written twice: then nobody can tell which was read`);
+    if (!write) return `${value} was read, but no write has that value`;
+    if (writes.length > 1) throw new Error(`${value} was written twice: reads cannot tell the two writes apart`);
     const early = same.find(({ end }) => end < write.start);
     if (early) return `${value} was read before it was written`;
-    // A write that nobody acknowledged, and nobody saw, may never have happened.
+    // A write without an acknowledgement, and not seen by a read, may not have happened.
     if (same.length === 1 && write.end === Number.POSITIVE_INFINITY) continue;
     zones.push({
       value,

@@ -6,7 +6,7 @@ import { exchange, Refusal, type Send } from './exchange.ts';
 import type { Ledger } from './ledger.ts';
 import type { Push } from './pushes.ts';
 
-/** How long a request may take, whatever happens to storage. */
+/** Time limit of a request, also during faults of storage. */
 export const MAX_REQUEST_MS = 120_000;
 const PAUSE_MS = 100;
 const TIMES_AGAIN = 5;

@@ -85,7 +85,7 @@ export class Inspector {
     const found = Object.fromEntries(kinds.map((kind) => [kind, []])) as unknown as Record<Kind, Found[]>;
     for await (const object of this.#storage.list('' as KeyPrefix)) {
       const kind = kinds.find((name) => KEYS[name].test(object.key));
-      assert(kind, `there is an object ${object.key}, which nobody should have written`);
+      assert(kind, `unexpected object ${object.key}`);
       const parts = { ...KEYS[kind].exec(object.key)?.groups };
       const repository = `${parts.ns}/${decodeURIComponent(parts.part ?? '')}`;
       found[kind].push({ ...object, parts, repository });
@@ -101,7 +101,7 @@ export class Inspector {
     return result;
   }
 
-  /** Bytes in storage under a digest, or with a marker that says so: whoever pushes that digest will be given them. */
+  /** Bytes in storage under a digest: a later push of that digest reuses them, so they must match it. */
   async #checkStoredBytes({ key, etag, parts: { hex, uuid } }: Found): Promise<void> {
     await this.#once(key, etag, async () => {
       const named = (uuid === undefined ? key : `oci/data/${uuid}`) as Key;
@@ -217,7 +217,7 @@ export class Inspector {
     return sum;
   }
 
-  /** Every tag is listed, and leads to a manifest; of a v1 image to one that is made now, if nobody has asked before. */
+  /** Every tag is listed, and leads to a manifest; for a v1 image to its conversion, which the first request makes. */
   async #checkTags(objects: readonly Found[], manifests: ReadonlySet<string>): Promise<Map<string, string>> {
     const listed: string[] = [];
     const { repositories } = await this.#json<{ repositories: string[] }>('/v2/_catalog?n=100000');

@@ -16,7 +16,7 @@ import { bySize } from './size.ts';
 
 /** How many times the server of each backend is killed while something is being pushed. */
 const KILLS = bySize({ short: 8, long: 200 });
-/** After so many kills everything is read anew, whatever was found right before. */
+/** After this number of kills all objects are read again, also those checked before. */
 const KILLS_BETWEEN_FULL_INSPECTIONS = 40;
 /** How long the work behind the pushes goes on. */
 const BEHIND_MS = 150;
@@ -41,7 +41,7 @@ for (const kind of backends) {
         if (broken > 0) kills++;
         interrupted += broken;
         await stowage.restart();
-        process.kill(stowage.pid(), 0); // throws if it is somebody else who answers at its port
+        process.kill(stowage.pid(), 0); // throws if the process has ended and another one answers at its port
         if (kills % KILLS_BETWEEN_FULL_INSPECTIONS === 0) scene.inspector.forget();
         await assertWhole(scene, `after the kill in round ${round}`);
         // What a user does next.

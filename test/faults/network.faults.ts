@@ -109,7 +109,7 @@ const anything = { matches: () => true, among: 40 };
 const reads = { matches: ({ method }: SeenRequest) => method === 'GET', among: 15 };
 const writes = { matches: ({ method }: SeenRequest) => method !== 'GET' && method !== 'HEAD', among: 15 };
 const conditional = { matches: (request: SeenRequest) => request.conditional, among: 4 };
-// In between somebody else may always have written; that there is a blob S3 would not say if there were none.
+// Another client may have written in between; but S3 would not report a blob that does not exist.
 const list = { matches: ({ conditional, url }: SeenRequest) => conditional && url.includes('_index_images'), among: 2 };
 const completion = {
   matches: ({ method, url }: SeenRequest) => method === 'POST' && url.includes('uploadId='),

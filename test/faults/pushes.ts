@@ -81,7 +81,7 @@ export class V2Push implements Push {
     this.#isDone = true;
   }
 
-  /** Another one in each run, so that no tag gets the same value twice and everybody can tell which one they see. */
+  /** Different in each run, so that no tag gets the same value twice and each read identifies one write. */
   #image(): Document {
     return documentOf({
       schemaVersion: 2,

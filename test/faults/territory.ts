@@ -5,7 +5,7 @@ import type { ETag, StorageDriver } from '../../lib/storage/driver.ts';
 import { readAll } from '../../lib/streams/bytes.ts';
 import { decodeLoosely, type Target } from './bad-requests.ts';
 
-/** Which objects a request may write: those of the repository or image that it names, and bytes that are nobody's yet. */
+/** The objects that a request may write: those of the repository or image that it names, and blobs that no repository links. */
 export class Territory {
   readonly #storage: StorageDriver;
   readonly #target: Target;
@@ -18,7 +18,7 @@ export class Territory {
     this.#target = target;
   }
 
-  /** What is there now belongs to somebody. */
+  /** Marks the objects that exist now as owned. */
   async remember(): Promise<void> {
     this.#before = await this.#objects();
     this.#known = new Set(this.#before.keys());
@@ -26,7 +26,7 @@ export class Territory {
     for (const id of this.#target.images) this.#names.add(id);
   }
 
-  /** A request to this URL was accepted: whatever its path can be taken to name may be written. */
+  /** After an accepted request to this URL, all repositories and images that its path can name may be written. */
   allow(url: string): void {
     const { pathname } = new URL(`http://registry.test${url.startsWith('/') ? '' : '/'}${url}`);
     const parts = decodeLoosely(pathname)
@@ -76,7 +76,7 @@ export class Territory {
     if (owner !== undefined) return this.#names.has(unquote(owner));
     const [, image] = /^images\/([^/]+)\//.exec(key) ?? [];
     if (image !== undefined) return this.#names.has(image) || all.has(`oci/images/${image}/view.json` as Key);
-    if (key.startsWith('oci/uploads/')) return true; // of sessions that anybody may go on with, or cancel, who has them
+    if (key.startsWith('oci/uploads/')) return true; // of upload sessions, which any holder of their URL may continue or cancel
     return /^oci\/(?:images|blobs|data|digests)\//.test(key) && !this.#before.has(key);
   }
 

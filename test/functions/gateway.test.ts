@@ -24,7 +24,13 @@ describe('a client behind the gateway', () => {
   const KEY = 'the key of the edge';
   for (const [title, trustedProxies, forwarded, address, shown] of [
     ['is where the gateway says', 1, ['6.6.6.6, 192.0.2.1'], '192.0.2.1', KEY],
-    ['is whom CloudFront saw, whatever it claimed itself', 2, ['6.6.6.6, 203.0.113.9, 192.0.2.1'], '203.0.113.9', KEY],
+    [
+      'has the address that CloudFront saw, not the one it claims itself',
+      2,
+      ['6.6.6.6, 203.0.113.9, 192.0.2.1'],
+      '203.0.113.9',
+      KEY,
+    ],
     ['is the same in several lines', 2, ['6.6.6.6', '203.0.113.9, 192.0.2.1'], '203.0.113.9', KEY],
     ['that comes past CloudFront is where the gateway says', 2, ['6.6.6.6, 192.0.2.1'], '192.0.2.1', 'a guess'],
     ['that comes past CloudFront with nothing is there too', 2, ['6.6.6.6, 192.0.2.1'], '192.0.2.1', ''],
@@ -57,13 +63,13 @@ describe('an event', () => {
     assert.equal(searchParams.get('digest'), 'sha256:x');
   });
 
-  test('has its bytes and their number again', async () => {
+  test('gets back its bytes and their number', async () => {
     const request = requestOf(event({ httpMethod: 'PATCH', body: '/wA=', isBase64Encoded: true }));
     assert.equal(request.headers.get('Content-Length'), '2');
     assert.deepEqual(await request.bytes(), new Uint8Array([0xff, 0x00]));
   });
 
-  test('is named in logs as the gateway names it', () => {
+  test('has the request id of the gateway', () => {
     assert.equal(requestOf(event()).headers.get('X-Request-Id'), 'a-request');
   });
 
@@ -76,7 +82,7 @@ describe('an event', () => {
 });
 
 describe('a result', () => {
-  test('has what the gateway would rename left out, and text alone', async () => {
+  test('leaves out headers that the gateway would rename, and is text', async () => {
     const headers = { 'Content-Length': '1', Date: 'now', 'Docker-Content-Digest': 'sha256:x', 'Content-Type': 'a/b' };
     const result = await resultOf(new Response('x', { status: 201, headers }));
     assert.deepEqual(result, {

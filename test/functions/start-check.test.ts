@@ -45,7 +45,7 @@ describe('the check that a revision of the push endpoint starts', () => {
     }) as CloudFormationCustomResourceEvent;
   const patience = { patienceMs: 200, pauseMs: 10 };
 
-  test('is content once the server is ready', async () => {
+  test('succeeds once the server is ready', async () => {
     statuses = [502, 503, 200];
     const answer = await answerTo(event({}), { ...patience, patienceMs: 30_000 });
     assert.partialDeepStrictEqual(answer, {
@@ -59,7 +59,7 @@ describe('the check that a revision of the push endpoint starts', () => {
     ['creation', { RequestType: 'Create' }],
     ['update', { RequestType: 'Update', PhysicalResourceId: 'old' }],
   ] as const) {
-    test(`fails the ${title} if it never is`, async () => {
+    test(`fails the ${title} if the server never is ready`, async () => {
       statuses = [502];
       const answer = await answerTo(event(given), patience);
       assert.equal(answer.Status, 'FAILED');
@@ -89,7 +89,7 @@ describe('the check that a revision of the push endpoint starts', () => {
     });
   }
 
-  test('answers CloudFormation as its URL is signed', async () => {
+  test('answers CloudFormation by the signed URL', async () => {
     statuses = [200];
     await handler(event({}));
     const { type, body } = answers.at(-1) ?? assert.fail('no answer');

@@ -10,7 +10,7 @@ export type ResultOptions = {
   method: string;
 };
 
-/** Whatever else is in a result makes it malformed. */
+/** A result with any other property is malformed. */
 const FIELDS = new Set(['statusCode', 'headers', 'multiValueHeaders', 'body', 'isBase64Encoded']);
 
 /**

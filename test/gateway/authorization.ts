@@ -12,7 +12,7 @@ type Asked = { methodArn: string; headers: Record<string, string[]>; ask: () => 
 
 /**
  * What an authorizer that throws something else than "Unauthorized" makes of a request. AWS says of the second that the
- * gateway "fails to connect to an authorizer", and others have seen it then; nobody here has, so both are tried.
+ * gateway "fails to connect to an authorizer", and others have seen it then. It is not verified on AWS, so both are tested.
  * https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
  */
 export const AUTHORIZER_FAILURES = ['AUTHORIZER_FAILURE', 'AUTHORIZER_CONFIGURATION_ERROR'] as const;
@@ -31,7 +31,7 @@ export class Authorization {
   async decide(authorizer: Authorizer, { methodArn, headers, ask }: Asked): Promise<Verdict> {
     if (Buffer.byteLength(methodArn) > MAX_METHOD_ARN_BYTES) return { refusal: 'URI_TOO_LONG' };
     const identity = authorizer.identityHeaders.map((name) => headerOf(headers, name));
-    // Nobody is asked then: https://docs.aws.amazon.com/apigateway/latest/api/API_Authorizer.html, identitySource
+    // The authorizer is not called then: https://docs.aws.amazon.com/apigateway/latest/api/API_Authorizer.html, identitySource
     if (identity.some((value) => !value)) return { refusal: 'UNAUTHORIZED' };
     const key = identity.join('\n');
     const cached = this.#cache.get(key);
@@ -73,7 +73,7 @@ function checked(answer: unknown): APIGatewayAuthorizerResult | undefined {
   return result;
 }
 
-/** A kept policy is held against whatever is asked next: one that named the first method would refuse all others. */
+/** A cached policy applies to the next requests too: one that named the first method would refuse all others. */
 function verdictOf({ policyDocument, context, principalId }: APIGatewayAuthorizerResult, methodArn: string): Verdict {
   const matching = policyDocument.Statement.filter((statement) => {
     const resources = 'Resource' in statement ? [statement.Resource].flat() : [];

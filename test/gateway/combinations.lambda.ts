@@ -196,7 +196,7 @@ function checkRoles(stack: Stack, nested: Stack | undefined): void {
   }
 }
 
-/** A bucket that had versions has them until they are expired, whatever it does now. */
+/** A bucket that had versioning keeps its old versions until they expire, even if versioning is suspended now. */
 function checkVersions(
   { VersioningConfiguration, LifecycleConfiguration = null }: JsonObject,
   versioning: string,
@@ -211,7 +211,7 @@ function checkVersions(
   );
 }
 
-/** Whoever reads has to decrypt, and whoever writes needs a new key too; to put the parts of an upload together, both. */
+/** Reads need kms:Decrypt, writes kms:GenerateDataKey, and completing a multipart upload both. */
 function checkKey(statements: JsonObject[], key = ''): void {
   const may = (action: string) => statements.some(({ Action }) => [Action].flat().includes(action));
   const expected = ['kms:Decrypt', ...(may('s3:PutObject') ? ['kms:GenerateDataKey'] : [])];

@@ -111,7 +111,7 @@ export function headersOf({ rawHeaders, host, scheme, clientAddress }: GatewayRe
   }
   const forwardedFor = Object.entries(headers).filter(([name]) => name.toLowerCase() === 'x-forwarded-for');
   for (const [name] of forwardedFor) delete headers[name];
-  // What the gateway adds; whoever sent one of these finds it replaced, but for the first, which it adds to:
+  // Headers that the gateway sets; it replaces those of the client, and appends to the first:
   // https://github.com/logandk/serverless-wsgi/issues/36
   return {
     ...headers,
@@ -148,7 +148,7 @@ function lastOf(values: Record<string, string[]>): Record<string, string> {
 }
 
 /**
- * A body whose type is not on the list comes as text, and whatever is not UTF-8 is lost.
+ * A body whose type is not in the list arrives as text, and bytes that are not UTF-8 are lost.
  * https://docs.aws.amazon.com/apigateway/latest/developerguide/lambda-proxy-binary-media.html
  */
 function isBinaryType(headers: Record<string, string[]>, binaryMediaTypes: string[]): boolean {

@@ -33,7 +33,7 @@ export type Gateway = {
 export type GatewayOptions = {
   functions: ReadonlyMap<string, LambdaFunction>;
   /**
-   * What becomes of the length of an answer to HEAD, which nobody here has seen on AWS: both of what it may be are tested.
+   * Whether the length of an answer to HEAD reaches the client. It is not verified on AWS, so both are tested.
    */
   headLength?: 'zero' | 'none';
   /** What becomes of an authorizer that throws: the same goes for it. */

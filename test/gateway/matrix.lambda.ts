@@ -1,4 +1,4 @@
-// The matrix of test/auth, behind the gateway, in both ways in which it asks who somebody is.
+// The matrix of test/auth, behind the gateway, with both kinds of challenge.
 import { S3Driver } from '../../lib/storage/s3.ts';
 import { type MatrixRegistry, matrixSuite } from '../auth/matrix.ts';
 import { BEARERS } from '../auth/matrix-endpoints.ts';
@@ -13,8 +13,8 @@ const MESSAGE = 'log in first, with the right password';
 const REFUSAL = JSON.stringify({ error: MESSAGE, errors: [{ code: 'UNAUTHORIZED', message: MESSAGE }] });
 
 /**
- * What becomes of the rules there. Whatever is not for everybody the gateway itself refuses, in the same words whatever was
- * asked for: it knows only that somebody is who they say. What the function refuses has its challenge renamed.
+ * How the gateway changes the answers. It refuses requests without a valid login itself, all with the same answer, because it
+ * authenticates callers and knows no access rules. Refusals by the function have their challenge renamed.
  */
 function expectedBehindGateway(asked: Asked, place: Place): string {
   const { endpoint } = asked;

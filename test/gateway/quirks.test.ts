@@ -54,7 +54,7 @@ describe('a request on its way to a Lambda', () => {
     assert.equal(event.requestContext.path, '/v2/a%2Fb');
   });
 
-  test('loses its length, its Expect and how it was framed', () => {
+  test('loses Content-Length, Expect and the headers of its framing', () => {
     const rawHeaders = [
       'Content-Length',
       '3',
@@ -73,7 +73,7 @@ describe('a request on its way to a Lambda', () => {
     assert.equal(headers.Range, 'bytes=0-1');
   });
 
-  test('has capitals in some names and keeps the others as they came', () => {
+  test('has capitals in some header names, and the others unchanged', () => {
     const rawHeaders = ['authorization', 'Basic eA==', 'user-agent', 'docker', 'x-docker-token', 'true'];
     const { headers } = eventOf(request({ rawHeaders }), route, api, null);
     assert.equal(headers.Authorization, 'Basic eA==');
@@ -81,7 +81,7 @@ describe('a request on its way to a Lambda', () => {
     assert.equal(headers['x-docker-token'], 'true');
   });
 
-  test('cannot say itself how it came', () => {
+  test('cannot replace X-Forwarded-Proto and X-Forwarded-For of the gateway', () => {
     const rawHeaders = ['X-Forwarded-Proto', 'http', 'x-forwarded-for', '6.6.6.6'];
     const { headers } = eventOf(request({ rawHeaders }), route, api, null);
     assert.equal(headers['X-Forwarded-Proto'], 'https');
@@ -96,7 +96,7 @@ describe('a request on its way to a Lambda', () => {
     assert.deepEqual(event.multiValueHeaders.Accept, ['a/b', 'c/d']);
   });
 
-  test('comes as base64 where its type is binary, as text where it is not', () => {
+  test('has its body as base64 if its type is binary, else as text', () => {
     const body = Buffer.from([0xff, 0x00]);
     assert.equal(eventOf(request({ body }), route, api, null).body, '/wA=');
     const asText = eventOf(request({ body }), route, { ...api, binaryMediaTypes: [] }, null);
@@ -172,7 +172,7 @@ describe('an answer of a Lambda', () => {
     });
   }
 
-  test('over 6 MB is none', () => {
+  test('over 6 MB is an error', () => {
     assert.throws(() => answer({ statusCode: 200, body: 'x'.repeat(6 * 1024 * 1024 + 100) }), MalformedResult);
   });
 
@@ -204,13 +204,13 @@ describe('an answer of the gateway', () => {
     assert.deepEqual(JSON.parse(body.toString()), { m: 'Request Too Long', s: 'Request Too Long' });
   });
 
-  test('without a template says a message', () => {
+  test('without a template is a JSON message', () => {
     const { status, body } = gatewayResponse({ ...api, gatewayResponses: new Map() }, 'MISSING_AUTHENTICATION_TOKEN');
     assert.equal(status, 403);
     assert.equal(body.toString(), '{"message":"Missing Authentication Token"}');
   });
 
-  test('above 10 MB is plain text, whatever the template says', () => {
+  test('above 10 MB is plain text, independently of the template', () => {
     assert.equal(payloadTooLarge().body.toString(), 'HTTP content length exceeded 10485760 bytes.');
   });
 });
@@ -232,7 +232,7 @@ describe('an authorizer', () => {
     assert.equal(authorization.calls, 0);
   });
 
-  test('is asked once, and its policy then held against every path', async () => {
+  test('is asked once, and its cached policy then applies to every path', async () => {
     const authorization = new Authorization();
     const decide = (arn: string) =>
       authorization.decide(authorizer, { methodArn: arn, headers, ask: async () => allow(methodArn) });
@@ -247,7 +247,7 @@ describe('an authorizer', () => {
       ['unauthorized', failure],
       ['TypeError', failure],
     ] as const) {
-      test(`that throws "${message}" gives ${refusal}, if other words are ${failure}`, async () => {
+      test(`that throws "${message}" gives ${refusal}, if other messages give ${failure}`, async () => {
         const ask = async () => {
           throw new Error(message);
         };

@@ -34,7 +34,7 @@ describe('a private registry behind the gateway', () => {
   after(() => deployment?.stop());
 
   for (const path of ['/v2/', '/v2', '/v2/a/manifests/b', '/v1/repositories/a/images', '/v1/users/']) {
-    it(`asks whoever comes without a login to ${path} for one, and no function for that`, async () => {
+    it(`answers ${path} without a login with a challenge, without a call of a function`, async () => {
       const calls = deployment.gateway.authorizerCalls();
       const response = await anybody.send('GET', path);
       assert.equal(response.status, 401);
@@ -56,7 +56,7 @@ describe('a private registry behind the gateway', () => {
   });
 
   for (const [index, authorizerFailure] of AUTHORIZER_FAILURES.entries()) {
-    it(`slows down who tries passwords, if that is ${authorizerFailure}, and nobody who comes from elsewhere`, async (t) => {
+    it(`throttles a client that guesses passwords, if that is ${authorizerFailure}, and no client at another address`, async (t) => {
       const { stack, functions } = deployment;
       const gateway = await startGateway(stack, { functions, authorizerFailure });
       t.after(() => gateway.stop());
@@ -70,7 +70,7 @@ describe('a private registry behind the gateway', () => {
     });
   }
 
-  it('notes who could not log in, and from where', async () => {
+  it('writes an audit entry with name and address for a refused login', async () => {
     const authorizer = deployment.functions.get('Authorizer') ?? assert.fail('no Authorizer');
     const ofAttacker = () =>
       authorizer.log
@@ -112,13 +112,13 @@ describe('a private registry behind the gateway', () => {
     assert.equal(await response.text(), '{}');
   });
 
-  it('answers in the protocol where there is nothing', async () => {
+  it('answers unknown paths with an error of their protocol', async () => {
     const response = await client.send('GET', '/v2/nothing/of/the/kind');
     assert.equal(response.status, 404);
     assert.deepEqual(await codesOf(response), ['NAME_UNKNOWN']);
   });
 
-  it('takes an image and gives back every byte of it', async () => {
+  it('stores an image and returns every byte of it', async () => {
     const { digest, manifest } = await pushImage(client, 'gw/deep/app', 'latest', { contents: ['one', 'two'] });
     for (const reference of ['latest', digest]) {
       const response = await client.send('GET', `/v2/gw/deep/app/manifests/${reference}`);
@@ -135,7 +135,7 @@ describe('a private registry behind the gateway', () => {
     assert.deepEqual(await tags.json(), { name: 'gw/deep/app', tags: ['b', 'latest'] });
   });
 
-  it('takes any bytes without a type, and sends who wants them to S3', async () => {
+  it('accepts any bytes without a type, and redirects their download to S3', async () => {
     const bytes = randomBytes(64 * KiB);
     const { digest } = await client.pushBlob('gw/blobs', bytes);
     const get = await client.send('GET', `/v2/gw/blobs/blobs/${digest}`);
@@ -145,7 +145,7 @@ describe('a private registry behind the gateway', () => {
     assert.equal(digestOf(await fetched.bytes()), digest);
   });
 
-  it('sends HEAD of a blob to S3, which tells its length', async () => {
+  it('redirects HEAD of a blob to S3, which answers with its length', async () => {
     const { digest } = await client.pushBlob('gw/blobs', randomBytes(1234));
     const head = await client.send('HEAD', `/v2/gw/blobs/blobs/${digest}`);
     assert.equal(head.status, 307);
@@ -157,7 +157,7 @@ describe('a private registry behind the gateway', () => {
     assert.equal(missing.status, 404);
   });
 
-  it('takes a large blob in chunks that fit', async () => {
+  it('accepts a large blob in chunks that fit', async () => {
     const chunks = [randomBytes(4 * MiB), randomBytes(4 * MiB), randomBytes(3 * MiB)];
     let location = await client.start('gw/chunks');
     let offset = 0;
@@ -176,7 +176,7 @@ describe('a private registry behind the gateway', () => {
     ['that an event still holds', 4.45 * MiB],
     ['that no event holds', 6 * MiB],
   ] as const) {
-    it(`refuses a body ${title}, and says what to do`, async () => {
+    it(`refuses a body ${title}, and names the remedy`, async () => {
       const body = new Uint8Array(sizeBytes);
       const response = await client.send('PATCH', await client.start('gw/large'), { body });
       const text = await response.clone().text();
@@ -185,7 +185,7 @@ describe('a private registry behind the gateway', () => {
     });
   }
 
-  it('has read the secret of uploads once for each instance', () => {
+  it('reads the secret of upload sessions once for each instance', () => {
     const instances = ['RequestHandler', 'Authorizer'].map((id) => deployment.functions.get(id)?.instanceCount ?? 0);
     assert.equal(
       deployment.secrets.reads(SESSION_SECRET),
@@ -210,7 +210,7 @@ describe('behind a push', () => {
   const keysBelow = async (prefix: string) =>
     (await Array.fromAsync(driver.list(prefix as KeyPrefix))).map(({ key }) => key as string);
 
-  it('the event of the bucket makes what v1 shows of a tag, and of its deletion', async () => {
+  it('the event of the bucket makes the projection of a tag, and removes it after the deletion', async () => {
     const staying = { Authorization: `Basic ${BASIC}`, 'User-Agent': 'oras/1.3.6' };
     const client = new V2Client(deployment.gateway.url, staying);
     await pushImage(client, 'view/a/b', 'v1.0', { contents: ['one'] });
@@ -222,7 +222,7 @@ describe('behind a push', () => {
     assert.deepEqual(deployment.events.errors, []);
   });
 
-  it('the view takes its id from whoever has pushed something under it, with the rights that the worker has', async () => {
+  it('a projection replaces a v1 image that was pushed under its id, with the rights of the worker', async () => {
     const staying = { Authorization: `Basic ${BASIC}`, 'User-Agent': 'oras/1.3.6' };
     const client = new V2Client(deployment.gateway.url, staying);
     const { digest, manifest } = await pushImage(client, 'view/taken', undefined, { contents: ['taken'] });
@@ -235,7 +235,7 @@ describe('behind a push', () => {
     assert.deepEqual(deployment.events.errors, []);
   });
 
-  it('layers that v1 clients could not read are made anew for them, small ones and large ones', async () => {
+  it('small and large layers in a format that v1 clients cannot read are recompressed for projections', async () => {
     const { gateway, events } = deployment;
     const client = new V2Client(gateway.url, { Authorization: `Basic ${BASIC}` });
     const contents = ['small', randomBytes(5 * MiB).toString('base64')];
@@ -309,10 +309,10 @@ describe('behind a push', () => {
     assert.equal(start.headers.get('WWW-Authenticate'), 'Basic realm="Stowage"');
   });
 
-  it('the push endpoint slows down who tries passwords, and nobody who comes from elsewhere', async () => {
+  it('the push endpoint throttles a client that guesses passwords, and no client at another address', async () => {
     const url = pushEndpointOf(deployment);
     const refused = await guessPasswords(
-      // What a client writes there itself makes it nobody else.
+      // A header that the client sends itself does not change its address.
       (password, guess) => login(url, '127.2.0.1', password, `203.0.113.${guess}`),
       (password) => login(url, '127.2.0.2', password),
     );
@@ -328,7 +328,7 @@ describe('a registry in the root of a bucket that is there already', () => {
   });
   after(() => deployment?.stop());
 
-  it('has rights there, and makes views when the owner has added what docs/deploy.md says', async () => {
+  it('has rights there, and makes projections once the owner has added the notification of docs/deploy.md', async () => {
     const client = new V2Client(deployment.gateway.url, { Authorization: `Basic ${BASIC}` });
     await pushImage(client, 'root/app', 'latest', { contents: ['one'], compression: 'zstd' });
     const driver = new S3Driver({ ...deployment.minio.driverOptions, keyPrefix: '' });
@@ -352,7 +352,7 @@ describe('a registry in a bucket that is encrypted with a key of its owner', () 
   });
   after(() => deployment?.stop());
 
-  it('gives back what was pushed, small and large, by the URLs of the bucket', async () => {
+  it('returns small and large blobs by URLs of the bucket', async () => {
     const { minio, gateway } = deployment;
     const client = new V2Client(gateway.url, { Authorization: `Basic ${BASIC}` });
     for (const sizeBytes of [1000, 20 * MiB]) {
@@ -386,7 +386,7 @@ describe('a registry behind CloudFront', () => {
     ['its API', ({ gateway }: Deployment) => gateway.url, 503],
     ['its push endpoint', pushEndpointOf, 429],
   ] as const) {
-    it(`${title} slows down who tries passwords, and nobody who comes by the same edge`, async () => {
+    it(`${title} throttles a client that guesses passwords, and no other client of the same edge`, async () => {
       const url = urlOf(deployment);
       const refused = await guessPasswords(
         (password, guess) => login(url, EDGE, password, `198.51.100.${guess}, 203.0.113.1`, EdgeKey),
@@ -395,7 +395,7 @@ describe('a registry behind CloudFront', () => {
       assert.equal(refused.status, status);
     });
 
-    it(`${title} believes nobody who comes past CloudFront about where they are`, async () => {
+    it(`${title} trusts no X-Forwarded-For of a request that did not pass CloudFront`, async () => {
       const url = urlOf(deployment);
       const refused = await guessPasswords(
         (password, guess) => login(url, '127.3.0.2', password, `198.51.100.${guess}`, 'a guess'),
@@ -405,7 +405,7 @@ describe('a registry behind CloudFront', () => {
     });
   }
 
-  it('keeps the uploads on its own host, where they go to the push endpoint, wherever that has its keys from', async () => {
+  it('keeps uploads on its own host, which forwards them to the push endpoint', async () => {
     const client = new V2Client(deployment.gateway.url, { Authorization: `Basic ${BASIC}` });
     assert.match(await client.start('edge/app'), /^https:\/\/registry\.example\.com\/v2\/edge\/app\/blobs\/uploads\//);
     const pushing = new V2Client(pushEndpointOf(deployment), { Authorization: `Basic ${BASIC}` });
@@ -423,7 +423,7 @@ describe('a registry with anonymous pull behind the gateway', () => {
   });
   after(() => deployment?.stop());
 
-  it('tells where tokens are, and asks its authorizer on each request', async () => {
+  it('names the token endpoint, and asks its authorizer on each request', async () => {
     const anybody = new V2Client(deployment.gateway.url);
     for (const calls of [1, 2]) {
       const response = await anybody.send('GET', '/v2/');
@@ -436,7 +436,7 @@ describe('a registry with anonymous pull behind the gateway', () => {
     }
   });
 
-  it('gives whoever has no login a token to pull with, and no other', async () => {
+  it('gives a client without a login a token for pull, and for no other action', async () => {
     const owner = new V2Client(deployment.gateway.url, { Authorization: `Basic ${BASIC}` });
     const { digest } = await pushImage(owner, 'open/app', 'latest', { contents: ['x'] });
     const anybody = new V2Client(deployment.gateway.url);
@@ -457,12 +457,12 @@ describe('a registry with anonymous pull behind the gateway', () => {
     assert.match(wrong.headers.get('WWW-Authenticate') ?? '', /^Bearer realm=/);
   });
 
-  it('lets whoever has a password in with it', async () => {
+  it('accepts a user with a password', async () => {
     const client = new V2Client(deployment.gateway.url, { Authorization: `Basic ${BASIC}` });
     assert.equal((await client.send('GET', '/v2/')).status, 200);
   });
 
-  it('names what it took by the host that clients know', async () => {
+  it('names an accepted blob or manifest by the host that clients know', async () => {
     const client = new V2Client(deployment.gateway.url, { Authorization: `Basic ${BASIC}` });
     const { digest, response } = await client.pushBlob('host/app', Buffer.from('bytes'));
     assert.equal(locationOf(response), `${OTHER_HOST}/v2/host/app/blobs/${digest}`);
@@ -492,7 +492,7 @@ async function login(
 
 type Login = (password: string, guess: number) => Promise<Response>;
 
-/** Guesses until it is enough, which nobody else has to suffer for. @returns what the last guess got */
+/** Guesses passwords until a guess is throttled, which must not affect other clients. @returns the answer to the last guess */
 async function guessPasswords(attacker: Login, somebodyElse: Login): Promise<Response> {
   for (let guess = 0; guess < 10; guess++) assert.equal((await attacker(`guess ${guess}`, guess)).status, 401);
   const refused = await attacker('another guess', 10);

@@ -75,7 +75,7 @@ function integrationOf(
   { security, 'x-amazon-apigateway-integration': integration }: JsonObject,
 ): Integration {
   const { type, httpMethod, uri, timeoutInMillis = 29_000 } = objectOf(integration ?? null, 'integration');
-  // A Lambda is always called by POST, whatever the client's method.
+  // A Lambda is always called by POST, independently of the client's method.
   if (type !== 'aws_proxy' || httpMethod !== 'POST') throw new Error('only aws_proxy by POST is known here');
   const [required = {}] = Array.isArray(security) ? security : [];
   const [name] = Object.keys(objectOf(required, 'security'));

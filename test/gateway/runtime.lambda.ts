@@ -59,7 +59,7 @@ describe('bundles under the runtime of Lambda', () => {
     });
   });
 
-  test('the authorizer starts and lets in whoever has the password', async (t) => {
+  test('the authorizer starts and accepts a user with the right password', async (t) => {
     const methodArn = 'arn:aws:execute-api:eu-west-1:123456789012:abc/v2/GET/';
     const requestContext = { path: '/v2/', identity: { sourceIp: '127.0.0.1' } };
     await starting('Authorizer', async (runtime) => {
@@ -90,7 +90,7 @@ describe('bundles under the runtime of Lambda', () => {
     assert.match(started.stderr, /the configuration has no auth[\s\S]*functions\/authorizer\.ts:\d+/);
   });
 
-  test('what a pull loads does not grow', (t) => {
+  test('the modules that a pull loads do not grow', (t) => {
     const { directory } = deployment.functions.get('RequestHandler') ?? assert.fail('no function RequestHandler');
     const sizeBytes = loadedBytes(directory, ['index.js', chunkOf(directory, /^s3-[A-Z0-9]{8}\.js$/)]);
     t.diagnostic(`${sizeBytes} bytes`);

@@ -1,4 +1,4 @@
-// What somebody who may not pull from a repository can find out about it, behind the gateway.
+// What a caller without the right to pull can learn about a repository, behind the gateway.
 import { S3Driver } from '../../lib/storage/s3.ts';
 import { secretRepositorySuite, USERS } from '../auth/secret-repository.ts';
 import { startRegistry } from '../support/registry-server.ts';

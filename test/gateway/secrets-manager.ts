@@ -5,7 +5,7 @@ import { json } from 'node:stream/consumers';
 
 export type SecretsManager = {
   endpoint: string;
-  /** Lets whoever signs with this key read these secrets. */
+  /** Allows requests signed with this key to read these secrets. */
   allow(accessKeyId: string, arns: readonly string[]): void;
   /** How often a secret was read. */
   reads(arn: string): number;
@@ -13,7 +13,7 @@ export type SecretsManager = {
 };
 
 /**
- * Gives secrets to whoever signs a request.
+ * Answers signed requests for secrets.
  * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
  */
 export async function startSecretsManager(secrets: Readonly<Record<string, string>>): Promise<SecretsManager> {

@@ -162,7 +162,7 @@ function parametersOf(declared: JsonObject, given: Record<string, string>): Reco
       if (Array.isArray(AllowedValues) && !AllowedValues.map(String).includes(text)) {
         throw new Error(`${name} ${text} is not allowed`);
       }
-      // CloudFormation matches the whole text, whatever the pattern says of its ends.
+      // CloudFormation matches the whole text, also if the pattern has no anchors.
       if (typeof AllowedPattern === 'string' && !new RegExp(`^(?:${AllowedPattern})$`).test(text)) {
         throw new Error(`${name} ${text} does not match ${AllowedPattern}`);
       }

@@ -33,7 +33,7 @@ const variablesOf = ({ resources }: Stack) => {
 
 describe('sam deploy --guided', () => {
   for (const [name, value] of Object.entries(objectOf(templateOf('template.yaml').Parameters ?? null, 'Parameters'))) {
-    // SAM CLI asks for a parameter with NoEcho again and again until it gets an answer, whatever its default.
+    // SAM CLI repeats the question for a parameter with NoEcho until it gets a value, even if there is a default.
     test(`asks for ${name}, which Enter can answer`, () => {
       const parameter = objectOf(value, name);
       assert('Default' in parameter);
@@ -41,7 +41,7 @@ describe('sam deploy --guided', () => {
     });
   }
 
-  test('with nothing but Enter gives a stack', () => assert(read().resources.size > 10));
+  test('with the defaults gives a stack', () => assert(read().resources.size > 10));
 });
 
 describe('the bucket', () => {
@@ -58,18 +58,18 @@ describe('the bucket', () => {
     }
   });
 
-  test('that is there already has to be named', () => {
+  test('that exists already must be named', () => {
     assert.throws(() => read({ parameters: { BucketIs: 'existing' } }), /BucketIs existing needs BucketName/);
   });
 });
 
 describe('a region without Web Functions', () => {
   const region = 'eu-south-2';
-  test('is refused with what to do instead', () => {
+  test('is refused with an alternative', () => {
     assert.throws(() => read({ region }), /no Lambda Web Functions.*infra\/push-endpoint-ecs\.yaml/);
   });
   for (const PushEndpoint of ['none', 'https://push.example.com']) {
-    test(`will do with PushEndpoint ${PushEndpoint}`, () => {
+    test(`is accepted with PushEndpoint ${PushEndpoint}`, () => {
       assert.equal(read({ region, parameters: { PushEndpoint } }).resources.has('PushEndpointStack'), false);
     });
   }
@@ -80,7 +80,7 @@ describe("API Gateway's setting for the account", () => {
     resourcesOf(templateOf(name)).filter(([id, value]) => objectOf(value, id).Type === 'AWS::ApiGateway::Account');
 
   for (const name of TEMPLATES.filter((template) => template !== 'gateway-account.yaml')) {
-    test(`is left alone by ${name}`, () => assert.deepEqual(setters(name), []));
+    test(`is not changed by ${name}`, () => assert.deepEqual(setters(name), []));
   }
 
   test('and its role outlive the stack that made them, also one that failed', () => {
@@ -94,7 +94,7 @@ describe("API Gateway's setting for the account", () => {
 
 describe('a variable of the environment that the stack leaves out', () => {
   for (const name of ['ACCESS', 'PUBLIC_URL', 'PUSH_ENDPOINT']) {
-    test(`is as good as an empty one: ${name}`, () => {
+    test(`has the effect of an empty one: ${name}`, () => {
       const env = { SETTINGS_FLAVOR: 's3', AWS_BUCKET: 'acme-images', SECRET_KEY: 'x'.repeat(32) };
       const { config: absent } = loadConfig({ env, directory: ROOT });
       const { config: empty } = loadConfig({ env: { ...env, [name]: '' }, directory: ROOT });
@@ -102,7 +102,7 @@ describe('a variable of the environment that the stack leaves out', () => {
     });
   }
 
-  test('is as good as an empty one: EDGE_KEY', () => {
+  test('has the effect of an empty one: EDGE_KEY', () => {
     for (const key of ['', undefined]) assert.equal(cameByEdge('', key), false);
   });
 });
@@ -149,7 +149,7 @@ describe('infra/push-endpoint-ecs.yaml', () => {
     return objectOf(Properties, id);
   };
 
-  test('takes what the Web Function takes, but for what Fargate has no use for', () => {
+  test('has the parameters of the Web Function, except those that Fargate does not need', () => {
     const taken = namesOf(ecs, 'Parameters');
     const missing = namesOf(webFunction, 'Parameters').filter((name) => !taken.includes(name));
     assert.deepEqual(missing, ['Environments']);
@@ -167,7 +167,7 @@ describe('infra/push-endpoint-ecs.yaml', () => {
     assert.deepEqual(inBucket(ecs), inBucket(webFunction));
   });
 
-  test('is told what the Web Function is told, but for what the load balancer checks', () => {
+  test('has the variables of the Web Function, except those for what the load balancer checks', () => {
     const { EnvironmentVariables = null } = propertiesOf(webFunction, 'PushEndpoint');
     const [container = null] = propertiesOf(ecs, 'Task').ContainerDefinitions as JsonValue[];
     const text = JSON.stringify(container);
@@ -196,7 +196,7 @@ describe('infra/push-endpoint-ecs.yaml', () => {
 });
 
 describe('the push endpoint', () => {
-  test('gives clients only a revision that has started', () => {
+  test('sends clients only to a revision that has started', () => {
     const { Resources = null, Outputs = null } = templateOf('push-endpoint.yaml');
     const { Live = null, Started = null } = objectOf(Resources, 'Resources');
     assert.partialDeepStrictEqual(objectOf(Live, 'Live').Properties, {
@@ -209,7 +209,7 @@ describe('the push endpoint', () => {
   });
 
   for (const name of ['push-endpoint.yaml', 'push-endpoint-ecs.yaml']) {
-    test(`has alarms that tell the operator's topic, in ${name}`, () => {
+    test(`has alarms that notify the operator's topic, in ${name}`, () => {
       const alarms = resourcesOf(templateOf(name)).filter(
         ([id, value]) => objectOf(value, id).Type === 'AWS::CloudWatch::Alarm',
       );

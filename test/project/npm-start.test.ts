@@ -72,7 +72,7 @@ describe('npm start', { skip: process.platform !== 'linux' && 'looks into /proc'
     });
   }
 
-  it('what npm exec (npx) starts ends with it', async () => {
+  it('a server started by npm exec (npx) ends with it', async () => {
     const { npm, port, server } = await start(['exec', '--no', '--', 'stowage', 'serve']);
     await kill(npm, 'SIGKILL');
     await until(async () => !(await isTaken(port)), 'the port is still taken');
@@ -125,7 +125,7 @@ describe('npm start', { skip: process.platform !== 'linux' && 'looks into /proc'
     await until(async () => !isAlive(server), 'the server still runs');
   });
 
-  it('goes on while npm does, also without a terminal', async () => {
+  it('runs as long as npm, also without a terminal', async () => {
     const { url, npm } = await start(['start']);
     await delay(3000);
     assert.ok(await answers(new URL('/healthz', url).href));
@@ -133,23 +133,23 @@ describe('npm start', { skip: process.platform !== 'linux' && 'looks into /proc'
   });
 });
 
-describe('who has started a server', () => {
+describe('the processes that a server watches', () => {
   const find = (list: ReturnType<typeof parsePs>) => (pid: number) => list.find((info) => info.pid === pid);
   const pids = (ppid: number, list: ReturnType<typeof parsePs>) =>
     selectAncestors(ppid, find(list)).map(({ pid }) => pid);
 
-  it('is npm and its shell on macOS', () => {
+  it('are npm and its shell on macOS', () => {
     const list = parsePs(
       '    1     0 /sbin/launchd\n  400     1 -zsh\n  500   400 npm start\n  501   500 sh -c node bin/stowage.js serve\n  502   501 node bin/stowage.js serve\n',
     );
     assert.deepEqual(pids(501, list), [501, 500]);
   });
 
-  it('is npm itself where its shell has become the server', () => {
+  it('are npm alone if its shell has become the server', () => {
     assert.deepEqual(pids(500, parsePs('400 1 -zsh\n500 400 npm start\n502 500 node bin/stowage.js serve\n')), [500]);
   });
 
-  it('is npm and its shell on Windows', () => {
+  it('are npm and its shell on Windows', () => {
     const list = parseWindowsProcesses(
       JSON.stringify([
         { ProcessId: 0, ParentProcessId: 0, CommandLine: null },
@@ -170,11 +170,11 @@ describe('who has started a server', () => {
     assert.deepEqual(pids(51, list), [51, 50]);
   });
 
-  it('is the parent alone, where no package manager is above it', () => {
+  it('are the parent alone without a package manager above it', () => {
     assert.deepEqual(pids(400, parsePs('1 0 /sbin/init\n400 1 /bin/sh ./run\n')), [400]);
   });
 
-  it('is asked for by the script of package.json', () => {
+  it('are switched on by the script of package.json', () => {
     const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
     assert.match(scripts.start, /stowage\.js serve --stop-with-parent$/);
   });

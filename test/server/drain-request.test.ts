@@ -20,12 +20,12 @@ describe('a client that sends all of its body before it reads', () => {
   const refusals: Record<string, (body: AsyncIterable<Uint8Array>) => Promise<unknown>> = {
     'at once': async () => undefined,
     'after some of it': (body) => body[Symbol.asyncIterator]().next(),
-    'after some of it, and the rest given up': async (body) => {
+    'after some of it, with the rest cancelled': async (body) => {
       for await (const _ of body) return;
     },
   };
   for (const [when, take] of Object.entries(refusals)) {
-    it(`reads why it is refused ${when}, and may ask again`, TIMEOUT, async (t) => {
+    it(`gets a refusal ${when}, and can reuse the connection`, TIMEOUT, async (t) => {
       const socket = await connectTo(t, await serve(t, take));
       await sendSlowly(socket, 'PUT / HTTP/1.1\r\nHost: test');
       socket.write('GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n');
@@ -37,7 +37,7 @@ describe('a client that sends all of its body before it reads', () => {
       ['whose connection ends with the answer', 'PUT / HTTP/1.1\r\nHost: test\r\nConnection: close'],
       ['of HTTP/1.0, as proxies speak it', 'PUT / HTTP/1.0\r\nHost: test'],
     ] as const) {
-      it(`reads why it is refused ${when}, one ${what}`, TIMEOUT, async (t) => {
+      it(`gets a refusal ${when}, one ${what}`, TIMEOUT, async (t) => {
         const socket = await connectTo(t, await serve(t, take));
         await sendSlowly(socket, request);
         assert.match((await Array.fromAsync(socket)).join(''), /^HTTP\/1\.1 403 .*refused/s);
@@ -66,13 +66,13 @@ describe('a client that sends all of its body before it reads', () => {
   };
 });
 
-it('does not wait for ever for a body to end', TIMEOUT, async (t) => {
+it('a connection is closed if the body has not ended in time', TIMEOUT, async (t) => {
   const socket = await connectTo(t, await listen(t, refuse));
   socket.write('PUT / HTTP/1.1\r\nHost: test\r\nContent-Length: 1000000\r\n\r\n');
   assert.match((await Array.fromAsync(socket)).join(''), /^HTTP\/1\.1 403 /);
 });
 
-it('leaves a connection alone whose body has ended in time', TIMEOUT, async (t) => {
+it('a connection stays open if the body has ended in time', TIMEOUT, async (t) => {
   const socket = await connectTo(t, await listen(t, refuse));
   const answers = socket[Symbol.asyncIterator]();
   for (let request = 0; request < 3; request++) {

@@ -7,7 +7,7 @@ import { listenProblem, startNodeServer } from '../../lib/server/node-server.ts'
 
 const TIMEOUT = { timeout: 5000 };
 
-it('stops although a client keeps a connection on which it never said anything', TIMEOUT, async (t) => {
+it('stops although a client keeps a connection open on which it has sent nothing', TIMEOUT, async (t) => {
   const server = await startNodeServer(new Hono(), { host: '127.0.0.1', port: 0 });
   const socket = connect(Number(server.url.port), '127.0.0.1');
   t.after(() => socket.destroy());
@@ -17,7 +17,7 @@ it('stops although a client keeps a connection on which it never said anything',
   await Promise.all([server.stop(), closed]);
 });
 
-it('stops only when the answer under way has gone', TIMEOUT, async () => {
+it('stops only after the answer under way is sent', TIMEOUT, async () => {
   const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
   const { promise: go, resolve: goOn } = Promise.withResolvers<void>();
   const app = new Hono().get('/', async (c) => {
@@ -37,7 +37,7 @@ it('stops only when the answer under way has gone', TIMEOUT, async () => {
   await stopped;
 });
 
-it('says how to go on if the port is taken', async () => {
+it('names the options that choose another port if the port is in use', async () => {
   const server = await startNodeServer(new Hono(), { host: '127.0.0.1', port: 0 });
   const port = Number(server.url.port);
   try {
@@ -49,7 +49,7 @@ it('says how to go on if the port is taken', async () => {
   }
 });
 
-it('names AirPlay where macOS has taken port 5000, and nowhere else', () => {
+it('names AirPlay for port 5000 on macOS only', () => {
   const host = '127.0.0.1';
   assert.match(
     listenProblem('EADDRINUSE', { host, port: 5000, platform: 'darwin' }) ?? '',
