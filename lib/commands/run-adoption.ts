@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { Presets, SingleBar } from 'cli-progress';
 import type { Config } from '../config/config.ts';
 import { immutabilityOf } from '../config/immutable-tags.ts';
-import { layout } from '../model/layout.ts';
+import { layout, parseTagKey } from '../model/layout.ts';
 import { parseV1RepositoryName, type RepositoryName } from '../model/names.ts';
 import { mayWrite, recordLayout } from '../registry/layout-version.ts';
 import type { Adoption, AdoptionFailure, AdoptionPlan } from '../registry/old-buckets/adopt.ts';
@@ -51,7 +51,7 @@ export async function adopt(config: Config, options: AdoptOptions): Promise<numb
       await adoption.copyTwiceQuoted(twiceQuoted);
     }
     const plan = await adoption.plan(only);
-    console.log(summaryOf(plan, twiceQuoted.length));
+    console.log(summaryOf(plan, twiceQuoted));
     if (options.dryRun) return 0;
 
     const failures = await runWithBar(adoption, plan, options);
@@ -102,11 +102,15 @@ async function runWithBar(
   }
 }
 
-function summaryOf(plan: AdoptionPlan, twiceQuoted: number): string {
+/** A tag with a twice-quoted name is a tag once its object is copied, so a dry run does not count it among the tags. */
+function summaryOf(plan: AdoptionPlan, twiceQuoted: readonly TwiceQuotedObject[]): string {
   const { repositories, tags, images, unread } = plan;
+  const counted = new Set<string>(tags.map(({ repository, tag }) => layout.tag(repository, tag)));
+  const furtherTags = twiceQuoted.filter(({ to }) => parseTagKey(to) !== undefined && !counted.has(to)).length;
   const found = `${repositories.length} repositories, ${tags.length} tags of v1 images, ${images.length} images`;
   const toRead = `${unread.length} layers to read (${inMiB(bytesOf(plan))} MiB)`;
-  return `${found}; ${toRead}, ${twiceQuoted} objects with a twice-quoted name to copy`;
+  const toCopy = `${twiceQuoted.length} objects with a twice-quoted name to copy`;
+  return `${found}; ${toRead}, ${toCopy}${furtherTags > 0 ? `, ${furtherTags} of them further tags` : ''}`;
 }
 
 function bytesOf({ unread }: AdoptionPlan): number {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -36,6 +36,15 @@ describe('the command adopt', () => {
     assert.equal(code, 0);
     assert.match(stdout, /^5 repositories, .* layers to read/);
     assert.deepEqual(await hashAll(driver), hashesOf(bucket));
+  });
+
+  it('counts in a dry run the tags that a run adopts', async () => {
+    await cp(join(directory, 'data'), join(directory, 'copy'), { recursive: true });
+    const { stdout: dryRun } = await adopt(['--dry-run'], 'copy');
+    const [, tags, further] = /, (\d+) tags .*?(?:, (\d+) of them further tags)?$/m.exec(dryRun) ?? [];
+    assert.ok(Number(further) > 0, dryRun);
+    const { stdout } = await adopt([], 'copy');
+    assert.equal(/^(\d+) tags, 0 failures/m.exec(stdout)?.[1], String(Number(tags) + Number(further)), stdout);
   });
 
   it('accepts the name of a repository whose objects have twice-quoted names and are not copied yet', async () => {
