@@ -61,7 +61,7 @@ dev: {<<: *common, loglevel: debug, cors: {origins: b}, cache: {port: 1}}`;
     ['the base of every flavor without <<', apart, {}],
     ['the base of every flavor if SETTINGS_COMMON says so', apart, { SETTINGS_COMMON: 'true' }],
   ] as const) {
-    test(`a flavor's key beats that of common, a map replaces the whole map: ${title}`, () => {
+    test(`a key of the flavor overrides that of common, and a map replaces the whole map: ${title}`, () => {
       const { config, warnings } = loadText(text, env);
       assert.equal(config.logLevel, 'debug');
       assert.deepEqual(config.storage, { driver: 'local', path: '/a' });
@@ -85,7 +85,7 @@ dev: {<<: *common, loglevel: debug, cors: {origins: b}, cache: {port: 1}}`;
   });
 });
 
-describe('which file, which flavor', () => {
+describe('the choice of file and flavor', () => {
   const directory = realpathSync(mkdtempSync(join(tmpdir(), 'stowage-find-')));
   const inDirectory = (...parts: string[]) => join(directory, ...parts);
   for (const folder of ['config', 'empty', 'both', 'both/config']) mkdirSync(inDirectory(folder));
@@ -171,7 +171,7 @@ describe('which file, which flavor', () => {
     );
   });
 
-  test('without a flavor in the file the message tells how to use its top level', () => {
+  test('the error for a file without flavors names the setting that uses its top level', () => {
     assert.match(
       messageOf(() => loadText('storage: local')),
       /no flavor "dev".*set SETTINGS_FLAVOR to nothing/,
@@ -242,12 +242,12 @@ describe('_env:NAME and _env:NAME:default', () => {
     ['"a"b"', '"a"b"'],
     ['null', undefined],
   ] as const) {
-    test(`quotes around a text are cut off if they are YAML's: ${text}`, () => {
+    test(`quotes around a text are removed if they are YAML's: ${text}`, () => {
       assert.equal(loadKeys({ secret_key: '_env:X' }, { X: text }).config.secretKey, expected);
     });
   }
 
-  test('a text in the file is taken as it stands, too', () => {
+  test('a text in the file is unchanged too', () => {
     assert.equal(loadKeys({ secret_key: '0123' }).config.secretKey, '0123');
     assert.equal(loadKeys({ secret_key: 'yes' }).config.secretKey, 'yes');
   });
@@ -308,7 +308,7 @@ describe('each key has one type', () => {
     });
   }
 
-  test('what is missing: standalone is on, the level info, all else off', () => {
+  test('the defaults: standalone is on, loglevel is info, all other keys are off', () => {
     const { config, warnings } = loadKeys({});
     assert.deepEqual(config, {
       file: textFile,
@@ -375,7 +375,7 @@ describe('each key has one type', () => {
     assert.deepEqual(warnings, []);
   });
 
-  test('URLs lose the slashes at their end, endpoints are kept as they are', () => {
+  test('trailing slashes are removed from URLs, not from endpoints', () => {
     const { config } = loadKeys({ index_endpoint: 'https://index.docker.io/', registry_endpoints: '"r1:5000, r2"' });
     assert.equal(config.indexEndpoint, 'https://index.docker.io');
     assert.equal(config.registryEndpoints, 'r1:5000, r2');
@@ -395,7 +395,7 @@ describe('each key has one type', () => {
 });
 
 describe('S3', () => {
-  test('boto_bucket counts before s3_bucket', () => {
+  test('boto_bucket takes precedence over s3_bucket', () => {
     const bucket = (keys: Record<string, string>) => s3Options({ boto_bucket: null, ...keys }).bucket;
     assert.equal(bucket({ boto_bucket: 'one' }), 'one');
     assert.equal(bucket({ s3_bucket: 'two' }), 'two');
@@ -404,7 +404,7 @@ describe('S3', () => {
     assert.equal(bucket({ boto_bucket: 'one', s3_bucket: 'REPLACEME' }), 'one');
   });
 
-  test('HTTPS, Amazon, the bucket in the host, the SDK finds credentials: unless the file says otherwise', () => {
+  test('the defaults are HTTPS, Amazon, the bucket in the host name, and credentials of the SDK', () => {
     assert.deepEqual(s3Options({}), {
       bucket: 'bucket',
       keyPrefix: 'registry/',
@@ -416,7 +416,7 @@ describe('S3', () => {
     assert.equal(s3Options({ s3_encrypt: '"true"' }).encrypt, true);
   });
 
-  test('both keys or none', () => {
+  test('two keys are the credentials; without both the SDK finds credentials', () => {
     const credentials = { accessKeyId: '0012', secretAccessKey: '12345' };
     assert.deepEqual(s3Options({ s3_access_key: '0012', s3_secret_key: '12345' }).credentials, credentials);
     assert.equal(s3Options({ s3_access_key: null, s3_secret_key: '_env:UNSET' }).credentials, undefined);
@@ -455,7 +455,7 @@ describe('S3', () => {
     });
   }
 
-  test('VHostCallingFormat and a port without host are named in a warning', () => {
+  test('VHostCallingFormat and a port without a host give a warning', () => {
     const { warnings } = loadKeys({ ...S3, boto_calling_format: 'VHostCallingFormat', boto_port: 9000 });
     assert.equal(warnings.length, 2);
     assert.match(warnings[0] ?? '', /boto_port is ignored/);
@@ -463,7 +463,7 @@ describe('S3', () => {
   });
 });
 
-describe('the launcher', () => {
+describe("the variables of docker-registry's launcher", () => {
   const rows: { env: Env; host?: string; port?: number }[] = [
     { env: {} },
     { env: { REGISTRY_PORT: '5001' }, port: 5001 },

@@ -29,7 +29,7 @@ const warnedOf = ({ config, warnings }: LoadedConfig) =>
   });
 
 describe('files of docker-registry start Stowage unchanged', () => {
-  test('0.6.5, dev: only the secret that is none is named', () => {
+  test('0.6.5, dev: only the placeholder in place of a secret gives a warning', () => {
     const loaded = loadFixture('registry-0.6.5.yml');
     assert.deepEqual(loaded.config.storage, { driver: 'local', path: '/tmp/registry' });
     assert.equal(loaded.config.logLevel, 'debug');
@@ -37,7 +37,7 @@ describe('files of docker-registry start Stowage unchanged', () => {
     assert.deepEqual(warnedOf(loaded), ['secret_key']);
   });
 
-  test('0.6.5, prod as the image edited it: Redis and mail are not missed', () => {
+  test('0.6.5, prod as edited by the image: no warning about Redis and mail', () => {
     const loaded = loadFixture('registry-0.6.5-edited.yml', { SETTINGS_FLAVOR: 'prod' });
     assert.deepEqual(loaded.config.storage, {
       driver: 's3',
@@ -67,7 +67,7 @@ describe('files of docker-registry start Stowage unchanged', () => {
     assert.deepEqual(warnedOf(loaded), []);
   });
 
-  test('that of the example bucket', () => {
+  test('the file of the example bucket', () => {
     const loaded = loadFixture('example-bucket.yml');
     assert.deepEqual(loaded.config.storage, { driver: 'local', path: '/srv/example-bucket' });
     assert.equal(loaded.config.logLevel, 'debug');
@@ -90,7 +90,7 @@ describe('files of docker-registry start Stowage unchanged', () => {
   }
 
   for (const flavor of FLAVORS_091.refused) {
-    test(`0.9.1, ${flavor}: its storage is refused by name`, () => {
+    test(`0.9.1, ${flavor}: the error names the storage that is not supported`, () => {
       assert.match(
         messageOf(() => loadFixture('registry-0.9.1.yml', { SETTINGS_FLAVOR: flavor })),
         /: storage .*allowed: local \(or file\) and s3/,
@@ -105,7 +105,7 @@ describe('files of docker-registry start Stowage unchanged', () => {
     assert.deepEqual(warnedOf(loaded), ['mirroring.source_index', 'mirroring.tags_cache_ttl']);
   });
 
-  test('0.9.1 without its own merging, as 0.6 read it', () => {
+  test('0.9.1 without merge keys, as 0.6 read it', () => {
     const text = readFileSync(new URL('fixtures/registry-0.9.1.yml', import.meta.url), 'utf8');
     assert.match(text, /<<: \*common/);
     const off = loadFixture('registry-0.9.1.yml', { SETTINGS_COMMON: 'off' });
@@ -203,7 +203,7 @@ describe('each variable of the image sets its key', () => {
     ['ceph-s3', 'AWS_DEBUG', '2', 'boto_debug'],
     ['cloudfronts3', 'CF_BASE_URL', 'https://x.cloudfront.net', 'cloudfront'],
   ] as const) {
-    test(`${variable} in ${flavor}: ${key} is named as ignored`, () => {
+    test(`${variable} in ${flavor}: a warning says that ${key} is ignored`, () => {
       const env = { ...others, SETTINGS_FLAVOR: flavor, [variable]: value };
       assert.deepEqual(warnedOf(loadFixture('registry-0.9.1.yml', env)), [key]);
     });
@@ -213,7 +213,7 @@ describe('each variable of the image sets its key', () => {
     assert.equal(loadFixture(SHIPPED, { SECRET_KEY: '0123' }).config.secretKey, '0123');
   });
 
-  test('what an unset variable leaves is null, never a text such as !ENV_NOT_FOUND', () => {
+  test('a variable that is not set gives null, never a text such as !ENV_NOT_FOUND', () => {
     const loaded = loadFixture('registry-0.6.5-edited.yml', { SETTINGS_FLAVOR: 'prod' });
     assert.doesNotMatch(JSON.stringify(loaded), /ENV_NOT_FOUND/);
   });
@@ -222,14 +222,14 @@ describe('each variable of the image sets its key', () => {
 describe('the shipped file', () => {
   for (const flavor of ['dev', 'local', 'test', 's3', 'ceph-s3', 'prod']) {
     for (const common of ['on', 'off']) {
-      test(`has nothing to warn of: ${flavor}, common ${common}`, () => {
+      test(`gives no warnings: ${flavor}, common ${common}`, () => {
         const env = { SETTINGS_FLAVOR: flavor, SETTINGS_COMMON: common, AWS_BUCKET: 'bucket' };
         assert.deepEqual(loadFixture(SHIPPED, env).warnings, []);
       });
     }
   }
 
-  test('dev keeps everything in ./data and tells nothing in a ping', () => {
+  test('dev keeps everything in ./data, and its ping shows no versions', () => {
     const { config } = loadFixture(SHIPPED);
     assert.deepEqual(config.storage, { driver: 'local', path: './data' });
     assert.equal(config.debug, false);
@@ -282,17 +282,17 @@ describe('keys without meaning', () => {
     ['__proto__', '__proto__ is not a known key and is ignored'],
     ['cors.x', 'cors.x is not a known key and is ignored'],
   ] as const) {
-    test(`an unknown key is named: ${key}`, () => {
+    test(`an unknown key gives a warning: ${key}`, () => {
       const keys = key === 'cors.x' ? { cors: '{x: 1}' } : Object.fromEntries([[key, 'secret']]);
       assert.deepEqual(loadKeys(keys).warnings, [`${textFile}:4: ${problem}`]);
     });
   }
 
-  test('a nested key is corrected', () => {
+  test('the warning about a nested key suggests the right name', () => {
     assert.match(loadKeys({ cors: '{orgins: x}' }).warnings[0] ?? '', /did you mean cors\.origins\?/);
   });
 
-  test('a nested key is named where a variable holds the map, too', () => {
+  test('an unknown key in a map of a variable gives a warning', () => {
     const loaded = loadKeys(
       { auth: '_env:AUTH', cors: '_env:CORS' },
       { AUTH: '{htpasswd: x}', CORS: '{resources: z, orgins: w}' },
@@ -300,7 +300,7 @@ describe('keys without meaning', () => {
     assert.deepEqual(warnedOf(loaded), ['cors.resources', 'cors.orgins']);
   });
 
-  test('keys that need another storage or name a Python module', () => {
+  test('keys that need another storage or name a Python module give a warning', () => {
     const s3 = { storage: 's3', boto_bucket: 'bucket', nginx_x_accel_redirect: '/acc', search_backend: 'my.index' };
     const loaded = loadKeys(s3);
     assert.equal(loaded.config.nginxXAccelRedirect, undefined);

@@ -48,7 +48,7 @@ describe('the bucket behind API Gateway and that of a Node server', () => {
     atEnd(() => server.stop());
   });
 
-  test('are the same after the same pushes', async () => {
+  test('have the same objects after the same pushes', async () => {
     const image = await makeCentos(directory, 24);
     for (const host of [deployment.gateway.host, server.host]) {
       for (const { name } of engineKinds) {

@@ -87,7 +87,7 @@ for (const kind of backendsWithRedirects) {
         await assertPulled(out);
       });
 
-      test('copies to another repository, and the other repository has it all', async () => {
+      test('copies to another repository, which then has all blobs', async () => {
         const copy = `${host}/crane/deep/er/copy:2`;
         await crane('copy', reference(), copy);
         assert.equal(await crane('digest', copy), image.manifestDigest);
@@ -121,7 +121,7 @@ for (const kind of backendsWithRedirects) {
       const oras = (...args: string[]) => run('oras', args, { cwd: directory });
       const reference = () => `${host}/oras/image:1`;
 
-      test('pushes an artifact that is no image, and pulls it', async () => {
+      test('pushes and pulls an artifact', async () => {
         const artifact = `${host}/oras/artifact:1`;
         await oras('push', '--plain-http', '--artifact-type=application/vnd.test', artifact, 'note.txt:text/plain');
         await oras('pull', '--plain-http', '-o', 'oras-out', artifact);
@@ -151,7 +151,7 @@ for (const kind of backendsWithRedirects) {
         assert.notEqual((await attempt('oras', ['blob', 'fetch', '--plain-http', '--output=-', blob])).status, 0);
       });
 
-      test('attaches to an image and discovers what is attached', async () => {
+      test('attaches an artifact to an image and discovers it', async () => {
         await oras('attach', '--plain-http', '--artifact-type=application/vnd.note', reference(), 'note.txt');
         const { referrers } = JSON.parse(await oras('discover', '--plain-http', '--format=json', reference()));
         assert.deepEqual(
@@ -172,7 +172,7 @@ for (const kind of backendsWithRedirects) {
         });
       const requests = (log: string, method: string) => log.split(`req-method=${method} `).length - 1;
 
-      test('copies in by one PUT a blob, and out', async () => {
+      test('copies in with one PUT per blob, and copies out', async () => {
         await regctl('registry', 'set', host, '--tls=disabled', '--skip-check');
         const { status, stderr } = await copyIn(image.layoutDirectory, reference());
         assert.equal(status, 0, stderr.slice(-4000));
@@ -182,7 +182,7 @@ for (const kind of backendsWithRedirects) {
         await assertPulled(out);
       });
 
-      test('copies in by many PATCHes a blob, and the bytes are the same', async () => {
+      test('copies in with many PATCHes per blob, and the bytes are the same', async () => {
         await regctl(
           'registry',
           'set',
@@ -219,7 +219,7 @@ for (const kind of backendsWithRedirects) {
       if (kind.redirects) assert.equal(new URL(headers.get('Location') ?? '').port, backend.env.AWS_PORT);
     });
 
-    test('everything that is left is whole', async () => {
+    test('all remaining objects are complete', async () => {
       const visible = await visibleIn(stowage.url);
       assert.equal(visible['crane/deep/er/copy:2'], image.manifestDigest);
       assert.equal(visible['oras/image:1'], image.manifestDigest);

@@ -78,14 +78,14 @@ describe('clients of the stack behind API Gateway', () => {
       });
 
       for (const { name } of engineKinds) {
-        test(`${name} is told that the password is wrong`, async () => {
+        test(`${name} is refused with a wrong password`, async () => {
           const { attempt: tryDocker } = dockerOf(engineNamed(name));
           const { status, stderr } = await tryDocker('login', '-u', USER, '-p', 'wrong', host);
           assert.notEqual(status, 0);
           assert.match(stderr, /unauthorized/i);
         });
 
-        test(`${name} may do nothing before it logs in`, async () => {
+        test(`${name} is refused without a login`, async () => {
           const { attempt: tryDocker } = dockerOf(engineNamed(name));
           const { status, stderr } = await tryDocker('pull', `${host}/missing/image:1`);
           assert.notEqual(status, 0);

@@ -53,7 +53,7 @@ for (const kind of backendsWithRedirects) {
     const served = useStowage(kind);
 
     for (const { version, env, ...leftOut } of [stable, kind.redirects ? devWithRedirects : dev]) {
-      test(`${version}: everything passes but what is documented`, async (t) => {
+      test(`${version}: all tests pass except the documented ones`, async (t) => {
         const { stowage, directory } = served();
         const report = await runConformance({ host: stowage.host, version, env, directory });
         const { passed, failed, failures, switchedOff, notPassed, skipped } = report;

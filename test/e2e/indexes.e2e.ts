@@ -99,7 +99,7 @@ for (const kind of nearAndFar) {
       assert.equal(digestOf(Buffer.from(raw)), index.digest);
     });
 
-    test('everything that is left is whole, and one digest has one index', async () => {
+    test('all remaining objects are complete, and one digest has one index', async () => {
       const { stowage, backend } = served();
       const visible = await visibleIn(stowage.url);
       for (const name of ['skopeo', 'oras', 'regctl', 'ctr']) {

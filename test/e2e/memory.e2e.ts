@@ -43,7 +43,7 @@ for (const { name, open } of backends) {
   });
 }
 
-describe('memory of the server, many uploads at once, on S3 that has stopped to answer', () => {
+describe('memory of the server, many concurrent uploads, on S3 that has stopped answering', () => {
   const UPLOADS = 48;
   const AT_ONCE = 8;
   /** What each was seen to hold at most, and what the server takes without any. */
@@ -68,7 +68,7 @@ describe('memory of the server, many uploads at once, on S3 that has stopped to 
   });
   afterEach((t) => reportLogOfFailure(t, stowage));
 
-  test('is that of those that have a turn', async (t) => {
+  test('is bounded by the number of upload slots', async (t) => {
     const blob = await bigBlob(48, 'many');
     const pushes = Array.from({ length: UPLOADS }, () => pushByPatch(`${stowage.url}/v2/memory/test`, blob));
     const ended = Promise.allSettled(pushes); // pushes that wait too long are refused

@@ -70,7 +70,7 @@ for (const { name, open } of backends) {
           });
         }
         if (state === 'after adopt') continue;
-        test('adopt makes the rest of it ready', async () => {
+        test('adopt converts the remaining images', async () => {
           const { stdout } = await execute(process.execPath, [CLI, 'adopt', '--config', CONFIG], {
             env: { ...process.env, ...backend.env },
           });

@@ -135,7 +135,7 @@ describe('podman and buildah', () => {
         assert.equal(digest, `${served().stowage.host}/podman/zstd@${await crane('digest', reference)}`);
       });
 
-      test('everything that is left is whole', async () => {
+      test('all remaining objects are complete', async () => {
         const { stowage, backend } = served();
         const visible = await visibleIn(stowage.url);
         assert.equal(visible['podman/imported:a'], visible['podman/imported:b']);

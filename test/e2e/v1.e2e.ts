@@ -56,7 +56,7 @@ describe('between v1 clients and engines', () => {
         });
       }
 
-      test('what v2 shows of a v1 push is whole', async () => {
+      test('the conversions of a v1 push are complete', async () => {
         assert.deepEqual(Object.keys(await visibleIn(stowage.url)), ['library/ubuntu:14.04']);
       });
 

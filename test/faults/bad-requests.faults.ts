@@ -32,7 +32,7 @@ for (const kind of backends) {
     let stowage: Stowage | undefined;
     afterEach((t) => stowage && reportLogOfFailure(t, stowage));
 
-    test(`${REQUESTS} of them: no 5xx, no crash, no growth, and nothing written where it does not belong`, async (t) => {
+    test(`${REQUESTS} of them: no 5xx, no crash, no growth of memory, and no object of another repository written`, async (t) => {
       const random = randomOf(t);
       const outside = await mkdtemp(join(tmpdir(), 'bad-requests-'));
       atEnd(() => rm(outside, { recursive: true }));

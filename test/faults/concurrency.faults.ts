@@ -68,12 +68,12 @@ for (const kind of backends) {
       for (const server of servers) assert.doesNotMatch(server.logTail(), /"level":"(?:error|fatal)"/);
     });
 
-    test('an upload that is committed twice at once is there once and whole', async (t) => {
+    test('an upload committed twice at the same time is stored once and complete', async (t) => {
       const random = randomOf(t);
       for (let upload = 0; upload < REPLAYED_UPLOADS; upload++) await commitTwice(random.branch(upload), sends);
     });
 
-    test('a chunk that is sent twice at once spoils at most its own upload', async (t) => {
+    test('a chunk sent twice at the same time damages at most its own upload', async (t) => {
       const random = randomOf(t);
       for (let upload = 0; upload < REPLAYED_UPLOADS; upload++) await replayChunk(random.branch(upload), sends);
     });

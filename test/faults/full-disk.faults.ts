@@ -27,7 +27,7 @@ const FILE_SYSTEMS = [
 
 for (const { title, options, fill } of FILE_SYSTEMS) {
   describe(`a disk ${title}`, { timeout: 180_000 }, () => {
-    test('refuses pushes as full, keeps nothing of them, serves and deletes, and takes pushes again once there is room', async (t) => {
+    test('refuses pushes without a trace, serves and deletes, and accepts pushes again once space is free', async (t) => {
       const atEnd = useCleanup((end) => t.after(end));
       const mount = await mkdtemp(join(tmpdir(), 'stowage-full-'));
       atEnd(() => rm(mount, { recursive: true }));

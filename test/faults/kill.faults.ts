@@ -24,12 +24,12 @@ const BEHIND_MS = 150;
 const REPOSITORIES = ['app', 'team/app', 'team/app/part', 'team-2/app_x.y', 'v1/old', 'library/other'] as const;
 
 for (const kind of backends) {
-  describe(`a server on ${kind.name} that is killed again and again`, () => {
+  describe(`a server on ${kind.name} that is killed repeatedly`, () => {
     const atEnd = useCleanup();
     let stowage: Stowage | undefined;
     afterEach((t) => stowage && reportLogOfFailure(t, stowage));
 
-    test(`shows nothing that is not whole, and all that it has acknowledged, after ${KILLS} kills`, async (t) => {
+    test(`has all acknowledged pushes, and no incomplete object, after ${KILLS} kills`, async (t) => {
       const random = randomOf(t);
       const scene = await openScene(kind, atEnd);
       stowage = scene.stowage;

@@ -74,7 +74,7 @@ describe('a bad network between the server and S3', () => {
   afterEach((t) => reportLogOfFailure(t, scene.stowage));
 
   for (const [title, toxics] of NETWORKS) {
-    test(`${title}: every push and pull succeeds, or is told to come again`, async (t) => {
+    test(`${title}: every push and pull succeeds, or gets an answer that asks to retry`, async (t) => {
       const random = randomOf(t);
       const works = someWork(scene, random, WAYS);
       for (const one of toxics) await toxiproxy.add(one);
@@ -84,7 +84,7 @@ describe('a bad network between the server and S3', () => {
     });
   }
 
-  test('that is gone for a while: every push and pull succeeds, or is told to come again', async (t) => {
+  test('that is gone for a while: every push and pull succeeds, or gets an answer that asks to retry', async (t) => {
     const works = someWork(scene, randomOf(t), WAYS);
     const gone = sleep(100).then(async () => {
       await toxiproxy.disconnect();
@@ -147,7 +147,7 @@ describe('S3 that fails', () => {
   for (const failure of FAILURES) {
     for (const times of [1, ALL_ATTEMPTS]) {
       const howOften = times === 1 ? 'once' : 'again and again';
-      test(`with ${failure.title}, ${howOften}: every push and pull succeeds, or is told to come again`, async (t) => {
+      test(`with ${failure.title}, ${howOften}: every push and pull succeeds, or gets an answer that asks to retry`, async (t) => {
         const random = randomOf(t);
         let suffered = 0;
         for (let round = 0; round < ROUNDS || (suffered === 0 && round < TRIES); round++) {

@@ -46,7 +46,7 @@ describe('two servers', { timeout: 600_000 }, () => {
     return { backend, sends: servers.map(({ url }) => sendOnlyTo(url)) };
   }
 
-  test(`on one directory, each of them process 1, lose nothing in ${KILLS} kills of either`, async (t) => {
+  test(`on one directory, each with pid 1, lose no acknowledged push in ${KILLS} kills of either`, async (t) => {
     const atEnd = useCleanup((end) => t.after(end));
     const random = randomOf(t);
     const { backend, sends } = await start(atEnd, local.open(), { isPidOne: true });
@@ -85,7 +85,7 @@ describe('two servers', { timeout: 600_000 }, () => {
     { title: 'one on a bucket that ignores it', open: () => openS3Backend(), count: 1 },
   ];
   for (const { title, open, count } of deleting) {
-    test(`${title}: a tag that moves is never lost to deletes of what it named before`, async (t) => {
+    test(`${title}: a tag that moves is never lost by deletes of its former manifest`, async (t) => {
       const atEnd = useCleanup((end) => t.after(end));
       const random = randomOf(t);
       const { sends } = await start(atEnd, open(), { count });

@@ -16,7 +16,7 @@ const RIVALS = bySize({ short: 30, long: 400 });
 
 describe('two servers', { timeout: 600_000 }, () => {
   for (const kind of backends) {
-    test(`on ${kind.name} that get one v1 image in two versions at once show one of them, whole, or none`, async (t) => {
+    test(`on ${kind.name} that get two versions of one v1 image at the same time serve one of them, complete, or none`, async (t) => {
       const atEnd = useCleanup((end) => t.after(end));
       const random = randomOf(t);
       const backend = withFaultSettings(await kind.open());

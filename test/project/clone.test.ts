@@ -29,13 +29,13 @@ describe('npx stowage', () => {
     return (await run('npx', ['--no-install', 'stowage', ...args], options)).stdout;
   };
 
-  test('is the command in a clone, with nothing built, and asks no registry for it', async () => {
+  test('runs the command of a clone without a build and without a download', async () => {
     assert.equal(await stowage(['--version']), `${manifest.version}\n`);
     const config = await stowage(['config'], { SETTINGS_FLAVOR: 's3', AWS_BUCKET: 'acme-images' });
     assert.match(config, /acme-images/);
   });
 
-  test('is the command of the package, which has no source', async () => {
+  test('runs the command of the package, which has no source', async () => {
     await run('npm', ['run', 'build'], { cwd: directory });
     await rm(join(directory, 'lib'), { recursive: true });
     assert.equal(await stowage(['--version']), `${manifest.version}\n`);

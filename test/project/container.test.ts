@@ -25,7 +25,7 @@ describe('the container image', () => {
   const instructions = (name: string) =>
     dockerfile.filter((line) => line.startsWith(`${name} `)).map((line) => line.slice(name.length + 1).trim());
 
-  test('is made of files that are there, and that .dockerignore lets through', async () => {
+  test('copies files that exist and that .dockerignore includes', async () => {
     const ignore = (await readFile(join(ROOT, '.dockerignore'), 'utf8')).trim().split('\n');
     assert.equal(ignore[0], '*');
     const sources = instructions('COPY')
