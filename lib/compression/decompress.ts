@@ -2,10 +2,8 @@ import { pipeline, Readable, type Transform } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { KiB } from '../streams/bytes.ts';
 import { CorruptLayerError } from './corrupt-layer-error.ts';
+import type { LayerFormat } from './layer-format.ts';
 import { DEFAULT_UNPACK_LIMITS, limitUnpacked, type UnpackLimits } from './unpack-limits.ts';
-
-/** The format of a layer. Docker sends gzip; other tools sent all of these. */
-export type LayerFormat = 'empty' | 'tar' | 'gzip' | 'bzip2' | 'xz' | 'zstd' | 'unknown';
 
 const CHUNK_BYTES = 64 * KiB;
 

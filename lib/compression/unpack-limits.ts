@@ -1,6 +1,6 @@
 import { GiB, MiB } from '../streams/bytes.ts';
 import { CorruptLayerError } from './corrupt-layer-error.ts';
-import type { LayerFormat } from './decompress.ts';
+import type { LayerFormat } from './layer-format.ts';
 
 /** How large an unpacked layer may be. */
 export type UnpackLimits = {

@@ -10,7 +10,7 @@ import { openApp } from '../server/open-app.ts';
 import { openRegistry } from '../server/open-registry.ts';
 import { sweepRegularly } from '../server/sweep.ts';
 import { version } from '../server/version.ts';
-import type { CreateRegistryOptions, EmbeddedRegistry } from './index.ts';
+import type { CreateRegistryOptions, EmbeddedRegistry } from './embedded-registry.ts';
 
 /** As `createRegistry`. */
 export async function openEmbedded({

@@ -1,4 +1,4 @@
-import type { LayerFormat } from '../compression/decompress.ts';
+import type { LayerFormat } from '../compression/layer-format.ts';
 import { BLOCK_BYTES, hasValidChecksum } from './header-checksum.ts';
 
 /** How many bytes `formatOf` needs: the first header of a tar. */

@@ -6,7 +6,7 @@ import { RegistryError } from '../model/errors.ts';
 import { type ImageId, parseImageId } from '../model/names.ts';
 import { parseImageJson } from '../registry/v1-images/image-json.ts';
 import { imageUnknown } from '../registry/v1-images/images.ts';
-import type { PushOptions } from '../registry/v1-pushes/pushes.ts';
+import type { PushOptions } from '../registry/v1-pushes/push-options.ts';
 import type { ClaimedChecksums } from '../registry/v1-pushes/stored-sums.ts';
 import type { ObjectInfo } from '../storage/driver.ts';
 import { MiB } from '../streams/bytes.ts';

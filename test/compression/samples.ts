@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { constants, gzipSync, zstdCompressSync } from 'node:zlib';
-import type { LayerFormat } from '../../lib/compression/decompress.ts';
+import type { LayerFormat } from '../../lib/compression/layer-format.ts';
 
 const text = Buffer.from(Array.from({ length: 300 }, (_, index) => `line ${index}\n`).join(''));
 const runLengths = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 254, 255, 256, 257, 258, 259, 260, 261, 600, 1000];

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import { decompress, type LayerFormat } from '../../lib/compression/decompress.ts';
+import { decompress } from '../../lib/compression/decompress.ts';
+import type { LayerFormat } from '../../lib/compression/layer-format.ts';
 import { OversizedLayerError, type UnpackLimits } from '../../lib/compression/unpack-limits.ts';
 import { KiB, MiB } from '../../lib/streams/bytes.ts';
 import { chunked } from '../tar/byte-streams.ts';

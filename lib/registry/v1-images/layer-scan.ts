@@ -1,7 +1,8 @@
 // Digest, size, format and diff id of a v1 layer, computed in one pass while its bytes go to storage.
 import { createHash } from 'node:crypto';
 import { CorruptLayerError } from '../../compression/corrupt-layer-error.ts';
-import { decompress, type LayerFormat } from '../../compression/decompress.ts';
+import { decompress } from '../../compression/decompress.ts';
+import type { LayerFormat } from '../../compression/layer-format.ts';
 import type { UnpackLimits } from '../../compression/unpack-limits.ts';
 import { type Digest, sha256Digest } from '../../model/names.ts';
 import { StreamTap } from '../../streams/stream-tap.ts';

@@ -1,5 +1,6 @@
 import { CorruptLayerError } from '../../compression/corrupt-layer-error.ts';
-import { decompress, type LayerFormat } from '../../compression/decompress.ts';
+import { decompress } from '../../compression/decompress.ts';
+import type { LayerFormat } from '../../compression/layer-format.ts';
 import { OversizedLayerError, type UnpackLimits } from '../../compression/unpack-limits.ts';
 import { Slots } from '../../concurrency/slots.ts';
 import { isJsonObject, parseJson } from '../../model/json.ts';

@@ -11,7 +11,7 @@ import type { ImageLayers } from '../v1-images/layers.ts';
 import { hasProjectionRecord } from '../v1-images/projection-record.ts';
 import type { ImageWriter } from './image-writer.ts';
 import { hexOfJson, type PendingPush, type PendingPushes, payloadSumIn, type SentLayer } from './pending-pushes.ts';
-import type { PushOptions } from './pushes.ts';
+import type { PushOptions } from './push-options.ts';
 import type { ClaimedChecksums, StoredSums, SummedLayer } from './stored-sums.ts';
 
 /** `sent`: these bytes came after those of another push of the image, which is not confirmed yet. */

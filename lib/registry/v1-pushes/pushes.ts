@@ -26,16 +26,10 @@ import type { ImageLayers } from '../v1-images/layers.ts';
 import { ChecksumStep, checksumMismatch } from './confirm-checksum.ts';
 import { ImageWriter } from './image-writer.ts';
 import { PendingPushes } from './pending-pushes.ts';
+import type { PushOptions } from './push-options.ts';
 import { JsonStep, type PutJsonOptions } from './put-json.ts';
 import { LayerStep } from './put-layer.ts';
 import { type ClaimedChecksums, StoredSums } from './stored-sums.ts';
-
-export type PushOptions = {
-  /** Names the pusher record, by which the caller may read what it has pushed before a tag names it. */
-  pusherId: string;
-  /** Whether the caller may read the image now. */
-  mayRead: () => Promise<boolean>;
-};
 
 /** How long a checksum waits for that of another push whose layer came first. */
 const WAITS_MS = [50, 100, 200, 400, 800, 1600];

@@ -9,7 +9,7 @@ import type { Images } from '../v1-images/images.ts';
 import { hasProjectionRecord } from '../v1-images/projection-record.ts';
 import { type ImageWriter, imageExists } from './image-writer.ts';
 import type { PendingPushes } from './pending-pushes.ts';
-import type { PushOptions } from './pushes.ts';
+import type { PushOptions } from './push-options.ts';
 
 export type PutJsonOptions = PushOptions & {
   /** Throws if the image may not build on a parent that exists. */

@@ -12,7 +12,7 @@ import type { ChecksumStep } from './confirm-checksum.ts';
 import { type ImageWriter, imageExists } from './image-writer.ts';
 import { PayloadSums } from './payload-sums.ts';
 import { hexOfJson, type PendingPushes } from './pending-pushes.ts';
-import type { PushOptions } from './pushes.ts';
+import type { PushOptions } from './push-options.ts';
 import type { StoredSums, SummedLayer } from './stored-sums.ts';
 
 /** One PUT of a layer. */
