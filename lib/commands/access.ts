@@ -4,7 +4,7 @@ import type { AuthConfig } from '../auth/create-authenticator.ts';
 import { type AccessRule, Permissions } from '../auth/rules/permissions.ts';
 import { formatRule } from '../config/access-rules.ts';
 import { parseV1RepositoryName } from '../model/names.ts';
-import { CONFIG_OPTION, type ConfigOptions, loadAndWarn, run } from './run.ts';
+import { CONFIG_OPTION, type ConfigOptions, loadAndWarn, run } from './support/run.ts';
 
 /** Adds `stowage access`, which applies the access rules of the configuration to a caller. */
 export function addAccessCommands(program: Command): void {

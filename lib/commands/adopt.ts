@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { ANYWAY_OPTION, CONFIG_OPTION, loadAndWarn, loadForWriting, run, type WritingOptions } from './run.ts';
+import { ANYWAY_OPTION, CONFIG_OPTION, loadAndWarn, loadForWriting, run, type WritingOptions } from './support/run.ts';
 
 const DEFAULT_LAYERS_AT_ONCE = 4;
 
@@ -31,7 +31,7 @@ export function addAdoptCommand(program: Command): void {
 
 async function adoptAll(options: AdoptOptions & { repositories: string[] }): Promise<void> {
   const config = options.dryRun ? loadAndWarn(options) : await loadForWriting(options, 'storage');
-  const { adopt } = await import('./run-adoption.ts');
+  const { adopt } = await import('./support/run-adoption.ts');
   const failed = await adopt(config, options);
   if (failed > 0) process.exitCode = 1;
 }

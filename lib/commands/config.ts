@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { describeConfig } from '../config/describe.ts';
-import { CONFIG_OPTION, type ConfigOptions, load, run } from './run.ts';
+import { CONFIG_OPTION, type ConfigOptions, load, run } from './support/run.ts';
 
 /** Adds `stowage config`. */
 export function addConfigCommand(program: Command): void {

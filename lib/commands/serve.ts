@@ -5,10 +5,10 @@ import { hasCode } from '../model/has-code.ts';
 import { createLog } from '../model/log.ts';
 import type { NodeServer } from '../server/node-server.ts';
 import { configuredStorage } from '../storage/open.ts';
-import { watchParent } from './parent-watch.ts';
-import { usersPlaceOf } from './place.ts';
-import { CONFIG_OPTION, type ConfigOptions, load, run } from './run.ts';
-import { keepServerRecord } from './running-servers.ts';
+import { watchParent } from './support/parent-watch.ts';
+import { usersPlaceOf } from './support/place.ts';
+import { CONFIG_OPTION, type ConfigOptions, load, run } from './support/run.ts';
+import { keepServerRecord } from './support/running-servers.ts';
 
 /** Time for transfers to end after the first signal; the value of docker-registry's launcher. */
 export const DEFAULT_GRACE_SECONDS = 3600;

@@ -12,7 +12,7 @@ import {
   loadForWriting,
   run,
   type WritingOptions,
-} from './run.ts';
+} from './support/run.ts';
 
 type CreateOptions = WritingOptions & { repositories: string[]; actions: Action[]; expires?: Date };
 

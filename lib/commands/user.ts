@@ -7,8 +7,8 @@ import { hashPassword, isPassword, MAX_PASSWORD_BYTES, unmatchedHash } from '../
 import { isUserName, parseHtpasswd, USER_NAME_ALLOWED } from '../auth/passwords/htpasswd.ts';
 import type { Config } from '../config/config.ts';
 import { hasCode } from '../model/has-code.ts';
-import { readNewPassword, readPassword } from './read-password.ts';
-import { replaceFile } from './replace-file.ts';
+import { readNewPassword, readPassword } from './support/read-password.ts';
+import { replaceFile } from './support/replace-file.ts';
 import {
   ANYWAY_OPTION,
   CONFIG_OPTION,
@@ -17,7 +17,7 @@ import {
   loadForWriting,
   run,
   type WritingOptions,
-} from './run.ts';
+} from './support/run.ts';
 
 /** Adds `stowage user`, which manages the users of the configured htpasswd file. */
 export function addUserCommands(program: Command): void {

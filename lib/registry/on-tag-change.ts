@@ -2,9 +2,9 @@ import type { Background } from '../concurrency/background.ts';
 import { hexOf, isImageId } from '../model/names.ts';
 import type { Search } from './repositories/search.ts';
 import type { OnTagChange } from './tags/tag-change.ts';
-import { IndexUpdateQueue } from './v2-to-v1/index-update-queue.ts';
+import { IndexImagesQueue } from './v2-to-v1/index-images-queue.ts';
 import type { TagProjections } from './v2-to-v1/project-tags.ts';
-import type { IndexUpdates } from './v2-to-v1/update-index.ts';
+import type { IndexImagesUpdates } from './v2-to-v1/update-index-images.ts';
 
 /**
  * What follows a tag change: the search is told at once; projections, tag metadata and `_index_images` are updated in the
@@ -14,17 +14,17 @@ export function createTagChangeHandler({
   background,
   search,
   tagProjections,
-  indexUpdates,
+  indexImagesUpdates,
 }: {
   background: Background | undefined;
   search: Search;
   tagProjections: TagProjections;
-  indexUpdates: IndexUpdates;
+  indexImagesUpdates: IndexImagesUpdates;
 }): OnTagChange {
   const queue =
     background &&
-    new IndexUpdateQueue(background, async (repository, changes) => {
-      await indexUpdates.update(repository, changes);
+    new IndexImagesQueue(background, async (repository, changes) => {
+      await indexImagesUpdates.update(repository, changes);
       // The update deletes a repository that has neither tags nor manifests left.
       if (changes.deletedTags.size > 0) search.recheck(repository);
     });

@@ -11,8 +11,8 @@ import { Adoption } from './old-buckets/adopt.ts';
 import { mergeTwiceQuoted } from './old-buckets/merge-twice-quoted.ts';
 import { createTagChangeHandler } from './on-tag-change.ts';
 import { Catalog } from './repositories/catalog.ts';
-import { Repositories } from './repositories/repositories.ts';
 import { Search } from './repositories/search.ts';
+import { V1Repositories } from './repositories/v1-repositories.ts';
 import { IndexImages } from './tags/index-images.ts';
 import { TagMetadata } from './tags/metadata.ts';
 import { type IsImmutable, Tags } from './tags/tags.ts';
@@ -27,7 +27,7 @@ import { ImagePushes } from './v1-pushes/pushes.ts';
 import { ImageConversions } from './v1-to-v2/convert-image.ts';
 import { ImageProjections, type ProjectionOptions } from './v2-to-v1/project-image.ts';
 import { TagProjections } from './v2-to-v1/project-tags.ts';
-import { IndexUpdates } from './v2-to-v1/update-index.ts';
+import { IndexImagesUpdates } from './v2-to-v1/update-index-images.ts';
 import { V1Tags } from './v2-to-v1/v1-tags.ts';
 
 /** What the routes of v1 and v2 call: one storage, opened. */
@@ -43,7 +43,7 @@ export type Registry = {
   manifestDeletion: ManifestDeletion;
   manifests: Manifests;
   referrers: Referrers;
-  repositories: Repositories;
+  repositories: V1Repositories;
   search: Search;
   tagMetadata: TagMetadata;
   tags: Tags;
@@ -91,17 +91,17 @@ export function assembleRegistry(
   const imageConversions = new ImageConversions(storage, { blobs, images, layers, rights, immutableImageTags });
   const projections = new ImageProjections(storage, { blobs, images, layers }, { copiesLayers, unpackLimits });
   const v1Tags = new V1Tags(storage, { tags, images, projections, grants, indexImages });
-  const indexUpdates = new IndexUpdates(storage, { tags, metadata, indexImages });
-  const tagProjections = new TagProjections({ tags, projections, grants, metadata, indexUpdates });
+  const indexImagesUpdates = new IndexImagesUpdates(storage, { tags, metadata, indexImages });
+  const tagProjections = new TagProjections({ tags, projections, grants, metadata, indexImagesUpdates });
 
   const catalog = new Catalog(storage);
   const search = new Search(catalog);
-  const onTagChange = createTagChangeHandler({ background, search, tagProjections, indexUpdates });
+  const onTagChange = createTagChangeHandler({ background, search, tagProjections, indexImagesUpdates });
   const referrers = new Referrers(storage);
   const stored = new StoredManifests(storage, referrers);
   const checks = new ManifestChecks({ blobs, stored, immutableImageTags }, indexChildren ? { indexChildren } : {});
   const manifests = new Manifests({ blobs, tags, conversions: imageConversions, stored, checks, onTagChange });
-  const repositories = new Repositories(storage, {
+  const repositories = new V1Repositories(storage, {
     tags,
     images,
     metadata,

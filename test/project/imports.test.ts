@@ -8,6 +8,7 @@ const LIB = join(import.meta.dirname, '../../lib');
 /** The directories that hold modules, top first. A module imports only from its own directory and from those further down. */
 const ORDER = [
   'commands',
+  'commands/support',
   'embed',
   'server',
   'config',

@@ -10,8 +10,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { selectAncestors } from '../../lib/commands/parent-watch.ts';
-import { parsePs, parseWindowsProcesses } from '../../lib/commands/processes.ts';
+import { selectAncestors } from '../../lib/commands/support/parent-watch.ts';
+import { parsePs, parseWindowsProcesses } from '../../lib/commands/support/processes.ts';
 import { answers, freePort } from '../e2e/server-process.ts';
 import { digestOf, V2Client } from '../v2/client.ts';
 

@@ -3,9 +3,9 @@ import type { RepositoryName, Tag } from '../../model/names.ts';
 import type { TagMetadata } from '../tags/metadata.ts';
 import type { Tags } from '../tags/tags.ts';
 import type { ImageGrants } from '../v1-images/grants.ts';
-import { noChanges, type TagChanges } from './index-update-queue.ts';
+import { noChanges, type TagChanges } from './index-images-queue.ts';
 import type { ImageProjections } from './project-image.ts';
-import type { IndexUpdates } from './update-index.ts';
+import type { IndexImagesUpdates } from './update-index-images.ts';
 
 /** Projects tags ahead of the first v1 pull, when a v2 client has pushed or deleted them. */
 export class TagProjections {
@@ -13,20 +13,20 @@ export class TagProjections {
   readonly #projections: ImageProjections;
   readonly #grants: ImageGrants;
   readonly #metadata: TagMetadata;
-  readonly #indexUpdates: IndexUpdates;
+  readonly #indexImagesUpdates: IndexImagesUpdates;
 
   constructor(dependencies: {
     tags: Tags;
     projections: ImageProjections;
     grants: ImageGrants;
     metadata: TagMetadata;
-    indexUpdates: IndexUpdates;
+    indexImagesUpdates: IndexImagesUpdates;
   }) {
     this.#tags = dependencies.tags;
     this.#projections = dependencies.projections;
     this.#grants = dependencies.grants;
     this.#metadata = dependencies.metadata;
-    this.#indexUpdates = dependencies.indexUpdates;
+    this.#indexImagesUpdates = dependencies.indexImagesUpdates;
   }
 
   /**
@@ -34,7 +34,7 @@ export class TagProjections {
    * late, twice, or in another order than the changes.
    */
   async update(repository: RepositoryName, tag: Tag): Promise<void> {
-    await this.#indexUpdates.update(repository, { ...noChanges(), ...(await this.project(repository, tag)) });
+    await this.#indexImagesUpdates.update(repository, { ...noChanges(), ...(await this.project(repository, tag)) });
   }
 
   /**

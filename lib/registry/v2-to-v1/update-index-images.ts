@@ -9,7 +9,7 @@ import { removeLeftovers } from '../tags/leftovers.ts';
 import type { TagMetadata } from '../tags/metadata.ts';
 import type { Tags } from '../tags/tags.ts';
 import { hasProjectionRecord } from '../v1-images/projection-record.ts';
-import type { TagChanges } from './index-update-queue.ts';
+import type { TagChanges } from './index-images-queue.ts';
 
 /** Up to this number of tags, a push that moves a tag also removes images that have no tag left: one listing request. */
 const MAX_LISTED_TAGS = 1000;
@@ -25,7 +25,7 @@ const MAX_REMEMBERED = 20_000;
 /** The objects of tags, and whether they are all of the repository's. */
 type TagListing = { objects: ObjectInfo[]; isWhole: boolean };
 
-export class IndexUpdates {
+export class IndexImagesUpdates {
   readonly #storage: StorageDriver;
   readonly #tags: Tags;
   readonly #metadata: TagMetadata;

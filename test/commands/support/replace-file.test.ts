@@ -3,7 +3,7 @@ import { chmod, chown, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { replaceFile } from '../../lib/commands/replace-file.ts';
+import { replaceFile } from '../../../lib/commands/support/replace-file.ts';
 
 /** The uid of an unprivileged user. */
 const UNPRIVILEGED = 65_534;

@@ -7,14 +7,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { isRunning, startTimeFromPs, startTimeOf } from '../../lib/commands/processes.ts';
+import { isRunning, startTimeFromPs, startTimeOf } from '../../../lib/commands/support/processes.ts';
 import {
   findRunningServers,
   parseServerRecord,
   type RunningServer,
   runtimeFolders,
   writeServerRecord,
-} from '../../lib/commands/running-servers.ts';
+} from '../../../lib/commands/support/running-servers.ts';
 
 /** No process has a pid above it. https://man7.org/linux/man-pages/man5/proc_sys_kernel.5.html */
 const PID_MAX = 2 ** 22;

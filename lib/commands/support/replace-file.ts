@@ -1,6 +1,6 @@
 import type { Stats } from 'node:fs';
 import { chmod, chown, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { hasCode } from '../model/has-code.ts';
+import { hasCode } from '../../model/has-code.ts';
 
 const OWNER_ONLY = 0o600;
 

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { hasCode } from '../model/has-code.ts';
+import { hasCode } from '../../model/has-code.ts';
 
 export type ProcessInfo = {
   pid: number;

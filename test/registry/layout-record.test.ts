@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { layout } from '../../lib/model/layout.ts';
-import { recordLayout } from '../../lib/registry/layout-version.ts';
+import { recordLayout } from '../../lib/registry/layout-record.ts';
 import { StorageDeniedError } from '../../lib/storage/driver.ts';
 import { alterDriver } from '../storage/altered-driver.ts';
 import { type OpenedStorage, openFiles } from '../storage/open.ts';

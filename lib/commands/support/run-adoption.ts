@@ -1,15 +1,15 @@
 import { existsSync } from 'node:fs';
 import { Presets, SingleBar } from 'cli-progress';
-import type { Config } from '../config/config.ts';
-import { immutabilityOf } from '../config/immutable-tags.ts';
-import { layout, parseTagKey } from '../model/layout.ts';
-import { parseV1RepositoryName, type RepositoryName } from '../model/names.ts';
-import { mayWrite, recordLayout } from '../registry/layout-version.ts';
-import type { Adoption, AdoptionFailure, AdoptionPlan } from '../registry/old-buckets/adopt.ts';
-import type { TwiceQuotedObject } from '../registry/old-buckets/twice-quoted-objects.ts';
-import { assembleRegistry, type Registry } from '../registry/registry.ts';
-import { configuredStorage } from '../storage/open.ts';
-import { MiB } from '../streams/bytes.ts';
+import type { Config } from '../../config/config.ts';
+import { immutabilityOf } from '../../config/immutable-tags.ts';
+import { layout, parseTagKey } from '../../model/layout.ts';
+import { parseV1RepositoryName, type RepositoryName } from '../../model/names.ts';
+import { mayWrite, recordLayout } from '../../registry/layout-record.ts';
+import type { Adoption, AdoptionFailure, AdoptionPlan } from '../../registry/old-buckets/adopt.ts';
+import type { TwiceQuotedObject } from '../../registry/old-buckets/twice-quoted-objects.ts';
+import { assembleRegistry, type Registry } from '../../registry/registry.ts';
+import { configuredStorage } from '../../storage/open.ts';
+import { MiB } from '../../streams/bytes.ts';
 
 export type AdoptOptions = {
   /** Repository names as a client writes them; an empty list means all. */

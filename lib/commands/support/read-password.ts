@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline';
 import { type Readable, Writable } from 'node:stream';
-import { decodeText, readAll } from '../streams/bytes.ts';
+import { decodeText, readAll } from '../../streams/bytes.ts';
 
 /** Streams for prompts and answers: standard input and standard error by default. */
 export type Terminal = {

@@ -1,8 +1,8 @@
 // What all commands share: options, errors, and how they load the configuration.
 import { Option } from 'commander';
-import type { Config } from '../config/config.ts';
-import { ConfigError } from '../config/config-error.ts';
-import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import type { Config } from '../../config/config.ts';
+import { ConfigError } from '../../config/config-error.ts';
+import { type LoadedConfig, loadConfig } from '../../config/load.ts';
 import { defaultNotice, isPlaceOfServer, type Written } from './place.ts';
 import { findRunningServers } from './running-servers.ts';
 

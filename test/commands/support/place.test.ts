@@ -3,10 +3,10 @@ import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import type { AuthConfig, HtpasswdPlace } from '../../lib/auth/create-authenticator.ts';
-import { isPlaceOfServer, usersPlaceOf } from '../../lib/commands/place.ts';
-import { configuredStorage, type StorageConfig } from '../../lib/storage/open.ts';
-import type { S3DriverOptions } from '../../lib/storage/s3-client.ts';
+import type { AuthConfig, HtpasswdPlace } from '../../../lib/auth/create-authenticator.ts';
+import { isPlaceOfServer, usersPlaceOf } from '../../../lib/commands/support/place.ts';
+import { configuredStorage, type StorageConfig } from '../../../lib/storage/open.ts';
+import type { S3DriverOptions } from '../../../lib/storage/s3-client.ts';
 
 const bucket = (options: Partial<S3DriverOptions> = {}): StorageConfig => ({
   driver: 's3',

@@ -1,7 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
-import type { Config } from '../config/config.ts';
-import { configuredStorage, s3OptionsOf } from '../storage/open.ts';
+import type { Config } from '../../config/config.ts';
+import { configuredStorage, s3OptionsOf } from '../../storage/open.ts';
 import type { RunningServer } from './running-servers.ts';
 
 /** What a command changes: the objects of the registry, or the users in the htpasswd file. */

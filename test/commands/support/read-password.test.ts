@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
-import { readNewPassword, readPassword, type Terminal } from '../../lib/commands/read-password.ts';
+import { readNewPassword, readPassword, type Terminal } from '../../../lib/commands/support/read-password.ts';
 
 /** A terminal on which these keys were typed, and the texts that it shows. */
 function typed(...chunks: string[]): Terminal & { shown: string[] } {

@@ -19,7 +19,7 @@ import { isTopProjection } from '../v1-images/projection-record.ts';
 import type { Search } from './search.ts';
 
 /** What v1 clients do to a repository and to its tags. */
-export class Repositories {
+export class V1Repositories {
   readonly #storage: StorageDriver;
   readonly #tags: Tags;
   readonly #images: Images;

@@ -4,8 +4,8 @@ import { rmSync } from 'node:fs';
 import { lstat, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
-import { hasCode } from '../model/has-code.ts';
-import type { Log } from '../model/log.ts';
+import { hasCode } from '../../model/has-code.ts';
+import type { Log } from '../../model/log.ts';
 import { isRunning, startTimeOf } from './processes.ts';
 import { replaceFile } from './replace-file.ts';
 

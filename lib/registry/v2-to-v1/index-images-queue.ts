@@ -34,7 +34,7 @@ const PAUSE_MILLISECONDS = 250;
 const MAX_REMEMBERED = 1000;
 
 /** Runs at most four updates a second for each repository, however many of its tags change. */
-export class IndexUpdateQueue {
+export class IndexImagesQueue {
   readonly #background: Background;
   readonly #update: (repository: RepositoryName, changes: TagChanges) => Promise<void>;
   readonly #waiting = new Map<RepositoryName, TagChanges>();
@@ -42,7 +42,7 @@ export class IndexUpdateQueue {
   readonly #scheduled = new Set<RepositoryName>();
   readonly #pauseEnds = new LRUCache<RepositoryName, number>({ max: MAX_REMEMBERED });
 
-  /** @param update `IndexUpdates.update`, and what follows it */
+  /** @param update `IndexImagesUpdates.update`, and what follows it */
   constructor(background: Background, update: (repository: RepositoryName, changes: TagChanges) => Promise<void>) {
     this.#background = background;
     this.#update = update;
