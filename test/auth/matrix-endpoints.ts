@@ -77,6 +77,12 @@ export const V2: Endpoint[] = [
   },
   { method: 'PUT', path: `/v2/m/x/manifests/${digestOf(INDEX)}?tag=a&tag=b`, needs: 'push', gets: '201', body: INDEX },
   {
+    method: 'GET',
+    path: '/v2/m/x/manifests/none',
+    needs: 'pull',
+    gets: `404 ${ofV2('MANIFEST_UNKNOWN', 'manifest none is unknown to m/x', { tag: 'none' })}`,
+  },
+  {
     method: 'DELETE',
     path: '/v2/m/x/manifests/none',
     needs: 'delete',

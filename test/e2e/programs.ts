@@ -53,7 +53,7 @@ export interface RunOptions {
   signal?: AbortSignal;
 }
 
-/** Runs a program to its end, with any exit code. */
+/** Runs a program until it ends, in success or failure. */
 export async function attempt(program: Program, args: readonly string[], options: RunOptions = {}): Promise<Ended> {
   const { env, cwd, input = '', timeoutSeconds = 300, signal } = options;
   const child = spawn(pathOf(program), args, {

@@ -43,9 +43,9 @@ async function probe({ gateway, minio }: Deployment): Promise<void> {
   assert.match(await large.text(), /in a clone of Stowage run \W*npx stowage serve/);
 
   const driver = new S3Driver({ ...minio.driverOptions, keyPrefix: 'registry/' });
-  const view = layout.tagJson(parseRepositoryName('probe/app'), parseTag('latest'));
+  const metadata = layout.tagJson(parseRepositoryName('probe/app'), parseTag('latest'));
   const deadline = Date.now() + 4000;
-  while (view && !(await driver.head(view))) {
+  while (metadata && !(await driver.head(metadata))) {
     assert(Date.now() < deadline, 'the projection worker has done nothing');
     await sleep(50);
   }

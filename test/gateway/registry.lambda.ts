@@ -215,10 +215,13 @@ describe('behind a push', () => {
     const client = new V2Client(deployment.gateway.url, staying);
     await pushImage(client, 'view/a/b', 'v1.0', { contents: ['one'] });
     const folder = 'repositories/view/a%2Fb/';
-    await until(async () => (await keysBelow(folder)).length === 3, 'the view was not made');
+    await until(async () => (await keysBelow(folder)).length === 3, 'the projection was not made');
     assert.deepEqual(await keysBelow(folder), [`${folder}_index_images`, `${folder}tag_v1.0`, `${folder}tagv1.0_json`]);
     await client.send('DELETE', '/v2/view/a/b/manifests/v1.0');
-    await until(async () => !(await keysBelow(folder)).includes(`${folder}tagv1.0_json`), 'the view was not removed');
+    await until(
+      async () => !(await keysBelow(folder)).includes(`${folder}tagv1.0_json`),
+      'the projection was not removed',
+    );
     assert.deepEqual(deployment.events.errors, []);
   });
 
@@ -229,7 +232,10 @@ describe('behind a push', () => {
     const taker = newImage({ id: digest.slice('sha256:'.length) });
     await new V1Client(deployment.gateway.url, `Basic ${BASIC}`).push('view/taker', [taker], { latest: taker.id });
     assert.equal((await client.pushManifest('view/taken', 'latest', manifest)).status, 201);
-    await until(async () => (await keysBelow('repositories/view/taken/tag')).length === 2, 'the view was not made');
+    await until(
+      async () => (await keysBelow('repositories/view/taken/tag')).length === 2,
+      'the projection was not made',
+    );
     const json = await client.send('GET', `/v1/images/${taker.id}/json`);
     assert.equal(((await json.json()) as { os: string }).os, 'linux');
     assert.deepEqual(deployment.events.errors, []);
@@ -241,7 +247,10 @@ describe('behind a push', () => {
     const contents = ['small', randomBytes(5 * MiB).toString('base64')];
     const config = { history: [{ created_by: 'small' }, { created_by: 'large' }] };
     const { tars } = await pushImage(client, 'view/zstd', 'latest', { contents, compression: 'zstd', config });
-    await until(async () => (await keysBelow('repositories/view/zstd/tag')).length === 2, 'the view was not made');
+    await until(
+      async () => (await keysBelow('repositories/view/zstd/tag')).length === 2,
+      'the projection was not made',
+    );
     assert.deepEqual(events.errors, []);
     const pulled = await new V1Client(gateway.url, `Basic ${BASIC}`).pull('view/zstd', 'latest');
     assert.deepEqual(
@@ -333,13 +342,19 @@ describe('a registry in the root of a bucket that is there already', () => {
     await pushImage(client, 'root/app', 'latest', { contents: ['one'], compression: 'zstd' });
     const driver = new S3Driver({ ...deployment.minio.driverOptions, keyPrefix: '' });
     const keys = async () => (await Array.fromAsync(driver.list('' as KeyPrefix))).map(({ key }) => key as string);
-    await until(async () => (await keys()).includes('repositories/root/app/taglatest_json'), 'the view was not made');
+    await until(
+      async () => (await keys()).includes('repositories/root/app/taglatest_json'),
+      'the projection was not made',
+    );
     assert.deepEqual(
       new Set((await keys()).map((key) => key.split('/')[0])),
       new Set(['images', 'oci', 'repositories']),
     );
     assert.equal((await client.send('DELETE', '/v2/root/app/manifests/latest')).status, 202);
-    await until(async () => !(await keys()).includes('repositories/root/app/taglatest_json'), 'the view has stayed');
+    await until(
+      async () => !(await keys()).includes('repositories/root/app/taglatest_json'),
+      'the projection has stayed',
+    );
     await driver.close();
     assert.deepEqual(deployment.events.errors, []);
   });
@@ -364,8 +379,8 @@ describe('a registry in a bucket that is encrypted with a key of its owner', () 
     }
     await pushImage(client, 'kms/app', 'latest', { contents: ['one'], compression: 'zstd' });
     const driver = new S3Driver({ ...minio.driverOptions, keyPrefix: 'registry/' });
-    const view = () => Array.fromAsync(driver.list('repositories/kms/app/taglatest_json' as KeyPrefix));
-    await until(async () => (await view()).length > 0, 'the view was not made');
+    const metadata = () => Array.fromAsync(driver.list('repositories/kms/app/taglatest_json' as KeyPrefix));
+    await until(async () => (await metadata()).length > 0, 'the projection was not made');
     await driver.close();
     assert.deepEqual(deployment.events.errors, []);
   });

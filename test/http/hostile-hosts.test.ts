@@ -62,7 +62,7 @@ describe('an invalid Host', () => {
     return answer.slice(0, answer.indexOf('\r\n\r\n'));
   };
 
-  it('differs from a valid one, which URLs in answers contain', async () => {
+  it('a valid Host, for comparison, appears in the URLs of answers', async () => {
     const [server] = servers;
     assert.ok(server);
     const head = await headOf(server.url, 'GET', '/v2/y/tags/list', { Host: 'Registry.test:81' });

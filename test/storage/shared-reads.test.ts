@@ -30,7 +30,7 @@ describe('reads of one key', () => {
     assert.deepEqual(await Promise.all(all), [1, 2, 3, 4]);
   });
 
-  test('beyond that share one that has not started when they are called', async () => {
+  test('beyond four share the next read that has not started', async () => {
     const { ends, read } = newReads();
     const first = [read(), read(), read(), read()];
     const late = [read(), read(), read()];

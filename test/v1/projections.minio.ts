@@ -1,4 +1,4 @@
 import { openS3 } from '../storage/open.ts';
-import { viewSuite } from './projections.ts';
+import { projectionSuite } from './projections.ts';
 
-viewSuite('s3', openS3);
+projectionSuite('s3', openS3);

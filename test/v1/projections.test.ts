@@ -1,4 +1,4 @@
 import { openFiles } from '../storage/open.ts';
-import { viewSuite } from './projections.ts';
+import { projectionSuite } from './projections.ts';
 
-viewSuite('files', openFiles);
+projectionSuite('files', openFiles);

@@ -14,7 +14,7 @@ import { pushImage } from '../v2/image.ts';
 import { TOP_ID, ubuntuChain } from './chain.ts';
 
 /** The projections of images that v2 clients push. */
-export function viewSuite(name: string, open: () => Promise<OpenedStorage>): void {
+export function projectionSuite(name: string, open: () => Promise<OpenedStorage>): void {
   for (const v1Layers of ['copy', 'link'] as const) {
     describe(`v1 projections of v2 images on ${name}, v1_layers: ${v1Layers}`, () => {
       let storage: OpenedStorage;
@@ -336,7 +336,20 @@ export function viewSuite(name: string, open: () => Promise<OpenedStorage>): voi
         assert.ok(!announced.includes(first.digest.slice(7)));
       });
 
-      it('are gone when v2 deletes the tag, and a v1 deletion is seen by v2', async () => {
+      it('stay readable when v2 deletes the tag, since the manifest grants them', async () => {
+        const { digest } = await pushImage(v2, 'projected/untagged', 'latest', { contents: ['untagged'] });
+        const id = digest.slice('sha256:'.length);
+        await pushImage(v2, 'projected/untagged', 'other', { contents: ['tagged'] });
+        await server.idle();
+        assert.ok((await idsIn('projected/untagged')).includes(id));
+        assert.equal((await v2.send('DELETE', '/v2/projected/untagged/manifests/latest')).status, 202);
+        await server.idle();
+        assert.equal((await v2.send('GET', '/v1/repositories/projected/untagged/tags/latest')).status, 404);
+        assert.equal((await v2.send('GET', `/v1/images/${id}/json`)).status, 200);
+        assert.ok(!(await idsIn('projected/untagged')).includes(id));
+      });
+
+      it('leave their repository when v2 deletes the manifest, and a v1 deletion is seen by v2', async () => {
         const { digest } = await pushImage(v2, 'projected/gone', 'latest', { contents: ['gone'] });
         await pushImage(v2, 'projected/gone', 'other', { contents: ['stays'] });
         await server.idle();
