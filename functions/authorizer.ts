@@ -33,7 +33,7 @@ export const handler = async (event: APIGatewayRequestAuthorizerEvent): Promise<
     if (error.code === 'UNAUTHORIZED') throw unauthorized();
     throw error; // too many logins: the gateway answers 503, see AUTHORIZER_FAILURE in template.yaml
   });
-  // The holder of a token issued without a login is anonymous too.
+  // By `kind`, so that anonymous tokens pass.
   if (caller.kind === 'anonymous' && !(allowsAnonymous && needsNoToken(event))) throw unauthorized();
   return {
     principalId: nameOf(caller),
@@ -54,9 +54,10 @@ function refusedLogin(
   from: string,
 ): AuditEntry {
   const { path, requestId } = event.requestContext;
-  const who = claimedName(authorizationOf(event)) ?? 'unknown';
+  const caller = claimedName(authorizationOf(event)) ?? 'unknown';
   const status = code === 'UNAUTHORIZED' ? 401 : 503;
-  return { who, action: 'login', outcome: 'refused', status, reason, method: event.httpMethod, path, from, requestId };
+  const { httpMethod: method } = event;
+  return { who: caller, action: 'login', outcome: 'refused', status, reason, method, path, from, requestId };
 }
 
 /**

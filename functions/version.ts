@@ -1,3 +1,4 @@
+// For bundles, in place of lib/server/version.ts.
 import manifest from '../package.json' with { type: 'json' };
 
 export const { version } = manifest;

@@ -1,4 +1,4 @@
-// What the routes ask about the caller of a request: who it is, and what it may do.
+// What the routes ask about a request: its caller, and what the caller may do.
 import type { Context, MiddlewareHandler } from 'hono';
 import { clientAddressOf } from '../http/client-address.ts';
 import { STATUS } from '../http/error-response.ts';
@@ -73,8 +73,8 @@ export class Gate {
       if (!(error instanceof RegistryError) || !this.#login) throw error;
       const { code, message: reason } = error;
       if (code !== 'UNAUTHORIZED' && code !== 'TOOMANYREQUESTS') throw error;
-      const who = name ?? 'unknown';
-      this.#writeAudit(c, { who, action: 'login', outcome: 'refused', status: STATUS[code], reason });
+      const status = STATUS[code];
+      this.#writeAudit(c, { who: name ?? 'unknown', action: 'login', outcome: 'refused', status, reason });
       if (code === 'TOOMANYREQUESTS') throw error;
       const isBearer = parseAuthorization(c.req.header('Authorization')).scheme === 'bearer';
       throw this.#login.challenges.unauthorized(c, error.message, { isBearer });
@@ -209,13 +209,13 @@ export class Gate {
   }
 
   /** Audits a write, once its answer is there. */
-  auditOutcome(c: Context, action: Action, repository?: RepositoryName, who = nameOf(callerOf(c))): void {
+  auditOutcome(c: Context, action: Action, repository?: RepositoryName, caller = nameOf(callerOf(c))): void {
     const { status, headers } = c.res;
     const digest = headers.get('Docker-Content-Digest');
     this.#writeAudit(c, {
       ...aboutRoute(c, repository),
       ...(digest !== null && { digest }),
-      who,
+      who: caller,
       action,
       outcome: status < 400 ? 'done' : status === 401 || status === 403 ? 'refused' : 'failed',
       status,

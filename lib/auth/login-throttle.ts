@@ -9,13 +9,13 @@ type Limit = { failures: number; forgetSeconds: number };
 const PAIR: Limit = { failures: 10, forgetSeconds: 10 };
 /** One address that tries many names, or many robots. A whole office may share it. */
 export const ADDRESS: Limit = { failures: 30, forgetSeconds: 4 };
-/** Many addresses that try one name. It applies to addresses that have failed before, so the user's own is not locked out. */
+/** Many addresses that try one name. It applies to addresses that have failed before, so the user's own address is not locked out. */
 export const NAME: Limit = { failures: 100, forgetSeconds: 2 };
 
 /** Bounds memory: the counters that have not changed for longest are dropped. */
 const MAX_COUNTERS = 10_000;
 
-/** With `onlyAfter` the limit applies only if that key has ever been counted. */
+/** With `onlyAfter` the limit applies only if the counter of that key is still in memory, expired or not. */
 type Counter = { key: string; limit: Limit; onlyAfter?: string };
 
 /** Limits guesses at passwords and secrets, in one process: several processes count separately. */

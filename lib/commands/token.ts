@@ -43,7 +43,7 @@ export function addTokenCommands(program: Command): void {
   token
     .command('revoke')
     .description(
-      'revoke a token; servers refuse it within half a minute, and v2 tokens issued for it within five more minutes',
+      'revoke a token; servers refuse it within half a minute, and access tokens issued for it within five more minutes',
     )
     .argument('<id>', 'id of the token, as `token list` prints it')
     .addOption(CONFIG_OPTION)
@@ -53,7 +53,7 @@ export function addTokenCommands(program: Command): void {
 
 async function createToken(name: string, { repositories, actions, expires, ...options }: CreateOptions): Promise<void> {
   if (!isUserName(name))
-    throw new Error(`${name} is not allowed as the name of a token; allowed: ${USER_NAME_ALLOWED}`);
+    throw new Error(`${name} is not allowed as the name of a robot; allowed: ${USER_NAME_ALLOWED}`);
   await withRobots(await loadForWriting(options, 'storage'), async (robots, place) => {
     const { robot, token } = await robots.create({ name, repositories, actions, expiresAt: expires?.toISOString() });
     console.log(token);
@@ -71,7 +71,7 @@ async function listTokens(options: ConfigOptions): Promise<void> {
 
 async function revokeToken(id: string, options: WritingOptions): Promise<void> {
   await withRobots(await loadForWriting(options, 'storage'), async (robots, place) => {
-    if (!(await robots.list()).some((robot) => robot.id === id)) throw new Error(`there is no token ${id} in ${place}`);
+    if (!(await robots.list()).some((robot) => robot.id === id)) throw new Error(`there is no robot ${id} in ${place}`);
     await robots.revoke(id);
     console.error(`${id} was revoked in ${place}`);
   });
@@ -90,7 +90,7 @@ async function withRobots(config: Config, use: (robots: Robots, place: string) =
 
 function describe({ id, name, repositories, actions, expiresAt }: Robot): string {
   const end = expiresAt === undefined ? 'never' : expiresAt.slice(0, 16);
-  return `${id}  ${name}  ${repositories.join(' ')}  ${actions.join(',')}  ends: ${end}`;
+  return `${id}  ${name}  ${repositories.join(' ')}  ${actions.join(',')}  expires: ${end}`;
 }
 
 function parseActions(text: string): Action[] {

@@ -12,8 +12,8 @@
 //  oci/data/<uuid>                                              other bytes
 //  oci/digests/<algorithm>/<hex>/<uuid>                         empty: data/<uuid> has this digest
 //  oci/uploads/<uuid>                                           remains of unfinished uploads; a lifecycle rule expires them
-//  oci/condemned/<algorithm>/<hex>                              condemned by a garbage collection
-//  oci/repositories/<ns>/<repo>/condemned.json                  links of this repository that a garbage collection condemned
+//  oci/condemned/<algorithm>/<hex>                              empty: a collector has condemned the bytes
+//  oci/repositories/<ns>/<repo>/condemned.json                  digests whose links in this repository a collector has condemned
 //  oci/images/<id>/{layer,manifest}.json                        the layer and the conversion of a v1 image
 //  oci/images/<hex of a manifest>/sources/<id>                  empty: the manifest is the conversion of that v1 image
 //  oci/images/<id>/view.json                                    this v1 image is the projection of a v2 manifest

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { type Caller, type Grant, isAnonymous } from '../auth/callers/caller.ts';
 
 export type Pusher = {
-  /** Part of the key of a pusher record: letters and digits. */
+  /** Part of the key of a pusher record: one or two hashes in hex, joined by a dot. Safe in every key. */
   id: string;
   /** Whether the caller may also read what was pushed by access tokens issued to it: a user or a robot, with its own login. */
   readsPushesOfOwnTokens: boolean;

@@ -30,7 +30,7 @@ export const catalogRoutes = ({ registry: { catalog }, gate, keys }: V2Options) 
   });
 };
 
-/** The name for `app` is `library/app`. A text that is no name is a position in the order of names too. */
+/** `last` as a position in the list: `app` means `library/app`; any other text is compared as it is. */
 function nameOrText(last: string): string {
   try {
     return parseRepositoryName(last);

@@ -143,7 +143,7 @@ describe('commands for users and permissions', () => {
       { pattern: 'app', actions: ['pull', 'push'] },
     ]);
     const listed = (await stowage(['token', 'list'])).stdout;
-    assert.match(listed, /^[0-9a-f-]{36} {2}ci {2}team\/\* app {2}pull,push {2}ends: 20\d\d-/);
+    assert.match(listed, /^[0-9a-f-]{36} {2}ci {2}team\/\* app {2}pull,push {2}expires: 20\d\d-/);
     const id = listed.split(' ')[0] ?? '';
     const revoked = await stowage(['token', 'revoke', id]);
     assert.deepEqual([revoked.code, revoked.stderr], [0, `${id} was revoked in ${data}\n`]);

@@ -10,7 +10,7 @@ export const INTERVAL_MS = 60_000;
 export const MAX_LINES_PER_INTERVAL = 10;
 const MAX_KINDS = 1000;
 
-/** A part of a token that did not match. Without `expected` where no particular value was. */
+/** A part of a token that did not match. `expected` is absent if no particular value was required. */
 export type Mismatch = {
   part: 'token' | 'issuer' | 'keys' | 'signature' | 'algorithm' | 'audience' | 'claim';
   /** The name of the `claim`. */

@@ -72,7 +72,9 @@ function problemOf(name: string, hash: string): string | undefined {
   const remedy = `type: stowage user add ${name} (or htpasswd -B FILE ${name})`;
   const cost = costOf(hash);
   if (cost === undefined) {
-    return `the password of ${name} is not hashed by bcrypt but ${schemeOf(hash)}, so ${name} cannot log in; ${remedy}`;
+    const problem =
+      hash === '' ? `${name} has no hash` : `the password of ${name} is not a bcrypt hash${schemeOf(hash)}`;
+    return `${problem}, so ${name} cannot log in; ${remedy}`;
   }
   const isTooLow = cost < MIN_COST;
   if (!isTooLow && cost <= MAX_COST) return undefined;
@@ -80,9 +82,10 @@ function problemOf(name: string, hash: string): string | undefined {
   return `the password of ${name} is hashed with cost ${cost}; allowed: ${allowed}; ${remedy}`;
 }
 
+/** ` (found: DES (crypt))`; empty for an unknown scheme. */
 function schemeOf(hash: string): string {
-  if (hash === '') return 'empty';
-  return OTHER_SCHEMES.find(([beginning]) => beginning.test(hash))?.[1] ?? 'in no known scheme';
+  const scheme = OTHER_SCHEMES.find(([beginning]) => beginning.test(hash))?.[1];
+  return scheme === undefined ? '' : ` (found: ${scheme})`;
 }
 
 /** A word of the access rules, and the user names of robots and identity providers. */

@@ -40,8 +40,8 @@ export type Decision = { isAllowed: boolean; rule?: number };
 type CompiledRule = AccessRule & { matches: (repository: string) => boolean };
 
 /**
- * Decides what a caller may do. The first rule that matches the caller, the repository and the action decides; without one
- * the answer is no. For a token its grants decide instead of the rules.
+ * Decides what a caller may do. The first rule that matches the caller, the repository and the action decides; if no rule
+ * matches, the answer is no. For a token its grants decide instead of the rules.
  */
 export class Permissions {
   readonly #rules: CompiledRule[];

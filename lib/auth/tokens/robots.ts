@@ -16,7 +16,7 @@ export const ROBOT_USER = 'robot';
 const PREFIX = 'stowage_';
 const TOKEN = /^stowage_([0-9a-f-]{36})_([A-Za-z0-9_-]{43})$/;
 
-/** How long a process uses what it has read: a revoked token stays valid, and one that was missing stays unknown. */
+/** For this long a process does not read a robot again: a revoked token still works, a new one may not yet. */
 export const FRESH_MS = 30_000;
 const MAX_REMEMBERED = 1000;
 
@@ -71,7 +71,7 @@ export class Robots {
     return robots.flatMap((robot) => (robot ? [withoutHash(robot)] : []));
   }
 
-  /** False if there is no such robot. */
+  /** Deletes a robot, which makes its token invalid. Up to two storage requests. @returns false if there is no such robot */
   async revoke(id: string): Promise<boolean> {
     if (!(await this.#storage.head(layout.robot(id)))) return false;
     await this.#storage.delete(layout.robot(id));

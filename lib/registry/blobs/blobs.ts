@@ -8,7 +8,10 @@ import { AS_JSON, type ByteRange, type StorageDriver } from '../../storage/drive
 import { type BlobLink, decodeBlobLink, encodeBlobLink } from './link.ts';
 import { findStored } from './store.ts';
 
-/** How long after the redirect a client may begin its download from storage. docker-registry signed its URLs for as long. */
+/**
+ * For this long after the redirect a client may begin its download from storage: of a v2 blob, and of a v1 layer. docker-registry
+ * signed its URLs for as long.
+ */
 export const PRESIGNED_SECONDS = 20 * 60;
 
 /** The blobs of repositories. Access is decided by a repository's link to a blob, not by its bytes. */
@@ -62,9 +65,9 @@ export class Blobs {
   }
 
   /**
-   * As `link`, for bytes that were stored earlier. The collector condemns bytes without links before it deletes them, and may
-   * miss this link. So the link is written first and the mark of the collector is read after it: if the bytes are condemned,
-   * the repository gets a copy of them. Two storage requests.
+   * As `link`, for bytes that were stored earlier. A collector, a program of a later version, condemns bytes without links
+   * before it deletes them, and may miss this link. So this writes the link first and then reads whether the bytes are
+   * condemned: if they are, the repository gets a copy of them. Two storage requests.
    * @returns false if the bytes are deleted already
    */
   async linkExisting(repository: RepositoryName, digest: Digest, link: BlobLink): Promise<boolean> {
@@ -81,7 +84,7 @@ export class Blobs {
   }
 
   /**
-   * Writes links again that the collector has condemned because no manifest named them, for a manifest that does. One storage
+   * Writes links again that a collector has condemned because no manifest named them, for a manifest that does. One storage
    * request, and two for each condemned link.
    */
   async reviveCondemnedLinks(repository: RepositoryName, digests: readonly Digest[]): Promise<void> {
@@ -92,7 +95,7 @@ export class Blobs {
     const inDanger = digests.filter((digest) => condemned.includes(digest));
     await mapConcurrently(inDanger, async (digest) => {
       const link = await this.find(repository, digest);
-      // The nonce gives the object another ETag: the collector deletes only the ETags that it has read.
+      // The nonce gives the object another ETag: a collector deletes only the ETags that it has read.
       if (link) await this.#put(repository, digest, link, randomUUID());
     });
   }

@@ -17,7 +17,7 @@ const SMALL_BYTES = 4 * MiB;
 /** Larger bodies are not parsed to find out whether they are JSON. */
 const MAX_TYPED_JSON_BYTES = 64 * KiB;
 
-/** Stored bytes. Where `isNew` is false, the collector may be about to delete them: link them by `Blobs.linkExisting`. */
+/** Stored bytes. Where `isNew` is false, a collector may be about to delete them: link them by `Blobs.linkExisting`. */
 export type StoredBlob = BlobLink & { digest: Digest; isNew: boolean };
 
 /**

@@ -99,10 +99,10 @@ export class Uploads {
     );
     if (!completed) return await this.#blobs.stat(session.repository, digest);
     const stored = await deduplicateBlob(this.#storage, completed);
-    // The bytes before the link: a crash in between leaves bytes without a link, for the collector.
+    // The bytes before the link: a crash in between leaves bytes without a link, for a collector.
     if (stored.isNew) await this.#blobs.link(session.repository, digest, stored);
     else if (!(await this.#blobs.linkExisting(session.repository, digest, stored))) {
-      throw new StorageUnavailableError(`the collector has just deleted ${stored.key}`); // the client sends the bytes again
+      throw new StorageUnavailableError(`${stored.key} was deleted before it was linked`); // the client sends the bytes again
     }
     return stored;
   }
