@@ -1,7 +1,8 @@
 // The only module with object keys. Storage drivers prepend `storage_path`.
 //
 //  images/<id>/{json,layer,ancestry,_checksum,_inprogress}      as docker-registry 0.x wrote them
-//  repositories/<ns>/<repo>/tag_<tag>                           64 hex: a manifest's sha256 or an image id
+//  images/<id>/{_files,_diff}                                   lists of files, made on request or by docker-registry
+//  repositories/<ns>/<repo>/tag_<tag>                           64 hex: a manifest's sha256 or an image id; or sha512:<hex>
 //  repositories/<ns>/<repo>/{tag<tag>_json,json,_index_images,_private,_images_list}
 //
 //  oci/layout.json                                              {"layout": 1, "minWriter": 1}

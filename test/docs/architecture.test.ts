@@ -12,6 +12,12 @@ const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 const architecture = read(ARCHITECTURE);
 const diagrams = [...architecture.matchAll(/^```mermaid\n(.*?)^```$/gms)].map(([, code = '']) => code);
 
+/** `a/{b,c}` to `a/b` and `a/c`. */
+function expandBraces(key: string): string[] {
+  const [, before = '', choices, after = ''] = /^(.*)\{(.+)\}(.*)$/.exec(key) ?? [];
+  return choices === undefined ? [key] : choices.split(',').map((choice) => before + choice + after);
+}
+
 describe('docs/architecture.md', () => {
   const directories = readdirSync(join(ROOT, 'lib'), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isDirectory())
@@ -37,6 +43,19 @@ describe('docs/architecture.md', () => {
     // A semicolon would end a statement.
     const statement = /^ *(?:participant [A-Z] as [^;]+|[A-Z](?:->>|-->>|-\))[A-Z]: [^;]+|(?:loop|alt|par) [^;]+|end)$/;
     for (const flow of flows) for (const line of flow.trim().split('\n').slice(1)) assert.match(line, statement);
+  });
+
+  it('lists the object keys that the header of lib/model/layout.ts lists', () => {
+    const header = read('lib/model/layout.ts').split('\nimport ')[0] ?? '';
+    const keys = [...header.matchAll(/^\/\/ {2}(.+?)(?: {2,}.*)?$/gm)].flatMap(([, key = '']) => expandBraces(key));
+    assert.ok(keys.length > 25);
+    const [, objects = ''] = architecture.split('\n## Objects\n');
+    let folder = '';
+    const drawn = [...objects.matchAll(/^ {4}( *)(.+?)(?: {2,}.*)?$/gm)].flatMap(([, indent, key = '']) => {
+      if (indent === '') folder = key.endsWith('/') ? key : '';
+      return key.endsWith('/') ? [] : expandBraces(indent === '' ? key : folder + key);
+    });
+    assert.deepEqual(drawn.sort(), keys.sort());
   });
 
   it('has a test for each consistency rule', () => {
