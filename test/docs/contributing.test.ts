@@ -13,7 +13,9 @@ describe('CONTRIBUTING.md', () => {
   const text = read('CONTRIBUTING.md');
 
   it('names files that are there', () => {
-    const files = [...text.matchAll(/`((?:lib|test|docs|bench|\.ci)\/[\w./-]*)`/g)].map(([, file = '']) => file);
+    const files = [...text.matchAll(/`((?:lib|functions|test|docs|bench|\.ci)\/[\w./-]*)`/g)].map(
+      ([, file = '']) => file,
+    );
     const links = [...text.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, link = '']) => link);
     assert.ok(files.length > 20);
     for (const file of [...files, ...links]) assert.ok(existsSync(join(ROOT, file)), file);
