@@ -93,12 +93,26 @@ const bucket = matching(
   'the name of a bucket, 3 to 255 letters, digits and . _ -',
 );
 
-/** What `storage` may be, for messages. */
-export const STORAGES = 'local (or file) and s3';
+/** What `storage` may be: for each driver its name, and then its aliases. */
+const STORAGE_NAMES = {
+  local: { local: 'local', file: 'local' },
+  s3: { s3: 's3' },
+} as const satisfies { [D in StorageConfig['driver']]: Readonly<Record<string, D>> };
+
+/** The same for messages: `local (or file) and s3`. */
+export const STORAGES = Object.values(STORAGE_NAMES)
+  .map((names) => Object.keys(names))
+  .map(([name, ...aliases]) => (aliases.length === 0 ? name : `${name} (or ${aliases.join(', ')})`))
+  .join(' and ');
 
 /** Keys that have a meaning, in the order of docs/configuration.md, which describes them. */
 export const USED_KEYS = {
-  storage: optional(choice<StorageConfig['driver']>(STORAGES, { local: 'local', file: 'local', s3: 's3' })),
+  storage: optional(
+    choice<StorageConfig['driver']>(
+      STORAGES,
+      Object.fromEntries(Object.values(STORAGE_NAMES).flatMap((names) => Object.entries(names))),
+    ),
+  ),
   storage_path: optional(text),
   storage_redirect: withDefault(boolean, false),
   /** `copy`: projections get layers of their own. `link`: v1 is served from the blobs. Default by storage. */
