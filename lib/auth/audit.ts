@@ -4,7 +4,7 @@ import type { Action } from './callers/caller.ts';
 
 /** The audit log has an entry for each write, delete and refusal. Entries hold no password, token or query string. */
 export type AuditEntry = {
-  /** The caller: a user's name, `robot:ci` or `anonymous`. For a failed login the name that the client claimed. */
+  /** The field's name in the log. The caller: a user's name, `robot:ci` or `anonymous`. For a failed login the name that the client claimed. */
   who: string;
   action: Action | 'login';
   outcome: 'done' | 'refused' | 'failed';
@@ -61,7 +61,7 @@ export function claimed(name: string | null): string | null {
   return name?.slice(0, MAX_CLAIMED_CHARACTERS) || null;
 }
 
-/** The user name in a `Basic` header; never the password. */
+/** The user name in a `Basic` header, never the password; null for any other scheme, whose credentials name no user. */
 export function claimedName(authorization: string | undefined): string | null {
   const { scheme, credentials } = parseAuthorization(authorization);
   const [name = ''] = Buffer.from(scheme === 'basic' ? credentials : '', 'base64')

@@ -9,6 +9,7 @@ import {
   isOidcName,
   nameOf,
   OIDC_USER,
+  ROBOT_USER,
   robotOf,
   type TokenBearer,
   type User,
@@ -17,7 +18,7 @@ import { LoginThrottle } from './login-throttle.ts';
 import type { OidcLogins } from './oidc/logins.ts';
 import type { PasswordLogins } from './passwords/password-logins.ts';
 import type { AccessTokens } from './tokens/access-tokens.ts';
-import { ROBOT_USER, type Robots } from './tokens/robots.ts';
+import type { Robots } from './tokens/robots.ts';
 import type { TokenHolder, V1Tokens } from './tokens/v1-tokens.ts';
 
 const INVALID_TOKEN = 'this token is not valid, or has expired';

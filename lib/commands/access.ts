@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { ACTIONS, ANONYMOUS, type Anonymous, groupsOf, type User } from '../auth/callers/caller.ts';
+import { ACTIONS, ANONYMOUS, ANONYMOUS_NAME, type Anonymous, groupsOf, type User } from '../auth/callers/caller.ts';
 import type { AuthConfig } from '../auth/create-authenticator.ts';
 import { type AccessRule, Permissions } from '../auth/rules/permissions.ts';
 import { formatRule } from '../config/access-rules.ts';
@@ -34,7 +34,7 @@ function explain(user: string, name: string, { group = [], ...options }: ConfigO
 }
 
 function callerOf(user: string, given: string[], auth: AuthConfig | undefined): User | Anonymous {
-  if (user === 'anonymous') return ANONYMOUS;
+  if (user === ANONYMOUS_NAME) return ANONYMOUS;
   return { kind: 'user', name: user, groups: [...new Set([...groupsOf(user, auth?.groups ?? {}), ...given])] };
 }
 

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { ACTIONS, type Action } from '../auth/callers/caller.ts';
+import { ACTIONS, type Action, ROBOT_USER } from '../auth/callers/caller.ts';
 import { isUserName, USER_NAME_ALLOWED } from '../auth/passwords/htpasswd.ts';
-import { ROBOT_USER, type Robot, Robots } from '../auth/tokens/robots.ts';
+import { type Robot, Robots } from '../auth/tokens/robots.ts';
 import type { Config } from '../config/config.ts';
 import { configuredStorage } from '../storage/open.ts';
 import {

@@ -1,4 +1,4 @@
-import { OIDC_USER, oidcName } from '../auth/callers/caller.ts';
+import { ANONYMOUS_NAME, isOidcName, oidcName } from '../auth/callers/caller.ts';
 import type { AuthConfig, HtpasswdPlace } from '../auth/create-authenticator.ts';
 import type { OidcRule } from '../auth/oidc/logins.ts';
 import type { AccessRule } from '../auth/rules/permissions.ts';
@@ -80,10 +80,6 @@ function checkOidcNames(
   }
 }
 
-function isOidcName(user: string): boolean {
-  return user.startsWith(`${OIDC_USER}:`);
-}
-
 /** Warns of rules that are valid but probably a mistake. */
 function warnOfRules(rules: readonly AccessRule[], groups: readonly string[], settings: Settings): void {
   for (const [index, rule] of rules.entries()) {
@@ -94,7 +90,7 @@ function warnOfRules(rules: readonly AccessRule[], groups: readonly string[], se
       settings.warn('access', `rule ${index + 1} allows push without pull, but clients read before they push`, index);
     }
     const changes = rule.actions.filter((action) => action !== 'pull');
-    if (rule.effect === 'allows' && rule.users.includes('anonymous') && changes.length > 0) {
+    if (rule.effect === 'allows' && rule.users.includes(ANONYMOUS_NAME) && changes.length > 0) {
       settings.warn('access', `rule ${index + 1} lets callers without a login ${changes.join(' and ')}`, index);
     }
   }

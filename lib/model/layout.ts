@@ -80,12 +80,17 @@ export const layout = {
   repository: (repository: RepositoryName) => folder('repositories', partsOf(repository)),
   tags: (repository: RepositoryName) => beginning('repositories', partsOf(repository), TAG_PREFIX),
   tag: (repository: RepositoryName, tag: Tag) => at('repositories', partsOf(repository), `${TAG_PREFIX}${tag}`),
+  /** The position after a tag in the list of tags; the tag need not exist. */
+  tagsAfter: (repository: RepositoryName, tag: string) =>
+    at('repositories', partsOf(repository), `${TAG_PREFIX}${tag}`),
   isTag: (key: Key) => lastPartOf(key).startsWith(TAG_PREFIX),
   /** Undefined for a tag that starts with `_`: `tag_x_json` would be the key of a tag `x_json`. */
   tagJson: (repository: RepositoryName, tag: Tag) =>
     tag.startsWith('_') ? undefined : at('repositories', partsOf(repository), `tag${tag}_json`),
   /** Where docker-registry wrote the metadata of any tag. */
   legacyTagJson: (repository: RepositoryName, tag: Tag) => at('repositories', partsOf(repository), `tag${tag}_json`),
+  /** Whether a key of a tag may hold metadata instead: `tag_x_json` is that of a tag `x_json` and the legacy metadata of a tag `_x`. */
+  mayBeLegacyTagJson: (key: Key) => key.endsWith('_json'),
   repositoryJson: (repository: RepositoryName) => at('repositories', partsOf(repository), 'json'),
   repositoryPrivate: (repository: RepositoryName) => at('repositories', partsOf(repository), '_private'),
   repositoryImagesList: (repository: RepositoryName) => at('repositories', partsOf(repository), '_images_list'),
@@ -101,6 +106,9 @@ export const layout = {
   /** The referrers of `subject`, named by their hex digits. */
   referrers: (repository: RepositoryName, subject: Digest) =>
     folder('oci/repositories', partsOf(repository), 'referrers', algorithmOf(subject), hexOf(subject)),
+  /** The position after a referrer in the list of referrers. `name` is the rest of its key after `layout.referrers`. */
+  referrersAfter: (repository: RepositoryName, subject: Digest, name: string) =>
+    at('oci/repositories', partsOf(repository), 'referrers', algorithmOf(subject), hexOf(subject), name),
   referrer: (repository: RepositoryName, subject: Digest, digest: Digest) =>
     at('oci/repositories', partsOf(repository), 'referrers', algorithmOf(subject), hexOf(subject), hexOf(digest)),
   blob: (digest: Digest) => at('oci/blobs', algorithmOf(digest), hexOf(digest)),
@@ -173,6 +181,20 @@ export function withoutTwiceQuoting<K extends Key | KeyPrefix>(key: K): K {
   return namespace !== undefined && once !== undefined && isQuoted(once) ? (`${namespace}${once}${rest}` as K) : key;
 }
 
+const QUOTED = /%[0-9A-F]{2}/;
+
+/** Undoes the quoting in `tag_1.0%2Bb` and `tag1.0%2Bb_json`. The other objects of a repository have fixed names. */
+export function withoutTagQuoting(key: Key): Key {
+  const name = lastPartOf(key);
+  const unquoted = name.startsWith('tag') && QUOTED.test(name) ? unquotePlus(name) : undefined;
+  return unquoted === undefined ? key : (`${key.slice(0, -name.length)}${unquoted}` as Key);
+}
+
+/** The key of an object in one folder, in another. */
+export function movedKey(key: Key, from: KeyPrefix, to: KeyPrefix): Key {
+  return `${to}${key.slice(from.length)}` as Key;
+}
+
 /** The last part of a key or folder: `tag_6.4`, or `centos` of `repositories/library/centos/`. */
 export function lastPartOf(key: Key | KeyPrefix): string {
   const end = key.endsWith('/') ? key.length - 1 : key.length;
@@ -182,6 +204,11 @@ export function lastPartOf(key: Key | KeyPrefix): string {
 /** The tag of a key below `layout.tags`. */
 export function tagOf(key: Key): Tag {
   return lastPartOf(key).slice(TAG_PREFIX.length) as Tag;
+}
+
+/** The inverse of `layout.robot`. */
+export function robotIdOf(key: Key): string {
+  return lastPartOf(key).replace(/\.json$/, '');
 }
 
 /** The inverse of `layout.repository`; `undefined` for the folder of no repository. */

@@ -92,6 +92,7 @@ function keysOf(name: RepositoryName, t: Tag, d: Digest, id: ImageId): [Key | un
   const oci = layout.ociRepository(name);
   return [
     [layout.tag(name, t), v1],
+    [layout.tagsAfter(name, t), v1],
     [layout.tagJson(name, t), v1],
     [layout.legacyTagJson(name, t), v1],
     [layout.repositoryJson(name), v1],
@@ -101,6 +102,7 @@ function keysOf(name: RepositoryName, t: Tag, d: Digest, id: ImageId): [Key | un
     [layout.manifest(name, d), oci],
     [layout.blobLink(name, d), oci],
     [layout.referrer(name, d, d), oci],
+    [layout.referrersAfter(name, d, 'x'), layout.referrers(name, d)],
     [layout.condemnedInRepository(name), oci],
     [layout.imageJson(id), `images/${id}/`],
     [layout.imageLayer(id), `images/${id}/`],

@@ -42,6 +42,12 @@ export type Caller = Anonymous | User | TokenBearer;
 
 export const ANONYMOUS: Anonymous = { kind: 'anonymous' };
 
+/** The name of a caller without a login, in logs, messages and access rules. */
+export const ANONYMOUS_NAME = 'anonymous';
+
+/** The user name with which every robot logs in. The token, sent as the password, says which robot it is. */
+export const ROBOT_USER = 'robot';
+
 /** The user name with which the token of an identity provider is sent as the password. */
 export const OIDC_USER = 'oidc';
 
@@ -71,5 +77,5 @@ export function robotOf(caller: Caller): Pick<TokenBearer, 'robot'> {
 /** The caller's name in logs and messages. */
 export function nameOf(caller: Caller): string {
   if (caller.kind === 'user') return caller.name;
-  return (caller.kind === 'token' && caller.subject) || 'anonymous';
+  return (caller.kind === 'token' && caller.subject) || ANONYMOUS_NAME;
 }

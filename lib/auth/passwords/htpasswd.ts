@@ -1,5 +1,6 @@
 // Apache's password files, one `name:hash` per line. Only bcrypt is accepted, since the other hashes can be cracked quickly.
 // https://httpd.apache.org/docs/2.4/misc/password_encryptions.html
+import { ANONYMOUS_NAME, OIDC_USER, ROBOT_USER } from '../callers/caller.ts';
 
 /** `$2y$`, `$2b$` and `$2a$` are the same algorithm; the letters tell apart bugs of old implementations. */
 const BCRYPT = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
@@ -88,8 +89,8 @@ function schemeOf(hash: string): string {
   return scheme === undefined ? '' : ` (found: ${scheme})`;
 }
 
-/** A word of the access rules, and the user names of robots and identity providers. */
-const RESERVED = ['anonymous', 'robot', 'oidc'];
+/** User names that mean another kind of caller. */
+const RESERVED: readonly string[] = [ANONYMOUS_NAME, ROBOT_USER, OIDC_USER];
 
 /** For messages. */
 export const USER_NAME_ALLOWED = `up to 64 letters, digits and . _ @ + -, except ${RESERVED.join(', ')}`;

@@ -1,9 +1,17 @@
 import type { RepositoryName } from '../../model/names.ts';
-import { type Action, ANONYMOUS, type Anonymous, type Caller, type Grant, type User } from '../callers/caller.ts';
+import {
+  type Action,
+  ANONYMOUS,
+  ANONYMOUS_NAME,
+  type Anonymous,
+  type Caller,
+  type Grant,
+  type User,
+} from '../callers/caller.ts';
 import { rangeOfPattern, repositoryMatcher } from './pattern.ts';
 
 /** In `users` of an access rule: every caller, with or without a login. */
-const ANY_CALLER = 'anonymous';
+const ANY_CALLER = ANONYMOUS_NAME;
 /** In `users` of an access rule: every caller with a login. */
 const LOGGED_IN = '*';
 

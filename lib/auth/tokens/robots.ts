@@ -4,13 +4,10 @@ import { createHash, randomBytes, randomUUID, timingSafeEqual } from 'node:crypt
 import { LRUCache } from 'lru-cache';
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { isJsonObject, parseJson } from '../../model/json.ts';
-import { type Key, lastPartOf, layout } from '../../model/layout.ts';
+import { type Key, layout, robotIdOf } from '../../model/layout.ts';
 import { AS_JSON, type StorageDriver } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
-import type { Action, Grant, TokenBearer } from '../callers/caller.ts';
-
-/** The user name with which every robot logs in. The token, sent as the password, says which robot it is. */
-export const ROBOT_USER = 'robot';
+import { type Action, type Grant, ROBOT_USER, type TokenBearer } from '../callers/caller.ts';
 
 /** Lets secret scanners find tokens that were committed by mistake. */
 const PREFIX = 'stowage_';
@@ -113,7 +110,7 @@ export class Robots {
     const object = await this.#storage.read(key);
     const value = object && parseJson(object.bytes);
     if (!isJsonObject(value) || typeof value.sha256 !== 'string' || value.sha256.length !== 64) return undefined;
-    return { ...(value as unknown as StoredRobot), id: lastPartOf(key).replace(/\.json$/, '') };
+    return { ...(value as unknown as StoredRobot), id: robotIdOf(key) };
   }
 }
 

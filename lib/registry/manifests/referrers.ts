@@ -69,7 +69,7 @@ export class Referrers {
     let sizeBytes = 0;
     for await (const object of this.#storage.list(
       folder,
-      after === undefined ? {} : { after: `${folder}${after}` as Key },
+      after === undefined ? {} : { after: layout.referrersAfter(repository, subject, after) },
     )) {
       sizeBytes += object.sizeBytes;
       isLast = keys.length < PAGE_SIZE && (keys.length === 0 || sizeBytes <= PAGE_BYTES);

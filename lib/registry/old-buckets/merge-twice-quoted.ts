@@ -5,7 +5,7 @@
 // A read that finds nothing under the once-quoted key reads the twice-quoted one. A write goes to the once-quoted key and leaves
 // the other as it is. A deletion deletes both, so that an object of 0.9 does not reappear.
 import { LRUCache } from 'lru-cache';
-import { type Key, type KeyPrefix, twiceQuotedOf, withoutTwiceQuoting } from '../../model/layout.ts';
+import { type Key, type KeyPrefix, movedKey, twiceQuotedOf, withoutTwiceQuoting } from '../../model/layout.ts';
 import { compareByteOrder } from '../../storage/byte-order.ts';
 import type { ETag, ObjectInfo, PutOptions, ReadObject, StorageDriver, StoredObject } from '../../storage/driver.ts';
 
@@ -152,7 +152,7 @@ async function* renamedAll(
   from: KeyPrefix,
   to: KeyPrefix,
 ): AsyncGenerator<ObjectInfo> {
-  for await (const info of objects) yield renamed(info, `${to}${info.key.slice(from.length)}` as Key);
+  for await (const info of objects) yield renamed(info, movedKey(info.key, from, to));
 }
 
 /** The ETag of a twice-quoted object without its prefix; `undefined` for any other ETag. */

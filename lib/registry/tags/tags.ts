@@ -1,6 +1,6 @@
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { RegistryError } from '../../model/errors.ts';
-import { type Key, layout, tagOf } from '../../model/layout.ts';
+import { layout, tagOf } from '../../model/layout.ts';
 import type { Digest, ImageId, RepositoryName, Tag } from '../../model/names.ts';
 import { AS_TEXT, type ETag, type ObjectInfo, type StorageDriver } from '../../storage/driver.ts';
 import { decodeText, encodeText } from '../../streams/bytes.ts';
@@ -80,7 +80,7 @@ export class Tags {
 
   /** The names of tags in ASCII order, after `after`, which need not exist. One storage request per 1,000 tags. */
   async *list(repository: RepositoryName, options: { after?: string } = {}): AsyncGenerator<Tag> {
-    const after = options.after ? { after: `${layout.tags(repository)}${options.after}` as Key } : {};
+    const after = options.after ? { after: layout.tagsAfter(repository, options.after) } : {};
     for await (const object of this.#storage.list(layout.tags(repository), after)) {
       if (await this.#isTag(object)) yield tagOf(object.key);
     }
@@ -148,7 +148,7 @@ export class Tags {
   /** docker-registry stored the metadata of a tag `_x` as `tag_x_json`, the key of a tag `x_json`. Only such keys are read. */
   async #isTag(object: ObjectInfo): Promise<boolean> {
     if (!TARGET_SIZES.includes(object.sizeBytes)) return false;
-    if (!object.key.endsWith('_json')) return true;
+    if (!layout.mayBeLegacyTagJson(object.key)) return true;
     const stored = await this.#storage.read(object.key);
     return stored !== undefined && decodeTarget(decodeText(stored.bytes)) !== undefined;
   }
