@@ -13,6 +13,7 @@ import { createTagChangeHandler } from './on-tag-change.ts';
 import { Catalog } from './repositories/catalog.ts';
 import { Search } from './repositories/search.ts';
 import { V1Repositories } from './repositories/v1-repositories.ts';
+import { TagDeletion } from './tags/delete-tag.ts';
 import { IndexImages } from './tags/index-images.ts';
 import { TagMetadata } from './tags/metadata.ts';
 import { type IsImmutable, Tags } from './tags/tags.ts';
@@ -100,9 +101,11 @@ export function assembleRegistry(
   const referrers = new Referrers(storage);
   const stored = new StoredManifests(storage, referrers);
   const checks = new ManifestChecks({ blobs, stored, immutableImageTags }, indexChildren ? { indexChildren } : {});
+  const tagDeletion = new TagDeletion({ tags, metadata, onTagChange });
   const manifests = new Manifests({ blobs, tags, conversions: imageConversions, stored, checks, onTagChange });
   const repositories = new V1Repositories(storage, {
     tags,
+    tagDeletion,
     images,
     metadata,
     grants,
@@ -110,7 +113,6 @@ export function assembleRegistry(
     manifests,
     immutableImageTags,
     search,
-    onTagChange,
   });
 
   // Adoption looks for objects under twice-quoted keys itself, so it gets the storage without the merge.
@@ -125,7 +127,13 @@ export function assembleRegistry(
     imageRights: rights,
     imagePushes,
     images,
-    manifestDeletion: new ManifestDeletion(storage, { stored, tags, conversions: imageConversions, onTagChange }),
+    manifestDeletion: new ManifestDeletion(storage, {
+      stored,
+      tags,
+      tagDeletion,
+      conversions: imageConversions,
+      onTagChange,
+    }),
     manifests,
     referrers,
     repositories,

@@ -1,6 +1,7 @@
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import type { Digest, RepositoryName, Tag } from '../../model/names.ts';
 import type { StorageDriver } from '../../storage/driver.ts';
+import type { TagDeletion } from '../tags/delete-tag.ts';
 import { removeLeftovers } from '../tags/leftovers.ts';
 import { listManifests } from '../tags/resolve-tags.ts';
 import type { OnTagChange } from '../tags/tag-change.ts';
@@ -18,16 +19,24 @@ export class ManifestDeletion {
   readonly #storage: StorageDriver;
   readonly #stored: StoredManifests;
   readonly #tags: Tags;
+  readonly #tagDeletion: TagDeletion;
   readonly #conversions: ImageConversions;
   readonly #onTagChange: OnTagChange;
 
   constructor(
     storage: StorageDriver,
-    dependencies: { stored: StoredManifests; tags: Tags; conversions: ImageConversions; onTagChange: OnTagChange },
+    dependencies: {
+      stored: StoredManifests;
+      tags: Tags;
+      tagDeletion: TagDeletion;
+      conversions: ImageConversions;
+      onTagChange: OnTagChange;
+    },
   ) {
     this.#storage = storage;
     this.#stored = dependencies.stored;
     this.#tags = dependencies.tags;
+    this.#tagDeletion = dependencies.tagDeletion;
     this.#conversions = dependencies.conversions;
     this.#onTagChange = dependencies.onTagChange;
   }
@@ -37,10 +46,8 @@ export class ManifestDeletion {
    * @throws RegistryError MANIFEST_UNKNOWN
    */
   async deleteTag(repository: RepositoryName, tag: Tag): Promise<void> {
-    const resolved = await this.#tags.find(repository, tag);
-    if (!resolved) throw manifestUnknown(repository, { tag });
-    await this.#tags.deleteIfUnchanged(repository, resolved);
-    this.#onTagChange(repository, { deleted: tag, target: resolved.target });
+    const isDeleted = await this.#tagDeletion.delete(repository, tag, 'later');
+    if (!isDeleted) throw manifestUnknown(repository, { tag });
   }
 
   /**

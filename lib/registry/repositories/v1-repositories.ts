@@ -7,10 +7,9 @@ import { pythonJson } from '../../model/python-json.ts';
 import { AS_JSON, type ObjectInfo, type StorageDriver } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
 import type { Manifests } from '../manifests/manifests.ts';
+import type { TagDeletion } from '../tags/delete-tag.ts';
 import { type TagMetadata, tagMetadata } from '../tags/metadata.ts';
-import type { OnTagChange } from '../tags/tag-change.ts';
 import { immutableTag, type Tags } from '../tags/tags.ts';
-import type { ResolvedTag } from '../tags/target.ts';
 import type { ImageGrants } from '../v1-images/grants.ts';
 import type { ImageReader, ImageRights } from '../v1-images/image-rights.ts';
 import { type Images, imageUnknown } from '../v1-images/images.ts';
@@ -22,6 +21,7 @@ import type { Search } from './search.ts';
 export class V1Repositories {
   readonly #storage: StorageDriver;
   readonly #tags: Tags;
+  readonly #tagDeletion: TagDeletion;
   readonly #images: Images;
   readonly #metadata: TagMetadata;
   readonly #grants: ImageGrants;
@@ -29,12 +29,12 @@ export class V1Repositories {
   readonly #manifests: Manifests;
   readonly #immutableImageTags: ImmutableImageTags;
   readonly #search: Search;
-  readonly #onTagChange: OnTagChange;
 
   constructor(
     storage: StorageDriver,
     dependencies: {
       tags: Tags;
+      tagDeletion: TagDeletion;
       images: Images;
       metadata: TagMetadata;
       grants: ImageGrants;
@@ -42,11 +42,11 @@ export class V1Repositories {
       manifests: Manifests;
       immutableImageTags: ImmutableImageTags;
       search: Search;
-      onTagChange: OnTagChange;
     },
   ) {
     this.#storage = storage;
     this.#tags = dependencies.tags;
+    this.#tagDeletion = dependencies.tagDeletion;
     this.#images = dependencies.images;
     this.#metadata = dependencies.metadata;
     this.#grants = dependencies.grants;
@@ -54,7 +54,6 @@ export class V1Repositories {
     this.#manifests = dependencies.manifests;
     this.#immutableImageTags = dependencies.immutableImageTags;
     this.#search = dependencies.search;
-    this.#onTagChange = dependencies.onTagChange;
   }
 
   /**
@@ -132,16 +131,8 @@ export class V1Repositories {
 
   /** @throws RegistryError TAG_UNKNOWN */
   async deleteTag(repository: RepositoryName, tag: Tag): Promise<void> {
-    const resolved = await this.#tags.find(repository, tag);
-    if (!resolved) throw new RegistryError('TAG_UNKNOWN', `Tag not found: ${tag}`);
-    await this.#deleteResolved(repository, resolved);
-    this.#onTagChange(repository, { deleted: tag, target: resolved.target });
-  }
-
-  async #deleteResolved(repository: RepositoryName, resolved: ResolvedTag): Promise<void> {
-    if (await this.#tags.deleteIfUnchanged(repository, resolved)) {
-      await this.#metadata.delete(repository, resolved.tag);
-    }
+    const isDeleted = await this.#tagDeletion.delete(repository, tag, 'at once');
+    if (!isDeleted) throw new RegistryError('TAG_UNKNOWN', `Tag not found: ${tag}`);
   }
 
   /** Whether the repository has the property `private` of v1, which decides no access here. One storage request. */
@@ -202,7 +193,7 @@ export class V1Repositories {
     };
     const left = await this.#tags.resolveAll(repository);
     await mapConcurrently(await this.#tags.confirm(repository, left), async (tag) => {
-      if (await isIncomplete(tag.target.digest)) await this.#deleteResolved(repository, tag);
+      if (await isIncomplete(tag.target.digest)) await this.#tagDeletion.deleteWithMetadata(repository, tag);
     });
   }
 }

@@ -1,0 +1,39 @@
+import type { RepositoryName, Tag } from '../../model/names.ts';
+import type { TagMetadata } from './metadata.ts';
+import type { OnTagChange } from './tag-change.ts';
+import type { Tags } from './tags.ts';
+import type { ResolvedTag } from './target.ts';
+
+/** Deletes single tags, for v1 and v2. What they name stays; `on-tag-change.ts` updates the rest in the background. */
+export class TagDeletion {
+  readonly #tags: Tags;
+  readonly #metadata: TagMetadata;
+  readonly #onTagChange: OnTagChange;
+
+  constructor(dependencies: { tags: Tags; metadata: TagMetadata; onTagChange: OnTagChange }) {
+    this.#tags = dependencies.tags;
+    this.#metadata = dependencies.metadata;
+    this.#onTagChange = dependencies.onTagChange;
+  }
+
+  /**
+   * Two storage requests; where the metadata is deleted `at once`, also those of `TagMetadata.delete`.
+   * @param metadata when its metadata is deleted: `at once`, before the answer, or `later`, in the background
+   * @returns false if there is no such tag
+   */
+  async delete(repository: RepositoryName, tag: Tag, metadata: 'at once' | 'later'): Promise<boolean> {
+    const resolved = await this.#tags.find(repository, tag);
+    if (!resolved) return false;
+    // A tag that has moved meanwhile belongs to a later push, and stays.
+    if (metadata === 'at once') await this.deleteWithMetadata(repository, resolved);
+    else await this.#tags.deleteIfUnchanged(repository, resolved);
+    this.#onTagChange(repository, { deleted: tag, target: resolved.target });
+    return true;
+  }
+
+  /** Deletes a tag and its metadata, unless the tag has moved since it was resolved. Reports no tag change. */
+  async deleteWithMetadata(repository: RepositoryName, resolved: ResolvedTag): Promise<void> {
+    if (!(await this.#tags.deleteIfUnchanged(repository, resolved))) return;
+    await this.#metadata.delete(repository, resolved.tag);
+  }
+}
