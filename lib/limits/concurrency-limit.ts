@@ -74,6 +74,11 @@ export class ConcurrencyLimit {
     return this.#waiting.count;
   }
 
+  /** How many callers have a slot or wait for one. */
+  get callers(): number {
+    return this.#callers.size;
+  }
+
   /** Runs `work` with a slot, which is released when `work` has ended. @throws as `acquire` */
   async run<T>(caller: string, work: (slot: Slot) => Promise<T>, signal?: AbortSignal): Promise<T> {
     const slot = await this.acquire(caller, signal);
@@ -92,9 +97,15 @@ export class ConcurrencyLimit {
   async acquire(name: string, signal?: AbortSignal): Promise<Slot> {
     const caller = this.#callerOf(name);
     if (this.#mayStart(caller)) return this.#start(caller);
-    if (caller.waiting.size >= this.#maxWaitingPerCaller) throw this.#busy(caller);
-    if (this.#waiting.count >= this.#maxWaiting) throw this.#full();
-    return await this.#wait(caller, signal);
+    const refusal = this.#refusalAtOnce(caller);
+    if (!refusal) return await this.#wait(caller, signal);
+    this.#forget(caller);
+    throw refusal;
+  }
+
+  #refusalAtOnce(caller: Caller): RegistryError | undefined {
+    if (caller.waiting.size >= this.#maxWaitingPerCaller) return this.#busy(caller);
+    return this.#waiting.count >= this.#maxWaiting ? this.#full() : undefined;
   }
 
   #callerOf(name: string): Caller {

@@ -43,6 +43,20 @@ describe('a limit on concurrency', () => {
     assert.equal(await next, 'next');
   });
 
+  for (const [title, bounds] of [
+    ['all callers together', { maxWaiting: 0 }],
+    ['each caller', { maxWaitingPerCaller: 0 }],
+  ] as const) {
+    it(`keeps nothing of the callers that it refuses at once, where the waiting requests of ${title} are bounded`, async () => {
+      const limit = new ConcurrencyLimit({ what, atOnce: 1, ...bounds });
+      const slot = await limit.acquire('alice');
+      for (const caller of ['bob', 'carol', 'alice']) await assert.rejects(limit.acquire(caller), RegistryError);
+      assert.equal(limit.callers, 1);
+      slot.release();
+      assert.equal(limit.callers, 0);
+    });
+  }
+
   it('keeps a quarter of the slots for callers with few slots', async () => {
     const limit = new ConcurrencyLimit({ what, atOnce: 20, waitMs: 50 });
     const end = Promise.withResolvers<void>();
