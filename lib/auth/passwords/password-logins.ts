@@ -29,6 +29,7 @@ export class PasswordLogins {
   readonly #logins = new LRUCache<string, boolean, Login>({
     max: MAX_REMEMBERED,
     ttl: REMEMBERED_MS,
+    perf: Date, // goes on while a Lambda environment is frozen
     ignoreFetchAbort: true,
     fetchMethod: (_key, _stale, { context: { password, hash } }) => this.#compare(password, hash),
   });

@@ -38,6 +38,7 @@ export class Robots {
   readonly #recent = new LRUCache<string, Read>({
     max: MAX_REMEMBERED,
     ttl: FRESH_MS,
+    perf: Date, // goes on while a Lambda environment is frozen
     ignoreFetchAbort: true,
     fetchMethod: async (id) => {
       const robot = await this.#read(layout.robot(id));

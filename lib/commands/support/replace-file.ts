@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { chmod, chown, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { hasCode } from '../../model/has-code.ts';
@@ -11,7 +12,7 @@ const OWNER_ONLY = 0o600;
  */
 export async function replaceFile(path: string, text: string): Promise<void> {
   const target = await undefinedIfMissing(realpath(path));
-  const unfinished = `${target ?? path}.${process.pid}`;
+  const unfinished = `${target ?? path}.${randomUUID()}`;
   await writeFile(unfinished, text, { mode: OWNER_ONLY, flag: 'wx' });
   try {
     if (target) await copyOwnerAndMode(unfinished, target);

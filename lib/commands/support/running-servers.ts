@@ -159,7 +159,7 @@ export function parseServerRecord(json: string): RunningServer | undefined {
   const fields = value as Record<string, unknown>;
   const text = (name: string) => {
     const field = fields[name];
-    return typeof field === 'string' && !/\p{Cc}/u.test(field) ? field : undefined;
+    return typeof field === 'string' && !/[\p{Cc}\p{Cf}]/u.test(field) ? field : undefined;
   };
   const isOptionalText = (name: string) => fields[name] === undefined || text(name) !== undefined;
   const { pid } = fields;

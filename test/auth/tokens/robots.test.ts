@@ -47,8 +47,8 @@ test('another process refuses a revoked robot after half a minute', async (t) =>
   await open().robots.revoke(robot.id);
   assert.ok(await robots.find(token));
   await sleep(5); // the cache reads the clock once in a millisecond
-  const later = performance.now() + FRESH_MS + 1;
-  t.mock.method(performance, 'now', () => later);
+  const later = Date.now() + FRESH_MS + 1;
+  t.mock.method(Date, 'now', () => later);
   assert.equal(await robots.find(token), undefined);
   assert.equal(robots.isKnown(token), false);
 });

@@ -41,6 +41,12 @@ describe('a file that is replaced', () => {
     }
   });
 
+  it('is replaced although a process with the same id was killed while it replaced the file', async () => {
+    await writeFile(`${path}.${process.pid}`, 'unfinished');
+    await replaceFile(path, 'new');
+    assert.equal(await content(), 'new');
+  });
+
   it('is complete at every read, and no other file remains', async () => {
     await writeFile(path, 'old');
     const reads = Promise.all(Array.from({ length: 50 }, content));
