@@ -96,6 +96,50 @@ export function preconditionsSuite(name: string, open: () => Promise<OpenedStora
       assert.equal(await digestAt('swap'), digestOf(pushes[statuses.indexOf(201)] ?? ''));
     });
 
+    it('a precondition is that of the reference: further tags move in any case', async () => {
+      await put('further', one);
+      await put('moved', three);
+      const path = 'further?tag=moved&tag=new';
+      assert.equal((await put(path, two, { 'If-Match': etagOf(three) })).status, 412);
+      assert.deepEqual([await digestAt('moved'), await digestAt('new')], [digestOf(three), null]);
+      assert.equal((await put(path, two, { 'If-Match': etagOf(one) })).status, 201);
+      for (const tag of ['further', 'moved', 'new']) assert.equal(await digestAt(tag), digestOf(two), tag);
+      assert.equal((await put('created?tag=moved', one, { 'If-None-Match': '*' })).status, 201);
+      for (const tag of ['created', 'moved']) assert.equal(await digestAt(tag), digestOf(one), tag);
+    });
+
+    it('of concurrent pushes with the same precondition, only the accepted one sets its further tags', async () => {
+      await put('first', one);
+      const pushes = Array.from({ length: 8 }, (_, number) => indexOf(`further ${number}`));
+      const statuses = await Promise.all(
+        pushes.map(async (bytes, number) => {
+          const response = await put(`first?tag=further${number}`, bytes, { 'If-Match': etagOf(one) });
+          return response.status;
+        }),
+      );
+      const isSet = await Promise.all(pushes.map(async (_, number) => (await digestAt(`further${number}`)) !== null));
+      assert.equal(isSet.filter(Boolean).length, 1);
+      assert.deepEqual(
+        isSet,
+        statuses.map((status) => status === 201),
+      );
+    });
+
+    it('an immutable further tag is refused, and the others are set', async () => {
+      const putImmutable = async (reference: string, bytes: Buffer, headers = {}) =>
+        (await put(reference, bytes, headers, 'if/immutable')).status;
+      assert.equal(await putImmutable('kept', one), 201);
+      assert.equal(await putImmutable('fresh?tag=kept&tag=other', two, { 'If-None-Match': '*' }), 403);
+      for (const [tag, bytes] of [
+        ['kept', one],
+        ['fresh', two],
+        ['other', two],
+      ] as const) {
+        const response = await client.send('HEAD', `/v2/if/immutable/manifests/${tag}`);
+        assert.equal(response.headers.get('Docker-Content-Digest'), digestOf(bytes), tag);
+      }
+    });
+
     it('an immutable tag moves with no precondition', async () => {
       const status = async (bytes: Buffer, headers = {}) => (await put('v1', bytes, headers, 'if/immutable')).status;
       assert.equal(await status(one, { 'If-None-Match': '*' }), 201);

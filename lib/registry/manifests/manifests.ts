@@ -123,17 +123,22 @@ export class Manifests {
       repository,
       blobs.map((blob) => blob.digest),
     );
-    const setTag = async (tag: Tag): Promise<void> => {
-      if (!replaced || !('tag' in replaced)) await this.#tags.setManifest(repository, tag, digest);
-      else if (!(await this.#tags.moveManifest(repository, tag, digest, replaced.tag))) {
+    const setTag = async (tag: Tag, onlyIf?: { tag: ResolvedTag | undefined }): Promise<void> => {
+      if (!onlyIf) await this.#tags.setManifest(repository, tag, digest);
+      else if (!(await this.#tags.moveManifest(repository, tag, digest, onlyIf.tag))) {
         throw preconditionFailed(repository, reference);
       }
       await this.#stored.restore(repository, manifest, document);
       this.#onTagChange(repository, { moved: tag });
     };
+    const unset = new Set('tag' in reference ? [reference.tag, ...tags] : tags);
+    // The precondition is that of the reference alone. If its tag has changed since, no other tag is set.
+    if ('tag' in reference && replaced && 'tag' in replaced) {
+      await setTag(reference.tag, replaced);
+      unset.delete(reference.tag);
+    }
     // Each tag by itself, all of them before the answer: an immutable one does not prevent the others.
-    const allTags = 'tag' in reference ? [reference.tag, ...tags] : tags;
-    const outcomes = await mapConcurrently(allTags, (tag) => Promise.allSettled([setTag(tag)]));
+    const outcomes = await mapConcurrently([...unset], (tag) => Promise.allSettled([setTag(tag)]));
     for (const [outcome] of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
     return { ...manifest, ...(subject && { subject: subject.digest }) };
   }
