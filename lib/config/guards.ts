@@ -4,7 +4,7 @@ import { expandEnv } from './expand-env.ts';
 import { isOff } from './value-types.ts';
 import { isMap, type YamlMap, type YamlNode } from './yaml-nodes.ts';
 
-const GUARDS = ['auth', 'access', 'immutable_tags'];
+export const GUARDS = ['auth', 'access', 'immutable_tags'];
 
 /** Names for these in other programs. */
 const OTHER_NAMES: Readonly<Record<string, string>> = {

@@ -9,12 +9,13 @@ const REGISTRY_2 = /^REGISTRY_AUTH(?:_|$)/;
 
 /**
  * For a configuration without `auth`.
+ * @param remedy says how to set users there
  * @param flavor undefined if the top level of the file is the configuration, whose keys are checked as such
  * @returns warnings, one line each
  * @throws ConfigError for a variable that names users but has no effect here
  */
 export function checkIgnoredAuth(
-  { path, text }: { path: string; text: string },
+  { path, text, remedy = "set AUTH='{htpasswd: ./users}'" }: { path: string; text: string; remedy?: string },
   root: YamlMap,
   flavor: string | undefined,
   env: NodeJS.ProcessEnv,
@@ -22,14 +23,12 @@ export function checkIgnoredAuth(
   const foreign = Object.keys(env).find((name) => REGISTRY_2.test(name) && env[name]);
   if (foreign) {
     throw new ConfigError(
-      `the variable ${foreign} is one of registry:2 and means nothing here, but ${path} has no auth, so the registry would be open; set AUTH='{htpasswd: ./users}' instead, or unset ${foreign}`,
+      `the variable ${foreign} is one of registry:2 and means nothing here, but ${path} has no auth, so the registry would be open; ${remedy} instead, or unset ${foreign}`,
     );
   }
   const warnings: string[] = [];
   if (env.AUTH && !text.includes('_env:AUTH')) {
-    warnings.push(
-      `${path}: the variable AUTH is set, but no key of this file reads it (auth: _env:AUTH): the registry is open`,
-    );
+    warnings.push(`${path}: the variable AUTH is set, but no key reads it (auth: _env:AUTH): the registry is open`);
   }
   for (const [name, node] of flavor === undefined ? [] : root) {
     if (name === flavor || !isMap(node) || !isClosedBy(node, env)) continue;

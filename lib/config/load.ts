@@ -57,11 +57,15 @@ export function readKeys(
   keys: Readonly<Record<string, unknown>>,
   { env, source }: { env: NodeJS.ProcessEnv; source: string },
 ): Pick<LoadedConfig, 'config' | 'warnings'> {
-  const root = parseFile(source, JSON.stringify(keys));
+  const text = JSON.stringify(keys);
+  const root = parseFile(source, text);
   const settings = new Settings(source, isMap(root) ? root : new Map(), env);
   const config = readConfig(settings, source, undefined);
   settings.checkNames();
-  return { config, warnings: settings.warnings };
+  const remedy = "set auth: { htpasswd: './users' } in config";
+  const ignored =
+    !config.auth && isMap(root) ? checkIgnoredAuth({ path: source, text, remedy }, root, undefined, env) : [];
+  return { config, warnings: [...settings.warnings, ...ignored] };
 }
 
 function parseFile(path: string, text: string): YamlNode {

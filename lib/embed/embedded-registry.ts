@@ -10,10 +10,10 @@ export type CreateRegistryOptions = {
   /**
    * Keys of `config.yml`, as docs/configuration.md has them: `{ auth: { htpasswd: './users' } }`, or
    * `{ storage: 's3', boto_bucket: 'images' }`. Texts `_env:NAME` are read from the environment. `host`, `port` and
-   * `loglevel` have no effect.
+   * `loglevel` have no effect. A plain object: keys that it inherits would not be read. `auth: null` opens the registry.
    */
   config?: Readonly<Record<string, unknown>>;
-  /** Receives the log. By default errors go to standard error, and nothing else is logged. */
+  /** Receives the log. By default warnings and errors go to standard error, and nothing else is logged. */
   log?: Log;
 };
 

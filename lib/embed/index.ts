@@ -14,7 +14,9 @@ export type { CreateRegistryOptions, EmbeddedRegistry } from './embedded-registr
  * Without `auth` in `config` every caller may do everything, except browsers: their requests are refused under a `Host` that
  * does not name this machine, and their writes where they come from pages of other origins, unless `config` has `public_url`,
  * `cors` or `trusted_proxies`.
- * @throws Error if storage cannot be used, `config` has a wrong value, or Node is too old
+ * @throws TypeError for an unknown option, and for a `config` that is no plain object, or has `undefined` for `auth` or `access`
+ * @throws Error if storage cannot be used, `config` has a wrong value, a variable `REGISTRY_AUTH…` of registry:2 is set while
+ * `config` has no `auth`, or Node is too old
  */
 export async function createRegistry(options: CreateRegistryOptions = {}): Promise<EmbeddedRegistry> {
   // Without it the next import would fail, and the message name nothing but the missing function.

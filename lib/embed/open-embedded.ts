@@ -10,15 +10,13 @@ import { openApp } from '../server/open-app.ts';
 import { openRegistry } from '../server/open-registry.ts';
 import { sweepRegularly } from '../server/sweep.ts';
 import { version } from '../server/version.ts';
+import { checkOptions } from './check-options.ts';
 import type { CreateRegistryOptions, EmbeddedRegistry } from './embedded-registry.ts';
 
 /** As `createRegistry`. */
-export async function openEmbedded({
-  directory,
-  storage: driver,
-  config: keys = {},
-  log = logOfErrors(),
-}: CreateRegistryOptions): Promise<EmbeddedRegistry> {
+export async function openEmbedded(options: CreateRegistryOptions): Promise<EmbeddedRegistry> {
+  checkOptions(options);
+  const { directory, storage: driver, config: keys = {}, log = logOfProblems() } = options;
   const places = [directory, driver, keys.storage].filter((place) => place !== undefined);
   if (places.length > 1) throw new TypeError('only one of directory, storage and config.storage can be given');
   const temporary = places.length === 0 ? await mkdtemp(join(tmpdir(), 'stowage-')) : undefined;
@@ -66,6 +64,6 @@ function bindingsOf({ url }: Request): OriginBindings {
   return { reached: { origin, authority: host, isCertain: true } };
 }
 
-function logOfErrors(): Log {
-  return { ...createLog('error', (line) => process.stderr.write(line)), audit: () => {} };
+function logOfProblems(): Log {
+  return { ...createLog('warning', (line) => process.stderr.write(line)), audit: () => {} };
 }

@@ -344,7 +344,7 @@ const WARNINGS: Row[] = [
     text: `dev:\n  ${LOCAL}\n`,
     env: { AUTH: '{htpasswd: ./users}' },
     line: undefined,
-    says: `${textFile}: the variable AUTH is set, but no key of this file reads it (auth: _env:AUTH): the registry is open`,
+    says: `${textFile}: the variable AUTH is set, but no key reads it (auth: _env:AUTH): the registry is open`,
   },
   {
     title: 'anonymous with *',

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
+import { inspect } from 'node:util';
 import { type CreateRegistryOptions, createRegistry, type EmbeddedRegistry } from '../../lib/embed/index.ts';
 import { createLog } from '../../lib/model/log.ts';
 import { htpasswdOf } from '../auth/test-auth.ts';
@@ -20,6 +21,7 @@ describe('createRegistry', () => {
   let directory: string;
   before(async () => {
     directory = await mkdtemp(join(tmpdir(), 'embed-test-'));
+    await writeFile(join(directory, 'users'), await htpasswdOf(['alice']));
   });
   after(() => rm(directory, { recursive: true, force: true }));
 
@@ -112,7 +114,6 @@ describe('createRegistry', () => {
 
   it('asks for logins where the configuration has auth', async () => {
     const htpasswd = join(directory, 'users');
-    await writeFile(htpasswd, await htpasswdOf(['alice']));
     await using({ config: { auth: { htpasswd }, secret_key: 'a secret of the tests' } }, async (registry) => {
       assert.equal((await push(registry, 'secret')).status, 401);
     });
@@ -133,6 +134,66 @@ describe('createRegistry', () => {
     });
     assert.ok(lines.some((line) => line.includes('no_such_key')));
     assert.ok(lines.some((line) => (JSON.parse(line) as { message: string }).message === 'audit'));
+  });
+
+  it('refuses options and a configuration from which it would read no auth', async () => {
+    const auth = { htpasswd: join(directory, 'users') };
+    const withGetter = new (class {
+      get auth() {
+        return auth;
+      }
+    })();
+    for (const options of [
+      { auth },
+      { directory, conf: { auth } },
+      { [Symbol('config')]: { auth } },
+      new Map([['config', { auth }]]),
+      Object.create({ config: { auth } }),
+      'auth: {htpasswd: users}',
+      { config: `auth: {htpasswd: ${auth.htpasswd}}` },
+      { config: undefined },
+      { config: null },
+      { config: [{ auth }] },
+      { config: new Map([['auth', auth]]) },
+      { config: Object.create({ auth }) },
+      { config: withGetter },
+      { config: { auth: undefined } },
+      { config: { access: undefined } },
+      { config: { auth: () => auth } },
+      { config: { auth: Number.NaN } },
+      { config: Object.defineProperty({}, 'auth', { value: auth }) },
+    ]) {
+      await assert.rejects(createRegistry(options as CreateRegistryOptions), TypeError, inspect(options));
+    }
+    for (const unread of [{}, new Map(Object.entries(auth)), Promise.resolve(auth)]) {
+      await assert.rejects(createRegistry({ config: { auth: unread } }), /auth names no users/, inspect(unread));
+    }
+  });
+
+  it('is open with auth null, and takes a configuration without a prototype', async () => {
+    const config = Object.assign(Object.create(null) as Record<string, unknown>, { auth: null });
+    await using({ config }, async (registry) => assert.equal((await push(registry, 'open')).status, 201));
+  });
+
+  it('refuses to be open under a variable of another registry that sets logins', async (t) => {
+    t.after(() => delete process.env.REGISTRY_AUTH);
+    process.env.REGISTRY_AUTH = 'htpasswd';
+    await assert.rejects(createRegistry(), /REGISTRY_AUTH.*createRegistry/);
+    await assert.rejects(createRegistry({ config: { auth: null } }), /REGISTRY_AUTH.*createRegistry/);
+    const htpasswd = join(directory, 'users');
+    await using({ config: { auth: { htpasswd } } }, async (registry) => {
+      assert.equal((await push(registry, 'closed')).status, 401);
+    });
+  });
+
+  it('writes warnings and errors to standard error by default, and nothing else', async (t) => {
+    const lines: string[] = [];
+    t.mock.method(process.stderr, 'write', (line: string) => lines.push(line) > 0);
+    await using({ config: { no_such_key: 1 } }, async (registry) => {
+      await push(registry, 'logged');
+    });
+    assert.equal(lines.length, 1);
+    assert.match(lines[0] ?? '', /"level":"warn".*no_such_key/);
   });
 
   it('refuses two places, and a wrong value, by name', async () => {
