@@ -26,7 +26,7 @@ export class LoginThrottle {
   /**
    * Call it before the password is compared.
    * @param name absent for the token of a robot, which has a counter of its own
-   * @param address the client's, where it is known
+   * @param address the client's, where it is known; all clients without one count as one
    * @throws RegistryError TOOMANYREQUESTS
    */
   check(name: string | undefined, address: string | undefined): void {
@@ -60,15 +60,17 @@ export class LoginThrottle {
   }
 }
 
-/** Names are cut at the length of the longest user name, so that made-up ones take no more memory. */
+/**
+ * Names are cut at the length of the longest user name, so that made-up ones take no more memory. Clients without a known address
+ * count as one network. It has no counter for a pair, by which any of these clients could lock a user out for all of them.
+ */
 function countersOf(name: string | undefined, address = ''): Counter[] {
   const network = networkOf(address);
-  if (name === undefined) return network === '' ? [] : [{ key: `robots ${network}`, limit: ADDRESS }];
+  if (name === undefined) return [{ key: `robots ${network}`, limit: ADDRESS }];
   const known = name.slice(0, 64);
+  const byName: Counter = { key: `name ${known}`, limit: NAME };
+  const byAddress: Counter = { key: `address ${network}`, limit: ADDRESS };
+  if (network === '') return [byName, byAddress];
   const pair = `pair ${known} ${network}`;
-  const counters: Counter[] = [
-    { key: pair, limit: PAIR },
-    { key: `name ${known}`, limit: NAME, ...(network !== '' && { onlyAfter: pair }) },
-  ];
-  return network === '' ? counters : [...counters, { key: `address ${network}`, limit: ADDRESS }];
+  return [{ key: pair, limit: PAIR }, { ...byName, onlyAfter: pair }, byAddress];
 }

@@ -17,11 +17,26 @@ export type CreateRegistryOptions = {
   log?: Log;
 };
 
+export type FetchOptions = {
+  /**
+   * The client's IP address, by which limits on logins, uploads and memory tell clients apart, and which the audit log has: that of
+   * the connection, or the one that a trusted proxy reports. A text that is no IP address counts as none.
+   */
+  clientAddress?: string | undefined;
+};
+
 /** A registry without a port of its own. */
 export type EmbeddedRegistry = {
-  /** Answers one request. The origin of its URL is the one under which the client reaches the registry. */
-  fetch(request: Request): Promise<Response>;
-  /** Answers a request to a server of `node:http` or `node:https`. */
+  /**
+   * Answers one request. The origin of its URL is the one under which the client reaches the registry. A server that passes on
+   * requests of several clients passes their addresses too, since all clients without one share the limits of one client:
+   * thirty wrong logins slow the logins of all of them down.
+   */
+  fetch(request: Request, options?: FetchOptions): Promise<Response>;
+  /**
+   * Answers a request to a server of `node:http` or `node:https`. It finds the client's address by itself, by the connection and
+   * `trusted_proxies`.
+   */
   listener(request: IncomingMessage, response: ServerResponse): void;
   /**
    * Waits for what is still done after answers, then closes storage, and removes a temporary directory. To be called when

@@ -5,7 +5,7 @@ import type { CreateRegistryOptions, EmbeddedRegistry } from './embedded-registr
 
 export type { Log, LogFields, LogLevel } from '../model/log.ts';
 export * from '../storage/driver.ts';
-export type { CreateRegistryOptions, EmbeddedRegistry } from './embedded-registry.ts';
+export type { CreateRegistryOptions, EmbeddedRegistry, FetchOptions } from './embedded-registry.ts';
 
 /**
  * Opens a registry for use by another program: a test, or a server that has other routes too. Without `directory`, `storage`

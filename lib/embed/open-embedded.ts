@@ -1,8 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Background } from '../concurrency/background.ts';
 import { readKeys } from '../config/load.ts';
+import type { ClientBindings } from '../http/client-address.ts';
 import type { OriginBindings } from '../http/request.ts';
 import { createLog, type Log } from '../model/log.ts';
 import { createNodeListener } from '../server/node-server.ts';
@@ -11,7 +13,7 @@ import { openRegistry } from '../server/open-registry.ts';
 import { sweepRegularly } from '../server/sweep.ts';
 import { version } from '../server/version.ts';
 import { checkOptions } from './check-options.ts';
-import type { CreateRegistryOptions, EmbeddedRegistry } from './embedded-registry.ts';
+import type { CreateRegistryOptions, EmbeddedRegistry, FetchOptions } from './embedded-registry.ts';
 
 /** As `createRegistry`. */
 export async function openEmbedded(options: CreateRegistryOptions): Promise<EmbeddedRegistry> {
@@ -33,7 +35,7 @@ export async function openEmbedded(options: CreateRegistryOptions): Promise<Embe
     const app = await openApp(config, opened, { log, version, guardsBrowsers: config.trustedProxies === 0 });
     const stopSweeping = opened.storage.needsSweeping && sweepRegularly(opened.storage, log);
     return {
-      fetch: async (request) => await app.fetch(withBodyHeader(request), bindingsOf(request)),
+      fetch: async (request, client) => await app.fetch(withBodyHeader(request), bindingsOf(request, client)),
       listener: createNodeListener(app, { trustedProxies: config.trustedProxies }),
       async close() {
         if (stopSweeping) stopSweeping();
@@ -59,9 +61,12 @@ function withBodyHeader(request: Request): Request {
   return new Request(request, { headers: [...headers, ['Transfer-Encoding', 'chunked']] });
 }
 
-function bindingsOf({ url }: Request): OriginBindings {
+function bindingsOf({ url }: Request, { clientAddress = '' }: FetchOptions = {}): OriginBindings & ClientBindings {
   const { origin, host } = new URL(url);
-  return { reached: { origin, authority: host, isCertain: true } };
+  return {
+    reached: { origin, authority: host, isCertain: true },
+    ...(isIP(clientAddress) !== 0 && { clientAddress }),
+  };
 }
 
 function logOfProblems(): Log {

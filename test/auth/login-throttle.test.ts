@@ -113,6 +113,22 @@ describe('the login throttle', () => {
     assert.equal(waitOf(throttle, 'alice', '203.0.113.1'), 0);
   });
 
+  it('counts all clients without a known address as one, of which ten failures lock no user out', (t) => {
+    clock(t);
+    for (const address of [undefined, '']) {
+      const throttle = new LoginThrottle();
+      fail(throttle, 29, () => 'alice', address);
+      assert.equal(waitOf(throttle, 'alice', address), 0);
+      fail(throttle, 1, () => 'bob', address);
+      assert.equal(waitOf(throttle, 'alice', address), 4);
+      assert.equal(waitOf(throttle, undefined, address), 0, 'robots have a counter of their own');
+      fail(throttle, 30, () => undefined, address);
+      assert.equal(waitOf(throttle, undefined, address), 4);
+      assert.equal(waitOf(throttle, 'alice', '192.0.2.1'), 0);
+      assert.equal(waitOf(throttle, undefined, '192.0.2.1'), 0);
+    }
+  });
+
   it('forgets a failure after ten seconds', (t) => {
     const { advance } = clock(t);
     const throttle = new LoginThrottle();
@@ -126,9 +142,9 @@ describe('the login throttle', () => {
   it('keeps 10,000 counters, and drops the oldest', (t) => {
     clock(t);
     const throttle = new LoginThrottle();
-    fail(throttle, 10, () => 'alice');
-    assert.ok(waitOf(throttle, 'alice') > 0);
-    fail(throttle, 10_000, (index) => `user${index}`);
-    assert.equal(waitOf(throttle, 'alice'), 0);
+    fail(throttle, 10, () => 'alice', '192.0.2.1');
+    assert.ok(waitOf(throttle, 'alice', '192.0.2.1') > 0);
+    for (let i = 0; i < 10_000; i++) throttle.failed(undefined, `10.0.${i >> 8}.${i % 256}`);
+    assert.equal(waitOf(throttle, 'alice', '192.0.2.1'), 0);
   });
 });

@@ -6,12 +6,12 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { after, before, describe, it, type TestContext } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { type CreateRegistryOptions, createRegistry, type EmbeddedRegistry } from '../../lib/embed/index.ts';
-import { createLog } from '../../lib/model/log.ts';
-import { htpasswdOf } from '../auth/test-auth.ts';
+import { createLog, type Log } from '../../lib/model/log.ts';
+import { basic, htpasswdOf } from '../auth/test-auth.ts';
 import { openFiles } from '../storage/open.ts';
 import { digestOf, V2Client } from '../v2/client.ts';
 
@@ -21,7 +21,7 @@ describe('createRegistry', () => {
   let directory: string;
   before(async () => {
     directory = await mkdtemp(join(tmpdir(), 'embed-test-'));
-    await writeFile(join(directory, 'users'), await htpasswdOf(['alice']));
+    await writeFile(join(directory, 'users'), await htpasswdOf(['alice', 'bob']));
   });
   after(() => rm(directory, { recursive: true, force: true }));
 
@@ -116,6 +116,81 @@ describe('createRegistry', () => {
     const htpasswd = join(directory, 'users');
     await using({ config: { auth: { htpasswd }, secret_key: 'a secret of the tests' } }, async (registry) => {
       assert.equal((await push(registry, 'secret')).status, 401);
+    });
+  });
+
+  describe('the limits on logins', () => {
+    const robot = (index: number) =>
+      basic('robot', `stowage_${String(index).padStart(8, '0')}-0000-4000-8000-000000000000_${'a'.repeat(43)}`);
+    const user = (index: number) => basic(`user${index}`);
+
+    /** Opens a registry, at a time that stands still. */
+    const usingLogins = async (t: TestContext, use: (registry: EmbeddedRegistry) => Promise<void>, log?: Log) => {
+      t.mock.method(performance, 'now', () => 1000);
+      const config = { auth: { htpasswd: join(directory, 'users') }, secret_key: 'a secret of the tests' };
+      await using({ config, ...(log && { log }) }, use);
+    };
+
+    const login = async (
+      registry: EmbeddedRegistry,
+      headers: Record<string, string>,
+      ...client: [{ clientAddress?: string }?]
+    ) => (await registry.fetch(new Request(`${HOST}/v2/`, { headers }), ...client)).status;
+
+    const loginTimes = async (times: number, send: (index: number) => Promise<number>) => {
+      const counts: Record<number, number> = {};
+      for (let i = 0; i < times; i++) {
+        const status = await send(i);
+        counts[status] = (counts[status] ?? 0) + 1;
+      }
+      return counts;
+    };
+
+    it('apply to the address that fetch is given', async (t) => {
+      await usingLogins(t, async (registry) => {
+        const [attacker, other] = [{ clientAddress: '192.0.2.1' }, { clientAddress: '192.0.2.2' }];
+        const guess = () => login(registry, basic('alice', 'wrong'), attacker);
+        assert.deepEqual(await loginTimes(12, guess), { 401: 10, 429: 2 });
+        assert.equal(await login(registry, basic('alice'), attacker), 429);
+        assert.equal(await login(registry, basic('alice'), other), 200);
+        assert.deepEqual(await loginTimes(30, (i) => login(registry, user(i), attacker)), { 401: 20, 429: 10 });
+        assert.deepEqual(await loginTimes(40, (i) => login(registry, robot(i), attacker)), { 401: 30, 429: 10 });
+        assert.equal(await login(registry, basic('bob'), attacker), 429);
+        assert.equal(await login(registry, basic('bob'), other), 200);
+        assert.equal(await login(registry, robot(0), other), 401);
+      });
+    });
+
+    for (const [title, ...client] of [
+      ['no address'],
+      ['a text that is no address', { clientAddress: '192.0.2.1, 192.0.2.2' }],
+    ] as const) {
+      it(`count clients with ${title} as one, of which ten guesses at a name lock no user out`, async (t) => {
+        await usingLogins(t, async (registry) => {
+          const guess = () => login(registry, basic('alice', 'wrong'), ...client);
+          assert.deepEqual(await loginTimes(12, guess), { 401: 12 });
+          assert.equal(await login(registry, basic('alice'), ...client), 200);
+          assert.deepEqual(await loginTimes(60, (i) => login(registry, user(i), ...client)), { 401: 18, 429: 42 });
+          assert.equal(await login(registry, basic('alice'), ...client), 200, 'a remembered login');
+          assert.equal(await login(registry, basic('bob'), ...client), 429);
+          assert.deepEqual(await loginTimes(60, (i) => login(registry, robot(i))), { 401: 30, 429: 30 });
+          assert.equal(await login(registry, basic('bob'), { clientAddress: '192.0.2.1' }), 200);
+        });
+      });
+    }
+
+    it('and the audit log have the address that fetch is given', async (t) => {
+      const lines: string[] = [];
+      const log = createLog('error', (line) => lines.push(line) > 0);
+      const use = async (registry: EmbeddedRegistry) => {
+        await login(registry, basic('alice', 'wrong'), { clientAddress: '192.0.2.1' });
+        await login(registry, basic('alice', 'wrong'), { clientAddress: 'made up' });
+      };
+      await usingLogins(t, use, log);
+      assert.deepEqual(
+        lines.map((line) => (JSON.parse(line) as { from?: string }).from),
+        ['192.0.2.1', undefined],
+      );
     });
   });
 

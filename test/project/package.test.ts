@@ -80,11 +80,12 @@ describe('the package', () => {
     await writeFile(
       join(project, 'program.ts'),
       `import { createServer } from 'node:http';
-import { createRegistry, type EmbeddedRegistry, type StorageDriver, StorageFullError } from 'stowage';
+import { createRegistry, type EmbeddedRegistry, type FetchOptions, type StorageDriver, StorageFullError } from 'stowage';
 export async function start(storage: StorageDriver): Promise<EmbeddedRegistry> {
   const registry = await createRegistry({ storage, config: { standalone: true } });
   createServer(registry.listener);
-  const response: Response = await registry.fetch(new Request('http://registry.test/v2/'));
+  const client: FetchOptions = { clientAddress: '192.0.2.1' };
+  const response: Response = await registry.fetch(new Request('http://registry.test/v2/'), client);
   if (!response.ok) throw new StorageFullError('no room');
   return registry;
 }
