@@ -21,6 +21,23 @@ export function bodyOf(c: Context): AsyncIterable<Uint8Array> {
   return slot ? receiving(chunks, slot) : chunks;
 }
 
+/**
+ * Aborts when the client goes away, with an Error as its reason. Node's server and callers of `fetch` give the request's own
+ * signal a reason of any type, and Hono passes only an Error to `onError`; for others it skips the audit and the log too.
+ */
+export function clientSignalOf(c: Context): AbortSignal {
+  const { signal } = c.req.raw;
+  const client = new AbortController();
+  const abort = () => client.abort(asError(signal.reason));
+  if (signal.aborted) abort();
+  else signal.addEventListener('abort', abort, { once: true });
+  return client.signal;
+}
+
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(String(reason), { cause: reason });
+}
+
 const MEMORY = 'memory';
 
 /** Counts in `memory` what `readBody` reads of this request. */

@@ -1,7 +1,7 @@
 import { type Context, Hono } from 'hono';
 import { NOT_CACHED } from '../http/error-response.ts';
 import { lengthOf, parseRange } from '../http/range.ts';
-import { bodyOf, readBody } from '../http/request.ts';
+import { bodyOf, clientSignalOf, readBody } from '../http/request.ts';
 import { RegistryError } from '../model/errors.ts';
 import { type ImageId, parseImageId } from '../model/names.ts';
 import { parseImageJson } from '../registry/v1-images/image-json.ts';
@@ -118,7 +118,7 @@ export const imageRoutes = ({
       const id = parseImageId(c.req.param('id'));
       const access = accessOf(c);
       access.checkImage(id);
-      await imagePushes.putLayer(id, bodyOf(c), { ...pushOptions(access, id), signal: c.req.raw.signal });
+      await imagePushes.putLayer(id, bodyOf(c), { ...pushOptions(access, id), signal: clientSignalOf(c) });
       return answer(c, true);
     })
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { request as httpsRequest } from 'node:https';
+import { connect } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AuditEntry } from '../../lib/auth/audit.ts';
@@ -12,6 +13,7 @@ import { createLog } from '../../lib/model/log.ts';
 import { assembleRegistry } from '../../lib/registry/registry.ts';
 import { createApp } from '../../lib/server/app.ts';
 import { startNodeServer } from '../../lib/server/node-server.ts';
+import { MiB } from '../../lib/streams/bytes.ts';
 import { type OpenedStorage, openFiles } from '../storage/open.ts';
 import {
   type RegistryServer,
@@ -22,7 +24,7 @@ import {
 } from '../support/registry-server.ts';
 import { V1Client } from '../support/v1-client.ts';
 import { newImage } from '../v1/use-registry.ts';
-import { codesOf, locationOf, V2Client } from '../v2/client.ts';
+import { codesOf, locationOf, V2Client, withDigest } from '../v2/client.ts';
 import { pushImage } from '../v2/image.ts';
 import { basic, openTestAuth, type TestAuth } from './test-auth.ts';
 
@@ -282,16 +284,76 @@ describe('every request to a registry', () => {
   });
 
   describe('to a server without a proxy', () => {
-    const appWith = (audited: AuditEntry[]) =>
+    const appWith = (audited: AuditEntry[], log = createLog('critical')) =>
       createApp({
         registry: assembleRegistry(storage.driver, { copiesLayers: false }),
         keys: TEST_KEYS,
-        log: createLog('critical'),
+        log,
         isReady: async () => true,
         auth: { gate: Gate.forOpenRegistry({ audit: (entry) => audited.push(entry) }), limits: new RequestLimits() },
         settings: TEST_SETTINGS,
         version: TEST_VERSION,
       });
+
+    const CLIENT_GONE = 'client went away';
+
+    it('a push whose client goes away is audited and logged, whatever the type of the reason', async () => {
+      const audited: AuditEntry[] = [];
+      const gone: string[] = [];
+      const log = createLog('info', (line) => line.includes(CLIENT_GONE) && gone.push(line) > 0);
+      const app = appWith(audited, log);
+      const image = newImage();
+      await app.request(`/v1/images/${image.id}/json`, { method: 'PUT', body: image.json });
+      const start = async () => locationOf(await app.request('/v2/a/gone/blobs/uploads/', { method: 'POST' }));
+      const digest = `sha256:${'0'.repeat(64)}`;
+      for (const [method, path] of [
+        ['PUT', `/v1/images/${image.id}/layer`],
+        ['POST', `/v2/a/gone/blobs/uploads/?digest=${digest}`],
+        ['PATCH', await start()],
+        ['PUT', withDigest(await start(), digest)],
+      ] as const) {
+        for (const reason of ['Error: aborted', new Error('aborted')]) {
+          audited.length = 0;
+          gone.length = 0;
+          const client = new AbortController();
+          let pulls = 0;
+          const body = new ReadableStream({
+            pull: async (controller) => {
+              if (++pulls <= 16) return controller.enqueue(Buffer.alloc(MiB)); // too many to be held in memory
+              client.abort(reason);
+              await new Promise(() => undefined);
+            },
+          });
+          const headers = { 'Content-Length': `${20 * MiB}`, Host: 'registry.test' };
+          await app.request(path, { method, body, headers, signal: client.signal, duplex: 'half' } as RequestInit);
+          const about = `${method} ${path} with ${typeof reason}`;
+          assert.deepEqual([audited.map(({ outcome }) => outcome), gone.length], [['failed'], 1], about);
+        }
+      }
+    });
+
+    it('each of many pushes whose connection is cut is audited and logged', async () => {
+      const audited: AuditEntry[] = [];
+      let gone = 0;
+      const log = createLog('info', (line) => line.includes(CLIENT_GONE) && ++gone > 0);
+      const plain = await startNodeServer(appWith(audited, log), { host: '127.0.0.1', port: 0 });
+      const images = Array.from({ length: 20 }, () => newImage());
+      for (const { id, json } of images) {
+        await fetch(new URL(`/v1/images/${id}/json`, plain.url), { method: 'PUT', body: new Uint8Array(json) });
+      }
+      audited.length = 0;
+      for (const { id } of images) {
+        const socket = connect(Number(plain.url.port), plain.url.hostname);
+        const head = `PUT /v1/images/${id}/layer HTTP/1.1\r\nHost: ${plain.url.host}\r\nContent-Length: 5000000\r\n\r\n`;
+        await new Promise((sent) => socket.write(Buffer.concat([Buffer.from(head), Buffer.alloc(1000)]), sent));
+        await sleep(20); // the registry has begun to store it
+        socket.resetAndDestroy();
+      }
+      for (let round = 0; round < 100 && gone < images.length; round++) await sleep(20);
+      plain.kill();
+      await plain.stop();
+      assert.deepEqual([audited.map(({ outcome }) => outcome), gone], [images.map(() => 'failed'), images.length]);
+    });
 
     it('can use TLS; URLs in answers then begin with https', async () => {
       const tls = { cert: await fixture('localhost-cert.pem'), key: await fixture('localhost-key.pem') };
