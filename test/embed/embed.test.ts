@@ -1,4 +1,4 @@
-// The registry as a library, from its source. test/project/package.test.ts tries the package.
+// The registry as a library, from its source. test/e2e/package.e2e.ts tries the package.
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
