@@ -5,16 +5,19 @@
 //  repositories/<ns>/<repo>/tag_<tag>                           64 hex: a manifest's sha256 or an image id; or sha512:<hex>
 //  repositories/<ns>/<repo>/{tag<tag>_json,json,_index_images,_private,_images_list}
 //
-//  oci/layout.json                                              {"layout": 1, "minWriter": 1}
+//  oci/layout.json                                              {"layout": 2, "minWriter": 2}
 //  oci/repositories/<ns>/<repo>/manifests/<algorithm>/<hex>     manifest bytes
 //  oci/repositories/<ns>/<repo>/blobs/<algorithm>/<hex>         link {size, key}: this repository holds that blob
 //  oci/repositories/<ns>/<repo>/referrers/<algorithm>/<subject hex>/<hex>   descriptor of a manifest with this subject
-//  oci/blobs/<algorithm>/<hex>                                  bytes whose digest was known when they were stored
-//  oci/data/<uuid>                                              other bytes
-//  oci/digests/<algorithm>/<hex>/<uuid>                         empty: data/<uuid> has this digest
+//  oci/repositories/<ns>/<repo>/history/<tag>/<time>-<target>   a move of this tag; the time counts down, so the newest is first
+//  oci/repositories/<ns>/<repo>/facts/<algorithm>-<hex>/<facts>  empty: the name holds facts of that manifest
+//  oci/repositories/<ns>/<repo>/pulled/<algorithm>-<hex>        empty: its time is that of the last pull, to the day
+//  oci/repositories/<ns>/<repo>/summary.json                    what the repository takes up, as the last usage run counted it
+//  oci/blobs/<algorithm>/<hex>/copy-<uuid>                      bytes whose digest was known when they were stored
+//  oci/blobs/<algorithm>/<hex>/data-<uuid>-<size>               pointer, empty: data/<uuid> has this digest
+//  oci/blobs/<algorithm>/<hex>/condemned-<uuid>                 mark, empty: the collector has condemned the copy or data with this uuid
+//  oci/data/<uuid>                                              bytes whose digest was not known when they came
 //  oci/uploads/<uuid>                                           remains of unfinished uploads; a lifecycle rule expires them
-//  oci/condemned/<algorithm>/<hex>                              empty: a collector has condemned the bytes
-//  oci/repositories/<ns>/<repo>/condemned.json                  digests whose links in this repository a collector has condemned
 //  oci/images/<id>/{layer,manifest}.json                        the layer and the conversion of a v1 image
 //  oci/images/<hex of a manifest>/sources/<id>                  empty: the manifest is the conversion of that v1 image
 //  oci/images/<id>/view.json                                    this v1 image is the projection of a v2 manifest
@@ -23,7 +26,13 @@
 //  oci/images/<id>/repositories/<ns>%2F<repo>/tag_<tag>/<id>    empty: the same for an image that a v1 client pushed
 //  oci/images/<id>/pushers/<pusher id>                          empty: this client has pushed the image
 //  oci/images/<id>/pushes/<pusher id>/<hex>[.<hex>]             this client's push of the image beside another
+//  oci/images/<id>/condemned.json                               cell: the collector has condemned, or removes, the v1 image
+//  oci/images/<id>/blobs/<algorithm>/<hex>                      empty: layer.json of this image names that blob
 //  oci/robots/<uuid>.json                                       the rights of a robot
+//  oci/gc/state.json                                            the collector's run: its start, stage and position
+//  oci/gc/data/<uuid>                                           empty: data/<uuid> had no pointer when the collector saw it first
+//  oci/gc/plans/<id>.json                                       a plan of the retention rules
+//  oci/usage.json                                               what all repositories take up, as the last usage run counted it
 import type { Digest, ImageId, RepositoryName, Tag } from './names.ts';
 import {
   algorithmOf,
@@ -57,6 +66,9 @@ export type TaggedImage = { tag: Tag; top: ImageId };
 /** A repository's right to a v1 image, parsed from its key. It is stale once the repository holds neither the manifests nor the tag. */
 export type Grant = { imageKind: ImageKind; repository: RepositoryName; by: ManifestPath | TaggedImage };
 
+/** A move of a tag. `target`: `sha256-<hex>`, `sha512-<hex>`, `image-<v1 image id of 16 digits>`, or `deleted`. */
+export type TagMove = { tag: Tag; atMs: number; target: string };
+
 /** Folders of grants. They are apart: pushing an image under the id of a projection must give no right to the projection. */
 const GRANTS: Record<ImageKind, string> = { pushed: 'repositories', projection: 'view' };
 
@@ -65,6 +77,12 @@ const beginning = (...parts: string[]) => parts.join('/') as KeyPrefix;
 const folder = (...parts: string[]) => `${parts.join('/')}/` as KeyPrefix;
 
 const TAG_PREFIX = 'tag_';
+
+/** History entries count down from here, in milliseconds of Unix time, so that a listing begins with the newest. */
+const COUNTDOWN_START = 10 ** 13;
+
+const countdownOf = (atMs: number) => String(COUNTDOWN_START - atMs).padStart(13, '0');
+const dashed = (digest: Digest) => `${algorithmOf(digest)}-${hexOf(digest)}`;
 
 export const layout = {
   imageJson: (id: ImageId) => at('images', id, 'json'),
@@ -97,6 +115,7 @@ export const layout = {
   indexImages: (repository: RepositoryName) => at('repositories', partsOf(repository), '_index_images'),
 
   layoutVersion: () => at('oci', 'layout.json'),
+  ociRepositories: () => folder('oci/repositories'),
   ociRepository: (repository: RepositoryName) => folder('oci/repositories', partsOf(repository)),
   manifests: (repository: RepositoryName) => folder('oci/repositories', partsOf(repository), 'manifests'),
   manifest: (repository: RepositoryName, digest: Digest) =>
@@ -111,6 +130,31 @@ export const layout = {
     at('oci/repositories', partsOf(repository), 'referrers', algorithmOf(subject), hexOf(subject), name),
   referrer: (repository: RepositoryName, subject: Digest, digest: Digest) =>
     at('oci/repositories', partsOf(repository), 'referrers', algorithmOf(subject), hexOf(subject), hexOf(digest)),
+  /** All moves of a tag, newest first. */
+  tagHistory: (repository: RepositoryName, tag: Tag) => folder('oci/repositories', partsOf(repository), 'history', tag),
+  repositoryHistory: (repository: RepositoryName) => folder('oci/repositories', partsOf(repository), 'history'),
+  historyEntry: (repository: RepositoryName, { tag, atMs, target }: TagMove) =>
+    at('oci/repositories', partsOf(repository), 'history', tag, `${countdownOf(atMs)}-${target}`),
+  /** The facts of all manifests of a repository. */
+  repositoryFacts: (repository: RepositoryName) => folder('oci/repositories', partsOf(repository), 'facts'),
+  manifestFacts: (repository: RepositoryName, digest: Digest) =>
+    folder('oci/repositories', partsOf(repository), 'facts', dashed(digest)),
+  facts: (repository: RepositoryName, digest: Digest, name: string) =>
+    at('oci/repositories', partsOf(repository), 'facts', dashed(digest), name),
+  repositoryPulls: (repository: RepositoryName) => folder('oci/repositories', partsOf(repository), 'pulled'),
+  lastPulled: (repository: RepositoryName, digest: Digest) =>
+    at('oci/repositories', partsOf(repository), 'pulled', dashed(digest)),
+  usageSummary: (repository: RepositoryName) => at('oci/repositories', partsOf(repository), 'summary.json'),
+  usageOverview: () => at('oci', 'usage.json'),
+
+  blobs: () => folder('oci/blobs'),
+  /** All that is known about a digest: marks first, then copies, then pointers. */
+  blobFolder: (digest: Digest) => folder('oci/blobs', algorithmOf(digest), hexOf(digest)),
+  blobCopy: (digest: Digest, uuid: string) => at('oci/blobs', algorithmOf(digest), hexOf(digest), `copy-${uuid}`),
+  blobPointer: (digest: Digest, uuid: string, sizeBytes: number) =>
+    at('oci/blobs', algorithmOf(digest), hexOf(digest), `data-${uuid}-${sizeBytes}`),
+  blobMark: (digest: Digest, uuid: string) => at('oci/blobs', algorithmOf(digest), hexOf(digest), `condemned-${uuid}`),
+  allData: () => folder('oci/data'),
   blob: (digest: Digest) => at('oci/blobs', algorithmOf(digest), hexOf(digest)),
   data: (uuid: string) => at('oci/data', uuid),
   isData: (key: Key) => key.startsWith('oci/data/'),
@@ -122,6 +166,16 @@ export const layout = {
   condemnedInRepository: (repository: RepositoryName) => at('oci/repositories', partsOf(repository), 'condemned.json'),
   robots: () => folder('oci/robots'),
   robot: (id: string) => at('oci/robots', `${id}.json`),
+  collectorState: () => at('oci/gc', 'state.json'),
+  /** Data without a pointer that the collector has seen once. */
+  unnamedData: (uuid: string) => at('oci/gc/data', uuid),
+  allUnnamedData: () => folder('oci/gc/data'),
+  retentionPlans: () => folder('oci/gc/plans'),
+  retentionPlan: (id: string) => at('oci/gc/plans', `${id}.json`),
+  allImages: () => folder('images'),
+  allImageRecords: () => folder('oci/images'),
+  imageCell: (id: ImageId) => at('oci/images', id, 'condemned.json'),
+  imageBlob: (id: ImageId, digest: Digest) => at('oci/images', id, 'blobs', algorithmOf(digest), hexOf(digest)),
   imageLayerDescriptor: (id: ImageId) => at('oci/images', id, 'layer.json'),
   projectionRecord: (id: ImageId) => at('oci/images', id, 'view.json'),
   /** All records of an image. Listings rely on the order: grants to a pushed image, `view.json`, grants to a projection. */
@@ -262,4 +316,75 @@ export function parseTagKey(key: string): { repository: RepositoryName; tag: Tag
   const repositoryPart = unquotePlus(part);
   if (namespace === undefined || tag === undefined || repositoryPart === undefined) return undefined;
   return { repository: `${namespace}/${repositoryPart}` as RepositoryName, tag: tag as Tag };
+}
+
+/** An object below `layout.blobs`: bytes, a pointer to bytes, or a mark on either. */
+export type BlobRecord = { digest: Digest; uuid: string } & (
+  | { kind: 'copy' }
+  | { kind: 'pointer'; sizeBytes: number }
+  | { kind: 'mark' }
+);
+
+const BLOB_RECORD =
+  /^oci\/blobs\/(sha256|sha512)\/([a-f0-9]+)\/(?:(copy|condemned)-([a-f0-9-]{36})|data-([a-f0-9-]{36})-(\d+))$/;
+
+/** The inverse of `layout.blobCopy`, `blobPointer` and `blobMark`; `undefined` for any other key. */
+export function parseBlobRecord(key: Key): BlobRecord | undefined {
+  const [, algorithm, hex, kind, uuid, dataUuid, size] = BLOB_RECORD.exec(key) ?? [];
+  if (algorithm === undefined || hex === undefined) return undefined;
+  const digest = `${algorithm}:${hex}` as Digest;
+  if (dataUuid !== undefined) return { digest, uuid: dataUuid, kind: 'pointer', sizeBytes: Number(size) };
+  if (uuid === undefined) return undefined;
+  return { digest, uuid, kind: kind === 'copy' ? 'copy' : 'mark' };
+}
+
+/** An object of a repository below `oci/repositories/`. */
+export type RepositoryRecord = { repository: RepositoryName } & (
+  | { kind: 'manifest' | 'link' | 'pull'; digest: Digest }
+  | { kind: 'facts'; digest: Digest; name: string }
+  | { kind: 'referrer'; subject: Digest; digest: Digest }
+  | { kind: 'history'; move: TagMove }
+  | { kind: 'summary' }
+);
+
+const REPOSITORY_RECORD = /^oci\/repositories\/([^/]+)\/([^/]+)\/([^/]+)(?:\/(.+))?$/;
+const SLASHED_DIGEST = /^(sha256|sha512)\/([a-f0-9]+)$/;
+const DASHED_DIGEST = /^(sha256|sha512)-([a-f0-9]+)(?:\/([^/]+))?$/;
+const REFERRER = /^(sha256|sha512)\/([a-f0-9]+)\/([a-f0-9]+)$/;
+const HISTORY = /^([^/]+)\/(\d{13})-((?:sha256|sha512|image)-[a-f0-9]+|deleted)$/;
+
+/** Parses a key below `layout.ociRepositories`; `undefined` for a key that this layout does not have. */
+export function parseRepositoryRecord(key: Key): RepositoryRecord | undefined {
+  const [, namespace, part = '', kind, rest = ''] = REPOSITORY_RECORD.exec(key) ?? [];
+  const repositoryPart = unquotePlus(part);
+  if (namespace === undefined || repositoryPart === undefined) return undefined;
+  const record = parseInRepository(kind, rest);
+  return record && { repository: `${namespace}/${repositoryPart}` as RepositoryName, ...record };
+}
+
+type WithoutRepository<R> = R extends unknown ? Omit<R, 'repository'> : never;
+
+function parseInRepository(kind: string | undefined, rest: string): WithoutRepository<RepositoryRecord> | undefined {
+  const digestIn = (pattern: RegExp): Digest | undefined => {
+    const [, algorithm, hex] = pattern.exec(rest) ?? [];
+    return algorithm === undefined ? undefined : (`${algorithm}:${hex}` as Digest);
+  };
+  const digest = kind === 'manifests' || kind === 'blobs' ? digestIn(SLASHED_DIGEST) : digestIn(DASHED_DIGEST);
+  const name = DASHED_DIGEST.exec(rest)?.[3];
+  if (kind === 'manifests' && digest) return { kind: 'manifest', digest };
+  if (kind === 'blobs' && digest) return { kind: 'link', digest };
+  if (kind === 'pulled' && digest && name === undefined) return { kind: 'pull', digest };
+  if (kind === 'facts' && digest && name !== undefined) return { kind: 'facts', digest, name };
+  if (kind === 'summary.json' && rest === '') return { kind: 'summary' };
+  if (kind === 'referrers') {
+    const [, algorithm, subject, hex] = REFERRER.exec(rest) ?? [];
+    if (algorithm === undefined || hex === undefined) return undefined;
+    return { kind: 'referrer', subject: `${algorithm}:${subject}` as Digest, digest: digestOfHex(hex) };
+  }
+  if (kind === 'history') {
+    const [, tag, countdown, target] = HISTORY.exec(rest) ?? [];
+    if (tag === undefined || target === undefined) return undefined;
+    return { kind: 'history', move: { tag: tag as Tag, atMs: COUNTDOWN_START - Number(countdown), target } };
+  }
+  return undefined;
 }

@@ -32,6 +32,7 @@ const ORDER = [
   'registry/v1-images',
   'registry/tags',
   'registry/blobs',
+  'registry/condemned',
   'tar',
   'compression',
   'storage',

@@ -3,7 +3,7 @@
 // Bytes whose digest is known beforehand are stored under it (`oci/blobs/`), others under a fresh uuid (`oci/data/`) with a
 // marker that names their digest (`oci/digests/`). No key of bytes is written twice.
 import { createHash, randomUUID } from 'node:crypto';
-import { RegistryError } from '../../model/errors.ts';
+import { checkDigest, digestOf } from '../../model/content-digest.ts';
 import { parseJson } from '../../model/json.ts';
 import { type Key, lastPartOf, layout } from '../../model/layout.ts';
 import { algorithmOf, type Digest, type DigestAlgorithm } from '../../model/names.ts';
@@ -123,17 +123,4 @@ export async function findStored(storage: StorageDriver, digest: Digest): Promis
 async function firstMarkedData(storage: StorageDriver, digest: Digest): Promise<Key | undefined> {
   for await (const marker of storage.list(layout.digestMarkers(digest))) return layout.data(lastPartOf(marker.key));
   return undefined;
-}
-
-export function digestOf(bytes: Uint8Array, algorithm: DigestAlgorithm = 'sha256'): Digest {
-  return `${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}` as Digest;
-}
-
-/** @throws RegistryError DIGEST_INVALID */
-export function checkDigest(actual: Digest, expected: Digest): void {
-  if (actual !== expected) {
-    throw new RegistryError('DIGEST_INVALID', `the content has the digest ${actual}, not ${expected}`, {
-      detail: { expected, actual },
-    });
-  }
 }

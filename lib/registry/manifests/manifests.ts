@@ -1,10 +1,10 @@
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { checkDigest, digestOf } from '../../model/content-digest.ts';
 import { MAX_INDEX_DEPTH, mediaTypeOfStored, parseManifest } from '../../model/manifest.ts';
 import { algorithmOf, type Digest, type Reference, type RepositoryName, type Tag } from '../../model/names.ts';
 import { type ObjectInfo, unchanged } from '../../storage/driver.ts';
 import type { Bytes } from '../../streams/bytes.ts';
 import type { Blobs } from '../blobs/blobs.ts';
-import { checkDigest, digestOf } from '../blobs/store.ts';
 import type { OnTagChange } from '../tags/tag-change.ts';
 import type { Tags } from '../tags/tags.ts';
 import type { ResolvedTag } from '../tags/target.ts';

@@ -4,6 +4,7 @@
 // for a part. Each scrap has a fresh key, so replaying a session can spoil no upload but its own.
 import { createHash, randomUUID } from 'node:crypto';
 import type { IHasher } from 'hash-wasm';
+import { checkDigest } from '../../model/content-digest.ts';
 import { RegistryError } from '../../model/errors.ts';
 import { layout } from '../../model/layout.ts';
 import { algorithmOf, type Digest, type DigestAlgorithm } from '../../model/names.ts';
@@ -15,7 +16,7 @@ import {
 } from '../../storage/driver.ts';
 import { MAX_PARTS, MIN_PART_BYTES, PART_BYTES } from '../../storage/multipart-limits.ts';
 import { concatBytes } from '../../streams/bytes.ts';
-import { checkDigest, rehashBlob, type StoredBlob, storeSmallBlob } from '../blobs/store.ts';
+import { rehashBlob, type StoredBlob, storeSmallBlob } from '../blobs/store.ts';
 import { type ChunkedState, UPLOAD_SECONDS, unknownUpload } from './session.ts';
 
 const NO_PARTS = { partCount: 0, etagChain: '', sha256Chain: '' };

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
+import { checkDigest } from '../../model/content-digest.ts';
 import { RegistryError } from '../../model/errors.ts';
 import { type Key, layout } from '../../model/layout.ts';
 import { algorithmOf, type Digest, type DigestAlgorithm, type RepositoryName } from '../../model/names.ts';
 import { type ByteRange, type StorageDriver, StorageUnavailableError } from '../../storage/driver.ts';
 import type { Blobs } from '../blobs/blobs.ts';
 import type { BlobLink } from '../blobs/link.ts';
-import { checkDigest, deduplicateBlob, rehashBlob, type StoredBlob, storeBlob } from '../blobs/store.ts';
+import { deduplicateBlob, rehashBlob, type StoredBlob, storeBlob } from '../blobs/store.ts';
 import { sizeOf, type UploadSession, unknownUpload } from './session.ts';
 
 export type UploadBody = {

@@ -6,6 +6,7 @@
 // right to the pushed image gives no right to the projection: as soon as the projection record is there, which is written
 // before anything else of the projection, only grants to the projection count.
 import { LRUCache } from 'lru-cache';
+import { digestOf } from '../../model/content-digest.ts';
 import {
   type Grant,
   type ImageKind,
@@ -16,7 +17,6 @@ import {
 } from '../../model/layout.ts';
 import { type ImageId, type RepositoryName, sha256Digest } from '../../model/names.ts';
 import type { ObjectInfo, StorageDriver } from '../../storage/driver.ts';
-import { digestOf } from '../blobs/store.ts';
 import type { Tags } from '../tags/tags.ts';
 import { type GrantCheck, grantChecks, newestFirst, type StoredGrant, type TagCheck } from './grant-checks.ts';
 import { hasProjectionRecord } from './projection-record.ts';

@@ -1,4 +1,5 @@
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { digestOf } from '../../model/content-digest.ts';
 import { RegistryError } from '../../model/errors.ts';
 import { isJsonObject, parseJson } from '../../model/json.ts';
 import { type ImageKind, lastPartOf, layout } from '../../model/layout.ts';
@@ -7,7 +8,7 @@ import { type Digest, type ImageId, isImageId, type RepositoryName } from '../..
 import { AS_JSON, type StorageDriver } from '../../storage/driver.ts';
 import { type Bytes, encodeText } from '../../streams/bytes.ts';
 import type { Blobs } from '../blobs/blobs.ts';
-import { digestOf, storeSmallBlob } from '../blobs/store.ts';
+import { storeSmallBlob } from '../blobs/store.ts';
 import { type ImageRights, readerOf } from '../v1-images/image-rights.ts';
 import type { Images } from '../v1-images/images.ts';
 import type { ImmutableImageTags } from '../v1-images/immutable-image-tags.ts';
