@@ -24,10 +24,18 @@ export type Condition = {
   ifMatch?: ETag;
 };
 
+/**
+ * What a write relies on was read some time ago, and holds for a limited time: `Look`. `remainingMs` is what is left of it when
+ * it is read; at most 15 minutes on S3.
+ */
+export type LimitedLook = { readonly remainingMs: number };
+
 export type PutOptions = Condition & {
   contentType?: string;
   /** The SHA-256 of the body in hex. Storage refuses a body that has another. */
   sha256?: string;
+  /** Storage does not execute the write once this look has expired: then `put` throws StorageUnavailableError. */
+  look?: LimitedLook;
 };
 
 /** The condition to write only if the object is still the one that was read, or there still is none. */
@@ -39,7 +47,7 @@ export function unchanged(before: ObjectInfo | undefined): Condition {
 export const AS_JSON = { contentType: 'application/json' } as const;
 export const AS_TEXT = { contentType: 'text/plain' } as const;
 
-export type PutStreamOptions = Omit<PutOptions, 'sha256'> & { signal?: AbortSignal };
+export type PutStreamOptions = Omit<PutOptions, 'sha256' | 'look'> & { signal?: AbortSignal };
 
 export type MultipartUpload = {
   key: Key;
@@ -70,6 +78,11 @@ export class StorageDeniedError extends Error {
 /** Storage cannot answer now (throttled, timed out, unreachable), after the driver's own retries. A later attempt may succeed. */
 export class StorageUnavailableError extends Error {
   override readonly name = 'StorageUnavailableError';
+}
+
+/** @throws StorageUnavailableError if the look has expired: the client gets 503 and tries again */
+export function checkLook(look: LimitedLook | undefined): void {
+  if (look && look.remainingMs <= 0) throw new StorageUnavailableError('this request was held up for too long');
 }
 
 /** Storage has no room for an object. Nothing of the object is left; reads and deletes still work. */

@@ -56,11 +56,15 @@ function uniqueMicroseconds(): number {
   return lastMicroseconds;
 }
 
-/** Adds the name `to` to a file, and makes the folder of `to` if it is missing. False if there is a file at `to`. */
-export async function linkFile(from: string, to: string): Promise<boolean> {
+/**
+ * Adds the name `to` to a file, and makes the folder of `to` if it is missing. False if there is a file at `to`.
+ * @param check is called last, and throws if the name must not be added any more
+ */
+export async function linkFile(from: string, to: string, check: () => void = () => {}): Promise<boolean> {
   for (let attempt = 1; ; attempt++) {
     try {
       await makeDirectory(dirname(to));
+      check();
       await link(from, to);
       await syncDirectory(dirname(to));
       return true;

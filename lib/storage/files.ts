@@ -7,17 +7,18 @@ import { hasCode } from '../model/has-code.ts';
 import type { Key, KeyPrefix } from '../model/layout.ts';
 import { KiB } from '../streams/bytes.ts';
 import { offsetsWithin, watchBody } from './byte-streams.ts';
-import type {
-  ByteRange,
-  ETag,
-  MultipartUpload,
-  ObjectInfo,
-  PutOptions,
-  PutStreamOptions,
-  ReadObject,
-  StorageDriver,
-  StoredObject,
-  UploadedPart,
+import {
+  type ByteRange,
+  checkLook,
+  type ETag,
+  type MultipartUpload,
+  type ObjectInfo,
+  type PutOptions,
+  type PutStreamOptions,
+  type ReadObject,
+  type StorageDriver,
+  type StoredObject,
+  type UploadedPart,
 } from './driver.ts';
 import { etagOf, linkFile, removeEmptyFolders, type WrittenFile, writeTemporaryFile } from './durable-files.ts';
 import { ifPresent, isAbsence, translateErrors } from './file-errors.ts';
@@ -254,7 +255,11 @@ export class FilesDriver implements StorageDriver {
   }
 
   /** Makes a written file the object of this key if the condition holds. Its temporary name is removed. */
-  async #place(key: Key, file: WrittenFile, { ifAbsent = false, ifMatch }: PutOptions = {}): Promise<ETag | undefined> {
+  async #place(
+    key: Key,
+    file: WrittenFile,
+    { ifAbsent = false, ifMatch, look }: PutOptions = {},
+  ): Promise<ETag | undefined> {
     const parts = partsOfKey(key);
     const path = join(this.#root, ...parts);
     try {
@@ -265,9 +270,13 @@ export class FilesDriver implements StorageDriver {
           );
         }
         // Most keys are written once. `link` fails if there is a file already, so it needs no lock.
-        if (ifMatch === undefined && (await linkFile(file.path, path))) return file.etag;
+        if (ifMatch === undefined && (await linkFile(file.path, path, () => checkLook(look)))) return file.etag;
         if (ifAbsent) return undefined;
-        const isWanted = async () => ifMatch === undefined || (await infoAt(path, key))?.etag === ifMatch;
+        const isWanted = async () => {
+          const isUnchanged = ifMatch === undefined || (await infoAt(path, key))?.etag === ifMatch;
+          checkLook(look);
+          return isUnchanged;
+        };
         if (!(await isWanted())) return undefined; // decided without a lock
         const isPlaced = await this.#locks.replace(this.#lockOf(key), file.path, path, isWanted);
         return isPlaced ? file.etag : undefined;

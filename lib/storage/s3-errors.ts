@@ -26,6 +26,7 @@ const MAY_PASS = new Set([
   'RequestLimitExceeded',
   'OperationAborted',
   'ConditionalRequestConflict',
+  'RequestTimeTooSkewed', // the look of a write has expired
   'NoSuchUpload', // where no caller handles it: the parts are gone, and the client can send them again
 ]);
 /** Errors of full servers, or of a quota that is used up: MinIO and Ceph. */
@@ -110,7 +111,9 @@ export async function answerUnless<T>(
 export function asStorageError(attempted: string, error: unknown): Error {
   const said = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   if (isFull(error)) return new StorageFullError(`${attempted}: storage is full (${said})`, { cause: error });
-  if (statusOf(error) === 403) return new StorageDeniedError(`${attempted} failed (${said})`, { cause: error });
+  if (statusOf(error) === 403 && !isRefusal(error, ...MAY_PASS)) {
+    return new StorageDeniedError(`${attempted} failed (${said})`, { cause: error });
+  }
   return mayPass(error)
     ? new StorageUnavailableError(`${attempted}: storage cannot answer now (${said})`, { cause: error })
     : new Error(`${attempted} failed (${said})`, { cause: error });

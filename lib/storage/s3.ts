@@ -26,18 +26,19 @@ import { type Key, type KeyPrefix, layout } from '../model/layout.ts';
 import { KiB, readAll } from '../streams/bytes.ts';
 import { compareByteOrder } from './byte-order.ts';
 import { assertRange, streamReadable, watchBody } from './byte-streams.ts';
-import type {
-  ByteRange,
-  ETag,
-  MultipartUpload,
-  ObjectInfo,
-  PresignOptions,
-  PutOptions,
-  PutStreamOptions,
-  ReadObject,
-  StorageDriver,
-  StoredObject,
-  UploadedPart,
+import {
+  type ByteRange,
+  checkLook,
+  type ETag,
+  type MultipartUpload,
+  type ObjectInfo,
+  type PresignOptions,
+  type PutOptions,
+  type PutStreamOptions,
+  type ReadObject,
+  type StorageDriver,
+  type StoredObject,
+  type UploadedPart,
 } from './driver.ts';
 import { Md5Etags } from './md5-etags.ts';
 import { bucketError } from './s3-bucket-errors.ts';
@@ -56,6 +57,7 @@ import {
   wasRetried,
 } from './s3-errors.ts';
 import { PlainReads } from './s3-plain-reads.ts';
+import { signToExpire } from './s3-signing-date.ts';
 import { SharedReads } from './shared-reads.ts';
 
 /** The most that one CopyObject takes. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html */
@@ -187,6 +189,8 @@ export class S3Driver implements StorageDriver {
       ChecksumSHA256: options.sha256 && toBase64(options.sha256),
     });
     const client = body.byteLength > SMALL_BYTES ? this.#clients.uploads : this.#client;
+    checkLook(options.look);
+    if (options.look) signToExpire(command, options.look, () => this.#client.config.systemClockOffset);
     for (let attempt = 1; ; attempt++) {
       try {
         return etagOf(await client.send(command));

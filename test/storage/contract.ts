@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Key, KeyPrefix } from '../../lib/model/layout.ts';
 import { compareByteOrder } from '../../lib/storage/byte-order.ts';
-import type { ByteRange, ETag, StorageDriver } from '../../lib/storage/driver.ts';
+import { type ByteRange, type ETag, type StorageDriver, StorageUnavailableError } from '../../lib/storage/driver.ts';
 import { MiB, readAll } from '../../lib/streams/bytes.ts';
 import { withOneMd5 } from '../support/md5-collision.ts';
 
@@ -246,6 +246,23 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         const winner = etags.findIndex((etag) => etag !== undefined);
         assert.equal(etags.filter((etag) => etag !== undefined).length, 1);
         assert.equal(await textAt(at), `writer ${winner}`);
+      });
+
+      test('a put whose look has expired writes nothing', async () => {
+        const at = key(`${freshFolder()}a`);
+        const [expired, valid] = [{ remainingMs: -60_000 }, { remainingMs: 14 * 60_000 }];
+        await assert.rejects(driver.put(at, bytes('first'), { look: expired }), StorageUnavailableError);
+        assert.equal(await driver.head(at), undefined);
+
+        const first = await driver.put(at, bytes('first'), { look: valid });
+        assert.ok(first);
+        for (const condition of [{}, { ifMatch: first }]) {
+          const writing = driver.put(at, bytes('second'), { ...condition, look: expired });
+          await assert.rejects(writing, StorageUnavailableError);
+        }
+        assert.equal(await textAt(at), 'first');
+        assert.ok(await driver.put(at, bytes('second'), { ifMatch: first, look: valid }));
+        assert.equal(await textAt(at), 'second');
       });
 
       test('with ifMatch only the object with this ETag is deleted', async () => {

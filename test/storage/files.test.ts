@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Key, KeyPrefix } from '../../lib/model/layout.ts';
+import { StorageUnavailableError } from '../../lib/storage/driver.ts';
 import { FilesDriver } from '../../lib/storage/files.ts';
 import { MiB, readAll } from '../../lib/streams/bytes.ts';
 import { storageContract } from './contract.ts';
@@ -32,6 +33,19 @@ describe('the file driver', { timeout: 300_000 }, () => {
     return object && new TextDecoder().decode(await readAll(object.body));
   };
   const keysIn = async (from = driver) => (await Array.fromAsync(from.list(everything))).map((info) => info.key);
+
+  test('a put whose look expires while the file is written gives it no name', async () => {
+    for (const existing of [false, true]) {
+      const look = { remainingMs: 1000 };
+      const at = key(`a${existing}`);
+      if (existing) await driver.put(at, bytes('before'));
+      const putting = driver.put(at, bytes('after'), { look });
+      look.remainingMs = -1;
+      await assert.rejects(putting, StorageUnavailableError);
+      assert.equal(await textAt(at), existing ? 'before' : undefined);
+      assert.deepEqual(await readdir(join(root, '.tmp')), []);
+    }
+  });
 
   for (const bad of [
     '',

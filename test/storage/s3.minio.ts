@@ -9,7 +9,7 @@ import { PART_BYTES } from '../../lib/storage/multipart-limits.ts';
 import { S3Driver } from '../../lib/storage/s3.ts';
 import type { S3DriverOptions } from '../../lib/storage/s3-client.ts';
 import { PARTS_IN_FLIGHT } from '../../lib/storage/s3-upload.ts';
-import { decodeText, MiB, readAll } from '../../lib/streams/bytes.ts';
+import { decodeText, KiB, MiB, readAll } from '../../lib/streams/bytes.ts';
 import { withOneMd5 } from '../support/md5-collision.ts';
 import { type Minio, startMinio, unfinishedUploads } from '../support/minio.ts';
 import { storageContract } from './contract.ts';
@@ -442,6 +442,44 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
       assert.equal(await textAt(at), 'second');
       assert.equal(await shaky.delete(at, { ifMatch: second }), true);
       assert.equal(await textAt(at), undefined);
+    });
+
+    for (const { title, sizeBytes } of [
+      { title: 'a small object', sizeBytes: 1 },
+      { title: 'an object for the connections of uploads', sizeBytes: 100 * KiB },
+    ]) {
+      test(`the server refuses a put of ${title} that arrives after its look has expired`, async () => {
+        const at = freshKey();
+        const expiresAt = Date.now() + 1000;
+        const look = {
+          get remainingMs() {
+            return expiresAt - Date.now();
+          },
+        };
+        proxy.fail(isPut, { kind: 'hold', until: sleep(2500) });
+        await assert.rejects(shaky.put(at, new Uint8Array(sizeBytes), { look }), /RequestTimeTooSkewed/);
+        assert.equal(proxy.requests.length, 1, 'it is not sent again');
+        assert.equal(await driver.head(at), undefined);
+      });
+    }
+
+    test('a put that is sent again is not valid for longer, and other requests of the client are', async () => {
+      const at = freshKey();
+      const expiresAt = Date.now() + 1000;
+      const look = {
+        get remainingMs() {
+          return expiresAt - Date.now();
+        },
+      };
+      proxy.fail(isPut, { kind: 'drop' }, 4);
+      const putting = shaky.put(at, bytes('x'), { look });
+      await until(() => proxy.requests.length > 1);
+      proxy.fail(isPut, { kind: 'hold', until: sleep(2500) }, 4);
+      await assert.rejects(putting, StorageUnavailableError);
+      assert.equal(await driver.head(at), undefined);
+      proxy.heal();
+      assert.ok(await shaky.put(at, bytes('y')));
+      assert.ok(await shaky.put(at, bytes('z'), { look: { remainingMs: 2000 } }));
     });
 
     for (const { status, code } of [
