@@ -31,6 +31,8 @@
 //  oci/robots/<uuid>.json                                       the rights of a robot
 //  oci/gc/state.json                                            the collector's run: its start, stage and position
 //  oci/gc/data/<uuid>                                           empty: data/<uuid> had no pointer when the collector saw it first
+//  oci/gc/edges/<ns>/<repo>                                     what each manifest of the repository names, as the collector read it
+//  oci/gc/filters/<uuid>                                        names that an unfinished run of the collector has seen
 //  oci/gc/plans/<id>.json                                       a plan of the retention rules
 //  oci/usage.json                                               what all repositories take up, as the last usage run counted it
 import type { Digest, ImageId, RepositoryName, Tag } from './names.ts';
@@ -170,6 +172,10 @@ export const layout = {
   /** Data without a pointer that the collector has seen once. */
   unnamedData: (uuid: string) => at('oci/gc/data', uuid),
   allUnnamedData: () => folder('oci/gc/data'),
+  /** What the manifests of a repository name. Which manifests exist is never taken from here. */
+  manifestEdges: (repository: RepositoryName) => at('oci/gc/edges', partsOf(repository)),
+  collectorFilter: (uuid: string) => at('oci/gc/filters', uuid),
+  collectorFilters: () => folder('oci/gc/filters'),
   retentionPlans: () => folder('oci/gc/plans'),
   retentionPlan: (id: string) => at('oci/gc/plans', `${id}.json`),
   allImages: () => folder('images'),

@@ -163,6 +163,12 @@ export interface StorageDriver {
   delete(key: Key, options?: { ifMatch?: ETag }): Promise<boolean>;
 
   /**
+   * Whether `delete` with `ifMatch` is one atomic operation for all processes. Found out by a probe where that is
+   * not known; false if it cannot be found out.
+   */
+  honorsDeleteConditions(): Promise<boolean>;
+
+  /**
    * Starts a multipart upload, which any process may continue. Its parts take room until it is completed or aborted.
    * https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
    */

@@ -208,6 +208,10 @@ export class FilesDriver implements StorageDriver {
     });
   }
 
+  async honorsDeleteConditions(): Promise<boolean> {
+    return true;
+  }
+
   async createMultipart(key: Key): Promise<MultipartUpload> {
     partsOfKey(key);
     const creating = createUpload(this.#temporaryFolder, key);

@@ -18,6 +18,7 @@ export function readOnlyStorage(driver: StorageDriver): StorageDriver {
     list: (prefix, options) => driver.list(prefix, options),
     listFolders: (prefix, options) => driver.listFolders(prefix, options),
     listParts: (upload) => driver.listParts(upload),
+    honorsDeleteConditions: () => driver.honorsDeleteConditions(),
     ...(driver.presign && { presign: driver.presign.bind(driver) }),
     close: () => driver.close(),
     put: refuse,

@@ -324,6 +324,10 @@ export class S3Driver implements StorageDriver {
     return await this.#probedDeletes;
   }
 
+  async honorsDeleteConditions(): Promise<boolean> {
+    return (await this.#deleteConditions()) === 'honored';
+  }
+
   async findLimitations(): Promise<string[]> {
     return (await this.#deleteConditions()) === 'ignored' ? [UNCONDITIONAL_DELETES] : [];
   }

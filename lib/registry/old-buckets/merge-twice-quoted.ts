@@ -40,6 +40,7 @@ export function mergeTwiceQuoted(storage: StorageDriver): StorageDriver {
     completeMultipart: (upload, parts) => storage.completeMultipart(upload, parts),
     abortMultipart: (upload) => storage.abortMultipart(upload),
     ...(storage.presign && { presign: storage.presign.bind(storage) }),
+    honorsDeleteConditions: () => storage.honorsDeleteConditions(),
     close: () => storage.close(),
   };
 }
