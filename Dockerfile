@@ -21,7 +21,8 @@ COPY config.yml ./
 # The storage of the default configuration. A new volume gets its owner and mode from this directory.
 RUN install --directory --owner=1000 --group=1000 --mode=0700 data
 VOLUME /stowage/data
-ENV NODE_ENV=production REGISTRY_HOST=0.0.0.0 REGISTRY_PORT=5000
+# The variable of malloc is that of bin/stowage.js.
+ENV NODE_ENV=production REGISTRY_HOST=0.0.0.0 REGISTRY_PORT=5000 MALLOC_MMAP_THRESHOLD_=1048576
 EXPOSE 5000
 # The image's user `node`, by number: the `runAsNonRoot` of Kubernetes accepts no name.
 USER 1000:1000

@@ -51,6 +51,7 @@ function stowage(port: number, { bucket: { endpoint, bucket, credentials }, redi
     command: process.execPath,
     args: ['--max-semi-space-size=2', CLI, 'serve', '--config', CONFIG, '--host', '127.0.0.1', '--port', String(port)],
     env: {
+      MALLOC_MMAP_THRESHOLD_: '1048576',
       SETTINGS_FLAVOR: 's3',
       STORAGE_PATH: `/${folderOf('Stowage')}`,
       AWS_BUCKET: bucket,

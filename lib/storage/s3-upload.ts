@@ -18,6 +18,7 @@ export const PARTS_IN_FLIGHT = 2;
 /** Records what an upload has sent, to recognize its object after a lost response. */
 export class SentUpload {
   readonly #partEtags = new Map<number, string>();
+  readonly #partMemory = new PartMemory();
   #body: Uint8Array | undefined;
 
   /**
@@ -39,11 +40,43 @@ export class SentUpload {
     if (command instanceof PutObjectCommand && command.input.Body instanceof Uint8Array) {
       this.#body = command.input.Body;
     }
-    const output: unknown = await client.send(command);
-    if (command instanceof UploadPartCommand) {
-      this.#partEtags.set(command.input.PartNumber ?? 0, (output as UploadPartCommandOutput).ETag ?? '');
-    }
+    if (!(command instanceof UploadPartCommand)) return await client.send(command);
+    const { PartNumber = 0, Body } = command.input;
+    const memory = Body instanceof Uint8Array && Body.buffer instanceof ArrayBuffer ? Body.buffer : undefined;
+    this.#partMemory.begin(memory);
+    const output: UploadPartCommandOutput = await client.send(command);
+    this.#partMemory.end(memory);
+    this.#partEtags.set(PartNumber, output.ETag ?? '');
     return output;
+  }
+}
+
+/**
+ * Frees the memory of parts that S3 has taken. Left to the garbage collector, which counts it late, they would double the memory
+ * of an upload. `Upload` gathers a part in memory of its own, whose last bytes may begin the next part, or be all of it: so memory
+ * is freed once no part in it is being sent and a part in other memory has begun. That of a part that failed is not freed.
+ */
+class PartMemory {
+  readonly #parts = new Map<ArrayBuffer, number>();
+  #newest: ArrayBuffer | undefined;
+
+  begin(memory: ArrayBuffer | undefined): void {
+    const before = this.#newest;
+    this.#newest = memory;
+    if (memory) this.#parts.set(memory, (this.#parts.get(memory) ?? 0) + 1);
+    this.#freeIfUnused(before);
+  }
+
+  end(memory: ArrayBuffer | undefined): void {
+    if (!memory) return;
+    this.#parts.set(memory, (this.#parts.get(memory) ?? 0) - 1);
+    this.#freeIfUnused(memory);
+  }
+
+  #freeIfUnused(memory: ArrayBuffer | undefined): void {
+    if (!memory || memory === this.#newest || this.#parts.get(memory) !== 0) return;
+    this.#parts.delete(memory);
+    memory.transfer(0);
   }
 }
 

@@ -49,7 +49,7 @@ export async function startStowage(
     ServerProcess.start({
       command,
       args: [...args, 'serve', '--config', CONFIG, '--host', '127.0.0.1', '--port', String(port)],
-      env: { ...backend.env },
+      env: { MALLOC_MMAP_THRESHOLD_: '1048576', ...backend.env },
       log: join(directory, 'stowage.log'),
       isReady: () => answers(`${url}${readyPath}`),
     });
