@@ -1,0 +1,514 @@
+// The objects of a large bucket as functions of their position: nothing is stored but the order of the v1 images. Each tag names
+// an index of two images and an attestation, which hold ten blobs of their own and share a base layer with others. Digests of
+// manifests and ids of projections are real; the digests of blobs are made up, in ascending order, since no test reads the blobs.
+import { hash } from 'node:crypto';
+import { layout } from '../../lib/model/layout.ts';
+import { MEDIA_TYPES } from '../../lib/model/manifest.ts';
+import {
+  type Digest,
+  hexOf,
+  type ImageId,
+  type RepositoryName,
+  sha256Digest,
+  type Tag,
+} from '../../lib/model/names.ts';
+import { pythonJson } from '../../lib/model/python-json.ts';
+import { encodeBlobLink } from '../../lib/registry/blobs/link.ts';
+import { chainIds } from '../../lib/registry/v2-to-v1/image-chain.ts';
+import { type Bytes, encodeText } from '../../lib/streams/bytes.ts';
+
+export type BucketSize = {
+  repositories: number;
+  tagsPerRepository: number;
+  /** Blobs without a link, in addition to the ten of each tag and the base layers. */
+  unlinkedBlobs?: number;
+  /** Links, each with its blob, that no manifest of their repository needs. At most one for each repository. */
+  unusedLinks?: number;
+  /** Whether each tag is projected for v1 clients: three images of its own, on an image that it shares. */
+  hasProjections?: boolean;
+  /** Projections of manifests that no repository has. */
+  unusedProjections?: number;
+  /** The largest layer. Default 50 MiB. */
+  maxLayerBytes?: number;
+  seed?: number;
+};
+
+/** An object of the bucket. Its bytes are made when they are asked for. */
+export type SyntheticObject = { key: string; sizeBytes: number; bytes: () => Bytes };
+
+/**
+ * Objects by the beginning of their keys. Groups are in byte order, and no group lies within another. `search`, where it is
+ * given, is a beginning of `start` that is cheaper to make and differs for each group.
+ */
+type Section = {
+  count: number;
+  start: (index: number) => string;
+  search?: (index: number) => string;
+  objects: (index: number) => SyntheticObject[];
+};
+
+/** The most base layers; never more than repositories. */
+const MAX_BASE_LAYERS = 100;
+export const BLOBS_PER_TAG = 10;
+const IMAGES_PER_TAG = 3;
+/** Tags and repositories that are kept: a listing and the reads that follow it ask for the same repository in turn. */
+const KEPT = 64;
+const NOISE_DIGITS = 1 << 16;
+const HEX_TRIPLES = Array.from({ length: 4096 }, (_, value) => value.toString(16).padStart(3, '0'));
+const SHA256_BYTES = 32;
+
+type Image = {
+  id: ImageId;
+  ancestry: ImageId[];
+  layer: number;
+  manifest: Digest;
+  grant: { name: RepositoryName; by: Digest[] };
+};
+type TagImages = {
+  tag: Tag;
+  index: Digest;
+  manifests: { digest: Digest; bytes: Bytes }[];
+  blobs: number[];
+  projected: Digest;
+};
+
+export class SyntheticBucket {
+  readonly blobCount: number;
+  readonly tagCount: number;
+  readonly imageCount: number;
+  readonly #size: Required<BucketSize>;
+  readonly #sections: Section[];
+  readonly #noise: string;
+  readonly #step: number;
+  /** Positions of v1 images in the order of their ids: the first bits of each id, then its number. */
+  readonly #images: BigUint64Array;
+  readonly #imageNumberBits: bigint;
+  /** The digests of each tag's index and of the child that is projected. */
+  readonly #projected: Buffer;
+  readonly #repositories = new Map<string, SyntheticObject[]>();
+
+  constructor(size: BucketSize) {
+    this.#size = {
+      unlinkedBlobs: 0,
+      unusedLinks: 0,
+      hasProjections: false,
+      unusedProjections: 0,
+      maxLayerBytes: 50 * 1024 ** 2,
+      seed: 1,
+      ...size,
+    };
+    const { repositories, tagsPerRepository, unlinkedBlobs, unusedLinks, unusedProjections } = this.#size;
+    if (unusedLinks > repositories) throw new Error('at most one unused link for each repository');
+    this.#noise = noiseOf(this.#size.seed);
+    this.tagCount = repositories * tagsPerRepository;
+    this.blobCount = this.#baseCount + this.tagCount * BLOBS_PER_TAG + unusedLinks + unlinkedBlobs;
+    this.#step = coprimeStep(this.blobCount);
+    const taggedImages = this.#size.hasProjections ? this.#baseCount + this.tagCount * IMAGES_PER_TAG : 0;
+    this.imageCount = taggedImages + unusedProjections;
+    this.#imageNumberBits = BigInt(Math.ceil(Math.log2(this.imageCount + 1)));
+    this.#projected = this.#size.hasProjections ? this.#hashTags() : Buffer.alloc(0);
+    this.#images = this.#sortImages();
+    this.#sections = [
+      {
+        count: this.imageCount,
+        start: (at) => `${layout.allImages()}${this.#imageAt(at).id}/`,
+        search: (at) => layout.allImages() + this.#idStart(at),
+        objects: (at) => this.#v1Objects(at),
+      },
+      {
+        count: this.blobCount,
+        start: (at) => layout.blobFolder(this.#blobAt(at)),
+        objects: (at) => [this.#blobRecord(at)],
+      },
+      { count: this.#dataCount, start: (at) => this.#dataKey(at), objects: (at) => [this.#data(at)] },
+      {
+        count: this.imageCount,
+        start: (at) => layout.imageRecords(this.#imageAt(at).id),
+        search: (at) => layout.allImageRecords() + this.#idStart(at),
+        objects: (at) => this.#imageRecords(at),
+      },
+      {
+        count: 1,
+        start: () => layout.layoutVersion(),
+        objects: () => [text(layout.layoutVersion(), '{"layout":2,"minWriter":2}')],
+      },
+      this.#repositorySection(
+        (name) => layout.ociRepository(name),
+        (name, at) => this.#records(name, at),
+      ),
+      this.#repositorySection(
+        (name) => layout.repository(name),
+        (name, at) => this.#tagObjects(name, at),
+      ),
+    ];
+  }
+
+  #repositorySection(
+    folderOf: (name: RepositoryName) => string,
+    objectsOf: (name: RepositoryName, at: number) => SyntheticObject[],
+  ): Section {
+    const start = (at: number) => folderOf(this.#nameOf(at));
+    const inOrder = (one: SyntheticObject, other: SyntheticObject) => (one.key < other.key ? -1 : 1);
+    return {
+      count: this.#size.repositories,
+      start,
+      objects: (at) => kept(this.#repositories, start(at), () => objectsOf(this.#nameOf(at), at).toSorted(inOrder)),
+    };
+  }
+
+  /** What the order of the v1 images takes up in memory. */
+  get memoryBytes(): number {
+    return this.#images.byteLength + this.#projected.length;
+  }
+
+  find(key: string): SyntheticObject | undefined {
+    for (const section of this.#sections) {
+      const at = lastAtOrBefore(section, key);
+      if (at < 0 || !key.startsWith(section.start(at))) continue;
+      return section.objects(at).find((object) => object.key === key);
+    }
+    return undefined;
+  }
+
+  /** The objects whose keys begin with `prefix` and come after `after`, in byte order. */
+  *list(prefix: string, after: string): Generator<SyntheticObject> {
+    const from = after > prefix ? after : prefix;
+    for (const section of this.#sections) {
+      for (let at = Math.max(0, lastAtOrBefore(section, from)); at < section.count; at++) {
+        const start = section.start(at);
+        if (start > prefix && !start.startsWith(prefix)) break;
+        if (start < prefix && !prefix.startsWith(start)) continue;
+        for (const object of section.objects(at)) {
+          if (object.key > after && object.key.startsWith(prefix)) yield object;
+        }
+      }
+    }
+  }
+
+  #nameOf(repository: number): RepositoryName {
+    const name = String(repository).padStart(7, '0');
+    return `team-${name.slice(0, 4)}/app-${name}` as RepositoryName;
+  }
+
+  // Blobs. A slot says what a blob is for; its position in byte order is a permutation of the slots.
+
+  #positionOfSlot(slot: number): number {
+    return (slot * this.#step) % this.blobCount;
+  }
+
+  #blobAt(position: number): Digest {
+    return sha256Digest(this.#hex(position, this.blobCount, 64));
+  }
+
+  #base(repository: number): number {
+    return this.#positionOfSlot(repository % this.#baseCount);
+  }
+
+  get #baseCount(): number {
+    return Math.min(MAX_BASE_LAYERS, this.#size.repositories);
+  }
+
+  /** A quarter of the blobs came with an unknown digest, so that their bytes are at `oci/data/`. */
+  get #dataCount(): number {
+    return Math.ceil(this.blobCount / 4);
+  }
+
+  #dataUuid(position: number): string {
+    return uuidOf(this.#hex(position, this.#dataCount, 32));
+  }
+
+  #dataKey(position: number): string {
+    return layout.data(this.#dataUuid(position));
+  }
+
+  #data(position: number): SyntheticObject {
+    return filled(this.#dataKey(position), this.#sizeOf(position * 4));
+  }
+
+  #sizeOf(position: number): number {
+    return 1 + (Number.parseInt(this.#hex(position, this.blobCount, 20).slice(12), 16) % this.#size.maxLayerBytes);
+  }
+
+  #blobRecord(position: number): SyntheticObject {
+    const digest = this.#blobAt(position);
+    if (position % 4 > 0) return filled(this.#blobKey(position), this.#sizeOf(position));
+    return text(layout.blobPointer(digest, this.#dataUuid(position / 4), this.#sizeOf(position)), '');
+  }
+
+  /** The key of the bytes. */
+  #blobKey(position: number): string {
+    if (position % 4 === 0) return this.#dataKey(position / 4);
+    const digest = this.#blobAt(position);
+    return layout.blobCopy(digest, uuidOf(hexOf(digest).slice(-32)));
+  }
+
+  // Repositories
+
+  #tagsOf(repository: number): TagImages[] {
+    const first = repository * this.#size.tagsPerRepository;
+    return Array.from({ length: this.#size.tagsPerRepository }, (_, index) => this.#tag(first + index));
+  }
+
+  /** The positions of the blobs of a tag: the base layer, then its own. */
+  #blobsOf(number: number): number[] {
+    const firstSlot = this.#baseCount + number * BLOBS_PER_TAG;
+    const own = Array.from({ length: BLOBS_PER_TAG }, (_, blob) => this.#positionOfSlot(firstSlot + blob));
+    return [this.#base(Math.floor(number / this.#size.tagsPerRepository)), ...own];
+  }
+
+  #tag(number: number): TagImages {
+    const [base = 0, ...own] = this.#blobsOf(number);
+    const parts = [
+      { platform: 'amd64', blobs: [...own.slice(0, 1), base, ...own.slice(1, 4)] },
+      { platform: 'arm64', blobs: [...own.slice(4, 5), base, ...own.slice(5, 8)] },
+      { platform: 'unknown', blobs: own.slice(8) },
+    ];
+    const children = parts.map(({ platform, blobs }) => ({ platform, ...this.#image(blobs) }));
+    const entries = children.map(({ platform, digest, bytes }) => ({
+      mediaType: MEDIA_TYPES.ociManifest,
+      digest,
+      size: bytes.length,
+      platform: { architecture: platform, os: platform === 'unknown' ? 'unknown' : 'linux' },
+    }));
+    const list = manifestOf({ schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests: entries });
+    const [projected] = children;
+    if (!projected) throw new Error('an index has children');
+    const tag = `v1.${String(number % this.#size.tagsPerRepository).padStart(4, '0')}` as Tag;
+    return {
+      tag,
+      index: list.digest,
+      manifests: [list, ...children],
+      blobs: [base, ...own],
+      projected: projected.digest,
+    };
+  }
+
+  #image(blobs: number[]): { digest: Digest; bytes: Bytes } {
+    const [config, ...layers] = blobs.map((position) => ({
+      digest: this.#blobAt(position),
+      size: this.#sizeOf(position),
+    }));
+    return manifestOf({
+      schemaVersion: 2,
+      mediaType: MEDIA_TYPES.ociManifest,
+      config: { mediaType: MEDIA_TYPES.ociConfig, ...config },
+      layers: layers.map((layer) => ({ mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip', ...layer })),
+    });
+  }
+
+  #records(name: RepositoryName, repository: number): SyntheticObject[] {
+    const tags = this.#tagsOf(repository);
+    const unusedSlot = this.#baseCount + this.tagCount * BLOBS_PER_TAG + repository;
+    const unused = repository < this.#size.unusedLinks ? [this.#positionOfSlot(unusedSlot)] : [];
+    const linked = new Set([...tags.flatMap(({ blobs }) => blobs), ...unused]);
+    return [
+      ...Array.from(linked, (position) => this.#link(name, position)),
+      ...tags.flatMap(({ tag, index, manifests }) => [
+        text(
+          layout.historyEntry(name, { tag, atMs: 1_700_000_000_000, target: `sha256-${hexOf(index)}` }),
+          '{"by":"ci"}',
+        ),
+        ...manifests.map(({ digest, bytes }) => ({
+          key: layout.manifest(name, digest),
+          sizeBytes: bytes.length,
+          bytes: () => bytes,
+        })),
+      ]),
+    ];
+  }
+
+  #link(name: RepositoryName, position: number): SyntheticObject {
+    const key = this.#blobKey(position) as ReturnType<typeof layout.data>;
+    const bytes = Uint8Array.from(encodeBlobLink({ sizeBytes: this.#sizeOf(position), key }));
+    return { key: layout.blobLink(name, this.#blobAt(position)), sizeBytes: bytes.length, bytes: () => bytes };
+  }
+
+  #tagObjects(name: RepositoryName, repository: number): SyntheticObject[] {
+    const tags = this.#tagsOf(repository);
+    const index = pythonJson(tags.map(({ index }) => ({ id: hexOf(index) })));
+    return [
+      text(layout.indexImages(name), index),
+      ...tags.flatMap(({ tag, index }) => [
+        text(layout.tag(name, tag), hexOf(index)),
+        text(layout.legacyTagJson(name, tag), '{"arch": "amd64", "last_update": 1700000000, "os": "linux"}'),
+      ]),
+    ];
+  }
+
+  // v1 images: those of base layers, then three for each tag, then those that no manifest leads to.
+
+  #hashTags(): Buffer {
+    const digests = Buffer.alloc(this.tagCount * 2 * SHA256_BYTES);
+    for (let number = 0; number < this.tagCount; number++) {
+      const { index, projected } = this.#tag(number);
+      digests.write(hexOf(index) + hexOf(projected), number * 2 * SHA256_BYTES, 'hex');
+    }
+    return digests;
+  }
+
+  /** Sorts the images by id. */
+  #sortImages(): BigUint64Array {
+    const bits = this.#imageNumberBits;
+    const packed = new BigUint64Array(this.imageCount);
+    for (let number = 0; number < this.imageCount; number++) {
+      packed[number] = ((BigInt(`0x${this.#imageOfNumber(number).id.slice(0, 16)}`) >> bits) << bits) | BigInt(number);
+    }
+    packed.sort();
+    const common = bits + ((64n - bits) % 4n); // whole digits
+    for (let at = 1; at < packed.length; at++) {
+      if ((packed[at - 1] ?? 0n) >> common === (packed[at] ?? 0n) >> common)
+        throw new Error('two ids begin alike: use another seed');
+    }
+    return packed;
+  }
+
+  /** The digits of an id that its position in the order depends on. */
+  #idStart(position: number): string {
+    const bits = 64n - this.#imageNumberBits;
+    const first = ((this.#images[position] ?? 0n) >> this.#imageNumberBits) >> (bits % 4n);
+    return first.toString(16).padStart(Number(bits / 4n), '0');
+  }
+
+  #imageAt(position: number): Image {
+    return this.#imageOfNumber(Number((this.#images[position] ?? 0n) & ((1n << this.#imageNumberBits) - 1n)));
+  }
+
+  #imageOfNumber(number: number): Image {
+    const tagged = this.imageCount - this.#size.unusedProjections;
+    if (number >= tagged) return this.#unusedImage(number - tagged);
+    if (number < this.#baseCount) {
+      const firstTag = number * this.#size.tagsPerRepository;
+      return this.#chainOf(firstTag)[0] ?? fail();
+    }
+    const tag = Math.floor((number - this.#baseCount) / IMAGES_PER_TAG);
+    return this.#chainOf(tag)[1 + ((number - this.#baseCount) % IMAGES_PER_TAG)] ?? fail();
+  }
+
+  /** The projection of a tag, base first. */
+  #chainOf(tag: number): Image[] {
+    const at = tag * 2 * SHA256_BYTES;
+    const index = sha256Digest(this.#projected.toString('hex', at, at + SHA256_BYTES));
+    const projected = sha256Digest(this.#projected.toString('hex', at + SHA256_BYTES, at + 2 * SHA256_BYTES));
+    const [base = 0, , ...own] = this.#blobsOf(tag);
+    const layers = [base, ...own.slice(0, 3)];
+    const digests = layers.slice(0, -1).map((position) => this.#blobAt(position));
+    const ids = [...chainIds(digests), hexOf(index) as ImageId];
+    const repository = Math.floor(tag / this.#size.tagsPerRepository);
+    const grant = { name: this.#nameOf(repository), by: [index, projected] };
+    return ids.map((id, at) => ({
+      id,
+      ancestry: ids.slice(0, at + 1).toReversed(),
+      layer: layers[at] ?? base,
+      manifest: index,
+      grant,
+    }));
+  }
+
+  #unusedImage(number: number): Image {
+    const id = hash('sha256', `unused ${this.#size.seed} ${number}`, 'hex') as ImageId;
+    const manifest = sha256Digest(id);
+    const grant = { name: this.#nameOf(number % this.#size.repositories), by: [manifest] };
+    return { id, ancestry: [id], layer: this.#positionOfSlot(number % this.blobCount), manifest, grant };
+  }
+
+  #v1Objects(position: number): SyntheticObject[] {
+    const { id, ancestry } = this.#imageAt(position);
+    const [, parent] = ancestry;
+    return [
+      text(layout.imageAncestry(id), pythonJson(ancestry)),
+      text(layout.imageJson(id), JSON.stringify({ id, ...(parent && { parent }) })),
+    ];
+  }
+
+  #imageRecords(position: number): SyntheticObject[] {
+    const { id, ancestry, layer, manifest, grant } = this.#imageAt(position);
+    const digest = this.#blobAt(layer);
+    const descriptor = {
+      size: this.#sizeOf(layer),
+      digest,
+      diffId: digest,
+      format: 'gzip',
+      key: this.#blobKey(layer),
+    };
+    const isTop = sha256Digest(id) === manifest;
+    const record = { manifest, below: isTop ? ancestry.slice(1).toReversed() : [], made: true, replaces: false };
+    const by =
+      grant.by.length > 1 ? ([grant.by[0] ?? manifest, grant.by[1] ?? manifest] as const) : ([manifest] as const);
+    return [
+      text(layout.imageBlob(id, digest), ''),
+      text(layout.imageLayerDescriptor(id), JSON.stringify(descriptor)),
+      text(layout.projectionRecord(id), JSON.stringify(record)),
+      text(layout.manifestGrant(id, grant.name, [...by]), ''),
+    ];
+  }
+
+  /** Digits that ascend with the position, and are noise from the thirteenth on. */
+  #hex(position: number, count: number, digits: number): string {
+    let rest = position / count;
+    let start = '';
+    for (let group = 0; group < 4; group++) {
+      rest *= HEX_TRIPLES.length;
+      const triple = Math.floor(rest);
+      start += HEX_TRIPLES[triple];
+      rest -= triple;
+    }
+    const offset = (position * 7919) % NOISE_DIGITS;
+    return start + this.#noise.slice(offset, offset + digits - 12);
+  }
+}
+
+/** The last group that begins at or before the key; -1 if there is none. */
+function lastAtOrBefore({ count, start, search = start }: Section, key: string): number {
+  let low = 0;
+  let high = count;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (search(middle) <= key) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
+function kept<K, V>(cache: Map<K, V>, key: K, create: () => V): V {
+  const known = cache.get(key);
+  if (known !== undefined) return known;
+  const value = create();
+  const [oldest] = cache.keys();
+  if (cache.size >= KEPT && oldest !== undefined) cache.delete(oldest);
+  cache.set(key, value);
+  return value;
+}
+
+function manifestOf(document: unknown): { digest: Digest; bytes: Bytes } {
+  const bytes = encodeText(JSON.stringify(document));
+  return { digest: sha256Digest(hash('sha256', bytes, 'hex')), bytes };
+}
+
+function text(key: string, content: string): SyntheticObject {
+  return { key, sizeBytes: content.length, bytes: () => encodeText(content) };
+}
+
+function filled(key: string, sizeBytes: number): SyntheticObject {
+  return { key, sizeBytes, bytes: () => new Uint8Array(Buffer.alloc(sizeBytes, sizeBytes % 251)) };
+}
+
+function uuidOf(hex: string): string {
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)].join('-');
+}
+
+function noiseOf(seed: number): string {
+  const parts = Array.from({ length: NOISE_DIGITS / 64 + 2 }, (_, part) => hash('sha256', `${seed} ${part}`, 'hex'));
+  return parts.join('');
+}
+
+/** A number without a common divisor with `count`, near its golden section, so that neighbours are far apart. */
+function coprimeStep(count: number): number {
+  const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
+  let step = Math.max(1, Math.floor(count * 0.618));
+  while (gcd(step, count) !== 1) step++;
+  return step;
+}
+
+function fail(): never {
+  throw new Error('the synthetic bucket is inconsistent');
+}

@@ -1,0 +1,132 @@
+import { deepEqual, equal, ok } from 'node:assert/strict';
+import { test } from 'node:test';
+import { SimulatedStorage } from '../../bench/scale/simulated-storage.ts';
+import { type BucketSize, SyntheticBucket } from '../../bench/scale/synthetic-bucket.ts';
+import { digestOf } from '../../lib/model/content-digest.ts';
+import {
+  digestOfManifestKey,
+  type Key,
+  type KeyPrefix,
+  parseBlobRecord,
+  parseRepositoryRecord,
+} from '../../lib/model/layout.ts';
+import { parseManifest } from '../../lib/model/manifest.ts';
+import type { ObjectInfo, StorageDriver } from '../../lib/storage/driver.ts';
+import { encodeText } from '../../lib/streams/bytes.ts';
+import { openFiles } from '../storage/open.ts';
+
+const EVERYTHING = '' as KeyPrefix;
+
+const SIZES: BucketSize[] = [
+  { repositories: 1, tagsPerRepository: 1 },
+  { repositories: 7, tagsPerRepository: 3, unlinkedBlobs: 4, unusedLinks: 2, maxLayerBytes: 40 },
+  { repositories: 12, tagsPerRepository: 2, hasProjections: true, unusedProjections: 5, maxLayerBytes: 40, seed: 2 },
+];
+
+for (const size of SIZES) {
+  test(`the simulator answers as the driver of files with the same objects: ${JSON.stringify(size)}`, async () => {
+    const { driver: files, close } = await openFiles();
+    const simulated = new SimulatedStorage(new SyntheticBucket({ maxLayerBytes: 40, ...size }));
+    try {
+      const keys: Key[] = [];
+      for await (const { key } of simulated.list(EVERYTHING)) {
+        const object = await simulated.read(key);
+        ok(object);
+        keys.push(key);
+        await files.put(key, object.bytes);
+      }
+      await changeAlike(keys, [files, simulated]);
+      await compare(keys, files, simulated);
+    } finally {
+      await simulated.close();
+      await close();
+    }
+  });
+}
+
+/** Overwrites, deletes and adds some objects. */
+async function changeAlike(keys: readonly Key[], drivers: readonly StorageDriver[]): Promise<void> {
+  for (const [index, key] of keys.entries()) {
+    for (const driver of drivers) {
+      if (index % 17 === 3) await driver.put(key, encodeText(`written over ${key}`));
+      if (index % 13 === 5) await driver.delete(key);
+      if (index % 11 === 7) await driver.put(`${key}-more` as Key, encodeText('x'.repeat(index)));
+      if (index % 22 === 7) await driver.delete(`${key}-more` as Key);
+      if (index % 29 === 8) await driver.put(key, encodeText('again'), { ifAbsent: true });
+    }
+  }
+}
+
+async function compare(keys: readonly Key[], files: StorageDriver, simulated: StorageDriver): Promise<void> {
+  deepEqual(await listed(simulated, EVERYTHING), await listed(files, EVERYTHING));
+  const step = Math.ceil(keys.length / 24);
+  for (const [index, key] of keys.entries()) {
+    if (index % step > 0) continue;
+    const [one, other] = [await simulated.read(key), await files.read(key)];
+    deepEqual(one?.bytes, other?.bytes && new Uint8Array(other.bytes), key);
+    equal((await simulated.head(key))?.sizeBytes, (await files.head(key))?.sizeBytes);
+    const after = (keys[(index * 31) % keys.length] ?? key) as Key;
+    for (const prefix of beginningsOf(key)) {
+      deepEqual(await listed(simulated, prefix, after), await listed(files, prefix, after), `${prefix} after ${after}`);
+      if (!prefix.endsWith('/')) continue;
+      for (const options of [{}, { after: prefix }, { after: key }, { after }]) {
+        deepEqual(
+          await Array.fromAsync(simulated.listFolders(prefix, options)),
+          await Array.fromAsync(files.listFolders(prefix, options)),
+          `${prefix} ${JSON.stringify(options)}`,
+        );
+      }
+    }
+  }
+}
+
+async function listed(driver: StorageDriver, prefix: KeyPrefix, after?: Key): Promise<[Key, number][]> {
+  const options = after === undefined ? {} : { after };
+  return await Array.fromAsync(driver.list(prefix, options), ({ key, sizeBytes }: ObjectInfo): [Key, number] => [
+    key,
+    sizeBytes,
+  ]);
+}
+
+/** `a/`, `a/b/`, and a beginning that ends within a part. */
+function beginningsOf(key: Key): KeyPrefix[] {
+  const parts = key.split('/');
+  const folders = parts.slice(0, -1).map((_, at) => `${parts.slice(0, at + 1).join('/')}/`);
+  return [...folders, key.slice(0, -3)] as KeyPrefix[];
+}
+
+test('every manifest of the simulator has the digest of its key, and its blobs are linked and stored', async () => {
+  const bucket = new SyntheticBucket({ repositories: 3, tagsPerRepository: 2, maxLayerBytes: 40 });
+  const simulated = new SimulatedStorage(bucket);
+  const links = new Set<string>();
+  const stored = new Set<string>();
+  const manifests: { key: Key; bytes: Uint8Array }[] = [];
+  for await (const { key } of simulated.list(EVERYTHING)) {
+    const record = parseRepositoryRecord(key);
+    if (record?.kind === 'link') links.add(`${record.repository} ${record.digest}`);
+    const blob = parseBlobRecord(key);
+    if (blob) stored.add(blob.digest);
+    const bytes = digestOfManifestKey(key) && (await simulated.read(key))?.bytes;
+    if (bytes) manifests.push({ key, bytes });
+  }
+  equal(manifests.length, 3 * 2 * 4);
+  for (const { key, bytes } of manifests) {
+    equal(digestOf(bytes), digestOfManifestKey(key));
+    const repository = parseRepositoryRecord(key)?.repository;
+    for (const { digest } of parseManifest(bytes).blobs) {
+      ok(links.has(`${repository} ${digest}`));
+      ok(stored.has(digest));
+    }
+  }
+  await simulated.close();
+});
+
+test('requests are counted as S3 counts them: a listing costs one for each 1,000 keys', async () => {
+  const simulated = new SimulatedStorage(new SyntheticBucket({ repositories: 30, tagsPerRepository: 10 }));
+  const keys = await Array.fromAsync(simulated.list('oci/blobs/' as KeyPrefix), ({ key }) => key);
+  equal(keys.length, 3030);
+  equal(simulated.requests.list, 4);
+  await Array.fromAsync(simulated.listFolders('oci/blobs/sha256/' as KeyPrefix));
+  equal(simulated.requests.list, 8);
+  await simulated.close();
+});
