@@ -15,6 +15,8 @@ import { PART_BYTES } from './multipart-limits.ts';
 /** How many parts of one upload are sent at once. */
 export const PARTS_IN_FLIGHT = 2;
 
+const MAX_CHUNK_BYTES = PART_BYTES / 2;
+
 /** Records what an upload has sent, to recognize its object after a lost response. */
 export class SentUpload {
   readonly #partEtags = new Map<number, string>();
@@ -48,6 +50,15 @@ export class SentUpload {
     this.#partMemory.end(memory);
     this.#partEtags.set(PartNumber, output.ETag ?? '');
     return output;
+  }
+}
+
+/** Splits large chunks: `Upload` would send a chunk of the size of a part from the caller's own memory, which is not to be freed. */
+async function* smallerThanParts(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) {
+    for (let start = 0; start < chunk.length; start += MAX_CHUNK_BYTES) {
+      yield chunk.subarray(start, start + MAX_CHUNK_BYTES);
+    }
   }
 }
 
@@ -96,7 +107,7 @@ export async function uploadStream(
 ): Promise<CompleteMultipartUploadCommandOutput> {
   const upload = new Upload({
     client: abortableClient(client, sent, signal),
-    params: { ...params, Body: Readable.from(chunks) },
+    params: { ...params, Body: Readable.from(smallerThanParts(chunks)) },
     partSize: PART_BYTES,
     queueSize: PARTS_IN_FLIGHT,
     leavePartsOnError: false,

@@ -332,6 +332,20 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         });
       }
 
+      test('chunks larger than a part stay as they are in the memory of the caller', async () => {
+        const chunks = [1, 2, 3].map((fill) => new Uint8Array(13 * MiB).fill(fill));
+        await driver.putStream(
+          key(`${freshFolder()}a`),
+          (async function* () {
+            yield* chunks;
+          })(),
+        );
+        assert.deepEqual(
+          chunks.map((chunk) => [chunk.length, chunk[0], chunk.at(-1)]),
+          [1, 2, 3].map((fill) => [13 * MiB, fill, fill]),
+        );
+      });
+
       for (const { title, sizeBytes } of [
         { title: 'a small stream', sizeBytes: 10 },
         { title: 'a large stream', sizeBytes: LARGE_BYTES },
