@@ -60,6 +60,11 @@ export function readConfig(settings: Settings, file: string, flavor: string | un
     },
     indexChildren: settings.get('index_children'),
     immutableTags: settings.get('immutable_tags') ?? [],
+    retention: {
+      undoMs: settings.get('retention.undo'),
+      rules: settings.get('retention.rules') ?? [],
+      ignorePullsBy: settings.get('retention.ignore_pulls_by'),
+    },
     isMirror: settings.get('mirroring.source') !== undefined,
     cors: readCors(settings),
   };

@@ -1,4 +1,4 @@
-import { matcherOf, repositoryMatcher } from '../auth/rules/pattern.ts';
+import { matcherOf, repositoryMatcher } from '../model/name-pattern.ts';
 import { list, NotAllowedError, type ValueType } from './value-types.ts';
 
 /** Patterns of immutable tags: `team/*:v*`. */

@@ -5,14 +5,18 @@
 
 import { DEFAULT_UNPACK_LIMITS } from '../compression/unpack-limits.ts';
 import type { AbsoluteLocations } from '../http/gateway-quirks.ts';
+import { DAY_MS } from '../model/duration.ts';
 import type { LogLevel } from '../model/log.ts';
 import type { IndexChildren } from '../registry/manifests/manifest-checks.ts';
+import { SCANNERS } from '../registry/retention/pulling-programs.ts';
 import type { StorageConfig } from '../storage/open.ts';
 import { MiB } from '../streams/bytes.ts';
 import type { V2VersionHeader } from '../v2/version-header.ts';
 import { accessRules } from './access-rules.ts';
+import { duration } from './duration.ts';
 import { immutableTags } from './immutable-tags.ts';
 import { oidcRules } from './oidc-rules.ts';
+import { retentionRules } from './retention-rules.ts';
 import {
   anything,
   boolean,
@@ -164,6 +168,11 @@ export const USED_KEYS = {
   ),
   /** Tags that no push may move. */
   immutable_tags: optional(immutableTags),
+  /** How long a deleted or overwritten tag can be restored. */
+  'retention.undo': withDefault(duration(), 14 * DAY_MS),
+  'retention.rules': optional(retentionRules),
+  /** Callers and user agents whose pulls do not count. */
+  'retention.ignore_pulls_by': withDefault(list, [...SCANNERS]),
 
   'mirroring.source': optional(orOff(url)),
 

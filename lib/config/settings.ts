@@ -125,15 +125,16 @@ export class Settings {
     this.warn(name, `is not a known key and is ignored${closest ? `; did you mean ${closest}?` : ''}`);
   }
 
-  /** A misspelt key that should close the registry would leave it open, so this is an error rather than a warning. */
+  /** A misspelt key that should close the registry would leave it open, and one of retention or a quota would have no effect. */
   #checkGuards(name: string, node: YamlNode): void {
     const [outer = '', inner] = name.split('.');
-    if (outer === 'auth' && inner !== undefined) {
-      const allowed = USED_NAMES.flatMap((used) => (used.startsWith('auth.') ? [used.slice('auth.'.length)] : []));
+    if ((outer === 'auth' || outer === 'retention') && inner !== undefined) {
+      const prefix = `${outer}.`;
+      const allowed = USED_NAMES.flatMap((used) => (used.startsWith(prefix) ? [used.slice(prefix.length)] : []));
       const closest = closestName(inner, allowed);
       this.fail(
         name,
-        `is not a known key; ${closest ? `did you mean auth.${closest}?` : `allowed: ${allowed.join(', ')}`}`,
+        `is not a known key; ${closest ? `did you mean ${prefix}${closest}?` : `allowed: ${allowed.join(', ')}`}`,
       );
     }
     if (name === 'groups' && isMap(node) && !isOff(node))
@@ -190,7 +191,8 @@ export class Settings {
       throw new ConfigError(`${where} holds ${MASK}, which stands for a secret; put the secret itself there`);
     }
     const effective = value ?? key.fallback;
-    const written = value !== null && key.type.format ? key.type.format(value) : effective;
+    const isSet = effective !== undefined && effective !== null;
+    const written = isSet && key.type.format ? key.type.format(effective) : effective;
     const shown = written === undefined ? null : withoutSecrets(written, key.isSecret, node);
     this.read.push({ name, value: shown, origin: value === null ? 'default' : originOf(source), ...more });
     return effective;

@@ -5,6 +5,7 @@ import type { Config } from '../../lib/config/config.ts';
 import { ConfigError } from '../../lib/config/config-error.ts';
 import { describeConfig } from '../../lib/config/describe.ts';
 import type { LoadedConfig } from '../../lib/config/load.ts';
+import { SCANNERS } from '../../lib/registry/retention/pulling-programs.ts';
 import { type Env, loadFixture, loadKeys, loadText, messageOf, textFile } from './load-text.ts';
 
 test('the configuration in effect is printed as YAML with the origin of each value', () => {
@@ -39,6 +40,7 @@ test('the configuration in effect is printed as YAML with the origin of each val
     access: null,
     index_children: 'required',
     immutable_tags: null,
+    retention: { undo: '2w', rules: null, ignore_pulls_by: [...SCANNERS] },
     trusted_proxies: 0,
     uploads_at_once: 100,
     downloads_at_once: 256,

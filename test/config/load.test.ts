@@ -6,6 +6,7 @@ import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { loadConfig } from '../../lib/config/load.ts';
 import { keyPrefixOf } from '../../lib/config/s3-options.ts';
+import { SCANNERS } from '../../lib/registry/retention/pulling-programs.ts';
 import type { S3DriverOptions } from '../../lib/storage/s3-client.ts';
 import { type Env, loadFixture, loadKeys, loadText, messageOf, textFile } from './load-text.ts';
 
@@ -337,6 +338,7 @@ describe('each key has one type', () => {
       hasSearch: false,
       auth: undefined,
       immutableTags: [],
+      retention: { undoMs: 1_209_600_000, rules: [], ignorePullsBy: [...SCANNERS] },
       trustedProxies: 0,
       uploadsAtOnce: 100,
       downloadsAtOnce: 256,

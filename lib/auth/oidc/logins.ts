@@ -1,7 +1,7 @@
 import type { JWTPayload } from 'jose';
 import type { Log } from '../../model/log.ts';
+import { matcherOf } from '../../model/name-pattern.ts';
 import { oidcName, type User } from '../callers/caller.ts';
-import { matcherOf } from '../rules/pattern.ts';
 import { OidcIssuer } from './issuer.ts';
 import { type Mismatch, mismatchOf, OidcRefusals, type TokenHeader } from './refusals.ts';
 

@@ -1,3 +1,4 @@
+import { rangeOfPattern, repositoryMatcher } from '../../model/name-pattern.ts';
 import type { RepositoryName } from '../../model/names.ts';
 import {
   type Action,
@@ -8,7 +9,6 @@ import {
   type Grant,
   type User,
 } from '../callers/caller.ts';
-import { rangeOfPattern, repositoryMatcher } from './pattern.ts';
 
 /** In `users` of an access rule: every caller, with or without a login. */
 const ANY_CALLER = ANONYMOUS_NAME;
