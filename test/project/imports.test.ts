@@ -22,6 +22,7 @@ const ORDER = [
   'auth/callers',
   'http',
   'registry',
+  'registry/retention',
   'registry/collector',
   'registry/old-buckets',
   'registry/repositories',
