@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it, test } from 'node:test';
 import fc from 'fast-check';
 import { ACTIONS, type Action, ANONYMOUS, type Caller, type User } from '../../../lib/auth/callers/caller.ts';
-import { matcherOf, rangeOfPattern, repositoryMatcher } from '../../../lib/model/name-pattern.ts';
 import { type AccessRule, Permissions } from '../../../lib/auth/rules/permissions.ts';
+import { matcherOf, rangeOfPattern, repositoryMatcher } from '../../../lib/model/name-pattern.ts';
 import type { RepositoryName } from '../../../lib/model/names.ts';
 
 const alice: User = { kind: 'user', name: 'alice', groups: ['devs'] };
