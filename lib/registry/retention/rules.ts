@@ -35,15 +35,6 @@ export type UntaggedRule = { number: number; repositories: string[]; untagged: '
 
 export type RetentionRule = TagRule | UntaggedRule;
 
-export type Retention = {
-  /** How long a deleted or overwritten tag can be restored, in milliseconds. */
-  undoMs: number;
-  rules: RetentionRule[];
-};
-
-/** What the collector does with a manifest that nothing refers to. `olderThanMs` counts from its LastModified. */
-export type UntaggedPolicy = 'keep' | { olderThanMs: number };
-
 export function isTagRule(rule: RetentionRule): rule is TagRule {
   return !('untagged' in rule);
 }
@@ -53,15 +44,8 @@ export function tagRulesFor(rules: readonly RetentionRule[], repository: Reposit
   return rules.filter(isTagRule).filter((rule) => repositoriesMatcher(rule.repositories)(repository));
 }
 
-/** The first rule with `untagged` that matches the repository decides; without one, untagged manifests are kept. */
-export function untaggedPolicyOf(rules: readonly RetentionRule[]): (repository: RepositoryName) => UntaggedPolicy {
-  const untagged = rules.filter((rule): rule is UntaggedRule => !isTagRule(rule));
-  return (repository) =>
-    untagged.find((rule) => repositoriesMatcher(rule.repositories)(repository))?.untagged ?? 'keep';
-}
-
 /** Makes a predicate: whether some pattern of access rules matches the repository; `**` is read as `*`. */
-export function repositoriesMatcher(patterns: readonly string[]): (repository: RepositoryName) => boolean {
+function repositoriesMatcher(patterns: readonly string[]): (repository: RepositoryName) => boolean {
   const matchers = patterns.map((pattern) => repositoryMatcher(pattern.replaceAll(/\*+/g, '*')));
   return (repository) => matchers.some((matches) => matches(repository));
 }
@@ -73,14 +57,9 @@ export function tagMatcherOf({ tags = ['*'] }: TagRule): (tag: Tag) => boolean {
 }
 
 /** The clauses of a rule with those below `allOf`. */
-export function clausesOf(rule: TagRule): KeepClauses[] {
+function clausesOf(rule: TagRule): KeepClauses[] {
   if (!('keep' in rule) || rule.keep === 'always') return [];
   return [rule.keep, ...(rule.keep.allOf ? [rule.keep.allOf] : [])];
-}
-
-/** Whether a pull can decide about the rule's tags. */
-export function usesPulls(rule: RetentionRule): boolean {
-  return isTagRule(rule) && clausesOf(rule).some(({ lastPulledMs }) => lastPulledMs !== undefined);
 }
 
 /** Whether the rule is about versions alone: other tags go on to the next rule. */
