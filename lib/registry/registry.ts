@@ -2,6 +2,7 @@ import { DEFAULT_UNPACK_LIMITS } from '../compression/unpack-limits.ts';
 import type { Background } from '../concurrency/background.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { Blobs } from './blobs/blobs.ts';
+import type { CollectionTimes } from './condemned/times.ts';
 import { ManifestDeletion } from './manifests/delete-manifest.ts';
 import { type IndexChildren, ManifestChecks } from './manifests/manifest-checks.ts';
 import { Manifests } from './manifests/manifests.ts';
@@ -65,16 +66,25 @@ export type RegistryOptions = Pick<ProjectionOptions, 'copiesLayers'> &
     indexChildren?: IndexChildren;
     /** Tags that no push may move. Default none. */
     isImmutable?: IsImmutable;
+    /** The times of the collector, which tests shorten. Default `COLLECTION_TIMES`. */
+    times?: CollectionTimes;
   };
 
 /** Builds everything that acts on one storage, in the order of dependencies. @param opened the storage */
 export function assembleRegistry(
   opened: StorageDriver,
-  { copiesLayers, unpackLimits = DEFAULT_UNPACK_LIMITS, background, indexChildren, isImmutable }: RegistryOptions,
+  {
+    copiesLayers,
+    unpackLimits = DEFAULT_UNPACK_LIMITS,
+    background,
+    indexChildren,
+    isImmutable,
+    times,
+  }: RegistryOptions,
 ): Registry {
   const storage = mergeTwiceQuoted(opened);
 
-  const blobs = new Blobs(storage);
+  const blobs = new Blobs(storage, times);
   const uploads = new Uploads(storage, blobs);
 
   const tags = new Tags(storage, isImmutable);
@@ -99,7 +109,7 @@ export function assembleRegistry(
   const search = new Search(catalog);
   const onTagChange = createTagChangeHandler({ background, search, tagProjections, indexImagesUpdates });
   const referrers = new Referrers(storage);
-  const stored = new StoredManifests(storage, referrers);
+  const stored = new StoredManifests(storage, referrers, times);
   const checks = new ManifestChecks({ blobs, stored, immutableImageTags }, indexChildren ? { indexChildren } : {});
   const tagDeletion = new TagDeletion({ tags, metadata, onTagChange });
   const manifests = new Manifests({ blobs, tags, conversions: imageConversions, stored, checks, onTagChange });

@@ -22,7 +22,7 @@ export const blobRoutes = ({
     .get('/:name/blobs/:digest', gate.allow('pull'), async (c) => {
       const { repository } = c.var;
       const digest = parseDigest(c.req.param('digest'));
-      const link = await blobs.stat(repository, digest);
+      const link = await blobs.stat(repository, digest, { mayPush: () => gate.may(c, 'push', repository) });
       const etag = `"${digest}"`;
       c.header('Docker-Content-Digest', digest);
       c.header('ETag', etag);

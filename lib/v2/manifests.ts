@@ -23,7 +23,9 @@ export const manifestRoutes = ({ registry: { manifests, manifestDeletion }, gate
     .get(PATH, gate.allow('pull'), async (c) => {
       const { repository } = c.var;
       const reference = parseReference(c.req.param('reference'));
-      const { digest, mediaType, bytes } = await manifests.get(repository, reference);
+      const { digest, mediaType, bytes } = await manifests.get(repository, reference, {
+        mayPush: () => gate.may(c, 'push', repository),
+      });
       const etag = `"${digest}"`;
       // Docker fails on a HEAD with a digest and without a length; without both it sends a GET.
       const hasLength = c.req.method !== 'HEAD' || gateway.forwardsHeadContentLength;

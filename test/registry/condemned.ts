@@ -2,12 +2,10 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { layout } from '../../lib/model/layout.ts';
-import { parseDigest, parseRepositoryName } from '../../lib/model/names.ts';
+import { parseDigest } from '../../lib/model/names.ts';
 import type { OpenedStorage } from '../storage/open.ts';
 import { chunked, codesOf, digestOf, locationOf, withDigest } from '../v2/client.ts';
 import { type InterceptedRegistry, linkOf, useInterceptedRegistry } from './intercepted-registry.ts';
-
-const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 
 type Reuse = (registry: InterceptedRegistry, repository: string, bytes: Uint8Array) => Promise<Response>;
 
@@ -95,70 +93,6 @@ export function condemnedSuite(name: string, open: () => Promise<OpenedStorage>)
       await storage.delete(layout.condemnedBlob(parseDigest(digest)));
       assert.equal((await registry().client.pushBlob('condemned/later', bytes)).response.status, 201);
       assert.equal(await registry().keyOfLink('condemned/later', digest), key);
-    });
-
-    describe('the condemned links of a repository', () => {
-      const repository = parseRepositoryName('condemned/links');
-      const condemnedList = layout.condemnedInRepository(repository);
-      const list = (digests: string[]) => registry().storage.put(condemnedList, Buffer.from(JSON.stringify(digests)));
-      const etagOf = async (digest: string) => {
-        const info = await registry().storage.head(linkOf(repository, digest));
-        assert.ok(info);
-        return info.etag;
-      };
-      /** Pushes two blobs that no manifest names yet. @returns them, and a manifest that names them */
-      const pushUnnamed = async () => {
-        const [config, layer] = await Promise.all(
-          [randomBytes(10), randomBytes(10)].map(async (bytes) => {
-            const { digest } = await registry().client.pushBlob(repository, bytes);
-            return { mediaType: 'application/octet-stream', digest, size: bytes.length };
-          }),
-        );
-        assert.ok(config && layer);
-        const manifest = { schemaVersion: 2, mediaType: OCI_MANIFEST, config, layers: [layer] };
-        return { layer: layer.digest, config: config.digest, manifest };
-      };
-
-      it('are rewritten by a push of a manifest that names them, so that the collector keeps them', async () => {
-        const { storage, client, readBlob } = registry();
-        const { layer, config, manifest } = await pushUnnamed();
-        const [layerBefore, configBefore] = [await etagOf(layer), await etagOf(config)];
-        await list([layer]);
-        assert.equal((await client.pushManifest(repository, 'latest', manifest)).status, 201);
-        assert.equal(await storage.delete(linkOf(repository, layer), { ifMatch: layerBefore }), false);
-        assert.equal((await readBlob(repository, layer)).length, 10);
-        assert.equal(await etagOf(config), configBefore); // that one was not listed
-        await storage.delete(condemnedList);
-      });
-
-      it('are rewritten if they are condemned right before the manifest is written', async () => {
-        const { interceptor, client } = registry();
-        const { layer, manifest } = await pushUnnamed();
-        const before = await etagOf(layer);
-        interceptor.before(
-          'put',
-          (key) => key.includes('/manifests/'),
-          () => list([layer]),
-        );
-        assert.equal((await client.pushManifest(repository, 'latest', manifest)).status, 201);
-        assert.notEqual(await etagOf(layer), before);
-        await registry().storage.delete(condemnedList);
-      });
-
-      it('are rewritten after the manifest is written and before the tag is', async () => {
-        const { interceptor, client, storage } = registry();
-        const { layer, manifest } = await pushUnnamed();
-        await list([layer]);
-        const from = interceptor.written.length;
-        assert.equal((await client.pushManifest(repository, 'latest', manifest)).status, 201);
-        const digest = parseDigest(digestOf(JSON.stringify(manifest)));
-        assert.deepEqual(interceptor.written.slice(from), [
-          layout.manifest(repository, digest),
-          linkOf(repository, layer),
-          'repositories/condemned/links/tag_latest',
-        ]);
-        await storage.delete(condemnedList);
-      });
     });
   });
 }

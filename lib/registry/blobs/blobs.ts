@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { RegistryError } from '../../model/errors.ts';
-import { parseJson } from '../../model/json.ts';
 import { layout } from '../../model/layout.ts';
 import type { Digest, RepositoryName } from '../../model/names.ts';
 import { AS_JSON, type ByteRange, type StorageDriver } from '../../storage/driver.ts';
-import { type BlobLink, decodeBlobLink, encodeBlobLink } from './link.ts';
+import { Look } from '../condemned/look.ts';
+import { type Reader, reviveForReader } from '../condemned/revive-for-reader.ts';
+import { COLLECTION_TIMES, type CollectionTimes } from '../condemned/times.ts';
+import { type BlobLink, encodeBlobLink } from './link.ts';
+import { lookAtLink, readLink } from './read-link.ts';
 import { findStored } from './store.ts';
 
 /**
@@ -17,27 +19,43 @@ export const PRESIGNED_SECONDS = 20 * 60;
 /** The blobs of repositories. Access is decided by a repository's link to a blob, not by its bytes. */
 export class Blobs {
   readonly #storage: StorageDriver;
+  readonly #times: CollectionTimes;
 
-  constructor(storage: StorageDriver) {
+  /** @param times other than the default in tests only */
+  constructor(storage: StorageDriver, times = COLLECTION_TIMES) {
     this.#storage = storage;
+    this.#times = times;
   }
 
   /** One storage request. `undefined` if this repository does not hold the blob, also if another one does. */
   async find(repository: RepositoryName, digest: Digest): Promise<BlobLink | undefined> {
-    const object = await this.#storage.read(layout.blobLink(repository, digest));
-    return object && decodeBlobLink(object.bytes, object.info.key);
+    return (await readLink(this.#storage, layout.blobLink(repository, digest)))?.link;
   }
 
   /**
-   * As `find`, for a blob that the client names.
+   * As `find`, for a blob that the client names. One more storage request for a condemned link that becomes live because its
+   * reader may push.
    * @throws RegistryError BLOB_UNKNOWN
    */
-  async stat(repository: RepositoryName, digest: Digest): Promise<BlobLink> {
-    const link = await this.find(repository, digest);
-    if (!link) {
+  async stat(repository: RepositoryName, digest: Digest, reader: Reader = {}): Promise<BlobLink> {
+    const look = new Look(this.#times);
+    const stored = await readLink(this.#storage, layout.blobLink(repository, digest));
+    if (!stored) {
       throw new RegistryError('BLOB_UNKNOWN', `blob ${digest} is unknown to ${repository}`, { detail: { digest } });
     }
-    return link;
+    if (stored.isCondemned && reader.mayPush?.()) {
+      await reviveForReader(() => lookAtLink(this.#storage, { repository, digest }, { look, first: stored }));
+    }
+    return stored.link;
+  }
+
+  /**
+   * What a writer calls before it relies on the repository's link to a blob: a condemned one is live afterwards. One storage
+   * request, and one more if it is condemned.
+   * @throws StorageUnavailableError if the look has expired
+   */
+  async lookAt(repository: RepositoryName, digest: Digest, look: Look): Promise<BlobLink | undefined> {
+    return await lookAtLink(this.#storage, { repository, digest }, { look });
   }
 
   /** The bytes behind a link, or a range of them. One storage request. */
@@ -57,11 +75,7 @@ export class Blobs {
 
   /** Links a blob into a repository. Its bytes were stored, and their digest checked, by this request. One storage request. */
   async link(repository: RepositoryName, digest: Digest, link: BlobLink): Promise<void> {
-    await this.#put(repository, digest, link);
-  }
-
-  async #put(repository: RepositoryName, digest: Digest, link: BlobLink, nonce?: string): Promise<void> {
-    await this.#storage.put(layout.blobLink(repository, digest), encodeBlobLink(link, nonce), AS_JSON);
+    await this.#storage.put(layout.blobLink(repository, digest), encodeBlobLink(link), AS_JSON);
   }
 
   /**
@@ -81,23 +95,6 @@ export class Blobs {
     }
     await this.#storage.delete(layout.blobLink(repository, digest));
     return false;
-  }
-
-  /**
-   * Writes links again that a collector has condemned because no manifest named them, for a manifest that does. One storage
-   * request, and two for each condemned link.
-   */
-  async reviveCondemnedLinks(repository: RepositoryName, digests: readonly Digest[]): Promise<void> {
-    const object = await this.#storage.read(layout.condemnedInRepository(repository));
-    if (!object) return;
-    const condemned = parseJson(object.bytes);
-    if (!Array.isArray(condemned)) throw new Error(`${object.info.key} is not a list`);
-    const inDanger = digests.filter((digest) => condemned.includes(digest));
-    await mapConcurrently(inDanger, async (digest) => {
-      const link = await this.find(repository, digest);
-      // The nonce gives the object another ETag: a collector deletes only the ETags that it has read.
-      if (link) await this.#put(repository, digest, link, randomUUID());
-    });
   }
 
   /**

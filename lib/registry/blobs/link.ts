@@ -9,9 +9,9 @@ export type BlobLink = { sizeBytes: number; key: Key };
 /** Condemned links are at least this long and live ones shorter, so a listing tells them apart by their size. */
 export const CONDEMNED_LINK_BYTES = 1024;
 
-/** @param nonce gives the object another ETag with the same content */
-export function encodeBlobLink({ sizeBytes, key }: BlobLink, nonce?: string): Uint8Array {
-  return encodeText(JSON.stringify({ size: sizeBytes, key, nonce }));
+/** A live link. */
+export function encodeBlobLink({ sizeBytes, key }: BlobLink): Uint8Array {
+  return encodeText(JSON.stringify({ size: sizeBytes, key }));
 }
 
 /** A link that the collector has condemned; it is served as if it were live. */

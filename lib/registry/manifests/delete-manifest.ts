@@ -57,6 +57,7 @@ export class ManifestDeletion {
    * @throws RegistryError MANIFEST_UNKNOWN
    */
   async deleteManifest(repository: RepositoryName, digest: Digest): Promise<Tag[]> {
+    const look = this.#stored.startLook();
     const [manifest, tags] = await Promise.all([
       this.#stored.find(repository, digest),
       this.#tags.resolveAll(repository, { expected: [digest] }),
@@ -70,8 +71,9 @@ export class ManifestDeletion {
     const deleted = new Set(naming.map(({ tag }) => tag));
     const others = tags.filter(({ tag }) => !deleted.has(tag));
     const changed = await this.#tags.resolveChanged(repository, others);
-    // A concurrent push may have tagged the manifest after the tags were listed: then the manifest stays.
-    if (changed.some(({ target }) => target.digest === digest)) await this.#stored.put(repository, manifest);
+    // A concurrent push may have tagged the manifest after the tags were listed: then the manifest stays. While it was there, no
+    // collector removed a link that it names; so the look began before it was read.
+    if (changed.some(({ target }) => target.digest === digest)) await this.#stored.put(repository, manifest, { look });
     if (others.length + changed.length === 0) await removeLeftovers(this.#storage, repository);
 
     const pushedAgain = new Set(changed.map(({ tag }) => tag));

@@ -3,6 +3,7 @@ import { Slots } from '../../concurrency/slots.ts';
 import type { Descriptor, ManifestDocument } from '../../model/manifest.ts';
 import type { Digest, RepositoryName } from '../../model/names.ts';
 import type { Blobs } from '../blobs/blobs.ts';
+import type { Look } from '../condemned/look.ts';
 import { immutableTag } from '../tags/tags.ts';
 import type { ImmutableImageTags } from '../v1-images/immutable-image-tags.ts';
 import { manifestBlobUnknown, wrongSize } from './manifest-errors.ts';
@@ -36,35 +37,37 @@ export class ManifestChecks {
 
   /**
    * Checks that the repository holds each blob and child, in the size that the manifest says, and that no immutable tag points
-   * to a v1 image with this digest, which the manifest would replace. One storage request for each blob and child, side by
-   * side, and three where tags may be immutable.
-   * @param caller callers take turns
+   * to a v1 image with this digest, which the manifest would replace. Blobs and children that are condemned are live
+   * afterwards. One storage request for each blob and child, side by side, and three where tags may be immutable.
+   * @param options.caller callers take turns
+   * @param options.look which began before this call. The manifest is put while it is valid
    * @throws RegistryError MANIFEST_BLOB_UNKNOWN, MANIFEST_INVALID, DENIED
+   * @throws StorageUnavailableError if the look has expired
    */
   async check(
     repository: RepositoryName,
     digest: Digest,
     { blobs, manifests }: ManifestDocument,
-    caller: string,
+    { caller, look }: { caller: string; look: Look },
   ): Promise<void> {
     const checks = [
-      ...distinct(blobs).map((blob) => () => this.#checkBlob(repository, blob)),
-      ...distinct(manifests).map((child) => () => this.#checkChild(repository, child)),
+      ...distinct(blobs).map((blob) => () => this.#checkBlob(repository, blob, look)),
+      ...distinct(manifests).map((child) => () => this.#checkChild(repository, child, look)),
       () => this.#checkImmutable(repository, digest),
     ];
     await mapConcurrently(checks, (check) => this.#slots.run(check, caller));
   }
 
-  async #checkBlob(repository: RepositoryName, { digest, sizeBytes }: Descriptor): Promise<void> {
-    const link = await this.#blobs.find(repository, digest);
+  async #checkBlob(repository: RepositoryName, { digest, sizeBytes }: Descriptor, look: Look): Promise<void> {
+    const link = await this.#blobs.lookAt(repository, digest, look);
     if (!link) throw manifestBlobUnknown(repository, digest);
     checkSize(digest, sizeBytes, link.sizeBytes);
   }
 
-  async #checkChild(repository: RepositoryName, { digest, sizeBytes }: Descriptor): Promise<void> {
-    const child = await this.#stored.head(repository, digest);
-    if (child) checkSize(digest, sizeBytes, child.sizeBytes);
-    else if (this.#indexChildren === 'required') throw manifestBlobUnknown(repository, digest);
+  async #checkChild(repository: RepositoryName, child: Descriptor, look: Look): Promise<void> {
+    const storedBytes = await this.#stored.lookAtSize(repository, child, look);
+    if (storedBytes !== undefined) checkSize(child.digest, child.sizeBytes, storedBytes);
+    else if (this.#indexChildren === 'required') throw manifestBlobUnknown(repository, child.digest);
   }
 
   async #checkImmutable(repository: RepositoryName, digest: Digest): Promise<void> {

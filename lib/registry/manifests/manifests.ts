@@ -1,10 +1,14 @@
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { checkDigest, digestOf } from '../../model/content-digest.ts';
-import { MAX_INDEX_DEPTH, mediaTypeOfStored, parseManifest } from '../../model/manifest.ts';
+import { layout } from '../../model/layout.ts';
+import { MAX_INDEX_DEPTH, type ManifestDocument, mediaTypeOfStored, parseManifest } from '../../model/manifest.ts';
 import { algorithmOf, type Digest, type Reference, type RepositoryName, type Tag } from '../../model/names.ts';
-import { type ObjectInfo, unchanged } from '../../storage/driver.ts';
+import { compareAndSwap } from '../../storage/compare-and-swap.ts';
+import { type ObjectInfo, StorageUnavailableError, unchanged } from '../../storage/driver.ts';
 import type { Bytes } from '../../streams/bytes.ts';
 import type { Blobs } from '../blobs/blobs.ts';
+import type { Look } from '../condemned/look.ts';
+import type { Reader } from '../condemned/revive-for-reader.ts';
 import type { OnTagChange } from '../tags/tag-change.ts';
 import type { Tags } from '../tags/tags.ts';
 import type { ResolvedTag } from '../tags/target.ts';
@@ -58,46 +62,52 @@ export class Manifests {
   }
 
   /**
-   * By digest one storage request; by tag two, or one if the manifest was read before. A tag that names a v1 image gives the
-   * conversion of that image.
+   * By digest one storage request; by tag two, or one if the manifest was read before. One more for a condemned manifest that
+   * becomes live because its reader may push. A tag that names a v1 image gives the conversion of that image.
    * @throws RegistryError MANIFEST_UNKNOWN
    */
-  async get(repository: RepositoryName, reference: Reference): Promise<Manifest> {
+  async get(repository: RepositoryName, reference: Reference, reader: Reader = {}): Promise<Manifest> {
     const manifest =
       'digest' in reference
-        ? await this.#stored.find(repository, reference.digest)
-        : await this.#findByTag(repository, reference.tag);
+        ? await this.#stored.find(repository, reference.digest, reader)
+        : await this.#findByTag(repository, reference.tag, reader);
     if (!manifest) throw manifestUnknown(repository, reference);
     return manifest;
   }
 
-  async #findByTag(repository: RepositoryName, tag: Tag): Promise<Manifest | undefined> {
+  async #findByTag(repository: RepositoryName, tag: Tag, reader: Reader): Promise<Manifest | undefined> {
     let before: Digest | undefined;
     for (let moves = 0; moves < MAX_MOVES; moves++) {
       const resolved = await this.#tags.find(repository, tag);
       // The same target twice, and nothing stored for it: the tag has not moved, so nothing will be there.
       if (!resolved || resolved.target.digest === before) return undefined;
-      const manifest = await this.#findTarget(repository, resolved);
+      const manifest = await this.#findTarget(repository, resolved, reader);
       if (manifest) return manifest;
       before = resolved.target.digest;
     }
     return undefined;
   }
 
-  async #findTarget(repository: RepositoryName, { target }: ResolvedTag): Promise<Manifest | undefined> {
+  async #findTarget(
+    repository: RepositoryName,
+    { target }: ResolvedTag,
+    reader?: Reader,
+  ): Promise<Manifest | undefined> {
     const { digest, imageId } = target;
-    const manifest = await this.#stored.findTagged(repository, digest);
+    const manifest = await this.#stored.findTagged(repository, digest, reader);
     if (manifest || !imageId) return manifest;
     const conversion = await this.#conversions.convert(repository, imageId);
     return conversion && { ...conversion, mediaType: mediaTypeOfStored(conversion.bytes) };
   }
 
   /**
-   * Stores a manifest whose blobs and children this repository holds. For N of them N + 2 storage requests, the N side by side,
-   * two for each tag, and one for a subject; three more, beside the N, where tags may be immutable.
+   * Stores a manifest whose blobs and children this repository holds. For N of them N + 1 storage requests, the N side by side,
+   * two for each tag, and one for a subject; three more, beside the N, where tags may be immutable. One more for each blob, and
+   * two for each child, that is condemned.
    * @param reference where the client puts it: a tag, or the digest that its bytes must have
    * @returns the manifest, and the digest of its subject if it has one
    * @throws RegistryError PRECONDITION_FAILED, MANIFEST_INVALID, MANIFEST_BLOB_UNKNOWN, DIGEST_INVALID, DENIED
+   * @throws StorageUnavailableError if it was held up until its look at the blobs and children had expired
    * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests
    */
   async put(
@@ -107,28 +117,32 @@ export class Manifests {
     { contentType, tags = [], caller = '', precondition }: PutManifestOptions = {},
   ): Promise<Manifest & { subject?: Digest }> {
     const document = parseManifest(bytes, contentType);
-    const { mediaType, blobs, subject } = document;
+    const { mediaType, subject } = document;
     const digest = digestOf(bytes, 'digest' in reference ? algorithmOf(reference.digest) : 'sha256');
     if ('digest' in reference) checkDigest(digest, reference.digest);
     const replaced = precondition && (await this.#checkPrecondition(repository, reference, precondition));
-    await this.#checks.check(repository, digest, document, caller);
+    const look = await this.#checkAndLook(repository, digest, document, caller);
 
     // The manifest before its tags: a tag never names a manifest that is not there.
     const manifest = { digest, mediaType, bytes };
-    const condition = replaced && 'object' in replaced ? unchanged(replaced.object) : {};
-    if (!(await this.#stored.put(repository, manifest, document, condition))) {
-      throw preconditionFailed(repository, reference);
-    }
-    await this.#blobs.reviveCondemnedLinks(
-      repository,
-      blobs.map((blob) => blob.digest),
-    );
+    if (precondition && replaced && 'object' in replaced) {
+      await compareAndSwap(layout.manifest(repository, digest), {
+        // The object has changed also where the same manifest was condemned meanwhile.
+        read: () => this.#checkPrecondition(repository, reference, precondition),
+        write: async (before) => {
+          const condition = 'object' in before ? unchanged(before.object) : {};
+          return (await this.#stored.put(repository, manifest, { document, look, ...condition })) || undefined;
+        },
+        first: { before: replaced },
+      });
+    } else await this.#stored.put(repository, manifest, { document, look });
+
     const setTag = async (tag: Tag, onlyIf?: { tag: ResolvedTag | undefined }): Promise<void> => {
-      if (!onlyIf) await this.#tags.setManifest(repository, tag, digest);
-      else if (!(await this.#tags.moveManifest(repository, tag, digest, onlyIf.tag))) {
+      if (!onlyIf) await this.#tags.setManifest(repository, tag, digest, look);
+      else if (!(await this.#tags.moveManifest(repository, tag, digest, { before: onlyIf.tag, look }))) {
         throw preconditionFailed(repository, reference);
       }
-      await this.#stored.restore(repository, manifest, document);
+      await this.#stored.restore(repository, manifest, { document, look });
       this.#onTagChange(repository, { moved: tag });
     };
     const unset = new Set('tag' in reference ? [reference.tag, ...tags] : tags);
@@ -143,6 +157,26 @@ export class Manifests {
     return { ...manifest, ...(subject && { subject: subject.digest }) };
   }
 
+  /** Checks a manifest, and once more if the look has expired by then. @returns the look. @throws as `ManifestChecks.check` */
+  async #checkAndLook(
+    repository: RepositoryName,
+    digest: Digest,
+    document: ManifestDocument,
+    caller: string,
+  ): Promise<Look> {
+    const look = this.#stored.startLook();
+    try {
+      await this.#checks.check(repository, digest, document, { caller, look });
+      look.check();
+      return look;
+    } catch (error) {
+      if (look.isValid || !(error instanceof StorageUnavailableError)) throw error;
+    }
+    const second = this.#stored.startLook();
+    await this.#checks.check(repository, digest, document, { caller, look: second });
+    return second;
+  }
+
   /**
    * By digest one storage request, by tag those of `get`.
    * @returns what is there now; `put` replaces nothing else
@@ -154,8 +188,8 @@ export class Manifests {
     precondition: (current: Digest | undefined) => boolean,
   ): Promise<Replaced> {
     if ('digest' in reference) {
-      const object = await this.#stored.head(repository, reference.digest);
-      if (!precondition(object && reference.digest)) throw preconditionFailed(repository, reference);
+      const { object, isPresent } = await this.#stored.stateOf(repository, reference.digest);
+      if (!precondition(isPresent ? reference.digest : undefined)) throw preconditionFailed(repository, reference);
       return { object };
     }
     const tag = await this.#tags.find(repository, reference.tag);
@@ -165,15 +199,16 @@ export class Manifests {
   }
 
   /**
-   * Makes a tag name a manifest that the repository holds. Three storage requests.
+   * Makes a tag name a manifest that the repository holds. Three storage requests, and one more if the manifest is condemned.
    * @returns false if it does not hold it
    * @throws RegistryError DENIED if the tag is immutable
    */
   async retag(repository: RepositoryName, tag: Tag, digest: Digest): Promise<boolean> {
-    const manifest = await this.#stored.find(repository, digest);
+    const look = this.#stored.startLook();
+    const manifest = await this.#stored.lookAt(repository, digest, look);
     if (!manifest) return false;
-    await this.#tags.setManifest(repository, tag, digest);
-    await this.#stored.restore(repository, manifest);
+    await this.#tags.setManifest(repository, tag, digest, look);
+    await this.#stored.restore(repository, manifest, { look });
     this.#onTagChange(repository, { moved: tag });
     return true;
   }
@@ -188,9 +223,9 @@ export class Manifests {
     if (!manifest || depth > MAX_INDEX_DEPTH) throw manifestUnknown(from, { digest });
     const { blobs, manifests } = parseManifest(manifest.bytes);
     for (const child of distinct(manifests)) {
-      if (await this.#stored.head(to, child.digest)) continue;
+      if (await this.#stored.has(to, child.digest)) continue;
       // A child may be a blob, or absent: `put` checks whether that is allowed.
-      if (await this.#stored.head(from, child.digest)) await this.copy(from, to, child.digest, undefined, depth + 1);
+      if (await this.#stored.has(from, child.digest)) await this.copy(from, to, child.digest, undefined, depth + 1);
       else await this.#blobs.mount(child.digest, from, to);
     }
     await mapConcurrently(distinct(blobs), async (blob) => {

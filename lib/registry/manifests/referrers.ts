@@ -5,6 +5,7 @@ import type { ManifestDocument } from '../../model/manifest.ts';
 import type { Digest, RepositoryName } from '../../model/names.ts';
 import { AS_JSON, type StorageDriver } from '../../storage/driver.ts';
 import { encodeText, MiB } from '../../streams/bytes.ts';
+import { readUnlessGone } from '../condemned/gone.ts';
 
 /** Descriptors on a page. */
 export const PAGE_SIZE = 100;
@@ -83,8 +84,10 @@ export class Referrers {
   }
 
   async #read(key: Key): Promise<JsonObject[]> {
-    const object = await this.#storage.read(key);
-    const descriptor = object && parseJson(object.bytes);
-    return isJsonObject(descriptor) ? [descriptor] : []; // deleted since it was listed
+    const object = await readUnlessGone(this.#storage, key);
+    const entry = object && parseJson(object.bytes);
+    if (!isJsonObject(entry)) return []; // deleted since it was listed, or gone
+    const { condemned, ...descriptor } = entry;
+    return [descriptor];
   }
 }

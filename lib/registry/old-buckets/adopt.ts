@@ -3,9 +3,9 @@
 // objects: those that docker-registry wrote stay as they are.
 
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
-import { layout } from '../../model/layout.ts';
 import type { ImageId, RepositoryName, Tag } from '../../model/names.ts';
 import type { StorageDriver } from '../../storage/driver.ts';
+import { hasManifest } from '../condemned/read-manifest.ts';
 import type { Catalog } from '../repositories/catalog.ts';
 import type { Tags } from '../tags/tags.ts';
 import type { ResolvedTag } from '../tags/target.ts';
@@ -106,7 +106,7 @@ export class Adoption {
   }
 
   async #asImageTag(repository: RepositoryName, { tag, target }: ResolvedTag): Promise<ImageTag[]> {
-    const isManifest = await this.#storage.head(layout.manifest(repository, target.digest));
+    const isManifest = await hasManifest(this.#storage, repository, target.digest);
     return isManifest || !target.imageId ? [] : [{ repository, tag, id: target.imageId }];
   }
 

@@ -6,6 +6,8 @@ import { type Digest, type ImageId, type RepositoryName, sha256Digest, type Tag 
 import { pythonJson } from '../../model/python-json.ts';
 import { AS_JSON, type ObjectInfo, type StorageDriver } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
+import { listUnlessGone } from '../condemned/gone.ts';
+import { readManifest } from '../condemned/read-manifest.ts';
 import type { Manifests } from '../manifests/manifests.ts';
 import type { TagDeletion } from '../tags/delete-tag.ts';
 import { type TagMetadata, tagMetadata } from '../tags/metadata.ts';
@@ -66,7 +68,7 @@ export class V1Repositories {
   }
 
   async #holdsAnything(prefix: KeyPrefix): Promise<boolean> {
-    for await (const _ of this.#storage.list(prefix)) return true;
+    for await (const _ of listUnlessGone(this.#storage, prefix)) return true;
     return false;
   }
 
@@ -157,7 +159,7 @@ export class V1Repositories {
    */
   async delete(repository: RepositoryName): Promise<void> {
     const folders = await Promise.all(
-      foldersOf(repository).map((prefix) => Array.fromAsync(this.#storage.list(prefix))),
+      foldersOf(repository).map((prefix) => Array.fromAsync(listUnlessGone(this.#storage, prefix))),
     );
     if (folders.flat().length === 0) throw unknownRepository();
     for (const objects of folders) await this.#deleteAll(objects);
@@ -177,9 +179,9 @@ export class V1Repositories {
     const listsDeleted = async (digest: Digest): Promise<boolean> => {
       const key = layout.manifest(repository, digest);
       if (deleted.has(key)) return true;
-      const object = await this.#storage.read(key);
-      if (!object) return false; // a v1 image: no repository owns it
-      const { blobs, manifests } = parseManifest(object.bytes);
+      const stored = await readManifest(this.#storage, repository, digest);
+      if (!stored) return false; // a v1 image: no repository owns it
+      const { blobs, manifests } = parseManifest(stored.bytes);
       if (blobs.some((blob) => deleted.has(layout.blobLink(repository, blob.digest)))) return true;
       const children = await mapConcurrently(manifests, (child) => isIncomplete(child.digest));
       return children.includes(true);

@@ -2,6 +2,7 @@ import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { layout } from '../../model/layout.ts';
 import type { RepositoryName } from '../../model/names.ts';
 import type { ObjectInfo, StorageDriver } from '../../storage/driver.ts';
+import { listUnlessGone } from '../condemned/gone.ts';
 
 /**
  * Deletes the index images, tag metadata and properties of a repository without tags and manifests, so that the catalog and
@@ -16,6 +17,6 @@ export async function removeLeftovers(storage: StorageDriver, repository: Reposi
     objects.push(object);
   }
   if (objects.length === 0) return;
-  for await (const _ of storage.list(layout.manifests(repository))) return;
+  for await (const _ of listUnlessGone(storage, layout.manifests(repository))) return;
   await mapConcurrently(objects, ({ key, etag }) => storage.delete(key, { ifMatch: etag }));
 }

@@ -8,6 +8,7 @@ import { digestOfManifestKey, layout, tagOf } from '../../model/layout.ts';
 import type { Digest, ImageId, RepositoryName } from '../../model/names.ts';
 import type { ETag, ObjectInfo, StorageDriver } from '../../storage/driver.ts';
 import { decodeText, encodeText } from '../../streams/bytes.ts';
+import { listUnlessGone } from '../condemned/gone.ts';
 import { indexedIds } from './index-images.ts';
 import { decodeTarget, encodeTarget, type ResolvedTag } from './target.ts';
 
@@ -110,7 +111,7 @@ export type Hints = {
 /** The digests of a repository's manifests. One storage request per 1,000. */
 export async function listManifests(storage: StorageDriver, repository: RepositoryName): Promise<Digest[]> {
   const digests: Digest[] = [];
-  for await (const { key } of storage.list(layout.manifests(repository))) {
+  for await (const { key } of listUnlessGone(storage, layout.manifests(repository))) {
     const digest = digestOfManifestKey(key);
     if (digest) digests.push(digest);
   }

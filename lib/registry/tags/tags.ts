@@ -4,6 +4,7 @@ import { layout, tagOf } from '../../model/layout.ts';
 import type { Digest, ImageId, RepositoryName, Tag } from '../../model/names.ts';
 import { AS_TEXT, type ETag, type ObjectInfo, type StorageDriver } from '../../storage/driver.ts';
 import { decodeText, encodeText } from '../../streams/bytes.ts';
+import type { Look } from '../condemned/look.ts';
 import { type Hints, TagResolver } from './resolve-tags.ts';
 import { decodeTarget, encodeTarget, type ResolvedTag } from './target.ts';
 
@@ -34,28 +35,34 @@ export class Tags {
     return target && { tag, target, etag, lastModified, isRead: true };
   }
 
-  /** Sets the tag to a manifest. One storage request. @throws RegistryError DENIED if it is immutable and names something else */
-  async setManifest(repository: RepositoryName, tag: Tag, digest: Digest): Promise<void> {
-    await this.#put(repository, tag, encodeTarget(digest));
+  /**
+   * Sets the tag to a manifest. One storage request.
+   * @param look at the manifest
+   * @throws RegistryError DENIED if it is immutable and names something else
+   * @throws StorageUnavailableError if the look has expired
+   */
+  async setManifest(repository: RepositoryName, tag: Tag, digest: Digest, look: Look): Promise<void> {
+    await this.#put(repository, tag, encodeTarget(digest), look);
   }
 
   /**
    * As `setManifest`, unless the tag has changed since it was read.
-   * @param before the tag as it was read; undefined if it did not exist
+   * @param options.before the tag as it was read; undefined if it did not exist
    * @returns false if it has changed; then nothing is written
    */
   async moveManifest(
     repository: RepositoryName,
     tag: Tag,
     digest: Digest,
-    before: ResolvedTag | undefined,
+    { before, look }: { before: ResolvedTag | undefined; look: Look },
   ): Promise<boolean> {
     if (before && before.target.digest !== digest && this.#isImmutable(repository, tag)) {
       throw immutableTag(repository, tag);
     }
     const condition = before ? { ifMatch: before.etag } : { ifAbsent: true };
     const bytes = encodeText(encodeTarget(digest));
-    return (await this.#storage.put(layout.tag(repository, tag), bytes, { ...AS_TEXT, ...condition })) !== undefined;
+    const written = await this.#storage.put(layout.tag(repository, tag), bytes, { ...AS_TEXT, ...condition, look });
+    return written !== undefined;
   }
 
   /** Sets the tag to a v1 image. One storage request. @throws RegistryError DENIED if it is immutable and names something else */
@@ -63,9 +70,9 @@ export class Tags {
     await this.#put(repository, tag, id);
   }
 
-  async #put(repository: RepositoryName, tag: Tag, target: string): Promise<void> {
+  async #put(repository: RepositoryName, tag: Tag, target: string, look?: Look): Promise<void> {
     const ifAbsent = this.#isImmutable(repository, tag);
-    const options = { ...AS_TEXT, ...(ifAbsent && { ifAbsent }) };
+    const options = { ...AS_TEXT, ...(ifAbsent && { ifAbsent }), ...(look && { look }) };
     if (await this.#storage.put(layout.tag(repository, tag), encodeText(target), options)) return;
     // Clients repeat pushes: the same target again is not a move.
     const stored = await this.#storage.read(layout.tag(repository, tag));

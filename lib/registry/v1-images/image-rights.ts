@@ -17,6 +17,7 @@ import {
 } from '../../model/layout.ts';
 import { type ImageId, type RepositoryName, sha256Digest } from '../../model/names.ts';
 import type { ObjectInfo, StorageDriver } from '../../storage/driver.ts';
+import { hasManifest } from '../condemned/read-manifest.ts';
 import type { Tags } from '../tags/tags.ts';
 import { type GrantCheck, grantChecks, newestFirst, type StoredGrant, type TagCheck } from './grant-checks.ts';
 import { hasProjectionRecord } from './projection-record.ts';
@@ -168,8 +169,8 @@ export class ImageRights {
   }
 
   async #checkManifests({ imageKind, repository }: GrantCheck, by: ManifestPath): Promise<Grant | undefined> {
-    const found = await Promise.all(by.map((digest) => this.#storage.head(layout.manifest(repository, digest))));
-    return found.includes(undefined) ? undefined : { imageKind, repository, by };
+    const found = await Promise.all(by.map((digest) => hasManifest(this.#storage, repository, digest)));
+    return found.includes(false) ? undefined : { imageKind, repository, by };
   }
 
   async #checkTag({ imageKind, repository }: GrantCheck, { tag, tops }: TagCheck): Promise<Grant | undefined> {
@@ -191,7 +192,7 @@ export class ImageRights {
     for (const grant of [...tagged.values()].slice(0, MAX_CONVERSIONS)) {
       const { repository, by } = grant;
       const conversion = await this.#storage.read(layout.conversion(by.top));
-      if (!conversion || !(await this.#storage.head(layout.manifest(repository, digestOf(conversion.bytes))))) continue;
+      if (!conversion || !(await hasManifest(this.#storage, repository, digestOf(conversion.bytes)))) continue;
       if (!reader.confirmPull || (await reader.confirmPull(repository, id))) return grant;
     }
     return undefined;

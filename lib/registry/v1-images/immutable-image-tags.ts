@@ -1,6 +1,7 @@
 import { layout } from '../../model/layout.ts';
 import { type Digest, hexOf, type ImageId, type RepositoryName, type Tag } from '../../model/names.ts';
 import type { StorageDriver } from '../../storage/driver.ts';
+import { hasManifest } from '../condemned/read-manifest.ts';
 import type { Tags } from '../tags/tags.ts';
 import type { ImageGrants } from './grants.ts';
 import { findProjectionRecord } from './projection-record.ts';
@@ -28,7 +29,7 @@ export class ImmutableImageTags {
   async findImmutableTagFor(repository: RepositoryName, digest: Digest): Promise<Tag | undefined> {
     if (!this.#tags.isImmutable(repository) || digest.startsWith('sha512:')) return undefined;
     if (!(await this.#mayBeTagged(repository, hexOf(digest) as ImageId))) return undefined;
-    if (await this.#storage.head(layout.manifest(repository, digest))) return undefined;
+    if (await hasManifest(this.#storage, repository, digest)) return undefined;
     const isWanted = (tag: Tag) => this.#tags.isImmutable(repository, tag);
     const resolved = await this.#tags.resolveAll(repository, { isWanted, expected: [digest] });
     const naming = resolved.filter(({ target }) => target.digest === digest);

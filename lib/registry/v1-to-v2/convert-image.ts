@@ -9,6 +9,7 @@ import { AS_JSON, type StorageDriver } from '../../storage/driver.ts';
 import { type Bytes, encodeText } from '../../streams/bytes.ts';
 import type { Blobs } from '../blobs/blobs.ts';
 import { storeSmallBlob } from '../blobs/store.ts';
+import { hasManifest } from '../condemned/read-manifest.ts';
 import { type ImageRights, readerOf } from '../v1-images/image-rights.ts';
 import type { Images } from '../v1-images/images.ts';
 import type { ImmutableImageTags } from '../v1-images/immutable-image-tags.ts';
@@ -96,7 +97,7 @@ export class ImageConversions {
    */
   async convert(repository: RepositoryName, id: ImageId): Promise<ConvertedManifest | undefined> {
     const stored = await this.find(id);
-    if (stored && (await this.#storage.head(layout.manifest(repository, stored.digest)))) return stored;
+    if (stored && (await hasManifest(this.#storage, repository, stored.digest))) return stored;
     const images = await this.#readChain(repository, id);
     if (!images) return undefined;
     const manifest = stored ?? (await this.#create(id, images));

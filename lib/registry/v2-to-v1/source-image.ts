@@ -1,7 +1,6 @@
 // Reads the v2 image behind a tag: which manifest v1 clients get, its config, and the links to its layers.
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { isJsonObject, type JsonObject, parseJson } from '../../model/json.ts';
-import { layout } from '../../model/layout.ts';
 import {
   type Descriptor,
   type IndexChild,
@@ -15,6 +14,7 @@ import type { StorageDriver } from '../../storage/driver.ts';
 import { type Bytes, MiB, readAtMost } from '../../streams/bytes.ts';
 import type { Blobs } from '../blobs/blobs.ts';
 import type { BlobLink } from '../blobs/link.ts';
+import { readManifest } from '../condemned/read-manifest.ts';
 
 const MAX_CONFIG_BYTES = 4 * MiB;
 const MAX_CONFIG_VALUES = 150_000;
@@ -71,9 +71,9 @@ export class SourceImages {
     digest: Digest,
     depth: number,
   ): Promise<SourceImage | 'no image' | undefined> {
-    const object = await this.#storage.read(layout.manifest(repository, digest));
-    if (!object || depth > MAX_INDEX_DEPTH) return undefined;
-    const document = parseManifest(object.bytes);
+    const stored = await readManifest(this.#storage, repository, digest);
+    if (!stored || depth > MAX_INDEX_DEPTH) return undefined;
+    const document = parseManifest(stored.bytes);
     const { manifests, config, layers } = document;
     if (manifests.length > 0) return await this.#readIndex(repository, document, depth);
     if (!config || !isImage(document) || config.sizeBytes > MAX_CONFIG_BYTES) return 'no image';
@@ -85,7 +85,7 @@ export class SourceImages {
     if (!configLink || layers.some((layer) => !links.has(layer.digest))) return undefined;
     const configBytes = await readAtMost(await this.#blobs.read(configLink), MAX_CONFIG_BYTES, 'the config');
     const json = parseJson(configBytes, { maxValues: MAX_CONFIG_VALUES });
-    return isJsonObject(json) ? { digest, manifest: object.bytes, config: json, layers, links } : undefined;
+    return isJsonObject(json) ? { digest, manifest: stored.bytes, config: json, layers, links } : undefined;
   }
 
   /**

@@ -2,10 +2,11 @@
 import { LRUCache } from 'lru-cache';
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { RegistryError } from '../../model/errors.ts';
-import { type Grant, layout, type TaggedImage } from '../../model/layout.ts';
+import type { Grant, TaggedImage } from '../../model/layout.ts';
 import { type Digest, hexOf, type ImageId, type RepositoryName, type Tag } from '../../model/names.ts';
 import type { StorageDriver } from '../../storage/driver.ts';
 import type { Bytes } from '../../streams/bytes.ts';
+import { hasManifest } from '../condemned/read-manifest.ts';
 import { type IndexImages, indexedIds } from '../tags/index-images.ts';
 import { listManifests } from '../tags/resolve-tags.ts';
 import type { Tags } from '../tags/tags.ts';
@@ -121,7 +122,7 @@ export class V1Tags {
     const { digest, imageId } = target;
     const [record, manifest] = await Promise.all([
       findProjectionRecord(this.#storage, imageId),
-      this.#storage.head(layout.manifest(repository, digest)),
+      hasManifest(this.#storage, repository, digest),
     ]);
     if (!record && !manifest) {
       await this.#grantPushedImage(repository, imageId, tags);
@@ -144,7 +145,7 @@ export class V1Tags {
     const manifests = grants.map(({ by }) => by).find((by) => Array.isArray(by) && by[0] === digest);
     if (!Array.isArray(manifests)) return false;
     const [, child] = manifests;
-    return child === undefined || (await this.#storage.head(layout.manifest(repository, child))) !== undefined;
+    return child === undefined || (await hasManifest(this.#storage, repository, child));
   }
 
   /** Grants an image whose tag docker-registry or an older Stowage wrote. One storage request if it is granted already. */
