@@ -4,6 +4,7 @@ import { version } from '../server/version.ts';
 import { addAccessCommands } from './access.ts';
 import { addAdoptCommand } from './adopt.ts';
 import { addConfigCommand } from './config.ts';
+import { addFsckCommand } from './fsck.ts';
 import { addServeCommand } from './serve.ts';
 import { addTokenCommands } from './token.ts';
 import { addUserCommands } from './user.ts';
@@ -16,6 +17,7 @@ const program = new Command('stowage')
 addServeCommand(program, version);
 addConfigCommand(program);
 addAdoptCommand(program);
+addFsckCommand(program);
 addUserCommands(program);
 addAccessCommands(program);
 addTokenCommands(program);

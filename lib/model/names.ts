@@ -163,6 +163,11 @@ export function parseDigest(input: string): Digest {
   return input as Digest;
 }
 
+/** Whether a digest that was taken from a key has the number of digits of its algorithm. */
+export function isDigest(digest: Digest): boolean {
+  return hexOf(digest).length === HEX_LENGTH[algorithmOf(digest)];
+}
+
 /** @throws RegistryError DIGEST_INVALID */
 export function parseDigestAlgorithm(input: string): DigestAlgorithm {
   if (input === 'sha256' || input === 'sha512') return input;

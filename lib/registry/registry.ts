@@ -3,6 +3,8 @@ import type { Background } from '../concurrency/background.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { Blobs } from './blobs/blobs.ts';
 import type { CollectionTimes } from './condemned/times.ts';
+import { Fsck } from './fsck/fsck.ts';
+import { recordLayout } from './layout-record.ts';
 import { ManifestDeletion } from './manifests/delete-manifest.ts';
 import { type IndexChildren, ManifestChecks } from './manifests/manifest-checks.ts';
 import { Manifests } from './manifests/manifests.ts';
@@ -37,6 +39,7 @@ export type Registry = {
   adoption: Adoption;
   blobs: Blobs;
   catalog: Catalog;
+  fsck: Fsck;
   indexImages: IndexImages;
   imageFiles: ImageFiles;
   imageRights: ImageRights;
@@ -132,6 +135,8 @@ export function assembleRegistry(
     adoption,
     blobs,
     catalog,
+    // It reports twice-quoted keys as they are.
+    fsck: new Fsck(opened, { tags, manifests, referrers, recordLayout }, times),
     indexImages,
     imageFiles,
     imageRights: rights,

@@ -29,6 +29,22 @@ export const UNPACKINGS = { atOnce: 2, maxWaiting: 64 };
 /** A layer to be read. `etag` if it is the object `images/<id>/layer`; `condition` on which the descriptor is written. */
 type Unread = { key: Key; sizeBytes: number; etag?: ETag; condition: Condition };
 
+/** The stored descriptor of a layer, whether or not it is that of the layer which is stored now. One storage request. */
+export async function readLayerDescriptor(storage: StorageDriver, id: ImageId): Promise<LayerDescriptor | undefined> {
+  const object = await storage.read(layout.imageLayerDescriptor(id));
+  return object && decode(object.bytes);
+}
+
+/** Changes the key of the bytes in a descriptor. Two storage requests. @returns false if it names another key by now */
+export async function moveLayer(storage: StorageDriver, id: ImageId, from: Key, to: Key): Promise<boolean> {
+  const at = layout.imageLayerDescriptor(id);
+  const object = await storage.read(at);
+  const descriptor = object && decode(object.bytes);
+  if (descriptor?.key !== from) return false;
+  const condition = { ...AS_JSON, ...unchanged(object?.info) };
+  return (await storage.put(at, encode({ ...descriptor, key: to }), condition)) !== undefined;
+}
+
 /** Describes the layers of v1 images for v2. */
 export class ImageLayers {
   readonly #storage: StorageDriver;
@@ -95,8 +111,7 @@ export class ImageLayers {
   }
 
   async #kept(id: ImageId): Promise<LayerDescriptor | undefined> {
-    const object = await this.#storage.read(layout.imageLayerDescriptor(id));
-    return object && decode(object.bytes);
+    return await readLayerDescriptor(this.#storage, id);
   }
 
   /** Requests for the same image share one scan of its layer. */

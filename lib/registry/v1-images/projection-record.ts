@@ -85,6 +85,13 @@ export async function completeProjection(storage: StorageDriver, id: ImageId, re
   await put(storage, id, { ...record, isComplete: true });
 }
 
+/** Records that objects of the projection are missing, so that it is made again. Two storage requests. @returns false if the record has changed meanwhile */
+export async function forgetCompletion(storage: StorageDriver, id: ImageId): Promise<boolean> {
+  const stored = await read(storage, id);
+  if (!stored) return false;
+  return (await put(storage, id, { ...stored.record, isComplete: false }, { ifMatch: stored.etag })) !== undefined;
+}
+
 /** The fields of the stored JSON keep the names that version 0.1.0 gave them. */
 async function read(
   storage: StorageDriver,

@@ -1,0 +1,107 @@
+import { createHash } from 'node:crypto';
+import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { type Key, layout, parseRepositoryRecord } from '../../model/layout.ts';
+import { type Digest, isImageId } from '../../model/names.ts';
+import { digestFolders } from '../inventory/digest-folders.ts';
+import { readLink } from '../inventory/link-targets.ts';
+import { readLayerDescriptor } from '../v1-images/layers.ts';
+import type { Check } from './check.ts';
+import type { Repair } from './findings.ts';
+import { condemnBytes, hashObject, relink } from './repairs.ts';
+
+export type BytesOptions = {
+  /** The part of all objects that is hashed, 0 to 1, chosen by their keys: two runs hash the same. */
+  sample?: number;
+  /** Starts after the key that `onPosition` was called with last. */
+  after?: string;
+  /** Called with a key up to which everything is hashed, after each digest. */
+  onPosition?: (key: string) => void | Promise<void>;
+  /** Called with the size of each chunk that was read. */
+  onBytes?: (sizeBytes: number) => void;
+};
+
+/** Objects that are hashed at once. */
+const AT_ONCE = 4;
+
+type Hashed = { key: Key; digest: Digest; isMarked?: boolean; repair?: Repair };
+
+type CorruptBytes = Map<Digest, Set<Key>>;
+
+/** Hashes bytes of blobs, and of the layers that v1 clients pushed. */
+export async function checkBytes(
+  check: Check,
+  { sample = 1, after = '', onPosition, onBytes }: BytesOptions,
+): Promise<void> {
+  const corrupt: CorruptBytes = new Map();
+  let batch: Hashed[] = [];
+  const hashBatch = async () => {
+    await mapConcurrently(batch, (hashed) => checkObject(check, hashed, corrupt, onBytes), AT_ONCE);
+    const last = batch.at(-1);
+    if (last) await onPosition?.(positionOf(last));
+    batch = [];
+  };
+  for await (const hashed of allBytes(check)) {
+    if (positionOf(hashed) <= after || !isInSample(hashed.key, sample)) continue;
+    batch.push(hashed);
+    if (batch.length >= 4 * AT_ONCE) await hashBatch();
+  }
+  await hashBatch();
+  if (corrupt.size > 0) await checkLinksToCorrupt(check, corrupt);
+}
+
+/** Reports, and repairs, the links that name corrupt bytes. One storage request per 1,000 objects of all repositories. */
+async function checkLinksToCorrupt({ storage, findings }: Check, corrupt: CorruptBytes): Promise<void> {
+  for await (const { key } of storage.list(layout.ociRepositories())) {
+    const record = parseRepositoryRecord(key);
+    const keys = record?.kind === 'link' ? corrupt.get(record.digest) : undefined;
+    if (!keys || record?.kind !== 'link') continue;
+    const { repository, digest } = record;
+    const link = await readLink(storage, repository, digest);
+    if (!link?.target || !keys.has(link.target.key)) continue;
+    const repair = relink(storage, { repository, digest, etag: link.etag });
+    await findings.add('link-to-corrupt-bytes', key, `it names ${link.target.key}`, repair);
+  }
+}
+
+/** Layers of images after all blobs, by one order of texts. */
+function positionOf({ key, digest }: Hashed): string {
+  return key.startsWith('images/') ? `2 ${key}` : `1 ${digest} ${key}`;
+}
+
+function isInSample(key: Key, sample: number): boolean {
+  return createHash('sha256').update(key).digest().readUInt32BE() < sample * 2 ** 32;
+}
+
+async function* allBytes(check: Check): AsyncGenerator<Hashed> {
+  const { storage } = check;
+  for await (const folder of digestFolders(storage, async () => {})) {
+    const { digest, plain } = folder;
+    const repairs = folder.bytes.map(({ key, uuid, isMarked }) => ({
+      key,
+      digest,
+      ...(isMarked ? { isMarked } : { repair: condemnBytes(storage, digest, uuid) }),
+    }));
+    yield* [...(plain ? [{ key: plain.key, digest }] : []), ...repairs.toSorted((a, b) => (a.key < b.key ? -1 : 1))];
+  }
+  for await (const folder of storage.listFolders(layout.allImages())) {
+    const id = folder.slice(layout.allImages().length, -1);
+    if (!isImageId(id)) continue;
+    const layer = await readLayerDescriptor(storage, id);
+    const key = layout.imageLayer(id);
+    if (layer?.key !== key || (await storage.head(key))?.etag !== layer.etag) continue;
+    yield { key, digest: layer.digest };
+  }
+}
+
+async function checkObject(
+  { storage, findings }: Check,
+  { key, digest, isMarked, repair }: Hashed,
+  corrupt: CorruptBytes,
+  onBytes: ((sizeBytes: number) => void) | undefined,
+): Promise<void> {
+  const hashed = await hashObject(storage, key, digest, onBytes);
+  if (!hashed || hashed.digest === digest) return;
+  corrupt.set(digest, (corrupt.get(digest) ?? new Set()).add(key));
+  if (isMarked) return; // garbage, unless a link names it
+  await findings.add('corrupt-bytes', key, `its ${hashed.sizeBytes} bytes have the digest ${hashed.digest}`, repair);
+}

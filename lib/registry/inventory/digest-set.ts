@@ -1,0 +1,74 @@
+import { algorithmOf, type Digest, type DigestAlgorithm, hexOf } from '../../model/names.ts';
+
+const WIDTHS: Record<DigestAlgorithm, number> = { sha256: 32, sha512: 64 };
+const FIRST_CAPACITY = 64;
+
+/** A set of digests that are added in the order of their listing. It takes the bytes of the digests and no more than twice that. */
+export class DigestSet {
+  readonly #sorted = { sha256: new SortedHex(WIDTHS.sha256), sha512: new SortedHex(WIDTHS.sha512) };
+
+  /** @throws Error if the digest does not follow the last one of its algorithm */
+  add(digest: Digest): void {
+    this.#sorted[algorithmOf(digest)].add(hexOf(digest));
+  }
+
+  has(digest: Digest): boolean {
+    return this.#sorted[algorithmOf(digest)].has(hexOf(digest));
+  }
+
+  get size(): number {
+    return this.#sorted.sha256.count + this.#sorted.sha512.count;
+  }
+
+  *[Symbol.iterator](): Generator<Digest> {
+    for (const algorithm of ['sha256', 'sha512'] as const) {
+      for (const hex of this.#sorted[algorithm]) yield `${algorithm}:${hex}` as Digest;
+    }
+  }
+}
+
+class SortedHex {
+  readonly #width: number;
+  #bytes: Buffer;
+  count = 0;
+
+  constructor(width: number) {
+    this.#width = width;
+    this.#bytes = Buffer.alloc(0);
+  }
+
+  add(hex: string): void {
+    const start = this.count * this.#width;
+    if (start === this.#bytes.length) {
+      const grown = Buffer.alloc(Math.max(2 * this.#bytes.length, FIRST_CAPACITY * this.#width));
+      this.#bytes.copy(grown);
+      this.#bytes = grown;
+    }
+    this.#bytes.write(hex, start, 'hex');
+    if (this.count > 0 && Buffer.compare(this.#at(this.count - 1), this.#at(this.count)) >= 0) {
+      throw new Error(`${hex} is not in the order of the listing`);
+    }
+    this.count++;
+  }
+
+  has(hex: string): boolean {
+    const wanted = Buffer.from(hex, 'hex');
+    let [low, high] = [0, this.count];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const order = Buffer.compare(this.#at(middle), wanted);
+      if (order === 0) return true;
+      if (order < 0) low = middle + 1;
+      else high = middle;
+    }
+    return false;
+  }
+
+  #at(index: number): Buffer {
+    return this.#bytes.subarray(index * this.#width, (index + 1) * this.#width);
+  }
+
+  *[Symbol.iterator](): Generator<string> {
+    for (let index = 0; index < this.count; index++) yield this.#at(index).toString('hex');
+  }
+}
