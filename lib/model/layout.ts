@@ -87,6 +87,7 @@ const countdownOf = (atMs: number) => String(COUNTDOWN_START - atMs).padStart(13
 const dashed = (digest: Digest) => `${algorithmOf(digest)}-${hexOf(digest)}`;
 
 export const layout = {
+  image: (id: ImageId) => folder('images', id),
   imageJson: (id: ImageId) => at('images', id, 'json'),
   imageLayer: (id: ImageId) => at('images', id, 'layer'),
   imageAncestry: (id: ImageId) => at('images', id, 'ancestry'),

@@ -23,6 +23,7 @@ import { type IsImmutable, Tags } from './tags/tags.ts';
 import { Uploads } from './uploads/uploads.ts';
 import { ImageFiles } from './v1-images/files.ts';
 import { ImageGrants } from './v1-images/grants.ts';
+import { ImageLooks } from './v1-images/image-looks.ts';
 import { ImageRights } from './v1-images/image-rights.ts';
 import { Images } from './v1-images/images.ts';
 import { ImmutableImageTags } from './v1-images/immutable-image-tags.ts';
@@ -99,11 +100,12 @@ export function assembleRegistry(
   const imageFiles = new ImageFiles(storage, images, { unpackLimits });
   const grants = new ImageGrants(storage);
   const rights = new ImageRights(storage, { tags });
-  const imagePushes = new ImagePushes(storage, { images, layers, grants, unpackLimits });
+  const looks = new ImageLooks(storage, times);
+  const imagePushes = new ImagePushes(storage, { images, looks, layers, grants, unpackLimits });
   const immutableImageTags = new ImmutableImageTags(storage, { tags, grants });
 
   const imageConversions = new ImageConversions(storage, { blobs, images, layers, rights, immutableImageTags });
-  const projections = new ImageProjections(storage, { blobs, images, layers }, { copiesLayers, unpackLimits });
+  const projections = new ImageProjections(storage, { blobs, images, looks, layers }, { copiesLayers, unpackLimits });
   const v1Tags = new V1Tags(storage, { tags, images, projections, grants, indexImages });
   const indexImagesUpdates = new IndexImagesUpdates(storage, { tags, metadata, indexImages });
   const tagProjections = new TagProjections({ tags, projections, grants, metadata, indexImagesUpdates });
@@ -120,6 +122,7 @@ export function assembleRegistry(
     tags,
     tagDeletion,
     images,
+    looks,
     metadata,
     grants,
     rights,

@@ -13,7 +13,9 @@ import type { TagDeletion } from '../tags/delete-tag.ts';
 import { type TagMetadata, tagMetadata } from '../tags/metadata.ts';
 import { immutableTag, type Tags } from '../tags/tags.ts';
 import type { ImageGrants } from '../v1-images/grants.ts';
-import type { ImageReader, ImageRights } from '../v1-images/image-rights.ts';
+import { lookAtImage } from '../v1-images/image-cell.ts';
+import type { ImageLooks } from '../v1-images/image-looks.ts';
+import type { ImageReader, ImageRight, ImageRights } from '../v1-images/image-rights.ts';
 import { type Images, imageUnknown } from '../v1-images/images.ts';
 import type { ImmutableImageTags } from '../v1-images/immutable-image-tags.ts';
 import { isTopProjection } from '../v1-images/projection-record.ts';
@@ -25,6 +27,7 @@ export class V1Repositories {
   readonly #tags: Tags;
   readonly #tagDeletion: TagDeletion;
   readonly #images: Images;
+  readonly #looks: ImageLooks;
   readonly #metadata: TagMetadata;
   readonly #grants: ImageGrants;
   readonly #rights: ImageRights;
@@ -38,6 +41,7 @@ export class V1Repositories {
       tags: Tags;
       tagDeletion: TagDeletion;
       images: Images;
+      looks: ImageLooks;
       metadata: TagMetadata;
       grants: ImageGrants;
       rights: ImageRights;
@@ -50,6 +54,7 @@ export class V1Repositories {
     this.#tags = dependencies.tags;
     this.#tagDeletion = dependencies.tagDeletion;
     this.#images = dependencies.images;
+    this.#looks = dependencies.looks;
     this.#metadata = dependencies.metadata;
     this.#grants = dependencies.grants;
     this.#rights = dependencies.rights;
@@ -79,9 +84,10 @@ export class V1Repositories {
 
   /**
    * Makes a tag name a v1 image, and grants the repository the images of its ancestry; the caller must have a right to each. The
-   * image may be incomplete. For a top projection, the tag names the manifest, which keeps its digest. Four storage requests,
-   * five for `latest`; for each image of the ancestry one, those of `ImageRights.findRight`, and one if the caller pushed it.
-   * @throws RegistryError IMAGE_UNKNOWN, DENIED
+   * image may be incomplete. Images of the ancestry that the collector has condemned are live afterwards. For a top projection,
+   * the tag names the manifest, which keeps its digest. Three storage requests, four for `latest`; for each image of the ancestry
+   * two, those of `ImageRights.findRight`, and one if the caller pushed it.
+   * @throws RegistryError IMAGE_UNKNOWN, DENIED; UNAVAILABLE if the collector is removing an image of the ancestry
    */
   async tagImage(
     repository: RepositoryName,
@@ -89,21 +95,28 @@ export class V1Repositories {
     id: ImageId,
     { userAgent, reader }: { userAgent: string; reader: ImageReader },
   ): Promise<void> {
-    const [exists, ancestry] = await Promise.all([this.#images.exists(id), this.#images.findAncestry(id)]);
-    const right = exists && (await this.#rights.findRight(id, reader));
-    if (!right) throw imageUnknown();
+    const look = this.#looks.start();
+    /** The caller's right to an image, which is live and exists. */
+    const findRight = async (image: ImageId): Promise<ImageRight> => {
+      const found = await this.#rights.findRight(image, reader);
+      // A deleted image does not return as the base of another one.
+      if (!found) throw imageUnknown();
+      await lookAtImage(this.#storage, image, { look, ...found.cell });
+      if (!(await this.#images.exists(image))) throw imageUnknown();
+      return found;
+    };
+    const right = await findRight(id);
+    const ancestry = (await this.#images.findAncestry(id)) ?? [id];
     if (right.imageKind === 'projection' && (await isTopProjection(this.#storage, id))) {
       await this.#tagManifest(repository, tag, id, reader);
     } else {
-      const images = await mapConcurrently(ancestry ?? [id], async (image) => {
-        const found = image === id ? right : await this.#rights.findRight(image, reader);
-        // A deleted image does not return as the base of another one.
-        if (!found) throw imageUnknown();
+      const images = await mapConcurrently(ancestry, async (image) => {
+        const found = image === id ? right : await findRight(image);
         if (found.imageKind === 'projection') await this.#checkImmutable(repository, image);
         return { id: image, ...found };
       });
       await this.#grants.grantByTag(repository, { tag, top: id }, images);
-      await this.#tags.setImage(repository, tag, id);
+      await this.#tags.setImage(repository, tag, id, look);
       // The grants of the tag replace the rights of the client that pushed the images.
       await mapConcurrently(images, (image) =>
         mapConcurrently(image.pusherIds, (pusherId) => this.#grants.removePusherRecord(image.id, pusherId)),

@@ -65,14 +65,19 @@ export class Tags {
     return written !== undefined;
   }
 
-  /** Sets the tag to a v1 image. One storage request. @throws RegistryError DENIED if it is immutable and names something else */
-  async setImage(repository: RepositoryName, tag: Tag, id: ImageId): Promise<void> {
-    await this.#put(repository, tag, id);
+  /**
+   * Sets the tag to a v1 image. One storage request.
+   * @param look at the images of its ancestry
+   * @throws RegistryError DENIED if it is immutable and names something else
+   * @throws StorageUnavailableError if the look has expired
+   */
+  async setImage(repository: RepositoryName, tag: Tag, id: ImageId, look: Look): Promise<void> {
+    await this.#put(repository, tag, id, look);
   }
 
-  async #put(repository: RepositoryName, tag: Tag, target: string, look?: Look): Promise<void> {
+  async #put(repository: RepositoryName, tag: Tag, target: string, look: Look): Promise<void> {
     const ifAbsent = this.#isImmutable(repository, tag);
-    const options = { ...AS_TEXT, ...(ifAbsent && { ifAbsent }), ...(look && { look }) };
+    const options = { ...AS_TEXT, ...(ifAbsent && { ifAbsent }), look };
     if (await this.#storage.put(layout.tag(repository, tag), encodeText(target), options)) return;
     // Clients repeat pushes: the same target again is not a move.
     const stored = await this.#storage.read(layout.tag(repository, tag));

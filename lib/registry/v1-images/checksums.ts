@@ -7,6 +7,7 @@ import { pythonJson } from '../../model/python-json.ts';
 import { AS_JSON, type StorageDriver } from '../../storage/driver.ts';
 import { decodeText, encodeText } from '../../streams/bytes.ts';
 import type { TarSumVersion } from '../../tar/tar-sum.ts';
+import type { Look } from '../condemned/look.ts';
 
 /** The stored checksums, as docker-registry wrote them: a JSON array, or one checksum without quotes. One storage request. */
 export async function readChecksums(storage: StorageDriver, id: ImageId): Promise<string[]> {
@@ -24,8 +25,14 @@ export async function readClaim(storage: StorageDriver, id: ImageId): Promise<st
 }
 
 /** Writes the checksums as docker-registry 0.7 and later did. One storage request. */
-export async function writeChecksums(storage: StorageDriver, id: ImageId, checksums: string[]): Promise<void> {
-  await storage.put(layout.imageChecksum(id), encodeText(pythonJson(checksums)), AS_JSON);
+export async function writeChecksums(
+  storage: StorageDriver,
+  id: ImageId,
+  checksums: string[],
+  look?: Look,
+): Promise<void> {
+  const options = { ...AS_JSON, ...(look && { look }) };
+  await storage.put(layout.imageChecksum(id), encodeText(pythonJson(checksums)), options);
 }
 
 async function readText(storage: StorageDriver, id: ImageId): Promise<string | undefined> {

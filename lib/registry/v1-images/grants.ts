@@ -14,6 +14,7 @@ import {
 } from '../../model/layout.ts';
 import type { ImageId, RepositoryName } from '../../model/names.ts';
 import type { StorageDriver } from '../../storage/driver.ts';
+import type { Look } from '../condemned/look.ts';
 
 /** Tag grants that this process has seen or written. */
 const REMEMBERED_TAGS = { max: 10_000, ttl: 10 * 60_000 };
@@ -89,8 +90,8 @@ export class ImageGrants {
   }
 
   /** Records that this client has pushed the image. One storage request. */
-  async addPusherRecord(id: ImageId, pusherId: string): Promise<void> {
-    await this.#storage.put(layout.pusherRecord(id, pusherId), new Uint8Array());
+  async addPusherRecord(id: ImageId, pusherId: string, look: Look): Promise<void> {
+    await this.#storage.put(layout.pusherRecord(id, pusherId), new Uint8Array(), { look });
   }
 
   /** One storage request. */

@@ -8,19 +8,16 @@
 // A writer looks at the cell before it writes an object of the image, or a tag that leads to it. A collector that condemns the
 // image later removes it a grace period after that at the earliest, when the writer's look is no longer valid (`Look`), and
 // looks for tags, manifests and links once more before it does.
-import { randomUUID } from 'node:crypto';
 import { RegistryError } from '../../model/errors.ts';
 import { isJsonObject, parseJson } from '../../model/json.ts';
-import { layout } from '../../model/layout.ts';
+import { type Key, layout } from '../../model/layout.ts';
 import type { ImageId } from '../../model/names.ts';
 import { compareAndSwap } from '../../storage/compare-and-swap.ts';
 import { AS_JSON, type ETag, type ObjectInfo, type StorageDriver, unchanged } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
 import { type Condemned, condemnedBy, parseCondemned } from '../condemned/condemned.ts';
+import { encodeGone, GONE_BYTES, isGone } from '../condemned/gone.ts';
 import type { Look } from '../condemned/look.ts';
-
-/** Forms that say `gone` are no longer than this, and others longer, so a listing tells them apart by their size. */
-const MAX_GONE_BYTES = 64;
 
 /** A cell. `object` is what is stored at its key: absent if nothing is, or a gone form, where the image is live. */
 export type ImageCell =
@@ -30,38 +27,51 @@ export type ImageCell =
 /** A cell that the collector has condemned, or from which it removes the image. */
 export type MarkedCell = Exclude<ImageCell, { state: 'live' }>;
 
+/** What a writer saw of an image that is live, and that the collector does not remove while the look is valid. */
+export type SeenImage = { look: Look; isProjection: boolean; hasDescriptor: boolean };
+
 /** One storage request. @throws Error if storage is damaged */
 export async function readImageCell(storage: StorageDriver, id: ImageId): Promise<ImageCell> {
   const stored = await storage.read(layout.imageCell(id));
   if (!stored) return { state: 'live' };
   const { info: object, bytes } = stored;
+  if (isGone(bytes)) return { state: 'live', object };
   const value = parseJson(bytes);
-  if (!isJsonObject(value)) throw new Error(`${object.key} is not the cell of an image`);
-  if (typeof value.gone === 'string') return { state: 'live', object };
-  const removing = parseCondemned(value.removing);
+  const fields = isJsonObject(value) ? value : {};
+  const removing = parseCondemned(fields.removing);
   if (removing) return { state: 'removing', by: removing, object };
-  const condemned = parseCondemned(value.condemned);
+  const condemned = parseCondemned(fields.condemned);
   if (condemned) return { state: 'condemned', by: condemned, object };
   throw new Error(`${object.key} is not the cell of an image`);
 }
 
+/**
+ * The cell in a listing of `layout.imageRecords`: `listed` is `undefined` where the image has none, and missing where the
+ * listing was not read that far.
+ */
+export type ListedCell = { listed?: ObjectInfo | undefined };
+
+/** @param last the last key that was read of the listing; `undefined` if it was read to its end */
+export function listedCell(id: ImageId, listed: ObjectInfo | undefined, last: Key | undefined): ListedCell {
+  return last === undefined || last >= layout.imageCell(id) ? { listed } : {};
+}
+
 /** Whether the image is live. @param cell as a listing shows it; `undefined` if the listing shows none */
 export function isLiveAsListed(cell: ObjectInfo | undefined): boolean {
-  return cell === undefined || cell.sizeBytes <= MAX_GONE_BYTES;
+  return cell === undefined || cell.sizeBytes === GONE_BYTES;
 }
 
 /**
  * What a writer calls before it relies on an image: a condemned one is live afterwards. One storage request, and one more for
  * an image that is condemned; none if the cell was listed and shows that the image is live.
  * @param options.look began before the cell was listed, or before this call. The writes that follow are covered by it
- * @param options.listed the cell in a listing of `layout.imageRecords`; `undefined` if the listing shows none
  * @throws RegistryError UNAVAILABLE if the collector is removing the image: clients get 503 and try again
  * @throws StorageUnavailableError if the look is too old, likewise
  */
 export async function lookAtImage(
   storage: StorageDriver,
   id: ImageId,
-  { look, ...known }: { look: Look; listed?: ObjectInfo | undefined },
+  { look, ...known }: { look: Look } & ListedCell,
 ): Promise<void> {
   if ('listed' in known && isLiveAsListed(known.listed)) return;
   await compareAndSwap(layout.imageCell(id), {
@@ -87,7 +97,7 @@ export async function condemnImage(
   cell: Extract<ImageCell, { state: 'live' }>,
   run: string,
 ): Promise<boolean> {
-  return (await put(storage, id, { condemned: condemnedBy(run) }, cell.object)) !== undefined;
+  return (await put(storage, id, encode({ condemned: condemnedBy(run) }), cell.object)) !== undefined;
 }
 
 /**
@@ -96,7 +106,7 @@ export async function condemnImage(
  */
 export async function makeLive(storage: StorageDriver, id: ImageId, cell: MarkedCell): Promise<boolean> {
   // Not by a DELETE, which some servers carry out whatever its condition says.
-  return (await put(storage, id, { gone: randomUUID() }, cell.object)) !== undefined;
+  return (await put(storage, id, encodeGone(), cell.object)) !== undefined;
 }
 
 /**
@@ -114,7 +124,7 @@ export async function startRemoving(
   run: string,
 ): Promise<MarkedCell | undefined> {
   const by = condemnedBy(run);
-  const etag = await put(storage, id, { removing: by }, cell.object);
+  const etag = await put(storage, id, encode({ removing: by }), cell.object);
   return etag && { state: 'removing', by, object: { ...cell.object, etag } };
 }
 
@@ -134,18 +144,17 @@ export async function endRemoving(
   return await storage.delete(layout.imageCell(id), { ifMatch: removing.object.etag });
 }
 
-type StoredCell = { gone: string } | { condemned: Condemned } | { removing: Condemned };
+function encode(cell: { condemned: Condemned } | { removing: Condemned }): Uint8Array {
+  return encodeText(JSON.stringify(cell));
+}
 
 async function put(
   storage: StorageDriver,
   id: ImageId,
-  cell: StoredCell,
+  cell: Uint8Array,
   before: ObjectInfo | undefined,
 ): Promise<ETag | undefined> {
-  return await storage.put(layout.imageCell(id), encodeText(JSON.stringify(cell)), {
-    ...AS_JSON,
-    ...unchanged(before),
-  });
+  return await storage.put(layout.imageCell(id), cell, { ...AS_JSON, ...unchanged(before) });
 }
 
 function imageIsRemoved(id: ImageId): RegistryError {

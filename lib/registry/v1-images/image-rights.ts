@@ -10,6 +10,7 @@ import { digestOf } from '../../model/content-digest.ts';
 import {
   type Grant,
   type ImageKind,
+  type Key,
   layout,
   type ManifestPath,
   parseImageRecord,
@@ -20,6 +21,7 @@ import type { ObjectInfo, StorageDriver } from '../../storage/driver.ts';
 import { hasManifest } from '../condemned/read-manifest.ts';
 import type { Tags } from '../tags/tags.ts';
 import { type GrantCheck, grantChecks, newestFirst, type StoredGrant, type TagCheck } from './grant-checks.ts';
+import { type ListedCell, listedCell } from './image-cell.ts';
 import { hasProjectionRecord } from './projection-record.ts';
 
 export type { ImageKind } from '../../model/layout.ts';
@@ -41,8 +43,8 @@ export function readerOf(repository: RepositoryName): ImageReader {
   return { mayPull: (name) => name === repository, mayReadWithoutGrant: () => false, matchesPusher: () => false };
 }
 
-/** The right to read an image, and the ids of the pusher records that were written for the caller. */
-export type ImageRight = { imageKind: ImageKind; pusherIds: string[] };
+/** The right to read an image, the ids of the pusher records that were written for the caller, and the cell of the image. */
+export type ImageRight = { imageKind: ImageKind; pusherIds: string[]; cell: ListedCell };
 
 /** How long a client that has pushed an image may read it before a tag names it: as long as an upload session lives. */
 export const PUSHER_RECORD_LIFETIME_MS = 24 * 60 * 60 * 1000;
@@ -69,6 +71,7 @@ type RecordsForReader = {
   pusherIds: string[];
   /** Whether one of these is younger than `PUSHER_RECORD_LIFETIME_MS`. */
   isRecentPusher: boolean;
+  cell: ListedCell;
 };
 
 export class ImageRights {
@@ -96,9 +99,9 @@ export class ImageRights {
   /** As `findReadableKind`, always by a listing, with the caller's pusher records. */
   async findRight(id: ImageId, reader: ImageReader): Promise<ImageRight | undefined> {
     const records = await this.#listRecords(id, reader);
-    const { isProjection, hasGrants, pusherIds, isRecentPusher } = records;
+    const { isProjection, hasGrants, pusherIds, isRecentPusher, cell } = records;
     const imageKind = isProjection ? 'projection' : 'pushed';
-    const right = { imageKind, pusherIds } as const;
+    const right = { imageKind, pusherIds, cell } as const;
     if (!isProjection && isRecentPusher) return right;
     if (!isProjection && !hasGrants) return (await reader.mayReadWithoutGrant(id)) ? right : undefined;
     const grants = records.grants.filter(({ grant }) => grant.imageKind === imageKind);
@@ -138,9 +141,18 @@ export class ImageRights {
       grants: [],
       pusherIds: [],
       isRecentPusher: false,
+      cell: {},
     };
     const add = (object: ObjectInfo) => addRecord(records, object, reader);
-    if (await forEachUpTo(PAGE, this.#storage.list(layout.imageRecords(id)), add)) return records;
+    let cell: ObjectInfo | undefined;
+    let last: Key | undefined;
+    const isWhole = await forEachUpTo(PAGE, this.#storage.list(layout.imageRecords(id)), (object) => {
+      add(object);
+      if (object.key === layout.imageCell(id)) cell = object;
+      last = object.key;
+    });
+    records.cell = listedCell(id, cell, isWhole ? undefined : last);
+    if (isWhole) return records;
     // Asked after the listing, so that an image which becomes a projection in between is treated as one.
     records.isProjection ||= await hasProjectionRecord(this.#storage, id);
     records.grants = [];

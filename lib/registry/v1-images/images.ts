@@ -9,6 +9,7 @@ import { type ImageId, isImageId } from '../../model/names.ts';
 import { AS_TEXT, type ByteRange, type ETag, type StorageDriver } from '../../storage/driver.ts';
 import { type Bytes, encodeText } from '../../streams/bytes.ts';
 import { PRESIGNED_SECONDS } from '../blobs/blobs.ts';
+import type { Look } from '../condemned/look.ts';
 import { readChecksums } from './checksums.ts';
 import type { ImageLayers } from './layers.ts';
 
@@ -54,9 +55,12 @@ export class Images {
     return this.#complete.get(id)?.layer?.key === layout.imageLayer(id) && this.#complete.delete(id);
   }
 
-  /** Hides the image from readers until its push, or its projection, is complete. One storage request. */
-  async setInProgress(id: ImageId): Promise<void> {
-    await this.#storage.put(layout.imageInProgress(id), encodeText('true'), AS_TEXT);
+  /**
+   * Hides the image from readers until its push, or its projection, is complete. One storage request.
+   * @param look absent to hide an image again that turns out not to be whole
+   */
+  async setInProgress(id: ImageId, look?: Look): Promise<void> {
+    await this.#storage.put(layout.imageInProgress(id), encodeText('true'), { ...AS_TEXT, ...(look && { look }) });
     this.#complete.delete(id);
   }
 
@@ -72,6 +76,15 @@ export class Images {
   /** Whether no push of the image is under way. One storage request. */
   async isComplete(id: ImageId): Promise<boolean> {
     return (await this.#storage.head(layout.imageInProgress(id))) === undefined;
+  }
+
+  /** Whether the image is complete, with JSON and ancestry. One storage request. */
+  async isWhole(id: ImageId): Promise<boolean> {
+    const keys = new Set<Key>();
+    for await (const { key } of this.#storage.list(layout.image(id))) keys.add(key);
+    return (
+      keys.has(layout.imageJson(id)) && keys.has(layout.imageAncestry(id)) && !keys.has(layout.imageInProgress(id))
+    );
   }
 
   /** Whether the image has a JSON. One storage request. */

@@ -9,6 +9,7 @@ import { type Digest, type ImageId, parseDigest } from '../../model/names.ts';
 import { AS_JSON, type Condition, type ETag, type StorageDriver, unchanged } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
 import { deduplicateBlob, storeBlob } from '../blobs/store.ts';
+import type { Look } from '../condemned/look.ts';
 import { type LayerFacts, LayerScan } from './layer-scan.ts';
 
 /** The layer of a v1 image as a blob of v2: `oci/images/<id>/layer.json`. */
@@ -57,9 +58,21 @@ export class ImageLayers {
     this.#limits = limits;
   }
 
-  /** Writes the descriptor of a layer. One storage request. `undefined` if the condition did not hold. */
-  async putDescriptor(id: ImageId, descriptor: LayerDescriptor, condition: Condition = {}): Promise<ETag | undefined> {
-    return await this.#storage.put(layout.imageLayerDescriptor(id), encode(descriptor), { ...AS_JSON, ...condition });
+  /**
+   * Writes the descriptor of a layer, and before it the marker by which the collector keeps the bytes. Two storage requests.
+   * @param options.look at the image and at bytes that were stored earlier: that which began first
+   * @returns `undefined` if the condition did not hold
+   * @throws StorageUnavailableError if the look has expired
+   */
+  async putDescriptor(
+    id: ImageId,
+    descriptor: LayerDescriptor,
+    { look, ...condition }: Condition & { look?: Look | undefined } = {},
+  ): Promise<ETag | undefined> {
+    const covered = look && { look };
+    await this.#storage.put(layout.imageBlob(id, descriptor.digest), new Uint8Array(), { ...covered });
+    const options = { ...AS_JSON, ...condition, ...covered };
+    return await this.#storage.put(layout.imageLayerDescriptor(id), encode(descriptor), options);
   }
 
   /**

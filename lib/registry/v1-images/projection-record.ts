@@ -1,13 +1,15 @@
 // `oci/images/<id>/view.json`, the projection record: this image id is a projection. It is written before any other object of
-// the projection and is never deleted. From then on no v1 push changes the image, and grants to the image that a v1 client
-// pushed under the same id give no right to the projection.
+// the projection, and the collector deletes it after all others. From then on no v1 push changes the image, and grants to the
+// image that a v1 client pushed under the same id give no right to the projection.
 
 import { isJsonObject, parseJson } from '../../model/json.ts';
 import { layout } from '../../model/layout.ts';
 import { type Digest, type ImageId, isImageId, parseDigest, sha256Digest } from '../../model/names.ts';
 import { compareAndSwap } from '../../storage/compare-and-swap.ts';
-import { AS_JSON, type ETag, type StorageDriver } from '../../storage/driver.ts';
+import { AS_JSON, type Condition, type ETag, type StorageDriver } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
+import type { Look } from '../condemned/look.ts';
+import type { SeenImage } from './image-cell.ts';
 
 export type ProjectionRecord = {
   /** The manifest that was projected. Several manifests may share an image below the top: this is the first of them. */
@@ -41,13 +43,14 @@ export async function isTopProjection(storage: StorageDriver, id: ImageId): Prom
 }
 
 /**
- * Claims an image id for a projection. Four storage requests, one if the id is claimed already.
+ * Claims an image id for a projection. Three storage requests, one if the id is claimed already.
  *
  * The record is written first and completed second. Between the two, storage is asked whether a v1 client has pushed an image
  * under the id: a push that begins later sees the record and stops. The answer is stored before any object of the
  * projection, so that after a crash those objects are not taken for a pushed image.
  * @param options.manifest the manifest that is projected
  * @param options.created when the layer was made; RFC 3339
+ * @param options.seen the image as the writer saw it
  * @param options.chooseIdsBelowTop chooses the ids of the images below a top projection, base first
  * @returns the stored record, which another process may have written
  * @throws StorageUnavailableError if other processes keep writing the record
@@ -58,10 +61,17 @@ export async function claimForProjection(
   {
     manifest,
     created,
+    seen: { look, isProjection },
     chooseIdsBelowTop = async () => [],
-  }: { manifest: Digest; created?: string | undefined; chooseIdsBelowTop?: () => Promise<ImageId[]> },
+  }: {
+    manifest: Digest;
+    created?: string | undefined;
+    seen: SeenImage;
+    chooseIdsBelowTop?: () => Promise<ImageId[]>;
+  },
 ): Promise<ProjectionClaim> {
   return await compareAndSwap(layout.projectionRecord(id), {
+    ...(!isProjection && { first: { before: undefined } }),
     read: () => read(storage, id),
     write: async (stored) => {
       const { idsBelowTop, replacesPushedImage } = stored?.record ?? {};
@@ -72,17 +82,22 @@ export async function claimForProjection(
         ...(stored?.record ?? { manifest, isComplete: false, ...(created !== undefined && { created }) }),
         idsBelowTop: idsBelowTop ?? (await chooseIdsBelowTop()),
       };
-      const etag = stored?.etag ?? (await put(storage, id, claimed, { ifAbsent: true }));
+      const etag = stored?.etag ?? (await put(storage, id, claimed, { ifAbsent: true, look }));
       if (!etag) return undefined;
       const record = { ...claimed, replacesPushedImage: (await storage.head(layout.imageJson(id))) !== undefined };
-      return (await put(storage, id, record, { ifMatch: etag })) && record;
+      return (await put(storage, id, record, { ifMatch: etag, look })) && record;
     },
   });
 }
 
 /** Records that all objects of the projection are stored. One storage request. */
-export async function completeProjection(storage: StorageDriver, id: ImageId, record: ProjectionRecord): Promise<void> {
-  await put(storage, id, { ...record, isComplete: true });
+export async function completeProjection(
+  storage: StorageDriver,
+  id: ImageId,
+  record: ProjectionRecord,
+  look: Look,
+): Promise<void> {
+  await put(storage, id, { ...record, isComplete: true }, { look });
 }
 
 /** Records that objects of the projection are missing, so that it is made again. Two storage requests. @returns false if the record has changed meanwhile */
@@ -118,8 +133,8 @@ async function put(
   storage: StorageDriver,
   id: ImageId,
   { manifest, created, idsBelowTop: below, isComplete: made, replacesPushedImage: replaces }: ProjectionRecord,
-  condition: { ifAbsent?: boolean; ifMatch?: ETag } = {},
+  options: Condition & { look: Look },
 ): Promise<ETag | undefined> {
   const bytes = encodeText(JSON.stringify({ manifest, created, below, made, replaces }));
-  return await storage.put(layout.projectionRecord(id), bytes, { ...AS_JSON, ...condition });
+  return await storage.put(layout.projectionRecord(id), bytes, { ...AS_JSON, ...options });
 }

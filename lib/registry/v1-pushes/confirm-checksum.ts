@@ -3,12 +3,13 @@ import { layout } from '../../model/layout.ts';
 import type { ImageId } from '../../model/names.ts';
 import { AS_JSON, type ETag, type ObjectInfo, type ReadObject, type StorageDriver } from '../../storage/driver.ts';
 import type { Bytes } from '../../streams/bytes.ts';
+import type { Look } from '../condemned/look.ts';
 import { writeChecksums } from '../v1-images/checksums.ts';
 import type { ImageGrants } from '../v1-images/grants.ts';
 import { parseImageJson } from '../v1-images/image-json.ts';
+import type { ImageLooks } from '../v1-images/image-looks.ts';
 import { type Images, imageUnknown } from '../v1-images/images.ts';
 import type { ImageLayers } from '../v1-images/layers.ts';
-import { hasProjectionRecord } from '../v1-images/projection-record.ts';
 import type { ImageWriter } from './image-writer.ts';
 import { hexOfJson, type PendingPush, type PendingPushes, payloadSumIn, type SentLayer } from './pending-pushes.ts';
 import type { PushOptions } from './push-options.ts';
@@ -23,6 +24,8 @@ type Candidate = {
   layer: SummedLayer;
   claimed: ClaimedChecksums;
   pusherId: string;
+  /** At the image, before the candidate was read. */
+  look: Look;
   /** The message where the checksum came with the JSON: then a mismatch refuses the layer. */
   refusal?: string;
 };
@@ -34,6 +37,7 @@ type PendingImage = SentLayer & { bytes: Bytes; etag: ETag };
 export class ChecksumStep {
   readonly #storage: StorageDriver;
   readonly #images: Images;
+  readonly #looks: ImageLooks;
   readonly #layers: ImageLayers;
   readonly #grants: ImageGrants;
   readonly #pending: PendingPushes;
@@ -44,6 +48,7 @@ export class ChecksumStep {
     storage: StorageDriver,
     dependencies: {
       images: Images;
+      looks: ImageLooks;
       layers: ImageLayers;
       grants: ImageGrants;
       pending: PendingPushes;
@@ -53,6 +58,7 @@ export class ChecksumStep {
   ) {
     this.#storage = storage;
     this.#images = dependencies.images;
+    this.#looks = dependencies.looks;
     this.#layers = dependencies.layers;
     this.#grants = dependencies.grants;
     this.#pending = dependencies.pending;
@@ -63,37 +69,38 @@ export class ChecksumStep {
   /** @throws RegistryError as `ImagePushes.confirmChecksum` */
   async confirm(id: ImageId, claimed: ClaimedChecksums, options: PushOptions): Promise<Confirmation> {
     const { pusherId } = options;
-    const [json, layer, isComplete, isProjection] = await Promise.all([
+    // First, so that what is read afterwards stays while the look is valid.
+    const { isProjection, look } = await this.#looks.at(id);
+    const [json, layer, isComplete] = await Promise.all([
       this.#storage.read(layout.imageJson(id)),
       this.#storage.head(layout.imageLayer(id)),
       this.#images.isComplete(id),
-      hasProjectionRecord(this.#storage, id),
     ]);
     if (!json) throw imageUnknown();
     if (isProjection) throw cannotSetChecksum();
     const summed = isComplete || !layer ? undefined : await this.#storedSums.find(id, json.bytes, layer, claimed);
     const completeStored = (stored: SummedLayer) =>
-      this.complete(id, { json: json.bytes, layer: stored, claimed, pusherId });
+      this.complete(id, { json: json.bytes, layer: stored, claimed, pusherId, look });
     if (summed && isAmong(claimed, summed.sums)) return await completeStored(summed);
     const pending = await this.#pending.find(id, pusherId);
     const sent = pending.sent.find(({ sum }) => isAmong(claimed, [`sha256:${sum}`]));
     if (isComplete) {
       if (!sent) throw cannotSetChecksum();
-      await this.#confirmSent(id, sent, options);
+      await this.#confirmSent(id, sent, options, look);
       return 'confirmed';
     }
     const image = layer && (await this.#findPendingImage(id, layer, { claimed, pending, sent, pusherId }));
-    if (image) return await this.#promote(id, json, image, pusherId);
+    if (image) return await this.#promote(id, json, image, { pusherId, look });
     if (sent) return 'sent';
     if (!summed) throw checksumMismatch();
     return await completeStored(summed);
   }
 
   /** The image was completed by another push. If this client has sent the same bytes, it gets the right to read it. */
-  async #confirmSent(id: ImageId, sent: SentLayer, { pusherId, mayRead }: PushOptions): Promise<void> {
+  async #confirmSent(id: ImageId, sent: SentLayer, { pusherId, mayRead }: PushOptions, look: Look): Promise<void> {
     const facts = await this.#pending.readSent(id, pusherId, sent);
     const isSame = facts !== undefined && (await this.#storedSums.isStored(id, sent, facts.sizeBytes));
-    if (isSame) await this.#grants.addPusherRecord(id, pusherId);
+    if (isSame) await this.#grants.addPusherRecord(id, pusherId, look);
     if (!isSame && !(await mayRead())) throw cannotSetChecksum();
   }
 
@@ -124,7 +131,7 @@ export class ChecksumStep {
     id: ImageId,
     before: ReadObject,
     { sum, bytes, etag: layerETag }: PendingImage,
-    pusherId: string,
+    { pusherId, look }: { pusherId: string; look: Look },
   ): Promise<Confirmation> {
     const { parent } = parseImageJson(id, bytes);
     const [ancestry, storedAncestry] = await Promise.all([
@@ -134,20 +141,20 @@ export class ChecksumStep {
     await this.#pending.keep(id, pusherId, before.bytes);
     await this.#pending.recordReplaced(id, pusherId, hexOfJson(before.bytes));
     const key = layout.imageJson(id);
-    const etag = await this.#storage.put(key, bytes, { ...AS_JSON, ifMatch: before.info.etag });
+    const etag = await this.#storage.put(key, bytes, { ...AS_JSON, ifMatch: before.info.etag, look });
     if (!etag) return 'sent';
     if (await this.#images.isComplete(id)) {
       // Another process has completed the image with the JSON that was there before.
-      await this.#storage.put(key, before.bytes, { ...AS_JSON, ifMatch: etag });
+      await this.#storage.put(key, before.bytes, { ...AS_JSON, ifMatch: etag, look });
       return 'sent';
     }
-    await this.#writer.putAncestry(id, ancestry, storedAncestry);
+    await this.#writer.putAncestry(id, ancestry, { before: storedAncestry, look });
     const sums = [`sha256:${sum}`];
-    await writeChecksums(this.#storage, id, sums);
-    await this.#images.setInProgress(id);
+    await writeChecksums(this.#storage, id, sums, look);
+    await this.#images.setInProgress(id, look);
     await this.#writer.yieldToProjection(id);
     const layer = { etag: layerETag, sums };
-    return await this.complete(id, { json: bytes, layer, claimed: { payload: `sha256:${sum}` }, pusherId });
+    return await this.complete(id, { json: bytes, layer, claimed: { payload: `sha256:${sum}` }, pusherId, look });
   }
 
   /**
@@ -155,15 +162,16 @@ export class ChecksumStep {
    * @throws RegistryError IMAGE_CHECKSUM_INVALID
    */
   async complete(id: ImageId, candidate: Candidate): Promise<Confirmation> {
-    const { json, layer, claimed, pusherId, refusal } = candidate;
+    const { json, layer, claimed, pusherId, refusal, look } = candidate;
     const descriptor = await this.#layers.describe(id);
     const isPayloadSum = isAmong(claimed, layer.sums);
     // A TarSum costs another read of the layer: it is computed only for clients that know no other sum.
     const isMatch = isPayloadSum || (descriptor && (await this.#storedSums.isTarSum(id, json, claimed)));
     if (!descriptor || !isMatch) throw checksumMismatch(refusal);
-    if (!isPayloadSum && claimed.plain) await writeChecksums(this.#storage, id, [...layer.sums, claimed.plain]);
+    if (!isPayloadSum && claimed.plain) await writeChecksums(this.#storage, id, [...layer.sums, claimed.plain], look);
     // Before the image becomes visible: after a crash in between, the client that pushed it can still read and tag it.
-    await this.#grants.addPusherRecord(id, pusherId);
+    await this.#grants.addPusherRecord(id, pusherId, look);
+    look.check();
     await this.#storage.delete(layout.imageInProgress(id));
 
     const [jsonNow, layerNow] = await Promise.all([

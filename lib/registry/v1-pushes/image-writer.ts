@@ -12,9 +12,13 @@ import {
   unchanged,
 } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
+import type { Look } from '../condemned/look.ts';
 import { noSuchParent } from '../v1-images/image-json.ts';
 import type { Images } from '../v1-images/images.ts';
 import { hasProjectionRecord } from '../v1-images/projection-record.ts';
+
+/** `before`: the object as it was before the look, by which the projection record was found absent. */
+type Replacing = { before: ObjectInfo | undefined; look: Look };
 
 /** Writes the objects of an image whose push is under way. It overwrites those of other pushes, but none of a projection. */
 export class ImageWriter {
@@ -34,12 +38,16 @@ export class ImageWriter {
     return [id, ...ancestry];
   }
 
-  async putAncestry(id: ImageId, ancestry: ImageId[], before: ObjectInfo | undefined): Promise<void> {
-    await this.putJson(id, layout.imageAncestry(id), encodeText(pythonJson(ancestry)), before);
+  /** As `putJson`. */
+  async putAncestry(id: ImageId, ancestry: ImageId[], options: Replacing): Promise<void> {
+    await this.putJson(id, layout.imageAncestry(id), encodeText(pythonJson(ancestry)), options);
   }
 
-  async putJson(id: ImageId, key: Key, bytes: Uint8Array, before: ObjectInfo | undefined): Promise<void> {
-    await this.replace(id, key, before, (condition) => this.#storage.put(key, bytes, { ...AS_JSON, ...condition }));
+  /** `replace` by a JSON document. */
+  async putJson(id: ImageId, key: Key, bytes: Uint8Array, { before, look }: Replacing): Promise<void> {
+    await this.replace(id, key, before, (condition) =>
+      this.#storage.put(key, bytes, { ...AS_JSON, ...condition, look }),
+    );
   }
 
   /**

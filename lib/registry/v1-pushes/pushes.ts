@@ -14,6 +14,9 @@
 // Projections. An id may become that of a projection at any moment. Its projection record is written before anything else of
 // the projection. A push first reads what it replaces, then looks for the record, and then writes on condition that what it
 // read is unchanged. So it never overwrites an object of a projection.
+//
+// Collector. Each request looks at the cell of the image (`image-cell.ts`) before it writes; the same listing tells whether there
+// is a projection record.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { UnpackLimits } from '../../compression/unpack-limits.ts';
 import { KeyLocks, LateLock } from '../../concurrency/key-locks.ts';
@@ -21,6 +24,7 @@ import type { ImageId } from '../../model/names.ts';
 import type { StorageDriver } from '../../storage/driver.ts';
 import type { ImageGrants } from '../v1-images/grants.ts';
 import type { ParsedImageJson } from '../v1-images/image-json.ts';
+import type { ImageLooks } from '../v1-images/image-looks.ts';
 import type { Images } from '../v1-images/images.ts';
 import type { ImageLayers } from '../v1-images/layers.ts';
 import { ChecksumStep, checksumMismatch } from './confirm-checksum.ts';
@@ -45,19 +49,35 @@ export class ImagePushes {
     storage: StorageDriver,
     {
       images,
+      looks,
       layers,
       grants,
       unpackLimits,
-    }: { images: Images; layers: ImageLayers; grants: ImageGrants; unpackLimits: UnpackLimits },
+    }: {
+      images: Images;
+      looks: ImageLooks;
+      layers: ImageLayers;
+      grants: ImageGrants;
+      unpackLimits: UnpackLimits;
+    },
   ) {
     const pending = new PendingPushes(storage);
     const writer = new ImageWriter(storage, images);
     const storedSums = new StoredSums(storage, { images, layers, unpackLimits });
     this.#images = images;
-    this.#jsonStep = new JsonStep(storage, { images, pending, writer });
-    this.#checksumStep = new ChecksumStep(storage, { images, layers, grants, pending, storedSums, writer });
+    this.#jsonStep = new JsonStep(storage, { images, looks, pending, writer });
+    this.#checksumStep = new ChecksumStep(storage, {
+      images,
+      looks,
+      layers,
+      grants,
+      pending,
+      storedSums,
+      writer,
+    });
     this.#layerStep = new LayerStep(storage, {
       images,
+      looks,
       layers,
       pending,
       storedSums,

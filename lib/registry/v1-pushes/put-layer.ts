@@ -3,11 +3,12 @@ import type { LateLock } from '../../concurrency/key-locks.ts';
 import { layout } from '../../model/layout.ts';
 import type { ImageId } from '../../model/names.ts';
 import { type ObjectInfo, type StorageDriver, unchanged } from '../../storage/driver.ts';
+import type { Look } from '../condemned/look.ts';
 import { readClaim, writeChecksums } from '../v1-images/checksums.ts';
+import type { ImageLooks } from '../v1-images/image-looks.ts';
 import { type Images, imageUnknown } from '../v1-images/images.ts';
 import { LayerScan } from '../v1-images/layer-scan.ts';
 import type { ImageLayers } from '../v1-images/layers.ts';
-import { hasProjectionRecord } from '../v1-images/projection-record.ts';
 import type { ChecksumStep } from './confirm-checksum.ts';
 import { type ImageWriter, imageExists } from './image-writer.ts';
 import { PayloadSums } from './payload-sums.ts';
@@ -29,10 +30,13 @@ type LayerPut = {
   layerBefore: ObjectInfo | undefined;
   descriptorBefore: ObjectInfo | undefined;
   signal?: AbortSignal;
+  /** At the image, when all of the layer has come. */
+  look?: Look;
 };
 
 type StoredLayer = SummedLayer & {
   sizeBytes: number;
+  look: Look;
   /** The checksum that came with the JSON. */
   claim?: string;
 };
@@ -46,6 +50,7 @@ class OvertakenError extends Error {
 export class LayerStep {
   readonly #storage: StorageDriver;
   readonly #images: Images;
+  readonly #looks: ImageLooks;
   readonly #layers: ImageLayers;
   readonly #pending: PendingPushes;
   readonly #storedSums: StoredSums;
@@ -57,6 +62,7 @@ export class LayerStep {
     storage: StorageDriver,
     dependencies: {
       images: Images;
+      looks: ImageLooks;
       layers: ImageLayers;
       pending: PendingPushes;
       storedSums: StoredSums;
@@ -67,6 +73,7 @@ export class LayerStep {
   ) {
     this.#storage = storage;
     this.#images = dependencies.images;
+    this.#looks = dependencies.looks;
     this.#layers = dependencies.layers;
     this.#pending = dependencies.pending;
     this.#storedSums = dependencies.storedSums;
@@ -87,7 +94,16 @@ export class LayerStep {
       this.#storage.head(layout.imageLayer(id)),
       this.#storage.head(layout.imageLayerDescriptor(id)),
     ]);
-    const put = { id, pusherId, jsonHex, sums, lock, layerBefore, descriptorBefore, ...(signal && { signal }) };
+    const put: LayerPut = {
+      id,
+      pusherId,
+      jsonHex,
+      sums,
+      lock,
+      layerBefore,
+      descriptorBefore,
+      ...(signal && { signal }),
+    };
     const layer = isComplete ? await measure(put, body) : await this.#store(put, body);
     if (!layer) return await this.#recordSent(put, options);
     for (const sent of hasPending ? sums.digest() : []) await this.#pending.recordSent(id, pusherId, sent, layer);
@@ -132,7 +148,8 @@ export class LayerStep {
       if (error instanceof OvertakenError) return undefined;
       throw error;
     });
-    if (!etag) return undefined;
+    const { look } = put;
+    if (!etag || !look) return undefined;
     const claim = await readClaim(this.#storage, id);
     const digests = sums.digest();
     const checksums = digests.flatMap(({ json, sum }) => (json === jsonHex ? [`sha256:${sum}`] : []));
@@ -144,14 +161,14 @@ export class LayerStep {
       sums: Object.fromEntries(digests.map(({ json, sum }) => [json, sum])),
     };
     await this.#writer.replace(id, layout.imageLayerDescriptor(id), descriptorBefore, (condition) =>
-      this.#layers.putDescriptor(id, descriptor, condition),
+      this.#layers.putDescriptor(id, descriptor, { ...condition, look }),
     );
     // Another process that has replaced the layer in between has described it as well.
     if ((await this.#storage.head(key))?.etag !== etag) return undefined;
-    await writeChecksums(this.#storage, id, checksums);
-    await this.#images.setInProgress(id);
+    await writeChecksums(this.#storage, id, checksums, look);
+    await this.#images.setInProgress(id, look);
     await this.#writer.yieldToProjection(id);
-    return { etag, sizeBytes: sums.sizeBytes, sums: checksums, ...(claim !== undefined && { claim }) };
+    return { etag, sizeBytes: sums.sizeBytes, look, sums: checksums, ...(claim !== undefined && { claim }) };
   }
 
   /**
@@ -165,14 +182,16 @@ export class LayerStep {
       yield chunk;
     }
     await lock.acquire();
-    const [jsonNow, isComplete, isProjection] = await Promise.all([
+    const [{ isProjection, look }, jsonNow, isComplete] = await Promise.all([
+      this.#looks.at(id),
       this.#images.findJson(id),
       this.#images.isComplete(id),
-      hasProjectionRecord(this.#storage, id),
     ]);
+    put.look = look;
     if (isProjection) throw imageExists();
     if (isComplete || !jsonNow || hexOfJson(jsonNow) !== jsonHex) throw new OvertakenError();
     if (layerBefore) await this.#removeFactsOfLayer(put);
+    look.check(); // the layer becomes visible next
   }
 
   /** Removes what is known of a layer that is about to be replaced. The push that sent it may still end well. */
@@ -203,7 +222,8 @@ export class LayerStep {
     const json = await this.#images.findJson(id);
     if (!json) throw imageUnknown();
     const refusal = 'Checksum mismatch, ignoring the layer';
-    await this.#checksumStep.complete(id, { json, layer, claimed: { plain: claim }, pusherId, refusal });
+    const { look } = layer;
+    await this.#checksumStep.complete(id, { json, layer, claimed: { plain: claim }, pusherId, refusal, look });
   }
 }
 

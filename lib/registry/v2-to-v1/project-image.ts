@@ -7,6 +7,7 @@ import type { ImageId, RepositoryName } from '../../model/names.ts';
 import type { StorageDriver } from '../../storage/driver.ts';
 import type { Blobs } from '../blobs/blobs.ts';
 import type { TagTarget } from '../tags/target.ts';
+import type { ImageLooks } from '../v1-images/image-looks.ts';
 import type { Images } from '../v1-images/images.ts';
 import type { ImageLayers } from '../v1-images/layers.ts';
 import { claimForProjection, hasProjectionRecord } from '../v1-images/projection-record.ts';
@@ -37,31 +38,42 @@ export class ImageProjections {
   readonly #storage: StorageDriver;
   readonly #sources: SourceImages;
   readonly #writer: ProjectionWriter;
+  readonly #looks: ImageLooks;
 
   constructor(
     storage: StorageDriver,
-    { blobs, images, layers }: { blobs: Blobs; images: Images; layers: ImageLayers },
+    { blobs, images, looks, layers }: { blobs: Blobs; images: Images; looks: ImageLooks; layers: ImageLayers },
     { copiesLayers, unpackLimits }: ProjectionOptions,
   ) {
     const gzipLayers = new GzipLayers(storage, blobs, unpackLimits);
     this.#storage = storage;
     this.#sources = new SourceImages(storage, blobs);
-    this.#writer = new ProjectionWriter(storage, { images, layers, gzipLayers }, { copiesLayers });
+    this.#looks = looks;
+    this.#writer = new ProjectionWriter(storage, { images, looks, layers, gzipLayers }, { copiesLayers });
   }
 
   /**
-   * Projects what a tag names. Images that are stored already stay. The caller grants the result to the repository.
+   * Projects what a tag names. Images that are stored already stay. The caller grants the result to the repository. The tag is
+   * there, so the collector keeps each image that is looked at here.
+   * @param options.looksAnew whether to look also at images that this process saw whole a short time ago
    * @returns `undefined` if v1 has no form for it: an artifact, a v1 image, an image that is broken or has too many layers
+   * @throws RegistryError UNAVAILABLE if the collector is removing one of the images
    */
-  async project(repository: RepositoryName, { digest, imageId }: TagTarget): Promise<Projection | undefined> {
+  async project(
+    repository: RepositoryName,
+    { digest, imageId }: TagTarget,
+    { looksAnew = false }: { looksAnew?: boolean } = {},
+  ): Promise<Projection | undefined> {
     const source = imageId && (await this.#sources.find(repository, digest));
     if (!source) return undefined;
     const { idsBelowTop } = await claimForProjection(this.#storage, imageId, {
       manifest: digest,
+      seen: await this.#looks.at(imageId),
       chooseIdsBelowTop: () => this.#chooseIdsBelowTop(source),
     });
     const images = projectChain([...idsBelowTop, imageId], source.config, source.layers);
-    const write = (image: ProjectedImage) => this.#writer.write(image, digest, source.links.get(image.layer.digest));
+    const write = (image: ProjectedImage) =>
+      this.#writer.write(image, { manifest: digest, link: source.links.get(image.layer.digest), looksAnew });
     try {
       await mapConcurrently(images.slice(0, -1), write);
       // The top last: where its record is complete, the whole chain is.
