@@ -133,7 +133,7 @@ async function put(
   storage: StorageDriver,
   id: ImageId,
   { manifest, created, idsBelowTop: below, isComplete: made, replacesPushedImage: replaces }: ProjectionRecord,
-  options: Condition & { look: Look },
+  options: Condition & { look?: Look },
 ): Promise<ETag | undefined> {
   const bytes = encodeText(JSON.stringify({ manifest, created, below, made, replaces }));
   return await storage.put(layout.projectionRecord(id), bytes, { ...AS_JSON, ...options });
