@@ -117,6 +117,9 @@ export const layout = {
   repositoryImagesList: (repository: RepositoryName) => at('repositories', partsOf(repository), '_images_list'),
   indexImages: (repository: RepositoryName) => at('repositories', partsOf(repository), '_index_images'),
 
+  /** The position after all keys of a folder: `0` is the character after `/`. */
+  afterFolder: (folderKey: KeyPrefix) => `${folderKey.slice(0, -1)}0` as Key,
+
   layoutVersion: () => at('oci', 'layout.json'),
   ociRepositories: () => folder('oci/repositories'),
   ociRepository: (repository: RepositoryName) => folder('oci/repositories', partsOf(repository)),
@@ -163,6 +166,8 @@ export const layout = {
   isData: (key: Key) => key.startsWith('oci/data/'),
   digestMarkers: (digest: Digest) => folder('oci/digests', algorithmOf(digest), hexOf(digest)),
   digestMarker: (digest: Digest, uuid: string) => at('oci/digests', algorithmOf(digest), hexOf(digest), uuid),
+  /** Where layout 1 recorded which bytes a digest has. */
+  outdatedDigestMarkers: () => folder('oci/digests'),
   uploadScraps: () => folder('oci/uploads'),
   uploadScrap: (uuid: string) => at('oci/uploads', uuid),
   condemnedBlob: (digest: Digest) => at('oci/condemned', algorithmOf(digest), hexOf(digest)),
@@ -323,6 +328,23 @@ export function parseTagKey(key: string): { repository: RepositoryName; tag: Tag
   const repositoryPart = unquotePlus(part);
   if (namespace === undefined || tag === undefined || repositoryPart === undefined) return undefined;
   return { repository: `${namespace}/${repositoryPart}` as RepositoryName, tag: tag as Tag };
+}
+
+const REPOSITORY_FOLDER = /^(?:oci\/)?repositories\/([^/]+)\/([^/]+)\//;
+
+/**
+ * The folder that a key below `layout.repositories` or `layout.ociRepositories` lies in, and its repository: undefined for a
+ * name that is quoted twice, or not as `layout` quotes. `undefined` for a key in no such folder.
+ */
+export function repositoryFolderOf(key: Key): { folder: KeyPrefix; repository?: RepositoryName } | undefined {
+  const [match, namespace, part = ''] = REPOSITORY_FOLDER.exec(key) ?? [];
+  if (match === undefined || namespace === undefined) return undefined;
+  const name = unquotePlus(part);
+  const isValid = name !== undefined && !isQuoted(name);
+  return {
+    folder: match as KeyPrefix,
+    ...(isValid && { repository: `${namespace}/${name}` as RepositoryName }),
+  };
 }
 
 /** An object below `layout.blobs`: bytes, a pointer to bytes, or a mark on either. */

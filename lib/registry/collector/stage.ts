@@ -22,13 +22,15 @@ export type CollectorRun = {
   /** Aborted when the process stops or its time is up: `checkpoint` then ends the run, to be resumed. */
   signal: AbortSignal;
   filters: RunFilters;
+  /** What this run leaves to the next one: small texts by name. Stored at checkpoints. */
+  notes: Record<string, string>;
   /**
    * To be called after each piece of work. Stores the position from time to time, with the filters and the report, so that the
    * run can be resumed after it.
    * @param cursor what the stage's `run` gets when it is resumed
    * @throws RunInterrupted if the process stops; RunTakenOver if another process has taken over the run
    */
-  checkpoint(cursor: string): Promise<void>;
+  checkpoint(cursor: string | undefined): Promise<void>;
 };
 
 /** Names that the run has seen. They are stored at each checkpoint, so a resumed stage may add what they hold already. */

@@ -9,6 +9,8 @@ export type CollectionTimes = {
   lookMs: number;
   /** The collector leaves younger bytes alone: an upload session links its own bytes for a day without a look. */
   minAgeMs: number;
+  /** How long a program of an older layout may go on to write after it was shut out: an upload session lives for a day. */
+  oldWritersMs: number;
 };
 
 /** The shortest grace period that may be configured. */
@@ -18,4 +20,5 @@ export const COLLECTION_TIMES: CollectionTimes = {
   graceMs: 72 * HOUR,
   lookMs: 15 * MINUTE,
   minAgeMs: 48 * HOUR,
+  oldWritersMs: 25 * HOUR,
 };

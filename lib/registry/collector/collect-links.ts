@@ -1,0 +1,72 @@
+// Level (a): the links of a repository. A link is kept while a manifest that is there, live or condemned, names its digest.
+import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import type { Digest } from '../../model/names.ts';
+import type { ObjectInfo } from '../../storage/driver.ts';
+import {
+  type BlobLink,
+  CONDEMNED_LINK_BYTES,
+  decodeBlobLink,
+  encodeBlobLink,
+  encodeCondemnedLink,
+} from '../blobs/link.ts';
+import { condemnedBy } from '../condemned/condemned.ts';
+import { GONE_BYTES, isGone } from '../condemned/gone.ts';
+import { removeCondemned, replaceListed, reportWaiting, verdictOn } from './condemn.ts';
+import type { CollectorRun } from './stage.ts';
+
+/**
+ * Condemns, revives and removes the links of a repository. Two storage requests for each link that is condemned or revived, one
+ * for each that is removed.
+ * @param keepReason why the link of a digest is kept, if anything names it
+ * @returns the digests whose link is there afterwards, live or condemned
+ */
+export async function collectLinks(
+  run: CollectorRun,
+  links: ReadonlyMap<Digest, ObjectInfo>,
+  keepReason: (digest: Digest) => string | undefined,
+): Promise<Digest[]> {
+  const left = await mapConcurrently([...links], async ([digest, info]) => {
+    if (info.sizeBytes === GONE_BYTES) return [];
+    return (await collectLink(run, info, keepReason(digest))) === 'removed' ? [] : [digest];
+  });
+  return left.flat();
+}
+
+async function collectLink(run: CollectorRun, info: ObjectInfo, keep: string | undefined): Promise<'removed' | 'left'> {
+  const { report } = run;
+  const isCondemned = info.sizeBytes >= CONDEMNED_LINK_BYTES;
+  const verdict = verdictOn(run, { info, isCondemned, keep });
+  switch (verdict) {
+    case 'keep':
+      report.kept('link', keep ?? 'it was written during this run');
+      return 'left';
+    case 'wait':
+      reportWaiting(run, 'link');
+      return 'left';
+    case 'remove':
+      if (!(await removeCondemned(run, info))) return 'left';
+      report.did('remove', 'link', info.key, { reason: 'still no manifest names it after the grace period' });
+      return 'removed';
+  }
+  const link = await readLink(run, info);
+  if (!link) return 'left';
+  const isCondemning = verdict === 'condemn';
+  const bytes = isCondemning ? encodeCondemnedLink(link, condemnedBy(run.id)) : encodeBlobLink(link);
+  if (await replaceListed(run, info, bytes, 'application/json')) {
+    report.did(verdict, 'link', info.key, { reason: keep ?? 'no manifest names it' });
+  }
+  return 'left';
+}
+
+/** The link as it was listed; `undefined` if a writer has changed it since, or it is damaged. One storage request. */
+export async function readLink(run: CollectorRun, { key, etag }: ObjectInfo): Promise<BlobLink | undefined> {
+  const object = await run.storage.read(key);
+  if (!object || object.info.etag !== etag || isGone(object.bytes)) return undefined;
+  try {
+    const { sizeBytes, key: bytesKey } = decodeBlobLink(object.bytes, key);
+    return { sizeBytes, key: bytesKey };
+  } catch (error) {
+    run.report.problem(error instanceof Error ? error.message : String(error));
+    return undefined;
+  }
+}

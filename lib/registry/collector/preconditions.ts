@@ -1,0 +1,41 @@
+import { isJsonObject, parseJson } from '../../model/json.ts';
+import { layout } from '../../model/layout.ts';
+import type { StorageDriver } from '../../storage/driver.ts';
+import type { CollectionTimes } from '../condemned/times.ts';
+
+/** The oldest layout whose writers look at what the collector has condemned. */
+const MIN_WRITER = 2;
+
+/**
+ * Why nothing may be collected in this storage; undefined if it may. Two storage requests.
+ * @param now by the clock of storage, or of this process where no run has begun
+ */
+export async function findObstacle(
+  storage: StorageDriver,
+  { times, now }: { times: CollectionTimes; now: Date },
+): Promise<string | undefined> {
+  const record = await readLayoutRecord(storage);
+  if (!record) return 'Stowage has not written to this storage yet: there is no oci/layout.json';
+  if (record.minWriter < MIN_WRITER) {
+    return `an older version of Stowage may write to this storage: its layout record has minWriter ${record.minWriter}`;
+  }
+  const safeAt = record.minWriterSince && new Date(record.minWriterSince.getTime() + times.oldWritersMs);
+  if (safeAt && now < safeAt) {
+    return `an older version of Stowage may still write to this storage: nothing is collected until ${safeAt.toISOString()}`;
+  }
+  for await (const { key } of storage.list(layout.outdatedDigestMarkers())) {
+    return `this storage holds bytes of an older layout (${key}): run "stowage fsck --repair" first`;
+  }
+  return undefined;
+}
+
+async function readLayoutRecord(
+  storage: StorageDriver,
+): Promise<{ minWriter: number; minWriterSince?: Date } | undefined> {
+  const object = await storage.read(layout.layoutVersion());
+  if (!object) return undefined;
+  const value = parseJson(object.bytes);
+  const { minWriter, minWriterSince } = isJsonObject(value) ? value : {};
+  if (typeof minWriter !== 'number') throw new Error(`${object.info.key} has no number minWriter`);
+  return { minWriter, ...(typeof minWriterSince === 'string' && { minWriterSince: new Date(minWriterSince) }) };
+}

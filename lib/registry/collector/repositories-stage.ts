@@ -1,0 +1,187 @@
+// Level (a) of the collector: tags, manifests, links, referrer entries and the history of all repositories.
+import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { layout, tagOf, twiceQuotedOf, withoutTwiceQuoting } from '../../model/layout.ts';
+import { type Digest, type ImageId, type RepositoryName, sha256Digest } from '../../model/names.ts';
+import type { ObjectInfo, StorageDriver } from '../../storage/driver.ts';
+import { TagResolver } from '../tags/resolve-tags.ts';
+import type { ResolvedTag } from '../tags/target.ts';
+import { collectHistory } from './collect-history.ts';
+import { collectLinks } from './collect-links.ts';
+import { collectManifests, type UntaggedPolicy } from './collect-manifests.ts';
+import { collectDerived, collectReferrers } from './collect-referrers.ts';
+import { type ListedManifest, readEdges } from './edges.ts';
+import { type ListedRepository, listRepositories } from './lockstep.ts';
+import { sortRecords } from './repository-records.ts';
+import { byTag, divideHistory, findRoots, type HistoryEntry, type Roots, resolveTags, rootReason } from './roots.ts';
+import type { CollectorRun, Stage } from './stage.ts';
+
+export type RepositoriesStageOptions = {
+  /** For how long what a tag named can be brought back after the tag has moved or was deleted. */
+  undoMs: number;
+  /** Default: manifests without a tag are kept. */
+  untaggedPolicy?: UntaggedPolicy;
+  /** Finds the v1 images that a manifest was converted from: see `ImageConversions.findSources`. */
+  findSources(digest: Digest, images: ReadonlySet<ImageId>): Promise<ReadonlySet<ImageId>>;
+};
+
+/** Requests between two looks at the clock and the signal while the manifests of one repository are read. */
+const READS_PER_CHECKPOINT = 1000;
+
+/** The resolver asks for nothing of it where it is given all candidates. */
+const NO_REPOSITORY = 'none/none' as RepositoryName;
+
+/** Level (a). Adds the digests of all links to `linkedDigests`, and the images that tags name to `keptImages`. */
+export class RepositoriesStage implements Stage {
+  readonly name = 'repositories';
+  readonly #options: RepositoriesStageOptions;
+
+  constructor(options: RepositoriesStageOptions) {
+    this.#options = options;
+  }
+
+  async run(run: CollectorRun, cursor: string | undefined): Promise<void> {
+    const resolver = new TagResolver(run.storage);
+    const twiceQuoted = await listTwiceQuotedFolders(run.storage);
+    const onStray = (key: ObjectInfo['key']) => run.report.unknown(key);
+    let position = cursor;
+    for await (const listed of listRepositories(run.storage, { after: cursor, onStray })) {
+      const collected = { run, resolver, twiceQuoted, heartbeat: () => run.checkpoint(position) };
+      await this.#collect(collected, listed);
+      position = listed.position;
+      run.report.listed(listed.inRepositories.length + listed.inOci.length);
+      await run.checkpoint(position);
+    }
+  }
+
+  async #collect(stage: StageState, { repository, inRepositories, inOci }: ListedRepository): Promise<void> {
+    const { run, resolver } = stage;
+    const tagObjects = inRepositories.filter(({ key }) => layout.isTag(key));
+    if (repository === undefined) {
+      // Its tags count for the repository with the name that is quoted once; here they only keep v1 images.
+      const tags = await resolver.resolve(NO_REPOSITORY, { objects: tagObjects, indexed: [], manifests: [] });
+      for (const { target } of tags) if (target.imageId) run.filters.keptImages.add(target.imageId);
+      for (const { key } of inOci) run.report.unknown(key);
+      return;
+    }
+    const records = sortRecords(inOci, (key) => run.report.unknown(key));
+    const manifests = await readEdges(
+      run.storage,
+      repository,
+      records.manifests,
+      everyNth(READS_PER_CHECKPOINT, stage.heartbeat),
+    );
+    const digests = [...manifests.keys()];
+    const tags = await resolveTags(run, resolver, { repository, objects: tagObjects, manifests: digests });
+    const twiceQuoted = await this.#twiceQuotedTags(stage, repository, digests);
+
+    const history = this.#divide(run, records.history, tagObjects);
+    const roots = findRoots([...tags, ...twiceQuoted], history.recent);
+    for (const id of roots.images) run.filters.keptImages.add(id);
+    if (inOci.length === 0) return;
+
+    const converted = await this.#findConversions(manifests, roots);
+    const present = await collectManifests(run, {
+      ...{ repository, manifests, untagged: this.#options.untaggedPolicy?.(repository) ?? 'keep' },
+      subjects: subjectsOf(records.referrers),
+      rootReason: (digest) =>
+        rootReason(roots, digest) ??
+        (converted.has(digest) ? 'a tag names the image that it was converted from' : undefined),
+    });
+    const linked = await collectLinks(run, records.links, keepLinks(manifests, present));
+    for (const digest of linked) run.filters.linkedDigests.add(digest);
+    await collectReferrers(run, records.referrers, present);
+    await collectDerived(run, records.derived, present);
+    await collectHistory(run, {
+      repository,
+      history: records.history,
+      expired: history.expired,
+      tags,
+      tagObjects,
+      manifests,
+    });
+  }
+
+  async #twiceQuotedTags(
+    { run, resolver, twiceQuoted }: StageState,
+    repository: RepositoryName,
+    manifests: Digest[],
+  ): Promise<ResolvedTag[]> {
+    const folder = twiceQuotedOf(layout.repository(repository))?.folder;
+    if (folder === undefined || !twiceQuoted.has(folder)) return [];
+    const all = await Array.fromAsync(run.storage.list(folder));
+    const objects = all.filter(({ key }) => layout.isTag(key));
+    return await resolveTags(run, resolver, { repository, objects, manifests });
+  }
+
+  #divide(run: CollectorRun, entries: readonly HistoryEntry[], tagObjects: readonly ObjectInfo[]) {
+    const tags = new Set(tagObjects.map(({ key }) => tagOf(key)));
+    const divided = [...byTag(entries)].map(([tag, ofTag]) =>
+      divideHistory(run, ofTag, { undoMs: this.#options.undoMs, isTagThere: tags.has(tag) }),
+    );
+    return {
+      recent: divided.flatMap(({ recent }) => recent),
+      expired: divided.flatMap(({ expired }) => expired),
+    };
+  }
+
+  /** The manifests that were converted from a v1 image that a tag of the repository names. */
+  async #findConversions(manifests: ReadonlyMap<Digest, ListedManifest>, roots: Roots): Promise<Set<Digest>> {
+    // Digits that are those of a manifest here name the manifest, and no image.
+    const images = new Set([...roots.images].filter((id) => !manifests.has(sha256Digest(id))));
+    if (images.size === 0) return new Set();
+    const candidates = [...manifests].filter(
+      ([digest, { edges }]) => edges?.isConversion && rootReason(roots, digest) === undefined,
+    );
+    const converted = await mapConcurrently(candidates, async ([digest]) =>
+      (await this.#options.findSources(digest, images)).size > 0 ? [digest] : [],
+    );
+    return new Set(converted.flat());
+  }
+}
+
+type StageState = {
+  run: CollectorRun;
+  resolver: TagResolver;
+  twiceQuoted: ReadonlySet<string>;
+  heartbeat: () => Promise<void>;
+};
+
+/** The folders of repositories that docker-registry 0.9 quoted twice. One storage request per namespace and 1,000 folders. */
+async function listTwiceQuotedFolders(storage: StorageDriver): Promise<Set<string>> {
+  const folders = new Set<string>();
+  for await (const namespace of storage.listFolders(layout.repositories())) {
+    for await (const folder of storage.listFolders(namespace)) {
+      if (withoutTwiceQuoting(folder) !== folder) folders.add(folder);
+    }
+  }
+  return folders;
+}
+
+/** By referrer, the subjects that its entries name. */
+function subjectsOf(referrers: readonly { subject: Digest; digest: Digest }[]): Map<Digest, Digest[]> {
+  const subjects = new Map<Digest, Digest[]>();
+  for (const { subject, digest } of referrers) subjects.set(digest, [...(subjects.get(digest) ?? []), subject]);
+  return subjects;
+}
+
+/** Why a link is kept: a manifest names it, or what the manifests name is not all known. */
+function keepLinks(
+  manifests: ReadonlyMap<Digest, ListedManifest>,
+  present: ReadonlySet<Digest>,
+): (digest: Digest) => string | undefined {
+  const held = [...manifests].filter(([digest]) => present.has(digest));
+  const named = new Set(held.flatMap(([, { edges }]) => edges?.blobs ?? []));
+  const isComplete = held.every(([, { edges }]) => edges !== undefined);
+  return (digest) => {
+    if (named.has(digest)) return 'a manifest names it';
+    return isComplete ? undefined : 'a manifest of the repository cannot be read';
+  };
+}
+
+/** Calls `task` at each nth call. */
+function everyNth(n: number, task: () => Promise<void>): () => Promise<void> {
+  let calls = 0;
+  return async () => {
+    if (++calls % n === 0) await task();
+  };
+}
