@@ -13,7 +13,7 @@ import { pushImage } from '../../v2/image.ts';
 const OCI = 'application/vnd.oci.image';
 
 /** Everything older counts as garbage at once. */
-export const NO_WAIT = { graceMs: 0, lookMs: 60_000, minAgeMs: -60_000 };
+export const NO_WAIT = { graceMs: 0, lookMs: 60_000, minAgeMs: -60_000, oldWritersMs: 0 };
 
 export const registryOver = (storage: OpenedStorage, v1Layers: 'copy' | 'link' = 'copy'): Registry =>
   assembleRegistry(storage.driver, { copiesLayers: v1Layers === 'copy', times: NO_WAIT });
