@@ -34,6 +34,7 @@ export function readConfig(settings: Settings, file: string, flavor: string | un
     storage,
     storageRedirect: settings.get('storage_redirect'),
     v1Layers: settings.get('v1_layers', configuredStorage(storage).hasFreeCopies ? 'copy' : 'link'),
+    v1Images: settings.get('v1_images'),
     nginxXAccelRedirect: readNginxRedirect(settings, storage),
     logLevel: settings.get('loglevel'),
     debug: settings.get('debug'),

@@ -121,6 +121,8 @@ export const USED_KEYS = {
   storage_redirect: withDefault(boolean, false),
   /** `copy`: projections get layers of their own. `link`: v1 is served from the blobs. Default by storage. */
   v1_layers: optional(choice<'copy' | 'link'>('copy or link', { copy: 'copy', link: 'link' })),
+  /** Whether the collector removes images that v1 clients pushed and nothing names. */
+  v1_images: withDefault(choice<'keep' | 'collect'>('keep or collect', { keep: 'keep', collect: 'collect' }), 'keep'),
   nginx_x_accel_redirect: optional(orOff(text)),
   loglevel: withDefault<LogLevel>(logLevel, 'info'),
   debug: withDefault(boolean, false),

@@ -47,6 +47,16 @@ export function unchanged(before: ObjectInfo | undefined): Condition {
 export const AS_JSON = { contentType: 'application/json' } as const;
 export const AS_TEXT = { contentType: 'text/plain' } as const;
 
+export type DeleteOptions = {
+  /** Delete only if the object at this key has this ETag. */
+  ifMatch?: ETag;
+  /**
+   * Instead of `ifMatch`: the request is sent once and is not executed after this look has expired. If no answer comes, it may
+   * have been executed or not. By default a request without an answer is repeated, and the first may be executed late.
+   */
+  onceWithin?: LimitedLook;
+};
+
 export type PutStreamOptions = Omit<PutOptions, 'sha256' | 'look'> & { signal?: AbortSignal };
 
 export type MultipartUpload = {
@@ -160,7 +170,7 @@ export interface StorageDriver {
    * Deletes an object. A key without an object counts as deleted.
    * @returns false, only with `ifMatch`: the object has another ETag, and is still there
    */
-  delete(key: Key, options?: { ifMatch?: ETag }): Promise<boolean>;
+  delete(key: Key, options?: DeleteOptions): Promise<boolean>;
 
   /**
    * Whether `delete` with `ifMatch` is one atomic operation for all processes. Found out by a probe where that is

@@ -10,6 +10,7 @@ import { offsetsWithin, watchBody } from './byte-streams.ts';
 import {
   type ByteRange,
   checkLook,
+  type DeleteOptions,
   type ETag,
   type MultipartUpload,
   type ObjectInfo,
@@ -187,17 +188,18 @@ export class FilesDriver implements StorageDriver {
   }
 
   /** Works on a full disk too. */
-  async delete(key: Key, options: { ifMatch?: ETag } = {}): Promise<boolean> {
+  async delete(key: Key, options: DeleteOptions = {}): Promise<boolean> {
     return await translateErrors(`deleting ${key}`, this.#deleteInTurn(key, options));
   }
 
-  async #deleteInTurn(key: Key, options: { ifMatch?: ETag }): Promise<boolean> {
+  async #deleteInTurn(key: Key, options: DeleteOptions): Promise<boolean> {
     return await this.#turns.run(this.#lockOf(key), async () => {
       const path = await this.#pathToRead(key);
       if (path === undefined) return true;
       let isUnchanged = true;
       const isWanted = async (at: string) => {
         const info = await infoAt(at, key);
+        checkLook(options.onceWithin);
         isUnchanged = !info || options.ifMatch === undefined || info.etag === options.ifMatch;
         return info !== undefined && isUnchanged;
       };

@@ -51,6 +51,7 @@ export class S3Clients {
   wasFull = false;
   /** For requests and responses that fit in memory. */
   readonly small: S3Client;
+  #once: S3Client | undefined;
   #uploads: S3Client | undefined;
   #downloads: S3Client | undefined;
 
@@ -61,6 +62,18 @@ export class S3Clients {
     this.small = this.#watch(
       createS3Client(options, this.agents, region, { socketTimeout: IDLE_TIMEOUT_MILLISECONDS }),
     );
+  }
+
+  /** For requests that must not be repeated. */
+  get once(): S3Client {
+    this.#once ??= createS3Client(
+      this.#withSharedCredentials(),
+      this.agents,
+      this.#region,
+      { socketTimeout: IDLE_TIMEOUT_MILLISECONDS },
+      1,
+    );
+    return this.#once;
   }
 
   /** For large request bodies. */
@@ -88,7 +101,7 @@ export class S3Clients {
   }
 
   destroy(): void {
-    for (const client of [this.small, this.#uploads, this.#downloads]) client?.destroy();
+    for (const client of [this.small, this.#once, this.#uploads, this.#downloads]) client?.destroy();
   }
 
   /** Sets `wasFull` when a request fails because the server is full. */
@@ -122,12 +135,13 @@ function createS3Client(
   agents: Agents,
   region: () => Promise<string>,
   timeouts: Timeouts,
+  maxAttempts = MAX_ATTEMPTS,
 ): S3Client {
   const config: S3ClientConfig = {
     region,
     followRegionRedirects: options.region === undefined,
     forcePathStyle: options.forcePathStyle ?? false,
-    maxAttempts: MAX_ATTEMPTS,
+    maxAttempts,
     retryMode: 'standard',
     // By default the SDK sends CRC32 checksums, in trailers of streams, which some other S3 servers do not understand, and
     // checks those of downloads. They are not needed: bodies are signed or sent with a SHA-256, and digests are verified.

@@ -1,7 +1,7 @@
-// Writes that S3 does not execute after a moment of the caller's choice. S3 refuses a request whose signature is more than 15
+// Writes and deletes that S3 does not execute after a moment of the caller's choice. S3 refuses a request whose signature is more than 15
 // minutes old, so the request is signed with the date 15 minutes before that moment.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
-import type { PutObjectCommand } from '@aws-sdk/client-s3';
+import type { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import type { LimitedLook } from './driver.ts';
 
 const VALID_MS = 15 * 60_000;
@@ -13,8 +13,13 @@ type SigningContext = { selectedHttpAuthScheme?: { httpAuthOption: { signingProp
  * Every attempt of the command expires with the look.
  * @param clockOffset by how much the server's clock is ahead of this one, in milliseconds
  */
-export function signToExpire(command: PutObjectCommand, look: LimitedLook, clockOffset: () => number): void {
-  command.middlewareStack.add(
+export function signToExpire(
+  command: PutObjectCommand | DeleteObjectCommand,
+  look: LimitedLook,
+  clockOffset: () => number,
+): void {
+  const { middlewareStack } = command as PutObjectCommand; // the middleware depends on no field of either
+  middlewareStack.add(
     (next, context) => async (args) => {
       const { selectedHttpAuthScheme: scheme }: SigningContext = context.__smithy_context ?? {};
       const properties = scheme?.httpAuthOption.signingProperties;

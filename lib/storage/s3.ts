@@ -7,6 +7,7 @@ import {
   CompleteMultipartUploadCommand,
   CopyObjectCommand,
   CreateMultipartUploadCommand,
+  DeleteObjectCommand,
   GetObjectCommand,
   type GetObjectCommandOutput,
   HeadBucketCommand,
@@ -29,7 +30,9 @@ import { assertRange, streamReadable, watchBody } from './byte-streams.ts';
 import {
   type ByteRange,
   checkLook,
+  type DeleteOptions,
   type ETag,
+  type LimitedLook,
   type MultipartUpload,
   type ObjectInfo,
   type PresignOptions,
@@ -293,11 +296,21 @@ export class S3Driver implements StorageDriver {
   }
 
   /** With `ifMatch`: two requests if the server ignores it, and three or four once to find that out. */
-  async delete(key: Key, { ifMatch }: { ifMatch?: ETag } = {}): Promise<boolean> {
+  async delete(key: Key, { ifMatch, onceWithin }: DeleteOptions = {}): Promise<boolean> {
+    if (onceWithin) return await this.#deleteOnce(key, onceWithin);
     const isHonored = ifMatch === undefined || (await this.#deleteConditions()) === 'honored';
     const outcome = isHonored && (await deleteObject(this.#client, this.#at(key), ifMatch));
     if (ifMatch === undefined || (isHonored && outcome !== 'not understood')) return outcome === 'deleted';
     return await this.#compareAndDelete(key, ifMatch);
+  }
+
+  /** @throws StorageUnavailableError also where S3 may have executed the request without an answer */
+  async #deleteOnce(key: Key, look: LimitedLook): Promise<true> {
+    checkLook(look);
+    const command = new DeleteObjectCommand(this.#at(key));
+    signToExpire(command, look, () => this.#client.config.systemClockOffset);
+    await answerUnless(isAbsent, `DELETE ${key}`, this.#clients.once.send(command));
+    return true;
   }
 
   /**

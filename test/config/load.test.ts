@@ -319,6 +319,7 @@ describe('each key has one type', () => {
       storage: { driver: 'local', path: './data' },
       storageRedirect: false,
       v1Layers: 'copy',
+      v1Images: 'keep',
       nginxXAccelRedirect: undefined,
       logLevel: 'info',
       debug: false,

@@ -265,6 +265,16 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         assert.equal(await textAt(at), 'second');
       });
 
+      test('a delete whose look has expired deletes nothing', async () => {
+        const at = key(`${freshFolder()}a`);
+        await putText(at, 'first');
+        const deleting = driver.delete(at, { onceWithin: { remainingMs: -60_000 } });
+        await assert.rejects(deleting, StorageUnavailableError);
+        assert.equal(await textAt(at), 'first');
+        assert.equal(await driver.delete(at, { onceWithin: { remainingMs: 14 * 60_000 } }), true);
+        assert.equal(await textAt(at), undefined);
+      });
+
       test('with ifMatch only the object with this ETag is deleted', async () => {
         const at = key(`${freshFolder()}a`);
         const first = await putText(at, 'first');

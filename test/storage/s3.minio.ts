@@ -482,6 +482,36 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
       assert.ok(await shaky.put(at, bytes('z'), { look: { remainingMs: 2000 } }));
     });
 
+    for (const { fault, isLeft } of [
+      { fault: { kind: 'lose-answer' }, isLeft: false },
+      { fault: { kind: 'drop' }, isLeft: true },
+      { fault: { kind: 'refuse', status: 503, code: 'SlowDown' }, isLeft: true },
+    ] as const) {
+      test(`a delete that must be sent once is not sent again: ${fault.kind}`, async () => {
+        const at = freshKey();
+        await driver.put(at, bytes('x'));
+        proxy.fail(({ method }) => method === 'DELETE', fault, 1);
+        const deleting = shaky.delete(at, { onceWithin: { remainingMs: 60_000 } });
+        await assert.rejects(deleting, StorageUnavailableError);
+        assert.equal(proxy.requests.length, 1);
+        assert.equal(await textAt(at), isLeft ? 'x' : undefined);
+      });
+    }
+
+    test('the server refuses a delete that arrives after its look has expired', async () => {
+      const at = freshKey();
+      await driver.put(at, bytes('x'));
+      const expiresAt = Date.now() + 1000;
+      const look = {
+        get remainingMs() {
+          return expiresAt - Date.now();
+        },
+      };
+      proxy.fail(({ method }) => method === 'DELETE', { kind: 'hold', until: sleep(2500) });
+      await assert.rejects(shaky.delete(at, { onceWithin: look }), /RequestTimeTooSkewed/);
+      assert.equal(await textAt(at), 'x');
+    });
+
     for (const { status, code } of [
       { status: 507, code: 'XMinioStorageFull' },
       { status: 403, code: 'QuotaExceeded' },

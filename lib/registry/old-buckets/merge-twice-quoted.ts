@@ -7,7 +7,15 @@
 import { LRUCache } from 'lru-cache';
 import { type Key, type KeyPrefix, movedKey, twiceQuotedOf, withoutTwiceQuoting } from '../../model/layout.ts';
 import { compareByteOrder } from '../../storage/byte-order.ts';
-import type { ETag, ObjectInfo, PutOptions, ReadObject, StorageDriver, StoredObject } from '../../storage/driver.ts';
+import type {
+  DeleteOptions,
+  ETag,
+  ObjectInfo,
+  PutOptions,
+  ReadObject,
+  StorageDriver,
+  StoredObject,
+} from '../../storage/driver.ts';
 
 /** How long it is remembered whether a twice-quoted folder exists. Only a docker-registry that still runs creates new ones. */
 const REMEMBERED = { max: 10_000, ttl: 60_000 };
@@ -85,7 +93,7 @@ class MergedFolders {
     return await this.#storage.put(key, body, { ...others, ifAbsent: true });
   }
 
-  async delete(key: Key, options: { ifMatch?: ETag } = {}): Promise<boolean> {
+  async delete(key: Key, options: DeleteOptions = {}): Promise<boolean> {
     const other = await this.#twiceQuotedKey(key);
     const expected = otherETag(options.ifMatch);
     if (expected) {
