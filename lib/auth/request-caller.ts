@@ -17,6 +17,11 @@ export function callerOf(c: Context): Caller {
   return (c.get(CALLER) as Caller | undefined) ?? ANONYMOUS;
 }
 
+/** The caller's name, as in the audit log. */
+export function callerNameOf(c: Context): string {
+  return nameOf(callerOf(c));
+}
+
 /** The name under which transfers are counted: the caller's, or for an anonymous caller its network. */
 export function accountOf(c: Context): string {
   const caller = callerOf(c);

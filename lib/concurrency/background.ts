@@ -12,6 +12,7 @@ export class Background {
   readonly #log: Log;
   readonly #waiting = new Map<string, () => Promise<void>>();
   readonly #pauses = new Set<Promise<void>>();
+  readonly #short = new Set<Promise<void>>();
   #running = new Set<Promise<void>>();
 
   constructor(log: Log) {
@@ -36,9 +37,21 @@ export class Background {
     this.#startTasks();
   }
 
+  /**
+   * Runs a short task, such as one storage request, without a place in the queue. No other task replaces it.
+   * @param name for the log
+   */
+  runAtOnce(name: string, task: () => Promise<void>): void {
+    const running = this.#run(name, task);
+    this.#short.add(running);
+    void running.then(() => this.#short.delete(running));
+  }
+
   /** Resolves when no task runs or waits. */
   async idle(): Promise<void> {
-    while (this.#running.size + this.#pauses.size > 0) await Promise.all([...this.#running, ...this.#pauses]);
+    while (this.#running.size + this.#pauses.size + this.#short.size > 0) {
+      await Promise.all([...this.#running, ...this.#pauses, ...this.#short]);
+    }
   }
 
   #startTasks(): void {

@@ -137,10 +137,16 @@ export const layout = {
   referrer: (repository: RepositoryName, subject: Digest, digest: Digest) =>
     at('oci/repositories', partsOf(repository), 'referrers', algorithmOf(subject), hexOf(subject), hexOf(digest)),
   /** All moves of a tag, newest first. */
-  tagHistory: (repository: RepositoryName, tag: Tag) => folder('oci/repositories', partsOf(repository), 'history', tag),
+  tagHistory: (repository: RepositoryName, tag: Tag) =>
+    folder('oci/repositories', partsOf(repository), 'history', historyFolderOf(tag)),
+  /** The position after a move in the history of a tag. `entry` is the last part of its key. */
+  historyAfter: (repository: RepositoryName, tag: Tag, entry: string) =>
+    at('oci/repositories', partsOf(repository), 'history', historyFolderOf(tag), entry),
+  /** Whether the folder of a tag's history has a name that every file system allows. */
+  hasHistory: (tag: Tag) => Buffer.byteLength(historyFolderOf(tag)) <= MAX_KEY_PART_BYTES,
   repositoryHistory: (repository: RepositoryName) => folder('oci/repositories', partsOf(repository), 'history'),
   historyEntry: (repository: RepositoryName, { tag, atMs, target }: TagMove) =>
-    at('oci/repositories', partsOf(repository), 'history', tag, `${countdownOf(atMs)}-${target}`),
+    at('oci/repositories', partsOf(repository), 'history', historyFolderOf(tag), `${countdownOf(atMs)}-${target}`),
   /** The facts of all manifests of a repository. */
   repositoryFacts: (repository: RepositoryName) => folder('oci/repositories', partsOf(repository), 'facts'),
   manifestFacts: (repository: RepositoryName, digest: Digest) =>
@@ -223,6 +229,15 @@ export const layout = {
  */
 function partsOf(repository: RepositoryName): string {
   return `${namespaceOf(repository)}/${quotePlus(repositoryPartOf(repository))}`;
+}
+
+/** A tag of v1 may be `.` or `..`, which are no names of folders. */
+function historyFolderOf(tag: Tag): string {
+  return tag.replaceAll('%', '%25').replace(/^\./, '%2E');
+}
+
+function tagOfHistoryFolder(name: string): Tag {
+  return name.replace(/^%2E/, '.').replaceAll('%25', '%') as Tag;
 }
 
 const REPOSITORY_PART = /^(repositories\/[^/]+\/)([^/]+)(\/.*)$/;
@@ -413,7 +428,10 @@ function parseInRepository(kind: string | undefined, rest: string): WithoutRepos
   if (kind === 'history') {
     const [, tag, countdown, target] = HISTORY.exec(rest) ?? [];
     if (tag === undefined || target === undefined) return undefined;
-    return { kind: 'history', move: { tag: tag as Tag, atMs: COUNTDOWN_START - Number(countdown), target } };
+    return {
+      kind: 'history',
+      move: { tag: tagOfHistoryFolder(tag), atMs: COUNTDOWN_START - Number(countdown), target },
+    };
   }
   return undefined;
 }

@@ -4,6 +4,7 @@ import type { StorageDriver } from '../storage/driver.ts';
 import { Blobs } from './blobs/blobs.ts';
 import type { CollectionTimes } from './condemned/times.ts';
 import { Fsck } from './fsck/fsck.ts';
+import { TagHistory } from './history/tag-history.ts';
 import { recordLayout } from './layout-record.ts';
 import { ManifestDeletion } from './manifests/delete-manifest.ts';
 import { type IndexChildren, ManifestChecks } from './manifests/manifest-checks.ts';
@@ -41,6 +42,7 @@ export type Registry = {
   blobs: Blobs;
   catalog: Catalog;
   fsck: Fsck;
+  history: TagHistory;
   indexImages: IndexImages;
   imageFiles: ImageFiles;
   imageRights: ImageRights;
@@ -91,7 +93,8 @@ export function assembleRegistry(
   const blobs = new Blobs(storage, times);
   const uploads = new Uploads(storage, blobs);
 
-  const tags = new Tags(storage, isImmutable);
+  const history = new TagHistory(storage, { background });
+  const tags = new Tags(storage, { isImmutable, recordMove: history.record });
   const metadata = new TagMetadata(storage);
   const indexImages = new IndexImages(storage);
 
@@ -140,6 +143,7 @@ export function assembleRegistry(
     catalog,
     // It reports twice-quoted keys as they are.
     fsck: new Fsck(opened, { tags, manifests, referrers, recordLayout }, times),
+    history,
     indexImages,
     imageFiles,
     imageRights: rights,

@@ -1,5 +1,6 @@
 import { type Context, Hono } from 'hono';
 import { addToAudit } from '../auth/audit.ts';
+import { callerNameOf } from '../auth/request-caller.ts';
 import { NOT_CACHED } from '../http/error-response.ts';
 import { readBody } from '../http/request.ts';
 import { RegistryError } from '../model/errors.ts';
@@ -40,11 +41,15 @@ export const tagRoutes = ({ registry: { repositories, tagMetadata, tags, v1Tags 
       const id = parseTagBody(await readBody(c, MAX_TAG_BYTES, 'the tag'));
       addToAudit(c, { image: id });
       const { reader } = accessOf(c);
-      await repositories.tagImage(repository, tag, id, { userAgent: c.req.header('User-Agent') ?? '', reader });
+      await repositories.tagImage(repository, tag, id, {
+        userAgent: c.req.header('User-Agent') ?? '',
+        reader,
+        by: callerNameOf(c),
+      });
       return answer(c, true);
     })
     .delete(TAG_PATH, allow('delete'), async (c) => {
-      await repositories.deleteTag(c.var.repository, parseV1Tag(c.req.param('tag')));
+      await repositories.deleteTag(c.var.repository, parseV1Tag(c.req.param('tag')), callerNameOf(c));
       return answer(c, true);
     })
 
@@ -59,7 +64,7 @@ export const tagRoutes = ({ registry: { repositories, tagMetadata, tags, v1Tags 
       return answer(c, Object.fromEntries(shown.map(({ tag, id }) => [tag, id])));
     })
     .delete('/repositories/:name/tags', allow('delete'), async (c) => {
-      await repositories.delete(c.var.repository);
+      await repositories.delete(c.var.repository, callerNameOf(c));
       return answer(c, true);
     });
 

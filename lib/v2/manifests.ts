@@ -1,6 +1,6 @@
 import { type Context, Hono } from 'hono';
 import { addToAudit } from '../auth/audit.ts';
-import { accountOf } from '../auth/request-caller.ts';
+import { accountOf, callerNameOf } from '../auth/request-caller.ts';
 import { locationBaseOf } from '../http/gateway-quirks.ts';
 import { preconditionOf } from '../http/preconditions.ts';
 import { EMPTY, isKnown, readBody } from '../http/request.ts';
@@ -49,6 +49,7 @@ export const manifestRoutes = ({ registry: { manifests, manifestDeletion }, gate
       if (tags.length > 0) addToAudit(c, { tags });
       const precondition = preconditionOf(c);
       const { digest, subject } = await manifests.put(repository, reference, bytes, {
+        by: callerNameOf(c),
         tags,
         ...(precondition && { precondition: (current) => precondition(current && `"${current}"`) }),
         caller: accountOf(c),
@@ -66,9 +67,9 @@ export const manifestRoutes = ({ registry: { manifests, manifestDeletion }, gate
     .delete(PATH, gate.allow('delete'), async (c) => {
       const { repository } = c.var;
       const reference = parseReference(c.req.param('reference'));
-      if ('tag' in reference) await manifestDeletion.deleteTag(repository, reference.tag);
+      if ('tag' in reference) await manifestDeletion.deleteTag(repository, reference.tag, callerNameOf(c));
       else {
-        const tags = await manifestDeletion.deleteManifest(repository, reference.digest);
+        const tags = await manifestDeletion.deleteManifest(repository, reference.digest, callerNameOf(c));
         if (tags.length > 0) addToAudit(c, { tags });
       }
       return c.body(null, 202, EMPTY);

@@ -27,6 +27,7 @@ const ORDER = [
   'registry/collector',
   'registry/old-buckets',
   'registry/repositories',
+  'registry/history',
   'registry/manifests',
   'registry/v2-to-v1',
   'registry/v1-to-v2',

@@ -45,18 +45,19 @@ export class ManifestDeletion {
    * Deletes a tag and leaves its manifest. Two storage requests.
    * @throws RegistryError MANIFEST_UNKNOWN
    */
-  async deleteTag(repository: RepositoryName, tag: Tag): Promise<void> {
-    const isDeleted = await this.#tagDeletion.delete(repository, tag, 'later');
+  async deleteTag(repository: RepositoryName, tag: Tag, by: string): Promise<void> {
+    const isDeleted = await this.#tagDeletion.delete(repository, tag, by, 'later');
     if (!isDeleted) throw manifestUnknown(repository, { tag });
   }
 
   /**
    * Deletes a manifest and every tag that names it. Its blobs stay. For T tags of the repository, M of which name it, at most
    * 2⌈T/1,000⌉ + 4M + 6 storage requests.
+   * @param by the caller's name
    * @returns the tags that named it
    * @throws RegistryError MANIFEST_UNKNOWN
    */
-  async deleteManifest(repository: RepositoryName, digest: Digest): Promise<Tag[]> {
+  async deleteManifest(repository: RepositoryName, digest: Digest, by: string): Promise<Tag[]> {
     const look = this.#stored.startLook();
     const [manifest, tags] = await Promise.all([
       this.#stored.find(repository, digest),
@@ -65,7 +66,7 @@ export class ManifestDeletion {
     if (!manifest) throw manifestUnknown(repository, { digest });
     // Tags first: after a crash in between no tag names a manifest that is not there.
     const naming = await this.#tags.confirm(repository, await this.#tagsNaming(repository, manifest, tags));
-    await mapConcurrently(naming, (tag) => this.#tags.deleteIfUnchanged(repository, tag));
+    await mapConcurrently(naming, (tag) => this.#tags.deleteIfUnchanged(repository, tag, by));
     await this.#stored.delete(repository, manifest);
 
     const deleted = new Set(naming.map(({ tag }) => tag));

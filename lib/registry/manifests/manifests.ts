@@ -11,7 +11,7 @@ import type { Look } from '../condemned/look.ts';
 import type { Reader } from '../condemned/revive-for-reader.ts';
 import type { OnTagChange } from '../tags/tag-change.ts';
 import type { Tags } from '../tags/tags.ts';
-import type { ResolvedTag } from '../tags/target.ts';
+import { type ResolvedTag, targetOf } from '../tags/target.ts';
 import type { ImageConversions } from '../v1-to-v2/convert-image.ts';
 import { distinct, type ManifestChecks } from './manifest-checks.ts';
 import { manifestUnknown, preconditionFailed } from './manifest-errors.ts';
@@ -21,6 +21,8 @@ import type { Manifest, StoredManifests } from './stored-manifests.ts';
 const MAX_MOVES = 5;
 
 export type PutManifestOptions = {
+  /** The caller's name, for the history of the tags. */
+  by: string;
   contentType?: string;
   /** Further tags for the manifest. */
   tags?: readonly Tag[];
@@ -114,7 +116,7 @@ export class Manifests {
     repository: RepositoryName,
     reference: Reference,
     bytes: Bytes,
-    { contentType, tags = [], caller = '', precondition }: PutManifestOptions = {},
+    { by, contentType, tags = [], caller = '', precondition }: PutManifestOptions,
   ): Promise<Manifest & { subject?: Digest }> {
     const document = parseManifest(bytes, contentType);
     const { mediaType, subject } = document;
@@ -138,8 +140,8 @@ export class Manifests {
     } else await this.#stored.put(repository, manifest, { document, look });
 
     const setTag = async (tag: Tag, onlyIf?: { tag: ResolvedTag | undefined }): Promise<void> => {
-      if (!onlyIf) await this.#tags.setManifest(repository, tag, digest, look);
-      else if (!(await this.#tags.moveManifest(repository, tag, digest, { before: onlyIf.tag, look }))) {
+      if (!onlyIf) await this.#tags.setManifest(repository, tag, digest, { look, by });
+      else if (!(await this.#tags.moveTo(repository, tag, targetOf(digest), { before: onlyIf.tag, look, by }))) {
         throw preconditionFailed(repository, reference);
       }
       await this.#stored.restore(repository, manifest, { document, look });
@@ -203,11 +205,11 @@ export class Manifests {
    * @returns false if it does not hold it
    * @throws RegistryError DENIED if the tag is immutable
    */
-  async retag(repository: RepositoryName, tag: Tag, digest: Digest): Promise<boolean> {
+  async retag(repository: RepositoryName, tag: Tag, digest: Digest, by: string): Promise<boolean> {
     const look = this.#stored.startLook();
     const manifest = await this.#stored.lookAt(repository, digest, look);
     if (!manifest) return false;
-    await this.#tags.setManifest(repository, tag, digest, look);
+    await this.#tags.setManifest(repository, tag, digest, { look, by });
     await this.#stored.restore(repository, manifest, { look });
     this.#onTagChange(repository, { moved: tag });
     return true;
@@ -218,7 +220,13 @@ export class Manifests {
    * index are copied first. Three storage requests for each blob that `to` does not hold, and those of `put`.
    * @throws RegistryError MANIFEST_UNKNOWN, and those of `put`
    */
-  async copy(from: RepositoryName, to: RepositoryName, digest: Digest, tag?: Tag, depth = 0): Promise<void> {
+  async copy(
+    from: RepositoryName,
+    to: RepositoryName,
+    digest: Digest,
+    tagging?: { tag: Tag; by: string },
+    depth = 0,
+  ): Promise<void> {
     const manifest = await this.#stored.find(from, digest);
     if (!manifest || depth > MAX_INDEX_DEPTH) throw manifestUnknown(from, { digest });
     const { blobs, manifests } = parseManifest(manifest.bytes);
@@ -231,6 +239,7 @@ export class Manifests {
     await mapConcurrently(distinct(blobs), async (blob) => {
       if (!(await this.#blobs.find(to, blob.digest))) await this.#blobs.mount(blob.digest, from, to);
     });
-    await this.put(to, tag === undefined ? { digest } : { tag }, manifest.bytes);
+    // Without a tag no move is recorded, so the caller's name is not needed.
+    await this.put(to, tagging ? { tag: tagging.tag } : { digest }, manifest.bytes, { by: tagging?.by ?? '' });
   }
 }

@@ -4,7 +4,7 @@ import { type Key, type KeyPrefix, layout } from '../../model/layout.ts';
 import { parseManifest } from '../../model/manifest.ts';
 import { type Digest, type ImageId, type RepositoryName, sha256Digest, type Tag } from '../../model/names.ts';
 import { pythonJson } from '../../model/python-json.ts';
-import { AS_JSON, type ObjectInfo, type StorageDriver } from '../../storage/driver.ts';
+import { AS_JSON, type StorageDriver } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
 import { listUnlessGone } from '../condemned/gone.ts';
 import { readManifest } from '../condemned/read-manifest.ts';
@@ -93,7 +93,7 @@ export class V1Repositories {
     repository: RepositoryName,
     tag: Tag,
     id: ImageId,
-    { userAgent, reader }: { userAgent: string; reader: ImageReader },
+    { userAgent, reader, by }: { userAgent: string; reader: ImageReader; by: string },
   ): Promise<void> {
     const look = this.#looks.start();
     /** The caller's right to an image, which is live and exists. */
@@ -108,7 +108,7 @@ export class V1Repositories {
     const right = await findRight(id);
     const ancestry = (await this.#images.findAncestry(id)) ?? [id];
     if (right.imageKind === 'projection' && (await isTopProjection(this.#storage, id))) {
-      await this.#tagManifest(repository, tag, id, reader);
+      await this.#tagManifest(repository, tag, id, { reader, by });
     } else {
       const images = await mapConcurrently(ancestry, async (image) => {
         const found = image === id ? right : await findRight(image);
@@ -116,7 +116,7 @@ export class V1Repositories {
         return { id: image, ...found };
       });
       await this.#grants.grantByTag(repository, { tag, top: id }, images);
-      await this.#tags.setImage(repository, tag, id, look);
+      await this.#tags.setImage(repository, tag, id, { look, by });
       // The grants of the tag replace the rights of the client that pushed the images.
       await mapConcurrently(images, (image) =>
         mapConcurrently(image.pusherIds, (pusherId) => this.#grants.removePusherRecord(image.id, pusherId)),
@@ -127,12 +127,17 @@ export class V1Repositories {
   }
 
   /** Tags the manifest in this repository, or a copy of it from a repository that the caller may pull from. */
-  async #tagManifest(repository: RepositoryName, tag: Tag, id: ImageId, reader: ImageReader): Promise<void> {
+  async #tagManifest(
+    repository: RepositoryName,
+    tag: Tag,
+    id: ImageId,
+    { reader, by }: { reader: ImageReader; by: string },
+  ): Promise<void> {
     const digest = sha256Digest(id);
-    if (await this.#manifests.retag(repository, tag, digest)) return;
+    if (await this.#manifests.retag(repository, tag, digest, by)) return;
     const holder = await this.#rights.findRepositoryWithManifest(id, reader);
     if (holder === undefined) throw imageUnknown();
-    await this.#manifests.copy(holder, repository, digest, tag);
+    await this.#manifests.copy(holder, repository, digest, { tag, by });
   }
 
   /**
@@ -145,8 +150,8 @@ export class V1Repositories {
   }
 
   /** @throws RegistryError TAG_UNKNOWN */
-  async deleteTag(repository: RepositoryName, tag: Tag): Promise<void> {
-    const isDeleted = await this.#tagDeletion.delete(repository, tag, 'at once');
+  async deleteTag(repository: RepositoryName, tag: Tag, by: string): Promise<void> {
+    const isDeleted = await this.#tagDeletion.delete(repository, tag, by, 'at once');
     if (!isDeleted) throw new RegistryError('TAG_UNKNOWN', `Tag not found: ${tag}`);
   }
 
@@ -167,28 +172,35 @@ export class V1Repositories {
   }
 
   /**
-   * Deletes all objects of the repository, for v1 and v2. Images and blobs stay: other repositories may use them.
+   * Deletes all objects of the repository, for v1 and v2, but the history of its tags. Images and blobs stay: other repositories
+   * may use them.
+   * @param by the caller's name
    * @throws RegistryError REPOSITORY_UNKNOWN
    */
-  async delete(repository: RepositoryName): Promise<void> {
-    const folders = await Promise.all(
-      foldersOf(repository).map((prefix) => Array.fromAsync(listUnlessGone(this.#storage, prefix))),
+  async delete(repository: RepositoryName, by: string): Promise<void> {
+    const [tagsAndMetadata, ofOci] = await Promise.all(
+      [layout.repository(repository), layout.ociRepository(repository)].map((folder) =>
+        Array.fromAsync(listUnlessGone(this.#storage, folder)),
+      ),
     );
-    if (folders.flat().length === 0) throw unknownRepository();
-    for (const objects of folders) await this.#deleteAll(objects);
-    await this.#deleteIncompleteTags(repository, new Set(folders.flat().map(({ key }) => key)));
+    const others = (ofOci ?? []).filter(({ key }) => !key.startsWith(layout.repositoryHistory(repository)));
+    const objects = [...(tagsAndMetadata ?? []), ...others];
+    if (objects.length === 0) throw unknownRepository();
+    // The tags before their manifests. One that has moved since it was listed belongs to a later push, and stays.
+    const listed = objects.filter(({ key }) => layout.isTag(key));
+    const tags = await this.#tags.resolveObjects(repository, listed);
+    await mapConcurrently(tags, (tag) => this.#tags.deleteIfUnchanged(repository, tag, by));
+    const tagKeys = new Set(tags.map(({ tag }) => layout.tag(repository, tag)));
+    await mapConcurrently(
+      objects.filter(({ key }) => !tagKeys.has(key)),
+      ({ key, etag }) => this.#storage.delete(key, layout.isTag(key) ? { ifMatch: etag } : {}),
+    );
+    await this.#deleteIncompleteTags(repository, new Set(objects.map(({ key }) => key)), by);
     this.#search.recheck(repository);
   }
 
-  async #deleteAll(objects: ObjectInfo[]): Promise<void> {
-    // A tag that has moved since it was listed belongs to a later push, and stays.
-    await mapConcurrently(objects, ({ key, etag }) =>
-      this.#storage.delete(key, layout.isTag(key) ? { ifMatch: etag } : {}),
-    );
-  }
-
   /** Deletes tags of concurrent pushes whose manifest, blobs or children were deleted: they count as pushed before. */
-  async #deleteIncompleteTags(repository: RepositoryName, deleted: ReadonlySet<Key>): Promise<void> {
+  async #deleteIncompleteTags(repository: RepositoryName, deleted: ReadonlySet<Key>, by: string): Promise<void> {
     const listsDeleted = async (digest: Digest): Promise<boolean> => {
       const key = layout.manifest(repository, digest);
       if (deleted.has(key)) return true;
@@ -208,16 +220,11 @@ export class V1Repositories {
     };
     const left = await this.#tags.resolveAll(repository);
     await mapConcurrently(await this.#tags.confirm(repository, left), async (tag) => {
-      if (await isIncomplete(tag.target.digest)) await this.#tagDeletion.deleteWithMetadata(repository, tag);
+      if (await isIncomplete(tag.target.digest)) await this.#tagDeletion.deleteWithMetadata(repository, tag, by);
     });
   }
 }
 
 function unknownRepository(): RegistryError {
   return new RegistryError('REPOSITORY_UNKNOWN', 'Repository not found');
-}
-
-/** The folder of the tags first, then that of their manifests. */
-function foldersOf(repository: RepositoryName): KeyPrefix[] {
-  return [layout.repository(repository), layout.ociRepository(repository)];
 }

@@ -18,22 +18,23 @@ export class TagDeletion {
 
   /**
    * Two storage requests; where the metadata is deleted `at once`, also those of `TagMetadata.delete`.
+   * @param by the caller's name
    * @param metadata when its metadata is deleted: `at once`, before the answer, or `later`, in the background
    * @returns false if there is no such tag
    */
-  async delete(repository: RepositoryName, tag: Tag, metadata: 'at once' | 'later'): Promise<boolean> {
+  async delete(repository: RepositoryName, tag: Tag, by: string, metadata: 'at once' | 'later'): Promise<boolean> {
     const resolved = await this.#tags.find(repository, tag);
     if (!resolved) return false;
     // A tag that has moved meanwhile belongs to a later push, and stays.
-    if (metadata === 'at once') await this.deleteWithMetadata(repository, resolved);
-    else await this.#tags.deleteIfUnchanged(repository, resolved);
+    if (metadata === 'at once') await this.deleteWithMetadata(repository, resolved, by);
+    else await this.#tags.deleteIfUnchanged(repository, resolved, by);
     this.#onTagChange(repository, { deleted: tag, target: resolved.target });
     return true;
   }
 
   /** Deletes a tag and its metadata, unless the tag has moved since it was resolved. Reports no tag change. */
-  async deleteWithMetadata(repository: RepositoryName, resolved: ResolvedTag): Promise<void> {
-    if (!(await this.#tags.deleteIfUnchanged(repository, resolved))) return;
+  async deleteWithMetadata(repository: RepositoryName, resolved: ResolvedTag, by: string): Promise<void> {
+    if (!(await this.#tags.deleteIfUnchanged(repository, resolved, by))) return;
     await this.#metadata.delete(repository, resolved.tag);
   }
 }

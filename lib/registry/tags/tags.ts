@@ -1,12 +1,13 @@
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { RegistryError } from '../../model/errors.ts';
 import { layout, tagOf } from '../../model/layout.ts';
-import type { Digest, ImageId, RepositoryName, Tag } from '../../model/names.ts';
+import { type Digest, type ImageId, type RepositoryName, sha256Digest, type Tag } from '../../model/names.ts';
 import { AS_TEXT, type ETag, type ObjectInfo, type StorageDriver } from '../../storage/driver.ts';
 import { decodeText, encodeText } from '../../streams/bytes.ts';
 import type { Look } from '../condemned/look.ts';
 import { type Hints, TagResolver } from './resolve-tags.ts';
-import { decodeTarget, encodeTarget, type ResolvedTag } from './target.ts';
+import type { RecordMove } from './tag-change.ts';
+import { decodeTarget, encodeTarget, type ResolvedTag, type TagTarget, targetOf } from './target.ts';
 
 /** Whether no push may move a tag; without a tag, whether the repository may hold such a tag. */
 export type IsImmutable = (repository: RepositoryName, tag?: Tag) => boolean;
@@ -14,15 +15,23 @@ export type IsImmutable = (repository: RepositoryName, tag?: Tag) => boolean;
 /** The sizes in bytes of a tag's object: an image id of 64 or 16 digits, or a SHA-512 digest. */
 const TARGET_SIZES = [64, 16, 'sha512:'.length + 128];
 
-/** The tags of repositories. Each is one object, so one atomic put moves a tag for v1 and v2 alike. */
+/**
+ * The tags of repositories. Each is one object, so one atomic put moves a tag for v1 and v2 alike. Each move is recorded, with
+ * the name of the caller; the storage request for that is not counted here.
+ */
 export class Tags {
   readonly #storage: StorageDriver;
   readonly #isImmutable: IsImmutable;
+  readonly #recordMove: RecordMove;
   readonly #targets: TagResolver;
 
-  constructor(storage: StorageDriver, isImmutable: IsImmutable = () => false) {
+  constructor(
+    storage: StorageDriver,
+    { isImmutable = () => false, recordMove }: { isImmutable?: IsImmutable | undefined; recordMove: RecordMove },
+  ) {
     this.#storage = storage;
     this.#isImmutable = isImmutable;
+    this.#recordMove = recordMove;
     this.#targets = new TagResolver(storage);
   }
 
@@ -37,51 +46,73 @@ export class Tags {
 
   /**
    * Sets the tag to a manifest. One storage request.
-   * @param look at the manifest
+   * @param options.look at the manifest
    * @throws RegistryError DENIED if it is immutable and names something else
    * @throws StorageUnavailableError if the look has expired
    */
-  async setManifest(repository: RepositoryName, tag: Tag, digest: Digest, look: Look): Promise<void> {
-    await this.#put(repository, tag, encodeTarget(digest), look);
-  }
-
-  /**
-   * As `setManifest`, unless the tag has changed since it was read.
-   * @param options.before the tag as it was read; undefined if it did not exist
-   * @returns false if it has changed; then nothing is written
-   */
-  async moveManifest(
+  async setManifest(
     repository: RepositoryName,
     tag: Tag,
     digest: Digest,
-    { before, look }: { before: ResolvedTag | undefined; look: Look },
+    { look, by }: { look: Look; by: string },
+  ): Promise<void> {
+    await this.#put(repository, tag, targetOf(digest), { look, by });
+  }
+
+  /**
+   * Sets the tag, unless it has changed since it was read. One storage request.
+   * @param options.before the tag as it was read; undefined if it did not exist
+   * @param options.look at what the tag is to name
+   * @returns false if it has changed; then nothing is written
+   * @throws RegistryError DENIED if it is immutable and names something else
+   */
+  async moveTo(
+    repository: RepositoryName,
+    tag: Tag,
+    to: TagTarget,
+    { before, look, by }: { before: ResolvedTag | undefined; look: Look; by: string },
   ): Promise<boolean> {
-    if (before && before.target.digest !== digest && this.#isImmutable(repository, tag)) {
-      throw immutableTag(repository, tag);
-    }
+    const isMove = before?.target.digest !== to.digest;
+    if (before && isMove && this.#isImmutable(repository, tag)) throw immutableTag(repository, tag);
     const condition = before ? { ifMatch: before.etag } : { ifAbsent: true };
-    const bytes = encodeText(encodeTarget(digest));
-    const written = await this.#storage.put(layout.tag(repository, tag), bytes, { ...AS_TEXT, ...condition, look });
-    return written !== undefined;
+    const bytes = encodeText(encodeTarget(to.digest));
+    const options = { ...AS_TEXT, ...condition, look };
+    if (!(await this.#storage.put(layout.tag(repository, tag), bytes, options))) return false;
+    if (isMove) await this.#recordMove(repository, { tag, to, by, ...(before && { from: before.target }) });
+    return true;
   }
 
   /**
    * Sets the tag to a v1 image. One storage request.
-   * @param look at the images of its ancestry
+   * @param options.look at the images of its ancestry
    * @throws RegistryError DENIED if it is immutable and names something else
    * @throws StorageUnavailableError if the look has expired
    */
-  async setImage(repository: RepositoryName, tag: Tag, id: ImageId, look: Look): Promise<void> {
-    await this.#put(repository, tag, id, look);
+  async setImage(
+    repository: RepositoryName,
+    tag: Tag,
+    id: ImageId,
+    { look, by }: { look: Look; by: string },
+  ): Promise<void> {
+    await this.#put(repository, tag, targetOf(sha256Digest(id)), { look, by });
   }
 
-  async #put(repository: RepositoryName, tag: Tag, target: string, look: Look): Promise<void> {
+  async #put(
+    repository: RepositoryName,
+    tag: Tag,
+    to: TagTarget,
+    { look, by }: { look: Look; by: string },
+  ): Promise<void> {
     const ifAbsent = this.#isImmutable(repository, tag);
     const options = { ...AS_TEXT, ...(ifAbsent && { ifAbsent }), look };
-    if (await this.#storage.put(layout.tag(repository, tag), encodeText(target), options)) return;
+    const text = encodeTarget(to.digest);
+    if (await this.#storage.put(layout.tag(repository, tag), encodeText(text), options)) {
+      await this.#recordMove(repository, { tag, to, by });
+      return;
+    }
     // Clients repeat pushes: the same target again is not a move.
     const stored = await this.#storage.read(layout.tag(repository, tag));
-    if (stored && decodeText(stored.bytes) === target) return;
+    if (stored && decodeText(stored.bytes) === text) return;
     throw immutableTag(repository, tag);
   }
 
@@ -153,8 +184,14 @@ export class Tags {
   }
 
   /** Deletes a tag. @returns false if it has moved since it was resolved; then it stays. One storage request. */
-  async deleteIfUnchanged(repository: RepositoryName, { tag, etag }: ResolvedTag): Promise<boolean> {
-    return await this.#storage.delete(layout.tag(repository, tag), { ifMatch: etag });
+  async deleteIfUnchanged(
+    repository: RepositoryName,
+    { tag, etag, target }: ResolvedTag,
+    by: string,
+  ): Promise<boolean> {
+    if (!(await this.#storage.delete(layout.tag(repository, tag), { ifMatch: etag }))) return false;
+    await this.#recordMove(repository, { tag, from: target, by });
+    return true;
   }
 
   /** docker-registry stored the metadata of a tag `_x` as `tag_x_json`, the key of a tag `x_json`. Only such keys are read. */

@@ -1,0 +1,136 @@
+// The history of tags: an entry for each move, whose key holds the time and what the tag names from then on.
+import { LRUCache } from 'lru-cache';
+import type { Background } from '../../concurrency/background.ts';
+import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { isJsonObject, parseJson } from '../../model/json.ts';
+import { lastPartOf, layout, parseRepositoryRecord, type TagMove } from '../../model/layout.ts';
+import type { RepositoryName, Tag } from '../../model/names.ts';
+import { AS_JSON, type ObjectInfo, type StorageDriver } from '../../storage/driver.ts';
+import { encodeText } from '../../streams/bytes.ts';
+import type { Move, RecordMove } from '../tags/tag-change.ts';
+import { decodeMoveTarget, encodeMoveTarget, type TagTarget } from '../tags/target.ts';
+
+/** Tags whose last move this process remembers, to give two moves within one millisecond different times. */
+const REMEMBERED = { max: 10_000 };
+
+/** A move of a tag as its history shows it. */
+export type ShownMove = {
+  /** Identifies the move in the history of its tag. */
+  entry: string;
+  at: Date;
+  /** The caller's name; absent if the entry does not say. */
+  by?: string;
+  /** What the tag named before; absent if that is unknown, or the tag did not exist. */
+  from?: TagTarget;
+  /** What it names from then on; absent for a deletion. */
+  to?: TagTarget;
+};
+
+export type HistoryPage = {
+  moves: ShownMove[];
+  /** `after` of the next page; absent on the last one. */
+  next?: string;
+};
+
+type Entry = TagMove & { object: ObjectInfo };
+
+export class TagHistory {
+  readonly #storage: StorageDriver;
+  readonly #background: Background | undefined;
+  readonly #lastMoves = new LRUCache<string, number>(REMEMBERED);
+
+  /** @param background writes entries behind the answer; without it, `record` writes them */
+  constructor(storage: StorageDriver, { background }: { background: Background | undefined }) {
+    this.#storage = storage;
+    this.#background = background;
+  }
+
+  /**
+   * Writes the entry of a move that has just taken place. One storage request. It is not repeated if it fails in the
+   * background: then the history lacks this move.
+   */
+  readonly record: RecordMove = async (repository, move) => {
+    const { tag, by, from } = move;
+    if (!layout.hasHistory(tag)) return;
+    const key = layout.historyEntry(repository, this.#entryOf(repository, move));
+    const bytes = encodeText(JSON.stringify({ by, from: from && encodeMoveTarget(from) }));
+    const write = async () => void (await this.#storage.put(key, bytes, AS_JSON));
+    if (this.#background) this.#background.runAtOnce(`history of ${repository}:${tag}`, write);
+    else await write();
+  };
+
+  /** Moves of one tag in one process have different times, in the order in which they took place. */
+  #entryOf(repository: RepositoryName, { tag, to }: Move): TagMove {
+    const name = `${repository}:${tag}`;
+    const atMs = Math.max(Date.now(), (this.#lastMoves.get(name) ?? 0) + 1);
+    this.#lastMoves.set(name, atMs);
+    return { tag, atMs, target: encodeMoveTarget(to) };
+  }
+
+  /**
+   * A page of the moves of a tag, newest first. Repeated pushes of the same target are one move, at the time of the first push.
+   * One storage request per 1,000 entries, and one for each move on the page, side by side.
+   * @param options.after `next` of the page before
+   */
+  async list(
+    repository: RepositoryName,
+    tag: Tag,
+    { after, size }: { after?: string | undefined; size: number },
+  ): Promise<HistoryPage> {
+    const found: { entry: Entry; before?: Entry }[] = [];
+    let isLast = true;
+    for await (const { entry, before } of this.#moves(repository, tag, after)) {
+      isLast = found.length < size;
+      if (!isLast) break;
+      found.push({ entry, ...(before && { before }) });
+    }
+    const moves = await mapConcurrently(found, ({ entry, before }) => this.#show(entry, before));
+    const next = moves.at(-1)?.entry;
+    return { moves, ...(!isLast && next !== undefined && { next }) };
+  }
+
+  /** The moves of a tag, newest first, each with the one before it. */
+  async *#moves(
+    repository: RepositoryName,
+    tag: Tag,
+    after: string | undefined,
+  ): AsyncGenerator<{ entry: Entry; before?: Entry }> {
+    const folder = layout.tagHistory(repository, tag);
+    const options = after === undefined ? {} : { after: layout.historyAfter(repository, tag, after) };
+    let entry: Entry | undefined;
+    for await (const object of this.#storage.list(folder, options)) {
+      const record = parseRepositoryRecord(object.key);
+      if (record?.kind !== 'history') continue;
+      const before = { ...record.move, object };
+      if (entry && entry.target !== before.target) yield { entry, before };
+      entry = before;
+    }
+    if (entry) yield { entry };
+  }
+
+  async #show({ object, atMs, target }: Entry, before: Entry | undefined): Promise<ShownMove> {
+    const body = parseJson((await this.#storage.read(object.key))?.bytes ?? new Uint8Array());
+    const { by, from: recorded } = isJsonObject(body) ? body : {};
+    const from = decodeMoveTarget(typeof recorded === 'string' ? recorded : (before?.target ?? ''));
+    const to = decodeMoveTarget(target);
+    return {
+      entry: lastPartOf(object.key),
+      at: new Date(atMs),
+      ...(typeof by === 'string' && { by }),
+      ...(from && { from }),
+      ...(to && { to }),
+    };
+  }
+
+  /**
+   * The newest entry of each tag, also of deleted tags. One storage request per 1,000 entries of the repository.
+   */
+  async newestOfEachTag(repository: RepositoryName): Promise<Map<Tag, TagMove>> {
+    const newest = new Map<Tag, TagMove>();
+    for await (const { key } of this.#storage.list(layout.repositoryHistory(repository))) {
+      const record = parseRepositoryRecord(key);
+      if (record?.kind === 'history' && !newest.has(record.move.tag)) newest.set(record.move.tag, record.move);
+    }
+    return newest;
+  }
+}
