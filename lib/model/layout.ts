@@ -167,17 +167,12 @@ export const layout = {
     at('oci/blobs', algorithmOf(digest), hexOf(digest), `data-${uuid}-${sizeBytes}`),
   blobMark: (digest: Digest, uuid: string) => at('oci/blobs', algorithmOf(digest), hexOf(digest), `condemned-${uuid}`),
   allData: () => folder('oci/data'),
-  blob: (digest: Digest) => at('oci/blobs', algorithmOf(digest), hexOf(digest)),
   data: (uuid: string) => at('oci/data', uuid),
   isData: (key: Key) => key.startsWith('oci/data/'),
-  digestMarkers: (digest: Digest) => folder('oci/digests', algorithmOf(digest), hexOf(digest)),
-  digestMarker: (digest: Digest, uuid: string) => at('oci/digests', algorithmOf(digest), hexOf(digest), uuid),
   /** Where layout 1 recorded which bytes a digest has. */
   outdatedDigestMarkers: () => folder('oci/digests'),
   uploadScraps: () => folder('oci/uploads'),
   uploadScrap: (uuid: string) => at('oci/uploads', uuid),
-  condemnedBlob: (digest: Digest) => at('oci/condemned', algorithmOf(digest), hexOf(digest)),
-  condemnedInRepository: (repository: RepositoryName) => at('oci/repositories', partsOf(repository), 'condemned.json'),
   robots: () => folder('oci/robots'),
   robot: (id: string) => at('oci/robots', `${id}.json`),
   collectorState: () => at('oci/gc', 'state.json'),
@@ -296,6 +291,14 @@ export function robotIdOf(key: Key): string {
 export function repositoryOf(namespace: string, folderKey: KeyPrefix): RepositoryName | undefined {
   const part = unquotePlus(lastPartOf(folderKey));
   return part === undefined ? undefined : (`${namespace}/${part}` as RepositoryName);
+}
+
+const IMAGE_LAYER = /^images\/([^/]+)\/layer$/;
+
+/** The inverse of `layout.imageLayer`; `undefined` for any other key. */
+export function imageOfLayer(key: Key): ImageId | undefined {
+  const [, id] = IMAGE_LAYER.exec(key) ?? [];
+  return isImageId(id) ? id : undefined;
 }
 
 /** An object below `layout.imageRecords`. */

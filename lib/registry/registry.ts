@@ -2,6 +2,8 @@ import { DEFAULT_UNPACK_LIMITS } from '../compression/unpack-limits.ts';
 import type { Background } from '../concurrency/background.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { Blobs } from './blobs/blobs.ts';
+import { ReusableBytes } from './blobs/reusable-bytes.ts';
+import { BlobStore } from './blobs/store.ts';
 import type { CollectionTimes } from './condemned/times.ts';
 import { Fsck } from './fsck/fsck.ts';
 import { TagHistory } from './history/tag-history.ts';
@@ -24,6 +26,7 @@ import { type IsImmutable, Tags } from './tags/tags.ts';
 import { Uploads } from './uploads/uploads.ts';
 import { ImageFiles } from './v1-images/files.ts';
 import { ImageGrants } from './v1-images/grants.ts';
+import { lookAtImage } from './v1-images/image-cell.ts';
 import { ImageLooks } from './v1-images/image-looks.ts';
 import { ImageRights } from './v1-images/image-rights.ts';
 import { Images } from './v1-images/images.ts';
@@ -90,15 +93,20 @@ export function assembleRegistry(
 ): Registry {
   const storage = mergeTwiceQuoted(opened);
 
-  const blobs = new Blobs(storage, times);
-  const uploads = new Uploads(storage, blobs);
+  const reusable = new ReusableBytes(storage, {
+    lookAtImage: (id, look) => lookAtImage(storage, id, { look }),
+    times,
+  });
+  const store = new BlobStore(storage, reusable);
+  const blobs = new Blobs(storage, reusable);
+  const uploads = new Uploads(storage, { blobs, store });
 
   const history = new TagHistory(storage, { background });
   const tags = new Tags(storage, { isImmutable, recordMove: history.record });
   const metadata = new TagMetadata(storage);
   const indexImages = new IndexImages(storage);
 
-  const layers = new ImageLayers(storage, unpackLimits);
+  const layers = new ImageLayers(storage, unpackLimits, store);
   const images = new Images(storage, layers);
   const imageFiles = new ImageFiles(storage, images, { unpackLimits });
   const grants = new ImageGrants(storage);
@@ -107,8 +115,20 @@ export function assembleRegistry(
   const imagePushes = new ImagePushes(storage, { images, looks, layers, grants, unpackLimits });
   const immutableImageTags = new ImmutableImageTags(storage, { tags, grants });
 
-  const imageConversions = new ImageConversions(storage, { blobs, images, layers, rights, immutableImageTags });
-  const projections = new ImageProjections(storage, { blobs, images, looks, layers }, { copiesLayers, unpackLimits });
+  const imageConversions = new ImageConversions(storage, {
+    blobs,
+    store,
+    reusable,
+    images,
+    layers,
+    rights,
+    immutableImageTags,
+  });
+  const projections = new ImageProjections(
+    storage,
+    { blobs, store, reusable, images, looks, layers },
+    { copiesLayers, unpackLimits },
+  );
   const v1Tags = new V1Tags(storage, { tags, images, projections, grants, indexImages });
   const indexImagesUpdates = new IndexImagesUpdates(storage, { tags, metadata, indexImages });
   const tagProjections = new TagProjections({ tags, projections, grants, metadata, indexImagesUpdates });

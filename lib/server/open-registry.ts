@@ -4,16 +4,16 @@ import type { Background } from '../concurrency/background.ts';
 import type { Config } from '../config/config.ts';
 import { immutabilityOf } from '../config/immutable-tags.ts';
 import type { Log } from '../model/log.ts';
-import { recordLayout } from '../registry/layout-record.ts';
+import { recordLayout, refuseOnceOutdated } from '../registry/layout-record.ts';
 import { assembleRegistry, type Registry } from '../registry/registry.ts';
 import type { StorageDriver } from '../storage/driver.ts';
+import { readOnlyStorage } from '../storage/guarded-writes.ts';
 import { openStorage } from '../storage/open.ts';
-import { readOnlyStorage } from '../storage/read-only.ts';
 
 export type OpenRegistry = {
   registry: Registry;
   storage: StorageDriver;
-  /** A newer version writes to this storage, so this one may only read. */
+  /** A newer version wrote to this storage when it was opened, so this one may only read. */
   isReadOnly: boolean;
 };
 
@@ -29,8 +29,10 @@ export async function openRegistry(
 ): Promise<OpenRegistry> {
   const opened = driver ?? (await openStorage(config.storage));
   const isReadOnly = !(await recordLayout(opened));
-  const storage = isReadOnly ? readOnlyStorage(opened) : opened;
-  if (isReadOnly) log.warning('a newer Stowage writes to this storage; this one is too old to, and serves reads only');
+  const warn = () =>
+    log.warning('a newer Stowage writes to this storage; this one is too old to, and serves reads only');
+  if (isReadOnly) warn();
+  const storage = isReadOnly ? readOnlyStorage(opened) : refuseOnceOutdated(opened, { onRefusal: warn });
   const registry = assembleRegistry(storage, {
     copiesLayers: config.v1Layers === 'copy',
     indexChildren: config.indexChildren,

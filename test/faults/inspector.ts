@@ -36,8 +36,8 @@ const KEYS = {
   imagePart: /^images\/(?<id>[0-9a-f]{64})\/(?<name>json|layer|ancestry|_checksum|_inprogress)$/,
   ociImagePart:
     /^oci\/images\/(?<id>[0-9a-f]{64})\/(?<name>layer\.json|manifest\.json|view\.json|(?:view|repositories)\/[^/]+(?:\/[^/]+){1,2}|(?:pushers|sources)\/[^/]+|pushes\/[^/]+\/[0-9a-f]{64}(?:\.[0-9a-f]{64})?)$/,
-  blob: /^oci\/blobs\/sha256\/(?<hex>[0-9a-f]{64})$/,
-  digestMarker: /^oci\/digests\/sha256\/(?<hex>[0-9a-f]{64})\/(?<uuid>[0-9a-f-]{36})$/,
+  copy: /^oci\/blobs\/sha256\/(?<hex>[0-9a-f]{64})\/copy-[0-9a-f-]{36}$/,
+  pointer: /^oci\/blobs\/sha256\/(?<hex>[0-9a-f]{64})\/data-(?<uuid>[0-9a-f-]{36})-(?<size>\d+)$/,
   unnamed: /^oci\/(?:data|uploads)\/[0-9a-f-]{36}$/,
   layoutVersion: /^oci\/layout\.json$/,
 };
@@ -66,7 +66,7 @@ export class Inspector {
     const links = new Map(found.blobLink.map((link) => [`${link.repository}@sha256:${link.parts.hex}`, link]));
     const manifests = new Map(found.manifest.map((item) => [`${item.repository}@sha256:${item.parts.hex}`, item]));
 
-    await mapConcurrently([...found.blob, ...found.digestMarker], (item) => this.#checkStoredBytes(item), AT_ONCE);
+    await mapConcurrently([...found.copy, ...found.pointer], (item) => this.#checkStoredBytes(item), AT_ONCE);
     await mapConcurrently([...links.values()], (link) => this.#checkBlob(link), AT_ONCE);
     await mapConcurrently(
       [...manifests.values()],
@@ -102,11 +102,12 @@ export class Inspector {
   }
 
   /** Bytes in storage under a digest: a later push of that digest reuses them, so they must match it. */
-  async #checkStoredBytes({ key, etag, parts: { hex, uuid } }: Found): Promise<void> {
+  async #checkStoredBytes({ key, etag, parts: { hex, uuid, size } }: Found): Promise<void> {
     await this.#once(key, etag, async () => {
       const named = (uuid === undefined ? key : `oci/data/${uuid}`) as Key;
       const object = await this.#storage.get(named);
       assert(object, `${named}, of which ${key} says that it is there`);
+      assert.equal(object.info.sizeBytes, Number(size ?? object.info.sizeBytes), key);
       const hash = createHash('sha256');
       for await (const chunk of object.body) hash.update(chunk);
       assert.equal(hash.digest('hex'), hex, key);

@@ -77,7 +77,7 @@ export class Territory {
     const [, image] = /^images\/([^/]+)\//.exec(key) ?? [];
     if (image !== undefined) return this.#names.has(image) || all.has(`oci/images/${image}/view.json` as Key);
     if (key.startsWith('oci/uploads/')) return true; // of upload sessions, which any holder of their URL may continue or cancel
-    return /^oci\/(?:images|blobs|data|digests)\//.test(key) && !this.#before.has(key);
+    return /^oci\/(?:images|blobs|data)\//.test(key) && !this.#before.has(key);
   }
 
   async #objects(): Promise<Map<Key, ETag>> {

@@ -296,7 +296,7 @@ describe('behind a push', () => {
     s3.destroy();
     assert.deepEqual([...new Set(hidden)].toSorted(), [
       'registry/images/<hex>/layer',
-      'registry/oci/blobs/sha256/<hex>',
+      'registry/oci/blobs/sha256/<hex>/copy-<uuid>',
       'registry/oci/data/<uuid>',
     ]);
   });

@@ -86,6 +86,8 @@ const digest = fc.oneof(
 );
 const imageId = fc.oneof(hex(64), hex(16)).map(parseImageId);
 
+const UUID = crypto.randomUUID();
+
 /** Every key made of names, with the folder that must contain it. */
 function keysOf(name: RepositoryName, t: Tag, d: Digest, id: ImageId): [Key | undefined, string][] {
   const v1 = layout.repository(name);
@@ -103,7 +105,6 @@ function keysOf(name: RepositoryName, t: Tag, d: Digest, id: ImageId): [Key | un
     [layout.blobLink(name, d), oci],
     [layout.referrer(name, d, d), oci],
     [layout.referrersAfter(name, d, 'x'), layout.referrers(name, d)],
-    [layout.condemnedInRepository(name), oci],
     [layout.imageJson(id), `images/${id}/`],
     [layout.imageLayer(id), `images/${id}/`],
     [layout.conversion(id), `oci/images/${id}/`],
@@ -119,8 +120,9 @@ function keysOf(name: RepositoryName, t: Tag, d: Digest, id: ImageId): [Key | un
     [layout.outdatedGrant(id, 'projection', name), layout.imageGrants(id, 'projection')],
     [layout.outdatedGrant(id, 'pushed', name), layout.imageRecords(id)],
     [layout.outdatedGrant(id, 'projection', name), layout.imageRecords(id)],
-    [layout.blob(d), 'oci/blobs/'],
-    [layout.condemnedBlob(d), 'oci/condemned/'],
+    [layout.blobCopy(d, UUID), layout.blobFolder(d)],
+    [layout.blobPointer(d, UUID, 1), layout.blobFolder(d)],
+    [layout.blobMark(d, UUID), layout.blobFolder(d)],
   ];
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { SigningKeys } from '../../lib/model/signed-token.ts';
-import { type ChunkedState, SessionSigner, type UploadSession } from '../../lib/registry/uploads/session.ts';
+import { SessionSigner } from '../../lib/registry/uploads/session.ts';
 import { MiB } from '../../lib/streams/bytes.ts';
 import type { OpenedStorage } from '../storage/open.ts';
 import { withOneMd5 } from '../support/md5-collision.ts';
@@ -151,23 +151,6 @@ export function replaySuite(name: string, open: () => Promise<OpenedStorage>): v
       });
     }
 
-    it('of another version, without the hashes of its parts, ends: the client starts again', async () => {
-      const { client, readBlob } = registry();
-      const [first, second] = [randomBytes(6 * MiB), randomBytes(6 * MiB)];
-      const whole = Buffer.concat([first, second]);
-      const older = withMultipart(
-        await patch(await client.start(repository), first, 0),
-        ({ key, uploadId, partCount }) => ({ key, uploadId, partCount, chain: 'a hash over ETags' }),
-      );
-      await assertUnknown(await sendChunk('PATCH', older, second, first.length));
-      await assertUnknown(await sendChunk('PUT', withDigest(older, digestOf(whole)), second, first.length));
-      await assertUnknown(await commit(older, first));
-      assert.equal((await client.send('DELETE', older)).status, 204);
-      const again = await patch(await patch(await client.start(repository), first, 0), second, first.length);
-      assert.equal((await commit(again, whole)).status, 201);
-      assert.ok((await readBlob(repository, digestOf(whole))).equals(whole));
-    });
-
     for (const sizeBytes of [1000, 11 * MiB]) {
       it(`of one PATCH: ${sizeBytes} other bytes, sent with its first session, become another blob or none`, async () => {
         const { client, readBlob } = registry();
@@ -263,26 +246,11 @@ export function replaySuite(name: string, open: () => Promise<OpenedStorage>): v
 
 const SIGNER = new SessionSigner(TEST_KEYS);
 
-type Multipart = NonNullable<ChunkedState['multipart']>;
-
 const bodyOf = (location: string) => location.slice(0, location.lastIndexOf('.'));
 
 /** The same session, signed anew. */
-function signedBy(
-  signer: SessionSigner,
-  location: string,
-  nowMs?: number,
-  change = (session: UploadSession): UploadSession => session,
-): string {
+function signedBy(signer: SessionSigner, location: string, nowMs?: number): string {
   const [beginning = '', state = ''] = location.split('_state=');
   const { exp: _, ...session } = JSON.parse(Buffer.from(state.split('.')[0] ?? '', 'base64url').toString());
-  return `${beginning}_state=${signer.sign(change(session), nowMs)}`;
-}
-
-/** The same session as signed by a version of this program with other hashes of its parts. */
-function withMultipart(location: string, change: (multipart: Multipart) => object): string {
-  return signedBy(SIGNER, location, undefined, (session) => {
-    assert.ok(session.state.kind === 'chunked' && session.state.multipart);
-    return { ...session, state: { ...session.state, multipart: change(session.state.multipart) as Multipart } };
-  });
+  return `${beginning}_state=${signer.sign(session, nowMs)}`;
 }

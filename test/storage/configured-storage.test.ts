@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, it } from 'node:test';
+import { readOnlyStorage } from '../../lib/storage/guarded-writes.ts';
 import { configuredStorage } from '../../lib/storage/open.ts';
-import { readOnlyStorage } from '../../lib/storage/read-only.ts';
 import { openFiles } from './open.ts';
 
 const ROOT = join(import.meta.dirname, '../..');

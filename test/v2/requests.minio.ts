@@ -97,25 +97,46 @@ describe('S3 requests', () => {
     await assertCount(0, () => client.start('count/app'));
   });
 
-  it('a small new blob takes 2 by POST and PUT, 3 by POST, PATCH and PUT', async () => {
+  it('a small blob takes 2, by POST and PUT as by POST, PATCH and PUT', async () => {
     await assertCount(2, () => client.pushBlob('count/app', randomBytes(1000)));
-    await assertCount(3, () => patchAndPut('count/app', randomBytes(1000)));
+    await assertCount(2, () => patchAndPut('count/app', randomBytes(1000)));
   });
 
   for (const sizeMiB of [30, 100]) {
-    it(`a new blob of ${sizeMiB} MiB in n parts takes n + 3 by PUT, n + 6 by PATCH and PUT`, async () => {
+    it(`a new blob of ${sizeMiB} MiB in n parts takes n + 4 by PUT, n + 5 by PATCH and PUT`, async () => {
       const bytes = Buffer.concat(Array.from({ length: sizeMiB }, () => randomBytes(MiB)));
       const parts = Math.ceil(sizeMiB / 12);
-      await assertCount(parts + 3, () => client.pushBlob('count/app', bytes));
+      await assertCount(parts + 4, () => client.pushBlob('count/app', bytes));
       bytes[0] = (bytes[0] ?? 0) ^ 1;
-      await assertCount(parts + 6, () => patchAndPut('count/app', bytes));
-      assert.ok(sizeMiB < 100 || parts + 6 <= 15);
+      await assertCount(parts + 5, () => patchAndPut('count/app', bytes));
+      assert.ok(sizeMiB < 100 || parts + 5 <= 15);
     });
   }
 
-  it('a new blob in n chunks, each a part, takes n + 7', async () => {
+  it('a blob of more than 4 MiB that is stored already takes 2 by PUT, a mount 3, a mount from anywhere 2', async () => {
+    const bytes = randomBytes(5 * MiB);
+    const { digest } = await client.pushBlob('count/app', bytes);
+    await assertCount(2, () => client.pushBlob('count/again', bytes));
+    for (const [count, from] of [
+      [3, '&from=count/app'],
+      [2, ''],
+    ] as const) {
+      await assertCount(count, async () => {
+        const response = await client.send('POST', `/v2/count/mounted/blobs/uploads/?mount=${digest}${from}`);
+        assert.equal(response.status, 201);
+      });
+    }
+  });
+
+  it('the two reads of a mount are side by side', async () => {
+    const { digest } = await client.pushBlob('count/app', randomBytes(1000));
+    const mount = () => client.send('POST', `/v2/count/beside/blobs/uploads/?mount=${digest}&from=count/app`);
+    assert.equal(await mostAtOnce(2, isRead, mount), 2);
+  });
+
+  it('a new blob in n chunks, each a part, takes n + 6', async () => {
     const chunks = Array.from({ length: 3 }, () => randomBytes(6 * MiB));
-    await assertCount(chunks.length + 7, async () => {
+    await assertCount(chunks.length + 6, async () => {
       let location = await client.start('count/app');
       for (const [index, body] of chunks.entries()) {
         const start = index * body.length;

@@ -1,14 +1,12 @@
-import { randomUUID } from 'node:crypto';
 import { RegistryError } from '../../model/errors.ts';
 import { layout } from '../../model/layout.ts';
 import type { Digest, RepositoryName } from '../../model/names.ts';
-import { AS_JSON, type ByteRange, type StorageDriver } from '../../storage/driver.ts';
-import { Look } from '../condemned/look.ts';
+import { AS_JSON, type ByteRange, type StorageDriver, StorageUnavailableError } from '../../storage/driver.ts';
+import type { Look } from '../condemned/look.ts';
 import { type Reader, reviveForReader } from '../condemned/revive-for-reader.ts';
-import { COLLECTION_TIMES, type CollectionTimes } from '../condemned/times.ts';
 import { type BlobLink, encodeBlobLink } from './link.ts';
 import { lookAtLink, readLink } from './read-link.ts';
-import { findStored } from './store.ts';
+import { ReusableBytes, type StoredBlob } from './reusable-bytes.ts';
 
 /**
  * For this long after the redirect a client may begin its download from storage: of a v2 blob, and of a v1 layer. docker-registry
@@ -19,12 +17,11 @@ export const PRESIGNED_SECONDS = 20 * 60;
 /** The blobs of repositories. Access is decided by a repository's link to a blob, not by its bytes. */
 export class Blobs {
   readonly #storage: StorageDriver;
-  readonly #times: CollectionTimes;
+  readonly #reusable: ReusableBytes;
 
-  /** @param times other than the default in tests only */
-  constructor(storage: StorageDriver, times = COLLECTION_TIMES) {
+  constructor(storage: StorageDriver, reusable = new ReusableBytes(storage)) {
     this.#storage = storage;
-    this.#times = times;
+    this.#reusable = reusable;
   }
 
   /** One storage request. `undefined` if this repository does not hold the blob, also if another one does. */
@@ -38,7 +35,7 @@ export class Blobs {
    * @throws RegistryError BLOB_UNKNOWN
    */
   async stat(repository: RepositoryName, digest: Digest, reader: Reader = {}): Promise<BlobLink> {
-    const look = new Look(this.#times);
+    const look = this.#reusable.startLook();
     const stored = await readLink(this.#storage, layout.blobLink(repository, digest));
     if (!stored) {
       throw new RegistryError('BLOB_UNKNOWN', `blob ${digest} is unknown to ${repository}`, { detail: { digest } });
@@ -73,48 +70,47 @@ export class Blobs {
     });
   }
 
-  /** Links a blob into a repository. Its bytes were stored, and their digest checked, by this request. One storage request. */
-  async link(repository: RepositoryName, digest: Digest, link: BlobLink): Promise<void> {
-    await this.#storage.put(layout.blobLink(repository, digest), encodeBlobLink(link), AS_JSON);
-  }
-
   /**
-   * As `link`, for bytes that were stored earlier. A collector, a program of a later version, condemns bytes without links
-   * before it deletes them, and may miss this link. So this writes the link first and then reads whether the bytes are
-   * condemned: if they are, the repository gets a copy of them. Two storage requests.
-   * @returns false if the bytes are deleted already
+   * Links a blob into a repository. One storage request. Where the look at bytes that were stored earlier is too old, it is
+   * repeated once.
+   * @throws StorageUnavailableError if these bytes may no longer be linked: the client sends them again
    */
-  async linkExisting(repository: RepositoryName, digest: Digest, link: BlobLink): Promise<boolean> {
-    await this.link(repository, digest, link);
-    if (!(await this.#storage.head(layout.condemnedBlob(digest)))) return true;
-    const uuid = randomUUID();
-    if (await this.#storage.copyIfAbsent(link.key, layout.data(uuid))) {
-      await this.#storage.put(layout.digestMarker(digest, uuid), new Uint8Array());
-      await this.link(repository, digest, { sizeBytes: link.sizeBytes, key: layout.data(uuid) });
-      return true;
-    }
-    await this.#storage.delete(layout.blobLink(repository, digest));
-    return false;
+  async link(repository: RepositoryName, stored: StoredBlob): Promise<void> {
+    const { digest, look, ...link } = stored.look?.isValid === false ? await this.#lookAgain(stored) : stored;
+    await this.#storage.put(layout.blobLink(repository, digest), encodeBlobLink(link), {
+      ...AS_JSON,
+      ...(look && { look }),
+    });
+  }
+
+  async #lookAgain({ digest, sizeBytes, key }: StoredBlob): Promise<StoredBlob> {
+    const again = await this.#reusable.reuse(digest, { sizeBytes, key });
+    if (!again) throw new StorageUnavailableError(`${key} was deleted before it was linked`);
+    return again;
   }
 
   /**
-   * Links a blob of one repository into another. Three storage requests; no bytes move.
+   * Links a blob of one repository into another. Three storage requests, two of them side by side, and no bytes move; if all
+   * bytes are condemned, also those of a copy on the server.
    * @returns false if `from` does not hold it
    * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#mounting-a-blob-from-another-repository
    */
   async mount(digest: Digest, from: RepositoryName, to: RepositoryName): Promise<boolean> {
-    const link = await this.find(from, digest);
-    return link !== undefined && (await this.linkExisting(to, digest, link));
+    const [link, found] = await Promise.all([this.find(from, digest), this.#reusable.find(digest)]);
+    const bytes = link && (await this.#reusable.choose(found, link));
+    if (bytes) await this.link(to, bytes);
+    return bytes !== undefined;
   }
 
   /**
-   * Links a blob that any repository holds, for a caller that may pull from all of them. Four storage requests, five if the
-   * digest was computed while the bytes arrived.
+   * Links a blob that any repository holds, for a caller that may pull from all of them. Two storage requests; if all bytes are
+   * condemned, also those of a copy on the server.
    * @returns false if no repository holds it
    */
   async mountFromAnywhere(digest: Digest, to: RepositoryName): Promise<boolean> {
-    const stored = await findStored(this.#storage, digest);
-    return stored !== undefined && (await this.linkExisting(to, digest, stored));
+    const bytes = await this.#reusable.reuse(digest);
+    if (bytes) await this.link(to, bytes);
+    return bytes !== undefined;
   }
 
   /**

@@ -31,3 +31,8 @@ export class Look implements LimitedLook {
     checkLook(this);
   }
 }
+
+/** Of two looks that cover a write, the one that expires first. */
+export function earlierLook(one: Look, other: Look | undefined): Look {
+  return other && other.remainingMs < one.remainingMs ? other : one;
+}

@@ -6,7 +6,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { IHasher } from 'hash-wasm';
 import { checkDigest } from '../../model/content-digest.ts';
 import { RegistryError } from '../../model/errors.ts';
-import { layout } from '../../model/layout.ts';
+import { lastPartOf, layout } from '../../model/layout.ts';
 import { algorithmOf, type Digest, type DigestAlgorithm } from '../../model/names.ts';
 import {
   type StorageDriver,
@@ -16,7 +16,8 @@ import {
 } from '../../storage/driver.ts';
 import { MAX_PARTS, MIN_PART_BYTES, PART_BYTES } from '../../storage/multipart-limits.ts';
 import { concatBytes } from '../../streams/bytes.ts';
-import { rehashBlob, type StoredBlob, storeSmallBlob } from '../blobs/store.ts';
+import type { StoredBlob } from '../blobs/reusable-bytes.ts';
+import type { BlobStore } from '../blobs/store.ts';
 import { type ChunkedState, UPLOAD_SECONDS, unknownUpload } from './session.ts';
 
 const NO_PARTS = { partCount: 0, etagChain: '', sha256Chain: '' };
@@ -70,7 +71,7 @@ async function discardIfFull<T>(storage: StorageDriver, state: ChunkedState, wri
  * @throws RegistryError DIGEST_INVALID, and then the upload has ended; BLOB_UPLOAD_UNKNOWN
  */
 export async function finishChunks(
-  storage: StorageDriver,
+  { storage, store }: { storage: StorageDriver; store: BlobStore },
   uuid: string,
   state: ChunkedState,
   body: AsyncIterable<Uint8Array>,
@@ -78,7 +79,7 @@ export async function finishChunks(
 ): Promise<StoredBlob> {
   const { rest, ...last } = await discardIfFull(storage, state, uploadParts(storage, uuid, state, body));
   const { sizeBytes } = last;
-  if (!last.multipart) return await discardIfFull(storage, state, storeSmallBlob(storage, rest, { expected }));
+  if (!last.multipart) return await discardIfFull(storage, state, store.putSmall(rest, { expected }));
 
   const digest = `${state.algorithm}:${(await importHash(last)).digest('hex')}` as Digest;
   const isSameAlgorithm = algorithmOf(expected) === state.algorithm;
@@ -89,16 +90,15 @@ export async function finishChunks(
   const { key } = multipart;
   const parts = (await storage.listParts(multipart))?.slice(0, multipart.partCount);
   if (!parts) {
-    // An earlier commit whose answer was lost has completed the upload, if the marker that it wrote is there.
-    const marker = await storage.head(layout.digestMarker(expected, key.slice(key.lastIndexOf('/') + 1)));
-    if (!marker) throw unknownUpload(uuid);
-    return { digest: expected, sizeBytes, key, isNew: true };
+    // An earlier commit whose answer was lost has completed the upload, if the pointer that it wrote is there.
+    if (!(await storage.head(layout.blobPointer(expected, lastPartOf(key), sizeBytes)))) throw unknownUpload(uuid);
+    return { digest: expected, sizeBytes, key };
   }
   if (!arePartsOf(parts, multipart)) throw unknownUpload(uuid);
   const completing = storage.completeMultipart(multipart, parts);
   if (!(await discardIfFull(storage, { ...last, multipart }, completing))) throw unknownUpload(uuid);
-  const stored = { digest, sizeBytes, key, isNew: true };
-  return isSameAlgorithm ? stored : await rehashBlob(storage, stored, expected);
+  const stored = { digest, sizeBytes, key };
+  return isSameAlgorithm ? stored : await store.putAgain(stored, expected);
 }
 
 /** Deletes the parts and the scrap of an upload. */
@@ -126,8 +126,6 @@ async function uploadParts(
 ): Promise<ChunkedState & { rest: Uint8Array }> {
   const hash = await importHash(state);
   let { sizeBytes, multipart } = state;
-  // Sessions of version 0.1.0 have no SHA-256 of their parts: the client uploads again.
-  if (multipart && multipart.sha256Chain === undefined) throw unknownUpload(uuid);
   let pending = state.scrap ? [await readScrap(storage, uuid, state.scrap.uuid)] : [];
   let pendingBytes = state.scrap?.sizeBytes ?? 0;
   try {

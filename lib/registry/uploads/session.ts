@@ -48,6 +48,11 @@ export type UploadSession = {
   startedBy?: string;
 };
 
+/** Whether the upload has taken longer than it may. @param nowMs Unix time in milliseconds */
+export function hasEnded({ startedAtSeconds }: UploadSession, nowMs = Date.now()): boolean {
+  return nowMs / 1000 > startedAtSeconds + UPLOAD_SECONDS;
+}
+
 export function sizeOf(state: UploadState): number {
   return state.kind === 'started' ? 0 : state.sizeBytes;
 }

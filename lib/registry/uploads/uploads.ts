@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { checkDigest } from '../../model/content-digest.ts';
 import { RegistryError } from '../../model/errors.ts';
-import { type Key, layout } from '../../model/layout.ts';
+import type { Key } from '../../model/layout.ts';
 import { algorithmOf, type Digest, type DigestAlgorithm, type RepositoryName } from '../../model/names.ts';
-import { type ByteRange, type StorageDriver, StorageUnavailableError } from '../../storage/driver.ts';
+import type { ByteRange, StorageDriver } from '../../storage/driver.ts';
 import type { Blobs } from '../blobs/blobs.ts';
 import type { BlobLink } from '../blobs/link.ts';
-import { deduplicateBlob, rehashBlob, type StoredBlob, storeBlob } from '../blobs/store.ts';
-import { sizeOf, type UploadSession, unknownUpload } from './session.ts';
+import type { StoredBlob } from '../blobs/reusable-bytes.ts';
+import type { BlobStore } from '../blobs/store.ts';
+import { type ChunkedState, hasEnded, sizeOf, type UploadSession, unknownUpload } from './session.ts';
 
 export type UploadBody = {
   bytes: AsyncIterable<Uint8Array>;
@@ -34,10 +35,12 @@ const NO_BODY: UploadBody = {
 export class Uploads {
   readonly #storage: StorageDriver;
   readonly #blobs: Blobs;
+  readonly #store: BlobStore;
 
-  constructor(storage: StorageDriver, blobs: Blobs) {
+  constructor(storage: StorageDriver, { blobs, store }: { blobs: Blobs; store: BlobStore }) {
     this.#storage = storage;
     this.#blobs = blobs;
+    this.#store = store;
   }
 
   /**
@@ -63,11 +66,11 @@ export class Uploads {
     const { state } = session;
     if (!body.range && state.kind === 'started') {
       const { algorithm } = state;
-      const { isNew: _, ...stored } = await storeBlob(this.#storage, body.bytes, {
+      const { digest, sizeBytes, key } = await this.#store.put(body.bytes, {
         algorithm,
         ...(body.signal && { signal: body.signal }),
       });
-      return { ...session, state: { kind: 'stored', ...stored } };
+      return { ...session, state: { kind: 'stored', digest, sizeBytes, key } };
     }
     checkRange(session, body);
     const { appendChunk, emptyChunkedState } = await chunkedUploads();
@@ -99,19 +102,18 @@ export class Uploads {
       this.#unlessLinked(session, digest, error),
     );
     if (!completed) return await this.#blobs.stat(session.repository, digest);
-    const stored = await deduplicateBlob(this.#storage, completed);
-    // The bytes before the link: a crash in between leaves bytes without a link, for a collector.
-    if (stored.isNew) await this.#blobs.link(session.repository, digest, stored);
-    else if (!(await this.#blobs.linkExisting(session.repository, digest, stored))) {
-      throw new StorageUnavailableError(`${stored.key} was deleted before it was linked`); // the client sends the bytes again
-    }
+    // The collector leaves bytes alone for two days from the first of them. So own bytes are linked without a look, but not late.
+    if (hasEnded(session)) throw unknownUpload(session.uuid);
+    const stored = await this.#store.deduplicate(completed);
+    // The bytes before the link: a crash in between leaves bytes without a link, for the collector.
+    await this.#blobs.link(session.repository, stored);
     return stored;
   }
 
   /** Undefined if an earlier commit of this upload, whose answer was lost, has linked the blob. */
   async #unlessLinked(session: UploadSession, digest: Digest, error: unknown): Promise<undefined> {
-    const hasEnded = error instanceof RegistryError && error.code === 'BLOB_UPLOAD_UNKNOWN';
-    if (hasEnded && (await this.#blobs.find(session.repository, digest))) return undefined;
+    const isUnknown = error instanceof RegistryError && error.code === 'BLOB_UPLOAD_UNKNOWN';
+    if (isUnknown && (await this.#blobs.find(session.repository, digest))) return undefined;
     throw error;
   }
 
@@ -120,33 +122,37 @@ export class Uploads {
     switch (state.kind) {
       case 'started':
         checkRange(session, body);
-        return await storeBlob(this.#storage, checkLength(body), {
+        return await this.#store.put(checkLength(body), {
           expected: digest,
           ...(body.signal && { signal: body.signal }),
         });
       case 'stored': {
         checkRange(session, body);
         const last = await unlessEmpty(checkLength(body));
-        if (!last) return await this.#checkStored({ ...state, isNew: layout.isData(state.key) }, digest);
-        const { emptyChunkedState, finishChunks } = await chunkedUploads();
-        const empty = await emptyChunkedState(algorithmOf(digest));
-        return await finishChunks(this.#storage, session.uuid, empty, this.#appendTo(session, state.key, last), digest);
+        if (!last) return await this.#checkStored(state, digest);
+        const empty = await (await chunkedUploads()).emptyChunkedState(algorithmOf(digest));
+        return await this.#finish(session, empty, this.#appendTo(session, state.key, last), digest);
       }
       case 'chunked':
         checkRange(session, body);
-        return await (await chunkedUploads()).finishChunks(
-          this.#storage,
-          session.uuid,
-          state,
-          checkLength(body),
-          digest,
-        );
+        return await this.#finish(session, state, checkLength(body), digest);
     }
   }
 
-  async #checkStored(stored: StoredBlob, digest: Digest): Promise<StoredBlob> {
-    if (algorithmOf(digest) !== algorithmOf(stored.digest)) return await rehashBlob(this.#storage, stored, digest);
-    checkDigest(stored.digest, digest);
+  async #finish(
+    { uuid }: UploadSession,
+    state: ChunkedState,
+    body: AsyncIterable<Uint8Array>,
+    expected: Digest,
+  ): Promise<StoredBlob> {
+    const { finishChunks } = await chunkedUploads();
+    return await finishChunks({ storage: this.#storage, store: this.#store }, uuid, state, body, expected);
+  }
+
+  async #checkStored({ digest, sizeBytes, key }: StoredBlob, expected: Digest): Promise<StoredBlob> {
+    const stored = { digest, sizeBytes, key };
+    if (algorithmOf(expected) !== algorithmOf(digest)) return await this.#store.putAgain(stored, expected);
+    checkDigest(digest, expected);
     return stored;
   }
 

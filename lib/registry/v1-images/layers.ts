@@ -8,7 +8,7 @@ import { type Key, layout } from '../../model/layout.ts';
 import { type Digest, type ImageId, parseDigest } from '../../model/names.ts';
 import { AS_JSON, type Condition, type ETag, type StorageDriver, unchanged } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
-import { deduplicateBlob, storeBlob } from '../blobs/store.ts';
+import { BlobStore } from '../blobs/store.ts';
 import type { Look } from '../condemned/look.ts';
 import { type LayerFacts, LayerScan } from './layer-scan.ts';
 
@@ -50,12 +50,14 @@ export async function moveLayer(storage: StorageDriver, id: ImageId, from: Key, 
 export class ImageLayers {
   readonly #storage: StorageDriver;
   readonly #limits: UnpackLimits;
+  readonly #store: BlobStore;
   readonly #unpackings = new Slots(UNPACKINGS);
   readonly #scanning = new Map<ImageId, Promise<LayerDescriptor | undefined>>();
 
-  constructor(storage: StorageDriver, limits: UnpackLimits) {
+  constructor(storage: StorageDriver, limits: UnpackLimits, store = new BlobStore(storage)) {
     this.#storage = storage;
     this.#limits = limits;
+    this.#store = store;
   }
 
   /**
@@ -148,19 +150,22 @@ export class ImageLayers {
     const scan = new LayerScan(this.#limits);
     for await (const chunk of scan.through(object.body)) onBytes?.(chunk.length);
     const found: LayerDescriptor = { ...scan.facts, key, ...(etag && { etag: object.info.etag }) };
-    const descriptor = this.#isUnpackable(found) ? await this.#unpackings.run(() => this.#unpack(found)) : found;
+    const { look, ...descriptor } = this.#isUnpackable(found)
+      ? await this.#unpackings.run(() => this.#unpack(found))
+      : { ...found, look: undefined };
+    const isWritten = await this.putDescriptor(id, descriptor, { ...condition, look });
     // If the condition fails, a push or a projection has written a newer descriptor.
-    return (await this.putDescriptor(id, descriptor, condition)) ? descriptor : ((await this.#kept(id)) ?? descriptor);
+    return isWritten ? descriptor : ((await this.#kept(id)) ?? descriptor);
   }
 
   /** Stores a layer as a plain tar: its digest is the diff id, so it does not depend on the version of a compressor. */
-  async #unpack(layer: LayerDescriptor): Promise<LayerDescriptor> {
+  async #unpack(layer: LayerDescriptor): Promise<LayerDescriptor & { look?: Look | undefined }> {
     const object = await this.#storage.get(layer.key);
     if (!object) throw new Error(`${layer.key} is gone`);
     try {
-      const tar = await storeBlob(this.#storage, decompress(object.body, layer.format, this.#limits), {});
-      const { digest, sizeBytes, key } = await deduplicateBlob(this.#storage, tar);
-      return { ...layer, format: 'tar', sizeBytes, digest, diffId: digest, key };
+      const tar = await this.#store.put(decompress(object.body, layer.format, this.#limits));
+      const { digest, sizeBytes, key, look } = await this.#store.deduplicate(tar);
+      return { ...layer, format: 'tar', sizeBytes, digest, diffId: digest, key, look };
     } catch (error) {
       if (error instanceof OversizedLayerError) return { ...layer, exceeds: this.#limits };
       if (error instanceof CorruptLayerError) return { ...layer, format: 'unknown' };

@@ -3,12 +3,14 @@ import { digestOf } from '../../model/content-digest.ts';
 import { RegistryError } from '../../model/errors.ts';
 import { isJsonObject, parseJson } from '../../model/json.ts';
 import { type ImageKind, lastPartOf, layout } from '../../model/layout.ts';
-import { MEDIA_TYPES, parseManifest } from '../../model/manifest.ts';
+import { type Descriptor, MEDIA_TYPES, parseManifest } from '../../model/manifest.ts';
 import { type Digest, type ImageId, isImageId, type RepositoryName } from '../../model/names.ts';
 import { AS_JSON, type StorageDriver } from '../../storage/driver.ts';
 import { type Bytes, encodeText } from '../../streams/bytes.ts';
 import type { Blobs } from '../blobs/blobs.ts';
-import { storeSmallBlob } from '../blobs/store.ts';
+import type { BlobLink } from '../blobs/link.ts';
+import type { ReusableBytes, StoredBlob } from '../blobs/reusable-bytes.ts';
+import type { BlobStore } from '../blobs/store.ts';
 import { hasManifest } from '../condemned/read-manifest.ts';
 import { type ImageRights, readerOf } from '../v1-images/image-rights.ts';
 import type { Images } from '../v1-images/images.ts';
@@ -39,6 +41,8 @@ type LayeredImage = ChainLink & { layer?: LayerDescriptor };
 export class ImageConversions {
   readonly #storage: StorageDriver;
   readonly #blobs: Blobs;
+  readonly #store: BlobStore;
+  readonly #reusable: ReusableBytes;
   readonly #images: Images;
   readonly #layers: ImageLayers;
   readonly #rights: ImageRights;
@@ -48,6 +52,8 @@ export class ImageConversions {
     storage: StorageDriver,
     dependencies: {
       blobs: Blobs;
+      store: BlobStore;
+      reusable: ReusableBytes;
       images: Images;
       layers: ImageLayers;
       rights: ImageRights;
@@ -56,6 +62,8 @@ export class ImageConversions {
   ) {
     this.#storage = storage;
     this.#blobs = dependencies.blobs;
+    this.#store = dependencies.store;
+    this.#reusable = dependencies.reusable;
     this.#images = dependencies.images;
     this.#layers = dependencies.layers;
     this.#rights = dependencies.rights;
@@ -155,7 +163,7 @@ export class ImageConversions {
   }
 
   async #create(id: ImageId, images: LayeredImage[]): Promise<ConvertedManifest> {
-    const config = await storeSmallBlob(this.#storage, encodeText(imageConfig(images)));
+    const config = await this.#store.putSmall(encodeText(imageConfig(images)));
     const bytes = encodeText(
       JSON.stringify({
         schemaVersion: 2,
@@ -183,12 +191,33 @@ export class ImageConversions {
   async #link(repository: RepositoryName, { digest, bytes }: ConvertedManifest, images: LayeredImage[]): Promise<void> {
     const layers = new Map(images.flatMap(({ layer }) => (layer ? [[layer.digest, layer]] : [])));
     const { blobs, config } = parseManifest(bytes);
+    const look = this.#reusable.startLook();
     await mapConcurrently(blobs, async (blob) => {
-      const key =
-        layers.get(blob.digest)?.key ?? (blob.digest === config?.digest ? layout.blob(blob.digest) : undefined);
-      if (!key) throw new Error(`the layer ${blob.digest} of a stored conversion is missing`);
-      await this.#blobs.link(repository, blob.digest, { sizeBytes: blob.sizeBytes, key });
+      const isConfig = blob.digest === config?.digest;
+      const stored = isConfig
+        ? await this.#findConfig(blob.digest, images)
+        : await this.#findLayer(blob, layers.get(blob.digest));
+      await this.#blobs.link(repository, stored);
     });
-    await this.#storage.put(layout.manifest(repository, digest), bytes, { contentType: MEDIA_TYPES.dockerManifest });
+    // The collector removes links that no manifest names.
+    await this.#storage.put(layout.manifest(repository, digest), bytes, {
+      contentType: MEDIA_TYPES.dockerManifest,
+      look,
+    });
+  }
+
+  async #findLayer({ digest, sizeBytes }: Descriptor, layer: BlobLink | undefined): Promise<StoredBlob> {
+    const stored = layer && (await this.#reusable.reuse(digest, { sizeBytes, key: layer.key }));
+    if (!stored) throw new Error(`the layer ${digest} of a stored conversion is missing`);
+    return stored;
+  }
+
+  /** The config, made again if the collector has deleted it. */
+  async #findConfig(digest: Digest, images: LayeredImage[]): Promise<StoredBlob> {
+    const stored = await this.#reusable.reuse(digest);
+    if (stored) return stored;
+    const bytes = encodeText(imageConfig(images));
+    if (digestOf(bytes) !== digest) throw new Error(`the config ${digest} of a stored conversion is missing`);
+    return await this.#store.putSmall(bytes);
   }
 }

@@ -9,40 +9,59 @@ import type { UnpackLimits } from '../../compression/unpack-limits.ts';
 import { Slots } from '../../concurrency/slots.ts';
 import type { Descriptor } from '../../model/manifest.ts';
 import type { Digest } from '../../model/names.ts';
-import type { StorageDriver } from '../../storage/driver.ts';
+import { StorageUnavailableError } from '../../storage/driver.ts';
 import type { Blobs } from '../blobs/blobs.ts';
 import type { BlobLink } from '../blobs/link.ts';
-import { deduplicateBlob, storeBlob } from '../blobs/store.ts';
-import type { LayerDescriptor } from '../v1-images/layers.ts';
+import type { ReusableBytes, StoredBlob } from '../blobs/reusable-bytes.ts';
+import type { BlobStore } from '../blobs/store.ts';
 
 export const UNPACK_SLOTS = { atOnce: 2, maxWaiting: 256 };
 
-/** A converted layer that no image names yet is relied on for no longer than this. */
+/** The layer as it is compressed, and its bytes. */
+export type ServedLayer = StoredBlob & { format: LayerFormat };
+
 const REMEMBERED = { max: 10_000, ttl: 10 * 60_000 };
 
 /** The layers of v2 images in the formats that v1 clients read. */
 export class GzipLayers {
-  readonly #storage: StorageDriver;
   readonly #blobs: Blobs;
+  readonly #store: BlobStore;
+  readonly #reusable: ReusableBytes;
   readonly #unpackLimits: UnpackLimits;
   readonly #slots = new Slots(UNPACK_SLOTS);
   /** By the digest of the zstd layer. */
-  readonly #gzipped = new LRUCache<Digest, Promise<LayerDescriptor>>(REMEMBERED);
+  readonly #gzipped = new LRUCache<Digest, Promise<StoredBlob>>(REMEMBERED);
 
-  constructor(storage: StorageDriver, blobs: Blobs, unpackLimits: UnpackLimits) {
-    this.#storage = storage;
+  constructor(
+    { blobs, store, reusable }: { blobs: Blobs; store: BlobStore; reusable: ReusableBytes },
+    unpackLimits: UnpackLimits,
+  ) {
     this.#blobs = blobs;
+    this.#store = store;
+    this.#reusable = reusable;
     this.#unpackLimits = unpackLimits;
   }
 
   /**
-   * The layer as v1 clients get it. No storage request for tar and gzip. A zstd layer is converted once for each digest,
-   * however many layers and manifests name it, and one that is corrupt is not tried again.
+   * The layer as v1 clients get it, in bytes that a layer descriptor may name. One LIST; if all bytes are condemned, also the
+   * requests of a copy on the server. A zstd layer is converted once for each digest, however many layers and manifests name
+   * it, and one that is corrupt is not tried again.
+   * @param link of the layer
    * @throws CorruptLayerError if zstd cannot be decompressed, or exceeds the unpack limits
    */
-  async find({ mediaType, digest }: Descriptor, link: BlobLink): Promise<LayerDescriptor> {
+  async find({ mediaType, digest }: Descriptor, link: BlobLink): Promise<ServedLayer> {
     const format = formatOf(mediaType);
-    if (format !== 'zstd') return { ...link, digest, format };
+    if (format !== 'zstd') return { ...(await this.#reuse({ digest, ...link })), format };
+    return { ...(await this.#reuse(await this.#findGzipped(digest, link))), format: 'gzip' };
+  }
+
+  async #reuse({ digest, sizeBytes, key }: StoredBlob): Promise<StoredBlob> {
+    const bytes = await this.#reusable.reuse(digest, { sizeBytes, key });
+    if (!bytes) throw new StorageUnavailableError(`the bytes of ${digest} were deleted before an image named them`);
+    return bytes;
+  }
+
+  async #findGzipped(digest: Digest, link: BlobLink): Promise<StoredBlob> {
     const started = this.#gzipped.get(digest);
     if (started) return await started;
     const converting = this.#slots.run(() => this.#convert(link));
@@ -53,10 +72,9 @@ export class GzipLayers {
     return await converting;
   }
 
-  async #convert(link: BlobLink): Promise<LayerDescriptor> {
+  async #convert(link: BlobLink): Promise<StoredBlob> {
     const tar = decompress(await this.#blobs.read(link), 'zstd', this.#unpackLimits);
-    const stored = await deduplicateBlob(this.#storage, await storeBlob(this.#storage, gzip(tar), {}));
-    return { ...stored, format: 'gzip' };
+    return await this.#store.deduplicate(await this.#store.put(gzip(tar)));
   }
 }
 

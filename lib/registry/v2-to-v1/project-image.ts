@@ -6,6 +6,8 @@ import { layout, type ManifestPath } from '../../model/layout.ts';
 import type { ImageId, RepositoryName } from '../../model/names.ts';
 import type { StorageDriver } from '../../storage/driver.ts';
 import type { Blobs } from '../blobs/blobs.ts';
+import type { ReusableBytes } from '../blobs/reusable-bytes.ts';
+import type { BlobStore } from '../blobs/store.ts';
 import type { TagTarget } from '../tags/target.ts';
 import type { ImageLooks } from '../v1-images/image-looks.ts';
 import type { Images } from '../v1-images/images.ts';
@@ -21,6 +23,15 @@ export type ProjectionOptions = {
   copiesLayers: boolean;
   /** How much a compressed layer may decompress to. */
   unpackLimits: UnpackLimits;
+};
+
+export type ProjectionDependencies = {
+  blobs: Blobs;
+  store: BlobStore;
+  reusable: ReusableBytes;
+  images: Images;
+  looks: ImageLooks;
+  layers: ImageLayers;
 };
 
 /** A projection that is stored, and what a repository needs to be granted it. */
@@ -42,12 +53,12 @@ export class ImageProjections {
 
   constructor(
     storage: StorageDriver,
-    { blobs, images, looks, layers }: { blobs: Blobs; images: Images; looks: ImageLooks; layers: ImageLayers },
+    { images, looks, layers, ...bytes }: ProjectionDependencies,
     { copiesLayers, unpackLimits }: ProjectionOptions,
   ) {
-    const gzipLayers = new GzipLayers(storage, blobs, unpackLimits);
+    const gzipLayers = new GzipLayers(bytes, unpackLimits);
     this.#storage = storage;
-    this.#sources = new SourceImages(storage, blobs);
+    this.#sources = new SourceImages(storage, bytes.blobs);
     this.#looks = looks;
     this.#writer = new ProjectionWriter(storage, { images, looks, layers, gzipLayers }, { copiesLayers });
   }

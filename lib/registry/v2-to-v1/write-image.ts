@@ -9,7 +9,7 @@ import { pythonJson } from '../../model/python-json.ts';
 import { AS_JSON, type StorageDriver, StorageUnavailableError } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
 import type { BlobLink } from '../blobs/link.ts';
-import type { Look } from '../condemned/look.ts';
+import { earlierLook, type Look } from '../condemned/look.ts';
 import { writeChecksums } from '../v1-images/checksums.ts';
 import type { SeenImage } from '../v1-images/image-cell.ts';
 import type { ImageLooks } from '../v1-images/image-looks.ts';
@@ -77,7 +77,7 @@ export class ProjectionWriter {
       return;
     }
     if (!link) throw new Error(`no link for ${layer.digest}`);
-    const servedLayer = await this.#gzipLayers.find(layer, link);
+    const { look: lookAtBytes, ...servedLayer } = await this.#gzipLayers.find(layer, link);
     // To compress a layer takes long.
     const { look, ...kind } = seen.look.isValid ? seen : await this.#looks.at(id);
     const record = await claimForProjection(this.#storage, id, {
@@ -89,7 +89,9 @@ export class ProjectionWriter {
     const json = encodeText(imageJson(image, record.created));
     const putAncestry = async () =>
       await this.#storage.put(layout.imageAncestry(id), encodeText(pythonJson(ancestry)), { ...AS_JSON, look });
-    await Promise.all([this.#layers.putDescriptor(id, servedLayer, { look }), putAncestry()]);
+    const putDescriptor = async () =>
+      await this.#layers.putDescriptor(id, servedLayer, { look: earlierLook(look, lookAtBytes) });
+    await Promise.all([putDescriptor(), putAncestry()]);
     // Not over the layer of a pushed image: blob links and presigned URLs may point to that object.
     if (this.#copiesLayers && !record.replacesPushedImage) await this.#copyLayer(id, json, servedLayer);
     const written = look.isValid ? look : await this.#lookAgain(id);
