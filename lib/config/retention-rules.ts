@@ -1,5 +1,6 @@
-import { DAY_MS, formatDuration } from '../model/duration.ts';
+import { DAY_MS } from '../model/duration.ts';
 import { matcherOf } from '../model/name-pattern.ts';
+import { formatRule } from '../registry/retention/format-rule.ts';
 import {
   isAboutVersions,
   isTagRule,
@@ -55,7 +56,7 @@ export const retentionRules: ValueType<RetentionRule[]> = {
     }
     return rules;
   },
-  format: (rules) => rules.map(formatRetentionRule),
+  format: (rules) => rules.map(formatRule),
 };
 
 class RuleReader {
@@ -193,26 +194,4 @@ function coversConditions(earlier: TagRule, later: TagRule): boolean {
 function coversPatterns(earlier: readonly string[], later: readonly string[]): boolean {
   const matchers = earlier.map((pattern) => matcherOf(pattern.replaceAll(/\*+/g, '*')));
   return later.every((pattern) => matchers.some((matches) => matches(pattern)));
-}
-
-/** The rule as an operator writes it. */
-export function formatRetentionRule(rule: RetentionRule): Record<string, unknown> {
-  const { repositories } = rule;
-  if (!isTagRule(rule)) {
-    const { untagged } = rule;
-    return { repositories, untagged: untagged === 'keep' ? untagged : formatDuration(untagged.olderThanMs) };
-  }
-  const about = { repositories, ...(rule.tags && { tags: rule.tags }) };
-  if ('expires' in rule) return { ...about, expires: rule.expires };
-  return { ...about, keep: rule.keep === 'always' ? rule.keep : formatKeep(rule.keep) };
-}
-
-function formatKeep({ last, newerMs, newestOfEach, lastPulledMs, allOf }: Keep): Record<string, unknown> {
-  return {
-    ...(last !== undefined && { last }),
-    ...(newerMs !== undefined && { newer: formatDuration(newerMs) }),
-    ...(newestOfEach && { newest_of_each: newestOfEach }),
-    ...(lastPulledMs !== undefined && { last_pulled: formatDuration(lastPulledMs) }),
-    ...(allOf && { all_of: formatKeep(allOf) }),
-  };
 }

@@ -16,9 +16,10 @@ export function parseDuration(text: string): number | undefined {
   return number === undefined ? undefined : Number(number) * UNITS_MS[unit as keyof typeof UNITS_MS];
 }
 
-/** The inverse of `parseDuration`, in the largest unit that divides the duration: `25h`, `14d`. */
+/** The inverse of `parseDuration`, in the largest unit up to days that divides the duration: `25h`, `14d`. */
 export function formatDuration(milliseconds: number): string {
-  const [unit, unitMs] = Object.entries(UNITS_MS).find(([, size]) => milliseconds > 0 && milliseconds % size === 0) ?? [
+  const { w, ...units } = UNITS_MS;
+  const [unit, unitMs] = Object.entries(units).find(([, size]) => milliseconds > 0 && milliseconds % size === 0) ?? [
     's',
     SECOND_MS,
   ];

@@ -33,7 +33,9 @@
 //  oci/gc/data/<uuid>                                           empty: data/<uuid> had no pointer when the collector saw it first
 //  oci/gc/edges/<ns>/<repo>                                     what each manifest of the repository names, as the collector read it
 //  oci/gc/filters/<uuid>                                        names that an unfinished run of the collector has seen
-//  oci/gc/plans/<id>.json                                       a plan of the retention rules
+//  oci/gc/plans/<id>.json                                       a plan of the retention rules: its counts and how far it is applied
+//  oci/gc/plans/<id>.tags                                       the tags of the plan with their verdicts, one on each line
+//  oci/gc/pulls.json                                            the repositories whose pulls are recorded, and since when
 //  oci/usage.json                                               what all repositories take up, as the last usage run counted it
 import type { Digest, ImageId, RepositoryName, Tag } from './names.ts';
 import {
@@ -185,6 +187,9 @@ export const layout = {
   collectorFilters: () => folder('oci/gc/filters'),
   retentionPlans: () => folder('oci/gc/plans'),
   retentionPlan: (id: string) => at('oci/gc/plans', `${id}.json`),
+  retentionPlanTags: (id: string) => at('oci/gc/plans', `${id}.tags`),
+  /** Its LastModified is the time since when the pulls that it names are recorded. */
+  recordedPulls: () => at('oci/gc', 'pulls.json'),
   allImages: () => folder('images'),
   allImageRecords: () => folder('oci/images'),
   imageCell: (id: ImageId) => at('oci/images', id, 'condemned.json'),

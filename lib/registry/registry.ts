@@ -19,6 +19,9 @@ import { createTagChangeHandler } from './on-tag-change.ts';
 import { Catalog } from './repositories/catalog.ts';
 import { Search } from './repositories/search.ts';
 import { V1Repositories } from './repositories/v1-repositories.ts';
+import { createRetention, type RetentionSettings } from './retention/create-retention.ts';
+import type { PullRecords } from './retention/pull-records.ts';
+import type { Retention } from './retention/retention.ts';
 import { TagDeletion } from './tags/delete-tag.ts';
 import { IndexImages } from './tags/index-images.ts';
 import { TagMetadata } from './tags/metadata.ts';
@@ -53,8 +56,10 @@ export type Registry = {
   images: Images;
   manifestDeletion: ManifestDeletion;
   manifests: Manifests;
+  pulls: PullRecords;
   referrers: Referrers;
   repositories: V1Repositories;
+  retention: Retention;
   search: Search;
   tagMetadata: TagMetadata;
   tags: Tags;
@@ -75,6 +80,8 @@ export type RegistryOptions = Pick<ProjectionOptions, 'copiesLayers'> &
     indexChildren?: IndexChildren;
     /** Tags that no push may move. Default none. */
     isImmutable?: IsImmutable;
+    /** Default: no rules, so that no tag is ever deleted by one. */
+    retention?: RetentionSettings;
     /** The times of the collector, which tests shorten. Default `COLLECTION_TIMES`. */
     times?: CollectionTimes;
   };
@@ -88,6 +95,7 @@ export function assembleRegistry(
     background,
     indexChildren,
     isImmutable,
+    retention: retentionSettings,
     times,
   }: RegistryOptions,
 ): Registry {
@@ -154,6 +162,12 @@ export function assembleRegistry(
     search,
   });
 
+  const { retention, pulls } = createRetention(
+    storage,
+    { tags, tagDeletion, history, catalog, stored, blobs },
+    retentionSettings,
+  );
+
   // Adoption looks for objects under twice-quoted keys itself, so it gets the storage without the merge.
   const adoption = new Adoption(opened, { catalog, tags, images, layers, conversions: imageConversions, grants });
 
@@ -177,8 +191,10 @@ export function assembleRegistry(
       onTagChange,
     }),
     manifests,
+    pulls,
     referrers,
     repositories,
+    retention,
     search,
     tagMetadata: metadata,
     tags,

@@ -38,6 +38,7 @@ export async function openRegistry(
     indexChildren: config.indexChildren,
     isImmutable: immutabilityOf(config.immutableTags),
     unpackLimits: config.unpackLimits,
+    retention: config.retention,
     ...(background && { background }),
   });
   return { registry, storage, isReadOnly };

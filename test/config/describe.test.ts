@@ -41,7 +41,7 @@ test('the configuration in effect is printed as YAML with the origin of each val
     access: null,
     index_children: 'required',
     immutable_tags: null,
-    retention: { undo: '2w', rules: null, ignore_pulls_by: [...SCANNERS] },
+    retention: { undo: '14d', rules: null, ignore_pulls_by: [...SCANNERS] },
     trusted_proxies: 0,
     uploads_at_once: 100,
     downloads_at_once: 256,

@@ -8,6 +8,7 @@ import { createLog } from '../../lib/model/log.ts';
 import { SigningKeys } from '../../lib/model/signed-token.ts';
 import type { IndexChildren } from '../../lib/registry/manifests/manifest-checks.ts';
 import { assembleRegistry } from '../../lib/registry/registry.ts';
+import type { RetentionSettings } from '../../lib/registry/retention/create-retention.ts';
 import { type AppSettings, createApp } from '../../lib/server/app.ts';
 import { startNodeServer } from '../../lib/server/node-server.ts';
 import type { StorageDriver } from '../../lib/storage/driver.ts';
@@ -55,6 +56,7 @@ type TestSettings = Partial<AppSettings> & {
   trustedProxies?: number;
   isHalfDuplex?: boolean;
   unpackLimits?: UnpackLimits;
+  retention?: RetentionSettings;
 };
 
 /** Serves the registry over this storage, in this process, on a free port. */
@@ -69,6 +71,7 @@ export async function startRegistry(
     trustedProxies = 0,
     isHalfDuplex = false,
     unpackLimits,
+    retention,
     ...settings
   }: TestSettings = {},
 ): Promise<RegistryServer> {
@@ -80,6 +83,7 @@ export async function startRegistry(
       ...(runsBackgroundWork && { background }),
       ...(isImmutable && { isImmutable }),
       ...(unpackLimits && { unpackLimits }),
+      ...(retention && { retention }),
       ...(indexChildren && { indexChildren }),
     }),
     keys: TEST_KEYS,

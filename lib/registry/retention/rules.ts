@@ -35,6 +35,9 @@ export type UntaggedRule = { number: number; repositories: string[]; untagged: '
 
 export type RetentionRule = TagRule | UntaggedRule;
 
+/** What the collector does with a manifest that nothing refers to. `olderThanMs` counts from its LastModified. */
+export type UntaggedPolicy = 'keep' | { olderThanMs: number };
+
 export function isTagRule(rule: RetentionRule): rule is TagRule {
   return !('untagged' in rule);
 }
@@ -44,8 +47,15 @@ export function tagRulesFor(rules: readonly RetentionRule[], repository: Reposit
   return rules.filter(isTagRule).filter((rule) => repositoriesMatcher(rule.repositories)(repository));
 }
 
+/** The first rule with `untagged` that matches the repository decides; without one, untagged manifests are kept. */
+export function untaggedPolicyOf(rules: readonly RetentionRule[]): (repository: RepositoryName) => UntaggedPolicy {
+  const untagged = rules.filter((rule): rule is UntaggedRule => !isTagRule(rule));
+  return (repository) =>
+    untagged.find((rule) => repositoriesMatcher(rule.repositories)(repository))?.untagged ?? 'keep';
+}
+
 /** Makes a predicate: whether some pattern of access rules matches the repository; `**` is read as `*`. */
-function repositoriesMatcher(patterns: readonly string[]): (repository: RepositoryName) => boolean {
+export function repositoriesMatcher(patterns: readonly string[]): (repository: RepositoryName) => boolean {
   const matchers = patterns.map((pattern) => repositoryMatcher(pattern.replaceAll(/\*+/g, '*')));
   return (repository) => matchers.some((matches) => matches(repository));
 }
@@ -57,9 +67,14 @@ export function tagMatcherOf({ tags = ['*'] }: TagRule): (tag: Tag) => boolean {
 }
 
 /** The clauses of a rule with those below `allOf`. */
-function clausesOf(rule: TagRule): KeepClauses[] {
+export function clausesOf(rule: TagRule): KeepClauses[] {
   if (!('keep' in rule) || rule.keep === 'always') return [];
   return [rule.keep, ...(rule.keep.allOf ? [rule.keep.allOf] : [])];
+}
+
+/** Whether a pull can decide about the rule's tags. */
+export function usesPulls(rule: RetentionRule): boolean {
+  return isTagRule(rule) && clausesOf(rule).some(({ lastPulledMs }) => lastPulledMs !== undefined);
 }
 
 /** Whether the rule is about versions alone: other tags go on to the next rule. */

@@ -32,6 +32,17 @@ export class TagDeletion {
     return true;
   }
 
+  /**
+   * Deletes a tag that was resolved just now; its metadata is deleted in the background. One storage request.
+   * @param by the caller's name, or the plan's
+   * @returns false if it has moved since; then it stays
+   */
+  async deleteResolved(repository: RepositoryName, resolved: ResolvedTag, by: string): Promise<boolean> {
+    if (!(await this.#tags.deleteIfUnchanged(repository, resolved, by))) return false;
+    this.#onTagChange(repository, { deleted: resolved.tag, target: resolved.target });
+    return true;
+  }
+
   /** Deletes a tag and its metadata, unless the tag has moved since it was resolved. Reports no tag change. */
   async deleteWithMetadata(repository: RepositoryName, resolved: ResolvedTag, by: string): Promise<void> {
     if (!(await this.#tags.deleteIfUnchanged(repository, resolved, by))) return;

@@ -1,0 +1,47 @@
+import { DAY_MS } from '../../model/duration.ts';
+import type { StorageDriver } from '../../storage/driver.ts';
+import type { Blobs } from '../blobs/blobs.ts';
+import type { TagHistory } from '../history/tag-history.ts';
+import type { StoredManifests } from '../manifests/stored-manifests.ts';
+import type { Catalog } from '../repositories/catalog.ts';
+import type { TagDeletion } from '../tags/delete-tag.ts';
+import type { Tags } from '../tags/tags.ts';
+import { ImageExpiries } from './image-expiry.ts';
+import { TagPlanner } from './plan-tags.ts';
+import { PullRecords } from './pull-records.ts';
+import { Retention } from './retention.ts';
+import type { RetentionRule } from './rules.ts';
+
+/** `undoMs` in milliseconds. `ignorePullsBy`: patterns of callers and programs whose pulls do not count. */
+export type RetentionSettings = { rules: readonly RetentionRule[]; undoMs: number; ignorePullsBy: readonly string[] };
+
+const NO_RETENTION: RetentionSettings = { rules: [], undoMs: 14 * DAY_MS, ignorePullsBy: [] };
+
+/** Builds what the rules of retention need. */
+export function createRetention(
+  storage: StorageDriver,
+  {
+    tags,
+    tagDeletion,
+    history,
+    catalog,
+    stored,
+    blobs,
+  }: {
+    tags: Tags;
+    tagDeletion: TagDeletion;
+    history: TagHistory;
+    catalog: Catalog;
+    stored: StoredManifests;
+    blobs: Blobs;
+  },
+  { rules, undoMs, ignorePullsBy }: RetentionSettings = NO_RETENTION,
+): { retention: Retention; pulls: PullRecords } {
+  const pulls = new PullRecords(storage, { rules, ignored: ignorePullsBy });
+  const expiries = new ImageExpiries(storage, { stored, blobs });
+  const planner = new TagPlanner(storage, { tags, history, stored, expiries });
+  return {
+    retention: new Retention(storage, { catalog, tags, tagDeletion, planner, pulls }, { rules, undoMs }),
+    pulls,
+  };
+}

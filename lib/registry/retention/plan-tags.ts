@@ -1,0 +1,148 @@
+import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { layout, parseRepositoryRecord } from '../../model/layout.ts';
+import { MAX_INDEX_DEPTH, parseManifest } from '../../model/manifest.ts';
+import type { Digest, RepositoryName, Tag } from '../../model/names.ts';
+import type { StorageDriver } from '../../storage/driver.ts';
+import type { TagHistory } from '../history/tag-history.ts';
+import type { StoredManifests } from '../manifests/stored-manifests.ts';
+import type { Tags } from '../tags/tags.ts';
+import { encodeMoveTarget, type ResolvedTag } from '../tags/target.ts';
+import { type AttachedTag, type AttachedVerdict, decideAttached, subjectOfTag } from './attached-tags.ts';
+import { type Clock, decide, type TagFacts, type Verdict } from './decide.ts';
+import type { ImageExpiries } from './image-expiry.ts';
+import { type TagRule, tagMatcherOf, usesPulls } from './rules.ts';
+
+/** A tag with what the rules say of it. */
+export type JudgedTag = { resolved: ResolvedTag; verdict: Verdict };
+
+/** Applies the rules to the tags of a repository as they are in storage. */
+export class TagPlanner {
+  readonly #storage: StorageDriver;
+  readonly #tags: Tags;
+  readonly #history: TagHistory;
+  readonly #stored: StoredManifests;
+  readonly #expiries: ImageExpiries;
+
+  constructor(
+    storage: StorageDriver,
+    dependencies: { tags: Tags; history: TagHistory; stored: StoredManifests; expiries: ImageExpiries },
+  ) {
+    this.#storage = storage;
+    this.#tags = dependencies.tags;
+    this.#history = dependencies.history;
+    this.#stored = dependencies.stored;
+    this.#expiries = dependencies.expiries;
+  }
+
+  /**
+   * The verdicts on all tags of a repository; attached tags come last. One storage request per 1,000 tags and per 1,000 moves in
+   * the history, those of `TagResolver`, one per 1,000 pulled digests where a rule asks for pulls, those of `ImageExpiries` for
+   * each tag where a rule asks for expiries, and one for each manifest where attached tags do not name a tagged one.
+   * @param rules those that match the repository
+   */
+  async judge(repository: RepositoryName, rules: readonly TagRule[], clock: Clock): Promise<JudgedTag[]> {
+    const all = await this.#tags.resolveAll(repository);
+    const isAttached = ({ tag }: ResolvedTag) => subjectOfTag(tag) !== undefined;
+    const ordinary = all.filter((tag) => !isAttached(tag));
+    const attached = all.filter(isAttached);
+    const facts = await this.#factsOf(repository, ordinary, rules);
+    const verdicts = decide(rules, facts, clock);
+    const staying = ordinary.filter(({ tag }) => verdicts.get(tag)?.keep);
+    const deleted = ordinary.filter(({ tag }) => !verdicts.get(tag)?.keep);
+    const ofAttached = await this.judgeAttached(repository, { attached, staying, deleted, nowMs: clock.nowMs });
+    return [...ordinary, ...attached].flatMap((resolved) => {
+      const verdict = verdicts.get(resolved.tag) ?? ofAttached.get(resolved.tag);
+      return verdict ? [{ resolved, verdict }] : [];
+    });
+  }
+
+  async #factsOf(
+    repository: RepositoryName,
+    tags: readonly ResolvedTag[],
+    rules: readonly TagRule[],
+  ): Promise<TagFacts[]> {
+    const asksForExpiry = rules.filter((rule) => 'expires' in rule).map(tagMatcherOf);
+    const [moves, pulls, expiries] = await Promise.all([
+      this.#history.newestOfEachTag(repository),
+      rules.some(usesPulls) ? this.#lastPulls(repository) : new Map<Digest, number>(),
+      mapConcurrently(tags, async ({ tag, target }) =>
+        asksForExpiry.some((matches) => matches(tag)) ? await this.#expiries.find(repository, target) : undefined,
+      ),
+    ]);
+    return tags.map(({ tag, target, lastModified }, index) => {
+      const move = moves.get(tag);
+      const expiresAfterMs = expiries[index];
+      const lastPulledAtMs = pulls.get(target.digest);
+      return {
+        tag,
+        movedAtMs: move?.target === encodeMoveTarget(target) ? move.atMs : lastModified.getTime(),
+        isImmutable: this.#tags.isImmutable(repository, tag),
+        ...(expiresAfterMs !== undefined && { expiresAfterMs }),
+        ...(lastPulledAtMs !== undefined && { lastPulledAtMs }),
+      };
+    });
+  }
+
+  async #lastPulls(repository: RepositoryName): Promise<Map<Digest, number>> {
+    const pulls = new Map<Digest, number>();
+    for await (const { key, lastModified } of this.#storage.list(layout.repositoryPulls(repository))) {
+      const record = parseRepositoryRecord(key);
+      if (record?.kind === 'pull') pulls.set(record.digest, lastModified.getTime());
+    }
+    return pulls;
+  }
+
+  /**
+   * The verdicts on attached tags, which follow their images.
+   * @param staying the other tags of the repository that stay
+   * @param deleted those that do not
+   */
+  async judgeAttached(
+    repository: RepositoryName,
+    {
+      attached,
+      staying,
+      deleted,
+      nowMs,
+    }: {
+      attached: readonly ResolvedTag[];
+      staying: readonly ResolvedTag[];
+      deleted: readonly ResolvedTag[];
+      nowMs: number;
+    },
+  ): Promise<Map<Tag, AttachedVerdict>> {
+    if (attached.length === 0) return new Map();
+    const tags = attached.flatMap(({ tag, target, lastModified }): AttachedTag[] => {
+      const subject = subjectOfTag(tag);
+      const isImmutable = this.#tags.isImmutable(repository, tag);
+      const movedAtMs = lastModified.getTime();
+      return subject === undefined ? [] : [{ tag, subject, target: target.digest, movedAtMs, isImmutable }];
+    });
+    const reached = {
+      fromStaying: await this.#reach(repository, staying, tags),
+      fromDeleted: await this.#reach(repository, deleted, tags),
+    };
+    const isHeld = (digest: Digest) => this.#stored.has(repository, digest);
+    return await decideAttached(tags, { reached, isHeld, nowMs });
+  }
+
+  /** The manifests that the tags name, directly or through an index. Indexes are read only for a subject that no tag names. */
+  async #reach(
+    repository: RepositoryName,
+    from: readonly ResolvedTag[],
+    attached: readonly AttachedTag[],
+  ): Promise<Set<Digest>> {
+    const reached = new Set(from.map(({ target }) => target.digest));
+    let level = [...reached];
+    for (let depth = 0; depth < MAX_INDEX_DEPTH && level.length > 0; depth++) {
+      if (attached.every(({ subject }) => reached.has(subject))) break;
+      const children = await mapConcurrently(level, async (digest) => {
+        const manifest = await this.#stored.find(repository, digest);
+        return manifest ? parseManifest(manifest.bytes).manifests.map((child) => child.digest) : [];
+      });
+      level = children.flat().filter((digest) => !reached.has(digest));
+      for (const digest of level) reached.add(digest);
+    }
+    return reached;
+  }
+}
