@@ -287,6 +287,14 @@ export function tagOf(key: Key): Tag {
   return lastPartOf(key).slice(TAG_PREFIX.length) as Tag;
 }
 
+const IMAGE_BLOB = /^oci\/images\/[^/]+\/blobs\/(sha256|sha512)\/([a-f0-9]+)$/;
+
+/** The digest in a key of `layout.imageBlob`; `undefined` for any other key. */
+export function digestOfImageBlob(key: Key): Digest | undefined {
+  const [, algorithm, hex] = IMAGE_BLOB.exec(key) ?? [];
+  return algorithm === undefined ? undefined : (`${algorithm}:${hex}` as Digest);
+}
+
 /** The inverse of `layout.robot`. */
 export function robotIdOf(key: Key): string {
   return lastPartOf(key).replace(/\.json$/, '');

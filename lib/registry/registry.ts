@@ -27,6 +27,7 @@ import { IndexImages } from './tags/index-images.ts';
 import { TagMetadata } from './tags/metadata.ts';
 import { type IsImmutable, Tags } from './tags/tags.ts';
 import { Uploads } from './uploads/uploads.ts';
+import { Usage } from './usage/usage.ts';
 import { ImageFiles } from './v1-images/files.ts';
 import { ImageGrants } from './v1-images/grants.ts';
 import { lookAtImage } from './v1-images/image-cell.ts';
@@ -65,6 +66,7 @@ export type Registry = {
   tags: Tags;
   tagProjections: TagProjections;
   uploads: Uploads;
+  usage: Usage;
   v1Tags: V1Tags;
 };
 
@@ -200,6 +202,7 @@ export function assembleRegistry(
     tags,
     tagProjections,
     uploads,
+    usage: new Usage(opened, { tags }),
     v1Tags,
   };
 }

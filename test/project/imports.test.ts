@@ -24,6 +24,7 @@ const ORDER = [
   'registry',
   'registry/retention',
   'registry/fsck',
+  'registry/usage',
   'registry/collector',
   'registry/old-buckets',
   'registry/repositories',

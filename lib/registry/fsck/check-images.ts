@@ -1,4 +1,4 @@
-import { type Key, layout, parseImageRecord } from '../../model/layout.ts';
+import { digestOfImageBlob, type Key, layout, parseImageRecord } from '../../model/layout.ts';
 import { hexOf, type ImageId, isDigest, isImageId } from '../../model/names.ts';
 import { type ObjectInfo, unchanged } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
@@ -62,7 +62,6 @@ async function* listImages(check: Check): AsyncGenerator<ListedImage> {
 }
 
 const PLAIN_RECORD = /^oci\/images\/[^/]+\/(?:manifest\.json|sources\/[^/]+|pushes\/[^/]+\/[a-f0-9]+(?:\.[a-f0-9]+)?)$/;
-const MARKER = /^oci\/images\/[^/]+\/blobs\/(sha256|sha512)\/([a-f0-9]+)$/;
 
 async function takeRecord(check: Check, object: ObjectInfo, image: ListedImage): Promise<void> {
   const { key } = object;
@@ -70,7 +69,7 @@ async function takeRecord(check: Check, object: ObjectInfo, image: ListedImage):
   if (key === layout.imageCell(id)) image.cell = object;
   else if (key === layout.projectionRecord(id)) image.projection = object;
   else if (key === layout.imageLayerDescriptor(id)) image.layerDescriptor = object;
-  else if (MARKER.test(key)) await takeMarker(check, object, image);
+  else if (digestOfImageBlob(key)) await takeMarker(check, object, image);
   else if (!PLAIN_RECORD.test(key)) {
     const record = parseImageRecord(key);
     if (!record) return await check.unknown(object);
@@ -85,9 +84,8 @@ async function takeRecord(check: Check, object: ObjectInfo, image: ListedImage):
 }
 
 async function takeMarker(check: Check, object: ObjectInfo, image: ListedImage): Promise<void> {
-  const [, algorithm, hex] = MARKER.exec(object.key) ?? [];
-  const digest = `${algorithm}:${hex}` as Parameters<typeof isDigest>[0];
-  if (!isDigest(digest)) return await check.unknown(object);
+  const digest = digestOfImageBlob(object.key);
+  if (!digest || !isDigest(digest)) return await check.unknown(object);
   image.hasMarker = true;
   await check.digestUsers.add(nameOfDigest(digest), { kind: 'marker', image: image.id });
 }

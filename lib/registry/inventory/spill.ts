@@ -11,8 +11,8 @@ import { MiB } from '../../streams/bytes.ts';
 /** Records in memory, before they go to temporary files. */
 const MEMORY_BYTES = 32 * MiB;
 
-/** Names end in hex digits; those with the same two first ones are in one partition: 256 for each algorithm of digests. */
-const PARTITION = /^(?:.*\/)?../;
+/** Names begin with hex digits, digests after their algorithm. Those with the same two first digits are in one partition. */
+const PARTITION = /^(?:sha(?:256|512)\/)?../;
 
 /**
  * Records by name. Up to 32 MiB are in memory, the others in temporary files, so that the memory of a join is that of one
@@ -29,7 +29,7 @@ export class Spill<T> {
     this.#maxMemoryBytes = maxMemoryBytes;
   }
 
-  /** @param name such as `sha256/<hex>`, an image id or a uuid. @param record of JSON values */
+  /** @param name such as `sha256/<hex>`, an image id or a uuid; without a tab. @param record of JSON values */
   async add(name: string, record: T): Promise<void> {
     const partition = partitionOf(name);
     const line = `${name}\t${JSON.stringify(record)}\n`;

@@ -68,9 +68,9 @@ export class Images {
   async findAncestry(id: ImageId): Promise<ImageId[] | undefined> {
     const object = await this.#storage.read(layout.imageAncestry(id));
     if (!object) return undefined;
-    const value = parseJson(object.bytes);
-    if (!Array.isArray(value) || !value.every(isImageId)) throw new Error(`${object.info.key} is not an ancestry`);
-    return value;
+    const ancestry = decodeAncestry(object.bytes);
+    if (!ancestry) throw new Error(`${object.info.key} is not an ancestry`);
+    return ancestry;
   }
 
   /** Whether no push of the image is under way. One storage request. */
@@ -156,6 +156,12 @@ export class Images {
     checkReadable(layer, isComplete);
     return layer;
   }
+}
+
+/** The ids in `images/<id>/ancestry`, this image first; `undefined` if the object is damaged. */
+export function decodeAncestry(bytes: Uint8Array): ImageId[] | undefined {
+  const value = parseJson(bytes);
+  return Array.isArray(value) && value.every(isImageId) ? value : undefined;
 }
 
 export function imageUnknown(): RegistryError {

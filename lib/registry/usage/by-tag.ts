@@ -1,0 +1,72 @@
+import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { layout } from '../../model/layout.ts';
+import { MAX_INDEX_DEPTH, type ManifestDocument, parseManifest } from '../../model/manifest.ts';
+import type { Digest, ImageId, RepositoryName, Tag } from '../../model/names.ts';
+import type { StorageDriver } from '../../storage/driver.ts';
+import { decodeStoredManifest } from '../condemned/condemned.ts';
+import { isGone } from '../condemned/gone.ts';
+import type { Tags } from '../tags/tags.ts';
+import type { ResolvedTag } from '../tags/target.ts';
+import { decodeAncestry } from '../v1-images/images.ts';
+
+/** Of the bytes that a tag leads to, `uniqueBytes` are those to which no other tag of the repository does. */
+export type TagUsage = { tag: Tag; totalBytes: number; uniqueBytes: number };
+
+/**
+ * What each tag of a repository takes up: the blobs of its manifest, of its children, or the layers of its v1 image. Reads each
+ * manifest once; in memory are the blobs of all of them.
+ */
+export async function usageByTag(storage: StorageDriver, tags: Tags, repository: RepositoryName): Promise<TagUsage[]> {
+  const documents = new Map<Digest, Promise<ManifestDocument | undefined>>();
+  const read = (digest: Digest) => {
+    const known = documents.get(digest) ?? readManifest(storage, repository, digest);
+    documents.set(digest, known);
+    return known;
+  };
+  const blobsOf = async (digest: Digest, depth = 0): Promise<Map<string, number> | undefined> => {
+    const document = depth > MAX_INDEX_DEPTH ? undefined : await read(digest);
+    if (!document) return undefined;
+    const blobs = new Map<string, number>(document.blobs.map((blob) => [blob.digest, blob.sizeBytes]));
+    for (const child of document.manifests) {
+      for (const [name, sizeBytes] of (await blobsOf(child.digest, depth + 1)) ?? []) blobs.set(name, sizeBytes);
+    }
+    return blobs;
+  };
+  const resolved = await tags.resolveAll(repository);
+  const bytes = await mapConcurrently(resolved, async ({ tag, target }: ResolvedTag) => ({
+    tag,
+    blobs: (await blobsOf(target.digest)) ?? (target.imageId ? await layersOf(storage, target.imageId) : new Map()),
+  }));
+  const uses = new Map<string, number>();
+  for (const { blobs } of bytes) for (const name of blobs.keys()) uses.set(name, (uses.get(name) ?? 0) + 1);
+  return bytes.map(({ tag, blobs }) => ({
+    tag,
+    totalBytes: sum(blobs.values()),
+    uniqueBytes: sum([...blobs].flatMap(([name, sizeBytes]) => (uses.get(name) === 1 ? [sizeBytes] : []))),
+  }));
+}
+
+async function readManifest(
+  storage: StorageDriver,
+  repository: RepositoryName,
+  digest: Digest,
+): Promise<ManifestDocument | undefined> {
+  const object = await storage.read(layout.manifest(repository, digest));
+  return object && !isGone(object.bytes) ? parseManifest(decodeStoredManifest(object.bytes, digest).bytes) : undefined;
+}
+
+async function layersOf(storage: StorageDriver, top: ImageId): Promise<Map<string, number>> {
+  const object = await storage.read(layout.imageAncestry(top));
+  const ids = (object && decodeAncestry(object.bytes)) ?? [];
+  const sizes = await mapConcurrently(ids, async (id): Promise<[string, number]> => {
+    const layer = await storage.head(layout.imageLayer(id));
+    return [id, layer?.sizeBytes ?? 0];
+  });
+  return new Map(sizes);
+}
+
+function sum(numbers: Iterable<number>): number {
+  let total = 0;
+  for (const number of numbers) total += number;
+  return total;
+}

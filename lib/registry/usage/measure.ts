@@ -1,0 +1,352 @@
+// Counts who uses which bytes, exactly: each object of storage is listed once and put down to the repositories that use it. Joins
+// wait in memory and temporary files (`Spill`), so the memory is that of the sums of all repositories and one 256th of all links.
+//
+//  repositories/  oci/repositories/   links by digest, and the images that tags name
+//  images/        oci/images/         the ancestry of these; sizes of layers; markers
+//  oci/blobs/                         which key each link names; links that name the layer of an image count as its users
+//  (no listing)                       layers, and what markers name, by the users of their images
+//  oci/data/                          the users of its pointers
+import {
+  digestOfImageBlob,
+  imageOfLayer,
+  type Key,
+  lastPartOf,
+  layout,
+  parseRepositoryRecord,
+  parseTagKey,
+  tagOf,
+  withoutTwiceQuoting,
+} from '../../model/layout.ts';
+import { type Digest, type ImageId, isDigest, isImageId, type RepositoryName } from '../../model/names.ts';
+import type { ObjectInfo, StorageDriver } from '../../storage/driver.ts';
+import { CONDEMNED_LINK_BYTES } from '../blobs/link.ts';
+import { GONE_BYTES } from '../condemned/gone.ts';
+import { type DigestFolder, digestFolders, nameOfDigest } from '../inventory/digest-folders.ts';
+import { DigestSet } from '../inventory/digest-set.ts';
+import { isAbsentAsListed } from '../inventory/gone-forms.ts';
+import { type ListedLink, resolveLinks } from '../inventory/link-targets.ts';
+import { foldersInLockstep } from '../inventory/lockstep.ts';
+import { objectsOutside } from '../inventory/objects-outside.ts';
+import { joinWithSpill, Spill } from '../inventory/spill.ts';
+import type { Tags } from '../tags/tags.ts';
+import { decodeAncestry } from '../v1-images/images.ts';
+import { readLayerDescriptor } from '../v1-images/layers.ts';
+import { Ledger, type RepositoryIndex } from './ledger.ts';
+
+/** The bytes of a digest, and the repositories that use them. */
+export type LayerUsage = { digest: Digest; sizeBytes: number; repositories: RepositoryName[] };
+
+export type MeasureOptions = {
+  /** Whether the collector removes v1 images that v1 clients pushed once no tag leads to them. */
+  collectsV1Images?: boolean;
+  /** Called for each object of a listing. */
+  onObject?: () => void;
+  /** Called with each digest of which there are bytes in `oci/`. */
+  onLayer?: (layer: LayerUsage) => void;
+};
+
+type DigestUser = { kind: 'link'; index: RepositoryIndex; listed: ListedLink } | { kind: 'marker'; image: string };
+
+type ImageFact =
+  | { kind: 'user'; index: RepositoryIndex }
+  | { kind: 'layer'; sizeBytes: number; isKept: boolean }
+  | { kind: 'marked'; digest: Digest; key: Key; sizeBytes: number };
+
+type Users = { users: RepositoryIndex[]; sizeBytes: number };
+
+/** Tags that are resolved together, and manifests up to which they are matched with them. */
+const TAGS_AT_ONCE = 1000;
+const MAX_MATCHED = 100_000;
+
+const LISTED = [
+  layout.repositories(),
+  layout.ociRepositories(),
+  layout.allImages(),
+  layout.allImageRecords(),
+  layout.blobs(),
+  layout.allData(),
+];
+
+/** One storage request per 1,000 objects, one for each tag and link that its ETag does not tell, and one for each tagged image. */
+export async function measure(storage: StorageDriver, tags: Tags, options: MeasureOptions = {}): Promise<Ledger> {
+  const measurement = new Measurement(storage, tags, options);
+  try {
+    await measurement.repositories();
+    await measurement.images();
+    await measurement.blobs();
+    await measurement.layers();
+    await measurement.data();
+    await measurement.rest();
+    return measurement.ledger;
+  } finally {
+    await measurement.close();
+  }
+}
+
+class Measurement {
+  readonly ledger = new Ledger();
+  readonly #storage: StorageDriver;
+  readonly #tags: Tags;
+  readonly #options: MeasureOptions;
+  readonly #indexes = new Map<RepositoryName, RepositoryIndex>();
+  readonly #digestUsers = new Spill<DigestUser>();
+  readonly #tops = new Spill<RepositoryIndex>();
+  readonly #imageFacts = new Spill<ImageFact>();
+  /** The users of bytes that markers of images name, each link and image by itself. */
+  readonly #markedBytes = new Spill<Users>();
+  readonly #dataUsers = new Spill<{ users: RepositoryIndex[] }>();
+
+  constructor(storage: StorageDriver, tags: Tags, options: MeasureOptions) {
+    this.#storage = storage;
+    this.#tags = tags;
+    this.#options = options;
+  }
+
+  async close(): Promise<void> {
+    const spills = [this.#digestUsers, this.#tops, this.#imageFacts, this.#markedBytes, this.#dataUsers];
+    for (const spill of spills) await spill.close();
+  }
+
+  readonly #addStray = async (object: ObjectInfo): Promise<void> => this.#addMetadata(object);
+
+  #addMetadata({ sizeBytes }: ObjectInfo, index?: RepositoryIndex): void {
+    this.#options.onObject?.();
+    this.ledger.addMetadata(sizeBytes, index);
+  }
+
+  #addBytes(sizeBytes: number, users: readonly RepositoryIndex[], unused?: 'reclaimable' | 'kept'): void {
+    this.#options.onObject?.();
+    this.ledger.addBytes(sizeBytes, users, unused);
+  }
+
+  /** Twice-quoted folders hold tags of the repository with the once-quoted one. */
+  #indexOf(folder: string): RepositoryIndex | undefined {
+    const name = parseTagKey(withoutTwiceQuoting(`repositories/${folder}/tag_x` as Key))?.repository;
+    if (name === undefined) return undefined;
+    const index = this.#indexes.get(name) ?? this.ledger.addRepository(name);
+    this.#indexes.set(name, index);
+    return index;
+  }
+
+  async repositories(): Promise<void> {
+    const folders = foldersInLockstep(this.#storage, {
+      objects: layout.repositories(),
+      records: layout.ociRepositories(),
+      depth: 2,
+      onStray: this.#addStray,
+    });
+    for await (const { name, objects, records } of folders) {
+      const index = this.#indexOf(name);
+      const manifests = new DigestSet();
+      for await (const object of records) {
+        this.#addMetadata(object, index);
+        if (index !== undefined) await this.#takeRecord(object, index, manifests);
+      }
+      if (index !== undefined) this.ledger.at(index).manifests += manifests.size;
+      let batch: ObjectInfo[] = [];
+      for await (const object of objects) {
+        this.#addMetadata(object, index);
+        if (index === undefined || !layout.isTag(object.key)) continue;
+        batch.push(object);
+        if (batch.length < TAGS_AT_ONCE) continue;
+        await this.#takeTags(index, batch, manifests);
+        batch = [];
+      }
+      if (index !== undefined) await this.#takeTags(index, batch, manifests);
+    }
+  }
+
+  async #takeRecord(object: ObjectInfo, index: RepositoryIndex, manifests: DigestSet): Promise<void> {
+    const record = parseRepositoryRecord(object.key);
+    if (!record || !('digest' in record) || !isDigest(record.digest)) return;
+    if (object.sizeBytes === GONE_BYTES && (await isAbsentAsListed(this.#storage, object))) return;
+    if (record.kind === 'manifest') {
+      manifests.add(record.digest);
+      this.#notePush(index, object);
+    } else if (record.kind === 'link') {
+      const { etag, sizeBytes } = object;
+      const listed = { repository: record.repository, etag, sizeBytes };
+      await this.#digestUsers.add(nameOfDigest(record.digest), { kind: 'link', index, listed });
+    }
+  }
+
+  #notePush(index: RepositoryIndex, { lastModified }: ObjectInfo): void {
+    const usage = this.ledger.at(index);
+    const at = lastModified.toISOString();
+    if (usage.lastPush === undefined || usage.lastPush < at) usage.lastPush = at;
+  }
+
+  async #takeTags(index: RepositoryIndex, objects: readonly ObjectInfo[], manifests: DigestSet): Promise<void> {
+    const { repository } = this.ledger.at(index);
+    const hints = { manifests: manifests.size <= MAX_MATCHED ? [...manifests] : [] };
+    const resolved = await this.#tags.resolveObjects(repository, objects, hints);
+    const listed = new Map(objects.map((object) => [tagOf(object.key), object]));
+    const tops = new Set<ImageId>();
+    for (const { tag, target } of resolved) {
+      this.ledger.at(index).tags++;
+      const object = listed.get(tag);
+      if (object) this.#notePush(index, object);
+      if (target.imageId) tops.add(target.imageId);
+    }
+    for (const top of tops) await this.#tops.add(top, index);
+  }
+
+  async images(): Promise<void> {
+    for await (const { name, group, records } of joinWithSpill(this.#listImages(), this.#tops)) {
+      if (!group?.hasAncestry || records.length === 0) continue;
+      const object = await this.#storage.read(layout.imageAncestry(name as ImageId));
+      const ancestry = (object && decodeAncestry(object.bytes)) ?? [];
+      for (const index of new Set(records)) {
+        for (const id of ancestry) await this.#imageFacts.add(id, { kind: 'user', index });
+      }
+    }
+  }
+
+  async *#listImages(): AsyncGenerator<{ name: string; hasAncestry: boolean }> {
+    const folders = foldersInLockstep(this.#storage, {
+      objects: layout.allImages(),
+      records: layout.allImageRecords(),
+      depth: 1,
+      onStray: this.#addStray,
+    });
+    for await (const { name, objects, records } of folders) {
+      let layer: ObjectInfo | undefined;
+      let hasAncestry = false;
+      let isProjection = false;
+      for await (const object of objects) {
+        const part = lastPartOf(object.key);
+        if (part === 'layer' && isImageId(name)) layer = object;
+        else this.#addMetadata(object);
+        if (part === 'ancestry') hasAncestry = true;
+      }
+      for await (const object of records) {
+        this.#addMetadata(object);
+        if (object.key === layout.projectionRecord(name as ImageId)) isProjection = true;
+        const digest = digestOfImageBlob(object.key);
+        if (digest && isDigest(digest)) {
+          await this.#digestUsers.add(nameOfDigest(digest), { kind: 'marker', image: name });
+        }
+      }
+      if (layer) {
+        const isKept = !isProjection && !this.#options.collectsV1Images;
+        await this.#imageFacts.add(name, { kind: 'layer', sizeBytes: layer.sizeBytes, isKept });
+      }
+      if (isImageId(name)) yield { name, hasAncestry };
+    }
+  }
+
+  async blobs(): Promise<void> {
+    for await (const { name, group, records } of joinWithSpill(
+      digestFolders(this.#storage, this.#addStray),
+      this.#digestUsers,
+    )) {
+      await this.#takeDigest(name.replace('/', ':') as Digest, group, records);
+    }
+  }
+
+  async #takeDigest(digest: Digest, folder: DigestFolder | undefined, users: readonly DigestUser[]): Promise<void> {
+    const links = users.filter((user) => user.kind === 'link');
+    const indexes = new Map(links.map(({ listed, index }) => [listed.repository, index]));
+    const resolved = await resolveLinks(
+      this.#storage,
+      digest,
+      folder,
+      // Bytes that condemned links name are freed with them.
+      links.flatMap(({ listed }) => (listed.sizeBytes < CONDEMNED_LINK_BYTES ? [listed] : [])),
+    );
+    const byKey = new Map<Key, Set<RepositoryIndex>>();
+    for (const { repository, target, isCondemned } of resolved) {
+      const index = indexes.get(repository);
+      if (!target || isCondemned || index === undefined) continue;
+      const image = imageOfLayer(target.key);
+      if (image) await this.#imageFacts.add(image, { kind: 'user', index });
+      else byKey.set(target.key, (byKey.get(target.key) ?? new Set()).add(index));
+    }
+    const images = users.flatMap((user) => (user.kind === 'marker' ? [user.image as ImageId] : []));
+    const { plain, bytes = [], marksAlone = [] } = folder ?? {};
+    const objects = [
+      ...(plain ? [{ key: plain.key, sizeBytes: plain.sizeBytes, uuid: undefined }] : []),
+      ...bytes.map(({ key, sizeBytes, uuid, kind }) => ({
+        key,
+        sizeBytes,
+        uuid: kind === 'pointer' ? uuid : undefined,
+      })),
+    ];
+    const marked = await this.#markedBy(images, objects.length);
+    for (const { record, kind, isMarked } of bytes) {
+      if (kind === 'pointer') this.#addMetadata(record);
+      if (isMarked) this.#addMetadata({ ...record, sizeBytes: 0 });
+    }
+    for (const mark of marksAlone) this.#addMetadata(mark);
+    for (const { key, sizeBytes, uuid } of objects) {
+      const linking = [...(byKey.get(key) ?? [])];
+      const naming = images.filter((image) => (marked.get(image) ?? key) === key);
+      for (const image of naming) await this.#imageFacts.add(image, { kind: 'marked', digest, key, sizeBytes });
+      if (naming.length > 0) await this.#markedBytes.add(nameOfBytes(digest, key), { users: linking, sizeBytes });
+      else if (uuid !== undefined) await this.#dataUsers.add(uuid, { users: linking });
+      else this.#addBytes(sizeBytes, linking);
+      this.#options.onLayer?.({
+        digest,
+        sizeBytes,
+        repositories: linking.map((index) => this.ledger.at(index).repository),
+      });
+    }
+  }
+
+  /** Which bytes the layers of images name, where there are several. */
+  async #markedBy(images: readonly ImageId[], objects: number): Promise<Map<ImageId, Key>> {
+    const keys = new Map<ImageId, Key>();
+    if (objects < 2) return keys;
+    for (const image of images) {
+      const layer = await readLayerDescriptor(this.#storage, image);
+      if (layer) keys.set(image, layer.key);
+    }
+    return keys;
+  }
+
+  /** Layers of images, and bytes that their markers name. */
+  async layers(): Promise<void> {
+    for await (const { records } of joinWithSpill(nothing(), this.#imageFacts)) {
+      const users = [...new Set(records.flatMap((fact) => (fact.kind === 'user' ? [fact.index] : [])))];
+      for (const fact of records) {
+        if (fact.kind === 'layer') this.#addBytes(fact.sizeBytes, users, fact.isKept ? 'kept' : 'reclaimable');
+        if (fact.kind === 'marked') {
+          const { key, sizeBytes, digest } = fact;
+          await this.#markedBytes.add(nameOfBytes(digest, key), { users, sizeBytes });
+        }
+      }
+    }
+    for await (const { name, records } of joinWithSpill(nothing(), this.#markedBytes)) {
+      const users = [...new Set(records.flatMap((record) => record.users))];
+      const key = name.slice(name.indexOf(' ') + 1) as Key;
+      if (layout.isData(key)) await this.#dataUsers.add(lastPartOf(key), { users });
+      else this.#addBytes(records[0]?.sizeBytes ?? 0, users);
+    }
+  }
+
+  async data(): Promise<void> {
+    for await (const { group, records } of joinWithSpill(this.#listData(), this.#dataUsers)) {
+      const users = [...new Set(records.flatMap((record) => record.users))];
+      if (group) this.#addBytes(group.sizeBytes, users);
+    }
+  }
+
+  async *#listData(): AsyncGenerator<{ name: string; sizeBytes: number }> {
+    for await (const { key, sizeBytes } of this.#storage.list(layout.allData())) {
+      yield { name: key.slice(layout.allData().length), sizeBytes };
+    }
+  }
+
+  async rest(): Promise<void> {
+    for await (const object of objectsOutside(this.#storage, LISTED)) {
+      if (object.key.startsWith(layout.uploadScraps())) this.#addBytes(object.sizeBytes, []);
+      else this.#addMetadata(object);
+    }
+  }
+}
+
+function nameOfBytes(digest: Digest, key: Key): string {
+  return `${nameOfDigest(digest)} ${key}`;
+}
+
+async function* nothing(): AsyncGenerator<{ name: string }> {}

@@ -1,0 +1,88 @@
+import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { isJsonObject, parseJson } from '../../model/json.ts';
+import { type Key, layout } from '../../model/layout.ts';
+import type { RepositoryName } from '../../model/names.ts';
+import { AS_JSON, type StorageDriver } from '../../storage/driver.ts';
+import { encodeText } from '../../streams/bytes.ts';
+import type { Tags } from '../tags/tags.ts';
+import { type TagUsage, usageByTag } from './by-tag.ts';
+import type { Ledger, RepositoryUsage, TotalUsage } from './ledger.ts';
+import { type MeasureOptions, measure } from './measure.ts';
+
+/** What a repository took up at the time of a run. `totalBytes` is the sum of unique and shared ones. */
+export type UsageSummary = RepositoryUsage & { totalBytes: number; at: string };
+
+/** `largest`: the repositories with the most unique bytes, largest first. */
+export type UsageOverview = TotalUsage & { at: string; repositories: number; largest: UsageSummary[] };
+
+/** Repositories in the overview, so that it can be read in one piece. */
+const MAX_LARGEST = 1000;
+
+/** What repositories take up. */
+export class Usage {
+  readonly #storage: StorageDriver;
+  readonly #tags: Tags;
+
+  /** @param storage without the merge of twice-quoted folders */
+  constructor(storage: StorageDriver, { tags }: { tags: Tags }) {
+    this.#storage = storage;
+    this.#tags = tags;
+  }
+
+  /**
+   * Counts, and stores a summary for each repository and one for all of storage, so that both are read by one request. The
+   * storage requests of `measure`, and one for each repository.
+   * @param options.writes false to store nothing
+   */
+  async run({ writes = true, ...options }: MeasureOptions & { writes?: boolean } = {}): Promise<{
+    overview: UsageOverview;
+    repositories: UsageSummary[];
+  }> {
+    const at = new Date().toISOString();
+    const ledger = await measure(this.#storage, this.#tags, options);
+    const repositories = summariesOf(ledger, at);
+    const overview = {
+      at,
+      ...ledger.total,
+      repositories: repositories.length,
+      largest: repositories.toSorted((a, b) => b.uniqueBytes - a.uniqueBytes).slice(0, MAX_LARGEST),
+    };
+    if (writes) {
+      await mapConcurrently(repositories, (summary) => this.#put(layout.usageSummary(summary.repository), summary));
+      await this.#put(layout.usageOverview(), overview);
+    }
+    return { overview, repositories };
+  }
+
+  async #put(key: Key, value: UsageSummary | UsageOverview): Promise<void> {
+    await this.#storage.put(key, encodeText(JSON.stringify(value)), AS_JSON);
+  }
+
+  /** What each tag of a repository takes up now. See `usageByTag`. */
+  async byTag(repository: RepositoryName): Promise<TagUsage[]> {
+    return await usageByTag(this.#storage, this.#tags, repository);
+  }
+
+  /** What the last run stored for a repository. One storage request. */
+  async summary(repository: RepositoryName): Promise<UsageSummary | undefined> {
+    return (await this.#read(layout.usageSummary(repository))) as UsageSummary | undefined;
+  }
+
+  /** What the last run stored for all of storage. One storage request. */
+  async overview(): Promise<UsageOverview | undefined> {
+    return (await this.#read(layout.usageOverview())) as UsageOverview | undefined;
+  }
+
+  async #read(key: Key): Promise<object | undefined> {
+    const object = await this.#storage.read(key);
+    const value = object && parseJson(object.bytes);
+    return isJsonObject(value) ? value : undefined;
+  }
+}
+
+/** Repositories of which only the last summary is left are left out. */
+function summariesOf({ repositories }: Ledger, at: string): UsageSummary[] {
+  return repositories
+    .filter(({ tags, manifests, uniqueBytes, sharedBytes }) => tags + manifests + uniqueBytes + sharedBytes > 0)
+    .map((usage) => ({ ...usage, totalBytes: usage.uniqueBytes + usage.sharedBytes, at }));
+}
