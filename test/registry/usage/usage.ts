@@ -71,6 +71,15 @@ export function usageSuite(name: string, open: () => Promise<OpenedStorage>): vo
         const of = (repository: string) => repositories.find((one) => one.repository === repository);
         return { overview, repositories, of };
       };
+      const unlinkedBytes = async () => {
+        let bytes = 0;
+        await registry.fsck.run({
+          onFinding: ({ kind, detail }) => {
+            if (kind === 'unlinked-bytes') bytes += Number.parseInt(detail, 10);
+          },
+        });
+        return bytes;
+      };
       const linkTo = async (repository: typeof big, digest: Digest) => {
         const key = layout.blobLink(repository, digest);
         const object = await storage.read(key);
@@ -80,7 +89,8 @@ export function usageSuite(name: string, open: () => Promise<OpenedStorage>): vo
 
       it('counts each object of storage once', async () => {
         const { overview, repositories, of } = await run();
-        assert.equal(overview.reclaimableBytes, 0);
+        // Conversions of one image at once store a config each.
+        assert.equal(overview.reclaimableBytes, await unlinkedBytes());
         assert.equal(
           repositories.reduce((sum, { uniqueBytes }) => sum + uniqueBytes, 0),
           overview.uniqueBytes,
