@@ -147,10 +147,12 @@ export interface StorageDriver {
   putStream(key: Key, body: AsyncIterable<Uint8Array>, options?: PutStreamOptions): Promise<ETag | undefined>;
 
   /**
-   * Copies an object within storage: its bytes do not pass through this process, and on disk take no room.
+   * Copies an object within storage: its bytes do not pass through this process. `lastModified` of the copy is the time of the
+   * copy, as a collector spares what is new.
+   * @param options.mayKeepTime the copy may have the original's `lastModified`. On disk it then takes no room
    * @returns false if there is no object at `from`, or there is one at `to`, which is not overwritten
    */
-  copyIfAbsent(from: Key, to: Key): Promise<boolean>;
+  copyIfAbsent(from: Key, to: Key, options?: { mayKeepTime?: boolean }): Promise<boolean>;
 
   /**
    * The objects whose keys start with `prefix`, in byte order of their keys: `compareByteOrder`. One request per 1,000 objects;

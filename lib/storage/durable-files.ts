@@ -2,7 +2,7 @@
 // synced. So no reader ever sees half a file, not even after a power failure, and readers of the old file keep it.
 import { randomUUID } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
-import { type FileHandle, link, mkdir, open, rm, rmdir, stat } from 'node:fs/promises';
+import { constants, copyFile, type FileHandle, link, mkdir, open, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hasCode } from '../model/has-code.ts';
 import type { ETag } from './driver.ts';
@@ -28,6 +28,23 @@ export async function writeTemporaryFile(
     throw error;
   } finally {
     await handle.close();
+  }
+}
+
+/** As `writeTemporaryFile`, with the bytes of another file. The kernel copies them. */
+export async function copyToTemporaryFile(directory: string, source: string): Promise<WrittenFile> {
+  const path = join(directory, randomUUID());
+  try {
+    await copyFile(source, path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+    const handle = await open(path, 'r+');
+    try {
+      return { path, etag: await sealFile(handle) };
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    await rm(path, { force: true });
+    throw error;
   }
 }
 

@@ -21,7 +21,14 @@ import {
   type StoredObject,
   type UploadedPart,
 } from './driver.ts';
-import { etagOf, linkFile, removeEmptyFolders, type WrittenFile, writeTemporaryFile } from './durable-files.ts';
+import {
+  copyToTemporaryFile,
+  etagOf,
+  linkFile,
+  removeEmptyFolders,
+  type WrittenFile,
+  writeTemporaryFile,
+} from './durable-files.ts';
 import { ifPresent, isAbsence, translateErrors } from './file-errors.ts';
 import { fold, partsOfKey, spellingOnDisk, TEMPORARY_FOLDER } from './file-keys.ts';
 import { type Folder, walkFiles, walkFolders } from './file-listing.ts';
@@ -153,15 +160,20 @@ export class FilesDriver implements StorageDriver {
     }
   }
 
-  /** Adds a second name to the file: a file does not change once it has its name. */
-  async copyIfAbsent(from: Key, to: Key): Promise<boolean> {
+  /**
+   * A file of its own, which shares its blocks where the file system can (Btrfs, XFS, APFS). With `mayKeepTime` a second name for
+   * the same file, whose time and ETag are those of all its names: a file does not change once it has its name.
+   */
+  async copyIfAbsent(from: Key, to: Key, { mayKeepTime = false }: { mayKeepTime?: boolean } = {}): Promise<boolean> {
     const source = await this.#pathToRead(from);
     const info = source === undefined ? undefined : await infoAt(source, from);
     if (source === undefined || !info) return false;
     const path = join(this.#root, ...partsOfKey(to));
     try {
-      const linking = this.#turns.run(this.#lockOf(to), () => linkFile(source, path));
-      return await translateErrors(`copying ${from} to ${to}`, linking);
+      const copying: Promise<unknown> = mayKeepTime
+        ? this.#turns.run(this.#lockOf(to), () => linkFile(source, path))
+        : copyToTemporaryFile(this.#temporaryFolder, source).then((file) => this.#place(to, file, { ifAbsent: true }));
+      return Boolean(await translateErrors(`copying ${from} to ${to}`, copying));
     } catch (error) {
       if (isAbsence(error) && !(await infoAt(source, from))) return false; // deleted meanwhile
       throw error;

@@ -27,7 +27,7 @@ export class Interceptor {
         return await original.read(key);
       },
       putStream: async (key, body, options) => this.#note(key, await original.putStream(key, body, options)),
-      copyIfAbsent: async (from, to) => this.#note(to, await original.copyIfAbsent(from, to)),
+      copyIfAbsent: async (from, to, options) => this.#note(to, await original.copyIfAbsent(from, to, options)),
       completeMultipart: async (upload, parts) => {
         await this.#intercept('completeMultipart', upload.key);
         return this.#note(upload.key, await original.completeMultipart(upload, parts));

@@ -212,7 +212,7 @@ export function markedBytesSuite(name: string, open: () => Promise<OpenedStorage
   });
 
   describe(`on ${name}, a writer that is held up between its look and its link`, () => {
-    const lookMs = 100;
+    const lookMs = 1000;
     const times = { ...COLLECTION_TIMES, lookMs };
     let storage: OpenedStorage;
     let blobs: Blobs;

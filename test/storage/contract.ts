@@ -288,16 +288,34 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
     });
 
     describe('copies', () => {
-      test('a copy has the same bytes, and stays when the original is replaced or deleted', async () => {
+      for (const mayKeepTime of [false, true]) {
+        const title = mayKeepTime ? 'a copy that may keep the time' : 'a copy';
+        test(`${title} has the same bytes, and stays when the original is replaced or deleted`, async () => {
+          const folder = freshFolder();
+          const [from, to] = [key(`${folder}from`), key(`${folder}deep/to`)];
+          await putText(from, 'first');
+          assert.equal(await driver.copyIfAbsent(from, to, { mayKeepTime }), true);
+          await putText(from, 'second');
+          assert.equal(await textAt(to), 'first');
+          await driver.delete(from);
+          assert.equal(await textAt(to), 'first');
+          assert.deepEqual(await storage.leftovers(), []);
+        });
+      }
+
+      test('a copy is as new as what is written at its time, and the original keeps its time and ETag', async () => {
         const folder = freshFolder();
-        const [from, to] = [key(`${folder}from`), key(`${folder}deep/to`)];
-        await putText(from, 'first');
+        const [from, to, before] = [key(`${folder}from`), key(`${folder}to`), key(`${folder}before`)];
+        await putText(from, 'bytes');
+        const original = await driver.head(from);
+        await sleep(1100); // S3 tells times to the second
+        await putText(before, 'x');
         assert.equal(await driver.copyIfAbsent(from, to), true);
-        await putText(from, 'second');
-        assert.equal(await textAt(to), 'first');
-        await driver.delete(from);
-        assert.equal(await textAt(to), 'first');
-        assert.deepEqual(await storage.leftovers(), []);
+        const [copy, written] = [await driver.head(to), await driver.head(before)];
+        assert.ok(original && copy && written);
+        assert.ok(copy.lastModified >= written.lastModified, `${copy.lastModified} < ${written.lastModified}`);
+        assert.ok(copy.lastModified > original.lastModified);
+        assert.deepEqual(await driver.head(from), original);
       });
 
       test('a copy does not replace an object, and needs an original', async () => {

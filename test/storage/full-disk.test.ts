@@ -49,6 +49,10 @@ describe('a full disk', { timeout: 60_000 }, () => {
     },
     { title: 'a stream', write: () => driver.putStream(key('other/new'), ReadableStream.from([bytes('new')])) },
     { title: 'a copy', write: () => driver.copyIfAbsent(key('folder/old'), key('other/new')) },
+    {
+      title: 'a second name',
+      write: () => driver.copyIfAbsent(key('folder/old'), key('other/new'), { mayKeepTime: true }),
+    },
     { title: 'the start of an upload', write: () => driver.createMultipart(key('other/new')) },
   ];
   for (const { title, write } of writes) {

@@ -41,7 +41,7 @@ export function mergeTwiceQuoted(storage: StorageDriver): StorageDriver {
     // No twice-quoted object matches, because of the prefix: such tags are read.
     etagOf: (bytes) => storage.etagOf(bytes),
     putStream: (key, body, options) => storage.putStream(key, body, options),
-    copyIfAbsent: (from, to) => storage.copyIfAbsent(from, to),
+    copyIfAbsent: (from, to, options) => storage.copyIfAbsent(from, to, options),
     createMultipart: (key) => storage.createMultipart(key),
     uploadPart: (upload, partNumber, body) => storage.uploadPart(upload, partNumber, body),
     listParts: (upload) => storage.listParts(upload),

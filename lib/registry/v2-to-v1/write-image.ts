@@ -132,9 +132,10 @@ export class ProjectionWriter {
   async #copyLayer(id: ImageId, json: Uint8Array, { key }: LayerDescriptor): Promise<void> {
     const target = layout.imageLayer(id);
     // An attempt that failed may have left a copy of another layer.
-    if (!(await this.#storage.copyIfAbsent(key, target))) {
+    // The collector decides about a v1 image by its cell, not by the time of its layer.
+    if (!(await this.#storage.copyIfAbsent(key, target, { mayKeepTime: true }))) {
       await this.#storage.delete(target);
-      await this.#storage.copyIfAbsent(key, target);
+      await this.#storage.copyIfAbsent(key, target, { mayKeepTime: true });
     }
     const object = await this.#storage.get(key);
     if (!object) throw new Error(`${key} is missing`);
