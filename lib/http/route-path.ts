@@ -8,6 +8,10 @@ const V1 = '/v1/repositories/';
 /** Resources of v2 that one component follows: `manifests/latest`. */
 const V2_RESOURCES = ['manifests', 'blobs', 'tags', 'referrers'];
 
+/** Resources of Stowage's own, which a name may follow: `/v2/_stowage/history/a/b`. No name begins with an underscore. */
+const OWN = '_stowage';
+const OWN_COMPONENTS = 2;
+
 /** Resources of v1 that nothing follows. */
 const V1_RESOURCES = ['json', 'tags', 'images', 'auth', 'properties'];
 
@@ -20,12 +24,24 @@ export function routePath(method: string, path: string): string {
   const prefix = [V2, V1].find((start) => path.startsWith(start));
   if (prefix === undefined) return path;
   const components = path.slice(prefix.length).split('/');
+  if (prefix === V2 && components[0] === OWN) return routePathOfOwn(path, components);
   const nameLength = prefix === V2 ? nameLengthOfV2(components) : nameLengthOfV1(components, method);
   // A name of one component is in place already.
   if (nameLength < 2) return path;
-  const name = tryDecodeURIComponent(components.slice(0, nameLength).join('/'));
-  if (!name.isWellFormed()) return path;
-  return prefix + [encodeURIComponent(name), ...components.slice(nameLength)].join('/');
+  const name = asOneComponent(components.slice(0, nameLength));
+  return name === undefined ? path : prefix + [name, ...components.slice(nameLength)].join('/');
+}
+
+function routePathOfOwn(path: string, components: readonly string[]): string {
+  if (components.length <= OWN_COMPONENTS + 1) return path;
+  const name = asOneComponent(components.slice(OWN_COMPONENTS));
+  return name === undefined ? path : V2 + [...components.slice(0, OWN_COMPONENTS), name].join('/');
+}
+
+/** A name in one component of a path; `undefined` if it is not well-formed Unicode. */
+function asOneComponent(components: readonly string[]): string | undefined {
+  const name = tryDecodeURIComponent(components.join('/'));
+  return name.isWellFormed() ? encodeURIComponent(name) : undefined;
 }
 
 /** The number of components of the name; 0 for a path without a resource of v2. */

@@ -6,6 +6,7 @@ import { ReusableBytes } from './blobs/reusable-bytes.ts';
 import { BlobStore } from './blobs/store.ts';
 import type { CollectionTimes } from './condemned/times.ts';
 import { Fsck } from './fsck/fsck.ts';
+import { TagRestoration } from './history/restore-tag.ts';
 import { TagHistory } from './history/tag-history.ts';
 import { recordLayout } from './layout-record.ts';
 import { ManifestDeletion } from './manifests/delete-manifest.ts';
@@ -65,6 +66,7 @@ export type Registry = {
   tagMetadata: TagMetadata;
   tags: Tags;
   tagProjections: TagProjections;
+  tagRestoration: TagRestoration;
   uploads: Uploads;
   usage: Usage;
   v1Tags: V1Tags;
@@ -201,6 +203,7 @@ export function assembleRegistry(
     tagMetadata: metadata,
     tags,
     tagProjections,
+    tagRestoration: new TagRestoration(storage, { history, tags, manifests, images, looks, metadata, onTagChange }),
     uploads,
     usage: new Usage(opened, { tags }),
     v1Tags,

@@ -5,6 +5,7 @@ import { catalogRoutes } from './catalog.ts';
 import { manifestRoutes } from './manifests.ts';
 import type { V2Options } from './options.ts';
 import { referrerRoutes } from './referrers.ts';
+import { stowageRoutes } from './stowage/routes.ts';
 import { tagRoutes } from './tags.ts';
 import { tokenRoutes } from './token.ts';
 import { uploadRoutes } from './uploads.ts';
@@ -20,6 +21,7 @@ export function createV2(options: V2Options): Hono {
   const routes = new Hono()
     .route('/', tokenService ? tokenRoutes(tokenService, gate) : new Hono())
     .route('/', catalogRoutes(options))
+    .route('/_stowage', stowageRoutes(options))
     .route('/', tagRoutes(options))
     .route('/', referrerRoutes(options))
     .route('/', manifestRoutes(options))

@@ -1,8 +1,8 @@
 import { Hono } from 'hono';
+import { nextLink, pageSizeOf } from '../http/paging.ts';
 import { isV2Name, parseRepositoryName } from '../model/names.ts';
 import { CatalogCursors } from './catalog-cursor.ts';
 import type { V2Options } from './options.ts';
-import { nextLink, pageSizeOf } from './paging.ts';
 
 export const DEFAULT_PAGE = 1000;
 

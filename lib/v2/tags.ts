@@ -1,8 +1,8 @@
 import { Hono } from 'hono';
+import { firstPage, nextLink, pageSizeOf } from '../http/paging.ts';
 import { RegistryError } from '../model/errors.ts';
 import { isV2Tag } from '../model/names.ts';
 import type { V2Options } from './options.ts';
-import { firstPage, nextLink, pageSizeOf } from './paging.ts';
 
 /** The longest beginning of a text that storage takes as a key. */
 const PRINTABLE = /^[\x20-\x7e]{0,255}/;

@@ -99,6 +99,13 @@ export const V2: Endpoint[] = [
   },
   { method: 'DELETE', path: '/v2/m/x/blobs/<new blob>', needs: 'delete', gets: '202' },
   { method: 'GET', path: '/v2/m/x/referrers/<manifest>', needs: 'pull', gets: '200' },
+  { method: 'GET', path: '/v2/_stowage/history/m/x?tag=latest', needs: 'pull', gets: '200' },
+  {
+    method: 'POST',
+    path: '/v2/_stowage/history/m/x?tag=none',
+    needs: 'push',
+    gets: `404 ${ofV2('MANIFEST_UNKNOWN', 'none of m/x has no history', { tag: 'none' })}`,
+  },
   { method: 'POST', path: '/v2/m/x/blobs/uploads/', needs: 'push', gets: '202' },
   { method: 'POST', path: '/v2/m/x/blobs/uploads', needs: 'push', gets: '202' },
   { method: 'POST', path: '/v2/m/x/blobs/uploads/?mount=<blob>&from=m/x', needs: 'push', gets: '201' },

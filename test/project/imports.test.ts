@@ -14,6 +14,7 @@ const ORDER = [
   'config',
   'v1',
   'v2',
+  'v2/stowage',
   'auth',
   'auth/tokens',
   'auth/oidc',

@@ -13,6 +13,9 @@ import { decodeMoveTarget, encodeMoveTarget, type TagTarget } from '../tags/targ
 /** Tags whose last move this process remembers, to give two moves within one millisecond different times. */
 const REMEMBERED = { max: 10_000 };
 
+/** The last part of an entry's key. */
+const ENTRY = /^\d{13}-[a-z0-9-]+$/;
+
 /** A move of a tag as its history shows it. */
 export type ShownMove = {
   /** Identifies the move in the history of its tag. */
@@ -70,7 +73,7 @@ export class TagHistory {
   /**
    * A page of the moves of a tag, newest first. Repeated pushes of the same target are one move, at the time of the first push.
    * One storage request per 1,000 entries, and one for each move on the page, side by side.
-   * @param options.after `next` of the page before
+   * @param options.after `next` of the page before; any other text means the first page
    */
   async list(
     repository: RepositoryName,
@@ -96,7 +99,8 @@ export class TagHistory {
     after: string | undefined,
   ): AsyncGenerator<{ entry: Entry; before?: Entry }> {
     const folder = layout.tagHistory(repository, tag);
-    const options = after === undefined ? {} : { after: layout.historyAfter(repository, tag, after) };
+    const options =
+      after !== undefined && ENTRY.test(after) ? { after: layout.historyAfter(repository, tag, after) } : {};
     let entry: Entry | undefined;
     for await (const object of this.#storage.list(folder, options)) {
       const record = parseRepositoryRecord(object.key);

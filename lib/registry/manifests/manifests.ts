@@ -216,6 +216,30 @@ export class Manifests {
   }
 
   /**
+   * Makes a tag name a manifest that the repository holds, unless the tag has changed since it was read. As `put`, which makes
+   * live what the collector has condemned; one storage request more.
+   * @param options.before the tag as it was read; undefined if it did not exist
+   * @throws RegistryError DENIED if the tag is immutable; MANIFEST_BLOB_UNKNOWN if a blob or child is missing
+   * @throws StorageUnavailableError as `put`
+   */
+  async moveTag(
+    repository: RepositoryName,
+    tag: Tag,
+    digest: Digest,
+    { before, by }: { before: ResolvedTag | undefined; by: string },
+  ): Promise<'tag is set' | 'tag has changed' | 'no such manifest'> {
+    const manifest = await this.#stored.find(repository, digest);
+    if (!manifest) return 'no such manifest';
+    const document = parseManifest(manifest.bytes);
+    const look = await this.#checkAndLook(repository, digest, document, by);
+    await this.#stored.put(repository, manifest, { document, look });
+    if (!(await this.#tags.moveTo(repository, tag, targetOf(digest), { before, look, by }))) return 'tag has changed';
+    await this.#stored.restore(repository, manifest, { document, look });
+    this.#onTagChange(repository, { moved: tag });
+    return 'tag is set';
+  }
+
+  /**
    * Copies a manifest into another repository, byte for byte, with links to its blobs, and tags it there. The children of an
    * index are copied first. Three storage requests for each blob that `to` does not hold, and those of `put`.
    * @throws RegistryError MANIFEST_UNKNOWN, and those of `put`

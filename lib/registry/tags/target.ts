@@ -1,4 +1,4 @@
-import { type Digest, hexOf, type ImageId, isImageId, sha256Digest, type Tag } from '../../model/names.ts';
+import { type Digest, hexOf, type ImageId, isImageId, parseDigest, sha256Digest, type Tag } from '../../model/names.ts';
 import type { ETag } from '../../storage/driver.ts';
 
 /**
@@ -39,6 +39,16 @@ export function encodeMoveTarget(target: TagTarget | undefined): string {
 export function decodeMoveTarget(text: string): TagTarget | undefined {
   const [algorithm, hex = ''] = text.split('-');
   return decodeTarget(algorithm === 'sha512' ? `sha512:${hex}` : hex);
+}
+
+/** A target as people read it: a digest, or `image:<16 digits>`. */
+export function showTarget(target: TagTarget): string {
+  return encodeMoveTarget(target).replace('-', ':');
+}
+
+/** The inverse of `showTarget`. @throws RegistryError DIGEST_INVALID */
+export function parseShownTarget(text: string): Digest {
+  return (text.startsWith('image:') && decodeMoveTarget(text.replace(':', '-'))?.digest) || parseDigest(text);
 }
 
 /** The inverse of `encodeTarget`, also for image ids; `undefined` for any other content. */

@@ -1,4 +1,5 @@
 import { openS3 } from '../../storage/open.ts';
 import { movesSuite } from './moves.ts';
+import { restoreSuite } from './restores.ts';
 
-movesSuite('S3', openS3);
+for (const suite of [movesSuite, restoreSuite]) suite('S3', openS3);

@@ -1,4 +1,5 @@
 import { openFiles } from '../../storage/open.ts';
 import { movesSuite } from './moves.ts';
+import { restoreSuite } from './restores.ts';
 
-movesSuite('files', openFiles);
+for (const suite of [movesSuite, restoreSuite]) suite('files', openFiles);

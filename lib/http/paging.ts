@@ -36,6 +36,6 @@ export async function firstPage<T>(
  * `Link` to the page that follows `last`.
  * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags
  */
-export function nextLink(path: string, last: string, size: number): string {
-  return `<${path}?${new URLSearchParams({ n: String(size), last })}>; rel="next"`;
+export function nextLink(path: string, last: string, size: number, query: Record<string, string> = {}): string {
+  return `<${path}?${new URLSearchParams({ ...query, n: String(size), last })}>; rel="next"`;
 }
