@@ -32,10 +32,11 @@
 //  oci/gc/state.json                                            the collector's run: its start, stage and position
 //  oci/gc/data/<uuid>                                           empty: data/<uuid> had no pointer when the collector saw it first
 //  oci/gc/edges/<ns>/<repo>                                     what each manifest of the repository names, as the collector read it
-//  oci/gc/filters/<uuid>                                        names that an unfinished run of the collector has seen
+//  oci/gc/parts/<uuid>                                          what a run of the collector remembers
 //  oci/gc/plans/<id>.json                                       a plan of the retention rules: its counts and how far it is applied
 //  oci/gc/plans/<id>.tags                                       the tags of the plan with their verdicts, one on each line
 //  oci/gc/pulls.json                                            the repositories whose pulls are recorded, and since when
+
 //  oci/usage.json                                               what all repositories take up, as the last usage run counted it
 import type { Digest, ImageId, RepositoryName, Tag } from './names.ts';
 import {
@@ -183,8 +184,8 @@ export const layout = {
   allUnnamedData: () => folder('oci/gc/data'),
   /** What the manifests of a repository name. Which manifests exist is never taken from here. */
   manifestEdges: (repository: RepositoryName) => at('oci/gc/edges', partsOf(repository)),
-  collectorFilter: (uuid: string) => at('oci/gc/filters', uuid),
-  collectorFilters: () => folder('oci/gc/filters'),
+  collectorPart: (uuid: string) => at('oci/gc/parts', uuid),
+  collectorParts: () => folder('oci/gc/parts'),
   retentionPlans: () => folder('oci/gc/plans'),
   retentionPlan: (id: string) => at('oci/gc/plans', `${id}.json`),
   retentionPlanTags: (id: string) => at('oci/gc/plans', `${id}.tags`),
@@ -341,6 +342,15 @@ export function parseImageRecord(key: Key): ImageRecord | undefined {
   if (hex === undefined) return undefined;
   const by: ManifestPath = childHex === undefined ? [digestOfHex(hex)] : [digestOfHex(hex), digestOfHex(childHex)];
   return { kind: 'grant', grant: { imageKind, repository, by } };
+}
+
+const IMAGE_REFERENCE = /^oci\/images\/([^/]+)\/(?:blobs\/(sha256|sha512)\/([a-f0-9]+)|layer\.json)$/;
+
+/** The inverse of `layout.imageBlob`, and of `layout.imageLayerDescriptor` without a digest; `undefined` for any other key. */
+export function parseImageReference(key: Key): { id: ImageId; digest?: Digest } | undefined {
+  const [, id, algorithm, hex] = IMAGE_REFERENCE.exec(key) ?? [];
+  if (!isImageId(id)) return undefined;
+  return { id, ...(algorithm !== undefined && { digest: `${algorithm}:${hex}` as Digest }) };
 }
 
 const MANIFEST_KEY = /\/manifests\/(sha256|sha512)\/([a-f0-9]+)$/;

@@ -4,7 +4,7 @@ import type { Background } from '../concurrency/background.ts';
 import type { Config } from '../config/config.ts';
 import { immutabilityOf } from '../config/immutable-tags.ts';
 import type { Log } from '../model/log.ts';
-import { recordLayout, refuseOnceOutdated } from '../registry/layout-record.ts';
+import { recordLayout, refuseOnceOutdated } from '../registry/condemned/layout-record.ts';
 import { assembleRegistry, type Registry } from '../registry/registry.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { readOnlyStorage } from '../storage/guarded-writes.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { layout } from '../../lib/model/layout.ts';
 import { parseRepositoryName, sha256Digest } from '../../lib/model/names.ts';
-import { readLayoutRecord, recordLayout, refuseOnceOutdated } from '../../lib/registry/layout-record.ts';
+import { readLayoutRecord, recordLayout, refuseOnceOutdated } from '../../lib/registry/condemned/layout-record.ts';
 import { StorageDeniedError, type StorageDriver } from '../../lib/storage/driver.ts';
 import { alterDriver } from '../storage/altered-driver.ts';
 import { type OpenedStorage, openFiles } from '../storage/open.ts';

@@ -4,7 +4,7 @@ import type { Config } from '../../config/config.ts';
 import { immutabilityOf } from '../../config/immutable-tags.ts';
 import { layout, parseTagKey } from '../../model/layout.ts';
 import { parseV1RepositoryName, type RepositoryName } from '../../model/names.ts';
-import { mayWrite, recordLayout } from '../../registry/layout-record.ts';
+import { mayWrite, recordLayout } from '../../registry/condemned/layout-record.ts';
 import type { Adoption, AdoptionFailure, AdoptionPlan } from '../../registry/old-buckets/adopt.ts';
 import type { TwiceQuotedObject } from '../../registry/old-buckets/twice-quoted-objects.ts';
 import { assembleRegistry, type Registry } from '../../registry/registry.ts';

@@ -2,10 +2,10 @@
 // before it wrote one is added.
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { layout, type TagMove, tagOf } from '../../model/layout.ts';
-import { algorithmOf, type Digest, hexOf, type RepositoryName } from '../../model/names.ts';
+import type { Digest, RepositoryName } from '../../model/names.ts';
 import { AS_JSON, type ObjectInfo } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
-import type { ResolvedTag, TagTarget } from '../tags/target.ts';
+import { encodeMoveTarget, type ResolvedTag } from '../tags/target.ts';
 import { byTag, type HistoryEntry } from './roots.ts';
 import { type CollectorRun, isOlderThan } from './stage.ts';
 
@@ -30,11 +30,11 @@ export async function collectHistory(run: CollectorRun, toCollect: HistoryToColl
   await mapConcurrently(tags, async ({ tag, target, etag, lastModified }) => {
     const last = newest.get(tag);
     // Tags of v1 images that never moved have no history: docker-registry wrote them.
-    if (last ? isTarget(last.move.target, target) : !manifests.has(target.digest)) return;
+    if (last ? last.move.target === encodeMoveTarget(target) : !manifests.has(target.digest)) return;
     if (!isSettled(run, lastModified) || (last && !isSettled(run, last.info.lastModified))) return;
     const current = await run.storage.head(layout.tag(repository, tag));
     if (current?.etag !== etag) return;
-    await add(run, repository, { tag, atMs: lastModified.getTime(), target: moveTargetOf(target) });
+    await add(run, repository, { tag, atMs: lastModified.getTime(), target: encodeMoveTarget(target) });
   });
   const there = new Set(tagObjects.map(({ key }) => tagOf(key)));
   const vanished = [...newest].filter(([tag, { move }]) => !there.has(tag) && move.target !== 'deleted');
@@ -58,17 +58,8 @@ function newestOf(entries: readonly HistoryEntry[]): HistoryEntry {
 }
 
 async function add(run: CollectorRun, repository: RepositoryName, move: TagMove): Promise<void> {
+  if (!layout.hasHistory(move.tag)) return;
   const key = layout.historyEntry(repository, move);
   if ((await run.storage.put(key, encodeText('{}'), { ifAbsent: true, ...AS_JSON })) === undefined) return;
   run.report.did('add', 'history', key, { reason: 'its writer has not recorded this move' });
-}
-
-function isTarget(moved: string, target: TagTarget): boolean {
-  return moved === moveTargetOf(target);
-}
-
-function moveTargetOf({ digest, imageId }: TagTarget): string {
-  return imageId !== undefined && imageId.length === 16
-    ? `image-${imageId}`
-    : `${algorithmOf(digest)}-${hexOf(digest)}`;
 }

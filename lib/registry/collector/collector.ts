@@ -5,7 +5,8 @@ import { COLLECTION_TIMES, type CollectionTimes } from '../condemned/times.ts';
 import { dryRunStorage } from './dry-run-storage.ts';
 import { findObstacle } from './preconditions.ts';
 import { CollectionReport, type ReportDocument } from './report.ts';
-import { emptyFilters, RunSession } from './run-session.ts';
+import { newMemory } from './run-memory.ts';
+import { RunSession } from './run-session.ts';
 import { type CollectorRun, RunInterrupted, RunTakenOver, type Stage } from './stage.ts';
 import { type CollectorState, readState, type StoredState } from './state.ts';
 
@@ -78,7 +79,7 @@ export class Collector {
     const reason = await findObstacle(this.#storage, { times: this.#times, now });
     if (reason !== undefined) return { kind: 'refused', reason };
     const stored = await readState(this.#storage);
-    if (isDryRun) return await this.#tryOut(now, stored?.state.notes ?? {}, options);
+    if (isDryRun) return await this.#tryOut(now, stored?.state, options);
     const session = await this.#open(now, stored);
     if (session) return await this.#collect(session, options);
     const other = stored ?? (await readState(this.#storage));
@@ -100,7 +101,7 @@ export class Collector {
     session: RunSession,
     { maxListed, signal = new AbortController().signal, onProgress }: CollectOptions,
   ): Promise<CollectionOutcome> {
-    const { startedAt, filters, notes } = session;
+    const { startedAt, memory, notes } = session;
     const report = new CollectionReport({
       ...(maxListed !== undefined && { maxListed }),
       ...(session.report && { from: session.report }),
@@ -110,7 +111,8 @@ export class Collector {
     let current = this.#stages.find(({ name }) => name === stageName) ?? this.#stages[0];
     let savedMs = performance.now();
     const run: CollectorRun = {
-      ...{ storage: this.#storage, id: session.run, startedAt, times: this.#times, report, filters, notes, signal },
+      ...{ storage: this.#storage, id: session.run, startedAt, times: this.#times, report, notes, signal },
+      ...memory,
       isDryRun: false,
       hasConditionalDelete: await this.#storage.honorsDeleteConditions(),
       checkpoint: async (position) => {
@@ -140,7 +142,7 @@ export class Collector {
 
   async #tryOut(
     startedAt: Date,
-    notes: Record<string, string>,
+    before: CollectorState | undefined,
     { maxListed, signal = new AbortController().signal, onProgress }: CollectOptions,
   ): Promise<CollectionOutcome> {
     const report = new CollectionReport({ ...(maxListed !== undefined && { maxListed }) });
@@ -148,7 +150,8 @@ export class Collector {
     let stageName = '';
     const run: CollectorRun = {
       ...{ storage: dryRunStorage(this.#storage), id, startedAt, times: this.#times, report, signal },
-      ...{ filters: emptyFilters(notes), notes: { ...notes }, isDryRun: true, hasConditionalDelete: true },
+      ...(await newMemory(this.#storage, before)),
+      ...{ notes: { ...before?.notes }, isDryRun: true, hasConditionalDelete: true },
       checkpoint: async () => {
         onProgress?.(stageName, report);
         if (signal.aborted) throw new RunInterrupted('the dry run was ended');

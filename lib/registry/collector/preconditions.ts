@@ -1,6 +1,6 @@
-import { isJsonObject, parseJson } from '../../model/json.ts';
 import { layout } from '../../model/layout.ts';
 import type { StorageDriver } from '../../storage/driver.ts';
+import { readLayoutRecord } from '../condemned/layout-record.ts';
 import type { CollectionTimes } from '../condemned/times.ts';
 
 /** The oldest layout whose writers look at what the collector has condemned. */
@@ -27,15 +27,4 @@ export async function findObstacle(
     return `this storage holds bytes of an older layout (${key}): run "stowage fsck --repair" first`;
   }
   return undefined;
-}
-
-async function readLayoutRecord(
-  storage: StorageDriver,
-): Promise<{ minWriter: number; minWriterSince?: Date } | undefined> {
-  const object = await storage.read(layout.layoutVersion());
-  if (!object) return undefined;
-  const value = parseJson(object.bytes);
-  const { minWriter, minWriterSince } = isJsonObject(value) ? value : {};
-  if (typeof minWriter !== 'number') throw new Error(`${object.info.key} has no number minWriter`);
-  return { minWriter, ...(typeof minWriterSince === 'string' && { minWriterSince: new Date(minWriterSince) }) };
 }

@@ -2,9 +2,12 @@
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { layout, tagOf, twiceQuotedOf, withoutTwiceQuoting } from '../../model/layout.ts';
 import { type Digest, type ImageId, type RepositoryName, sha256Digest } from '../../model/names.ts';
-import type { ObjectInfo, StorageDriver } from '../../storage/driver.ts';
+import type { ObjectInfo, ReadObject, StorageDriver } from '../../storage/driver.ts';
+import { decodeBlobLink } from '../blobs/link.ts';
+import { isGone } from '../condemned/gone.ts';
 import { TagResolver } from '../tags/resolve-tags.ts';
 import type { ResolvedTag } from '../tags/target.ts';
+import type { ReadLink } from './blob-copies.ts';
 import { collectHistory } from './collect-history.ts';
 import { collectLinks } from './collect-links.ts';
 import { collectManifests, type UntaggedPolicy } from './collect-manifests.ts';
@@ -88,7 +91,7 @@ export class RepositoriesStage implements Stage {
         (converted.has(digest) ? 'a tag names the image that it was converted from' : undefined),
     });
     const linked = await collectLinks(run, records.links, keepLinks(manifests, present));
-    for (const digest of linked) run.filters.linkedDigests.add(digest);
+    await this.#noteLinks(run, repository, linked);
     await collectReferrers(run, records.referrers, present);
     await collectDerived(run, records.derived, present);
     await collectHistory(run, {
@@ -98,6 +101,17 @@ export class RepositoriesStage implements Stage {
       tags,
       tagObjects,
       manifests,
+    });
+  }
+
+  /** The names of links say which digests are linked; a link is read only for digests with several copies of their bytes. */
+  async #noteLinks(run: CollectorRun, repository: RepositoryName, digests: readonly Digest[]): Promise<void> {
+    for (const digest of digests) run.filters.linkedDigests.add(digest);
+    const wanted = digests.filter((digest) => run.copies.isWanted(digest));
+    await mapConcurrently(wanted, async (digest) => {
+      const key = layout.blobLink(repository, digest);
+      const object = await run.storage.read(key);
+      if (object && !isGone(object.bytes)) run.copies.addLink(digest, key, asReadLink(object));
     });
   }
 
@@ -176,6 +190,16 @@ function keepLinks(
     if (named.has(digest)) return 'a manifest names it';
     return isComplete ? undefined : 'a manifest of the repository cannot be read';
   };
+}
+
+/** A condemned link is not changed. `undefined` if it is damaged. */
+function asReadLink({ info: { key, etag }, bytes }: ReadObject): ReadLink | undefined {
+  try {
+    const { key: bytesKey, sizeBytes, condemned } = decodeBlobLink(bytes, key);
+    return { bytesKey, sizeBytes, ...(!condemned && { etag }) };
+  } catch {
+    return undefined;
+  }
 }
 
 /** Calls `task` at each nth call. */

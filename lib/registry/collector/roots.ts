@@ -1,11 +1,11 @@
 // What is kept in a repository without anything else naming it: what its tags name now, and what they have named within the undo
 // window.
 import { type TagMove, tagOf } from '../../model/layout.ts';
-import { type Digest, digestOfHex, type ImageId, isImageId, type RepositoryName, type Tag } from '../../model/names.ts';
+import type { Digest, ImageId, RepositoryName, Tag } from '../../model/names.ts';
 import type { ETag, ObjectInfo } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
 import type { TagResolver } from '../tags/resolve-tags.ts';
-import { encodeTarget, type ResolvedTag } from '../tags/target.ts';
+import { decodeMoveTarget, encodeTarget, type ResolvedTag, targetOf } from '../tags/target.ts';
 import { type CollectorRun, isOlderThan } from './stage.ts';
 
 /** An entry of a tag's history, as the listing shows it. */
@@ -32,10 +32,9 @@ export function findRoots(resolved: readonly ResolvedTag[], recent: readonly His
     if (target.imageId) roots.images.add(target.imageId);
   }
   for (const { move } of recent) {
-    const [, algorithm, hex] = /^(sha256|sha512|image)-([a-f0-9]+)$/.exec(move.target) ?? [];
-    if (hex === undefined) continue;
-    if (algorithm !== 'image') roots.recent.add(digestOfHex(hex));
-    if (isImageId(hex)) roots.images.add(hex);
+    const target = decodeMoveTarget(move.target);
+    if (target) roots.recent.add(target.digest);
+    if (target?.imageId) roots.images.add(target.imageId);
   }
   return roots;
 }
@@ -64,14 +63,13 @@ export async function resolveTags(
   for (const object of objects) {
     const digest = digests.get(object.etag);
     if (digest === undefined) left.push(object);
-    else resolved.push({ ...targetOf(object, digest), isRead: false });
+    else resolved.push(resolvedOf(object, digest));
   }
   return [...resolved, ...(await resolver.resolve(repository, { objects: left, manifests: [] }))];
 }
 
-function targetOf({ key, etag, lastModified }: ObjectInfo, digest: Digest): Omit<ResolvedTag, 'isRead'> {
-  const text = encodeTarget(digest);
-  return { tag: tagOf(key), target: { digest, ...(isImageId(text) && { imageId: text }) }, etag, lastModified };
+function resolvedOf({ key, etag, lastModified }: ObjectInfo, digest: Digest): ResolvedTag {
+  return { tag: tagOf(key), target: targetOf(digest), etag, lastModified, isRead: false };
 }
 
 /**

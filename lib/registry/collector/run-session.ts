@@ -1,70 +1,67 @@
 // A run as its state object holds it: begun or taken over by this process, saved at checkpoints, ended.
 import { randomUUID } from 'node:crypto';
-import { layout } from '../../model/layout.ts';
+import { lastPartOf, layout } from '../../model/layout.ts';
 import type { ETag, StorageDriver } from '../../storage/driver.ts';
-import { readAll } from '../../streams/bytes.ts';
-import { BloomFilter } from './bloom-filter.ts';
 import type { CollectionReport } from './report.ts';
-import { isOlderThan, type RunFilters, RunTakenOver } from './stage.ts';
+import { filterSizes, MemoryStore, newMemory, type RunMemory, readMemory } from './run-memory.ts';
+import { isOlderThan, RunTakenOver } from './stage.ts';
 import { type CollectorState, lastEnded, readState, type StoredState, writeState } from './state.ts';
 
-/** Filters of runs that were never ended are removed after this time. */
-const OLD_FILTER_MS = 24 * 60 * 60_000;
+/** Parts of runs that were never ended are removed after this time. */
+const OLD_PART_MS = 24 * 60 * 60_000;
 
-const FILTERS = ['linkedDigests', 'keptImages', 'pointers'] as const satisfies (keyof RunFilters)[];
-
-/** What a checkpoint stores beside the filters. */
+/** Where a run is. */
 type Position = { stage: string; cursor?: string | undefined };
 
 export class RunSession {
   readonly startedAt: Date;
-  readonly filters: RunFilters;
+  readonly memory: RunMemory;
   readonly notes: Record<string, string>;
   readonly #storage: StorageDriver;
-  /** How many names each filter held when it was stored. */
-  readonly #storedCounts: Record<keyof RunFilters, number>;
+  readonly #store: MemoryStore;
   #state: CollectorState;
   #etag: ETag;
 
-  private constructor(storage: StorageDriver, stored: StoredState, filters: RunFilters) {
+  private constructor(storage: StorageDriver, stored: StoredState, memory: RunMemory) {
     this.#storage = storage;
+    this.#store = new MemoryStore(storage, memory);
     this.#state = stored.state;
     this.#etag = stored.etag;
     this.startedAt = startOf(stored);
     this.notes = { ...stored.state.notes };
-    this.filters = filters;
-    this.#storedCounts = {
-      linkedDigests: filters.linkedDigests.count,
-      keptImages: filters.keptImages.count,
-      pointers: filters.pointers.count,
-    };
+    this.memory = memory;
   }
 
-  /** Begins a run. Three storage requests. @returns `undefined` if another process has written the state meanwhile */
+  /**
+   * Begins a run. At most six storage requests, and those to remove old parts.
+   * @returns `undefined` if another process has written the state meanwhile
+   */
   static async begin(storage: StorageDriver, before: StoredState | undefined): Promise<RunSession | undefined> {
     const last = before && lastEnded(before.state);
+    const memory = await newMemory(storage, before?.state);
+    const parts = await new MemoryStore(storage, memory).saveCopies();
     const state: CollectorState = {
-      ...{ run: randomUUID(), holder: randomUUID(), filters: {}, notes: before?.state.notes ?? {} },
+      ...{ run: randomUUID(), holder: randomUUID(), parts, notes: before?.state.notes ?? {} },
       ...(last && { last }),
     };
     const etag = await writeState(storage, state, before?.etag);
     const stored = etag && (await readState(storage));
     if (!stored || stored.etag !== etag) return undefined;
-    const session = new RunSession(storage, stored, emptyFilters(state.notes));
-    await session.#removeOldFilters();
+    const session = new RunSession(storage, stored, memory);
+    await session.#removeOldParts();
     return session;
   }
 
   /**
-   * Takes over an unfinished run. Two storage requests, and one for each filter.
-   * @returns `undefined` if another process has written the state meanwhile; `unusable` if a filter cannot be read
+   * Takes over an unfinished run. Two storage requests, and one for each part.
+   * @returns `undefined` if another process has written the state meanwhile; `unusable` if a part is gone
    */
   static async resume(storage: StorageDriver, before: StoredState): Promise<RunSession | 'unusable' | undefined> {
-    const filters = await readFilters(storage, before.state);
-    if (!filters) return 'unusable';
+    const memory = await readMemory(storage, before.state);
+    if (!memory) return 'unusable';
     const state = { ...before.state, holder: randomUUID(), startedAt: startOf(before).toISOString() };
     const etag = await writeState(storage, state, before.etag);
-    return etag && new RunSession(storage, { ...before, state, etag }, filters);
+    return etag && new RunSession(storage, { ...before, state, etag }, memory);
   }
 
   get run(): string {
@@ -81,31 +78,21 @@ export class RunSession {
   }
 
   /**
-   * Stores the filters, then the position that they belong to. Each filter gets a key of its own, which the state names, so a
-   * process that was paused cannot replace a later one.
+   * Stores the memory of the run, then the position that it belongs to.
    * @throws RunTakenOver if another process has taken over the run
    */
   async save({ stage, cursor }: Position, report: CollectionReport): Promise<void> {
-    const filters = { ...this.#state.filters };
-    const replaced: string[] = [];
-    for (const name of FILTERS) {
-      const { count } = this.filters[name];
-      if (count === this.#storedCounts[name]) continue;
-      const before = filters[name];
-      if (before !== undefined) replaced.push(before);
-      filters[name] = await this.#storeFilter(this.filters[name]);
-      this.#storedCounts[name] = count;
-    }
+    const { parts, replaced } = await this.#store.save(this.#state.parts);
     const { cursor: _, ...state } = this.#state;
     await this.#write({
-      ...{ ...state, startedAt: this.startedAt.toISOString(), stage, filters, notes: this.notes },
+      ...{ ...state, startedAt: this.startedAt.toISOString(), stage, parts, notes: { ...this.notes } },
       ...(cursor !== undefined && { cursor }),
       report: report.toJson({ withList: false }),
     });
-    for (const uuid of replaced) await this.#storage.delete(layout.collectorFilter(uuid));
+    await this.#store.remove(replaced);
   }
 
-  /** Lets another process, or a later run of this one, go on from the last position that was saved. */
+  /** Lets another process, or this one later, go on from the last position that was saved. */
   async release(): Promise<void> {
     const { holder: _, ...state } = this.#state;
     await this.#write({ ...state, startedAt: this.startedAt.toISOString() });
@@ -113,13 +100,14 @@ export class RunSession {
 
   /** @param now for the state alone */
   async end(report: CollectionReport, now: Date): Promise<void> {
-    const { run, filters } = this.#state;
-    for (const name of FILTERS) this.notes[name] = String(this.filters[name].count);
+    const { run, parts } = this.#state;
     await this.#write({
-      ...{ run, startedAt: this.startedAt.toISOString(), endedAt: now.toISOString(), filters: {}, notes: this.notes },
+      ...{ run, startedAt: this.startedAt.toISOString(), endedAt: now.toISOString() },
+      parts: await this.#store.saveCopies(),
+      notes: { ...this.notes, ...filterSizes(this.memory) },
       report: report.toJson({ withList: false }),
     });
-    for (const uuid of Object.values(filters)) await this.#storage.delete(layout.collectorFilter(uuid));
+    await this.#store.remove(Object.values(parts));
   }
 
   async #write(state: CollectorState): Promise<void> {
@@ -129,41 +117,15 @@ export class RunSession {
     this.#etag = etag;
   }
 
-  async #storeFilter(filter: BloomFilter): Promise<string> {
-    const uuid = randomUUID();
-    await this.#storage.putStream(layout.collectorFilter(uuid), toAsync(filter.encode()));
-    return uuid;
-  }
-
-  async #removeOldFilters(): Promise<void> {
-    for await (const { key, lastModified } of this.#storage.list(layout.collectorFilters())) {
-      if (isOlderThan(this, lastModified, OLD_FILTER_MS)) await this.#storage.delete(key);
+  async #removeOldParts(): Promise<void> {
+    const named = new Set(Object.values(this.#state.parts));
+    for await (const { key, lastModified } of this.#storage.list(layout.collectorParts())) {
+      const isOld = isOlderThan(this, lastModified, OLD_PART_MS);
+      if (isOld && !named.has(lastPartOf(key))) await this.#storage.delete(key);
     }
   }
 }
 
 function startOf({ state, lastModified }: StoredState): Date {
   return state.startedAt === undefined ? lastModified : new Date(state.startedAt);
-}
-
-/** @param notes of the last run: it says how many names to expect */
-export function emptyFilters(notes: Record<string, string>): RunFilters {
-  const empty = (name: keyof RunFilters) => BloomFilter.empty(Math.ceil(1.1 * (Number(notes[name]) || 0)));
-  return { linkedDigests: empty('linkedDigests'), keptImages: empty('keptImages'), pointers: empty('pointers') };
-}
-
-async function readFilters(storage: StorageDriver, state: CollectorState): Promise<RunFilters | undefined> {
-  const filters = emptyFilters(state.notes);
-  for (const name of FILTERS) {
-    const uuid = state.filters[name];
-    if (uuid === undefined) continue;
-    const object = await storage.get(layout.collectorFilter(uuid));
-    if (!object) return undefined;
-    filters[name] = BloomFilter.decode(await readAll(object.body));
-  }
-  return filters;
-}
-
-async function* toAsync(pieces: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  yield* pieces;
 }

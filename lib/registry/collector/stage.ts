@@ -1,5 +1,6 @@
 import type { StorageDriver } from '../../storage/driver.ts';
 import type { CollectionTimes } from '../condemned/times.ts';
+import type { BlobCopies } from './blob-copies.ts';
 import type { BloomFilter } from './bloom-filter.ts';
 import type { CollectionReport } from './report.ts';
 
@@ -22,6 +23,7 @@ export type CollectorRun = {
   /** Aborted when the process stops or its time is up: `checkpoint` then ends the run, to be resumed. */
   signal: AbortSignal;
   filters: RunFilters;
+  copies: BlobCopies;
   /** What this run leaves to the next one: small texts by name. Stored at checkpoints. */
   notes: Record<string, string>;
   /**

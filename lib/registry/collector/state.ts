@@ -20,8 +20,8 @@ export type CollectorState = {
   stage?: string;
   /** The position of the stage. */
   cursor?: string;
-  /** The uuids of the stored filters; one that holds no name has none. */
-  filters: Partial<Record<keyof RunFilters, string>>;
+  /** The uuids of what the run has stored of its memory; a part without content has none. */
+  parts: Partial<Record<keyof RunFilters | 'copies', string>>;
   /** What a run leaves to the next one, such as the sizes of its filters. */
   notes: Record<string, string>;
   report?: ReportDocument;
@@ -56,8 +56,8 @@ export async function writeState(
 
 function decode(value: JsonValue | undefined): CollectorState {
   const isState = isJsonObject(value) && typeof value.run === 'string';
-  if (isState && isJsonObject(value.filters) && isJsonObject(value.notes)) return value as unknown as CollectorState;
-  return { run: '', filters: {}, notes: {}, endedAt: new Date(0).toISOString() };
+  if (isState && isJsonObject(value.parts) && isJsonObject(value.notes)) return value as unknown as CollectorState;
+  return { run: '', parts: {}, notes: {}, endedAt: new Date(0).toISOString() };
 }
 
 /** The run that a state describes, if it has ended; else the one before. */

@@ -18,7 +18,7 @@ const CONDEMNED = 'oci/condemned/' as KeyPrefix;
 
 export const LAYOUT_1_FOLDERS = [DIGESTS, CONDEMNED];
 
-/** Writes the layout record, or raises an older one: that of `registry/layout-record.ts`. */
+/** Writes the layout record, or raises an older one: that of `registry/condemned/layout-record.ts`. */
 export type RecordLayout = (storage: StorageDriver) => Promise<boolean>;
 
 /** Checks the layout record. The first check: a repair raises the oldest version that may write before it changes anything. */

@@ -13,10 +13,9 @@ import {
   type CollectorOptions,
 } from '../../../lib/registry/collector/collector.ts';
 import type { CollectedKind, CollectorAction } from '../../../lib/registry/collector/report.ts';
-import {
-  RepositoriesStage,
-  type RepositoriesStageOptions,
-} from '../../../lib/registry/collector/repositories-stage.ts';
+import type { RepositoriesStageOptions } from '../../../lib/registry/collector/repositories-stage.ts';
+import type { Stage } from '../../../lib/registry/collector/stage.ts';
+import { collectorStages } from '../../../lib/registry/collector/stages.ts';
 import { COLLECTION_TIMES, type CollectionTimes } from '../../../lib/registry/condemned/times.ts';
 import { encodeTarget } from '../../../lib/registry/tags/target.ts';
 import type { StorageDriver } from '../../../lib/storage/driver.ts';
@@ -76,6 +75,11 @@ export class Bucket {
     await this.pass(this.times.graceMs + this.slackMs);
   }
 
+  /** Lets bytes become old enough to be marked. */
+  async age(): Promise<void> {
+    await this.pass(this.times.minAgeMs + this.slackMs);
+  }
+
   /** So that what was written before has an earlier time than a run that starts now. */
   async settle(): Promise<void> {
     await this.pass(this.slackMs);
@@ -96,6 +100,17 @@ export class Bucket {
     const key = layout.blobCopy(digest, randomUUID());
     await this.put(key, bytes);
     return { digest, key, link: await this.link(repository, digest, { key, sizeBytes: bytes.length }) };
+  }
+
+  /** Bytes under a uuid, with their pointer and no link. */
+  async data(content: string): Promise<{ digest: Digest; key: Key; uuid: string; pointer: Key }> {
+    const bytes = encodeText(content);
+    const digest = digestOf(bytes);
+    const uuid = randomUUID();
+    const pointer = layout.blobPointer(digest, uuid, bytes.length);
+    await this.put(layout.data(uuid), bytes);
+    await this.put(pointer, '');
+    return { digest, key: layout.data(uuid), uuid, pointer };
   }
 
   async link(repository: string, digest: Digest, to: { key: Key; sizeBytes: number }): Promise<Key> {
@@ -194,8 +209,8 @@ export class Bucket {
 
 type CompleteOutcome = Extract<CollectionOutcome, { report: unknown }>;
 
-export function stagesOf(options: Partial<RepositoriesStageOptions>) {
-  return [new RepositoriesStage({ undoMs: 14 * DAY, findSources: async () => new Set(), ...options })];
+export function stagesOf(options: Partial<RepositoriesStageOptions>): Stage[] {
+  return collectorStages({ undoMs: 14 * DAY, findSources: async () => new Set(), ...options });
 }
 
 /** The keys that a run listed with this action. */

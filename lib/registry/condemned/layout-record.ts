@@ -1,9 +1,9 @@
 // `oci/layout.json`, the layout record: which programs may write to this storage.
-import { isJsonObject, parseJson } from '../model/json.ts';
-import { layout } from '../model/layout.ts';
-import { AS_JSON, StorageDeniedError, type StorageDriver, unchanged } from '../storage/driver.ts';
-import { guardWrites } from '../storage/guarded-writes.ts';
-import { encodeText } from '../streams/bytes.ts';
+import { isJsonObject, parseJson } from '../../model/json.ts';
+import { layout } from '../../model/layout.ts';
+import { AS_JSON, StorageDeniedError, type StorageDriver, unchanged } from '../../storage/driver.ts';
+import { guardWrites } from '../../storage/guarded-writes.ts';
+import { encodeText } from '../../streams/bytes.ts';
 
 /** The version of the layout of `oci/` that this program writes. */
 const LAYOUT_VERSION = 2;

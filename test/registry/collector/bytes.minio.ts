@@ -1,0 +1,4 @@
+import { bytesSuite } from './bytes.ts';
+import { onMinio } from './open.ts';
+
+onMinio(bytesSuite);

@@ -1,0 +1,4 @@
+import { bytesSuite } from './bytes.ts';
+import { onMemoryAndFiles } from './open.ts';
+
+onMemoryAndFiles(bytesSuite);
