@@ -7,6 +7,7 @@ import { addConfigCommand } from './config.ts';
 import { addFsckCommand } from './fsck.ts';
 import { addServeCommand } from './serve.ts';
 import { addTokenCommands } from './token.ts';
+import { addUsageCommand } from './usage.ts';
 import { addUserCommands } from './user.ts';
 
 const program = new Command('stowage')
@@ -18,6 +19,7 @@ addServeCommand(program, version);
 addConfigCommand(program);
 addAdoptCommand(program);
 addFsckCommand(program);
+addUsageCommand(program);
 addUserCommands(program);
 addAccessCommands(program);
 addTokenCommands(program);

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import type { Config } from '../../config/config.ts';
 import { immutabilityOf } from '../../config/immutable-tags.ts';
 import { assembleRegistry, type Registry } from '../../registry/registry.ts';
+import type { StorageDriver } from '../../storage/driver.ts';
 import { configuredStorage } from '../../storage/open.ts';
 
 /**
@@ -10,7 +11,7 @@ import { configuredStorage } from '../../storage/open.ts';
  */
 export async function openForCommand(
   config: Config,
-): Promise<{ registry: Registry; location: string; close(): Promise<void> }> {
+): Promise<{ registry: Registry; storage: StorageDriver; location: string; close(): Promise<void> }> {
   const { location, directory, open } = configuredStorage(config.storage);
   // Opening the storage would create the directory.
   if (directory !== undefined && !existsSync(directory)) {
@@ -23,5 +24,5 @@ export async function openForCommand(
     isImmutable: immutabilityOf(config.immutableTags),
     unpackLimits: config.unpackLimits,
   });
-  return { registry, location, close: () => storage.close() };
+  return { registry, storage, location, close: () => storage.close() };
 }

@@ -33,15 +33,15 @@ import { decodeAncestry } from '../v1-images/images.ts';
 import { readLayerDescriptor } from '../v1-images/layers.ts';
 import { Ledger, type RepositoryIndex } from './ledger.ts';
 
-/** The bytes of a digest, and the repositories that use them. */
-export type LayerUsage = { digest: Digest; sizeBytes: number; repositories: RepositoryName[] };
+/** Bytes, by their digest, or by their key if they are the layer of a v1 image, and the repositories that use them. */
+export type LayerUsage = { layer: Digest | Key; sizeBytes: number; repositories: RepositoryName[] };
 
 export type MeasureOptions = {
   /** Whether the collector removes v1 images that v1 clients pushed once no tag leads to them. */
   collectsV1Images?: boolean;
   /** Called for each object of a listing. */
   onObject?: () => void;
-  /** Called with each digest of which there are bytes in `oci/`. */
+  /** Called with all bytes; several times for a digest of which there are several copies. */
   onLayer?: (layer: LayerUsage) => void;
 };
 
@@ -285,12 +285,12 @@ class Measurement {
       if (naming.length > 0) await this.#markedBytes.add(nameOfBytes(digest, key), { users: linking, sizeBytes });
       else if (uuid !== undefined) await this.#dataUsers.add(uuid, { users: linking });
       else this.#addBytes(sizeBytes, linking);
-      this.#options.onLayer?.({
-        digest,
-        sizeBytes,
-        repositories: linking.map((index) => this.ledger.at(index).repository),
-      });
+      this.#tellLayer(digest, sizeBytes, linking);
     }
+  }
+
+  #tellLayer(layer: Digest | Key, sizeBytes: number, users: readonly RepositoryIndex[]): void {
+    this.#options.onLayer?.({ layer, sizeBytes, repositories: users.map((index) => this.ledger.at(index).repository) });
   }
 
   /** Which bytes the layers of images name, where there are several. */
@@ -306,10 +306,13 @@ class Measurement {
 
   /** Layers of images, and bytes that their markers name. */
   async layers(): Promise<void> {
-    for await (const { records } of joinWithSpill(nothing(), this.#imageFacts)) {
+    for await (const { name, records } of joinWithSpill(nothing(), this.#imageFacts)) {
       const users = [...new Set(records.flatMap((fact) => (fact.kind === 'user' ? [fact.index] : [])))];
       for (const fact of records) {
-        if (fact.kind === 'layer') this.#addBytes(fact.sizeBytes, users, fact.isKept ? 'kept' : 'reclaimable');
+        if (fact.kind === 'layer') {
+          this.#addBytes(fact.sizeBytes, users, fact.isKept ? 'kept' : 'reclaimable');
+          this.#tellLayer(layout.imageLayer(name as ImageId), fact.sizeBytes, users);
+        }
         if (fact.kind === 'marked') {
           const { key, sizeBytes, digest } = fact;
           await this.#markedBytes.add(nameOfBytes(digest, key), { users, sizeBytes });

@@ -132,8 +132,8 @@ export function usageSuite(name: string, open: () => Promise<OpenedStorage>): vo
       it('tells for each digest which repositories use it', async () => {
         const layers: LayerUsage[] = [];
         await run({ onLayer: (layer) => void layers.push(layer), writes: false });
-        const found = layers.filter(({ digest }) => digest === full.big);
-        assert.deepEqual(found, [{ digest: full.big, sizeBytes: BIG_BYTES, repositories: ['team/big'] }]);
+        const found = layers.filter(({ layer }) => layer === full.big);
+        assert.deepEqual(found, [{ layer: full.big, sizeBytes: BIG_BYTES, repositories: ['team/big'] }]);
       });
 
       it('tells what each tag takes up, and what no other tag of its repository does', async () => {

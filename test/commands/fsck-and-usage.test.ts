@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { layout } from '../../lib/model/layout.ts';
+import { parseDigest, parseRepositoryName, parseTag } from '../../lib/model/names.ts';
+import { FilesDriver } from '../../lib/storage/files.ts';
+import { type FullRegistry, fillRegistry } from '../registry/fsck/full-registry.ts';
+
+const CLI = fileURLToPath(new URL('../../bin/stowage.js', import.meta.url));
+
+describe('the commands', () => {
+  let directory: string;
+  let driver: FilesDriver;
+  let full: FullRegistry;
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'stowage-fsck-'));
+    driver = await FilesDriver.open(join(directory, 'data'));
+    full = await fillRegistry({ driver, leftovers: async () => [], close: async () => {} });
+  });
+  after(() => rm(directory, { recursive: true, force: true }));
+
+  const stowage = (args: string[], folder = 'data') =>
+    new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
+      const env = { PATH: process.env.PATH, STOWAGE_RUNTIME_DIR: '', STORAGE_PATH: join(directory, folder) };
+      const child = execFile(process.execPath, [CLI, ...args], { env }, (_, stdout, stderr) =>
+        resolve({ code: child.exitCode ?? -1, stdout, stderr }),
+      );
+    });
+  const linesOf = (stdout: string) =>
+    stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+  describe('fsck', () => {
+    it('exits with 0 if there are warnings only, and repairs them if told to', async () => {
+      const { code, stdout } = await stowage(['fsck', '--json']);
+      assert.equal(code, 0, stdout);
+      assert.deepEqual(
+        linesOf(stdout).map(({ kind }) => kind),
+        ['no-layout-record', undefined],
+      );
+      const dryRun = await stowage(['fsck', '--repair', '--dry-run']);
+      assert.match(dryRun.stdout, /^warning no-layout-record oci\/layout\.json/);
+      assert.equal(await driver.head(layout.layoutVersion()), undefined);
+      const repaired = await stowage(['fsck', '--repair', '--json']);
+      assert.partialDeepStrictEqual(linesOf(repaired.stdout).at(-1), { errors: 0, warnings: 0, repaired: 1 });
+      assert.ok(await driver.head(layout.layoutVersion()));
+    });
+
+    it('exits with 1 if there is an error', async () => {
+      const key = layout.tag(parseRepositoryName('team/app'), parseTag('lost'));
+      await driver.put(key, Buffer.from('ab'.repeat(32)));
+      const { code, stdout } = await stowage(['fsck', '--json']);
+      assert.equal(code, 1);
+      assert.partialDeepStrictEqual(linesOf(stdout)[0], { kind: 'dangling-tag', severity: 'error', key });
+      await driver.delete(key);
+    });
+
+    it('hashes bytes, or a sample of them', async () => {
+      const all = await stowage(['fsck', '--level', 'bytes', '--json']);
+      assert.equal(all.code, 0, all.stdout);
+      const { code } = await stowage(['fsck', '--level', 'bytes', '--sample', '1%']);
+      assert.equal(code, 0);
+    });
+
+    it('refuses a sample that is no percentage, and a level that does not exist', async () => {
+      assert.equal((await stowage(['fsck', '--sample', '0.1'])).code, 1);
+      assert.equal((await stowage(['fsck', '--level', 'all'])).code, 1);
+    });
+  });
+
+  describe('usage', () => {
+    it('prints repositories, tags and layers, and stores the summaries', async () => {
+      const { code, stdout } = await stowage(['usage', '--json', '--price', '1000000']);
+      assert.equal(code, 0);
+      const lines = linesOf(stdout);
+      const big = lines.find(({ repository }) => repository === 'team/big');
+      assert.partialDeepStrictEqual(big, { uniqueBytes: 5 * 2 ** 20 + 2, tags: 1, dollars: 4882.81 });
+      const last = linesOf((await stowage(['usage', '--last', '--json', 'team/big'])).stdout);
+      assert.partialDeepStrictEqual(last, [{ repository: 'team/big', uniqueBytes: 5 * 2 ** 20 + 2 }]);
+
+      const tags = linesOf((await stowage(['usage', '--by', 'tag', '--json', 'team/big'])).stdout);
+      assert.partialDeepStrictEqual(tags, [{ tag: '1.0', uniqueBytes: 5 * 2 ** 20 + 2 }]);
+      const [layer] = linesOf((await stowage(['usage', '--by', 'layer', '--top', '1', '--json'])).stdout);
+      assert.equal(layer?.sizeBytes, 5 * 2 ** 20);
+      assert.ok([parseDigest(full.big), `images/`].some((start) => String(layer?.layer).startsWith(start)));
+    });
+
+    it('exits with 1 for a repository that does not exist', async () => {
+      const { code, stderr } = await stowage(['usage', 'nosuch']);
+      assert.equal(code, 1);
+      assert.match(stderr, /library\/nosuch/);
+    });
+  });
+
+  for (const command of ['fsck', 'usage']) {
+    it(`${command} exits with 1 if the directory does not exist, and does not create it`, async () => {
+      assert.equal((await stowage([command], 'dtaa')).code, 1);
+      assert.equal(existsSync(join(directory, 'dtaa')), false);
+    });
+  }
+});
