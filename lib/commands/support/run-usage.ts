@@ -1,6 +1,6 @@
 import type { Config } from '../../config/config.ts';
 import { parseV1RepositoryName, type RepositoryName } from '../../model/names.ts';
-import { mayWrite } from '../../registry/layout-record.ts';
+import { mayWrite } from '../../registry/condemned/layout-record.ts';
 import type { Registry } from '../../registry/registry.ts';
 import { Largest } from '../../registry/usage/largest.ts';
 import type { LayerUsage } from '../../registry/usage/measure.ts';
