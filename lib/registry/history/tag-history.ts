@@ -2,13 +2,13 @@
 import { LRUCache } from 'lru-cache';
 import type { Background } from '../../concurrency/background.ts';
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
-import { isJsonObject, parseJson } from '../../model/json.ts';
+import { isJsonObject, type JsonObject, parseJson } from '../../model/json.ts';
 import { lastPartOf, layout, parseRepositoryRecord, type TagMove } from '../../model/layout.ts';
 import type { RepositoryName, Tag } from '../../model/names.ts';
 import { AS_JSON, type ObjectInfo, type StorageDriver } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
 import type { Move, RecordMove } from '../tags/tag-change.ts';
-import { decodeMoveTarget, encodeMoveTarget, type TagTarget } from '../tags/target.ts';
+import { decodeMoveTarget, encodeMoveTarget, showTarget, type TagTarget } from '../tags/target.ts';
 
 /** Tags whose last move this process remembers, to give two moves within one millisecond different times. */
 const REMEMBERED = { max: 10_000 };
@@ -137,4 +137,10 @@ export class TagHistory {
     }
     return newest;
   }
+}
+
+/** A move as programs read it. */
+export function jsonOfMove({ entry, at, by, from, to }: ShownMove): JsonObject {
+  const targets = { from: from ? showTarget(from) : null, to: to ? showTarget(to) : null };
+  return { entry, at: at.toISOString(), by: by ?? null, ...targets };
 }

@@ -9,7 +9,7 @@ import { RegistryError } from '../../model/errors.ts';
 import { isJsonObject, parseJson } from '../../model/json.ts';
 import { parseV1Tag, type Tag } from '../../model/names.ts';
 import type { RestoreChoice } from '../../registry/history/restore-tag.ts';
-import type { ShownMove } from '../../registry/history/tag-history.ts';
+import { jsonOfMove } from '../../registry/history/tag-history.ts';
 import { parseShownTarget, showTarget } from '../../registry/tags/target.ts';
 import { KiB } from '../../streams/bytes.ts';
 import type { StowageOptions } from './options.ts';
@@ -36,7 +36,7 @@ export const historyRoutes = ({ registry: { history, tagRestoration }, gate, ...
         after: c.req.query('last') || undefined,
       });
       if (next !== undefined) c.header('Link', nextLink(`/v2/_stowage/history/${name}`, next, size, { tag }));
-      return c.json({ name, tag, moves: moves.map(jsonOf) }, 200, NOT_CACHED);
+      return c.json({ name, tag, moves: moves.map(jsonOfMove) }, 200, NOT_CACHED);
     })
 
     .post(PATH, gate.allow('push'), async (c) => {
@@ -60,11 +60,6 @@ export const historyRoutes = ({ registry: { history, tagRestoration }, gate, ...
 /** @throws RegistryError TAG_INVALID */
 function tagOf(c: Context): Tag {
   return parseV1Tag(c.req.query('tag') ?? '');
-}
-
-function jsonOf({ entry, at, by, from, to }: ShownMove) {
-  const shown = { from: from ? showTarget(from) : null, to: to ? showTarget(to) : null };
-  return { entry, at: at.toISOString(), by: by ?? null, ...shown };
 }
 
 /** @throws RegistryError MANIFEST_INVALID, DIGEST_INVALID */
