@@ -7,7 +7,7 @@ import { parseRepositoryName, type RepositoryName } from '../model/names.ts';
 import { type Audit, type AuditEntry, aboutRoute, claimedName } from './audit.ts';
 import type { Authenticator } from './authenticator.ts';
 import { parseAuthorization } from './callers/authorization.ts';
-import { type Action, type Anonymous, type Caller, isAnonymous, nameOf } from './callers/caller.ts';
+import { ACTIONS, type Action, type Anonymous, type Caller, isAnonymous, nameOf } from './callers/caller.ts';
 import type { Challenges, Scope } from './challenges.ts';
 import { type CallerBindings, callerOf, setCaller } from './request-caller.ts';
 import { Permissions } from './rules/permissions.ts';
@@ -143,6 +143,17 @@ export class Gate {
     };
   }
 
+  /**
+   * Admits operators: callers that may pull, push and delete in every repository; every caller if the registry is open. Writes
+   * and refusals are audited.
+   */
+  readonly allowOperation: MiddlewareHandler = async (c, next) => {
+    const refused = ACTIONS.find((action) => !this.permissions.mayEverywhere(callerOf(c), action));
+    if (refused) throw this.#refuse(c, refused, undefined, 'every repository');
+    await next();
+    if (c.req.method !== 'GET' && c.req.method !== 'HEAD') this.auditOutcome(c, 'delete');
+  };
+
   may(c: Context, action: Action, repository: RepositoryName): boolean {
     return this.permissions.may(callerOf(c), action, repository);
   }
@@ -183,10 +194,10 @@ export class Gate {
   }
 
   /** Audits a refusal and makes its error. Without a scope the action is refused in every repository. */
-  #refuse(c: Context, action: Action, scope?: Scope): RegistryError {
+  #refuse(c: Context, action: Action, scope?: Scope, where = 'any repository'): RegistryError {
     const caller = callerOf(c);
     const repository = typeof scope === 'object' ? scope.repository : undefined;
-    const place = repository ?? (scope === 'catalog' ? 'the list of repositories' : 'any repository');
+    const place = repository ?? (scope === 'catalog' ? 'the list of repositories' : where);
     const isBearer = caller.kind === 'token' && !caller.isFinal;
     const canLoginHelp = isAnonymous(caller) || (isBearer && !wasRefused(caller, action, repository));
     const what = `${VERBS[action]} ${place}`;

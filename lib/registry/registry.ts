@@ -4,7 +4,6 @@ import type { StorageDriver } from '../storage/driver.ts';
 import { Blobs } from './blobs/blobs.ts';
 import { ReusableBytes } from './blobs/reusable-bytes.ts';
 import { BlobStore } from './blobs/store.ts';
-import { recordLayout } from './condemned/layout-record.ts';
 import type { CollectionTimes } from './condemned/times.ts';
 import { Fsck } from './fsck/fsck.ts';
 import { TagRestoration } from './history/restore-tag.ts';
@@ -50,6 +49,8 @@ export type Registry = {
   blobs: Blobs;
   catalog: Catalog;
   fsck: Fsck;
+  /** Whether this process lives on after its answers. */
+  runsInBackground: boolean;
   history: TagHistory;
   indexImages: IndexImages;
   imageFiles: ImageFiles;
@@ -180,7 +181,7 @@ export function assembleRegistry(
     blobs,
     catalog,
     // It reports twice-quoted keys as they are.
-    fsck: new Fsck(opened, { tags, manifests, referrers, recordLayout }, times),
+    fsck: new Fsck(opened, { tags, manifests, referrers }, times),
     history,
     indexImages,
     imageFiles,
@@ -199,6 +200,7 @@ export function assembleRegistry(
     referrers,
     repositories,
     retention,
+    runsInBackground: background !== undefined,
     search,
     tagMetadata: metadata,
     tags,

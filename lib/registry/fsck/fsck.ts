@@ -14,7 +14,7 @@ import { checkManifests } from './check-manifests.ts';
 import { checkRepositories } from './check-repositories.ts';
 import { checkRest } from './check-rest.ts';
 import { type Finding, Findings, type RepairMode } from './findings.ts';
-import { checkLayoutRecord, checkOldRecords, type RecordLayout } from './old-layout.ts';
+import { checkLayoutRecord, checkOldRecords } from './old-layout.ts';
 
 /** `structure`: listings. `manifests`: also reads and hashes each manifest. `bytes`: also hashes all bytes. */
 export const LEVELS = ['structure', 'manifests', 'bytes'] as const;
@@ -40,20 +40,18 @@ export class Fsck {
   readonly #tags: Tags;
   readonly #manifests: Manifests;
   readonly #referrers: Referrers;
-  readonly #recordLayout: RecordLayout;
   readonly #times: CollectionTimes;
 
   /** @param storage without the merge of twice-quoted folders */
   constructor(
     storage: StorageDriver,
-    dependencies: { tags: Tags; manifests: Manifests; referrers: Referrers; recordLayout: RecordLayout },
+    dependencies: { tags: Tags; manifests: Manifests; referrers: Referrers },
     times: CollectionTimes = COLLECTION_TIMES,
   ) {
     this.#storage = storage;
     this.#tags = dependencies.tags;
     this.#manifests = dependencies.manifests;
     this.#referrers = dependencies.referrers;
-    this.#recordLayout = dependencies.recordLayout;
     this.#times = times;
   }
 
@@ -76,7 +74,7 @@ export class Fsck {
       onObject,
     });
     try {
-      await checkLayoutRecord(check, this.#recordLayout);
+      await checkLayoutRecord(check);
       await checkRepositories(check, this.#tags, async (content) => {
         if (level !== 'structure') {
           await checkManifests(check, this.#referrers, content, { allowsMissingChildren });

@@ -6,8 +6,9 @@ import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { isJsonObject, parseJson } from '../../model/json.ts';
 import { type KeyPrefix, lastPartOf, layout } from '../../model/layout.ts';
 import { type Digest, type ImageId, isDigest } from '../../model/names.ts';
-import { AS_JSON, type ObjectInfo, type StorageDriver } from '../../storage/driver.ts';
+import { AS_JSON, type ObjectInfo } from '../../storage/driver.ts';
 import { encodeBlobLink } from '../blobs/link.ts';
+import { recordLayout } from '../condemned/layout-record.ts';
 import { nameOfDigest } from '../inventory/digest-folders.ts';
 import type { ResolvedLink } from '../inventory/link-targets.ts';
 import { moveLayer } from '../v1-images/layers.ts';
@@ -18,11 +19,8 @@ const CONDEMNED = 'oci/condemned/' as KeyPrefix;
 
 export const LAYOUT_1_FOLDERS = [DIGESTS, CONDEMNED];
 
-/** Writes the layout record, or raises an older one: that of `registry/condemned/layout-record.ts`. */
-export type RecordLayout = (storage: StorageDriver) => Promise<boolean>;
-
 /** Checks the layout record. The first check: a repair raises the oldest version that may write before it changes anything. */
-export async function checkLayoutRecord(check: Check, recordLayout: RecordLayout): Promise<void> {
+export async function checkLayoutRecord(check: Check): Promise<void> {
   const { storage, findings } = check;
   const key = layout.layoutVersion();
   const object = await storage.read(key);

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { layout } from '../../../lib/model/layout.ts';
+import { parseRepositoryName, parseTag } from '../../../lib/model/names.ts';
+import { basic, openTestAuth, type TestAuth } from '../../auth/test-auth.ts';
+import { fillRegistry } from '../../registry/fsck/full-registry.ts';
+import { type OpenedStorage, openFiles } from '../../storage/open.ts';
+import { type RegistryServer, startRegistry } from '../../support/registry-server.ts';
+import { V2Client } from '../../v2/client.ts';
+
+type Answer = {
+  isStarted: boolean;
+  run: { state: string; result?: Record<string, number>; endedAt?: string };
+  usage: Record<string, unknown> | null;
+  findings: { kind: string; key: string }[];
+};
+
+describe('what operators do over HTTP', () => {
+  let storage: OpenedStorage;
+  let server: RegistryServer;
+  let auth: TestAuth;
+  let operator: V2Client;
+  before(async () => {
+    storage = await openFiles();
+    await fillRegistry(storage);
+    auth = await openTestAuth({
+      users: ['operator', 'developer'],
+      access: [
+        { repositories: ['*'], users: ['operator'], actions: ['pull', 'push', 'delete'] },
+        { repositories: ['*'], users: ['developer'], actions: ['pull', 'push'] },
+      ],
+    });
+    server = await startRegistry(storage.driver, { auth });
+    operator = new V2Client(server.url, basic('operator'));
+  });
+  after(async () => {
+    await server.stop();
+    await storage.close();
+  });
+
+  const json = async (response: Response) => (await response.json()) as Answer;
+  const untilDone = async (path: string): Promise<Answer> => {
+    for (;;) {
+      const answer = await json(await operator.send('GET', path));
+      if (answer.run.state !== 'running') return answer;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  };
+
+  for (const path of ['/v2/_stowage/fsck', '/v2/_stowage/usage']) {
+    for (const method of ['GET', 'POST']) {
+      it(`${method} ${path} is for callers that may do everything everywhere`, async () => {
+        const developer = new V2Client(server.url, basic('developer'));
+        assert.equal((await developer.send(method, path)).status, 403);
+        assert.equal((await new V2Client(server.url).send(method, path)).status, 401);
+      });
+    }
+  }
+
+  it('a run of usage is started, one at a time, and its result is read', async () => {
+    assert.equal((await json(await operator.send('GET', '/v2/_stowage/usage'))).usage, null);
+    const [first, second] = await Promise.all(
+      ['POST', 'POST'].map((method) => operator.send(method, '/v2/_stowage/usage')),
+    );
+    assert.deepEqual([first?.status, second?.status], [202, 202]);
+    assert.ok(first && second);
+    const started = [(await json(first)).isStarted, (await json(second)).isStarted];
+    assert.ok(started.includes(true));
+    const { usage } = await untilDone('/v2/_stowage/usage');
+    assert.ok(Number(usage?.totalBytes) > 5 * 2 ** 20);
+    const ofOne = await json(await operator.send('GET', '/v2/_stowage/usage?repository=team/big'));
+    assert.equal(ofOne.usage?.uniqueBytes, 5 * 2 ** 20 + 2);
+    assert.equal((await operator.send('GET', '/v2/_stowage/usage?repository=no/such')).status, 404);
+    assert.ok(
+      auth.audited.some(
+        ({ path, outcome, who }) => path === '/v2/_stowage/usage' && outcome === 'done' && who === 'operator',
+      ),
+    );
+  });
+
+  it('a check is started, and its findings are read in pages', async () => {
+    const keys = ['a', 'b', 'c'].map((tag) => layout.tag(parseRepositoryName('team/app'), parseTag(`lost-${tag}`)));
+    for (const key of keys) await storage.driver.put(key, Buffer.from('ab'.repeat(32)));
+    assert.equal((await operator.send('POST', '/v2/_stowage/fsck')).status, 202);
+    const { run } = await untilDone('/v2/_stowage/fsck');
+    assert.equal(run.result?.errors, 3);
+    const found: string[] = [];
+    let path: string | undefined = '/v2/_stowage/fsck?n=2';
+    while (path !== undefined) {
+      const response: Response = await operator.send('GET', path);
+      found.push(...(await json(response)).findings.map(({ key }) => key));
+      path = /<([^>]+)>/.exec(response.headers.get('Link') ?? '')?.[1];
+    }
+    assert.deepEqual(found.filter((key) => key.includes('lost')).toSorted(), keys);
+  });
+
+  it('a process that ends with its answer refuses both', async () => {
+    const lambda = await startRegistry(storage.driver, { runsBackgroundWork: false });
+    for (const path of ['/v2/_stowage/fsck', '/v2/_stowage/usage']) {
+      assert.equal((await new V2Client(lambda.url).send('POST', path)).status, 405);
+      assert.equal((await new V2Client(lambda.url).send('GET', path)).status, 200);
+    }
+    await lambda.stop();
+  });
+});
