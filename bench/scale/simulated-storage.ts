@@ -6,14 +6,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Key, KeyPrefix } from '../../lib/model/layout.ts';
-import type {
-  ETag,
-  MultipartUpload,
-  ObjectInfo,
-  PutOptions,
-  ReadObject,
-  StorageDriver,
-  StoredObject,
+import {
+  checkLook,
+  type DeleteOptions,
+  type ETag,
+  type MultipartUpload,
+  type ObjectInfo,
+  type PutOptions,
+  type ReadObject,
+  type StorageDriver,
+  type StoredObject,
 } from '../../lib/storage/driver.ts';
 import { type Bytes, concatBytes } from '../../lib/streams/bytes.ts';
 import { SortedKeys } from './sorted-keys.ts';
@@ -137,7 +139,8 @@ export class SimulatedStorage implements StorageDriver {
     }
   }
 
-  async delete(key: Key, { ifMatch }: { ifMatch?: ETag } = {}): Promise<boolean> {
+  async delete(key: Key, { ifMatch, onceWithin }: DeleteOptions = {}): Promise<boolean> {
+    checkLook(onceWithin);
     this.requests.delete++;
     const before = this.#find(key)?.info;
     if (before && ifMatch !== undefined && before.etag !== ifMatch) return false;

@@ -115,6 +115,11 @@ export const layout = {
   legacyTagJson: (repository: RepositoryName, tag: Tag) => at('repositories', partsOf(repository), `tag${tag}_json`),
   /** Whether a key of a tag may hold metadata instead: `tag_x_json` is that of a tag `x_json` and the legacy metadata of a tag `_x`. */
   mayBeLegacyTagJson: (key: Key) => key.endsWith('_json'),
+  /** The inverse of `tagJson`; `undefined` for any other key. */
+  tagOfMetadata: (repository: RepositoryName, key: Key): Tag | undefined => {
+    const [, tag] = /^tag([^_].*)_json$/.exec(key.slice(layout.repository(repository).length)) ?? [];
+    return tag === undefined || layout.repository(repository) + lastPartOf(key) !== key ? undefined : (tag as Tag);
+  },
   repositoryJson: (repository: RepositoryName) => at('repositories', partsOf(repository), 'json'),
   repositoryPrivate: (repository: RepositoryName) => at('repositories', partsOf(repository), '_private'),
   repositoryImagesList: (repository: RepositoryName) => at('repositories', partsOf(repository), '_images_list'),
@@ -344,13 +349,44 @@ export function parseImageRecord(key: Key): ImageRecord | undefined {
   return { kind: 'grant', grant: { imageKind, repository, by } };
 }
 
-const IMAGE_REFERENCE = /^oci\/images\/([^/]+)\/(?:blobs\/(sha256|sha512)\/([a-f0-9]+)|layer\.json)$/;
+const IMAGE_FOLDER = /^(?:oci\/)?images\/([^/]+)\//;
 
-/** The inverse of `layout.imageBlob`, and of `layout.imageLayerDescriptor` without a digest; `undefined` for any other key. */
-export function parseImageReference(key: Key): { id: ImageId; digest?: Digest } | undefined {
-  const [, id, algorithm, hex] = IMAGE_REFERENCE.exec(key) ?? [];
-  if (!isImageId(id)) return undefined;
-  return { id, ...(algorithm !== undefined && { digest: `${algorithm}:${hex}` as Digest }) };
+/** The v1 image in whose folder below `layout.allImages` or `layout.allImageRecords` a key lies; `undefined` if in none. */
+export function imageOfKey(key: Key): ImageId | undefined {
+  const [, id] = IMAGE_FOLDER.exec(key) ?? [];
+  return isImageId(id) ? id : undefined;
+}
+
+/** What docker-registry and v1 clients wrote for an image. */
+const V1_OBJECTS = ['json', 'layer', 'ancestry', '_checksum', '_inprogress', '_files', '_diff'] as const;
+
+export type ImageObject =
+  | { kind: 'v1'; name: (typeof V1_OBJECTS)[number] }
+  | { kind: 'cell' | 'layer descriptor' | 'conversion' | 'pending push' }
+  | { kind: 'blob'; digest: Digest }
+  | { kind: 'source'; id: ImageId }
+  | ImageRecord;
+
+const V1_OBJECT = /^images\/[^/]+\/([^/]+)$/;
+const IMAGE_OBJECT =
+  /^oci\/images\/[^/]+\/(condemned\.json|layer\.json|manifest\.json|blobs|sources|pushes)(?:\/(.+))?$/;
+
+/** Parses the key of any object of a v1 image; `undefined` for a key that this layout does not have. */
+export function parseImageObject(key: Key): ImageObject | undefined {
+  const [, v1Name] = V1_OBJECT.exec(key) ?? [];
+  if (v1Name !== undefined) {
+    const name = V1_OBJECTS.find((known) => known === v1Name);
+    return name && { kind: 'v1', name };
+  }
+  const [, kind, rest] = IMAGE_OBJECT.exec(key) ?? [];
+  if (kind === undefined) return parseImageRecord(key);
+  if (kind === 'condemned.json' && rest === undefined) return { kind: 'cell' };
+  if (kind === 'layer.json' && rest === undefined) return { kind: 'layer descriptor' };
+  if (kind === 'manifest.json' && rest === undefined) return { kind: 'conversion' };
+  if (kind === 'pushes' && rest !== undefined) return { kind: 'pending push' };
+  if (kind === 'sources' && isImageId(rest)) return { kind: 'source', id: rest };
+  const [, algorithm, hex] = kind === 'blobs' ? (SLASHED_DIGEST.exec(rest ?? '') ?? []) : [];
+  return algorithm === undefined ? undefined : { kind: 'blob', digest: `${algorithm}:${hex}` as Digest };
 }
 
 const MANIFEST_KEY = /\/manifests\/(sha256|sha512)\/([a-f0-9]+)$/;

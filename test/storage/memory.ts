@@ -1,13 +1,15 @@
 import { createHash } from 'node:crypto';
 import type { Key, KeyPrefix } from '../../lib/model/layout.ts';
 import { compareByteOrder } from '../../lib/storage/byte-order.ts';
-import type {
-  ETag,
-  ObjectInfo,
-  PutOptions,
-  ReadObject,
-  StorageDriver,
-  StoredObject,
+import {
+  checkLook,
+  type DeleteOptions,
+  type ETag,
+  type ObjectInfo,
+  type PutOptions,
+  type ReadObject,
+  type StorageDriver,
+  type StoredObject,
 } from '../../lib/storage/driver.ts';
 import { concatBytes } from '../../lib/streams/bytes.ts';
 
@@ -119,8 +121,9 @@ export class MemoryStorage implements StorageDriver {
     yield* [...folders].filter((folder) => compareByteOrder(folder, after) > 0).sort(compareByteOrder);
   }
 
-  async delete(key: Key, { ifMatch }: { ifMatch?: ETag } = {}): Promise<boolean> {
+  async delete(key: Key, { ifMatch, onceWithin }: DeleteOptions = {}): Promise<boolean> {
     this.#count('DELETE');
+    checkLook(onceWithin);
     const before = this.objects.get(key);
     if (this.#honorsDeleteConditions && before && ifMatch !== undefined && before.etag !== ifMatch) return false;
     this.objects.delete(key);

@@ -29,7 +29,7 @@ export async function* listRepositories(
   { after, onStray }: { after?: string | undefined; onStray: (key: Key) => void },
 ): AsyncGenerator<ListedRepository> {
   const [left, right] = [layout.repositories(), layout.ociRepositories()].map((prefix) =>
-    groups(storage, prefix, { after, onStray }),
+    listRepositoryFolders(storage, prefix, { after, onStray }),
   );
   if (!left || !right) return;
   let [inRepositories, inOci] = await Promise.all([left.next(), right.next()]);
@@ -53,7 +53,8 @@ function compareEnds(left: Next, right: Next): number {
   return compareByteOrder(left.value.position, right.value.position);
 }
 
-async function* groups(
+/** The folders of repositories directly below one of the two prefixes. Parameters as for `listRepositories`. */
+export async function* listRepositoryFolders(
   storage: StorageDriver,
   prefix: KeyPrefix,
   { after, onStray }: { after?: string | undefined; onStray: (key: Key) => void },

@@ -1,18 +1,19 @@
 // Level (a) of the collector: tags, manifests, links, referrer entries and the history of all repositories.
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
-import { layout, tagOf, twiceQuotedOf, withoutTwiceQuoting } from '../../model/layout.ts';
+import { layout, parseTagKey, tagOf, twiceQuotedOf, withoutTwiceQuoting } from '../../model/layout.ts';
 import { type Digest, type ImageId, type RepositoryName, sha256Digest } from '../../model/names.ts';
 import type { ObjectInfo, ReadObject, StorageDriver } from '../../storage/driver.ts';
 import { decodeBlobLink } from '../blobs/link.ts';
 import { isGone } from '../condemned/gone.ts';
 import { TagResolver } from '../tags/resolve-tags.ts';
-import type { ResolvedTag } from '../tags/target.ts';
+import { decodeMoveTarget, type ResolvedTag } from '../tags/target.ts';
 import type { ReadLink } from './blob-copies.ts';
 import { collectHistory } from './collect-history.ts';
 import { collectLinks } from './collect-links.ts';
 import { collectManifests, type UntaggedPolicy } from './collect-manifests.ts';
 import { collectDerived, collectReferrers } from './collect-referrers.ts';
 import { type ListedManifest, readEdges } from './edges.ts';
+import { keepProjectionOf, keepTaggedImage } from './image-names.ts';
 import { type ListedRepository, listRepositories } from './lockstep.ts';
 import { sortRecords } from './repository-records.ts';
 import { byTag, divideHistory, findRoots, type HistoryEntry, type Roots, resolveTags, rootReason } from './roots.ts';
@@ -62,7 +63,8 @@ export class RepositoriesStage implements Stage {
     if (repository === undefined) {
       // Its tags count for the repository with the name that is quoted once; here they only keep v1 images.
       const tags = await resolver.resolve(NO_REPOSITORY, { objects: tagObjects, indexed: [], manifests: [] });
-      for (const { target } of tags) if (target.imageId) run.filters.keptImages.add(target.imageId);
+      const named = tagObjects[0] && parseTagKey(tagObjects[0].key)?.repository;
+      if (named !== undefined) keepTaggedImages(run, named, tags);
       for (const { key } of inOci) run.report.unknown(key);
       return;
     }
@@ -79,7 +81,11 @@ export class RepositoriesStage implements Stage {
 
     const history = this.#divide(run, records.history, tagObjects);
     const roots = findRoots([...tags, ...twiceQuoted], history.recent);
-    for (const id of roots.images) run.filters.keptImages.add(id);
+    keepTaggedImages(run, repository, [...tags, ...twiceQuoted]);
+    for (const { move } of history.recent) {
+      const image = decodeMoveTarget(move.target)?.imageId;
+      if (image) keepTaggedImage(run.filters.keptImages, repository, move.tag, image);
+    }
     if (inOci.length === 0) return;
 
     const converted = await this.#findConversions(manifests, roots);
@@ -90,6 +96,7 @@ export class RepositoriesStage implements Stage {
         rootReason(roots, digest) ??
         (converted.has(digest) ? 'a tag names the image that it was converted from' : undefined),
     });
+    for (const digest of present) keepProjectionOf(run.filters.keptImages, repository, digest);
     const linked = await collectLinks(run, records.links, keepLinks(manifests, present));
     await this.#noteLinks(run, repository, linked);
     await collectReferrers(run, records.referrers, present);
@@ -150,6 +157,12 @@ export class RepositoriesStage implements Stage {
       (await this.#options.findSources(digest, images)).size > 0 ? [digest] : [],
     );
     return new Set(converted.flat());
+  }
+}
+
+function keepTaggedImages(run: CollectorRun, repository: RepositoryName, tags: readonly ResolvedTag[]): void {
+  for (const { tag, target } of tags) {
+    if (target.imageId) keepTaggedImage(run.filters.keptImages, repository, tag, target.imageId);
   }
 }
 

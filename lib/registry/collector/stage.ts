@@ -39,7 +39,7 @@ export type CollectorRun = {
 export type RunFilters = {
   /** Digests that any link of any repository names, live or condemned, and those of the layers of v1 images. */
   linkedDigests: BloomFilter;
-  /** v1 images that a tag, or an entry of a tag's history inside the undo window, names: the tops only, with hex of manifests. */
+  /** v1 images that are kept, and what gives rights to them: see `image-names.ts`. */
   keptImages: BloomFilter;
   /** The uuids of `oci/data/` that a pointer names. */
   pointers: BloomFilter;

@@ -15,7 +15,7 @@ import {
 import type { CollectedKind, CollectorAction } from '../../../lib/registry/collector/report.ts';
 import type { RepositoriesStageOptions } from '../../../lib/registry/collector/repositories-stage.ts';
 import type { Stage } from '../../../lib/registry/collector/stage.ts';
-import { collectorStages } from '../../../lib/registry/collector/stages.ts';
+import { type CollectorStagesOptions, collectorStages } from '../../../lib/registry/collector/stages.ts';
 import { COLLECTION_TIMES, type CollectionTimes } from '../../../lib/registry/condemned/times.ts';
 import { encodeTarget } from '../../../lib/registry/tags/target.ts';
 import type { StorageDriver } from '../../../lib/storage/driver.ts';
@@ -209,7 +209,7 @@ export class Bucket {
 
 type CompleteOutcome = Extract<CollectionOutcome, { report: unknown }>;
 
-export function stagesOf(options: Partial<RepositoriesStageOptions>): Stage[] {
+export function stagesOf(options: Partial<CollectorStagesOptions>): Stage[] {
   return collectorStages({ undoMs: 14 * DAY, findSources: async () => new Set(), ...options });
 }
 

@@ -98,6 +98,7 @@ export function bytesSuite(name: string, open: () => Promise<{ bucket: Bucket; c
       const unmarked = await bucket.data('layer without a marker');
       const descriptor = { size: 3, digest: unmarked.digest, format: 'tar', key: unmarked.key };
       await bucket.put(layout.imageLayerDescriptor(id('b')), JSON.stringify(descriptor));
+      for (const digit of ['a', 'b']) await bucket.put(layout.imageJson(id(digit)), '{}');
       await bucket.age();
       await bucket.collectAll({}, 3);
       for (const { key } of [marked, unmarked]) assert.ok(await bucket.has(key), key);

@@ -1,0 +1,26 @@
+// Level (c): what is left beside a v1 image that stays. All of it is derived and empty, so that its ETag tells nothing: what is
+// written again while it is deleted is missed by v1 clients until the next request for the tag writes it once more.
+import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { layout } from '../../model/layout.ts';
+import type { ListedImage } from './listed-images.ts';
+import { type CollectorRun, isOlderThan } from './stage.ts';
+
+/** Deletes grants that give no right, because the repository no longer holds the tag or manifest. One storage request for each. */
+export async function deleteStaleGrants(run: CollectorRun, { staleGrants }: ListedImage): Promise<void> {
+  // A grant is written before the tag or manifest that gives it.
+  const old = staleGrants.filter(({ lastModified }) => isOlderThan(run, lastModified, run.times.graceMs));
+  await mapConcurrently(old, async ({ key }) => {
+    await run.storage.delete(key);
+    run.report.did('remove', 'grant', key, { reason: 'the repository no longer holds what gave it' });
+  });
+}
+
+/** Deletes records of v1 images that were converted to a manifest, and are gone. Two storage requests for each at most. */
+export async function deleteStaleSources(run: CollectorRun, { sources }: ListedImage): Promise<void> {
+  await mapConcurrently(sources, async ({ id, info: { key, lastModified } }) => {
+    if (run.filters.keptImages.has(id) || !isOlderThan(run, lastModified, run.times.minAgeMs)) return;
+    if (await run.storage.head(layout.imageJson(id))) return;
+    await run.storage.delete(key);
+    run.report.did('remove', 'scrap', key, { reason: 'the v1 image that was converted is gone' });
+  });
+}
