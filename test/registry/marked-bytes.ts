@@ -53,8 +53,11 @@ async function collect(storage: StorageDriver, digest: string, key: Key): Promis
   await storage.delete(layout.blobMark(parseDigest(digest), uuidOf(key)));
 }
 
-/** The writers' side of the collection of bytes: they look for marks first, and link second. */
-export function markedBytesSuite(name: string, open: () => Promise<OpenedStorage>): void {
+/**
+ * The writers' side of the collection of bytes: they look for marks first, and link second.
+ * @param lookMs how long a look is valid: on S3 more than two seconds, since signatures tell the time to the second
+ */
+export function markedBytesSuite(name: string, open: () => Promise<OpenedStorage>, lookMs = 300): void {
   describe(`on ${name}, bytes that are stored already`, () => {
     const registry = useInterceptedRegistry(open);
 
@@ -212,7 +215,6 @@ export function markedBytesSuite(name: string, open: () => Promise<OpenedStorage
   });
 
   describe(`on ${name}, a writer that is held up between its look and its link`, () => {
-    const lookMs = 1000;
     const times = { ...COLLECTION_TIMES, lookMs };
     let storage: OpenedStorage;
     let blobs: Blobs;

@@ -6,5 +6,6 @@ import { leftoversSuite } from './tags/leftovers.ts';
 import { resolveTagsSuite } from './tags/resolve-tags.ts';
 import { writeOnceSuite } from './write-once.ts';
 
-for (const suite of [writeOnceSuite, replaySuite, markedBytesSuite, deleteSuite, leftoversSuite, resolveTagsSuite])
+markedBytesSuite('s3', openS3, 2500);
+for (const suite of [writeOnceSuite, replaySuite, deleteSuite, leftoversSuite, resolveTagsSuite])
   suite('s3', openS3);
