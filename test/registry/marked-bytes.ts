@@ -11,11 +11,15 @@ import { BlobStore } from '../../lib/registry/blobs/store.ts';
 import { COLLECTION_TIMES } from '../../lib/registry/condemned/times.ts';
 import { Uploads } from '../../lib/registry/uploads/uploads.ts';
 import { condemnImage, readImageCell, startRemoving } from '../../lib/registry/v1-images/image-cell.ts';
+import { readLayerDescriptor } from '../../lib/registry/v1-images/layers.ts';
 import { type StorageDriver, StorageUnavailableError } from '../../lib/storage/driver.ts';
 import { MiB, readAll } from '../../lib/streams/bytes.ts';
 import { alterDriver } from '../storage/altered-driver.ts';
 import type { OpenedStorage } from '../storage/open.ts';
+import { V1Client } from '../support/v1-client.ts';
+import { newImage } from '../v1/use-registry.ts';
 import { chunked, codesOf, digestOf, locationOf, withDigest } from '../v2/client.ts';
+import { pushImage } from '../v2/image.ts';
 import { type InterceptedRegistry, linkOf, useInterceptedRegistry } from './intercepted-registry.ts';
 
 const OWNER = 'marked/owner';
@@ -212,6 +216,69 @@ export function markedBytesSuite(name: string, open: () => Promise<OpenedStorage
       await startRemoving(storage, id, condemned, 'run');
       assert.equal((await mount()).status, 503);
     });
+  });
+
+  describe(`on ${name}, marked bytes of images`, () => {
+    const registry = useInterceptedRegistry(open);
+    const configOf = async (repository: string) => {
+      const response = await registry().client.send('GET', `/v2/${repository}/manifests/latest`);
+      assert.equal(response.status, 200);
+      return ((await response.json()) as { config: { digest: string } }).config.digest;
+    };
+
+    it('are not linked by the conversion of a v1 image, whose config is made again once it is deleted', async () => {
+      const { storage, url, readBlob, keyOfLink } = registry();
+      const image = newImage();
+      const push = (repository: string) => new V1Client(url).push(repository, [image], { latest: image.id });
+      await push('marked/first');
+      const digest = await configOf('marked/first');
+      const first = await keyOfLink('marked/first', digest);
+      await mark(storage, digest, first);
+      await push('marked/second');
+      assert.equal(await configOf('marked/second'), digest);
+      const second = await keyOfLink('marked/second', digest);
+      assert.notEqual(second, first);
+      await collect(storage, digest, first);
+      assert.equal(digestOf(await readBlob('marked/second', digest)), digest);
+      await collect(storage, digest, second);
+      await push('marked/third');
+      assert.equal(await configOf('marked/third'), digest);
+      assert.equal(digestOf(await readBlob('marked/third', digest)), digest);
+    });
+
+    it('that are the layer of a condemned image are linked by its conversion once the image is live', async () => {
+      const { storage, url } = registry();
+      const image = newImage();
+      await new V1Client(url).push('marked/condemned', [image], { latest: image.id });
+      const id = image.id as ImageId;
+      const cell = await readImageCell(storage, id);
+      assert.ok(cell.state === 'live' && (await condemnImage(storage, id, cell, 'run')));
+      await configOf('marked/condemned');
+      assert.equal((await readImageCell(storage, id)).state, 'live');
+    });
+
+    for (const compression of ['gzip', 'zstd'] as const) {
+      it(`are not named by the projection of a manifest with ${compression} layers`, async () => {
+        const { storage, client } = registry();
+        const contents = [randomBytes(100).toString('hex')];
+        const project = async (repository: string) => {
+          const config = { created: new Date().toISOString() };
+          const { digest } = await pushImage(client, repository, 'latest', { contents, compression, config });
+          assert.equal((await client.send('GET', `/v1/repositories/${repository}/tags/latest`)).status, 200);
+          const descriptor = await readLayerDescriptor(storage, digest.slice('sha256:'.length) as ImageId);
+          assert.ok(descriptor);
+          return descriptor;
+        };
+        const first = await project('marked/one');
+        for await (const { key } of storage.list(layout.blobFolder(first.digest)))
+          await mark(storage, first.digest, key);
+        const second = await project('marked/two');
+        assert.deepEqual([second.digest, second.key === first.key], [first.digest, false]);
+        await collect(storage, first.digest, first.key);
+        const object = await storage.get(second.key);
+        assert.equal(object && digestOf(await readAll(object.body)), second.digest);
+      });
+    }
   });
 
   describe(`on ${name}, a writer that is held up between its look and its link`, () => {

@@ -7,5 +7,4 @@ import { resolveTagsSuite } from './tags/resolve-tags.ts';
 import { writeOnceSuite } from './write-once.ts';
 
 markedBytesSuite('s3', openS3, 2500);
-for (const suite of [writeOnceSuite, replaySuite, deleteSuite, leftoversSuite, resolveTagsSuite])
-  suite('s3', openS3);
+for (const suite of [writeOnceSuite, replaySuite, deleteSuite, leftoversSuite, resolveTagsSuite]) suite('s3', openS3);
