@@ -167,9 +167,10 @@ export function assembleRegistry(
     search,
   });
 
+  const restoration = new TagRestoration(storage, { history, tags, manifests, images, looks, metadata, onTagChange });
   const { retention, pulls } = createRetention(
     storage,
-    { tags, tagDeletion, history, catalog, stored, blobs },
+    { tags, tagDeletion, history, restoration, catalog, stored, blobs },
     retentionSettings,
   );
 
@@ -205,7 +206,7 @@ export function assembleRegistry(
     tagMetadata: metadata,
     tags,
     tagProjections,
-    tagRestoration: new TagRestoration(storage, { history, tags, manifests, images, looks, metadata, onTagChange }),
+    tagRestoration: restoration,
     uploads,
     usage: new Usage(opened, { tags }),
     v1Tags,

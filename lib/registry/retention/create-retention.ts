@@ -1,6 +1,7 @@
 import { DAY_MS } from '../../model/duration.ts';
 import type { StorageDriver } from '../../storage/driver.ts';
 import type { Blobs } from '../blobs/blobs.ts';
+import type { TagRestoration } from '../history/restore-tag.ts';
 import type { TagHistory } from '../history/tag-history.ts';
 import type { StoredManifests } from '../manifests/stored-manifests.ts';
 import type { Catalog } from '../repositories/catalog.ts';
@@ -24,6 +25,7 @@ export function createRetention(
     tags,
     tagDeletion,
     history,
+    restoration,
     catalog,
     stored,
     blobs,
@@ -31,6 +33,7 @@ export function createRetention(
     tags: Tags;
     tagDeletion: TagDeletion;
     history: TagHistory;
+    restoration: TagRestoration;
     catalog: Catalog;
     stored: StoredManifests;
     blobs: Blobs;
@@ -41,7 +44,11 @@ export function createRetention(
   const expiries = new ImageExpiries(storage, { stored, blobs });
   const planner = new TagPlanner(storage, { tags, history, stored, expiries });
   return {
-    retention: new Retention(storage, { catalog, tags, tagDeletion, planner, pulls }, { rules, undoMs }),
+    retention: new Retention(
+      storage,
+      { catalog, tags, tagDeletion, history, restoration, planner, pulls },
+      { rules, undoMs },
+    ),
     pulls,
   };
 }

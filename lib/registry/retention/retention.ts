@@ -6,10 +6,12 @@ import { layout } from '../../model/layout.ts';
 import type { RepositoryName } from '../../model/names.ts';
 import { AS_JSON, type Condition, type ETag, type StorageDriver } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
+import type { TagRestoration } from '../history/restore-tag.ts';
+import type { TagHistory } from '../history/tag-history.ts';
 import type { Catalog } from '../repositories/catalog.ts';
 import type { TagDeletion } from '../tags/delete-tag.ts';
 import type { Tags } from '../tags/tags.ts';
-import type { ResolvedTag } from '../tags/target.ts';
+import { type ResolvedTag, targetOf } from '../tags/target.ts';
 import { subjectOfTag } from './attached-tags.ts';
 import { formatRule } from './format-rule.ts';
 import {
@@ -54,6 +56,8 @@ export class Retention {
   readonly #catalog: Catalog;
   readonly #tags: Tags;
   readonly #tagDeletion: TagDeletion;
+  readonly #history: TagHistory;
+  readonly #restoration: TagRestoration;
   readonly #planner: TagPlanner;
   readonly #pulls: PullRecords;
   readonly #rules: readonly RetentionRule[];
@@ -68,6 +72,8 @@ export class Retention {
       catalog: Catalog;
       tags: Tags;
       tagDeletion: TagDeletion;
+      history: TagHistory;
+      restoration: TagRestoration;
       planner: TagPlanner;
       pulls: PullRecords;
     },
@@ -77,6 +83,8 @@ export class Retention {
     this.#catalog = dependencies.catalog;
     this.#tags = dependencies.tags;
     this.#tagDeletion = dependencies.tagDeletion;
+    this.#history = dependencies.history;
+    this.#restoration = dependencies.restoration;
     this.#planner = dependencies.planner;
     this.#pulls = dependencies.pulls;
     this.#rules = rules;
@@ -111,6 +119,14 @@ export class Retention {
     const finished = { ...record, madeAt: written.lastModified.toISOString(), finishedAt: new Date().toISOString() };
     await this.#write(finished);
     return finished;
+  }
+
+  /** What a plan would list, by the clock of this process. Stores nothing. The requests of `plan`, without three. */
+  async *preview({ rules = this.#rules, onProgress }: Omit<PlanOptions, 'by'> = {}): AsyncGenerator<PlannedTag> {
+    const pullsSinceMs = await this.#pulls.recordedSince(rules);
+    const clock = { nowMs: Date.now(), ...(pullsSinceMs !== undefined && { pullsSinceMs }) };
+    const counts = { repositories: 0, tags: 0, listed: 0, keep: 0, delete: 0 };
+    yield* this.#judgeAll(rules, { clock, counts, ...(onProgress && { onProgress }) });
   }
 
   async *#judgeAll(
@@ -198,6 +214,42 @@ export class Retention {
       run: (planned) => this.#deleteAll(planned, nameOfPlan(id)),
       ...(onProgress && { onProgress }),
     });
+  }
+
+  /**
+   * Restores the tags that the plan has deleted. A tag stays as it is if it was set, or deleted by a caller, since. Three storage
+   * requests for each tag, and those of `TagRestoration.restore`.
+   * @throws RegistryError PLAN_UNKNOWN; UNSUPPORTED if the plan was not applied
+   */
+  async undo(id: string, { by, onProgress }: { by: string; onProgress?: OnProgress }): Promise<PlanRecord> {
+    const found = await this.#read(id);
+    if (!found.record.applied) throw new RegistryError('UNSUPPORTED', `plan ${id} was not applied`);
+    if (found.record.undone?.finishedAt !== undefined) return found.record;
+    return await this.#carryOut(found, 'undone', {
+      by,
+      run: (planned) => mapConcurrently(planned, (item) => this.#restore(item, { deletedBy: nameOfPlan(id), by })),
+      ...(onProgress && { onProgress }),
+    });
+  }
+
+  /** @returns why the tag is not restored; undefined if it is */
+  async #restore(
+    { repository, tag, digest }: PlannedTag,
+    { deletedBy, by }: { deletedBy: string; by: string },
+  ): Promise<string | undefined> {
+    if (await this.#tags.find(repository, tag)) return 'there is such a tag';
+    const { moves } = await this.#history.list(repository, tag, { size: 1 });
+    const [newest] = moves;
+    // The entry of a deletion is missing if the process ended before it was written, and then the newest is that of a push.
+    if (newest && !newest.to && newest.by !== deletedBy) return `${newest.by ?? 'another caller'} has deleted it`;
+    if (newest?.to && newest.to.digest !== digest) return 'it has moved since the plan was made';
+    try {
+      await this.#restoration.restore(repository, { tag, before: undefined, to: targetOf(digest) }, by);
+      return undefined;
+    } catch (error) {
+      if (error instanceof RegistryError && error.code !== 'UNAVAILABLE') return error.message;
+      throw error;
+    }
   }
 
   async #deleteAll(planned: readonly PlannedTag[], by: string): Promise<(string | undefined)[]> {

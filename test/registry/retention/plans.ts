@@ -242,6 +242,54 @@ export function retentionSuite(name: string, open: () => Promise<OpenedStorage>)
       }
     });
 
+    it('undone, restores what it has deleted, but no tag that was set or deleted since', async () => {
+      const repository = newRepository();
+      const images: PushedImage[] = [];
+      for (const [index, tag] of ['a', 'b', 'c', 'd'].entries()) {
+        const image = await push(repository, tag);
+        images.push(image);
+        await date(repository, tag, image.digest, 9 - index);
+      }
+      const [a] = images;
+      const sig = `${a?.digest.replace(':', '-')}.sig`;
+      await push(repository, sig);
+      const retention = retentionFor(keepLast(repository));
+      const plan = await retention.plan({ by: 'alice' });
+      await assert.rejects(retention.undo(plan.id, { by: 'bob' }), { code: 'UNSUPPORTED' });
+      await retention.apply(plan.id, { by: 'alice' });
+      assert.deepEqual(await tagsOf(repository), ['d']);
+
+      await push(repository, 'b', 'set again');
+      await push(repository, 'c', 'set again');
+      await client.send('DELETE', `/v2/${repository}/manifests/c`);
+      const { undone } = await retention.undo(plan.id, { by: 'bob' });
+      assert.deepEqual(await tagsOf(repository), ['a', 'b', 'd', sig].sort());
+      const answer = await client.send('GET', `/v2/${repository}/manifests/a`);
+      assert.equal(answer.headers.get('Docker-Content-Digest'), a?.digest);
+      assert.equal(undone?.done, 2);
+      assert.deepEqual(undone?.skipped, [
+        { repository, tag: 'b', why: 'there is such a tag' },
+        { repository, tag: 'c', why: 'anonymous has deleted it' },
+      ]);
+      await assert.rejects(retention.apply(plan.id, { by: 'bob' }), { code: 'UNSUPPORTED' });
+    });
+
+    it('tells the history which plan has deleted a tag', async () => {
+      const repository = newRepository();
+      const { digest } = await push(repository, 'a');
+      await date(repository, 'a', digest, 9);
+      await push(repository, 'b');
+      const { retention, history } = assembleRegistry(interceptor.driver, {
+        copiesLayers: false,
+        retention: retentionBy(keepLast(repository)),
+      });
+      const { id } = await retention.plan({ by: 'alice' });
+      await retention.apply(id, { by: 'alice' });
+      const { moves } = await history.list(parseRepositoryName(repository), parseTag('a'), { size: 1 });
+      assert.equal(moves[0]?.by, `retention plan ${id}`);
+      assert.equal(moves[0]?.to, undefined);
+    });
+
     describe('of tags that are attached to an image', () => {
       const attached = (digest: string, suffix = '.sig') => `${digest.replace(':', '-')}${suffix}`;
 
