@@ -5,7 +5,7 @@ import { parseDigest, parseRepositoryName } from '../../lib/model/names.ts';
 import { decodeBlobLink } from '../../lib/registry/blobs/link.ts';
 import type { StorageDriver } from '../../lib/storage/driver.ts';
 import type { OpenedStorage } from '../storage/open.ts';
-import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
+import { type RegistryServer, startRegistry, type TestSettings } from '../support/registry-server.ts';
 import { V2Client } from '../v2/client.ts';
 import { Interceptor } from './interceptor.ts';
 
@@ -27,14 +27,17 @@ export const linkOf = (repository: string, digest: string) =>
   layout.blobLink(parseRepositoryName(repository), parseDigest(digest));
 
 /** Runs a registry for the tests of a `describe`. @returns a function that gives it, once the tests run */
-export function useInterceptedRegistry(open: () => Promise<OpenedStorage>): () => InterceptedRegistry {
+export function useInterceptedRegistry(
+  open: () => Promise<OpenedStorage>,
+  settings: TestSettings = {},
+): () => InterceptedRegistry {
   let storage: OpenedStorage;
   let server: RegistryServer;
   let registry: InterceptedRegistry;
   before(async () => {
     storage = await open();
     const interceptor = new Interceptor(storage.driver);
-    server = await startRegistry(interceptor.driver, { runsBackgroundWork: false });
+    server = await startRegistry(interceptor.driver, { runsBackgroundWork: false, ...settings });
     const client = new V2Client(server.url);
     const readBlob = async (repository: string, digest: string) => {
       const response = await client.send('GET', `/v2/${repository}/blobs/${digest}`);

@@ -6,6 +6,7 @@ import { Background } from '../../lib/concurrency/background.ts';
 import { NO_GATEWAY_LIMITS } from '../../lib/http/gateway-quirks.ts';
 import { createLog } from '../../lib/model/log.ts';
 import { SigningKeys } from '../../lib/model/signed-token.ts';
+import type { CollectionTimes } from '../../lib/registry/condemned/times.ts';
 import type { IndexChildren } from '../../lib/registry/manifests/manifest-checks.ts';
 import { assembleRegistry } from '../../lib/registry/registry.ts';
 import type { RetentionSettings } from '../../lib/registry/retention/create-retention.ts';
@@ -46,7 +47,7 @@ export const TEST_SETTINGS: AppSettings = {
 
 export const TEST_VERSION = '1.2.3';
 
-type TestSettings = Partial<AppSettings> & {
+export type TestSettings = Partial<AppSettings> & {
   v1Layers?: 'copy' | 'link';
   /** Whether projections are made in the background after a tag change. */
   runsBackgroundWork?: boolean;
@@ -57,6 +58,7 @@ type TestSettings = Partial<AppSettings> & {
   isHalfDuplex?: boolean;
   unpackLimits?: UnpackLimits;
   retention?: RetentionSettings;
+  times?: CollectionTimes;
 };
 
 /** Serves the registry over this storage, in this process, on a free port. */
@@ -72,6 +74,7 @@ export async function startRegistry(
     isHalfDuplex = false,
     unpackLimits,
     retention,
+    times,
     ...settings
   }: TestSettings = {},
 ): Promise<RegistryServer> {
@@ -85,6 +88,7 @@ export async function startRegistry(
       ...(unpackLimits && { unpackLimits }),
       ...(retention && { retention }),
       ...(indexChildren && { indexChildren }),
+      ...(times && { times }),
     }),
     keys: TEST_KEYS,
     log,

@@ -1,0 +1,26 @@
+import { S3Driver } from '../../../lib/storage/s3.ts';
+import { startConditionalDeleteProxy } from '../../storage/conditional-delete-proxy.ts';
+import { type OpenedStorage, openS3 } from '../../storage/open.ts';
+import { startMinio, unfinishedUploads } from '../../support/minio.ts';
+import { racesSuite } from './races.ts';
+
+racesSuite('MinIO, which ignores conditions of DELETE', openS3, { removal: 'gone form', lookMs: 3500 });
+racesSuite('a server that honors conditions of DELETE', openWithConditionalDeletes, {
+  removal: 'DELETE',
+  lookMs: 3500,
+});
+
+async function openWithConditionalDeletes(): Promise<OpenedStorage> {
+  const minio = await startMinio();
+  const proxy = await startConditionalDeleteProxy(minio);
+  const driver = new S3Driver({ ...minio.driverOptions, endpoint: proxy.endpoint });
+  return {
+    driver,
+    leftovers: () => unfinishedUploads(minio),
+    async close() {
+      await driver.close();
+      await proxy.close();
+      await minio.stop();
+    },
+  };
+}
