@@ -101,7 +101,7 @@ export class Uploads {
     const completed = await this.#complete(session, digest, body).catch((error) =>
       this.#unlessLinked(session, digest, error),
     );
-    if (!completed) return await this.#blobs.stat(session.repository, digest);
+    if (!completed) return await this.#blobs.stat(session.repository, digest, { mayPush: () => true });
     // The collector leaves bytes alone for two days from the first of them. So own bytes are linked without a look, but not late.
     if (hasEnded(session)) throw unknownUpload(session.uuid);
     const stored = await this.#store.deduplicate(completed);
