@@ -1,4 +1,4 @@
-// Parsing manifests. All facts about a manifest come from its bytes: none are stored beside them.
+// Parsing manifests. Everything about a manifest follows from its bytes.
 import { RegistryError } from './errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue, parseJson } from './json.ts';
 import { type Digest, parseDigest } from './names.ts';

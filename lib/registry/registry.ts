@@ -12,6 +12,7 @@ import { ManifestDeletion } from './manifests/delete-manifest.ts';
 import { type IndexChildren, ManifestChecks } from './manifests/manifest-checks.ts';
 import { Manifests } from './manifests/manifests.ts';
 import { Referrers } from './manifests/referrers.ts';
+import { FactsStore } from './manifests/stored-facts.ts';
 import { StoredManifests } from './manifests/stored-manifests.ts';
 import { Adoption } from './old-buckets/adopt.ts';
 import { mergeTwiceQuoted } from './old-buckets/merge-twice-quoted.ts';
@@ -48,6 +49,7 @@ export type Registry = {
   adoption: Adoption;
   blobs: Blobs;
   catalog: Catalog;
+  facts: FactsStore;
   fsck: Fsck;
   /** Whether this process lives on after its answers. */
   runsInBackground: boolean;
@@ -153,7 +155,8 @@ export function assembleRegistry(
   const stored = new StoredManifests(storage, referrers, times);
   const checks = new ManifestChecks({ blobs, stored, immutableImageTags }, indexChildren ? { indexChildren } : {});
   const tagDeletion = new TagDeletion({ tags, metadata, onTagChange });
-  const manifests = new Manifests({ blobs, tags, conversions: imageConversions, stored, checks, onTagChange });
+  const facts = new FactsStore(storage, { blobs, background });
+  const manifests = new Manifests({ blobs, tags, conversions: imageConversions, stored, checks, facts, onTagChange });
   const repositories = new V1Repositories(storage, {
     tags,
     tagDeletion,
@@ -181,6 +184,7 @@ export function assembleRegistry(
     adoption,
     blobs,
     catalog,
+    facts,
     // It reports twice-quoted keys as they are.
     fsck: new Fsck(opened, { tags, manifests, referrers }, times),
     history,

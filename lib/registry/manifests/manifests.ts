@@ -15,6 +15,7 @@ import { type ResolvedTag, targetOf } from '../tags/target.ts';
 import type { ImageConversions } from '../v1-to-v2/convert-image.ts';
 import { distinct, type ManifestChecks } from './manifest-checks.ts';
 import { manifestUnknown, preconditionFailed } from './manifest-errors.ts';
+import type { FactsStore } from './stored-facts.ts';
 import type { Manifest, StoredManifests } from './stored-manifests.ts';
 
 /** How often a tag may move while it is read. */
@@ -45,6 +46,7 @@ export class Manifests {
   readonly #conversions: ImageConversions;
   readonly #stored: StoredManifests;
   readonly #checks: ManifestChecks;
+  readonly #facts: FactsStore;
   readonly #onTagChange: OnTagChange;
 
   constructor(dependencies: {
@@ -53,6 +55,7 @@ export class Manifests {
     conversions: ImageConversions;
     stored: StoredManifests;
     checks: ManifestChecks;
+    facts: FactsStore;
     onTagChange: OnTagChange;
   }) {
     this.#blobs = dependencies.blobs;
@@ -60,6 +63,7 @@ export class Manifests {
     this.#conversions = dependencies.conversions;
     this.#stored = dependencies.stored;
     this.#checks = dependencies.checks;
+    this.#facts = dependencies.facts;
     this.#onTagChange = dependencies.onTagChange;
   }
 
@@ -139,6 +143,7 @@ export class Manifests {
       });
     } else await this.#stored.put(repository, manifest, { document, look });
 
+    this.#facts.recordLater(repository, digest, document);
     const setTag = async (tag: Tag, onlyIf?: { tag: ResolvedTag | undefined }): Promise<void> => {
       if (!onlyIf) await this.#tags.setManifest(repository, tag, digest, { look, by });
       else if (!(await this.#tags.moveTo(repository, tag, targetOf(digest), { before: onlyIf.tag, look, by }))) {

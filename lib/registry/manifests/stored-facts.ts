@@ -1,0 +1,115 @@
+import { LRUCache } from 'lru-cache';
+import type { Background } from '../../concurrency/background.ts';
+import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { isJsonObject, type JsonObject, parseJson } from '../../model/json.ts';
+import { type Key, layout, parseRepositoryRecord } from '../../model/layout.ts';
+import { type ManifestDocument, parseManifest } from '../../model/manifest.ts';
+import type { Digest, RepositoryName } from '../../model/names.ts';
+import type { StorageDriver } from '../../storage/driver.ts';
+import { MiB, readAtMost } from '../../streams/bytes.ts';
+import type { Blobs } from '../blobs/blobs.ts';
+import { readManifest } from '../condemned/read-manifest.ts';
+import { encodeFacts, factsOf, isInBody, type ManifestFacts, parseFacts } from './facts.ts';
+
+/** Larger configs are not read: their facts lack the time and the platform. */
+const MAX_CONFIG_BYTES = 4 * MiB;
+const MAX_CONFIG_VALUES = 150_000;
+
+/** How many children of an index count towards its size. */
+const MAX_CHILDREN = 32;
+
+/** Manifests whose facts this process has written or seen. */
+const REMEMBERED = { max: 20_000 };
+
+/** The facts of each repository's manifests in storage. */
+export class FactsStore {
+  readonly #storage: StorageDriver;
+  readonly #blobs: Blobs;
+  readonly #background: Background | undefined;
+  readonly #known = new LRUCache<string, true>(REMEMBERED);
+
+  constructor(storage: StorageDriver, { blobs, background }: { blobs: Blobs; background: Background | undefined }) {
+    this.#storage = storage;
+    this.#blobs = blobs;
+    this.#background = background;
+  }
+
+  /**
+   * Records the facts of a manifest that was put, in the background. Without background work they are made when a reader misses
+   * them. Three storage requests for an image, one for each child of an index and one for the index; none for a manifest whose
+   * facts this process has recorded before.
+   */
+  recordLater(repository: RepositoryName, digest: Digest, document: ManifestDocument): void {
+    const name = `${repository} ${digest}`;
+    if (this.#known.has(name)) return;
+    this.#background?.run(`facts of ${repository}@${digest}`, async () => {
+      await this.#write(repository, digest, await this.#derive(repository, document));
+    });
+  }
+
+  /**
+   * The facts of a manifest; made if they are missing. One storage request; if they are made, one for the manifest and those of
+   * `recordLater`.
+   * @returns `undefined` if the repository does not hold the manifest
+   */
+  async find(repository: RepositoryName, digest: Digest): Promise<ManifestFacts | undefined> {
+    const stored = await this.#findStored(repository, digest);
+    if (stored) return stored;
+    const manifest = await readManifest(this.#storage, repository, digest);
+    if (!manifest) return undefined;
+    const facts = await this.#derive(repository, parseManifest(manifest.bytes));
+    await this.#write(repository, digest, facts);
+    return facts;
+  }
+
+  /** The facts of all manifests that have any. One storage request per 1,000, and one for each that does not fit into a name. */
+  async all(repository: RepositoryName): Promise<Map<Digest, ManifestFacts>> {
+    const found: { key: Key; digest: Digest; name: string }[] = [];
+    for await (const { key } of this.#storage.list(layout.repositoryFacts(repository))) {
+      const record = parseRepositoryRecord(key);
+      if (record?.kind === 'facts') found.push({ key, digest: record.digest, name: record.name });
+    }
+    const parsed = await mapConcurrently(found, async ({ key, digest, name }) => {
+      const facts = await this.#parse(key, name);
+      return facts ? ([[digest, facts]] as const) : [];
+    });
+    return new Map(parsed.flat());
+  }
+
+  async #findStored(repository: RepositoryName, digest: Digest): Promise<ManifestFacts | undefined> {
+    for await (const { key } of this.#storage.list(layout.manifestFacts(repository, digest))) {
+      const record = parseRepositoryRecord(key);
+      const facts = record?.kind === 'facts' ? await this.#parse(key, record.name) : undefined;
+      if (facts) return facts;
+    }
+    return undefined;
+  }
+
+  async #parse(key: Key, name: string): Promise<ManifestFacts | undefined> {
+    const body = isInBody(name) ? (await this.#storage.read(key))?.bytes : undefined;
+    return parseFacts({ name, body: body ?? new Uint8Array() });
+  }
+
+  async #derive(repository: RepositoryName, document: ManifestDocument): Promise<ManifestFacts> {
+    const config = await this.#readConfig(repository, document);
+    const children = await mapConcurrently(document.manifests.slice(0, MAX_CHILDREN), ({ digest }) =>
+      this.#findStored(repository, digest),
+    );
+    return factsOf(document, { ...(config && { config }), children: children.filter((facts) => facts !== undefined) });
+  }
+
+  async #readConfig(repository: RepositoryName, { config }: ManifestDocument): Promise<JsonObject | undefined> {
+    if (!config || config.sizeBytes > MAX_CONFIG_BYTES || !config.mediaType.endsWith('json')) return undefined;
+    const link = await this.#blobs.find(repository, config.digest);
+    if (!link) return undefined;
+    const bytes = await readAtMost(await this.#blobs.read(link), MAX_CONFIG_BYTES, 'the config');
+    const value = parseJson(bytes, { maxValues: MAX_CONFIG_VALUES });
+    return isJsonObject(value) ? value : undefined;
+  }
+
+  async #write(repository: RepositoryName, digest: Digest, facts: ManifestFacts): Promise<void> {
+    const { name, body } = encodeFacts(facts);
+    await this.#storage.put(layout.facts(repository, digest, name), body, { ifAbsent: true });
+    this.#known.set(`${repository} ${digest}`, true);
+  }
+}
