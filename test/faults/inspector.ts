@@ -33,11 +33,16 @@ const KEYS = {
   manifest: new RegExp(`^oci/repositories/${REPOSITORY}/manifests/sha256/(?<hex>[0-9a-f]{64})$`),
   blobLink: new RegExp(`^oci/repositories/${REPOSITORY}/blobs/sha256/(?<hex>[0-9a-f]{64})$`),
   referrer: new RegExp(`^oci/repositories/${REPOSITORY}/referrers/sha256/[0-9a-f]{64}/[0-9a-f]{64}$`),
+  besideManifests: new RegExp(
+    `^oci/repositories/${REPOSITORY}/(?:(?:history|facts)/[^/]+/[^/]+|pulled/[^/]+|summary\\.json)$`,
+  ),
   imagePart: /^images\/(?<id>[0-9a-f]{64})\/(?<name>json|layer|ancestry|_checksum|_inprogress)$/,
   ociImagePart:
-    /^oci\/images\/(?<id>[0-9a-f]{64})\/(?<name>layer\.json|manifest\.json|view\.json|(?:view|repositories)\/[^/]+(?:\/[^/]+){1,2}|(?:pushers|sources)\/[^/]+|pushes\/[^/]+\/[0-9a-f]{64}(?:\.[0-9a-f]{64})?)$/,
+    /^oci\/images\/(?<id>[0-9a-f]{64})\/(?<name>layer\.json|manifest\.json|view\.json|(?:view|repositories)\/[^/]+(?:\/[^/]+){1,2}|(?:pushers|sources)\/[^/]+|pushes\/[^/]+\/[0-9a-f]{64}(?:\.[0-9a-f]{64})?|condemned\.json|blobs\/sha256\/[0-9a-f]{64})$/,
   copy: /^oci\/blobs\/sha256\/(?<hex>[0-9a-f]{64})\/copy-[0-9a-f-]{36}$/,
   pointer: /^oci\/blobs\/sha256\/(?<hex>[0-9a-f]{64})\/data-(?<uuid>[0-9a-f-]{36})-(?<size>\d+)$/,
+  mark: /^oci\/blobs\/sha256\/[0-9a-f]{64}\/condemned-[0-9a-f-]{36}$/,
+  collector: /^oci\/(?:gc\/.+|usage\.json)$/,
   unnamed: /^oci\/(?:data|uploads)\/[0-9a-f-]{36}$/,
   layoutVersion: /^oci\/layout\.json$/,
 };

@@ -4,7 +4,7 @@ import type { Config } from '../../config/config.ts';
 import { immutabilityOf } from '../../config/immutable-tags.ts';
 import { layout, parseTagKey } from '../../model/layout.ts';
 import { parseV1RepositoryName, type RepositoryName } from '../../model/names.ts';
-import { mayWrite, recordLayout } from '../../registry/condemned/layout-record.ts';
+import { mayWrite, recordLayout, refuseOnceOutdated } from '../../registry/condemned/layout-record.ts';
 import type { Adoption, AdoptionFailure, AdoptionPlan } from '../../registry/old-buckets/adopt.ts';
 import type { TwiceQuotedObject } from '../../registry/old-buckets/twice-quoted-objects.ts';
 import { assembleRegistry, type Registry } from '../../registry/registry.ts';
@@ -31,7 +31,7 @@ export async function adopt(config: Config, options: AdoptOptions): Promise<numb
   if (directory !== undefined && !existsSync(directory)) {
     throw new Error(`there is no directory ${directory}: correct storage_path, or STORAGE_PATH`);
   }
-  const storage = await open();
+  const storage = refuseOnceOutdated(await open());
   try {
     if (!(await mayWrite(storage)))
       throw new Error('a newer version of Stowage writes to this storage: upgrade this one');
