@@ -88,7 +88,7 @@ export class SimulatedStorage implements StorageDriver {
     }
     const etag = this.etagOf(body);
     this.#keys.add(key);
-    this.#written.set(key, { etag, writtenAt: this.#now(), sizeBytes: body.length, ...this.#store(body) });
+    this.#written.set(key, { etag, writtenAt: this.now, sizeBytes: body.length, ...this.#store(body) });
     return etag;
   }
 
@@ -180,7 +180,7 @@ export class SimulatedStorage implements StorageDriver {
   }
 
   /** As S3, in whole seconds. */
-  #now(): Date {
+  get now(): Date {
     return new Date(Math.floor((Date.now() + this.#aheadMs) / 1000) * 1000);
   }
 

@@ -85,6 +85,7 @@ export class SyntheticBucket {
   readonly #imageNumberBits: bigint;
   /** The digests of each tag's index and of the child that is projected. */
   readonly #projected: Buffer;
+  readonly #tags = new Map<number, TagImages[]>();
   readonly #repositories = new Map<string, SyntheticObject[]>();
 
   constructor(size: BucketSize) {
@@ -246,7 +247,9 @@ export class SyntheticBucket {
 
   #tagsOf(repository: number): TagImages[] {
     const first = repository * this.#size.tagsPerRepository;
-    return Array.from({ length: this.#size.tagsPerRepository }, (_, index) => this.#tag(first + index));
+    return kept(this.#tags, repository, () =>
+      Array.from({ length: this.#size.tagsPerRepository }, (_, index) => this.#tag(first + index)),
+    );
   }
 
   /** The positions of the blobs of a tag: the base layer, then its own. */

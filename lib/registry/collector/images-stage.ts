@@ -64,7 +64,10 @@ export class ImagesStage implements Stage {
     await work();
   }
 
-  /** No storage request for an image with a valid grant, since each image that it keeps has such a grant too; else one or two. */
+  /**
+   * No storage request for an image with a valid grant, since each image that it keeps has such a grant too; else one. A top
+   * projection without a grant by its manifest is one that was made and not granted yet.
+   */
   async #keepOthers(run: CollectorRun, image: ListedImage): Promise<void> {
     const { keptImages } = run.filters;
     const { id } = image;
@@ -75,7 +78,7 @@ export class ImagesStage implements Stage {
       if (!image.hasValidGrant && image.hasAncestry) {
         for (const ancestor of await readAncestry(run, id)) keptImages.add(ancestor);
       }
-    } else if (image.isProjection && !image.hasOwnGrant) {
+    } else if (image.isProjection && !image.hasOwnGrant && keptImages.has(id)) {
       const record = await findProjectionRecord(run.storage, id);
       for (const below of record?.idsBelowTop ?? []) keptImages.add(below);
     }

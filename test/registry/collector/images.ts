@@ -119,6 +119,49 @@ export function imagesSuite(name: string, open: OpenBucket): void {
       assert.deepEqual(await objectsOf(unlinked), []);
     });
 
+    it('keeps the images below a projection that was made and not granted yet', async () => {
+      const { ids } = await project('ungranted/app', 'v1', [
+        await layer('ungranted/app', 'base'),
+        await layer('ungranted/app', 'top'),
+      ]);
+      for (const id of ids) {
+        for (const key of await keysBelow(layout.imageGrants(id, 'projection'))) await bucket.storage.delete(key);
+      }
+      await runs(3, {});
+      for (const id of ids) assert.ok(await isWhole(id), id);
+    });
+
+    it('goes on in every step where it was interrupted', async () => {
+      const base = await pushed('resumed/base');
+      const kept = await pushed('resumed/kept', { parents: [base] });
+      const gone = await pushed('resumed/gone');
+      await bucket.put(layout.tag(parseRepositoryName('resumed/app'), parseTag('v1')), kept);
+      const { undoMs } = bucket;
+      const stages = stagesOf({ undoMs, v1Images: 'collect' });
+      const interrupted = new Set<string>();
+      for (let run = 0; run < 3; run++) {
+        await bucket.grace();
+        for (let steps = 1; ; steps++) {
+          const stop = new AbortController();
+          let checkpoints = 0;
+          const onProgress = (stage: string) => {
+            if (++checkpoints < 2) return;
+            interrupted.add(stage);
+            stop.abort();
+          };
+          const outcome = await bucket
+            .collector({ stages, times: patient(bucket.times) })
+            .collect({ signal: stop.signal, onProgress });
+          if (outcome.kind === 'complete') break;
+          assert.equal(outcome.kind, 'interrupted');
+          assert.ok(steps < 500, 'it gets on');
+        }
+      }
+      assert.ok(interrupted.has('images') && interrupted.has('v1 lists'), [...interrupted].join());
+      for (const id of [base, kept]) assert.ok(await isWhole(id), id);
+      assert.deepEqual(await objectsOf(gone), []);
+    });
+
     it('revives a condemned image that a tag names again', async () => {
       const id = await pushed('revived/again');
       await bucket.grace();
