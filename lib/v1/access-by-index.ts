@@ -59,7 +59,7 @@ function accessToEverything({ imageRights }: Registry): Access {
     pusherId: hashOf(['operator']),
     checkImage: () => undefined,
     checkParent: async () => undefined,
-    findReadableKind: (id) => imageRights.findReadableKind(id, reader),
+    findReadableKind: (id, options) => imageRights.findReadableKind(id, reader, options),
   };
 }
 
@@ -91,7 +91,7 @@ function accessByToken(token: Token, images: ImageId[], index: IndexClient, regi
     async checkParent(parent) {
       if (!(await isInIndex(parent))) throw refused('Image depends on an unauthorized parent');
     },
-    findReadableKind: (id) => imageRights.findReadableKind(id, reader),
+    findReadableKind: (id, options) => imageRights.findReadableKind(id, reader, options),
   };
 }
 

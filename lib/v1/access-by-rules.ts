@@ -3,7 +3,7 @@ import type { Context, MiddlewareHandler } from 'hono';
 import { every } from 'hono/combine';
 import type { Gate } from '../auth/gate.ts';
 import { callerOf } from '../auth/request-caller.ts';
-import { type ImageId, parseV1RepositoryName } from '../model/names.ts';
+import { parseV1RepositoryName } from '../model/names.ts';
 import type { Registry } from '../registry/registry.ts';
 import { noSuchParent } from '../registry/v1-images/image-json.ts';
 import type { ImageReader } from '../registry/v1-images/image-rights.ts';
@@ -33,7 +33,8 @@ function accessByGrants(c: Context, gate: Gate, { imageRights }: Registry): Acce
     mayReadWithoutGrant: () => gate.mayReadEveryV1Image(c),
     matchesPusher: (id) => gate.isOpen || isPushedBy(id, pusher),
   };
-  const findReadableKind = (id: ImageId) => imageRights.findReadableKind(id, reader);
+  const findReadableKind: Access['findReadableKind'] = (id, options) =>
+    imageRights.findReadableKind(id, reader, options);
   return {
     reader,
     pusherId: pusher.id,

@@ -22,8 +22,11 @@ export type Access = {
   checkImage(id: ImageId): void;
   /** @throws RegistryError IMAGE_INVALID if the caller's images may not build on this one */
   checkParent(parent: ImageId): Promise<void>;
-  /** Whether the caller may read the image now, and as which kind; undefined if not. Called after the image is read. */
-  findReadableKind(id: ImageId): Promise<ImageKind | undefined>;
+  /**
+   * Whether the caller may read the image now, and as which kind; undefined if not. Called after the image is read.
+   * @param options as those of `ImageRights.findReadableKind`
+   */
+  findReadableKind(id: ImageId, options?: { isOfPushed?: boolean }): Promise<ImageKind | undefined>;
 };
 
 const ACCESS = 'access';

@@ -5,7 +5,7 @@ import { bodyOf, clientSignalOf, readBody } from '../http/request.ts';
 import { RegistryError } from '../model/errors.ts';
 import { type ImageId, parseImageId } from '../model/names.ts';
 import { parseImageJson } from '../registry/v1-images/image-json.ts';
-import { imageUnknown } from '../registry/v1-images/images.ts';
+import { imageUnknown, type ReadOfImage } from '../registry/v1-images/images.ts';
 import type { PushOptions } from '../registry/v1-pushes/push-options.ts';
 import type { ClaimedChecksums } from '../registry/v1-pushes/stored-sums.ts';
 import type { ObjectInfo } from '../storage/driver.ts';
@@ -21,7 +21,7 @@ const TOO_OLD =
   'X-Docker-Checksum-Payload not set.  If you are using the Docker daemon, you should upgrade to version 0.10 or later';
 
 export const imageRoutes = ({
-  registry: { images, imageFiles, imagePushes },
+  registry: { images, imageFiles, imagePushes, imageRights, v1Tags },
   allowImages,
   limits,
   isForAll,
@@ -30,16 +30,25 @@ export const imageRoutes = ({
 }: V1Options) => {
   /**
    * Returns what `load` reads of an image, if the caller may read it. The right is checked after the read: a pushed image may
-   * become a projection in between, and its record is there before any of its data.
+   * become a projection in between, and its record is there before any of its data. A projection that lacks something is made
+   * again.
    * @throws RegistryError IMAGE_UNKNOWN if the caller may not read the image
    */
-  const read = async <T>(c: Context, id: ImageId, load: () => Promise<T>): Promise<T> => {
+  const read = async <T>(c: Context, id: ImageId, load: () => Promise<ReadOfImage<T>>): Promise<T> => {
     const [loaded] = await Promise.allSettled([load()]);
-    const kind = await accessOf(c).findReadableKind(id);
+    const isOfPushed = loaded.status === 'fulfilled' && loaded.value.isOfPushed === true;
+    const kind = await accessOf(c).findReadableKind(id, { isOfPushed });
     if (!kind) throw imageUnknown();
-    if (kind === 'projection' && images.forgetIfReplaced(id)) return await load();
-    if (loaded.status === 'rejected') throw loaded.reason;
-    return loaded.value;
+    const asOfKind = async ({ value, version }: ReadOfImage<T>) =>
+      (await images.isOfKind(id, kind, version)) ? { value } : undefined;
+    if (loaded.status === 'rejected' && (kind === 'pushed' || !isMissing(loaded.reason))) throw loaded.reason;
+    if (loaded.status === 'fulfilled') {
+      const found = (await asOfKind(loaded.value)) ?? (await asOfKind(await load()));
+      if (found) return found.value;
+    }
+    const manifest = imageRights.manifestOf(id);
+    if (!manifest || !(await v1Tags.projectAgain(manifest))) throw imageUnknown();
+    return (await load()).value;
   };
 
   /** Sends a stored list of files or of changed files. Neither changes once it is stored. */
@@ -125,11 +134,11 @@ export const imageRoutes = ({
     .get('/images/:id/files', allowImages('pull'), async (c) => {
       const id = parseImageId(c.req.param('id'));
       if (!(await accessOf(c).findReadableKind(id))) throw imageUnknown(); // before the list is made
-      return await sendList(c, await read(c, id, () => imageFiles.find(id)));
+      return await sendList(c, await read(c, id, async () => ({ value: await imageFiles.find(id) })));
     })
     .get('/images/:id/diff', allowImages('pull'), async (c) => {
       const id = parseImageId(c.req.param('id'));
-      return await sendList(c, await read(c, id, () => imageFiles.findDiff(id)));
+      return await sendList(c, await read(c, id, async () => ({ value: await imageFiles.findDiff(id) })));
     })
 
     .put('/images/:id/checksum', allowImages('push'), async (c) => {
@@ -140,6 +149,10 @@ export const imageRoutes = ({
       return answer(c, true);
     });
 };
+
+function isMissing(error: unknown): boolean {
+  return error instanceof RegistryError && error.code === 'IMAGE_UNKNOWN';
+}
 
 function pushOptions({ pusherId, findReadableKind }: Access, id: ImageId): PushOptions {
   return { mayRead: async () => (await findReadableKind(id)) !== undefined, pusherId };

@@ -87,6 +87,7 @@ export async function startRegistry(
       ...(isImmutable && { isImmutable }),
       ...(unpackLimits && { unpackLimits }),
       ...(retention && { retention }),
+      ...(times && { times }),
       ...(indexChildren && { indexChildren }),
       ...(times && { times }),
     }),

@@ -16,7 +16,7 @@ import {
   parseImageRecord,
   type TaggedImage,
 } from '../../model/layout.ts';
-import { type ImageId, type RepositoryName, sha256Digest } from '../../model/names.ts';
+import { type Digest, type ImageId, type RepositoryName, sha256Digest } from '../../model/names.ts';
 import type { ObjectInfo, StorageDriver } from '../../storage/driver.ts';
 import { hasManifest } from '../condemned/read-manifest.ts';
 import type { Tags } from '../tags/tags.ts';
@@ -90,9 +90,15 @@ export class ImageRights {
    *
    * Two storage requests if the first grant is valid. If a grant was valid a moment ago: one for a projection, two side by side
    * for a pushed image. At most 10 listings and 96 reads, however many stale grants there are.
+   * @param options.isOfPushed whether what was read is known to be of the pushed image: then it is not asked again whether the
+   *   image has become a projection
    */
-  async findReadableKind(id: ImageId, reader: ImageReader): Promise<ImageKind | undefined> {
-    const remembered = await this.#checkRemembered(id, reader);
+  async findReadableKind(
+    id: ImageId,
+    reader: ImageReader,
+    { isOfPushed = false }: { isOfPushed?: boolean } = {},
+  ): Promise<ImageKind | undefined> {
+    const remembered = await this.#checkRemembered(id, reader, isOfPushed);
     return (remembered ?? (await this.findRight(id, reader)))?.imageKind;
   }
 
@@ -122,13 +128,19 @@ export class ImageRights {
     return (await this.#findValid(id, grantChecks(ofManifest), reader))?.repository;
   }
 
-  async #checkRemembered(id: ImageId, reader: ImageReader): Promise<Grant | undefined> {
+  /** The repository and the tagged manifest by which a right to this projection was found a moment ago. No storage request. */
+  manifestOf(id: ImageId): { repository: RepositoryName; digest: Digest } | undefined {
+    const { repository, by } = this.#validGrants.get(id) ?? {};
+    return repository && Array.isArray(by) ? { repository, digest: by[0] } : undefined;
+  }
+
+  async #checkRemembered(id: ImageId, reader: ImageReader, isOfPushed: boolean): Promise<Grant | undefined> {
     const grant = this.#validGrants.get(id);
     if (!grant || !reader.mayPull(grant.repository)) return undefined;
     const [check] = grantChecks([{ grant, writtenAt: new Date(0) }]);
     const [valid, isProjection] = await Promise.all([
       check && this.#check(id, check, reader),
-      grant.imageKind === 'projection' || hasProjectionRecord(this.#storage, id),
+      grant.imageKind === 'projection' || (!isOfPushed && hasProjectionRecord(this.#storage, id)),
     ]);
     return isProjection === (grant.imageKind === 'projection') ? valid : undefined;
   }

@@ -4,9 +4,16 @@
 import { LRUCache } from 'lru-cache';
 import { RegistryError } from '../../model/errors.ts';
 import { parseJson } from '../../model/json.ts';
-import { type Key, layout } from '../../model/layout.ts';
+import { type ImageKind, type Key, layout } from '../../model/layout.ts';
 import { type ImageId, isImageId } from '../../model/names.ts';
-import { AS_TEXT, type ByteRange, type ETag, type StorageDriver } from '../../storage/driver.ts';
+import {
+  AS_TEXT,
+  type ByteRange,
+  type ETag,
+  type ObjectInfo,
+  type ReadObject,
+  type StorageDriver,
+} from '../../storage/driver.ts';
 import { type Bytes, encodeText } from '../../streams/bytes.ts';
 import { PRESIGNED_SECONDS } from '../blobs/blobs.ts';
 import type { Look } from '../condemned/look.ts';
@@ -16,8 +23,17 @@ import type { ImageLayers } from './layers.ts';
 /** Complete images are remembered, because a client asks for the JSON, the ancestry and the layer of each in turn. */
 const REMEMBERED = { max: 10_000, ttl: 30_000 };
 
-/** A complete image: its layer, if that was asked for, and the ETag of the JSON that was stored with it. */
-type Remembered = { layer?: ImageLayer; jsonETag?: ETag };
+/**
+ * A complete image as one listing showed it, which the requests of a pull share. `kind` is absent until a right has been decided
+ * for what was read of it.
+ */
+export type ImageVersion = { jsonETag?: ETag; ancestryETag?: ETag; layer?: ImageLayer; kind?: ImageKind };
+
+/** What was read of an image. `isOfPushed`: it is an object that was there when the image was found to be a pushed one. */
+export type ReadOfImage<T> = { value: T; version?: ImageVersion; isOfPushed?: boolean };
+
+/** The objects below `images/<id>/` that a pull needs. */
+type ListedImage = { json?: ObjectInfo; ancestry?: ObjectInfo; layer?: ObjectInfo; isComplete: boolean };
 
 export type ImageJson = {
   /** Byte for byte as the client sent it: checksums are computed over it. */
@@ -33,8 +49,8 @@ export type ImageLayer = { key: Key; sizeBytes: number };
 export class Images {
   readonly #storage: StorageDriver;
   readonly #layers: ImageLayers;
-  /** Complete images do not change, except that a projection may replace one: see `forgetIfReplaced`. */
-  readonly #complete = new LRUCache<ImageId, Remembered>(REMEMBERED);
+  /** Complete images do not change, except that a projection may replace one: see `isOfKind`. */
+  readonly #complete = new LRUCache<ImageId, ImageVersion>(REMEMBERED);
 
   constructor(storage: StorageDriver, layers: ImageLayers) {
     this.#storage = storage;
@@ -48,11 +64,28 @@ export class Images {
   }
 
   /**
-   * Forgets a pushed image that a projection has replaced. Call it for an id that turns out to be a projection.
-   * @returns whether a pushed image was remembered, so that what was read before may be wrong
+   * Whether what was read of an image is of this kind. Asked after the right to it was decided for this kind, because a
+   * projection may replace a pushed image in between. No storage request, but two where a projection has a layer below `images/`
+   * and was not known to be one.
+   * @param version as it was read; undefined for what is remembered
+   * @returns false if what was read is to be read again
    */
-  forgetIfReplaced(id: ImageId): boolean {
-    return this.#complete.get(id)?.layer?.key === layout.imageLayer(id) && this.#complete.delete(id);
+  async isOfKind(id: ImageId, kind: ImageKind, version = this.#complete.get(id)): Promise<boolean> {
+    if (!version) return true;
+    const isKnown = version.kind !== undefined || kind === 'pushed' || isBlob(id, version.layer);
+    if (isKnown) version.kind ??= kind;
+    else if (await this.#isProjected(id, version)) version.kind = kind;
+    if (version.kind !== kind) this.#complete.delete(id);
+    return version.kind === kind;
+  }
+
+  /** Whether the version is that of the projection, which is there. Its descriptor is written before its ancestry and JSON. */
+  async #isProjected(id: ImageId, version: ImageVersion): Promise<boolean> {
+    const [layer, { json, ancestry, isComplete }] = await Promise.all([this.#layers.findProjected(id), this.#list(id)]);
+    if (!layer || !isComplete || json?.etag !== version.jsonETag || ancestry?.etag !== version.ancestryETag)
+      return false;
+    version.layer = layer;
+    return true;
   }
 
   /**
@@ -67,10 +100,7 @@ export class Images {
   /** The ids from this image down to its base, whether or not the image is complete. One storage request. */
   async findAncestry(id: ImageId): Promise<ImageId[] | undefined> {
     const object = await this.#storage.read(layout.imageAncestry(id));
-    if (!object) return undefined;
-    const ancestry = decodeAncestry(object.bytes);
-    if (!ancestry) throw new Error(`${object.info.key} is not an ancestry`);
-    return ancestry;
+    return object && parseAncestry(object);
   }
 
   /** Whether no push of the image is under way. One storage request. */
@@ -80,11 +110,8 @@ export class Images {
 
   /** Whether the image is complete, with JSON and ancestry. One storage request. */
   async isWhole(id: ImageId): Promise<boolean> {
-    const keys = new Set<Key>();
-    for await (const { key } of this.#storage.list(layout.image(id))) keys.add(key);
-    return (
-      keys.has(layout.imageJson(id)) && keys.has(layout.imageAncestry(id)) && !keys.has(layout.imageInProgress(id))
-    );
+    const { json, ancestry, isComplete } = await this.#list(id);
+    return isComplete && json !== undefined && ancestry !== undefined;
   }
 
   /** Whether the image has a JSON. One storage request. */
@@ -93,46 +120,64 @@ export class Images {
   }
 
   /**
-   * The image's JSON with its checksums and the size of its layer. Five storage requests, side by side; fewer if the image is
-   * remembered.
+   * The image's JSON with its checksums and the size of its layer. Two storage requests, and those of `#version`.
    * @throws RegistryError IMAGE_UNKNOWN, IMAGE_INCOMPLETE
    */
-  async json(id: ImageId): Promise<ImageJson> {
-    const known = this.#complete.get(id);
-    const [object, isComplete, layer, checksums] = await Promise.all([
+  async json(id: ImageId): Promise<ReadOfImage<ImageJson>> {
+    const [object, version, checksums] = await Promise.all([
       this.#storage.read(layout.imageJson(id)),
-      known ? true : this.isComplete(id),
-      (known?.jsonETag && known.layer) ?? this.#layers.find(id),
+      this.#version(id),
       readChecksums(this.#storage, id),
     ]);
-    const jsonETag = object?.info.etag;
-    if (known?.jsonETag && known.jsonETag !== jsonETag) {
-      this.#complete.delete(id);
-      return await this.json(id);
-    }
-    const bytes = object?.bytes;
-    checkReadable(bytes, isComplete);
-    this.#complete.set(id, { ...(layer && { layer }), ...(jsonETag && { jsonETag }) });
-    return { bytes, checksums, ...(layer && { layerSizeBytes: layer.sizeBytes }) };
+    if (!object) throw imageUnknown();
+    if (version.jsonETag !== object.info.etag && this.#complete.delete(id)) return await this.json(id);
+    const { layer } = version;
+    const value = { bytes: object.bytes, checksums, ...(layer && { layerSizeBytes: layer.sizeBytes }) };
+    return { value, version };
   }
 
-  /** One or two storage requests. @throws RegistryError IMAGE_UNKNOWN, IMAGE_INCOMPLETE */
-  async ancestry(id: ImageId): Promise<ImageId[]> {
-    const known = this.#complete.get(id);
-    const [ancestry, isComplete] = await Promise.all([this.findAncestry(id), known ? true : this.isComplete(id)]);
-    checkReadable(ancestry, isComplete);
-    if (!known) this.#complete.set(id, {});
-    return ancestry;
+  /** One storage request, and those of `#version`. @throws RegistryError IMAGE_UNKNOWN, IMAGE_INCOMPLETE */
+  async ancestry(id: ImageId): Promise<ReadOfImage<ImageId[]>> {
+    const [object, version] = await Promise.all([this.#storage.read(layout.imageAncestry(id)), this.#version(id)]);
+    if (!object) throw imageUnknown();
+    if (version.ancestryETag !== object.info.etag && this.#complete.delete(id)) return await this.ancestry(id);
+    return { value: parseAncestry(object), version, isOfPushed: version.kind === 'pushed' };
   }
 
-  /** Three storage requests, none if the image is remembered. @throws RegistryError IMAGE_UNKNOWN, IMAGE_INCOMPLETE */
-  async layer(id: ImageId): Promise<ImageLayer> {
+  /** The storage requests of `#version`. @throws RegistryError IMAGE_UNKNOWN, IMAGE_INCOMPLETE */
+  async layer(id: ImageId): Promise<ReadOfImage<ImageLayer>> {
+    const version = await this.#version(id);
+    if (!version.layer) throw imageUnknown();
+    return { value: version.layer, version };
+  }
+
+  /**
+   * None if the image is remembered; else one LIST, and one more request if the layer is a blob.
+   * @throws RegistryError IMAGE_INCOMPLETE
+   */
+  async #version(id: ImageId): Promise<ImageVersion> {
     const known = this.#complete.get(id);
-    if (known?.layer) return known.layer;
-    const [layer, isComplete] = await Promise.all([this.#layers.find(id), known ? true : this.isComplete(id)]);
-    checkReadable(layer, isComplete);
-    this.#complete.set(id, { ...known, layer });
-    return layer;
+    if (known) return known;
+    const { json, ancestry, layer: listed, isComplete } = await this.#list(id);
+    if (!isComplete) throw imageIncomplete();
+    const layer = listed ?? (await this.#layers.findProjected(id));
+    const version = {
+      ...(json && { jsonETag: json.etag }),
+      ...(ancestry && { ancestryETag: ancestry.etag }),
+      ...(layer && { layer: { key: layer.key, sizeBytes: layer.sizeBytes } }),
+    };
+    if (json) this.#complete.set(id, version);
+    return version;
+  }
+
+  async #list(id: ImageId): Promise<ListedImage> {
+    const objects = new Map<Key, ObjectInfo>();
+    for await (const object of this.#storage.list(layout.image(id))) objects.set(object.key, object);
+    const json = objects.get(layout.imageJson(id));
+    const ancestry = objects.get(layout.imageAncestry(id));
+    const layer = objects.get(layout.imageLayer(id));
+    const isComplete = !objects.has(layout.imageInProgress(id));
+    return { ...(json && { json }), ...(ancestry && { ancestry }), ...(layer && { layer }), isComplete };
   }
 
   /** A URL from which storage serves the layer; `undefined` if the storage has no URLs. No storage request. */
@@ -153,7 +198,8 @@ export class Images {
    */
   async currentLayer(id: ImageId): Promise<ImageLayer> {
     const [layer, isComplete] = await Promise.all([this.#layers.find(id), this.isComplete(id)]);
-    checkReadable(layer, isComplete);
+    if (!isComplete) throw imageIncomplete();
+    if (!layer) throw imageUnknown();
     return layer;
   }
 }
@@ -168,7 +214,17 @@ export function imageUnknown(): RegistryError {
   return new RegistryError('IMAGE_UNKNOWN', 'Image not found');
 }
 
-function checkReadable<T>(object: T | undefined, isComplete: boolean): asserts object is T {
-  if (!isComplete) throw new RegistryError('IMAGE_INCOMPLETE', 'Image is being uploaded, retry later');
-  if (object === undefined) throw imageUnknown();
+function imageIncomplete(): RegistryError {
+  return new RegistryError('IMAGE_INCOMPLETE', 'Image is being uploaded, retry later');
+}
+
+function isBlob(id: ImageId, layer: ImageLayer | undefined): boolean {
+  return layer !== undefined && layer.key !== layout.imageLayer(id);
+}
+
+/** @throws Error if storage is damaged */
+function parseAncestry({ info, bytes }: ReadObject): ImageId[] {
+  const ancestry = decodeAncestry(bytes);
+  if (!ancestry) throw new Error(`${info.key} is not an ancestry`);
+  return ancestry;
 }

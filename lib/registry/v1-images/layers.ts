@@ -88,8 +88,14 @@ export class ImageLayers {
 
   /** What v1 clients get: the blob of a projection, else the pushed layer. Two storage requests, side by side. */
   async find(id: ImageId): Promise<{ key: Key; sizeBytes: number } | undefined> {
-    const [layer, descriptor] = await Promise.all([this.#storage.head(layout.imageLayer(id)), this.#kept(id)]);
-    return descriptor && !descriptor.etag ? descriptor : layer;
+    const [layer, projected] = await Promise.all([this.#storage.head(layout.imageLayer(id)), this.findProjected(id)]);
+    return projected ?? layer;
+  }
+
+  /** The blob of a projection. One storage request. */
+  async findProjected(id: ImageId): Promise<{ key: Key; sizeBytes: number } | undefined> {
+    const descriptor = await this.#kept(id);
+    return descriptor && !descriptor.etag ? descriptor : undefined;
   }
 
   /**

@@ -140,6 +140,22 @@ export class V1Tags {
     return true;
   }
 
+  /**
+   * Makes a projection again of which an object is missing, with the images below it.
+   * @returns false if it cannot be made: v1 has no form for the manifest, or storage is read-only
+   * @throws RegistryError UNAVAILABLE if the collector is removing one of the images
+   */
+  async projectAgain({ repository, digest }: { repository: RepositoryName; digest: Digest }): Promise<boolean> {
+    if (digest.startsWith('sha512:')) return false;
+    try {
+      const target = { digest, imageId: hexOf(digest) as ImageId };
+      return (await this.#projections.project(repository, target, { looksAnew: true })) !== undefined;
+    } catch (error) {
+      if (error instanceof RegistryError && error.code === 'UNSUPPORTED') return false;
+      throw error;
+    }
+  }
+
   /** Whether one of the grants is by this manifest, which is there, and of an index also by a child that is there still. */
   async #isGrantedBy(repository: RepositoryName, digest: Digest, grants: readonly Grant[]): Promise<boolean> {
     const manifests = grants.map(({ by }) => by).find((by) => Array.isArray(by) && by[0] === digest);
