@@ -135,6 +135,7 @@ export function assembleRegistry(
     store,
     reusable,
     images,
+    looks,
     layers,
     rights,
     immutableImageTags,

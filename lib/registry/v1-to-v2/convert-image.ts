@@ -11,7 +11,9 @@ import type { Blobs } from '../blobs/blobs.ts';
 import type { BlobLink } from '../blobs/link.ts';
 import type { ReusableBytes, StoredBlob } from '../blobs/reusable-bytes.ts';
 import type { BlobStore } from '../blobs/store.ts';
+import { earlierLook, type Look } from '../condemned/look.ts';
 import { hasManifest } from '../condemned/read-manifest.ts';
+import type { ImageLooks } from '../v1-images/image-looks.ts';
 import { type ImageRights, readerOf } from '../v1-images/image-rights.ts';
 import type { Images } from '../v1-images/images.ts';
 import type { ImmutableImageTags } from '../v1-images/immutable-image-tags.ts';
@@ -34,6 +36,9 @@ export function mayBeConversion(manifest: Uint8Array): boolean {
 /** A v1 image with its layer, unless that is empty. */
 type LayeredImage = ChainLink & { layer?: LayerDescriptor };
 
+/** An image and its ancestors, base first, all of which were there at this look. */
+type Chain = { images: LayeredImage[]; look: Look };
+
 /**
  * Converts v1 images to v2 manifests. A conversion is made once, from the ancestry, the JSON documents and the layers, and
  * stored; the layers in it are the stored objects themselves.
@@ -44,6 +49,7 @@ export class ImageConversions {
   readonly #store: BlobStore;
   readonly #reusable: ReusableBytes;
   readonly #images: Images;
+  readonly #looks: ImageLooks;
   readonly #layers: ImageLayers;
   readonly #rights: ImageRights;
   readonly #immutableImageTags: ImmutableImageTags;
@@ -55,6 +61,7 @@ export class ImageConversions {
       store: BlobStore;
       reusable: ReusableBytes;
       images: Images;
+      looks: ImageLooks;
       layers: ImageLayers;
       rights: ImageRights;
       immutableImageTags: ImmutableImageTags;
@@ -65,6 +72,7 @@ export class ImageConversions {
     this.#store = dependencies.store;
     this.#reusable = dependencies.reusable;
     this.#images = dependencies.images;
+    this.#looks = dependencies.looks;
     this.#layers = dependencies.layers;
     this.#rights = dependencies.rights;
     this.#immutableImageTags = dependencies.immutableImageTags;
@@ -101,34 +109,44 @@ export class ImageConversions {
    * grant to the projection.
    * @returns `undefined` if the image is missing or incomplete, if it is a projection, or if storing the conversion would
    *   retarget an immutable tag
-   * @throws RegistryError MANIFEST_UNKNOWN if v2 has no media type for the format of a layer
+   * @throws RegistryError MANIFEST_UNKNOWN if v2 has no media type for the format of a layer; UNAVAILABLE if the collector is
+   *   removing an image of the chain
    */
   async convert(repository: RepositoryName, id: ImageId): Promise<ConvertedManifest | undefined> {
     const stored = await this.find(id);
     if (stored && (await hasManifest(this.#storage, repository, stored.digest))) return stored;
-    const images = await this.#readChain(repository, id);
-    if (!images) return undefined;
-    const manifest = stored ?? (await this.#create(id, images));
+    const chain = await this.#readChain(repository, id);
+    if (!chain) return undefined;
+    const manifest = stored ?? (await this.#create(id, chain));
     if (await this.#immutableImageTags.findImmutableTagFor(repository, manifest.digest)) return undefined;
-    await this.#link(repository, manifest, images);
+    await this.#link(repository, manifest, chain);
     return manifest;
   }
 
   /**
    * The image and its ancestors, base first. `undefined` if one of them is missing or incomplete, if the image is a projection,
    * or if an ancestor is a projection without a grant. That is checked before the images are read and again afterwards: an
-   * image that becomes a projection in between may have been read as a mix of the two.
+   * image that becomes a projection in between may have been read as a mix of the two. To read a layer takes long, so the cells of
+   * the images are looked at afterwards, and whether the images are still there.
    */
-  async #readChain(repository: RepositoryName, id: ImageId): Promise<LayeredImage[] | undefined> {
+  async #readChain(repository: RepositoryName, id: ImageId): Promise<Chain | undefined> {
     const kind = await this.#usableKind(repository, id);
     const ancestry = kind === 'pushed' && (await this.#images.findAncestry(id));
     if (!ancestry) return undefined;
     const before = await mapConcurrently(ancestry.slice(1), (ancestor) => this.#usableKind(repository, ancestor));
     if (before.includes('none')) return undefined;
     const images = await mapConcurrently(ancestry.toReversed(), (ancestor) => this.#readImage(ancestor));
-    const after = await mapConcurrently(ancestry, (ancestor) => this.#usableKind(repository, ancestor));
+    const look = this.#looks.start();
+    const after = await mapConcurrently(ancestry, (ancestor) => this.#kindOfLive(repository, ancestor));
     if ([kind, ...before].some((kindBefore, index) => kindBefore !== after[index])) return undefined;
-    return images.every((image) => image !== undefined) ? images : undefined;
+    return images.every((image) => image !== undefined) ? { images, look } : undefined;
+  }
+
+  /** As `#usableKind`, for an image that is live and exists; `none` for any other. Two storage requests more. */
+  async #kindOfLive(repository: RepositoryName, id: ImageId): Promise<ImageKind | 'none'> {
+    const { isProjection } = await this.#looks.at(id);
+    if (!(await this.#images.exists(id))) return 'none';
+    return isProjection ? await this.#usableKind(repository, id) : 'pushed';
   }
 
   /**
@@ -162,7 +180,7 @@ export class ImageConversions {
     return { json, layer, diffId: layer.diffId };
   }
 
-  async #create(id: ImageId, images: LayeredImage[]): Promise<ConvertedManifest> {
+  async #create(id: ImageId, { images, look }: Chain): Promise<ConvertedManifest> {
     const config = await this.#store.putSmall(encodeText(imageConfig(images)));
     const bytes = encodeText(
       JSON.stringify({
@@ -181,23 +199,26 @@ export class ImageConversions {
       }),
     );
     // The source record first: where a conversion is stored, its digest leads to the image.
-    await this.#storage.put(layout.conversionSource(digestOf(bytes), id), new Uint8Array());
-    const isFirst = await this.#storage.put(layout.conversion(id), bytes, { ifAbsent: true, ...AS_JSON });
+    await this.#storage.put(layout.conversionSource(digestOf(bytes), id), new Uint8Array(), { look });
+    const isFirst = await this.#storage.put(layout.conversion(id), bytes, { ifAbsent: true, ...AS_JSON, look });
     // Another process may have stored its conversion first. That one is the conversion for every client.
     return (isFirst ? undefined : await this.find(id)) ?? { digest: digestOf(bytes), bytes };
   }
 
   /** Links the blobs first and stores the manifest last: where the manifest is, all its blobs can be read. */
-  async #link(repository: RepositoryName, { digest, bytes }: ConvertedManifest, images: LayeredImage[]): Promise<void> {
+  async #link(
+    repository: RepositoryName,
+    { digest, bytes }: ConvertedManifest,
+    { images, look }: Chain,
+  ): Promise<void> {
     const layers = new Map(images.flatMap(({ layer }) => (layer ? [[layer.digest, layer]] : [])));
     const { blobs, config } = parseManifest(bytes);
-    const look = this.#reusable.startLook();
     await mapConcurrently(blobs, async (blob) => {
       const isConfig = blob.digest === config?.digest;
       const stored = isConfig
         ? await this.#findConfig(blob.digest, images)
         : await this.#findLayer(blob, layers.get(blob.digest));
-      await this.#blobs.link(repository, stored);
+      await this.#blobs.link(repository, { ...stored, look: earlierLook(look, stored.look) });
     });
     // The collector removes links that no manifest names.
     await this.#storage.put(layout.manifest(repository, digest), bytes, {
