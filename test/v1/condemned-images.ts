@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { mapConcurrently } from '../../lib/concurrency/map-concurrently.ts';
 import { type Key, layout } from '../../lib/model/layout.ts';
 import { type ImageId, parseDigest, parseImageId, parseRepositoryName, parseTag } from '../../lib/model/names.ts';
 import { COLLECTION_TIMES } from '../../lib/registry/condemned/times.ts';
@@ -21,9 +22,9 @@ import { newImage, newRepository, type OpenStorage, type TestStorage, useStorage
 
 const RUN = 'c0ffee00-0000-4000-8000-000000000000';
 
-/** Shorter than `GRACE_MS`, as always. */
-const TIMES = { ...COLLECTION_TIMES, lookMs: 150 };
-const GRACE_MS = 200;
+/** Shorter than `GRACE_MS`, as always, and longer than a second, since signatures of S3 have dates of whole seconds. */
+const TIMES = { ...COLLECTION_TIMES, lookMs: 2000 };
+const GRACE_MS = 2300;
 
 /** A collector that does its work in steps, between which a test lets others act. */
 class ScriptedCollector {
@@ -272,10 +273,12 @@ export function v1CondemnedImagesSuite(name: string, open: OpenStorage): void {
         return seen;
       };
       const writes = await pushHeldUp(0, 0);
-      for (let heldUp = 1; heldUp <= writes; heldUp++) {
-        await Promise.all([0, 1, 2, Number.POSITIVE_INFINITY].map((pauses) => pushHeldUp(heldUp, pauses)));
-      }
       assert.ok(writes > 10, `${writes} writes`);
+      const pauses = [0, 1, 2, Number.POSITIVE_INFINITY];
+      const cases = Array.from({ length: writes }, (_, index) =>
+        pauses.map((left) => [index + 1, left] as const),
+      ).flat();
+      await mapConcurrently(cases, ([heldUp, left]) => pushHeldUp(heldUp, left), 24);
     });
 
     describe('projections', () => {
