@@ -16,7 +16,7 @@ import { condemnedBy, encodeCondemnedManifest } from '../../../lib/registry/cond
 import { encodeGone } from '../../../lib/registry/condemned/gone.ts';
 import type { Finding, FindingKind } from '../../../lib/registry/fsck/findings.ts';
 import type { FsckLevel, FsckOptions } from '../../../lib/registry/fsck/fsck.ts';
-import type { Registry } from '../../../lib/registry/registry.ts';
+import { assembleRegistry, type Registry } from '../../../lib/registry/registry.ts';
 import type { StorageDriver } from '../../../lib/storage/driver.ts';
 import type { OpenedStorage } from '../../storage/open.ts';
 import { type FullRegistry, fillRegistry, registryOver } from './full-registry.ts';
@@ -391,6 +391,46 @@ export function fsckSuite(name: string, open: () => Promise<OpenedStorage>): voi
         await assertClean(level);
       });
     }
+
+    it('hashes the rest of the bytes where it goes on after a position', async () => {
+      const positions: string[] = [];
+      let allBytes = 0;
+      const onBytes = (sizeBytes: number) => {
+        allBytes += sizeBytes;
+      };
+      await check({ level: 'bytes', bytes: { onPosition: (key) => void positions.push(key), onBytes } });
+      const total = allBytes;
+      assert.ok(total > 5 * 2 ** 20 && positions.length > 1);
+      const rest: number[] = [];
+      for (const after of [positions[0] ?? '', positions.at(-1) ?? '']) {
+        allBytes = 0;
+        await check({ level: 'bytes', bytes: { after, onBytes } });
+        rest.push(allBytes);
+      }
+      assert.ok((rest[0] ?? 0) < total && (rest[0] ?? 0) > 0);
+      assert.equal(rest[1], 0);
+    });
+
+    it('hashes the same objects of a sample each time', async () => {
+      const sampled = async (sample: number) => {
+        let bytes = 0;
+        await check({ level: 'bytes', bytes: { sample, onBytes: (sizeBytes) => (bytes += sizeBytes) } });
+        return bytes;
+      };
+      assert.equal(await sampled(0.5), await sampled(0.5));
+      assert.equal(await sampled(0), 0);
+    });
+
+    it('reports no garbage that is younger than an upload session may be', async () => {
+      const restore = await snapshot(storage);
+      await damaged().write(layout.blobCopy(digestOfHex('12'.repeat(32)), randomUUID()), text('garbage'));
+      await damaged().write(layout.data(randomUUID()), text('garbage'));
+      const young: Finding[] = [];
+      const { fsck } = assembleRegistry(storage, { copiesLayers: true });
+      await fsck.run({ onFinding: (finding) => void young.push(finding) });
+      assert.deepEqual(young, []);
+      await restore();
+    });
 
     it('accepts condemned and gone forms of links, manifests and referrer entries', async () => {
       const restore = await snapshot(storage);
