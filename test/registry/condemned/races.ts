@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Gate } from '../../../lib/auth/gate.ts';
 import { RequestLimits } from '../../../lib/auth/request-limits.ts';
 import { Permissions } from '../../../lib/auth/rules/permissions.ts';
-import { type Key, layout } from '../../../lib/model/layout.ts';
+import { digestOfManifestKey, type Key, layout } from '../../../lib/model/layout.ts';
 import { parseDigest, parseRepositoryName, parseTag } from '../../../lib/model/names.ts';
 import { COLLECTION_TIMES } from '../../../lib/registry/condemned/times.ts';
 import { guardWrites } from '../../../lib/storage/guarded-writes.ts';
@@ -14,6 +14,8 @@ import { guardWrites } from '../../../lib/storage/guarded-writes.ts';
 import { PART_BYTES } from '../../../lib/storage/multipart-limits.ts';
 import type { OpenedStorage } from '../../storage/open.ts';
 import { startRegistry, type TestSettings } from '../../support/registry-server.ts';
+import { V1Client } from '../../support/v1-client.ts';
+import { newImage } from '../../v1/use-registry.ts';
 import { codesOf, digestOf, locationOf, V2Client, withDigest } from '../../v2/client.ts';
 import { pushImage } from '../../v2/image.ts';
 import { linkOf, useInterceptedRegistry } from '../intercepted-registry.ts';
@@ -271,6 +273,27 @@ export function racesSuite(
         await collector().remove(seen);
         await assertWhole(repository, 'latest');
       });
+    });
+
+    it('a conversion of a v1 image that is held up between its links and its manifest writes no manifest', async () => {
+      const { client, interceptor, storage, url } = registry();
+      const repository = fresh();
+      const image = newImage();
+      await new V1Client(url).push(repository, [image], { latest: image.id });
+      const isManifest = (key: Key) => digestOfManifestKey(key) !== undefined;
+      const held: Key[] = [];
+      interceptor.before('put', isManifest, async () => {
+        await sleep(lookMs);
+        for await (const { key } of storage.list(layout.ociRepository(parseRepositoryName(repository)))) {
+          if (!key.includes('/blobs/')) continue;
+          await collector().sweep(key);
+          held.push(key);
+        }
+      });
+      const converted = await client.send('GET', `/v2/${repository}/manifests/latest`);
+      assert.equal(converted.status, 503);
+      assert.equal(held.length, 2, 'the links to its config and its layer');
+      await assertWhole(repository, 'latest');
     });
 
     it('the commit of an upload that is sent again, whose bytes were dropped for others, saves the blob', async () => {
