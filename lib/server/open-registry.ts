@@ -5,6 +5,7 @@ import type { Config } from '../config/config.ts';
 import { immutabilityOf } from '../config/immutable-tags.ts';
 import type { Log } from '../model/log.ts';
 import { recordLayout, refuseOnceOutdated } from '../registry/condemned/layout-record.ts';
+import type { CollectionTimes } from '../registry/condemned/times.ts';
 import { assembleRegistry, type Registry } from '../registry/registry.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { readOnlyStorage } from '../storage/guarded-writes.ts';
@@ -21,11 +22,17 @@ export type OpenRegistry = {
  * Opens storage and what lies in it. `storage.close` ends it.
  * @param options.background does what no request waits for; without it another process has to
  * @param options.driver of storage that is open already, in place of the configuration's
+ * @param options.times of the collector; other than the defaults in tests only
  * @throws Error if storage cannot be used
  */
 export async function openRegistry(
   config: Config,
-  { log, background, driver }: { log: Log; background?: Background; driver?: StorageDriver },
+  {
+    log,
+    background,
+    driver,
+    times,
+  }: { log: Log; background?: Background; driver?: StorageDriver; times?: CollectionTimes },
 ): Promise<OpenRegistry> {
   const opened = driver ?? (await openStorage(config.storage));
   const isReadOnly = !(await recordLayout(opened));
@@ -40,6 +47,7 @@ export async function openRegistry(
     unpackLimits: config.unpackLimits,
     retention: config.retention,
     ...(background && { background }),
+    ...(times && { times }),
   });
   return { registry, storage, isReadOnly };
 }

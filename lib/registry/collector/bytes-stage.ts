@@ -4,8 +4,10 @@
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { type Key, layout } from '../../model/layout.ts';
 import type { Digest } from '../../model/names.ts';
-import { encodeBlobLink } from '../blobs/link.ts';
+import { AS_JSON, type ETag, StorageUnavailableError } from '../../storage/driver.ts';
+import { type BlobLink, encodeBlobLink } from '../blobs/link.ts';
 import { Look } from '../condemned/look.ts';
+import type { ReadLink } from './blob-copies.ts';
 import { reportWaiting } from './condemn.ts';
 import { type Copy, type ListedBlob, listBlobs } from './listed-blobs.ts';
 import { type CollectorRun, isOlderThan, isRipe, type Stage } from './stage.ts';
@@ -90,29 +92,47 @@ async function namedCopies(
   const links = run.copies.linksOf(digest);
   if (!links) return undefined;
   const named = new Set<Key>();
-  const target = copies
-    .filter(({ markedAt }) => !markedAt)
-    .toSorted((a, b) => a.lastModified.getTime() - b.lastModified.getTime())[0];
+  const target = mergeTarget(copies, links);
   const keys = new Set(copies.map(({ bytesKey }) => bytesKey));
   const movable = [...links].filter(
     ([, { bytesKey, etag }]) => etag !== undefined && target && bytesKey !== target.bytesKey && keys.has(bytesKey),
   );
   const look = movable.length > 0 && target ? await lookAt(run, digest, target) : undefined;
   for (const [at, { bytesKey, sizeBytes, etag }] of links) {
-    const isMovable = look && target && etag !== undefined && bytesKey !== target.bytesKey && keys.has(bytesKey);
-    const moved = isMovable
-      ? await run.storage.put(at, encodeBlobLink({ sizeBytes, key: target.bytesKey }), {
-          ifMatch: etag,
-          look,
-          contentType: 'application/json',
-        })
-      : undefined;
-    if (moved !== undefined && target) {
-      named.add(target.bytesKey);
-      run.report.did('merge', 'link', at, { reason: 'its bytes have several copies' });
-    } else named.add(bytesKey);
+    const isMovable = etag !== undefined && bytesKey !== target?.bytesKey && keys.has(bytesKey);
+    if (isMovable && target && look?.isValid) {
+      named.add(target.bytesKey); // also where no answer tells whether the link was moved
+      if (await moveLink(run, { at, etag, look }, { sizeBytes, key: target.bytesKey })) {
+        run.report.did('merge', 'link', at, { reason: 'its bytes have several copies' });
+        continue;
+      }
+    }
+    named.add(bytesKey);
   }
   return named;
+}
+
+/** Makes a link name another copy. @returns false if a writer has changed the link, or the look has expired: a later run tries again */
+async function moveLink(
+  { storage }: CollectorRun,
+  { at, etag, look }: { at: Key; etag: ETag; look: Look },
+  link: BlobLink,
+): Promise<boolean> {
+  try {
+    return (await storage.put(at, encodeBlobLink(link), { ...AS_JSON, ifMatch: etag, look })) !== undefined;
+  } catch (error) {
+    if (error instanceof StorageUnavailableError) return false;
+    throw error;
+  }
+}
+
+/** The oldest copy without a mark. One that a name which cannot be moved leads to, such as that of a v1 image, comes before all others. */
+function mergeTarget(copies: readonly Copy[], links: ReadonlyMap<Key, ReadLink>): Copy | undefined {
+  const fixed = new Set([...links.values()].flatMap(({ bytesKey, etag }) => (etag === undefined ? [bytesKey] : [])));
+  const rank = ({ bytesKey }: Copy) => (fixed.has(bytesKey) ? 0 : 1);
+  return copies
+    .filter(({ markedAt }) => !markedAt)
+    .toSorted((a, b) => rank(a) - rank(b) || a.lastModified.getTime() - b.lastModified.getTime())[0];
 }
 
 /** Looks at a copy as a writer does before it links it: it is there and has no mark. One storage request. */
