@@ -11,6 +11,8 @@ const V2_RESOURCES = ['manifests', 'blobs', 'tags', 'referrers'];
 /** Resources of Stowage's own, which a name may follow: `/v2/_stowage/history/a/b`. No name begins with an underscore. */
 const OWN = '_stowage';
 const OWN_COMPONENTS = 2;
+/** Those that no name follows: their paths are as they are. */
+const OWN_WITHOUT_NAME = ['retention'];
 
 /** Resources of v1 that nothing follows. */
 const V1_RESOURCES = ['json', 'tags', 'images', 'auth', 'properties'];
@@ -33,7 +35,7 @@ export function routePath(method: string, path: string): string {
 }
 
 function routePathOfOwn(path: string, components: readonly string[]): string {
-  if (components.length <= OWN_COMPONENTS + 1) return path;
+  if (components.length <= OWN_COMPONENTS + 1 || OWN_WITHOUT_NAME.includes(components[1] ?? '')) return path;
   const name = asOneComponent(components.slice(OWN_COMPONENTS));
   return name === undefined ? path : V2 + [...components.slice(0, OWN_COMPONENTS), name].join('/');
 }

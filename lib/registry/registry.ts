@@ -174,7 +174,7 @@ export function assembleRegistry(
   const restoration = new TagRestoration(storage, { history, tags, manifests, images, looks, metadata, onTagChange });
   const { retention, pulls } = createRetention(
     storage,
-    { tags, tagDeletion, history, restoration, catalog, stored, blobs },
+    { tags, tagDeletion, history, restoration, catalog, stored, blobs, background },
     retentionSettings,
   );
 

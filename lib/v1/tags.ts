@@ -19,7 +19,7 @@ const MAX_TAG_BYTES = 4 * KiB;
 const TAG_PATH = '/repositories/:name/tags/:tag';
 const TAG_JSON_PATH = '/repositories/:name/tags/:tag/json';
 
-export const tagRoutes = ({ registry: { repositories, tagMetadata, tags, v1Tags }, allow }: V1Options) =>
+export const tagRoutes = ({ registry: { pulls, repositories, tagMetadata, tags, v1Tags }, allow }: V1Options) =>
   new Hono()
     // The tag's metadata. For a tag without any, or that does not exist, docker-registry answered 200 with empty fields.
     .get(TAG_JSON_PATH, allow('pull'), async (c) => {
@@ -33,6 +33,7 @@ export const tagRoutes = ({ registry: { repositories, tagMetadata, tags, v1Tags 
       const resolved = await tags.find(repository, tag);
       const [shown] = await v1Tags.resolve(repository, resolved ? [resolved] : []);
       if (!shown) throw unknownTag(tag);
+      if (resolved) await pulls.note(repository, resolved.target.digest, pullerOf(c));
       return answer(c, shown.id);
     })
     .put(TAG_PATH, allow('push'), async (c) => {
@@ -67,6 +68,9 @@ export const tagRoutes = ({ registry: { repositories, tagMetadata, tags, v1Tags 
       await repositories.delete(c.var.repository, callerNameOf(c));
       return answer(c, true);
     });
+
+/** Docker asks for the tag before it pulls the image. */
+const pullerOf = (c: Context) => ({ caller: callerNameOf(c), userAgent: c.req.header('User-Agent') ?? '' });
 
 function metadataAnswer(c: Context, stored: Bytes | undefined): Response {
   if (!stored) return answer(c, UNKNOWN_METADATA);

@@ -18,7 +18,7 @@ export const MAX_TAGS = 100;
 const PATH = '/:name/manifests/:reference';
 
 /** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests */
-export const manifestRoutes = ({ registry: { manifests, manifestDeletion }, gate, ...gateway }: V2Options) =>
+export const manifestRoutes = ({ registry: { manifests, manifestDeletion, pulls }, gate, ...gateway }: V2Options) =>
   new Hono()
     .get(PATH, gate.allow('pull'), async (c) => {
       const { repository } = c.var;
@@ -26,6 +26,9 @@ export const manifestRoutes = ({ registry: { manifests, manifestDeletion }, gate
       const { digest, mediaType, bytes } = await manifests.get(repository, reference, {
         mayPush: () => gate.may(c, 'push', repository),
       });
+      if (c.req.method === 'GET') {
+        await pulls.note(repository, digest, { caller: callerNameOf(c), userAgent: c.req.header('User-Agent') ?? '' });
+      }
       const etag = `"${digest}"`;
       // Docker fails on a HEAD with a digest and without a length; without both it sends a GET.
       const hasLength = c.req.method !== 'HEAD' || gateway.forwardsHeadContentLength;

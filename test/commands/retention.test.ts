@@ -91,7 +91,7 @@ describe('stowage retention', () => {
   });
 
   it('refuses a plan that does not exist, and apply without a plan', async () => {
-    const unknown = await stowage('retention', 'apply', '20260101T000000Z-00000000');
+    const unknown = await stowage('retention', 'apply', '20260101T000000000Z-00000000');
     assert.equal(unknown.code, 1);
     assert.match(unknown.stderr, /there is no plan/);
     assert.equal((await stowage('retention', 'apply')).code, 1);

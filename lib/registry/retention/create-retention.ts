@@ -1,3 +1,4 @@
+import type { Background } from '../../concurrency/background.ts';
 import { DAY_MS } from '../../model/duration.ts';
 import type { StorageDriver } from '../../storage/driver.ts';
 import type { Blobs } from '../blobs/blobs.ts';
@@ -29,6 +30,7 @@ export function createRetention(
     catalog,
     stored,
     blobs,
+    background,
   }: {
     tags: Tags;
     tagDeletion: TagDeletion;
@@ -37,10 +39,11 @@ export function createRetention(
     catalog: Catalog;
     stored: StoredManifests;
     blobs: Blobs;
+    background: Background | undefined;
   },
   { rules, undoMs, ignorePullsBy }: RetentionSettings = NO_RETENTION,
 ): { retention: Retention; pulls: PullRecords } {
-  const pulls = new PullRecords(storage, { rules, ignored: ignorePullsBy });
+  const pulls = new PullRecords(storage, { rules, ignored: ignorePullsBy, background });
   const expiries = new ImageExpiries(storage, { stored, blobs });
   const planner = new TagPlanner(storage, { tags, history, stored, expiries });
   return {

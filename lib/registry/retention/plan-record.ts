@@ -49,15 +49,15 @@ export type PlanRecord = {
   undone?: PlanProgress;
 };
 
-/** `20261127T113051Z-1f0c2a9b`: plans are listed in the order in which they were made. */
-const PLAN_ID = /^\d{8}T\d{6}Z-[a-f0-9]{8}$/;
+/** `20261127T113051204Z-1f0c2a9b`: plans are listed in the order in which they were made. */
+const PLAN_ID = /^\d{8}T\d{9}Z-[a-f0-9]{8}$/;
 
 export function isPlanId(text: string): boolean {
   return PLAN_ID.test(text);
 }
 
 export function newPlanId(uuid: string, at: Date): string {
-  return `${at.toISOString().replace(/\.\d+/, '').replaceAll(/[-:]/g, '')}-${uuid.slice(0, 8)}`;
+  return `${at.toISOString().replaceAll(/[-:.]/g, '')}-${uuid.slice(0, 8)}`;
 }
 
 /** The inverse of `layout.retentionPlan`; `undefined` for any other key. */

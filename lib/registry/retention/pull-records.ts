@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import type { Background } from '../../concurrency/background.ts';
 import { DAY_MS } from '../../model/duration.ts';
 import { isJsonObject, parseJson } from '../../model/json.ts';
 import { layout } from '../../model/layout.ts';
@@ -17,21 +18,45 @@ const REMEMBERED = { max: 100_000, ttl: DAY_MS };
  */
 export class PullRecords {
   readonly #storage: StorageDriver;
+  readonly #background: Background | undefined;
   readonly #isRecorded: (repository: RepositoryName) => boolean;
   readonly #isIgnored: (puller: Puller) => boolean;
   readonly #recent = new LRUCache<string, true>(REMEMBERED);
 
   constructor(
     storage: StorageDriver,
-    { rules, ignored }: { rules: readonly RetentionRule[]; ignored: readonly string[] },
+    {
+      rules,
+      ignored,
+      background,
+    }: { rules: readonly RetentionRule[]; ignored: readonly string[]; background?: Background | undefined },
   ) {
     this.#storage = storage;
+    this.#background = background;
     this.#isRecorded = repositoriesMatcher(repositoriesOf(rules));
     this.#isIgnored = ignoredPullers(ignored);
   }
 
-  /** Whether a pull of this digest is to be recorded. No storage request. */
-  isDue(repository: RepositoryName, digest: Digest, puller: Puller): boolean {
+  /**
+   * Notes a pull. Where it is to be recorded, that is done in the background, or else before this resolves. It never fails: a
+   * pull is worth more than its record.
+   */
+  async note(repository: RepositoryName, digest: Digest, puller: Puller): Promise<void> {
+    if (!this.#isDue(repository, digest, puller)) return;
+    const record = async () => {
+      try {
+        await this.#record(repository, digest);
+      } catch (error) {
+        this.#recent.delete(`${repository} ${digest}`);
+        throw error;
+      }
+    };
+    if (this.#background) this.#background.run(`pull of ${digest} in ${repository}`, record);
+    else await record().catch(() => undefined);
+  }
+
+  /** Whether a pull of this digest is to be recorded. */
+  #isDue(repository: RepositoryName, digest: Digest, puller: Puller): boolean {
     if (!this.#isRecorded(repository) || this.#isIgnored(puller)) return false;
     const name = `${repository} ${digest}`;
     if (this.#recent.has(name)) return false;
@@ -39,8 +64,8 @@ export class PullRecords {
     return true;
   }
 
-  /** Records a pull that is due, unless another process has recorded one in the last day. One or two storage requests. */
-  async record(repository: RepositoryName, digest: Digest): Promise<void> {
+  /** Records a pull, unless another process has recorded one in the last day. One or two storage requests. */
+  async #record(repository: RepositoryName, digest: Digest): Promise<void> {
     const key = layout.lastPulled(repository, digest);
     const before = await this.#storage.head(key);
     if (before && Date.now() - before.lastModified.getTime() < DAY_MS) return;

@@ -366,6 +366,11 @@ export class Retention {
     return current;
   }
 
+  /** Ends the recording of pulls that no rule asks for any more. One storage request, or two. */
+  async forgetPulls(): Promise<void> {
+    await this.#pulls.recordedSince(this.#rules);
+  }
+
   /** Deletes plans that can no longer be undone and are older than 30 days. One storage request per 500 plans, two for each. */
   async prune(): Promise<void> {
     const oldest = Date.now() - Math.max(KEPT_MS, this.undoMs);
