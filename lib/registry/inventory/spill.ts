@@ -9,13 +9,13 @@ import { compareByteOrder } from '../../storage/byte-order.ts';
 import { MiB } from '../../streams/bytes.ts';
 
 /** Records in memory, before they go to temporary files. */
-const MEMORY_BYTES = 32 * MiB;
+const MEMORY_BYTES = 8 * MiB;
 
 /** Names begin with hex digits, digests after their algorithm. Those with the same two first digits are in one partition. */
 const PARTITION = /^(?:sha(?:256|512)\/)?../;
 
 /**
- * Records by name. Up to 32 MiB are in memory, the others in temporary files, so that the memory of a join is that of one
+ * Records by name. Up to 8 MiB are in memory, the others in temporary files, so that the memory of a join is that of one
  * partition: of 10 million records 40,000.
  */
 export class Spill<T> {
