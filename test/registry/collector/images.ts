@@ -190,8 +190,11 @@ export function imagesSuite(name: string, open: OpenBucket): void {
       await bucket.put(layout.pusherRecord(old, 'client'), '');
       await bucket.grace();
       await bucket.put(layout.imageInProgress(young), 'true');
-      await runs(1, { v1Images: 'collect' });
-      assert.deepEqual(await objectsOf(young), [layout.imageInProgress(young)]);
+      await bucket.settle();
+      await collect({ v1Images: 'collect' });
+      const states = await Promise.all([young, old].map(async (id) => (await readImageCell(bucket.storage, id)).state));
+      assert.deepEqual(states, ['live', 'condemned']);
+      await bucket.grace();
       await runs(1, {});
       assert.deepEqual(await objectsOf(old), []);
     });
