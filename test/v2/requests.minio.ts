@@ -223,4 +223,63 @@ describe('S3 requests', () => {
     await client.send('GET', '/v1/repositories/count/projected/tags/latest');
     await assertCount(9, () => partsOf(digest.slice('sha256:'.length)));
   });
+
+  describe('with all that follows the answer in the background', () => {
+    let working: RegistryServer;
+    let other: V2Client;
+    before(async () => {
+      working = await startRegistry(driver, { storageRedirect: true, v1Layers: 'link' });
+      other = new V2Client(working.url);
+    });
+    after(() => working.stop());
+
+    const allRequestsOf = async (operation: () => Promise<unknown>) => {
+      await working.idle();
+      return await requestsOf(async () => {
+        await operation();
+        await working.idle();
+      });
+    };
+    const assertAtMost = async (most: number, operation: () => Promise<unknown>) => {
+      const seen = await allRequestsOf(operation);
+      assert.ok(seen.length <= most, `${seen.length} requests, at most ${most} are allowed\n${seen.join('\n')}`);
+    };
+
+    it('a push takes 1 for the history of each tag, and 3 for the facts of a new manifest', async () => {
+      const { manifest } = await pushImage(other, 'follow/pushed', undefined, { contents: ['facts'] });
+      const changed = { ...manifest, annotations: { changed: 'yes' } };
+      const { config } = manifest as unknown as { config: { digest: string } };
+      const hex = config.digest.slice('sha256:'.length);
+      const first = await allRequestsOf(() =>
+        other.pushManifest('follow/pushed', digestOf(JSON.stringify(changed)), changed),
+      );
+      assert.equal(first.filter((request) => request.includes('/facts/')).length, 1);
+      // The check of the push reads the link of the config, and the facts read it again, and then the config.
+      assert.equal(first.filter((request) => request.includes(hex)).length, 1 + 2);
+      const again = await allRequestsOf(() => other.pushManifest('follow/pushed', 'latest', changed));
+      assert.equal(again.filter((request) => request.includes('/history/')).length, 1);
+      assert.equal(again.filter((request) => request.includes('/facts/')).length, 0);
+    });
+
+    it('the deletion of a tag takes at most 8, and 1 more where DELETE is not conditional', async () => {
+      for (const tags of [['a'], ['a', 'b'], ['a', 'b', 'c', 'latest']]) {
+        const repository = `follow/tags-${tags.length}`;
+        const { manifest } = await pushImage(other, repository, 'a', { contents: ['tag'] });
+        for (const tag of tags) await other.pushManifest(repository, tag, manifest);
+        await assertAtMost(8 + 1, () => other.send('DELETE', `/v2/${repository}/manifests/${tags.at(-1)}`));
+      }
+    });
+
+    it('the deletion of a manifest with M of T tags takes at most 2⌈T/1,000⌉ + 4M + 6, and M more where DELETE is not conditional', async () => {
+      for (const named of [1, 2, 5]) {
+        const repository = `follow/manifests-${named}`;
+        const { digest, manifest } = await pushImage(other, repository, 'a', { contents: ['named'] });
+        for (let each = 1; each < named; each++) await other.pushManifest(repository, `more-${each}`, manifest);
+        await pushImage(other, repository, 'other', { contents: ['another'] });
+        await assertAtMost(2 + 4 * named + 6 + named, () =>
+          other.send('DELETE', `/v2/${repository}/manifests/${digest}`),
+        );
+      }
+    });
+  });
 });
