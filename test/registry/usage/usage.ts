@@ -4,12 +4,16 @@ import { after, before, describe, it } from 'node:test';
 import { type Key, type KeyPrefix, layout, parseRepositoryRecord, parseTagKey } from '../../../lib/model/layout.ts';
 import { type Digest, digestOfHex, type ImageId, parseDigest, parseRepositoryName } from '../../../lib/model/names.ts';
 import { decodeBlobLink, encodeCondemnedLink } from '../../../lib/registry/blobs/link.ts';
+import { Collector } from '../../../lib/registry/collector/collector.ts';
+import { collectorStages } from '../../../lib/registry/collector/stages.ts';
 import { condemnedBy } from '../../../lib/registry/condemned/condemned.ts';
 import type { Registry } from '../../../lib/registry/registry.ts';
 import type { LayerUsage } from '../../../lib/registry/usage/measure.ts';
 import type { StorageDriver } from '../../../lib/storage/driver.ts';
 import type { OpenedStorage } from '../../storage/open.ts';
-import { type FullRegistry, fillRegistry, registryOver } from '../fsck/full-registry.ts';
+import { startRegistry } from '../../support/registry-server.ts';
+import { V2Client } from '../../v2/client.ts';
+import { type FullRegistry, fillRegistry, NO_WAIT, registryOver } from '../fsck/full-registry.ts';
 
 const BIG_BYTES = 5 * 2 ** 20;
 const big = parseRepositoryName('team/big');
@@ -157,6 +161,35 @@ export function usageSuite(name: string, open: () => Promise<OpenedStorage>): vo
           assert.equal((b?.sharedBytes ?? 0) - (a?.sharedBytes ?? 0), BIG_BYTES, repository);
         }
         await storage.delete(key);
+      });
+
+      it('counts as unique what the collector frees after the deletion of the repository', async () => {
+        const stages = collectorStages({ undoMs: -60_000, findSources: async () => new Set() });
+        const collect = async () => {
+          for (let runs = 0; runs < 8; runs++) {
+            const outcome = await new Collector(storage, { stages, times: { ...NO_WAIT, graceMs: -60_000 } }).collect();
+            assert.equal(outcome.kind, 'complete', JSON.stringify(outcome));
+          }
+        };
+        await collect(); // merges copies
+        const before = await run({ writes: false });
+        const server = await startRegistry(storage, { v1Layers });
+        const client = new V2Client(server.url);
+        const { headers } = await client.send('HEAD', '/v2/team/big/manifests/1.0');
+        const digest = headers.get('Docker-Content-Digest');
+        assert.equal((await client.send('DELETE', `/v2/team/big/manifests/${digest}`)).status, 202);
+        await server.idle();
+        await server.stop();
+        await collect();
+        const after = await run({ writes: false });
+        const usedBytes = ({ overview: { uniqueBytes, sharedBytes } }: typeof before) => uniqueBytes + sharedBytes;
+        assert.equal(usedBytes(before) - usedBytes(after), before.of('team/big')?.uniqueBytes);
+        const ofBytes = (measured: typeof before) => measured.overview.totalBytes - measured.overview.metadataBytes;
+        assert.equal(ofBytes(before) - ofBytes(after), before.of('team/big')?.uniqueBytes);
+        assert.equal(after.overview.reclaimableBytes, 0);
+        const { errors } = await registry.fsck.run({ level: 'bytes', onFinding: () => {} });
+        assert.equal(errors, 0);
+        full = await fillRegistry(opened, { v1Layers });
       });
 
       it('counts as reclaimable what no link, or only a condemned one, names', async () => {
