@@ -1,4 +1,5 @@
 import type { JsonValue } from '../model/json.ts';
+import { COLLECTION_TIMES } from '../registry/condemned/times.ts';
 import { configuredStorage, type StorageConfig } from '../storage/open.ts';
 import { readAuth } from './auth.ts';
 import { HOST, PORT } from './keys.ts';
@@ -61,6 +62,7 @@ export function readConfig(settings: Settings, file: string, flavor: string | un
     },
     indexChildren: settings.get('index_children'),
     immutableTags: settings.get('immutable_tags') ?? [],
+    gc: readGc(settings),
     retention: {
       undoMs: settings.get('retention.undo'),
       rules: settings.get('retention.rules') ?? [],
@@ -69,6 +71,12 @@ export function readConfig(settings: Settings, file: string, flavor: string | un
     isMirror: settings.get('mirroring.source') !== undefined,
     cors: readCors(settings),
   };
+}
+
+/** In milliseconds; without `everyMs` no schedule runs the collector. */
+function readGc(settings: Settings): { everyMs?: number; graceMs: number } {
+  if (settings.isSwitchedOff('gc')) return { graceMs: COLLECTION_TIMES.graceMs };
+  return { everyMs: settings.get('gc.every'), graceMs: settings.get('gc.grace') };
 }
 
 function readNginxRedirect(settings: Settings, storage: StorageConfig): string | undefined {

@@ -5,8 +5,9 @@
 
 import { DEFAULT_UNPACK_LIMITS } from '../compression/unpack-limits.ts';
 import type { AbsoluteLocations } from '../http/gateway-quirks.ts';
-import { DAY_MS } from '../model/duration.ts';
+import { DAY_MS, HOUR_MS } from '../model/duration.ts';
 import type { LogLevel } from '../model/log.ts';
+import { COLLECTION_TIMES, MIN_GRACE_MS } from '../registry/condemned/times.ts';
 import type { IndexChildren } from '../registry/manifests/manifest-checks.ts';
 import { SCANNERS } from '../registry/retention/pulling-programs.ts';
 import type { StorageConfig } from '../storage/open.ts';
@@ -49,6 +50,9 @@ export type UnusedKey = {
   /** Whether `false` is a value of its own rather than "not set". */
   readonly isSetByFalse?: true;
 };
+
+/** The collector lists everything in storage each time. */
+const MIN_INTERVAL_MS = HOUR_MS;
 
 const optional = <T>(type: ValueType<T>): UsedKey<T | undefined> => ({
   type: type as ValueType<NonNullable<T>>,
@@ -170,6 +174,10 @@ export const USED_KEYS = {
   ),
   /** Tags that no push may move. */
   immutable_tags: optional(immutableTags),
+  /** How often the collector runs. */
+  'gc.every': withDefault(duration(MIN_INTERVAL_MS), DAY_MS),
+  /** How long a thing is condemned before the collector removes it. */
+  'gc.grace': withDefault(duration(MIN_GRACE_MS), COLLECTION_TIMES.graceMs),
   /** How long a deleted or overwritten tag can be restored. */
   'retention.undo': withDefault(duration(), 14 * DAY_MS),
   'retention.rules': optional(retentionRules),

@@ -83,6 +83,11 @@ export class Settings {
     return false;
   }
 
+  /** Whether the operator has switched this map off. @throws ConfigError */
+  isSwitchedOff(outer: string): boolean {
+    return this.#root.get(outer) !== undefined && !this.isMap(outer);
+  }
+
   /** @param item of a list, from 0 on */
   warn(name: string, problem: string, item?: number): void {
     this.warnings.push(`${this.where(name, item)} ${problem}`);

@@ -7,10 +7,10 @@ import { readKeys } from '../config/load.ts';
 import type { ClientBindings } from '../http/client-address.ts';
 import type { OriginBindings } from '../http/request.ts';
 import { createLog, type Log } from '../model/log.ts';
+import { collectRegularly, loggedStart } from '../server/collect-regularly.ts';
 import { createNodeListener } from '../server/node-server.ts';
 import { openApp } from '../server/open-app.ts';
 import { openRegistry } from '../server/open-registry.ts';
-import { sweepRegularly } from '../server/sweep.ts';
 import { version } from '../server/version.ts';
 import { checkOptions } from './check-options.ts';
 import type { CreateRegistryOptions, EmbeddedRegistry, FetchOptions } from './embedded-registry.ts';
@@ -32,13 +32,21 @@ export async function openEmbedded(options: CreateRegistryOptions): Promise<Embe
     for (const warning of warnings) log.warning(warning);
     const background = new Background(log);
     const opened = await openRegistry(config, { log, background, ...(driver && { driver }) });
-    const app = await openApp(config, opened, { log, version, guardsBrowsers: config.trustedProxies === 0 });
-    const stopSweeping = opened.storage.needsSweeping && sweepRegularly(opened.storage, log);
+    const { collections } = opened.registry;
+    const start = loggedStart(collections, log);
+    const app = await openApp(config, opened, {
+      ...{ log, version, guardsBrowsers: config.trustedProxies === 0 },
+      ...(!opened.isReadOnly && { startCollection: start }),
+    });
+    const { everyMs } = config.gc;
+    const stopSchedule =
+      opened.isReadOnly || everyMs === undefined ? undefined : collectRegularly({ collections, start, log, everyMs });
     return {
       fetch: async (request, client) => await app.fetch(withBodyHeader(request), bindingsOf(request, client)),
       listener: createNodeListener(app, { trustedProxies: config.trustedProxies }),
       async close() {
-        if (stopSweeping) stopSweeping();
+        stopSchedule?.();
+        await collections.stop();
         await background.idle();
         await opened.storage.close();
         await discard();

@@ -4,6 +4,10 @@ import type { StorageDriver } from '../storage/driver.ts';
 import { Blobs } from './blobs/blobs.ts';
 import { ReusableBytes } from './blobs/reusable-bytes.ts';
 import { BlobStore } from './blobs/store.ts';
+import { Collections } from './collector/collections.ts';
+import { Collector } from './collector/collector.ts';
+import type { V1ImagesPolicy } from './collector/image-reasons.ts';
+import { collectorStages } from './collector/stages.ts';
 import type { CollectionTimes } from './condemned/times.ts';
 import { Fsck } from './fsck/fsck.ts';
 import { TagRestoration } from './history/restore-tag.ts';
@@ -50,6 +54,7 @@ export type Registry = {
   blobs: Blobs;
   catalog: Catalog;
   facts: FactsStore;
+  collections: Collections;
   fsck: Fsck;
   /** Whether this process lives on after its answers. */
   runsInBackground: boolean;
@@ -89,8 +94,10 @@ export type RegistryOptions = Pick<ProjectionOptions, 'copiesLayers'> &
     isImmutable?: IsImmutable;
     /** Default: no rules, so that no tag is ever deleted by one. */
     retention?: RetentionSettings;
-    /** The times of the collector, which tests shorten. Default `COLLECTION_TIMES`. */
+    /** The times of the collector: the operator chooses the grace period, tests the others. Default `COLLECTION_TIMES`. */
     times?: CollectionTimes;
+    /** Whether the collector removes images that v1 clients pushed and nothing keeps. Default `keep`. */
+    v1Images?: V1ImagesPolicy;
   };
 
 /** Builds everything that acts on one storage, in the order of dependencies. @param opened the storage */
@@ -104,6 +111,7 @@ export function assembleRegistry(
     isImmutable,
     retention: retentionSettings,
     times,
+    v1Images,
   }: RegistryOptions,
 ): Registry {
   const storage = mergeTwiceQuoted(opened);
@@ -178,6 +186,17 @@ export function assembleRegistry(
     retentionSettings,
   );
 
+  // The collector lists twice-quoted keys as they are.
+  const collector = new Collector(opened, {
+    stages: collectorStages({
+      undoMs: retention.undoMs,
+      untaggedPolicy: retention.untaggedPolicy,
+      findSources: (digest, among) => imageConversions.findSources(digest, among),
+      ...(v1Images && { v1Images }),
+    }),
+    ...(times && { times }),
+  });
+
   // Adoption looks for objects under twice-quoted keys itself, so it gets the storage without the merge.
   const adoption = new Adoption(opened, { catalog, tags, images, layers, conversions: imageConversions, grants });
 
@@ -186,6 +205,7 @@ export function assembleRegistry(
     blobs,
     catalog,
     facts,
+    collections: new Collections(collector),
     // It reports twice-quoted keys as they are.
     fsck: new Fsck(opened, { tags, manifests, referrers }, times),
     history,

@@ -18,6 +18,7 @@ import { answer } from '../v1/answers.ts';
 import { createV1 } from '../v1/app.ts';
 import type { V1Settings } from '../v1/options.ts';
 import { createV2 } from '../v2/app.ts';
+import type { StartCollection } from '../v2/stowage/options.ts';
 import { versionHeader } from '../v2/version-header.ts';
 
 export type AppOptions = {
@@ -29,6 +30,8 @@ export type AppOptions = {
   /** Why pushes fail now, for example a full storage; undefined if they do not. */
   roomProblem?: () => Promise<string | undefined>;
   settings: AppSettings;
+  /** Absent where this process runs no collector. */
+  startCollection?: StartCollection;
   /** Version of Stowage. */
   version: string;
   auth: Auth;
@@ -50,13 +53,19 @@ export type AppSettings = V1Settings &
 
 /** The app of both protocols, with `/healthz`, `/readyz` and `/` for operators. Knows neither Lambda nor Node's server. */
 export function createApp(options: AppOptions): Hono {
-  const { registry, keys, log, isReady, roomProblem, settings, version, auth, outerMiddleware } = options;
+  const { registry, keys, log, isReady, roomProblem, settings, version, auth, outerMiddleware, startCollection } =
+    options;
   const { gate, limits, login } = auth;
   const access = settings.indexAccess ? accessByIndex(settings.indexAccess, registry) : accessByRules(gate, registry);
   const isForAll = gate.isOpen && !settings.indexAccess;
   const shared = { ...settings, registry, gate, limits };
   const v1Options = { ...shared, ...access, isReady, version, isForAll, ...(login && { tokens: login.v1Tokens }) };
-  const v2Options = { ...shared, keys, ...(login && { tokenService: login.tokenService }) };
+  const v2Options = {
+    ...shared,
+    keys,
+    ...(startCollection && { startCollection }),
+    ...(login && { tokenService: login.tokenService }),
+  };
   const app = new Hono({ router: new PathRouter(new Hono().router) }).use(requestId());
   const identify = unless(needsNoLogin, gate.identify);
   if (outerMiddleware) app.use(outerMiddleware);

@@ -11,6 +11,7 @@ import { SigningKeys } from '../model/signed-token.ts';
 import { configuredStorage } from '../storage/open.ts';
 import type { IndexAccessOptions } from '../v1/access-by-index.ts';
 import { parsePrivilegedKey } from '../v1/signature.ts';
+import type { StartCollection } from '../v2/stowage/options.ts';
 import { createApp } from './app.ts';
 import type { OpenRegistry } from './open-registry.ts';
 import { Readiness } from './readiness.ts';
@@ -28,6 +29,8 @@ export type OpenAppOptions = {
   comparePassword?: ComparePassword;
   /** Whether to apply the browser guard: the server listens on loopback only, without a proxy in front. */
   guardsBrowsers?: boolean;
+  /** Absent where this process runs no collector. */
+  startCollection?: StartCollection;
   /** Of the gateway in front of this process, if there is one. */
   gatewayLimits?: GatewayLimits;
 };
@@ -61,6 +64,7 @@ export async function openApp(
     auth,
     log,
     ...(outerMiddleware && { outerMiddleware }),
+    ...(options.startCollection && { startCollection: options.startCollection }),
     isReady: async () => !isStopping() && (await readiness.answers()),
     roomProblem: () => readiness.roomProblem(),
     settings: {

@@ -5,7 +5,7 @@ import type { Config } from '../config/config.ts';
 import { immutabilityOf } from '../config/immutable-tags.ts';
 import type { Log } from '../model/log.ts';
 import { recordLayout, refuseOnceOutdated } from '../registry/condemned/layout-record.ts';
-import type { CollectionTimes } from '../registry/condemned/times.ts';
+import { COLLECTION_TIMES, type CollectionTimes } from '../registry/condemned/times.ts';
 import { assembleRegistry, type Registry } from '../registry/registry.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { readOnlyStorage } from '../storage/guarded-writes.ts';
@@ -45,9 +45,10 @@ export async function openRegistry(
     indexChildren: config.indexChildren,
     isImmutable: immutabilityOf(config.immutableTags),
     unpackLimits: config.unpackLimits,
+    times: times ?? { ...COLLECTION_TIMES, graceMs: config.gc.graceMs },
+    v1Images: config.v1Images,
     retention: config.retention,
     ...(background && { background }),
-    ...(times && { times }),
   });
   return { registry, storage, isReadOnly };
 }

@@ -5,10 +5,10 @@ import { Background } from '../concurrency/background.ts';
 import type { Config } from '../config/config.ts';
 import type { Log } from '../model/log.ts';
 import { accessLog } from './access-log.ts';
+import { collectRegularly, loggedStart } from './collect-regularly.ts';
 import { type NodeServer, startNodeServer, type TrustedProxies } from './node-server.ts';
 import { openApp } from './open-app.ts';
 import { openRegistry } from './open-registry.ts';
-import { sweepRegularly } from './sweep.ts';
 
 /** Paths of PEM files. */
 export type TlsFiles = { cert: string; key: string };
@@ -39,13 +39,14 @@ export async function serve(config: Config, options: ServeOptions): Promise<Node
   const opened = await openRegistry(config, { log, ...(runsBackgroundWork && { background }) });
   const { storage } = opened;
   for (const limitation of (await storage.findLimitations?.()) ?? []) log.warning(limitation);
-  if (storage.needsSweeping) sweepRegularly(storage, log);
   if (!config.auth && !isLoopback(config.host)) {
     log.warning(
       'there is no auth in the configuration: every client that reaches this address may read and write everything',
     );
   }
 
+  const { collections } = opened.registry;
+  const startCollection = !opened.isReadOnly && runsBackgroundWork ? loggedStart(collections, log) : undefined;
   let isStopping = false;
   const app = await openApp(config, opened, {
     log,
@@ -54,6 +55,7 @@ export async function serve(config: Config, options: ServeOptions): Promise<Node
     isStopping: () => isStopping,
     guardsBrowsers: isLoopback(config.host) && trustedProxies === 0,
     ...(comparePassword && { comparePassword }),
+    ...(startCollection && { startCollection }),
   });
   const server = await startNodeServer(app, {
     host: config.host,
@@ -62,12 +64,20 @@ export async function serve(config: Config, options: ServeOptions): Promise<Node
     isHalfDuplex,
     ...(tls && { tls }),
   });
+  const { everyMs } = config.gc;
+  const stopSchedule =
+    startCollection && everyMs !== undefined
+      ? collectRegularly({ collections, start: startCollection, log, everyMs })
+      : () => undefined;
   return {
     ...server,
     async stop() {
       isStopping = true;
+      stopSchedule();
+      const collected = collections.stop();
       await server.stop();
       await background.idle();
+      await collected;
       await storage.close();
     },
   };

@@ -221,12 +221,6 @@ export interface StorageDriver {
    */
   checkRoom?(): Promise<void>;
 
-  /**
-   * True where the server has to remove the objects of expired uploads itself: a bucket has a lifecycle rule for that, a
-   * directory has none.
-   */
-  readonly needsSweeping?: boolean;
-
   /** Closes connections. The driver is not used afterwards. */
   close(): Promise<void>;
 }

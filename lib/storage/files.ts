@@ -69,7 +69,6 @@ export type FilesDriverOptions = {
  * Needs hard links and timestamps finer than a millisecond: ext4, XFS, Btrfs, ZFS, APFS and NTFS have both.
  */
 export class FilesDriver implements StorageDriver {
-  readonly needsSweeping = true;
   readonly #root: string;
   readonly #temporaryFolder: string;
   readonly #ignoresCase: boolean;

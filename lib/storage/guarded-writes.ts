@@ -15,7 +15,6 @@ export function guardWrites(driver: StorageDriver, isAllowed: () => Promise<bool
     ...withCheckedWrites(driver, isAllowed),
     ...(driver.findLimitations && { findLimitations: driver.findLimitations.bind(driver) }),
     ...(driver.checkRoom && { checkRoom: driver.checkRoom.bind(driver) }),
-    ...(driver.needsSweeping !== undefined && { needsSweeping: driver.needsSweeping }),
   };
 }
 

@@ -4,6 +4,7 @@ import type { TokenService } from '../auth/token-service.ts';
 import type { GatewayLimits, GatewaySettings } from '../http/gateway-quirks.ts';
 import type { SigningKeys } from '../model/signed-token.ts';
 import type { Registry } from '../registry/registry.ts';
+import type { StartCollection } from './stowage/options.ts';
 
 /** What every route of v2 works with. */
 export type V2Options = GatewaySettings &
@@ -13,6 +14,8 @@ export type V2Options = GatewaySettings &
     keys: SigningKeys;
     gate: Gate;
     limits: RequestLimits;
+    /** Absent where this process runs no collector. */
+    startCollection?: StartCollection;
     /** Issues tokens; absent for an open registry. */
     tokenService?: TokenService;
   };

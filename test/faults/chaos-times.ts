@@ -23,7 +23,7 @@ export const ABANDONED_MS = SECOND;
 export function chaosStages(_registry: Registry): Stage[] {
   return collectorStages({
     undoMs: SECOND,
-    untaggedPolicy: () => TIMES.graceMs,
+    untaggedPolicy: () => ({ olderThanMs: TIMES.graceMs }),
     findSources: async () => new Set(),
   });
 }

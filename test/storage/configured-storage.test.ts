@@ -2,9 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, it } from 'node:test';
-import { readOnlyStorage } from '../../lib/storage/guarded-writes.ts';
 import { configuredStorage } from '../../lib/storage/open.ts';
-import { openFiles } from './open.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
@@ -22,13 +20,6 @@ describe('storage before it is opened', () => {
     const location = 'the bucket images at http://minio:9000, below registry/';
     assert.deepEqual(storage, { location, hasFreeCopies: false, isShared: true });
   });
-});
-
-it('a directory needs sweeping, unless it is read-only', async () => {
-  const { driver, close } = await openFiles();
-  assert.equal(driver.needsSweeping, true);
-  assert.equal(readOnlyStorage(driver).needsSweeping, undefined);
-  await close();
 });
 
 it('only lib/storage and lib/config ask which kind of storage is configured', () => {

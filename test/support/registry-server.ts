@@ -11,6 +11,7 @@ import type { IndexChildren } from '../../lib/registry/manifests/manifest-checks
 import { assembleRegistry } from '../../lib/registry/registry.ts';
 import type { RetentionSettings } from '../../lib/registry/retention/create-retention.ts';
 import { type AppSettings, createApp } from '../../lib/server/app.ts';
+import { loggedStart } from '../../lib/server/collect-regularly.ts';
 import { startNodeServer } from '../../lib/server/node-server.ts';
 import type { StorageDriver } from '../../lib/storage/driver.ts';
 
@@ -80,17 +81,18 @@ export async function startRegistry(
 ): Promise<RegistryServer> {
   const log = createLog('error', (line) => process.stderr.write(line));
   const background = new Background(log);
+  const registry = assembleRegistry(storage, {
+    copiesLayers: v1Layers === 'copy',
+    ...(runsBackgroundWork && { background }),
+    ...(isImmutable && { isImmutable }),
+    ...(unpackLimits && { unpackLimits }),
+    ...(retention && { retention }),
+    ...(indexChildren && { indexChildren }),
+    ...(times && { times }),
+  });
   const app = createApp({
-    registry: assembleRegistry(storage, {
-      copiesLayers: v1Layers === 'copy',
-      ...(runsBackgroundWork && { background }),
-      ...(isImmutable && { isImmutable }),
-      ...(unpackLimits && { unpackLimits }),
-      ...(retention && { retention }),
-      ...(times && { times }),
-      ...(indexChildren && { indexChildren }),
-      ...(times && { times }),
-    }),
+    registry,
+    startCollection: loggedStart(registry.collections, log),
     keys: TEST_KEYS,
     log,
     auth,

@@ -4,6 +4,7 @@ import type { Config } from '../../config/config.ts';
 import { immutabilityOf } from '../../config/immutable-tags.ts';
 import { createLog } from '../../model/log.ts';
 import { mayWrite } from '../../registry/condemned/layout-record.ts';
+import { COLLECTION_TIMES } from '../../registry/condemned/times.ts';
 import { assembleRegistry, type Registry } from '../../registry/registry.ts';
 import type { StorageDriver } from '../../storage/driver.ts';
 import { configuredStorage } from '../../storage/open.ts';
@@ -39,6 +40,8 @@ export async function openForCommand(
     unpackLimits: config.unpackLimits,
     retention: config.retention,
     ...(writes && { background }),
+    times: { ...COLLECTION_TIMES, graceMs: config.gc.graceMs },
+    v1Images: config.v1Images,
   });
   return { registry, storage, location, close };
 }

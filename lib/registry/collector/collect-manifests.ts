@@ -8,8 +8,10 @@ import { removeCondemned, replaceListed, reportWaiting, verdictOn } from './cond
 import { type ListedManifest, readManifest } from './edges.ts';
 import { type CollectorRun, isOlderThan } from './stage.ts';
 
-/** How long a manifest is kept that no tag, history, index, subject or v1 image keeps; counted from its last write. */
-export type UntaggedPolicy = (repository: RepositoryName) => 'keep' | number;
+/**
+ * What becomes of a manifest that no tag, history, index, subject or v1 image keeps. `olderThanMs` counts from its last write.
+ */
+export type UntaggedManifests = 'keep' | { olderThanMs: number };
 
 export type ManifestsToCollect = {
   repository: RepositoryName;
@@ -18,7 +20,7 @@ export type ManifestsToCollect = {
   subjects: ReadonlyMap<Digest, readonly Digest[]>;
   /** Why a manifest is kept whatever else names it; undefined if it is no root. */
   rootReason: (digest: Digest) => string | undefined;
-  untagged: 'keep' | number;
+  untagged: UntaggedManifests;
 };
 
 /**
@@ -93,7 +95,7 @@ function reasonToKeep(
   for (const [parent, reason] of parents.get(digest) ?? []) if (present.has(parent)) return reason;
   if (untagged === 'keep') return 'manifests without a tag are kept';
   // The last write of a condemned manifest is its condemnation: it was old enough before that.
-  const isYoung = manifest.state === 'live' && !isOlderThan(run, manifest.info.lastModified, untagged);
+  const isYoung = manifest.state === 'live' && !isOlderThan(run, manifest.info.lastModified, untagged.olderThanMs);
   return isYoung ? 'it has no tag and is younger than the rule says' : undefined;
 }
 

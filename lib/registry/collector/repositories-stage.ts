@@ -10,7 +10,7 @@ import { decodeMoveTarget, type ResolvedTag } from '../tags/target.ts';
 import type { ReadLink } from './blob-copies.ts';
 import { collectHistory } from './collect-history.ts';
 import { collectLinks } from './collect-links.ts';
-import { collectManifests, type UntaggedPolicy } from './collect-manifests.ts';
+import { collectManifests, type UntaggedManifests } from './collect-manifests.ts';
 import { collectDerived, collectReferrers } from './collect-referrers.ts';
 import { type ListedManifest, readEdges } from './edges.ts';
 import { keepProjectionOf, keepTaggedImage } from './image-names.ts';
@@ -23,7 +23,7 @@ export type RepositoriesStageOptions = {
   /** For how long what a tag named can be brought back after the tag has moved or was deleted. */
   undoMs: number;
   /** Default: manifests without a tag are kept. */
-  untaggedPolicy?: UntaggedPolicy;
+  untaggedPolicy?: (repository: RepositoryName) => UntaggedManifests;
   /** Finds the v1 images that a manifest was converted from: see `ImageConversions.findSources`. */
   findSources(digest: Digest, images: ReadonlySet<ImageId>): Promise<ReadonlySet<ImageId>>;
 };

@@ -18,7 +18,7 @@ import { MAX_PARTS, MIN_PART_BYTES, PART_BYTES } from '../../storage/multipart-l
 import { concatBytes } from '../../streams/bytes.ts';
 import type { StoredBlob } from '../blobs/reusable-bytes.ts';
 import type { BlobStore } from '../blobs/store.ts';
-import { type ChunkedState, UPLOAD_SECONDS, unknownUpload } from './session.ts';
+import { type ChunkedState, unknownUpload } from './session.ts';
 
 const NO_PARTS = { partCount: 0, etagChain: '', sha256Chain: '' };
 
@@ -107,14 +107,6 @@ export async function discardChunks(storage: StorageDriver, state: ChunkedState)
     state.multipart && storage.abortMultipart(state.multipart),
     state.scrap && storage.delete(layout.uploadScrap(state.scrap.uuid)),
   ]);
-}
-
-/** Deletes the scraps of expired uploads, in storage without lifecycle rules. */
-export async function sweepExpiredUploads(storage: StorageDriver, now = new Date()): Promise<void> {
-  const expired = now.getTime() - UPLOAD_SECONDS * 1000;
-  for await (const { key, lastModified } of storage.list(layout.uploadScraps())) {
-    if (lastModified.getTime() < expired) await storage.delete(key);
-  }
 }
 
 /** Uploads scrap and body in full parts. `rest` are the last bytes, fewer than a part. */

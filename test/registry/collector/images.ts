@@ -17,7 +17,7 @@ import { storeBucket } from '../../old-buckets/in-storage.ts';
 import { alterDriver } from '../../storage/altered-driver.ts';
 import { Bucket, keysOf, stagesOf } from './bucket.ts';
 
-const DELETED = { untaggedPolicy: () => 0 };
+const DELETED = { untaggedPolicy: () => ({ olderThanMs: 0 }) };
 
 export type OpenBucket = () => Promise<{ bucket: Bucket; close(): Promise<void> }>;
 
@@ -366,7 +366,7 @@ export function imagesSuite(name: string, open: OpenBucket): void {
       storage?: StorageDriver;
       isDryRun?: boolean;
       times?: Bucket['times'];
-      untaggedPolicy?: () => number;
+      untaggedPolicy?: () => { olderThanMs: number };
     };
 
     async function collect({

@@ -4,7 +4,7 @@ import { layout } from '../../../lib/model/layout.ts';
 import { type Digest, hexOf, parseRepositoryName, parseTag } from '../../../lib/model/names.ts';
 import { type Bucket, keysOf } from './bucket.ts';
 
-const DELETED = { untaggedPolicy: () => 0 };
+const DELETED = { untaggedPolicy: () => ({ olderThanMs: 0 }) };
 
 /** What level (a) of the collector does to one repository. Each test has repositories of its own. */
 export function repositoriesSuite(name: string, open: () => Promise<{ bucket: Bucket; close(): Promise<void> }>): void {

@@ -1,0 +1,43 @@
+import { type Context, Hono } from 'hono';
+import { NOT_CACHED } from '../../http/error-response.ts';
+import { RegistryError } from '../../model/errors.ts';
+import type { CollectionOutcome } from '../../registry/collector/collector.ts';
+import { lastEnded } from '../../registry/collector/state.ts';
+import type { StowageOptions } from './options.ts';
+
+/** The most actions that a dry run lists. */
+const MAX_LISTED = 10_000;
+
+const PATH = '/gc';
+
+/**
+ * The collector. `GET` tells of the run that is under way and of the last one. `POST` starts a run; with `dry_run=1` it tells at
+ * the end what a run would do, and writes nothing.
+ */
+export const collectionRoutes = ({ registry: { collections }, gate, startCollection }: StowageOptions) =>
+  new Hono()
+    .get(PATH, gate.allowOperation, async (c) => {
+      const state = await collections.state();
+      const { run, startedAt, stage, report } = state ?? {};
+      const current = state && state.endedAt === undefined ? { run, startedAt, stage, report } : null;
+      const last = (state && lastEnded(state)) ?? null;
+      return c.json({ running: collections.progress ?? null, current, last }, 200, NOT_CACHED);
+    })
+
+    .post(PATH, gate.allowOperation, async (c) => {
+      if (!startCollection) throw new RegistryError('UNSUPPORTED', 'this process runs no collector');
+      const isDryRun = isSet(c.req.query('dry_run'));
+      const started = startCollection(isDryRun ? { isDryRun, maxListed: MAX_LISTED, signal: c.req.raw.signal } : {});
+      if (!started) throw new RegistryError('COLLECTION_RUNNING', 'this process collects already');
+      if (isDryRun) return answerOutcome(c, await started.outcome);
+      return c.json({ started: true }, 202, NOT_CACHED);
+    });
+
+function answerOutcome(c: Context, outcome: CollectionOutcome) {
+  if (outcome.kind === 'refused') throw new RegistryError('UNSUPPORTED', outcome.reason);
+  return c.json(outcome, 200, NOT_CACHED);
+}
+
+function isSet(value: string | undefined): boolean {
+  return value === '' || value === '1' || value === 'true';
+}

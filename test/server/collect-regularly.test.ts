@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createLog } from '../../lib/model/log.ts';
+import { Collections } from '../../lib/registry/collector/collections.ts';
+import { collectRegularly, loggedStart } from '../../lib/server/collect-regularly.ts';
+import { Bucket } from '../registry/collector/bucket.ts';
+import { MemoryStorage } from '../storage/memory.ts';
+
+const SOON = { firstPauseMs: 5, spreadMs: 0, checkMs: 5 };
+
+/** A schedule over storage in memory, for so long. @returns the messages of its log */
+async function schedule(everyMs: number, forMs: number, storage = new MemoryStorage()): Promise<string[]> {
+  const bucket = await Bucket.inMemory(storage);
+  const lines: string[] = [];
+  const log = createLog('info', (line) => lines.push(line) > 0);
+  const collections = new Collections(bucket.collector({ now: () => new Date() }));
+  const stop = collectRegularly({ collections, start: loggedStart(collections, log), log, everyMs }, SOON);
+  await sleep(forMs);
+  stop();
+  await collections.stop();
+  return lines.map((line) => (JSON.parse(line) as { message: string }).message);
+}
+
+describe('the schedule of the collector', () => {
+  it('starts a run each time the interval has passed', async () => {
+    const messages = await schedule(1, 300);
+    assert.ok(messages.filter((message) => message === 'collection complete').length > 1, messages.join());
+  });
+
+  it('starts none after a restart until the interval has passed since the last run', async () => {
+    const storage = new MemoryStorage();
+    assert.deepEqual(await schedule(60_000, 150, storage), ['collection complete']);
+    assert.deepEqual(await schedule(60_000, 150, storage), []);
+  });
+
+  it('says why nothing is collected, and does not try again at once', async () => {
+    const lines: string[] = [];
+    const log = createLog('info', (line) => lines.push(line) > 0);
+    const bucket = await Bucket.inMemory();
+    await bucket.put('oci/layout.json' as never, '{"layout": 1, "minWriter": 1}');
+    const collections = new Collections(bucket.collector());
+    const stop = collectRegularly({ collections, start: loggedStart(collections, log), log, everyMs: 1 }, SOON);
+    await sleep(150);
+    stop();
+    assert.equal(lines.length, 1);
+    assert.match(lines[0] ?? '', /minWriter 1/);
+  });
+});
