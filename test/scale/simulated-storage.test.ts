@@ -1,7 +1,7 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { test } from 'node:test';
 import { SimulatedStorage } from '../../bench/scale/simulated-storage.ts';
-import { type BucketSize, SyntheticBucket } from '../../bench/scale/synthetic-bucket.ts';
+import { type BucketSize, chainOf, SyntheticBucket } from '../../bench/scale/synthetic-bucket.ts';
 import { digestOf } from '../../lib/model/content-digest.ts';
 import {
   digestOfManifestKey,
@@ -11,6 +11,7 @@ import {
   parseRepositoryRecord,
 } from '../../lib/model/layout.ts';
 import { parseManifest } from '../../lib/model/manifest.ts';
+import { chainIds } from '../../lib/registry/v2-to-v1/image-chain.ts';
 import type { ObjectInfo, StorageDriver } from '../../lib/storage/driver.ts';
 import { encodeText } from '../../lib/streams/bytes.ts';
 import { openFiles } from '../storage/open.ts';
@@ -119,6 +120,11 @@ test('every manifest of the simulator has the digest of its key, and its blobs a
     }
   }
   await simulated.close();
+});
+
+test('the images of a projection have the ids that the registry computes', () => {
+  const layers = ['a', 'b', 'c'].map((text) => digestOf(encodeText(text)));
+  deepEqual(chainOf(layers), chainIds(layers));
 });
 
 test('requests are counted as S3 counts them: a listing costs one for each 1,000 keys', async () => {
