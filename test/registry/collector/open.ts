@@ -24,6 +24,9 @@ export function onMemoryAndFiles(suite: Suite): void {
 export function onMinio(suite: Suite): void {
   suite('MinIO', async () => {
     const { driver, close } = await openS3();
-    return { bucket: await Bucket.scaled(driver, { ...SCALED, graceMs: 1200, minAgeMs: 1200 }, 1100), close };
+    return {
+      bucket: await Bucket.scaled(driver, { ...SCALED, graceMs: 2500, lookMs: 2000, minAgeMs: 1200 }, 1100),
+      close,
+    };
   });
 }
