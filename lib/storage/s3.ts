@@ -40,6 +40,7 @@ import {
   type PutStreamOptions,
   type ReadObject,
   type StorageDriver,
+  StorageUnavailableError,
   type StoredObject,
   type UploadedPart,
 } from './driver.ts';
@@ -480,7 +481,9 @@ export class S3Driver implements StorageDriver {
       const page = await answerOf(`listing ${prefix}`, this.#client.send(command));
       yield page;
       token = page.NextContinuationToken;
-      if (token === undefined) return;
+      if (token !== undefined) continue;
+      if (page.IsTruncated) throw new StorageUnavailableError(`the server has cut the listing of ${prefix}`);
+      return;
     }
   }
 

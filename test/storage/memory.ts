@@ -75,8 +75,9 @@ export class MemoryStorage implements StorageDriver {
     return `"${createHash('md5').update(bytes).digest('hex')}"` as ETag;
   }
 
-  async put(key: Key, body: Uint8Array, { ifAbsent, ifMatch }: PutOptions = {}): Promise<ETag | undefined> {
+  async put(key: Key, body: Uint8Array, { ifAbsent, ifMatch, look }: PutOptions = {}): Promise<ETag | undefined> {
     this.#count('PUT');
+    checkLook(look);
     const before = this.objects.get(key);
     if ((ifAbsent && before) || (ifMatch !== undefined && before?.etag !== ifMatch)) return undefined;
     const bytes = Uint8Array.from(body);

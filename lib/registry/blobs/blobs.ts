@@ -76,10 +76,10 @@ export class Blobs {
    * @throws StorageUnavailableError if these bytes may no longer be linked: the client sends them again
    */
   async link(repository: RepositoryName, stored: StoredBlob): Promise<void> {
-    const { digest, look, ...link } = stored.look?.isValid === false ? await this.#lookAgain(stored) : stored;
+    const { digest, look, ...link } = stored.look.isValid ? stored : await this.#lookAgain(stored);
     await this.#storage.put(layout.blobLink(repository, digest), encodeBlobLink(link), {
       ...AS_JSON,
-      ...(look && { look }),
+      look,
     });
   }
 

@@ -9,8 +9,14 @@ import { Look } from '../condemned/look.ts';
 import { COLLECTION_TIMES, type CollectionTimes } from '../condemned/times.ts';
 import type { BlobLink } from './link.ts';
 
-/** Bytes that may be linked. With `look` only while that is valid; without it this process has stored them. */
-export type StoredBlob = BlobLink & { digest: Digest; look?: Look };
+/** Bytes in storage. */
+export type StoredBytes = BlobLink & { digest: Digest };
+
+/**
+ * Bytes that may be linked while the look is valid. The look at bytes that this process has stored begins when they are stored:
+ * the collector leaves them alone for two days.
+ */
+export type StoredBlob = StoredBytes & { look: Look };
 
 /** The bytes that a digest has in storage, as a look found them: the first without a mark, or the first with one. */
 export type FoundBytes = { digest: Digest; look: Look; unmarked?: BlobLink; marked?: BlobLink };
@@ -74,7 +80,7 @@ export class ReusableBytes {
     for (const source of [known, marked]) {
       const key = layout.blobCopy(digest, randomUUID());
       if (source && (await this.#storage.copyIfAbsent(source.key, key))) {
-        return { digest, sizeBytes: source.sizeBytes, key };
+        return { digest, sizeBytes: source.sizeBytes, key, look: this.startLook() };
       }
     }
     return undefined;

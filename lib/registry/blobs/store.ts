@@ -9,7 +9,8 @@ import { lastPartOf, layout } from '../../model/layout.ts';
 import { algorithmOf, type Digest, type DigestAlgorithm } from '../../model/names.ts';
 import { AS_JSON, type StorageDriver } from '../../storage/driver.ts';
 import { concatBytes, KiB, MiB } from '../../streams/bytes.ts';
-import { ReusableBytes, type StoredBlob } from './reusable-bytes.ts';
+import type { Look } from '../condemned/look.ts';
+import { ReusableBytes, type StoredBlob, type StoredBytes } from './reusable-bytes.ts';
 
 /** Bodies up to this size are read into memory: their digest is known before they are stored. They are not deduplicated. */
 const SMALL_BYTES = 4 * MiB;
@@ -24,6 +25,10 @@ export class BlobStore {
   constructor(storage: StorageDriver, reusable = new ReusableBytes(storage)) {
     this.#storage = storage;
     this.#reusable = reusable;
+  }
+
+  startLook(): Look {
+    return this.#reusable.startLook();
   }
 
   /**
@@ -72,7 +77,7 @@ export class BlobStore {
     const key = expected ? layout.blobCopy(expected, randomUUID()) : layout.data(randomUUID());
     await this.#storage.putStream(key, hashed(), signal ? { signal } : {});
     if (!digest) throw new Error(`${key} was stored before its body had ended`);
-    return { digest, sizeBytes, key };
+    return { digest, sizeBytes, key, look: this.startLook() };
   }
 
   /** As `put`, for bytes in memory. One storage request. */
@@ -87,7 +92,7 @@ export class BlobStore {
       ...(looksLikeJson(bytes) && AS_JSON),
       ...(algorithmOf(digest) === 'sha256' && { sha256: digest.slice('sha256:'.length) }),
     });
-    return { digest, sizeBytes: bytes.length, key };
+    return { digest, sizeBytes: bytes.length, key, look: this.startLook() };
   }
 
   /**
@@ -113,7 +118,7 @@ export class BlobStore {
    * digests, since a collector decides about its bytes by one of them.
    * @throws RegistryError DIGEST_INVALID
    */
-  async putAgain({ key }: StoredBlob, expected: Digest): Promise<StoredBlob> {
+  async putAgain({ key }: StoredBytes, expected: Digest): Promise<StoredBlob> {
     const object = await this.#storage.get(key);
     if (!object) throw new Error(`${key} is gone`);
     return await this.put(object.body, { expected });

@@ -80,8 +80,8 @@ export class BytesStage implements Stage {
 }
 
 /**
- * The keys among several copies that links name, after links were moved to the oldest copy without a mark. One storage request
- * for the look at that copy, and one for each link that is moved.
+ * The keys among several copies that links name, after links were moved to the oldest copy without a mark. Two storage
+ * requests for the look at that copy, and one for each link that is moved.
  * @returns `undefined` if the run does not know all links of the digest
  */
 async function namedCopies(
@@ -104,6 +104,8 @@ async function namedCopies(
       named.add(target.bytesKey); // also where no answer tells whether the link was moved
       if (await moveLink(run, { at, etag, look }, { sizeBytes, key: target.bytesKey })) {
         run.report.did('merge', 'link', at, { reason: 'its bytes have several copies' });
+        // A client may be about to read them: this run does not delete them, even if they were marked long ago.
+        if (copies.some((copy) => copy.bytesKey === bytesKey && copy.markedAt)) named.add(bytesKey);
         continue;
       }
     }
@@ -135,13 +137,17 @@ function mergeTarget(copies: readonly Copy[], links: ReadonlyMap<Key, ReadLink>)
     .toSorted((a, b) => rank(a) - rank(b) || a.lastModified.getTime() - b.lastModified.getTime())[0];
 }
 
-/** Looks at a copy as a writer does before it links it: it is there and has no mark. One storage request. */
-async function lookAt(run: CollectorRun, digest: Digest, { bytesKey }: Copy): Promise<Look | undefined> {
+/**
+ * Looks at a copy as a writer does before it links it: it has no mark and is there. A pointer may lead to bytes that were lost.
+ * Two storage requests.
+ */
+async function lookAt(run: CollectorRun, digest: Digest, { bytesKey, sizeBytes }: Copy): Promise<Look | undefined> {
   const look = new Look(run.times);
   const { storage } = run;
   for await (const { copies } of listBlobs(storage, { within: digest, onUnknown: () => undefined })) {
     const current = copies.find((copy) => copy.bytesKey === bytesKey);
-    if (current && !current.markedAt) return look;
+    if (!current || current.markedAt) continue;
+    if ((await storage.head(bytesKey))?.sizeBytes === sizeBytes) return look;
   }
   return undefined;
 }

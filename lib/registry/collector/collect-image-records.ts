@@ -1,5 +1,4 @@
-// Level (c): what is left beside a v1 image that stays. All of it is derived and empty, so that its ETag tells nothing: what is
-// written again while it is deleted is missed by v1 clients until the next request for the tag writes it once more.
+// Level (c): what is left beside a v1 image that stays.
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { layout } from '../../model/layout.ts';
 import type { ListedImage } from './listed-images.ts';
@@ -9,8 +8,8 @@ import { type CollectorRun, isOlderThan } from './stage.ts';
 export async function deleteStaleGrants(run: CollectorRun, { staleGrants }: ListedImage): Promise<void> {
   // A grant is written before the tag or manifest that gives it.
   const old = staleGrants.filter(({ lastModified }) => isOlderThan(run, lastModified, run.times.graceMs));
-  await mapConcurrently(old, async ({ key }) => {
-    await run.storage.delete(key);
+  await mapConcurrently(old, async ({ key, etag }) => {
+    if (!(await run.storage.delete(key, { ifMatch: etag }))) return; // written again, with another nonce
     run.report.did('remove', 'grant', key, { reason: 'the repository no longer holds what gave it' });
   });
 }

@@ -1,10 +1,11 @@
 // What the manifests of a repository name. A manifest never changes, so what the collector has read of it is kept in one object
 // per repository, and a later run reads only new manifests. Which manifests exist always comes from the listing of the run.
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { digestOf } from '../../model/content-digest.ts';
 import { isJsonObject, type JsonObject, type JsonValue, parseJson } from '../../model/json.ts';
 import { layout } from '../../model/layout.ts';
 import { parseManifest } from '../../model/manifest.ts';
-import type { Digest, RepositoryName } from '../../model/names.ts';
+import { algorithmOf, type Digest, type RepositoryName } from '../../model/names.ts';
 import { AS_JSON, type ETag, type ObjectInfo, type StorageDriver } from '../../storage/driver.ts';
 import { type Bytes, encodeText } from '../../streams/bytes.ts';
 import { decodeStoredManifest, encodeCondemnedManifest } from '../condemned/condemned.ts';
@@ -100,7 +101,8 @@ export async function readManifest(
   const { info } = object;
   if (isGone(object.bytes)) return { info, state: 'gone', bytes: object.bytes };
   const { bytes, condemned } = decodeStoredManifest(object.bytes, digest);
-  const edges = edgesOf(bytes);
+  // Of damaged bytes the edges would be those of another manifest.
+  const edges = digestOf(bytes, algorithmOf(digest)) === digest ? edgesOf(bytes) : undefined;
   if (!edges) return { info, state: 'unreadable', bytes };
   return { info, state: condemned ? 'condemned' : 'live', edges, bytes };
 }

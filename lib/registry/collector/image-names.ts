@@ -29,8 +29,14 @@ export function keepTaggedImage(keptImages: BloomFilter, repository: RepositoryN
   keptImages.add(nameOf(repository, { tag, image }));
 }
 
-/** Whether the repository still holds what gave the grant. */
+/** What a tag of the repository names is not known: all grants of the repository are kept. */
+export function keepAllGrants(keptImages: BloomFilter, repository: RepositoryName): void {
+  keptImages.add(`${repository} unknown`);
+}
+
+/** Whether the repository still holds what gave the grant, or may hold it. */
 export function isGrantValid(keptImages: BloomFilter, { repository, by }: Grant): boolean {
+  if (keptImages.has(`${repository} unknown`)) return true;
   if (!Array.isArray(by)) return keptImages.has(nameOf(repository, { tag: by.tag, image: by.top }));
   return by.every((manifest) => keptImages.has(nameOf(repository, { manifest })));
 }

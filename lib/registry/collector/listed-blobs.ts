@@ -1,6 +1,7 @@
 import { type Key, layout, parseBlobRecord } from '../../model/layout.ts';
 import type { Digest } from '../../model/names.ts';
 import type { StorageDriver } from '../../storage/driver.ts';
+import { inOrder } from './in-order.ts';
 
 /** Bytes of a digest, and the key that links name. */
 export type Copy = {
@@ -37,7 +38,7 @@ export async function* listBlobs(
   const prefix = within === undefined ? layout.blobs() : layout.blobFolder(within);
   const options = after === undefined ? {} : { after: layout.afterFolder(layout.blobFolder(after)) };
   let blob: (ListedBlob & { marks: Map<string, { key: Key; at: Date }> }) | undefined;
-  for await (const { key, sizeBytes, lastModified } of storage.list(prefix, options)) {
+  for await (const { key, sizeBytes, lastModified } of inOrder(storage.list(prefix, options))) {
     const record = parseBlobRecord(key);
     if (!record) {
       onUnknown(key);

@@ -4,6 +4,7 @@ import { type Grant, imageOfKey, type Key, type KeyPrefix, layout, parseImageObj
 import type { Digest, ImageId } from '../../model/names.ts';
 import { compareByteOrder } from '../../storage/byte-order.ts';
 import type { ObjectInfo, StorageDriver } from '../../storage/driver.ts';
+import { inOrder } from './in-order.ts';
 
 /** How many objects, and how many grants that are no longer valid, are kept of one image. */
 const MAX_KEPT = 1000;
@@ -65,7 +66,8 @@ async function* mergeById(
 ): AsyncGenerator<ObjectOfImage> {
   async function* objectsBelow(prefix: KeyPrefix): AsyncGenerator<ObjectOfImage, undefined> {
     const folder = after && (`${prefix}${after}/` as KeyPrefix);
-    for await (const info of storage.list(prefix, folder ? { after: layout.afterFolder(folder) } : {})) {
+    const options = folder ? { after: layout.afterFolder(folder) } : {};
+    for await (const info of inOrder(storage.list(prefix, options))) {
       const id = imageOfKey(info.key);
       if (id) yield { id, info };
       else onUnknown?.(info.key);

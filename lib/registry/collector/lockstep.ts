@@ -4,6 +4,7 @@ import { type Key, type KeyPrefix, layout, repositoryFolderOf } from '../../mode
 import type { RepositoryName } from '../../model/names.ts';
 import { compareByteOrder } from '../../storage/byte-order.ts';
 import type { ObjectInfo, StorageDriver } from '../../storage/driver.ts';
+import { inOrder } from './in-order.ts';
 
 /** What lies in the two folders of a repository. */
 export type ListedRepository = {
@@ -61,7 +62,7 @@ export async function* listRepositoryFolders(
 ): AsyncGenerator<Group, void> {
   const options = after === undefined ? {} : { after: layout.afterFolder(`${prefix}${after}` as KeyPrefix) };
   let group: (Group & { folder: KeyPrefix }) | undefined;
-  for await (const object of storage.list(prefix, options)) {
+  for await (const object of inOrder(storage.list(prefix, options))) {
     if (group && object.key.startsWith(group.folder)) {
       group.objects.push(object);
       continue;

@@ -1,19 +1,21 @@
 // Level (a) of the collector: tags, manifests, links, referrer entries and the history of all repositories.
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { parseJson } from '../../model/json.ts';
 import { layout, parseTagKey, tagOf, twiceQuotedOf, withoutTwiceQuoting } from '../../model/layout.ts';
 import { type Digest, type ImageId, type RepositoryName, sha256Digest } from '../../model/names.ts';
 import type { ObjectInfo, ReadObject, StorageDriver } from '../../storage/driver.ts';
+import { decodeText } from '../../streams/bytes.ts';
 import { decodeBlobLink } from '../blobs/link.ts';
 import { isGone } from '../condemned/gone.ts';
 import { TagResolver } from '../tags/resolve-tags.ts';
-import { decodeMoveTarget, type ResolvedTag } from '../tags/target.ts';
+import { decodeMoveTarget, decodeTarget, type ResolvedTag } from '../tags/target.ts';
 import type { ReadLink } from './blob-copies.ts';
 import { collectHistory } from './collect-history.ts';
 import { collectLinks } from './collect-links.ts';
 import { collectManifests, type UntaggedManifests } from './collect-manifests.ts';
 import { collectDerived, collectReferrers } from './collect-referrers.ts';
 import { type ListedManifest, readEdges } from './edges.ts';
-import { keepProjectionOf, keepTaggedImage } from './image-names.ts';
+import { keepAllGrants, keepProjectionOf, keepTaggedImage } from './image-names.ts';
 import { type ListedRepository, listRepositories } from './lockstep.ts';
 import { sortRecords } from './repository-records.ts';
 import { byTag, divideHistory, findRoots, type HistoryEntry, type Roots, resolveTags, rootReason } from './roots.ts';
@@ -65,7 +67,7 @@ export class RepositoriesStage implements Stage {
       const tags = await resolver.resolve(NO_REPOSITORY, { objects: tagObjects, indexed: [], manifests: [] });
       const named = tagObjects[0] && parseTagKey(tagObjects[0].key)?.repository;
       if (named !== undefined) keepTaggedImages(run, named, tags);
-      for (const { key } of inOci) run.report.unknown(key);
+      for (const { key } of inOci) keepUnknownLink(run, key);
       return;
     }
     const records = sortRecords(inOci, (key) => run.report.unknown(key));
@@ -78,10 +80,12 @@ export class RepositoriesStage implements Stage {
     const digests = [...manifests.keys()];
     const tags = await resolveTags(run, resolver, { repository, objects: tagObjects, manifests: digests });
     const twiceQuoted = await this.#twiceQuotedTags(stage, repository, digests);
+    const hasBadTag = (await findBadTags(run, tagObjects, tags)) || twiceQuoted.hasBadTag;
+    if (hasBadTag) keepAllGrants(run.filters.keptImages, repository);
 
     const history = this.#divide(run, records.history, tagObjects);
-    const roots = findRoots([...tags, ...twiceQuoted], history.recent);
-    keepTaggedImages(run, repository, [...tags, ...twiceQuoted]);
+    const roots = findRoots([...tags, ...twiceQuoted.tags], history.recent);
+    keepTaggedImages(run, repository, [...tags, ...twiceQuoted.tags]);
     for (const { move } of history.recent) {
       const image = decodeMoveTarget(move.target)?.imageId;
       if (image) keepTaggedImage(run.filters.keptImages, repository, move.tag, image);
@@ -94,6 +98,7 @@ export class RepositoriesStage implements Stage {
       subjects: subjectsOf(records.referrers),
       rootReason: (digest) =>
         rootReason(roots, digest) ??
+        (hasBadTag ? 'a tag of the repository cannot be read' : undefined) ??
         (converted.has(digest) ? 'a tag names the image that it was converted from' : undefined),
     });
     for (const digest of present) keepProjectionOf(run.filters.keptImages, repository, digest);
@@ -126,12 +131,13 @@ export class RepositoriesStage implements Stage {
     { run, resolver, twiceQuoted }: StageState,
     repository: RepositoryName,
     manifests: Digest[],
-  ): Promise<ResolvedTag[]> {
+  ): Promise<{ tags: ResolvedTag[]; hasBadTag: boolean }> {
     const folder = twiceQuotedOf(layout.repository(repository))?.folder;
-    if (folder === undefined || !twiceQuoted.has(folder)) return [];
+    if (folder === undefined || !twiceQuoted.has(folder)) return { tags: [], hasBadTag: false };
     const all = await Array.fromAsync(run.storage.list(folder));
     const objects = all.filter(({ key }) => layout.isTag(key));
-    return await resolveTags(run, resolver, { repository, objects, manifests });
+    const tags = await resolveTags(run, resolver, { repository, objects, manifests });
+    return { tags, hasBadTag: await findBadTags(run, objects, tags) };
   }
 
   #divide(run: CollectorRun, entries: readonly HistoryEntry[], tagObjects: readonly ObjectInfo[]) {
@@ -164,6 +170,37 @@ function keepTaggedImages(run: CollectorRun, repository: RepositoryName, tags: r
   for (const { tag, target } of tags) {
     if (target.imageId) keepTaggedImage(run.filters.keptImages, repository, tag, target.imageId);
   }
+}
+
+/** Reports tags whose content is damaged. One storage request for each object that was not resolved. @returns whether there are any */
+async function findBadTags(
+  run: CollectorRun,
+  objects: readonly ObjectInfo[],
+  resolved: readonly ResolvedTag[],
+): Promise<boolean> {
+  const known = new Set<string>(resolved.map(({ tag }) => tag));
+  const unresolved = objects.filter(({ key }) => !known.has(tagOf(key)));
+  const bad = await mapConcurrently(unresolved, async ({ key }) => {
+    const object = await run.storage.read(key);
+    if (!object || decodeTarget(decodeText(object.bytes))) return []; // deleted, or set, since it was listed
+    // docker-registry stored the metadata of a tag `_x` as `tag_x_json`.
+    if (layout.mayBeLegacyTagJson(key) && parseJson(object.bytes) !== undefined) return [];
+    run.report.problem(`${key} is no tag`);
+    return [key];
+  });
+  return bad.flat().length > 0;
+}
+
+const LINK_KEY = /\/blobs\/(sha256|sha512)\/([a-f0-9]+)$/;
+
+/** Whatever repository the name stands for: a link in it names bytes. */
+function keepUnknownLink(run: CollectorRun, key: ObjectInfo['key']): void {
+  run.report.unknown(key);
+  const [, algorithm, hex] = LINK_KEY.exec(key) ?? [];
+  if (algorithm === undefined) return;
+  const digest = `${algorithm}:${hex}` as Digest;
+  run.filters.linkedDigests.add(digest);
+  run.copies.addLink(digest, key, undefined);
 }
 
 type StageState = {

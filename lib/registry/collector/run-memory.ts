@@ -21,11 +21,11 @@ export async function newMemory(storage: StorageDriver, before: CollectorState |
   const bytes = uuid === undefined ? undefined : await readPart(storage, uuid);
   return {
     filters: emptyFilters(before?.notes ?? {}),
-    copies: BlobCopies.afterRun(bytes && BlobCopies.decode(bytes)),
+    copies: BlobCopies.afterRun(bytes && unlessDamaged(() => BlobCopies.decode(bytes))),
   };
 }
 
-/** The memory of an interrupted run. One storage request for each part. `undefined` if one is gone. */
+/** The memory of an interrupted run. One storage request for each part. `undefined` if one is gone or damaged. */
 export async function readMemory(
   storage: StorageDriver,
   { parts, notes }: CollectorState,
@@ -34,12 +34,22 @@ export async function readMemory(
   for (const name of FILTERS) {
     const uuid = parts[name];
     const bytes = uuid === undefined ? undefined : await readPart(storage, uuid);
-    if (uuid !== undefined && !bytes) return undefined;
-    if (bytes) filters[name] = BloomFilter.decode(bytes);
+    const filter = bytes && unlessDamaged(() => BloomFilter.decode(bytes));
+    if (uuid !== undefined && !filter) return undefined;
+    if (filter) filters[name] = filter;
   }
   const bytes = parts.copies === undefined ? undefined : await readPart(storage, parts.copies);
-  if (parts.copies !== undefined && !bytes) return undefined;
-  return { filters, copies: bytes ? BlobCopies.decode(bytes) : BlobCopies.afterRun(undefined) };
+  const copies = bytes && unlessDamaged(() => BlobCopies.decode(bytes));
+  if (parts.copies !== undefined && !copies) return undefined;
+  return { filters, copies: copies ?? BlobCopies.afterRun(undefined) };
+}
+
+function unlessDamaged<T>(decode: () => T): T | undefined {
+  try {
+    return decode();
+  } catch {
+    return undefined;
+  }
 }
 
 /** How many names each filter holds: the sizes that the next run begins with. */

@@ -54,7 +54,7 @@ export class RunSession {
 
   /**
    * Takes over an unfinished run. Two storage requests, and one for each part.
-   * @returns `undefined` if another process has written the state meanwhile; `unusable` if a part is gone
+   * @returns `undefined` if another process has written the state meanwhile; `unusable` if a part is gone or damaged
    */
   static async resume(storage: StorageDriver, before: StoredState): Promise<RunSession | 'unusable' | undefined> {
     const memory = await readMemory(storage, before.state);

@@ -16,7 +16,7 @@ import {
 } from '../../storage/driver.ts';
 import { MAX_PARTS, MIN_PART_BYTES, PART_BYTES } from '../../storage/multipart-limits.ts';
 import { concatBytes } from '../../streams/bytes.ts';
-import type { StoredBlob } from '../blobs/reusable-bytes.ts';
+import type { StoredBytes } from '../blobs/reusable-bytes.ts';
 import type { BlobStore } from '../blobs/store.ts';
 import { type ChunkedState, unknownUpload } from './session.ts';
 
@@ -76,7 +76,7 @@ export async function finishChunks(
   state: ChunkedState,
   body: AsyncIterable<Uint8Array>,
   expected: Digest,
-): Promise<StoredBlob> {
+): Promise<StoredBytes> {
   const { rest, ...last } = await discardIfFull(storage, state, uploadParts(storage, uuid, state, body));
   const { sizeBytes } = last;
   if (!last.multipart) return await discardIfFull(storage, state, store.putSmall(rest, { expected }));

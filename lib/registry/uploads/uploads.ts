@@ -6,7 +6,7 @@ import { algorithmOf, type Digest, type DigestAlgorithm, type RepositoryName } f
 import type { ByteRange, StorageDriver } from '../../storage/driver.ts';
 import type { Blobs } from '../blobs/blobs.ts';
 import type { BlobLink } from '../blobs/link.ts';
-import type { StoredBlob } from '../blobs/reusable-bytes.ts';
+import type { StoredBlob, StoredBytes } from '../blobs/reusable-bytes.ts';
 import type { BlobStore } from '../blobs/store.ts';
 import { type ChunkedState, hasEnded, sizeOf, type UploadSession, unknownUpload } from './session.ts';
 
@@ -102,9 +102,11 @@ export class Uploads {
       this.#unlessLinked(session, digest, error),
     );
     if (!completed) return await this.#blobs.stat(session.repository, digest, { mayPush: () => true });
-    // The collector leaves bytes alone for two days from the first of them. So own bytes are linked without a look, but not late.
+    // The collector leaves bytes alone for two days from the first of them. So own bytes are linked without a look at their
+    // marks, but not late.
+    const look = this.#store.startLook();
     if (hasEnded(session)) throw unknownUpload(session.uuid);
-    const stored = await this.#store.deduplicate(completed);
+    const stored = await this.#store.deduplicate({ look, ...completed });
     // The bytes before the link: a crash in between leaves bytes without a link, for the collector.
     await this.#blobs.link(session.repository, stored);
     return stored;
@@ -117,7 +119,7 @@ export class Uploads {
     throw error;
   }
 
-  async #complete(session: UploadSession, digest: Digest, body: UploadBody): Promise<StoredBlob> {
+  async #complete(session: UploadSession, digest: Digest, body: UploadBody): Promise<StoredBytes | StoredBlob> {
     const { state } = session;
     switch (state.kind) {
       case 'started':
@@ -144,12 +146,12 @@ export class Uploads {
     state: ChunkedState,
     body: AsyncIterable<Uint8Array>,
     expected: Digest,
-  ): Promise<StoredBlob> {
+  ): Promise<StoredBytes> {
     const { finishChunks } = await chunkedUploads();
     return await finishChunks({ storage: this.#storage, store: this.#store }, uuid, state, body, expected);
   }
 
-  async #checkStored({ digest, sizeBytes, key }: StoredBlob, expected: Digest): Promise<StoredBlob> {
+  async #checkStored({ digest, sizeBytes, key }: StoredBytes, expected: Digest): Promise<StoredBytes> {
     const stored = { digest, sizeBytes, key };
     if (algorithmOf(expected) !== algorithmOf(digest)) return await this.#store.putAgain(stored, expected);
     checkDigest(digest, expected);

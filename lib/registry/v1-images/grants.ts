@@ -1,6 +1,8 @@
-// Grants and pusher records: empty objects beside a v1 image that say which repository or client may read it. This module
+// Grants and pusher records: objects beside a v1 image that say which repository or client may read it. This module
 // writes them; `image-rights.ts` decides by them. A grant is written before the tag or manifest that gives it, and is valid
-// only while that is there, so correctness never depends on deleting a grant.
+// only while that is there, so correctness never depends on deleting a grant. The grant to the top image is written last: where
+// it is, those to the images below it are too. A grant holds a nonce, so the collector deletes none that was written again.
+import { randomUUID } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import {
@@ -14,6 +16,7 @@ import {
 } from '../../model/layout.ts';
 import type { ImageId, RepositoryName } from '../../model/names.ts';
 import type { StorageDriver } from '../../storage/driver.ts';
+import { encodeText } from '../../streams/bytes.ts';
 import type { Look } from '../condemned/look.ts';
 
 /** Tag grants that this process has seen or written. */
@@ -42,11 +45,15 @@ export class ImageGrants {
     return grants;
   }
 
-  /** Grants projections to a repository that holds these manifests. One storage request for each, side by side. */
+  /**
+   * Grants projections to a repository that holds these manifests. One storage request for each, side by side but for the last.
+   * @param projections base first, the top projection last
+   */
   async grantByManifest(repository: RepositoryName, by: ManifestPath, projections: readonly ImageId[]): Promise<void> {
-    await mapConcurrently(projections, (id) =>
-      this.#put(layout.manifestGrant(id, repository, by), layout.outdatedGrant(id, 'projection', repository)),
-    );
+    const grant = (id: ImageId) =>
+      this.#put(layout.manifestGrant(id, repository, by), layout.outdatedGrant(id, 'projection', repository));
+    await mapConcurrently(projections.slice(0, -1), grant);
+    await mapConcurrently(projections.slice(-1), grant);
   }
 
   /** Grants the images of an ancestry to a repository whose tag is about to name the first. As `grantByManifest`. */
@@ -55,9 +62,11 @@ export class ImageGrants {
     by: TaggedImage,
     images: readonly { id: ImageId; imageKind: ImageKind }[],
   ): Promise<void> {
-    await mapConcurrently(images, ({ id, imageKind }) =>
-      this.#put(layout.tagGrant(id, imageKind, repository, by), layout.outdatedGrant(id, imageKind, repository)),
-    );
+    const grant = ({ id, imageKind }: { id: ImageId; imageKind: ImageKind }) =>
+      this.#put(layout.tagGrant(id, imageKind, repository, by), layout.outdatedGrant(id, imageKind, repository));
+    const [top, below] = [images.filter(({ id }) => id === by.top), images.filter(({ id }) => id !== by.top)];
+    await mapConcurrently(below, grant);
+    await mapConcurrently(top, grant);
     this.#knownTagGrants.set(layout.tagGrant(by.top, 'pushed', repository, by), true);
   }
 
@@ -79,13 +88,14 @@ export class ImageGrants {
   }
 
   async #put(key: Key, outdated: Key): Promise<void> {
+    const nonce = encodeText(randomUUID());
     try {
-      await this.#storage.put(key, new Uint8Array());
+      await this.#storage.put(key, nonce);
     } catch (error) {
       // On disk a key cannot be both an object and a folder.
       if (!(await this.#storage.head(outdated))) throw error;
       await this.#storage.delete(outdated);
-      await this.#storage.put(key, new Uint8Array());
+      await this.#storage.put(key, nonce);
     }
   }
 

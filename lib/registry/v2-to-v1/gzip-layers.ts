@@ -12,7 +12,7 @@ import type { Digest } from '../../model/names.ts';
 import { StorageUnavailableError } from '../../storage/driver.ts';
 import type { Blobs } from '../blobs/blobs.ts';
 import type { BlobLink } from '../blobs/link.ts';
-import type { ReusableBytes, StoredBlob } from '../blobs/reusable-bytes.ts';
+import type { ReusableBytes, StoredBlob, StoredBytes } from '../blobs/reusable-bytes.ts';
 import type { BlobStore } from '../blobs/store.ts';
 
 export const UNPACK_SLOTS = { atOnce: 2, maxWaiting: 256 };
@@ -55,7 +55,7 @@ export class GzipLayers {
     return { ...(await this.#reuse(await this.#findGzipped(digest, link))), format: 'gzip' };
   }
 
-  async #reuse({ digest, sizeBytes, key }: StoredBlob): Promise<StoredBlob> {
+  async #reuse({ digest, sizeBytes, key }: StoredBytes): Promise<StoredBlob> {
     const bytes = await this.#reusable.reuse(digest, { sizeBytes, key });
     if (!bytes) throw new StorageUnavailableError(`the bytes of ${digest} were deleted before an image named them`);
     return bytes;

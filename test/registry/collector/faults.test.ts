@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Key, type KeyPrefix, layout } from '../../../lib/model/layout.ts';
+import { type Digest, type ImageId, parseImageId, parseRepositoryName, parseTag } from '../../../lib/model/names.ts';
+import { Blobs } from '../../../lib/registry/blobs/blobs.ts';
+import { ReusableBytes } from '../../../lib/registry/blobs/reusable-bytes.ts';
+import { BlobStore } from '../../../lib/registry/blobs/store.ts';
+import { Collector } from '../../../lib/registry/collector/collector.ts';
+import { COLLECTION_TIMES } from '../../../lib/registry/condemned/times.ts';
+import { ImageGrants } from '../../../lib/registry/v1-images/grants.ts';
+import { StorageUnavailableError } from '../../../lib/storage/driver.ts';
+import { encodeText } from '../../../lib/streams/bytes.ts';
+import { MemoryStorage } from '../../storage/memory.ts';
+import { Bucket, keysOf, stagesOf } from './bucket.ts';
+
+const DELETED = { untaggedPolicy: () => ({ olderThanMs: 0 }) };
+
+const repository = parseRepositoryName('fault/app');
+
+describe('where a process or storage fails, the collector and the writers', () => {
+  it('link no bytes that were removed while the process that had stored them was suspended', async () => {
+    const storage = new MemoryStorage();
+    const reusable = new ReusableBytes(storage, { times: { ...COLLECTION_TIMES, lookMs: 20 } });
+    const stored = await new BlobStore(storage, reusable).putSmall(encodeText('own bytes'));
+    await sleep(25);
+    await storage.delete(stored.key);
+    await assert.rejects(new Blobs(storage, reusable).link(repository, stored), StorageUnavailableError);
+    assert.ok(!storage.objects.has(layout.blobLink(repository, stored.digest)));
+  });
+
+  it('link bytes that are there still when their process goes on', async () => {
+    const storage = new MemoryStorage();
+    const reusable = new ReusableBytes(storage, { times: { ...COLLECTION_TIMES, lookMs: 20 } });
+    const stored = await new BlobStore(storage, reusable).putSmall(encodeText('own bytes'));
+    await sleep(25);
+    await new Blobs(storage, reusable).link(repository, stored);
+    assert.ok(storage.objects.has(layout.blobLink(repository, stored.digest)));
+  });
+
+  it('delete no grant that was written again since it was listed', async () => {
+    const id = imageOf('a');
+    const by = { tag: parseTag('1.0'), top: id };
+    const grant = layout.tagGrant(id, 'pushed', repository, by);
+    const storage = new (class extends MemoryStorage {
+      override async delete(key: Key, options = {}) {
+        if (key === grant) await grants.grantByTag(repository, by, [{ id, imageKind: 'pushed' }]);
+        return await super.delete(key, options);
+      }
+    })();
+    const grants = new ImageGrants(storage);
+    const bucket = await Bucket.inMemory(storage);
+    await bucket.put(layout.imageJson(id), '{}');
+    await grants.grantByTag(repository, by, [{ id, imageKind: 'pushed' }]);
+    await bucket.grace();
+    await bucket.collect();
+    assert.ok(await bucket.storage.head(grant));
+  });
+
+  it('write the grant to the top image after those to the images below it', async () => {
+    const [top, base] = [imageOf('b'), imageOf('c')];
+    const storage = new (class extends MemoryStorage {
+      override async put(key: Key, body: Uint8Array, options = {}) {
+        if (key.includes(base)) throw new StorageUnavailableError('no answer');
+        return await super.put(key, body, options);
+      }
+    })();
+    const grants = new ImageGrants(storage);
+    const images = [top, base].map((id) => ({ id, imageKind: 'pushed' as const }));
+    await assert.rejects(grants.grantByTag(repository, { tag: parseTag('1.0'), top }, images));
+    await assert.rejects(grants.grantByManifest(repository, [`sha256:${top}` as Digest], [base, top]));
+    assert.deepEqual([...storage.objects.keys()], []);
+  });
+
+  it('condemn no manifest of a repository whose tags cannot all be read', async () => {
+    const bucket = await Bucket.inMemory();
+    const { manifest } = await bucket.image('fault/app', 'damaged tag');
+    await bucket.put(layout.tag(repository, parseTag('1.0')), 'no digits');
+    await bucket.grace();
+    const { report } = await bucket.collect(DELETED);
+    assert.ok(!(await bucket.isCondemned(manifest.key)));
+    assert.match(report.problems?.samples.join() ?? '', /tag_1\.0/);
+  });
+
+  it('take the metadata of a tag for no tag', async () => {
+    const bucket = await Bucket.inMemory();
+    const { manifest } = await bucket.image('fault/app', 'metadata of a tag');
+    await bucket.put(layout.legacyTagJson(repository, parseTag('_x')), '{"last_update": 1}');
+    await bucket.grace();
+    await bucket.collect(DELETED);
+    assert.ok(await bucket.isCondemned(manifest.key));
+  });
+
+  it('condemn nothing of a repository where a manifest has the bytes of another one', async () => {
+    const bucket = await Bucket.inMemory();
+    const { manifest, blob } = await bucket.image('fault/app', 'damaged manifest', '1.0');
+    const other = await bucket.image('fault/other', 'another manifest', '1.0');
+    const bytes = (await bucket.storage.read(other.manifest.key))?.bytes ?? new Uint8Array();
+    await bucket.put(manifest.key, bytes);
+    await bucket.grace();
+    await bucket.collect(DELETED);
+    assert.ok(!(await bucket.isCondemned(blob.link)));
+  });
+
+  it('end a run in which a listing repeats a page', async () => {
+    const storage = new (class extends MemoryStorage {
+      override async *list(prefix: KeyPrefix, options = {}) {
+        const page = await Array.fromAsync(super.list(prefix, options));
+        yield* page;
+        if (prefix === layout.blobs()) yield* page;
+      }
+    })();
+    const bucket = await Bucket.inMemory(storage);
+    await bucket.image('fault/app', 'first', '1.0');
+    await bucket.image('fault/app', 'second', '2.0');
+    await assert.rejects(bucket.collect(), /storage lists/);
+  });
+
+  it('begin a new run where the memory of an interrupted one is damaged', async () => {
+    const bucket = await Bucket.inMemory();
+    const { blob } = await bucket.image('fault/app', 'kept', '1.0');
+    await bucket.grace();
+    const stopping = new AbortController();
+    const options = { times: bucket.times, now: bucket.now, checkpointMs: 0, stages: stagesOf({}) };
+    stopping.abort();
+    const interrupted = await new Collector(bucket.storage, options).collect({ signal: stopping.signal });
+    assert.equal(interrupted.kind, 'interrupted');
+    const parts = await Array.fromAsync(bucket.storage.list(layout.collectorParts()));
+    assert.ok(parts.length > 0);
+    for (const { key } of parts) await bucket.put(key, 'torn');
+    const { run } = await bucket.collect();
+    assert.notEqual(run, 'run' in interrupted ? interrupted.run : '');
+    await bucket.collectAll({}, 3);
+    assert.ok(await bucket.has(blob.key));
+  });
+
+  it('move no link to bytes that were lost', async () => {
+    const bucket = await Bucket.inMemory();
+    const lost = await bucket.data('several copies');
+    const { key, link, digest } = await bucket.blob('fault/app', 'several copies');
+    await bucket.storage.delete(lost.key);
+    const manifest = await bucket.manifest('fault/app', { blobs: [digest] });
+    await bucket.tag('fault/app', '1.0', manifest.digest);
+    await bucket.age();
+    await bucket.collectAll({}, 4);
+    assert.ok(await bucket.has(key));
+    assert.match(Buffer.from((await bucket.storage.read(link))?.bytes ?? []).toString(), new RegExp(key));
+  });
+
+  it('delete no bytes in the run that moved a link away from them', async () => {
+    const bucket = await Bucket.inMemory();
+    const [first, second] = [
+      await bucket.blob('fault/app', 'moved away'),
+      await bucket.blob('fault/other', 'moved away'),
+    ];
+    for (const name of ['fault/app', 'fault/other']) {
+      const { digest } = await bucket.manifest(name, { blobs: [first.digest] });
+      await bucket.tag(name, '1.0', digest);
+    }
+    await bucket.put(layout.blobMark(first.digest, first.key.slice(-36)), '');
+    await bucket.age();
+    await bucket.collect();
+    await bucket.grace();
+    assert.deepEqual(keysOf(await bucket.collect(), 'merge', 'link'), [first.link]);
+    assert.ok(await bucket.has(first.key), 'a client may read the bytes whose link it has just got');
+    await bucket.collect();
+    assert.ok(!(await bucket.has(first.key)));
+    assert.ok(await bucket.has(second.key));
+  });
+
+  it('keep bytes that a link in a folder of no known name leads to', async () => {
+    const bucket = await Bucket.inMemory();
+    const { digest, key, link } = await bucket.blob('fault/app', 'strange folder');
+    const bytes = (await bucket.storage.read(link))?.bytes ?? new Uint8Array();
+    await bucket.storage.delete(link);
+    await bucket.put(`oci/repositories/a/b%252Fc/blobs/${digest.replace(':', '/')}` as Key, bytes);
+    await bucket.age();
+    await bucket.collectAll({}, 3);
+    assert.ok(await bucket.has(key));
+  });
+});
+
+function imageOf(digit: string): ImageId {
+  return parseImageId(digit.repeat(64));
+}
