@@ -5,11 +5,15 @@ import type { CallerBindings } from '../lib/auth/request-caller.ts';
 import type { OriginBindings } from '../lib/http/request.ts';
 import { openApp } from '../lib/server/open-app.ts';
 import { openRegistry } from '../lib/server/open-registry.ts';
+import type { CollectorEvent } from './collector.ts';
 import { readConfiguration } from './configuration.ts';
 import { clientAddressOf } from './gateway/client-address.ts';
 import { MAX_BODY_BYTES, requestOf } from './gateway/request.ts';
 import { resultOf } from './gateway/result.ts';
 import { version } from './version.ts';
+
+const { COLLECTOR_ARN: collector } = process.env;
+const START: CollectorEvent = {};
 
 const { config, log } = await readConfiguration();
 const opened = await openRegistry(config, { log });
@@ -17,6 +21,9 @@ const app = await openApp({ ...config, storageRedirect: true }, opened, {
   log,
   version,
   hasAuthorizer: true,
+  ...(collector && {
+    requestCollection: async () => (await import('./invoke-function.ts')).invokeFunction(collector, START),
+  }),
   gatewayLimits: {
     maxBodyBytes: MAX_BODY_BYTES,
     // Set once it is known whether API Gateway passes on the Content-Length of a HEAD: see docs/deploy.md.

@@ -7,6 +7,7 @@ import { readKeys } from '../config/load.ts';
 import type { ClientBindings } from '../http/client-address.ts';
 import type { OriginBindings } from '../http/request.ts';
 import { createLog, type Log } from '../model/log.ts';
+import { aroundCollection } from '../server/around-collection.ts';
 import { collectRegularly, loggedStart } from '../server/collect-regularly.ts';
 import { createNodeListener } from '../server/node-server.ts';
 import { openApp } from '../server/open-app.ts';
@@ -40,7 +41,12 @@ export async function openEmbedded(options: CreateRegistryOptions): Promise<Embe
     });
     const { everyMs } = config.gc;
     const stopSchedule =
-      opened.isReadOnly || everyMs === undefined ? undefined : collectRegularly({ collections, start, log, everyMs });
+      opened.isReadOnly || everyMs === undefined
+        ? undefined
+        : collectRegularly({
+            ...{ collections, start, log, everyMs },
+            around: aroundCollection(opened.registry, { log, v1Images: config.v1Images }),
+          });
     return {
       fetch: async (request, client) => await app.fetch(withBodyHeader(request), bindingsOf(request, client)),
       listener: createNodeListener(app, { trustedProxies: config.trustedProxies }),

@@ -32,6 +32,8 @@ export type AppOptions = {
   settings: AppSettings;
   /** Absent where this process runs no collector. */
   startCollection?: StartCollection;
+  /** Starts a collection in another process, where this one runs no collector. */
+  requestCollection?: () => Promise<void>;
   /** Version of Stowage. */
   version: string;
   auth: Auth;
@@ -53,8 +55,8 @@ export type AppSettings = V1Settings &
 
 /** The app of both protocols, with `/healthz`, `/readyz` and `/` for operators. Knows neither Lambda nor Node's server. */
 export function createApp(options: AppOptions): Hono {
-  const { registry, keys, log, isReady, roomProblem, settings, version, auth, outerMiddleware, startCollection } =
-    options;
+  const { registry, keys, log, isReady, roomProblem, settings, version, auth, outerMiddleware } = options;
+  const { startCollection, requestCollection } = options;
   const { gate, limits, login } = auth;
   const access = settings.indexAccess ? accessByIndex(settings.indexAccess, registry) : accessByRules(gate, registry);
   const isForAll = gate.isOpen && !settings.indexAccess;
@@ -64,6 +66,7 @@ export function createApp(options: AppOptions): Hono {
     ...shared,
     keys,
     ...(startCollection && { startCollection }),
+    ...(requestCollection && { requestCollection }),
     ...(login && { tokenService: login.tokenService }),
   };
   const app = new Hono({ router: new PathRouter(new Hono().router) }).use(requestId());

@@ -3,6 +3,7 @@ import type { Collections } from '../registry/collector/collections.ts';
 import type { CollectionOutcome, CollectOptions } from '../registry/collector/collector.ts';
 import type { ReportDocument } from '../registry/collector/report.ts';
 import type { StartCollection } from '../v2/stowage/options.ts';
+import type { AroundCollection } from './around-collection.ts';
 
 const MINUTE = 60_000;
 
@@ -56,7 +57,13 @@ export type ScheduleTimes = { firstPauseMs?: number; spreadMs?: number; checkMs?
  * @returns a function that stops the repetition; `Collections.stop` ends a run
  */
 export function collectRegularly(
-  { collections, start, log, everyMs }: { collections: Collections; start: StartCollection; log: Log; everyMs: number },
+  {
+    collections,
+    start,
+    around,
+    log,
+    everyMs,
+  }: { collections: Collections; start: StartCollection; around: AroundCollection; log: Log; everyMs: number },
   { firstPauseMs = FIRST_PAUSE_MS, spreadMs = SPREAD_MS, checkMs = CHECK_MS }: ScheduleTimes = {},
 ): () => void {
   let timer: NodeJS.Timeout;
@@ -69,7 +76,10 @@ export function collectRegularly(
       log.warning('the state of the collector could not be read', { error });
       return 'failed';
     }
-    return (await start()?.outcome.catch(() => undefined))?.kind ?? 'failed'; // the error is logged
+    await around.before();
+    const outcome = await start()?.outcome.catch(() => undefined); // the error is logged
+    if (outcome?.kind === 'complete') await around.after();
+    return outcome?.kind ?? 'failed';
   };
   const check = async () => {
     const outcome = await collectIfDue();

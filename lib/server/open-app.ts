@@ -31,6 +31,8 @@ export type OpenAppOptions = {
   guardsBrowsers?: boolean;
   /** Absent where this process runs no collector. */
   startCollection?: StartCollection;
+  /** Starts a collection in another process, where this one runs no collector. */
+  requestCollection?: () => Promise<void>;
   /** Of the gateway in front of this process, if there is one. */
   gatewayLimits?: GatewayLimits;
 };
@@ -65,6 +67,7 @@ export async function openApp(
     log,
     ...(outerMiddleware && { outerMiddleware }),
     ...(options.startCollection && { startCollection: options.startCollection }),
+    ...(options.requestCollection && { requestCollection: options.requestCollection }),
     isReady: async () => !isStopping() && (await readiness.answers()),
     roomProblem: () => readiness.roomProblem(),
     settings: {

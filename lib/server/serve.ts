@@ -5,6 +5,7 @@ import { Background } from '../concurrency/background.ts';
 import type { Config } from '../config/config.ts';
 import type { Log } from '../model/log.ts';
 import { accessLog } from './access-log.ts';
+import { aroundCollection } from './around-collection.ts';
 import { collectRegularly, loggedStart } from './collect-regularly.ts';
 import { type NodeServer, startNodeServer, type TrustedProxies } from './node-server.ts';
 import { openApp } from './open-app.ts';
@@ -67,7 +68,10 @@ export async function serve(config: Config, options: ServeOptions): Promise<Node
   const { everyMs } = config.gc;
   const stopSchedule =
     startCollection && everyMs !== undefined
-      ? collectRegularly({ collections, start: startCollection, log, everyMs })
+      ? collectRegularly({
+          ...{ collections, start: startCollection, log, everyMs },
+          around: aroundCollection(opened.registry, { log, v1Images: config.v1Images }),
+        })
       : () => undefined;
   return {
     ...server,

@@ -11,6 +11,7 @@ import { startCredentialsEndpoint } from './credentials-endpoint.ts';
 import { type BucketEvents, startBucketEvents } from './events.ts';
 import { type Gateway, startGateway } from './gateway.ts';
 import { LambdaFunction } from './lambda-function.ts';
+import { type LambdaService, startLambdaService } from './lambda-service.ts';
 import {
   choosePort,
   type PushEndpoint,
@@ -19,7 +20,14 @@ import {
   roleOf,
   startPushEndpoint,
 } from './push-endpoint.ts';
-import { assumeRole, type RoleCredentials, readableSecrets, statementsOf } from './role.ts';
+import {
+  assumeRole,
+  attachedStatements,
+  invokedFunctions,
+  type RoleCredentials,
+  readableSecrets,
+  statementsOf,
+} from './role.ts';
 import { type SecretsManager, startSecretsManager } from './secrets-manager.ts';
 import { ACCOUNT, REGION, type Resource, readStack, type Stack } from './template.ts';
 
@@ -38,6 +46,7 @@ export type Deployment = {
   s3Requests: SeenRequest[];
   events: BucketEvents;
   secrets: SecretsManager;
+  lambda: LambdaService;
   stop(): Promise<void>;
 };
 
@@ -86,6 +95,8 @@ export async function deploy({
       [USERS]: htpasswd ?? `# users\n${USER}:${await hashPassword(PASSWORD)}\n`,
     });
     ends.push(() => secrets.stop());
+    const lambda = await startLambdaService();
+    ends.push(() => lambda.stop());
     const events = await startBucketEvents();
     ends.push(() => events.stop());
     const minio = await startMinio({ region: REGION, env: events.env });
@@ -105,18 +116,20 @@ export async function deploy({
       },
     });
     await encryptBucket(stack, minio);
-    const environmentWith = async (role: Resource) => {
-      const statements = statementsOf(role);
+    const environmentWith = async (role: Resource, attached: readonly JsonObject[] = []) => {
+      const statements = [...statementsOf(role), ...attached];
       const credentials = await assumeRole(minio, statements);
       secrets.allow(credentials.accessKeyId, readableSecrets(statements));
-      return environmentOf(s3?.endpoint ?? minio.endpoint, secrets, credentials);
+      lambda.allow(credentials.accessKeyId, invokedFunctions(statements));
+      return environmentOf(s3?.endpoint ?? minio.endpoint, { secrets, lambda }, credentials);
     };
     const functions = new Map<string, LambdaFunction>();
     for (const [id, resource] of stack.resources) {
       if (resource.type !== 'AWS::Serverless::Function') continue;
-      functions.set(id, new LambdaFunction(stack, id, await environmentWith(resource)));
+      functions.set(id, new LambdaFunction(stack, id, await environmentWith(resource, attachedStatements(stack, id))));
     }
     for (const found of functions.values()) ends.push(() => found.stop());
+    lambda.connect(functions);
     await events.connect(stack, minio, functions);
     const nested = readPushEndpointStack(stack, editPushEndpoint);
     const withKeys = nested && (await environmentWith(roleOf(nested)));
@@ -128,7 +141,7 @@ export async function deploy({
     const gateway = await startGateway(stack, { functions, headLength });
     ends.push(() => gateway.stop());
     const s3Requests = s3?.requests ?? [];
-    return { stack, gateway, functions, pushEndpoint, minio, s3Requests, events, secrets, stop };
+    return { stack, gateway, functions, pushEndpoint, minio, s3Requests, events, secrets, lambda, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -138,7 +151,7 @@ export async function deploy({
 /** What only config.yml, not the template, knows of: another S3 than Amazon's. */
 function environmentOf(
   s3Endpoint: string,
-  secrets: SecretsManager,
+  { secrets, lambda }: { secrets: SecretsManager; lambda: LambdaService },
   { accessKeyId, secretAccessKey, sessionToken }: RoleCredentials,
 ): NodeJS.ProcessEnv {
   return {
@@ -151,5 +164,6 @@ function environmentOf(
     AWS_SECRET_ACCESS_KEY: secretAccessKey,
     AWS_SESSION_TOKEN: sessionToken,
     AWS_ENDPOINT_URL_SECRETS_MANAGER: secrets.endpoint,
+    AWS_ENDPOINT_URL_LAMBDA: lambda.endpoint,
   };
 }

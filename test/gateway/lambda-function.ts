@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type { InstanceMessage } from './lambda-instance.ts';
+import type { InstanceMessage, Invocation } from './lambda-instance.ts';
 import { MAX_EVENT_BYTES } from './limits.ts';
-import { REGION, type Stack } from './template.ts';
+import { arnOf, REGION, type Stack } from './template.ts';
 
 /** Lambda refuses the event; the function is not called. */
 export class EventTooLarge extends Error {
@@ -19,6 +19,9 @@ export class LambdaFunction {
   /** What is uploaded. */
   readonly directory: string;
   readonly env: NodeJS.ProcessEnv;
+  /** What is left of it is told to the handler. Tests may shorten it. */
+  timeoutSeconds: number;
+  readonly #id: string;
   readonly #entry: string;
   readonly #idle: Worker[] = [];
   readonly #waiting: ((instance: Worker) => void)[] = [];
@@ -40,6 +43,8 @@ export class LambdaFunction {
     if (Runtime !== 'nodejs24.x') throw new Error(`${id} runs on ${Runtime}`);
     if (Handler !== 'index.handler') throw new Error(`${id} has the handler ${Handler}`);
     this.directory = join(stack.directory, String(CodeUri));
+    this.#id = id;
+    this.timeoutSeconds = Number(properties.Timeout ?? 3);
     this.#entry = join(this.directory, 'index.js');
     if (!existsSync(this.#entry)) throw new Error(`${id} was built without ${this.#entry}`);
     const variables = (Environment as { Variables?: Record<string, string> } | undefined)?.Variables ?? {};
@@ -57,7 +62,8 @@ export class LambdaFunction {
     const instance = await this.#take();
     const started = performance.now();
     try {
-      instance.postMessage(text);
+      const { timeoutSeconds } = this;
+      instance.postMessage({ event: text, arn: arnOf(this.#id), timeoutSeconds } satisfies Invocation);
       const [message]: InstanceMessage[] = await once(instance, 'message');
       if (message?.kind === 'result') return message.text;
       throw new Error(message?.kind === 'error' ? message.message : 'the instance gave no result');

@@ -3,6 +3,9 @@
 import { pathToFileURL } from 'node:url';
 import { parentPort, workerData } from 'node:worker_threads';
 
+/** `event` as JSON. */
+export type Invocation = { event: string; arn: string; timeoutSeconds: number };
+
 export type InstanceMessage =
   | { kind: 'ready'; initMs: number }
   | { kind: 'result'; text: string }
@@ -15,8 +18,14 @@ const { handler } = (await import(pathToFileURL(workerData.entry).href)) as {
   handler: (event: unknown, context: object) => Promise<unknown>;
 };
 const send = (message: InstanceMessage) => port.postMessage(message);
-port.on('message', (event: string) => {
-  handler(JSON.parse(event), { awsRequestId: 'request' }).then(
+port.on('message', ({ event, arn, timeoutSeconds }: Invocation) => {
+  // https://docs.aws.amazon.com/lambda/latest/dg/nodejs-context.html
+  const endsAt = Date.now() + timeoutSeconds * 1000;
+  const context = {
+    ...{ awsRequestId: 'request', invokedFunctionArn: arn },
+    getRemainingTimeInMillis: () => endsAt - Date.now(),
+  };
+  handler(JSON.parse(event), context).then(
     // What a handler gives travels as JSON, in which undefined is null at the top and nothing inside.
     (result) => send({ kind: 'result', text: JSON.stringify(result ?? null) }),
     (error: unknown) => send({ kind: 'error', message: error instanceof Error ? error.message : String(error) }),

@@ -2,7 +2,7 @@
 import aws4 from 'aws4';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../lib/model/json.ts';
 import type { Minio } from '../support/minio.ts';
-import { objectOf, REGION, type Resource } from './template.ts';
+import { objectOf, physicalId, REGION, type Resource, type Stack } from './template.ts';
 
 export type RoleCredentials = { accessKeyId: string; secretAccessKey: string; sessionToken: string };
 
@@ -14,10 +14,28 @@ export function statementsOf({ type, properties }: Resource): JsonObject[] {
   return documents.flatMap((document) => listOf(objectOf(document ?? null, 'policy').Statement)).filter(isJsonObject);
 }
 
+/** The statements of the policies that the stack attaches to the role which SAM makes for a function. */
+export function attachedStatements({ resources }: Stack, functionId: string): JsonObject[] {
+  const role = physicalId(`${functionId}Role`);
+  const attached = [...resources.values()].filter(
+    ({ type, properties }) => type === 'AWS::IAM::Policy' && listOf(properties.Roles).includes(role),
+  );
+  return attached
+    .flatMap(({ properties }) => listOf(objectOf(properties.PolicyDocument ?? null, 'policy').Statement))
+    .filter(isJsonObject);
+}
+
 /** What `secretsmanager:GetSecretValue` is allowed for. */
-export function readableSecrets(statements: readonly JsonObject[]): string[] {
+export const readableSecrets = (statements: readonly JsonObject[]) =>
+  allowedResources(statements, 'secretsmanager:GetSecretValue');
+
+/** The functions that `lambda:InvokeFunction` is allowed for. */
+export const invokedFunctions = (statements: readonly JsonObject[]) =>
+  allowedResources(statements, 'lambda:InvokeFunction');
+
+function allowedResources(statements: readonly JsonObject[], action: string): string[] {
   return statements
-    .filter(({ Action }) => listOf(Action).includes('secretsmanager:GetSecretValue'))
+    .filter(({ Action }) => listOf(Action).includes(action))
     .flatMap(({ Resource: resource }) => listOf(resource).map(String));
 }
 

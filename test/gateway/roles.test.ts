@@ -72,6 +72,19 @@ describe('the roles of the functions', () => {
     }
   });
 
+  it('the collector alone deletes bytes, and gives no rights', () => {
+    const statements = statementsOf(resource('Collector'));
+    for (const key of ['oci/blobs/sha256/x', 'oci/data/x', 'images/x/layer', 'repositories/a/b/tag_x']) {
+      assert.ok(allows(statements, 's3:DeleteObject', object(key)), key);
+    }
+    for (const key of ['oci/data/x', 'images/x/layer', 'oci/robots/x.json']) {
+      assert.ok(!allows(statements, 's3:PutObject', object(key)), key);
+    }
+    for (const action of ['s3:PutObject', 's3:DeleteObject']) {
+      assert.ok(!allows(statements, action, object('oci/robots/x.json')), action);
+    }
+  });
+
   it('the authorizer lists robots alone', () => {
     const lists = statementsOf(resource('Authorizer')).filter(({ Action }) => listOf(Action).includes('s3:ListBucket'));
     assert.deepEqual(

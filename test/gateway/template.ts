@@ -65,7 +65,9 @@ export function readStack(
       if (name === 'AWS::NoValue') return undefined;
       const value = given[name] ?? pseudo[name];
       if (value !== undefined) return value;
-      const [id = ''] = name.split('.'); // SAM has `RestApi.Deployment` for what it makes of `RestApi`
+      // SAM has `RestApi.Deployment` and `CollectorRole` for what it makes of `RestApi` and `Collector`.
+      const [before = ''] = name.split('.');
+      const id = isMade(before) ? before : before.replace(/Role$/, '');
       if (!isMade(id)) throw new Error(`Ref ${name}: there is no such name`);
       return known[name] ?? physicalId(name);
     },
@@ -135,7 +137,7 @@ function isMadeBySam(id: string, resources: JsonObject): boolean {
 }
 
 /** A resource's name where the deployment would have chosen one. */
-function physicalId(name: string): string {
+export function physicalId(name: string): string {
   return `${name.toLowerCase().replaceAll('.', '-')}-id`;
 }
 

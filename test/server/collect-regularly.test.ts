@@ -3,19 +3,35 @@ import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createLog } from '../../lib/model/log.ts';
 import { Collections } from '../../lib/registry/collector/collections.ts';
+import type { AroundCollection } from '../../lib/server/around-collection.ts';
 import { collectRegularly, loggedStart } from '../../lib/server/collect-regularly.ts';
 import { Bucket } from '../registry/collector/bucket.ts';
 import { MemoryStorage } from '../storage/memory.ts';
 
+/** Counts what a schedule does around its runs. */
+function countedAround(): AroundCollection & { calls: string[] } {
+  const calls: string[] = [];
+  return {
+    calls,
+    before: async () => void calls.push('before'),
+    after: async () => void calls.push('after'),
+  };
+}
+
 const SOON = { firstPauseMs: 5, spreadMs: 0, checkMs: 5 };
 
 /** A schedule over storage in memory, for so long. @returns the messages of its log */
-async function schedule(everyMs: number, forMs: number, storage = new MemoryStorage()): Promise<string[]> {
+async function schedule(
+  everyMs: number,
+  forMs: number,
+  storage = new MemoryStorage(),
+  around: AroundCollection = countedAround(),
+): Promise<string[]> {
   const bucket = await Bucket.inMemory(storage);
   const lines: string[] = [];
   const log = createLog('info', (line) => lines.push(line) > 0);
   const collections = new Collections(bucket.collector({ now: () => new Date() }));
-  const stop = collectRegularly({ collections, start: loggedStart(collections, log), log, everyMs }, SOON);
+  const stop = collectRegularly({ collections, start: loggedStart(collections, log), log, everyMs, around }, SOON);
   await sleep(forMs);
   stop();
   await collections.stop();
@@ -34,16 +50,24 @@ describe('the schedule of the collector', () => {
     assert.deepEqual(await schedule(60_000, 150, storage), []);
   });
 
+  it('applies the retention rules before each run, and counts usage after it', async () => {
+    const around = countedAround();
+    await schedule(60_000, 150, new MemoryStorage(), around);
+    assert.deepEqual(around.calls, ['before', 'after']);
+  });
+
   it('says why nothing is collected, and does not try again at once', async () => {
     const lines: string[] = [];
     const log = createLog('info', (line) => lines.push(line) > 0);
     const bucket = await Bucket.inMemory();
     await bucket.put('oci/layout.json' as never, '{"layout": 1, "minWriter": 1}');
     const collections = new Collections(bucket.collector());
-    const stop = collectRegularly({ collections, start: loggedStart(collections, log), log, everyMs: 1 }, SOON);
+    const around = countedAround();
+    const stop = collectRegularly({ collections, start: loggedStart(collections, log), log, everyMs: 1, around }, SOON);
     await sleep(150);
     stop();
     assert.equal(lines.length, 1);
     assert.match(lines[0] ?? '', /minWriter 1/);
+    assert.deepEqual(around.calls, ['before']);
   });
 });

@@ -10,11 +10,18 @@ const MAX_LISTED = 10_000;
 
 const PATH = '/gc';
 
+const NO_COLLECTOR = 'this process runs no collector: run "stowage gc" with the configuration of this storage';
+
 /**
  * The collector. `GET` tells of the run that is under way and of the last one. `POST` starts a run; with `dry_run=1` it tells at
  * the end what a run would do, and writes nothing.
  */
-export const collectionRoutes = ({ registry: { collections }, gate, startCollection }: StowageOptions) =>
+export const collectionRoutes = ({
+  registry: { collections },
+  gate,
+  startCollection,
+  requestCollection,
+}: StowageOptions) =>
   new Hono()
     .get(PATH, gate.allowOperation, async (c) => {
       const state = await collections.state();
@@ -25,8 +32,12 @@ export const collectionRoutes = ({ registry: { collections }, gate, startCollect
     })
 
     .post(PATH, gate.allowOperation, async (c) => {
-      if (!startCollection) throw new RegistryError('UNSUPPORTED', 'this process runs no collector');
       const isDryRun = isSet(c.req.query('dry_run'));
+      if (!startCollection) {
+        if (isDryRun || !requestCollection) throw new RegistryError('UNSUPPORTED', NO_COLLECTOR);
+        await requestCollection();
+        return c.json({ started: true }, 202, NOT_CACHED);
+      }
       const started = startCollection(isDryRun ? { isDryRun, maxListed: MAX_LISTED, signal: c.req.raw.signal } : {});
       if (!started) throw new RegistryError('COLLECTION_RUNNING', 'this process collects already');
       if (isDryRun) return answerOutcome(c, await started.outcome);

@@ -16,4 +16,6 @@ export type StowageOptions = GatewaySettings &
     gate: Gate;
     /** Absent where this process runs no collector. */
     startCollection?: StartCollection;
+    /** Starts a collection in another process, where this one runs no collector. */
+    requestCollection?: () => Promise<void>;
   };

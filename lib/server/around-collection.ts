@@ -1,0 +1,24 @@
+import type { Log } from '../model/log.ts';
+import type { V1ImagesPolicy } from '../registry/collector/image-reasons.ts';
+import type { Registry } from '../registry/registry.ts';
+import { applyRetention } from '../registry/retention/apply-retention.ts';
+
+/** What a schedule does before and after a collection. Neither throws: what fails is logged, and done by the next run. */
+export type AroundCollection = { before(): Promise<void>; after(): Promise<void> };
+
+/** The retention rules delete tags before the collector looks for what no tag names, and usage is counted once it is done. */
+export function aroundCollection(
+  { retention, usage }: Registry,
+  { log, v1Images }: { log: Log; v1Images: V1ImagesPolicy },
+): AroundCollection {
+  return {
+    before: () => applyRetention(retention, log),
+    async after() {
+      try {
+        await usage.run({ collectsV1Images: v1Images === 'collect' });
+      } catch (error) {
+        log.warning('usage could not be counted', { error });
+      }
+    },
+  };
+}
