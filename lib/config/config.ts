@@ -63,6 +63,7 @@ export function readConfig(settings: Settings, file: string, flavor: string | un
     indexChildren: settings.get('index_children'),
     immutableTags: settings.get('immutable_tags') ?? [],
     gc: readGc(settings),
+    quotas: settings.get('quotas') ?? [],
     retention: {
       undoMs: settings.get('retention.undo'),
       rules: settings.get('retention.rules') ?? [],

@@ -1,11 +1,11 @@
-// The keys that close a registry, and the rules of retention. A misspelt one would leave the registry open, or have no
+// The keys that close a registry, the rules of retention, and quotas. A misspelt one would leave the registry open, or have no
 // effect, so it is an error.
 import { closestName } from './closest-name.ts';
 import { expandEnv } from './expand-env.ts';
 import { isOff } from './value-types.ts';
 import { isMap, type YamlMap, type YamlNode } from './yaml-nodes.ts';
 
-export const GUARDS = ['auth', 'access', 'immutable_tags', 'retention'];
+export const GUARDS = ['auth', 'access', 'immutable_tags', 'retention', 'quotas'];
 
 /** Names for these in other programs. */
 const OTHER_NAMES: Readonly<Record<string, string>> = {

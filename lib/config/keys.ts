@@ -17,6 +17,7 @@ import { accessRules } from './access-rules.ts';
 import { duration } from './duration.ts';
 import { immutableTags } from './immutable-tags.ts';
 import { oidcRules } from './oidc-rules.ts';
+import { quotas } from './quotas.ts';
 import { retentionRules } from './retention-rules.ts';
 import {
   anything,
@@ -178,6 +179,8 @@ export const USED_KEYS = {
   'gc.every': withDefault(duration(MIN_INTERVAL_MS), DAY_MS),
   /** How long a thing is condemned before the collector removes it. */
   'gc.grace': withDefault(duration(MIN_GRACE_MS), COLLECTION_TIMES.graceMs),
+  /** What repositories may take up. */
+  quotas: optional(quotas),
   /** How long a deleted or overwritten tag can be restored. */
   'retention.undo': withDefault(duration(), 14 * DAY_MS),
   'retention.rules': optional(retentionRules),

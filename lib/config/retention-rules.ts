@@ -1,5 +1,5 @@
 import { DAY_MS } from '../model/duration.ts';
-import { matcherOf } from '../model/name-pattern.ts';
+import { coversRepositories, matcherOf, REPOSITORY_PATTERN } from '../model/name-pattern.ts';
 import { formatRule } from '../registry/retention/format-rule.ts';
 import {
   isAboutVersions,
@@ -31,8 +31,7 @@ const AGE = duration(1000);
 /** Pulls are recorded by the day, and a push of many parts may take hours before its index names them. */
 const DAYS = duration(DAY_MS);
 
-/** Characters of patterns. Regular expressions have others, and a pattern that no name can match is a mistake. */
-const REPOSITORY_PATTERN = /^[A-Za-z0-9_*](?:\/?[A-Za-z0-9._~*+-])*$/;
+/** Characters of patterns of tags, as `REPOSITORY_PATTERN`. */
 const TAG_PATTERN = /^[A-Za-z0-9_*][A-Za-z0-9._~*+%-]{0,127}$/;
 
 /**
@@ -198,7 +197,7 @@ function textOf(node: YamlNode | undefined): string | undefined {
 
 /** Whether the earlier rule decides about everything that the later one could match. */
 function covers(earlier: RetentionRule, later: RetentionRule): boolean {
-  if (!coversPatterns(earlier.repositories, later.repositories)) return false;
+  if (!coversRepositories(earlier.repositories, later.repositories)) return false;
   if (!isTagRule(earlier) || !isTagRule(later)) return !isTagRule(earlier) && !isTagRule(later);
   return coversConditions(earlier, later) && coversPatterns(earlier.tags ?? ['*'], later.tags ?? ['*']);
 }

@@ -130,7 +130,7 @@ export class Settings {
     this.warn(name, `is not a known key and is ignored${closest ? `; did you mean ${closest}?` : ''}`);
   }
 
-  /** A misspelt key that should close the registry would leave it open, and one of retention would have no effect. */
+  /** A misspelt key that should close the registry would leave it open, and one of retention or a quota would have no effect. */
   #checkGuards(name: string, node: YamlNode): void {
     const [outer = '', inner] = name.split('.');
     if ((outer === 'auth' || outer === 'retention') && inner !== undefined) {

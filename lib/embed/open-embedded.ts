@@ -9,6 +9,7 @@ import type { OriginBindings } from '../http/request.ts';
 import { createLog, type Log } from '../model/log.ts';
 import { aroundCollection } from '../server/around-collection.ts';
 import { collectRegularly, loggedStart } from '../server/collect-regularly.ts';
+import { countRegularly } from '../server/count-regularly.ts';
 import { createNodeListener } from '../server/node-server.ts';
 import { openApp } from '../server/open-app.ts';
 import { openRegistry } from '../server/open-registry.ts';
@@ -47,12 +48,16 @@ export async function openEmbedded(options: CreateRegistryOptions): Promise<Embe
             ...{ collections, start, log, everyMs },
             around: aroundCollection(opened.registry, { log, v1Images: config.v1Images }),
           });
+    const stopCounting =
+      opened.isReadOnly || config.quotas.length === 0
+        ? undefined
+        : countRegularly({ registry: opened.registry, log, collectsV1Images: config.v1Images === 'collect' });
     return {
       fetch: async (request, client) => await app.fetch(withBodyHeader(request), bindingsOf(request, client)),
       listener: createNodeListener(app, { trustedProxies: config.trustedProxies }),
       async close() {
         stopSchedule?.();
-        await collections.stop();
+        await Promise.all([collections.stop(), stopCounting?.()]);
         await background.idle();
         await opened.storage.close();
         await discard();

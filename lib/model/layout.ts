@@ -38,6 +38,7 @@
 //  oci/gc/pulls.json                                            the repositories whose pulls are recorded, and since when
 
 //  oci/usage.json                                               what all repositories take up, as the last usage run counted it
+//  oci/quotas.json                                              what is used of each quota, as the last usage run counted it
 import type { Digest, ImageId, RepositoryName, Tag } from './names.ts';
 import {
   algorithmOf,
@@ -166,6 +167,7 @@ export const layout = {
     at('oci/repositories', partsOf(repository), 'pulled', dashed(digest)),
   usageSummary: (repository: RepositoryName) => at('oci/repositories', partsOf(repository), 'summary.json'),
   usageOverview: () => at('oci', 'usage.json'),
+  quotas: () => at('oci', 'quotas.json'),
 
   blobs: () => folder('oci/blobs'),
   /** All that is known about a digest: marks first, then copies, then pointers. */

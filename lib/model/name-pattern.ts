@@ -25,6 +25,25 @@ export function repositoryMatcher(pattern: string): (repository: string) => bool
   return matcherOf(withNamespace(pattern));
 }
 
+/** Patterns of repositories in rules. Regular expressions have other characters, and a pattern that no name can match is a mistake. */
+export const REPOSITORY_PATTERN = /^[A-Za-z0-9_*](?:\/?[A-Za-z0-9._~*+-])*$/;
+
+/** Makes a predicate: whether some pattern of `repositoryMatcher` matches the repository; `**` is read as `*`. */
+export function repositoriesMatcher(patterns: readonly string[]): (repository: string) => boolean {
+  const matchers = patterns.map((pattern) => repositoryMatcher(withSingleStars(pattern)));
+  return (repository) => matchers.some((matches) => matches(repository));
+}
+
+/** Whether one of the earlier patterns matches all that each of the later ones can. A `*` is matched by a `*` only. */
+export function coversRepositories(earlier: readonly string[], later: readonly string[]): boolean {
+  const covers = repositoriesMatcher(earlier);
+  return later.every((pattern) => covers(withNamespace(withSingleStars(pattern))));
+}
+
+function withSingleStars(pattern: string): string {
+  return pattern.replaceAll(/\*+/g, '*');
+}
+
 function withNamespace(pattern: string): string {
   return pattern === '*' || pattern.includes('/') ? pattern : `library/${pattern}`;
 }

@@ -32,6 +32,7 @@ import { IndexImages } from './tags/index-images.ts';
 import { TagMetadata } from './tags/metadata.ts';
 import { type IsImmutable, Tags } from './tags/tags.ts';
 import { Uploads } from './uploads/uploads.ts';
+import { type QuotaSettings, Quotas } from './usage/quotas.ts';
 import { Usage } from './usage/usage.ts';
 import { ImageFiles } from './v1-images/files.ts';
 import { ImageGrants } from './v1-images/grants.ts';
@@ -67,6 +68,7 @@ export type Registry = {
   manifestDeletion: ManifestDeletion;
   manifests: Manifests;
   pulls: PullRecords;
+  quotas: Quotas;
   referrers: Referrers;
   repositories: V1Repositories;
   retention: Retention;
@@ -92,6 +94,8 @@ export type RegistryOptions = Pick<ProjectionOptions, 'copiesLayers'> &
     indexChildren?: IndexChildren;
     /** Tags that no push may move. Default none. */
     isImmutable?: IsImmutable;
+    /** Default: no quotas. */
+    quotas?: QuotaSettings;
     /** Default: no rules, so that no tag is ever deleted by one. */
     retention?: RetentionSettings;
     /** The times of the collector: the operator chooses the grace period, tests the others. Default `COLLECTION_TIMES`. */
@@ -109,6 +113,7 @@ export function assembleRegistry(
     background,
     indexChildren,
     isImmutable,
+    quotas: quotaSettings,
     retention: retentionSettings,
     times,
     v1Images,
@@ -197,6 +202,8 @@ export function assembleRegistry(
     ...(times && { times }),
   });
 
+  const quotas = new Quotas(storage, quotaSettings);
+
   // Adoption looks for objects under twice-quoted keys itself, so it gets the storage without the merge.
   const adoption = new Adoption(opened, { catalog, tags, images, layers, conversions: imageConversions, grants });
 
@@ -223,6 +230,7 @@ export function assembleRegistry(
     }),
     manifests,
     pulls,
+    quotas,
     referrers,
     repositories,
     retention,
@@ -233,7 +241,7 @@ export function assembleRegistry(
     tagProjections,
     tagRestoration: restoration,
     uploads,
-    usage: new Usage(opened, { tags }),
+    usage: new Usage(opened, { tags, quotas }),
     v1Tags,
   };
 }

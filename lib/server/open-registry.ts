@@ -48,6 +48,7 @@ export async function openRegistry(
     times: times ?? { ...COLLECTION_TIMES, graceMs: config.gc.graceMs },
     v1Images: config.v1Images,
     retention: config.retention,
+    quotas: { quotas: config.quotas, log },
     ...(background && { background }),
   });
   return { registry, storage, isReadOnly };

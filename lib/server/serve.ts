@@ -7,6 +7,7 @@ import type { Log } from '../model/log.ts';
 import { accessLog } from './access-log.ts';
 import { aroundCollection } from './around-collection.ts';
 import { collectRegularly, loggedStart } from './collect-regularly.ts';
+import { countRegularly } from './count-regularly.ts';
 import { type NodeServer, startNodeServer, type TrustedProxies } from './node-server.ts';
 import { openApp } from './open-app.ts';
 import { openRegistry } from './open-registry.ts';
@@ -73,15 +74,19 @@ export async function serve(config: Config, options: ServeOptions): Promise<Node
           around: aroundCollection(opened.registry, { log, v1Images: config.v1Images }),
         })
       : () => undefined;
+  const stopCounting =
+    startCollection && config.quotas.length > 0
+      ? countRegularly({ registry: opened.registry, log, collectsV1Images: config.v1Images === 'collect' })
+      : async () => undefined;
   return {
     ...server,
     async stop() {
       isStopping = true;
       stopSchedule();
-      const collected = collections.stop();
+      const ended = [collections.stop(), stopCounting()];
       await server.stop();
       await background.idle();
-      await collected;
+      await Promise.all(ended);
       await storage.close();
     },
   };

@@ -11,7 +11,7 @@ import { tokenHeaders } from './token.ts';
 /** The index API of v1, which Docker Hub served for other registries. A standalone registry is its own index. */
 export const indexImagesRoutes = (options: V1Options) => {
   const { allow } = options;
-  const { indexImages, v1Tags } = options.registry;
+  const { indexImages, quotas, v1Tags } = options.registry;
 
   const announce = async (c: Context<RepositoryEnv>) => {
     const { repository } = c.var;
@@ -40,6 +40,8 @@ export const indexImagesRoutes = (options: V1Options) => {
 
     /** The name alone, with or without a final slash. Mounted after the routes that continue after the name. */
     repository: new Hono().put('/repositories/:name{.+}', allow('push'), async (c) => {
+      // The push begins here; the requests for its layers name no repository.
+      await quotas.checkUpload(c.var.repository);
       const headers = await announce(c);
       return answer(c, '', { headers });
     }),

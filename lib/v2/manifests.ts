@@ -18,7 +18,11 @@ export const MAX_TAGS = 100;
 const PATH = '/:name/manifests/:reference';
 
 /** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests */
-export const manifestRoutes = ({ registry: { manifests, manifestDeletion, pulls }, gate, ...gateway }: V2Options) =>
+export const manifestRoutes = ({
+  registry: { manifests, manifestDeletion, pulls, quotas },
+  gate,
+  ...gateway
+}: V2Options) =>
   new Hono()
     .get(PATH, gate.allow('pull'), async (c) => {
       const { repository } = c.var;
@@ -46,6 +50,7 @@ export const manifestRoutes = ({ registry: { manifests, manifestDeletion, pulls 
       const name = c.req.param('name');
       const { repository } = c.var;
       const reference = parseReference(c.req.param('reference'));
+      await quotas.checkManifest(repository);
       const bytes = await readBody(c, MAX_MANIFEST_BYTES, 'the manifest');
       const contentType = c.req.header('Content-Type')?.split(';')[0]?.trim();
       const tags = furtherTags(c);

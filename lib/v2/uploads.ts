@@ -29,7 +29,7 @@ const START_PATHS = ['/:name/blobs/uploads/', '/:name/blobs/uploads'];
 const SESSION_PATH = '/:name/blobs/uploads/:uuid';
 
 /** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-blobs */
-export const uploadRoutes = ({ registry: { blobs, uploads }, keys, gate, limits, ...gateway }: V2Options) => {
+export const uploadRoutes = ({ registry: { blobs, quotas, uploads }, keys, gate, limits, ...gateway }: V2Options) => {
   const signer = new SessionSigner(keys);
   const sessionOf = (c: Context<SessionEnv, typeof SESSION_PATH>): UploadSession =>
     signer.verify(c.req.query(STATE) ?? '', parseRepositoryName(c.req.param('name')), c.req.param('uuid'));
@@ -46,22 +46,26 @@ export const uploadRoutes = ({ registry: { blobs, uploads }, keys, gate, limits,
   };
 
   /**
-   * The digest, or undefined if the client has to upload the blob: the caller may not pull it, it does not exist, or digest or
+   * The blob, or undefined if the client has to upload the blob: the caller may not pull it, it does not exist, or digest or
    * repository are none of this registry (`other.example:5000/app`).
    */
   const tryMount = async (c: Context, mount: string, from: string | undefined, to: RepositoryName) => {
     const digest = unlessInvalid(() => parseDigest(mount));
-    if (digest === undefined) return undefined;
-    return (await hasMounted(c, digest, from, to)) ? digest : undefined;
+    return digest && (await mountFrom(c, digest, from, to));
   };
 
-  const hasMounted = async (c: Context, digest: Digest, from: string | undefined, to: RepositoryName) => {
+  const mountFrom = async (c: Context, digest: Digest, from: string | undefined, to: RepositoryName) => {
     if (from !== undefined) {
       const source = unlessInvalid(() => parseRepositoryName(from));
-      return source !== undefined && gate.may(c, 'pull', source) && (await blobs.mount(digest, source, to));
+      return source !== undefined && gate.may(c, 'pull', source) ? await blobs.mount(digest, source, to) : undefined;
     }
     // Which repositories hold a blob is not stored, so the caller must be allowed to pull from all.
-    return gate.mayEverywhere(c, 'pull') && (await blobs.mountFromAnywhere(digest, to));
+    return gate.mayEverywhere(c, 'pull') ? await blobs.mountFromAnywhere(digest, to) : undefined;
+  };
+
+  const commit = async (session: UploadSession, digest: Digest, body: UploadBody) => {
+    const { sizeBytes } = await uploads.commit(session, digest, body);
+    quotas.countLink(session.repository, { digest, sizeBytes });
   };
 
   /** Access by the signed session: the push endpoint is another host, to which clients send no credentials. */
@@ -80,9 +84,13 @@ export const uploadRoutes = ({ registry: { blobs, uploads }, keys, gate, limits,
       const { repository } = c.var;
       const base = locationBaseOf(c, gateway);
       const { mount, from, digest, 'digest-algorithm': algorithm = 'sha256' } = c.req.query();
+      await quotas.checkUpload(repository);
       if (mount !== undefined) {
         const mounted = await tryMount(c, mount, from, repository);
-        if (mounted) return created(c, base, name, mounted);
+        if (mounted) {
+          quotas.countLink(repository, mounted);
+          return created(c, base, name, mounted.digest);
+        }
       }
       const pushEndpoint = digest === undefined ? pushEndpointFor(c, gateway) : undefined;
       const started = uploads.start(repository, parseDigestAlgorithm(algorithm), {
@@ -93,7 +101,7 @@ export const uploadRoutes = ({ registry: { blobs, uploads }, keys, gate, limits,
       const session = gate.isOpen ? started : { ...started, startedBy: nameOf(callerOf(c)) };
       if (digest === undefined) return continueAt(c, name, session, 202);
       const expected = parseDigest(digest);
-      await uploads.commit(session, expected, uploadBody(c));
+      await commit(session, expected, uploadBody(c));
       return created(c, session.registryUrl, name, expected);
     })
 
@@ -107,7 +115,7 @@ export const uploadRoutes = ({ registry: { blobs, uploads }, keys, gate, limits,
     .put(SESSION_PATH, bySession, limitSession, async (c) => {
       const session = c.get('session');
       const digest = parseDigest(c.req.query('digest') ?? '');
-      await uploads.commit(session, digest, uploadBody(c));
+      await commit(session, digest, uploadBody(c));
       return created(c, session.registryUrl, c.req.param('name'), digest);
     })
 

@@ -42,6 +42,7 @@ test('the configuration in effect is printed as YAML with the origin of each val
     index_children: 'required',
     immutable_tags: null,
     gc: { every: '1d', grace: '3d' },
+    quotas: null,
     retention: { undo: '14d', rules: null, ignore_pulls_by: [...SCANNERS] },
     trusted_proxies: 0,
     uploads_at_once: 100,

@@ -10,6 +10,7 @@ import type { CollectionTimes } from '../../lib/registry/condemned/times.ts';
 import type { IndexChildren } from '../../lib/registry/manifests/manifest-checks.ts';
 import { assembleRegistry } from '../../lib/registry/registry.ts';
 import type { RetentionSettings } from '../../lib/registry/retention/create-retention.ts';
+import type { Quota } from '../../lib/registry/usage/quotas.ts';
 import { type AppSettings, createApp } from '../../lib/server/app.ts';
 import { loggedStart } from '../../lib/server/collect-regularly.ts';
 import { startNodeServer } from '../../lib/server/node-server.ts';
@@ -59,6 +60,9 @@ export type TestSettings = Partial<AppSettings> & {
   isHalfDuplex?: boolean;
   unpackLimits?: UnpackLimits;
   retention?: RetentionSettings;
+  quotas?: Quota[];
+  /** Takes lines of the log from `warning` on. Default: errors go to stderr. */
+  onLogLine?: (line: string) => void;
   times?: CollectionTimes;
 };
 
@@ -75,11 +79,17 @@ export async function startRegistry(
     isHalfDuplex = false,
     unpackLimits,
     retention,
+    quotas,
+    onLogLine,
     times,
     ...settings
   }: TestSettings = {},
 ): Promise<RegistryServer> {
-  const log = createLog('error', (line) => process.stderr.write(line));
+  const log = createLog(onLogLine ? 'warning' : 'error', (line) => {
+    if (!onLogLine) return process.stderr.write(line);
+    onLogLine(line);
+    return true;
+  });
   const background = new Background(log);
   const registry = assembleRegistry(storage, {
     copiesLayers: v1Layers === 'copy',
@@ -87,6 +97,7 @@ export async function startRegistry(
     ...(isImmutable && { isImmutable }),
     ...(unpackLimits && { unpackLimits }),
     ...(retention && { retention }),
+    ...(quotas && { quotas: { quotas, log } }),
     ...(indexChildren && { indexChildren }),
     ...(times && { times }),
   });

@@ -24,7 +24,8 @@ export async function openForCommand(
     throw new Error(`there is no directory ${directory}: correct storage_path, or STORAGE_PATH`);
   }
   const storage = await open();
-  const background = new Background(createLog('warning', (line) => process.stderr.write(line)));
+  const log = createLog('warning', (line) => process.stderr.write(line));
+  const background = new Background(log);
   const close = async () => {
     await background.idle();
     await storage.close();
@@ -39,6 +40,7 @@ export async function openForCommand(
     isImmutable: immutabilityOf(config.immutableTags),
     unpackLimits: config.unpackLimits,
     retention: config.retention,
+    quotas: { quotas: config.quotas, log },
     ...(writes && { background }),
     times: { ...COLLECTION_TIMES, graceMs: config.gc.graceMs },
     v1Images: config.v1Images,

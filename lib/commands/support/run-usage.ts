@@ -1,5 +1,6 @@
 import type { Config } from '../../config/config.ts';
 import { parseV1RepositoryName, type RepositoryName } from '../../model/names.ts';
+import { sizeText } from '../../model/size.ts';
 import { mayWrite } from '../../registry/condemned/layout-record.ts';
 import type { Registry } from '../../registry/registry.ts';
 import { Largest } from '../../registry/usage/largest.ts';
@@ -150,13 +151,6 @@ function printTable(rows: readonly Row[]): void {
 function cellOf(name: string, value: Row[string] | undefined): string {
   if (typeof value === 'number') return name.endsWith('Bytes') ? sizeText(value) : String(value);
   return Array.isArray(value) ? `${value.slice(0, 3).join(' ')}${value.length > 3 ? ' …' : ''}` : String(value ?? '');
-}
-
-/** A size with the unit that leaves at least one digit before the point. */
-function sizeText(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
-  const power = bytes < 1 ? 0 : Math.min(Math.floor(Math.log2(bytes) / 10), units.length - 1);
-  return `${power === 0 ? bytes : (bytes / 1024 ** power).toFixed(1)} ${units[power]}`;
 }
 
 function printTotal(

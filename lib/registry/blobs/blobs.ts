@@ -92,25 +92,25 @@ export class Blobs {
   /**
    * Links a blob of one repository into another. Three storage requests, two of them side by side, and no bytes move; if all
    * bytes are condemned, also those of a copy on the server.
-   * @returns false if `from` does not hold it
+   * @returns undefined if `from` does not hold it
    * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#mounting-a-blob-from-another-repository
    */
-  async mount(digest: Digest, from: RepositoryName, to: RepositoryName): Promise<boolean> {
+  async mount(digest: Digest, from: RepositoryName, to: RepositoryName): Promise<StoredBlob | undefined> {
     const [link, found] = await Promise.all([this.find(from, digest), this.#reusable.find(digest)]);
     const bytes = link && (await this.#reusable.choose(found, link));
     if (bytes) await this.link(to, bytes);
-    return bytes !== undefined;
+    return bytes;
   }
 
   /**
    * Links a blob that any repository holds, for a caller that may pull from all of them. Two storage requests; if all bytes are
    * condemned, also those of a copy on the server.
-   * @returns false if no repository holds it
+   * @returns undefined if no repository holds it
    */
-  async mountFromAnywhere(digest: Digest, to: RepositoryName): Promise<boolean> {
+  async mountFromAnywhere(digest: Digest, to: RepositoryName): Promise<StoredBlob | undefined> {
     const bytes = await this.#reusable.reuse(digest);
     if (bytes) await this.link(to, bytes);
-    return bytes !== undefined;
+    return bytes;
   }
 
   /**

@@ -3,11 +3,12 @@ import type { Background } from '../../concurrency/background.ts';
 import { DAY_MS } from '../../model/duration.ts';
 import { isJsonObject, parseJson } from '../../model/json.ts';
 import { layout } from '../../model/layout.ts';
+import { repositoriesMatcher } from '../../model/name-pattern.ts';
 import type { Digest, RepositoryName } from '../../model/names.ts';
 import { AS_JSON, type StorageDriver } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
 import { ignoredPullers, type Puller } from './pulling-programs.ts';
-import { type RetentionRule, repositoriesMatcher, usesPulls } from './rules.ts';
+import { type RetentionRule, usesPulls } from './rules.ts';
 
 /** Digests whose last pull this process remembers. */
 const REMEMBERED = { max: 100_000, ttl: DAY_MS };

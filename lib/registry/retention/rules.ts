@@ -1,5 +1,5 @@
 // The rules of retention, as the configuration gives them, and how they choose tags.
-import { matcherOf, repositoryMatcher } from '../../model/name-pattern.ts';
+import { matcherOf, repositoriesMatcher } from '../../model/name-pattern.ts';
 import type { RepositoryName, Tag } from '../../model/names.ts';
 
 export type VersionLevel = 'major' | 'minor' | 'patch';
@@ -52,12 +52,6 @@ export function untaggedPolicyOf(rules: readonly RetentionRule[]): (repository: 
   const untagged = rules.filter((rule): rule is UntaggedRule => !isTagRule(rule));
   return (repository) =>
     untagged.find((rule) => repositoriesMatcher(rule.repositories)(repository))?.untagged ?? 'keep';
-}
-
-/** Makes a predicate: whether some pattern of access rules matches the repository; `**` is read as `*`. */
-export function repositoriesMatcher(patterns: readonly string[]): (repository: RepositoryName) => boolean {
-  const matchers = patterns.map((pattern) => repositoryMatcher(pattern.replaceAll(/\*+/g, '*')));
-  return (repository) => matchers.some((matches) => matches(repository));
 }
 
 /** Makes a predicate: whether the name of a tag is one that the rule is about. */

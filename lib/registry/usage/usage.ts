@@ -8,6 +8,7 @@ import type { Tags } from '../tags/tags.ts';
 import { type TagUsage, usageByTag } from './by-tag.ts';
 import type { Ledger, RepositoryUsage, TotalUsage } from './ledger.ts';
 import { type MeasureOptions, measure } from './measure.ts';
+import type { Quotas } from './quotas.ts';
 
 /** What a repository took up at the time of a run. `totalBytes` is the sum of unique and shared ones. */
 export type UsageSummary = RepositoryUsage & { totalBytes: number; at: string };
@@ -22,16 +23,18 @@ const MAX_LARGEST = 1000;
 export class Usage {
   readonly #storage: StorageDriver;
   readonly #tags: Tags;
+  readonly #quotas: Quotas;
 
   /** @param storage without the merge of twice-quoted folders */
-  constructor(storage: StorageDriver, { tags }: { tags: Tags }) {
+  constructor(storage: StorageDriver, { tags, quotas }: { tags: Tags; quotas: Quotas }) {
     this.#storage = storage;
     this.#tags = tags;
+    this.#quotas = quotas;
   }
 
   /**
    * Counts, and stores a summary for each repository and one for all of storage, so that both are read by one request. The
-   * storage requests of `measure`, and one for each repository.
+   * storage requests of `measure`, one for each repository, and one for all quotas.
    * @param options.writes false to store nothing
    */
   async run({ writes = true, ...options }: MeasureOptions & { writes?: boolean } = {}): Promise<{
@@ -50,6 +53,7 @@ export class Usage {
     if (writes) {
       await mapConcurrently(repositories, (summary) => this.#put(layout.usageSummary(summary.repository), summary));
       await this.#put(layout.usageOverview(), overview);
+      await this.#quotas.record(at, repositories);
     }
     return { overview, repositories };
   }

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createLog } from '../../lib/model/log.ts';
+import type { CollectorState } from '../../lib/registry/collector/state.ts';
+import { assembleRegistry, type Registry } from '../../lib/registry/registry.ts';
+import { countRegularly } from '../../lib/server/count-regularly.ts';
+import { MemoryStorage } from '../storage/memory.ts';
+
+const SOON = { firstPauseMs: 5, spreadMs: 0, checkMs: 5 };
+
+describe('usage runs for quotas', () => {
+  const log = createLog('critical');
+  const open = (storage: MemoryStorage, ...patterns: string[]): Registry =>
+    assembleRegistry(storage, {
+      copiesLayers: true,
+      quotas: { quotas: patterns.map((pattern) => ({ repositories: [pattern], limitBytes: 10 })), log },
+    });
+  /** @returns how many usage runs the schedule starts in a short time */
+  const runs = async (registry: Registry, state?: Partial<CollectorState>): Promise<number> => {
+    let count = 0;
+    const collections = { state: async () => state } as Registry['collections'];
+    const usage = {
+      run: async (options: object) => {
+        count++;
+        return await registry.usage.run(options);
+      },
+    } as Registry['usage'];
+    const stop = countRegularly({ registry: { ...registry, usage, collections }, log, collectsV1Images: false }, SOON);
+    await sleep(150);
+    await stop();
+    return count;
+  };
+
+  it('one where nothing was counted yet, and no other on the same day, also after a restart', async () => {
+    const storage = new MemoryStorage();
+    assert.equal(await runs(open(storage, 'team/*')), 1);
+    assert.equal(await runs(open(storage, 'team/*')), 0);
+  });
+
+  it('one for a further quota', async () => {
+    const storage = new MemoryStorage();
+    assert.equal(await runs(open(storage, 'team/*')), 1);
+    assert.equal(await runs(open(storage, 'team/*', '*')), 1);
+  });
+
+  it('one after a collection has ended', async () => {
+    const storage = new MemoryStorage();
+    const registry = open(storage, 'team/*');
+    await registry.quotas.record(new Date(Date.now() - 1000).toISOString(), []);
+    assert.equal(await runs(registry, { endedAt: new Date(Date.now() - 2000).toISOString() }), 0);
+    assert.equal(await runs(registry, { endedAt: new Date().toISOString() }), 1);
+  });
+
+  it('one a day', async () => {
+    const registry = open(new MemoryStorage(), 'team/*');
+    await registry.quotas.record(new Date(Date.now() - 86_400_000).toISOString(), []);
+    assert.equal(await runs(registry), 1);
+  });
+});
