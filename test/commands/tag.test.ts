@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { layout } from '../../lib/model/layout.ts';
 import { FilesDriver } from '../../lib/storage/files.ts';
 import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
 import { digestOf, V2Client } from '../v2/client.ts';
@@ -32,13 +33,14 @@ describe('the command tag', () => {
     await rm(directory, { recursive: true, force: true });
   });
 
-  const tag = (...args: string[]) =>
+  const stowage = (...args: string[]) =>
     new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
       const env = { PATH: process.env.PATH, STOWAGE_RUNTIME_DIR: '', STORAGE_PATH: join(directory, 'data') };
-      const child = execFile(process.execPath, [CLI, 'tag', ...args], { env }, (_, stdout, stderr) =>
+      const child = execFile(process.execPath, [CLI, ...args], { env }, (_, stdout, stderr) =>
         resolve({ code: child.exitCode ?? -1, stdout, stderr }),
       );
     });
+  const tag = (...args: string[]) => stowage('tag', ...args);
   const digestOfTag = async () => {
     const response = await client.send('GET', '/v2/prod/app/manifests/1.0');
     return response.status === 200 ? digestOf(new Uint8Array(await response.arrayBuffer())) : response.status;
@@ -104,6 +106,26 @@ describe('the command tag', () => {
     }
     const { stdout: after } = await tag('history', 'prod/app:1.0', '-n', '1', '--json');
     assert.match(JSON.parse(after).by, /^operator/);
+  });
+
+  it('restores nothing, and repairs nothing, in storage that a newer version writes', async () => {
+    const driver = await FilesDriver.open(join(directory, 'data'));
+    const record = layout.layoutVersion();
+    const before = await driver.read(record);
+    await driver.put(record, Buffer.from('{"layout": 3, "minWriter": 3}'));
+    const named = await digestOfTag();
+    for (const args of [
+      ['tag', 'restore', 'prod/app:1.0'],
+      ['fsck', '--repair'],
+    ]) {
+      const { code, stderr } = await stowage(...args);
+      assert.equal(code, 1);
+      assert.match(stderr, /newer version/);
+    }
+    assert.equal(await digestOfTag(), named);
+    assert.equal((await stowage('fsck')).code, 0);
+    if (before) await driver.put(record, before.bytes);
+    else await driver.delete(record);
   });
 
   it('exits with 1 for what the history does not show', async () => {

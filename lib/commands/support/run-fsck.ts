@@ -27,7 +27,7 @@ const STATE_INTERVAL = 10_000;
 export async function fsck(config: Config, options: RunFsckOptions): Promise<number> {
   const { level, repair, dryRun, json, sample, state } = options;
   const started = performance.now();
-  const { registry, location, close } = await openForCommand(config);
+  const { registry, location, close } = await openForCommand(config, { writes: repair && !dryRun });
   const progress = progressOf('checking');
   const shown = new Map<FindingKind, number>();
   const after = state === undefined ? undefined : await readState(state);

@@ -19,7 +19,7 @@ export async function printHistory(
   { number: size, json }: { number: number; json: boolean },
 ): Promise<void> {
   const { repository, tag } = parseName(name);
-  await withRegistry(config, async ({ history }) => {
+  await withRegistry(config, { writes: false }, async ({ history }) => {
     const { moves } = await history.list(repository, tag, { size });
     if (json) {
       for (const move of moves) console.log(JSON.stringify(jsonOfMove(move)));
@@ -44,7 +44,7 @@ export async function restoreTag(
   { to, dryRun, json }: { to?: string; dryRun: boolean; json: boolean },
 ): Promise<void> {
   const { repository, tag } = parseName(name);
-  await withRegistry(config, async (registry) => {
+  await withRegistry(config, { writes: !dryRun }, async (registry) => {
     const { tagRestoration } = registry;
     const plan = await tagRestoration.plan(repository, tag, await choiceOf(registry, { repository, tag, to }));
     if (!dryRun) await tagRestoration.restore(repository, plan, operatorName());
@@ -56,8 +56,12 @@ export async function restoreTag(
   });
 }
 
-async function withRegistry(config: Config, work: (registry: Registry) => Promise<void>): Promise<void> {
-  const { registry, close } = await openForCommand(config);
+async function withRegistry(
+  config: Config,
+  options: { writes: boolean },
+  work: (registry: Registry) => Promise<void>,
+): Promise<void> {
+  const { registry, close } = await openForCommand(config, options);
   try {
     await work(registry);
   } finally {

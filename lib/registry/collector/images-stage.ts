@@ -2,9 +2,10 @@
 // layer if a link names it. The second condemns, revives and removes images by their cells, deletes what is left beside them, and
 // notes the layers of those that are left: only then, so that the first tells links apart from what images name.
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
-import { parseJson } from '../../model/json.ts';
+import { isJsonObject, type JsonValue, parseJson } from '../../model/json.ts';
 import { type Grant, layout } from '../../model/layout.ts';
 import { type ImageId, isImageId } from '../../model/names.ts';
+import { decodeAncestry } from '../v1-images/images.ts';
 import { findProjectionRecord } from '../v1-images/projection-record.ts';
 import { collectImage } from './collect-image.ts';
 import { deleteStaleGrants, deleteStaleSources } from './collect-image-records.ts';
@@ -106,10 +107,24 @@ export class ImagesStage implements Stage {
   }
 }
 
-/** The ids of an image and its ancestors. One storage request. */
+/** The ids of an image and its ancestors. One storage request, and one for each of them where the ancestry is damaged. */
 async function readAncestry(run: CollectorRun, id: ImageId): Promise<ImageId[]> {
   const object = await run.storage.read(layout.imageAncestry(id));
-  const value = object && parseJson(object.bytes);
-  if (object && !Array.isArray(value)) run.report.problem(`${object.info.key} is not an ancestry`);
-  return Array.isArray(value) ? value.filter(isImageId) : [];
+  const ancestry = object ? decodeAncestry(object.bytes) : [];
+  if (ancestry) return ancestry;
+  run.report.problem(`${layout.imageAncestry(id)} is not an ancestry`);
+  return await followParents(run, id);
+}
+
+/** The ids of an image and its ancestors, as their JSON documents name their parents. */
+async function followParents({ storage }: CollectorRun, id: ImageId): Promise<ImageId[]> {
+  const ids = new Set<ImageId>();
+  for (let next: JsonValue | undefined = id; isImageId(next) && !ids.has(next); ) {
+    ids.add(next);
+    const json: JsonValue | undefined = parseJson(
+      (await storage.read(layout.imageJson(next)))?.bytes ?? new Uint8Array(),
+    );
+    next = isJsonObject(json) ? json.parent : undefined;
+  }
+  return [...ids];
 }

@@ -82,6 +82,24 @@ describe('where a process or storage fails, the collector and the writers', () =
     assert.match(report.problems?.samples.join() ?? '', /tag_1\.0/);
   });
 
+  it('keep the images below a tagged one whose ancestry is damaged', async () => {
+    const bucket = await Bucket.inMemory();
+    const [top, base] = [imageOf('d'), imageOf('e')];
+    await bucket.put(layout.imageJson(base), JSON.stringify({ id: base }));
+    await bucket.put(layout.imageAncestry(base), JSON.stringify([base]));
+    await bucket.put(layout.imageJson(top), JSON.stringify({ id: top, parent: base }));
+    await bucket.put(layout.imageAncestry(top), '[');
+    await bucket.put(layout.tag(repository, parseTag('1.0')), top);
+    await bucket.grace();
+    const { times, now } = bucket;
+    const stages = stagesOf({ v1Images: 'collect' });
+    for (let run = 0; run < 3; run++) {
+      assert.equal((await new Collector(bucket.storage, { stages, times, now }).collect()).kind, 'complete');
+      await bucket.grace();
+    }
+    assert.ok(await bucket.has(layout.imageJson(base)));
+  });
+
   it('take the metadata of a tag for no tag', async () => {
     const bucket = await Bucket.inMemory();
     const { manifest } = await bucket.image('fault/app', 'metadata of a tag');
