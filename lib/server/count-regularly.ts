@@ -9,11 +9,13 @@ const FIRST_PAUSE_MS = MINUTE;
 const SPREAD_MS = 10 * MINUTE;
 
 const CHECK_MS = 5 * MINUTE;
+/** A scheduled collection counts usage itself after its end; one by hand does not. */
+const COUNTED_AFTER_COLLECTION_MS = 60 * MINUTE;
 const PAUSE_AFTER_FAILURE_MS = 60 * MINUTE;
 
 /**
- * Starts a usage run, for the quotas, where the last one of any process was a day ago, or before the end of the last collection,
- * or did not count each quota. Two storage requests for each look at these times.
+ * Starts a usage run, for the quotas, where the last one of any process was a day ago, or did not count each quota, or where a
+ * collection ended an hour ago without one. Two storage requests for each look at these times.
  * @param times other than the defaults in tests only
  * @returns a function that stops the repetition, and a run at the next object
  */
@@ -32,7 +34,9 @@ export function countRegularly(
   const isDue = async (): Promise<boolean> => {
     const [countedAt, collector] = await Promise.all([quotas.countedAt(), collections.state()]);
     if (!countedAt || Date.now() - countedAt.getTime() >= DAY_MS) return true;
-    return collector?.endedAt !== undefined && Date.parse(collector.endedAt) > countedAt.getTime();
+    if (collector?.endedAt === undefined) return false;
+    const endedAtMs = Date.parse(collector.endedAt);
+    return endedAtMs > countedAt.getTime() && Date.now() - endedAtMs >= COUNTED_AFTER_COLLECTION_MS;
   };
   const check = async (): Promise<void> => {
     try {

@@ -44,12 +44,13 @@ describe('usage runs for quotas', () => {
     assert.equal(await runs(open(storage, 'team/*', '*')), 1);
   });
 
-  it('one after a collection has ended', async () => {
+  it('one where a collection ended an hour ago and nothing was counted since', async () => {
     const storage = new MemoryStorage();
     const registry = open(storage, 'team/*');
-    await registry.quotas.record(new Date(Date.now() - 1000).toISOString(), []);
-    assert.equal(await runs(registry, { endedAt: new Date(Date.now() - 2000).toISOString() }), 0);
-    assert.equal(await runs(registry, { endedAt: new Date().toISOString() }), 1);
+    await registry.quotas.record(new Date(Date.now() - 4_000_000).toISOString(), []);
+    assert.equal(await runs(registry, { endedAt: new Date(Date.now() - 5_000_000).toISOString() }), 0);
+    assert.equal(await runs(registry, { endedAt: new Date().toISOString() }), 0);
+    assert.equal(await runs(registry, { endedAt: new Date(Date.now() - 3_700_000).toISOString() }), 1);
   });
 
   it('one a day', async () => {
