@@ -18,44 +18,54 @@ import type { CollectorRun } from './stage.ts';
  * Condemns, revives and removes the links of a repository. Two storage requests for each link that is condemned or revived, one
  * for each that is removed.
  * @param keepReason why the link of a digest is kept, if anything names it
- * @returns the digests whose link is there afterwards, live or condemned
+ * @returns the digests whose link is there afterwards, and whether it is condemned then
  */
 export async function collectLinks(
   run: CollectorRun,
   links: ReadonlyMap<Digest, ObjectInfo>,
   keepReason: (digest: Digest) => string | undefined,
-): Promise<Digest[]> {
-  const left = await mapConcurrently([...links], async ([digest, info]) => {
-    if (info.sizeBytes === GONE_BYTES) return [];
-    return (await collectLink(run, info, keepReason(digest))) === 'removed' ? [] : [digest];
-  });
-  return left.flat();
+): Promise<Map<Digest, { isCondemned: boolean }>> {
+  const left = await mapConcurrently(
+    [...links],
+    async ([digest, info]): Promise<[Digest, { isCondemned: boolean }][]> => {
+      if (info.sizeBytes === GONE_BYTES) return [];
+      const state = await collectLink(run, info, keepReason(digest));
+      return state === 'removed' ? [] : [[digest, { isCondemned: state === 'condemned' }]];
+    },
+  );
+  return new Map(left.flat());
 }
 
-async function collectLink(run: CollectorRun, info: ObjectInfo, keep: string | undefined): Promise<'removed' | 'left'> {
+/** @returns what becomes of it, unless a writer changes it meanwhile */
+async function collectLink(
+  run: CollectorRun,
+  info: ObjectInfo,
+  keep: string | undefined,
+): Promise<'removed' | 'condemned' | 'live'> {
   const { report } = run;
   const isCondemned = info.sizeBytes >= CONDEMNED_LINK_BYTES;
   const verdict = verdictOn(run, { info, isCondemned, keep });
   switch (verdict) {
     case 'keep':
       report.kept('link', keep ?? 'it was written during this run');
-      return 'left';
+      return 'live';
     case 'wait':
       reportWaiting(run, 'link');
-      return 'left';
+      return 'condemned';
     case 'remove':
-      if (!(await removeCondemned(run, info))) return 'left';
+      if (!(await removeCondemned(run, info))) return 'live';
       report.did('remove', 'link', info.key, { reason: 'still no manifest names it after the grace period' });
       return 'removed';
   }
-  const link = await readLink(run, info);
-  if (!link) return 'left';
   const isCondemning = verdict === 'condemn';
+  const after = isCondemning ? 'condemned' : 'live';
+  const link = await readLink(run, info);
+  if (!link) return after;
   const bytes = isCondemning ? encodeCondemnedLink(link, condemnedBy(run.id)) : encodeBlobLink(link);
   if (await replaceListed(run, info, bytes, 'application/json')) {
     report.did(verdict, 'link', info.key, { reason: keep ?? 'no manifest names it' });
   }
-  return 'left';
+  return after;
 }
 
 /** The link as it was listed; `undefined` if a writer has changed it since, or it is damaged. One storage request. */

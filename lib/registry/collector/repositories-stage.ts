@@ -117,13 +117,19 @@ export class RepositoriesStage implements Stage {
   }
 
   /** The names of links say which digests are linked; a link is read only for digests with several copies of their bytes. */
-  async #noteLinks(run: CollectorRun, repository: RepositoryName, digests: readonly Digest[]): Promise<void> {
-    for (const digest of digests) run.filters.linkedDigests.add(digest);
-    const wanted = digests.filter((digest) => run.copies.isWanted(digest));
-    await mapConcurrently(wanted, async (digest) => {
+  async #noteLinks(
+    run: CollectorRun,
+    repository: RepositoryName,
+    links: ReadonlyMap<Digest, { isCondemned: boolean }>,
+  ): Promise<void> {
+    for (const digest of links.keys()) run.filters.linkedDigests.add(digest);
+    const wanted = [...links].filter(([digest]) => run.copies.isWanted(digest));
+    await mapConcurrently(wanted, async ([digest, { isCondemned }]) => {
       const key = layout.blobLink(repository, digest);
       const object = await run.storage.read(key);
-      if (object && !isGone(object.bytes)) run.copies.addLink(digest, key, asReadLink(object));
+      if (!object || isGone(object.bytes)) return;
+      // A dry run has left the link as it was before this run.
+      run.copies.addLink(digest, key, asReadLink(object, run.isDryRun ? isCondemned : undefined));
     });
   }
 
@@ -242,11 +248,14 @@ function keepLinks(
   };
 }
 
-/** A condemned link is not changed. `undefined` if it is damaged. */
-function asReadLink({ info: { key, etag }, bytes }: ReadObject): ReadLink | undefined {
+/**
+ * A condemned link is not changed. `undefined` if it is damaged.
+ * @param isCondemned by default, what the link says
+ */
+function asReadLink({ info: { key, etag }, bytes }: ReadObject, isCondemned?: boolean): ReadLink | undefined {
   try {
     const { key: bytesKey, sizeBytes, condemned } = decodeBlobLink(bytes, key);
-    return { bytesKey, sizeBytes, ...(!condemned && { etag }) };
+    return { bytesKey, sizeBytes, ...(!(isCondemned ?? condemned !== undefined) && { etag }) };
   } catch {
     return undefined;
   }

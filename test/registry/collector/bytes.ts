@@ -129,6 +129,28 @@ export function bytesSuite(name: string, open: () => Promise<{ bucket: Bucket; c
       assert.ok(await bucket.has(first.key));
     });
 
+    it('lists in a dry run what it does with copies when it condemns or revives a link of them', async () => {
+      const repositories = ['copies/kept', 'copies/condemned', 'copies/revived'];
+      const blobs = [];
+      for (const repository of repositories) blobs.push(await bucket.blob(repository, 'copies of a dry run'));
+      const [kept, condemned, revived] = blobs;
+      assert.ok(kept && condemned && revived);
+      await bucket.manifest('copies/kept', { blobs: [kept.digest] });
+      const { key: manifest } = await bucket.manifest('copies/condemned', { blobs: [kept.digest] });
+      await bucket.age();
+      await bucket.collect();
+      assert.ok(await bucket.isCondemned(revived.link));
+      await bucket.storage.delete(manifest);
+      await bucket.manifest('copies/revived', { blobs: [kept.digest] });
+      await bucket.settle();
+      const planned = await bucket.collect({ isDryRun: true });
+      const done = await bucket.collect();
+      assert.deepEqual(done.report.list, planned.report.list);
+      assert.ok(keysOf(done, 'condemn', 'link').includes(condemned.link));
+      assert.ok(keysOf(done, 'revive', 'link').includes(revived.link));
+      assert.deepEqual(keysOf(done, 'merge', 'link').toSorted(), [kept.link, revived.link]);
+    });
+
     it('deletes no copy that a link names, though another copy has no mark', async () => {
       const [first, second] = [
         await bucket.blob('copies/d', 'named copies'),
