@@ -1,4 +1,4 @@
-import { parseJson } from '../../model/json.ts';
+import { isJsonObject, parseJson } from '../../model/json.ts';
 import {
   type Key,
   lastPartOf,
@@ -9,8 +9,9 @@ import {
   withoutTwiceQuoting,
 } from '../../model/layout.ts';
 import { type Digest, hexOf, isDigest, type RepositoryName } from '../../model/names.ts';
-import type { ObjectInfo } from '../../storage/driver.ts';
-import { isGone } from '../condemned/gone.ts';
+import type { ObjectInfo, StorageDriver } from '../../storage/driver.ts';
+import { parseCondemned } from '../condemned/condemned.ts';
+import { isGone, readUnlessGone } from '../condemned/gone.ts';
 import { nameOfDigest } from '../inventory/digest-folders.ts';
 import { DigestSet } from '../inventory/digest-set.ts';
 import { isAbsentAsListed } from '../inventory/gone-forms.ts';
@@ -103,12 +104,20 @@ async function checkRecord(
     const { subject, digest } = record;
     referrers.add(`${subject} ${digest}`);
     if (manifests.has(digest) || (await hasManifest(check, repository, digest))) return;
-    if (!(await storage.head(object.key))) return;
+    if (await isBeingCollected(storage, object.key)) return;
     await check.findings.add('dangling-referrer', object.key, `${repository} does not hold the manifest ${digest}`, {
       action: 'remove the entry',
       run: () => removeRecord(storage, object.key, object.etag),
     });
   }
+}
+
+/** Whether a referrer entry is gone, or condemned: the collector removes it, after its manifest. One storage request. */
+async function isBeingCollected(storage: StorageDriver, key: Key): Promise<boolean> {
+  const object = await readUnlessGone(storage, key);
+  if (!object) return true;
+  const entry = parseJson(object.bytes);
+  return isJsonObject(entry) && parseCondemned(entry.condemned) !== undefined;
 }
 
 /** One storage request. */

@@ -444,6 +444,9 @@ export function fsckSuite(name: string, open: () => Promise<OpenedStorage>): voi
       await write(layout.blobLink(app, absent), encodeGone());
       await write(layout.manifest(app, absent), encodeGone());
       await write(layout.referrer(app, parseDigest(full.app), absent), encodeGone());
+      // The collector removes an entry the grace period after its manifest.
+      const entry = JSON.stringify({ mediaType: 'application/x', condemned: by });
+      await write(layout.referrer(app, parseDigest(full.app), digestOfHex('ed'.repeat(32))), text(entry));
       await assertClean();
       await restore();
     });
