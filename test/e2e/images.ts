@@ -63,6 +63,19 @@ export async function makeCentos(directory: string, bigLayerMiB: number, seed = 
   ]);
 }
 
+/** An image with one layer for each list of files. @param name with a tag: `app:1.0` */
+export async function makeImageOf(
+  directory: string,
+  name: string,
+  layers: readonly (readonly TarEntry[])[],
+): Promise<TestImage> {
+  return makeImage(
+    directory,
+    name,
+    layers.map((entries) => compressed(entries)),
+  );
+}
+
 /** One tag for several platforms. */
 export interface TestIndex {
   digest: string;
@@ -78,12 +91,12 @@ export interface TestIndex {
 }
 
 /** Images for two architectures with a base in common, and what a builder says of how it made them, as BuildKit does. */
-export async function makeIndex(directory: string): Promise<TestIndex> {
+export async function makeIndex(directory: string, seed = ''): Promise<TestIndex> {
   const layout = await createLayout(join(directory, 'index'));
   const base = compressed([{ path: 'etc/' }, { path: 'etc/base', content: Buffer.from('the base\n') }]);
   const children: Descriptor[] = [];
   for (const architecture of ['amd64', 'arm64']) {
-    const content = incompressible(300_000, architecture);
+    const content = incompressible(300_000, architecture + seed);
     const own = compressed([{ path: 'srv/' }, { path: `srv/${architecture}`, content }]);
     const { manifest } = await storeImage(layout, 'index:multi', architecture, [base, own]);
     children.push(manifest);
