@@ -21,8 +21,8 @@
 //  oci/images/<id>/{layer,manifest}.json                        the layer and the conversion of a v1 image
 //  oci/images/<hex of a manifest>/sources/<id>                  empty: the manifest is the conversion of that v1 image
 //  oci/images/<id>/view.json                                    this v1 image is the projection of a v2 manifest
-//  oci/images/<id>/view/<ns>%2F<repo>/<hex>[.<child hex>]       empty: grant to the projection, by a manifest held there
-//  oci/images/<id>/view/<ns>%2F<repo>/tag_<tag>/<id>            empty: grant to the projection, by a tag naming an image on it
+//  oci/images/<id>/view/<ns>%2F<repo>/<hex>[.<child hex>]       a nonce: grant to the projection, by a manifest held there
+//  oci/images/<id>/view/<ns>%2F<repo>/tag_<tag>/<id>            a nonce: grant to the projection, by a tag naming an image on it
 //  oci/images/<id>/repositories/<ns>%2F<repo>/tag_<tag>/<id>    empty: the same for an image that a v1 client pushed
 //  oci/images/<id>/pushers/<pusher id>                          empty: this client has pushed the image
 //  oci/images/<id>/pushes/<pusher id>/<hex>[.<hex>]             this client's push of the image beside another
