@@ -1,4 +1,4 @@
-// Updates what v1 clients get for a tag after each change of the tag's object: projection, tag metadata, index images.
+// Updates what depends on a tag after each change of its object: projection, tag metadata, index images, facts of the manifest.
 import type { S3Event } from 'aws-lambda';
 import { parseTagKey } from '../lib/model/layout.ts';
 import { openRegistry } from '../lib/server/open-registry.ts';
@@ -16,7 +16,11 @@ export const handler = async ({ Records: records }: S3Event): Promise<void> => {
     const key = keyOf(s3.object.key);
     const named = key.startsWith(bucket.keyPrefix) ? parseTagKey(key.slice(bucket.keyPrefix.length)) : undefined;
     // Other objects beside a tag raise events too, including those that this function writes.
-    if (named) await registry.tagProjections.update(named.repository, named.tag);
+    if (!named) continue;
+    const { repository, tag } = named;
+    await registry.tagProjections.update(repository, tag);
+    const tagged = await registry.tags.find(repository, tag);
+    if (tagged) await registry.facts.find(repository, tagged.target.digest);
   }
 };
 

@@ -43,13 +43,14 @@ export class FactsStore {
     const name = `${repository} ${digest}`;
     if (this.#known.has(name)) return;
     this.#background?.run(`facts of ${repository}@${digest}`, async () => {
-      await this.#write(repository, digest, await this.#derive(repository, document));
+      const findChild = (child: Digest) => this.#findStored(repository, child);
+      await this.#write(repository, digest, await this.#derive(repository, document, findChild));
     });
   }
 
   /**
-   * The facts of a manifest; made if they are missing. One storage request; if they are made, one for the manifest and those of
-   * `recordLater`.
+   * The facts of a manifest; made if they are missing, with those of the children of an index. One storage request; for each
+   * manifest whose facts are made, one for the manifest and those of `recordLater`.
    * @returns `undefined` if the repository does not hold the manifest
    */
   async find(repository: RepositoryName, digest: Digest): Promise<ManifestFacts | undefined> {
@@ -57,7 +58,10 @@ export class FactsStore {
     if (stored) return stored;
     const manifest = await readManifest(this.#storage, repository, digest);
     if (!manifest) return undefined;
-    const facts = await this.#derive(repository, parseManifest(manifest.bytes));
+    // A manifest names its children by their digests, so this ends.
+    const facts = await this.#derive(repository, parseManifest(manifest.bytes), (child) =>
+      this.find(repository, child),
+    );
     await this.#write(repository, digest, facts);
     return facts;
   }
@@ -90,10 +94,14 @@ export class FactsStore {
     return parseFacts({ name, body: body ?? new Uint8Array() });
   }
 
-  async #derive(repository: RepositoryName, document: ManifestDocument): Promise<ManifestFacts> {
+  async #derive(
+    repository: RepositoryName,
+    document: ManifestDocument,
+    findChild: (digest: Digest) => Promise<ManifestFacts | undefined>,
+  ): Promise<ManifestFacts> {
     const config = await this.#readConfig(repository, document);
     const children = await mapConcurrently(document.manifests.slice(0, MAX_CHILDREN), ({ digest }) =>
-      this.#findStored(repository, digest),
+      findChild(digest),
     );
     return factsOf(document, { ...(config && { config }), children: children.filter((facts) => facts !== undefined) });
   }
