@@ -5,11 +5,9 @@ import { Blobs } from './blobs/blobs.ts';
 import { ReusableBytes } from './blobs/reusable-bytes.ts';
 import { BlobStore } from './blobs/store.ts';
 import { Collections } from './collector/collections.ts';
-import { Collector } from './collector/collector.ts';
 import type { V1ImagesPolicy } from './collector/image-reasons.ts';
-import { collectorStages } from './collector/stages.ts';
 import type { CollectionTimes } from './condemned/times.ts';
-import { Fsck } from './fsck/fsck.ts';
+import type { Fsck } from './fsck/fsck.ts';
 import { TagRestoration } from './history/restore-tag.ts';
 import { TagHistory } from './history/tag-history.ts';
 import { ManifestDeletion } from './manifests/delete-manifest.ts';
@@ -56,7 +54,7 @@ export type Registry = {
   catalog: Catalog;
   facts: FactsStore;
   collections: Collections;
-  fsck: Fsck;
+  fsck: Pick<Fsck, 'run'>;
   /** Whether this process lives on after its answers. */
   runsInBackground: boolean;
   history: TagHistory;
@@ -192,15 +190,19 @@ export function assembleRegistry(
   );
 
   // The collector lists twice-quoted keys as they are.
-  const collector = new Collector(opened, {
-    stages: collectorStages({
-      undoMs: retention.undoMs,
-      untaggedPolicy: retention.untaggedPolicy,
-      findSources: (digest, among) => imageConversions.findSources(digest, among),
-      ...(v1Images && { v1Images }),
-    }),
-    ...(times && { times }),
-  });
+  const loadCollector = async () => {
+    const { Collector } = await import('./collector/collector.ts');
+    return new Collector(opened, {
+      stages: async () =>
+        (await import('./collector/stages.ts')).collectorStages({
+          undoMs: retention.undoMs,
+          untaggedPolicy: retention.untaggedPolicy,
+          findSources: (digest, among) => imageConversions.findSources(digest, among),
+          ...(v1Images && { v1Images }),
+        }),
+      ...(times && { times }),
+    });
+  };
 
   const quotas = new Quotas(storage, quotaSettings);
 
@@ -212,9 +214,12 @@ export function assembleRegistry(
     blobs,
     catalog,
     facts,
-    collections: new Collections(collector),
+    collections: new Collections(loadCollector),
     // It reports twice-quoted keys as they are.
-    fsck: new Fsck(opened, { tags, manifests, referrers }, times),
+    fsck: {
+      run: async (options) =>
+        await new (await import('./fsck/fsck.ts')).Fsck(opened, { tags, manifests, referrers }, times).run(options),
+    },
     history,
     indexImages,
     imageFiles,

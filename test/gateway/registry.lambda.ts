@@ -291,7 +291,10 @@ describe('behind a push', () => {
     for (const { Key = '', Size = 0 } of Contents) {
       const { ContentType = '' } = await s3.send(new HeadObjectCommand({ Bucket, Key }));
       const isShown = /^(?:application\/(?:[\w.-]+\+)?json|text\/plain)$/.test(ContentType);
-      if (Size > 0 && !isShown) hidden.push(Key.replace(/[0-9a-f]{64}/, '<hex>').replace(/[0-9a-f-]{36}/, '<uuid>'));
+      if (Size > 0 && !isShown)
+        hidden.push(
+          Key.replace(/[0-9a-f]{64}/, '<hex>').replace(/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/, '<uuid>'),
+        );
     }
     s3.destroy();
     assert.deepEqual([...new Set(hidden)].toSorted(), [

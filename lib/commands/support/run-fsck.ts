@@ -2,7 +2,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import type { Config } from '../../config/config.ts';
 import { hasCode } from '../../model/has-code.ts';
 import type { Finding, FindingKind } from '../../registry/fsck/findings.ts';
-import type { FsckLevel } from '../../registry/fsck/fsck.ts';
+
+import type { FsckLevel } from '../../registry/fsck/levels.ts';
 import { openForCommand } from './open-for-command.ts';
 import { progressOf } from './progress.ts';
 

@@ -8,12 +8,13 @@ type Running = { outcome: Promise<CollectionOutcome>; controller: AbortControlle
 
 /** The collections of this process, dry runs included: one at a time, since each may take hundreds of MiB. */
 export class Collections {
-  readonly #collector: Collector;
+  readonly #load: () => Promise<Collector>;
   #running: Running | undefined;
   #isStopped = false;
 
-  constructor(collector: Collector) {
-    this.#collector = collector;
+  /** @param collector a function loads it when it is needed: no request but its own waits for it */
+  constructor(collector: Collector | (() => Promise<Collector>)) {
+    this.#load = typeof collector === 'function' ? collector : async () => collector;
   }
 
   /** Of the run in this process; undefined if there is none. */
@@ -23,7 +24,7 @@ export class Collections {
 
   /** The run that is under way in any process, or else the last one. One storage request. */
   async state(): Promise<CollectorState | undefined> {
-    return await this.#collector.state();
+    return await (await this.#load()).state();
   }
 
   /**
@@ -35,18 +36,20 @@ export class Collections {
     if (this.#running || this.#isStopped) return undefined;
     const controller = new AbortController();
     const progress = { isDryRun: options.isDryRun ?? false, stage: '', objectsListed: 0 };
-    const outcome = this.#collector
-      .collect({
+    const collect = async () => {
+      const collector = await this.#load();
+      return await collector.collect({
         ...options,
         signal: signal ? AbortSignal.any([signal, controller.signal]) : controller.signal,
         onProgress: (stage, report) => {
           Object.assign(progress, { stage, objectsListed: report.objectsListed });
           onProgress?.(stage, report);
         },
-      })
-      .finally(() => {
-        this.#running = undefined;
       });
+    };
+    const outcome = collect().finally(() => {
+      this.#running = undefined;
+    });
     this.#running = { outcome, controller, progress };
     return { outcome };
   }

@@ -30,7 +30,8 @@ export type CollectOptions = {
 };
 
 export type CollectorOptions = {
-  stages: readonly Stage[];
+  /** A function loads them when a run begins, so that no request waits for them. */
+  stages: readonly Stage[] | (() => Promise<readonly Stage[]>);
   /** Other than the defaults in tests only, as all that follows. */
   times?: CollectionTimes;
   checkpointMs?: number;
@@ -47,7 +48,7 @@ export type CollectionOutcome =
 /** Collects what nothing names. Any number of processes may do so at once. */
 export class Collector {
   readonly #storage: StorageDriver;
-  readonly #stages: readonly Stage[];
+  readonly #stages: () => Promise<readonly Stage[]>;
   readonly #times: CollectionTimes;
   readonly #checkpointMs: number;
   readonly #abandonedMs: number;
@@ -55,7 +56,8 @@ export class Collector {
 
   constructor(storage: StorageDriver, options: CollectorOptions) {
     this.#storage = storage;
-    this.#stages = options.stages;
+    const { stages } = options;
+    this.#stages = typeof stages === 'function' ? stages : async () => stages;
     this.#times = options.times ?? COLLECTION_TIMES;
     this.#checkpointMs = options.checkpointMs ?? CHECKPOINT_MS;
     this.#abandonedMs = options.abandonedMs ?? ABANDONED_MS;
@@ -108,7 +110,8 @@ export class Collector {
     });
     const outcome = { run: session.run, startedAt };
     const { stage: stageName, cursor } = session.position;
-    let current = this.#stages.find(({ name }) => name === stageName) ?? this.#stages[0];
+    const stages = await this.#stages();
+    let current = stages.find(({ name }) => name === stageName) ?? stages[0];
     let savedMs = performance.now();
     const run: CollectorRun = {
       ...{ storage: this.#storage, id: session.run, startedAt, times: this.#times, report, notes, signal },
@@ -124,7 +127,7 @@ export class Collector {
       },
     };
     try {
-      for (const stage of this.#stages.slice(current ? this.#stages.indexOf(current) : 0)) {
+      for (const stage of stages.slice(current ? stages.indexOf(current) : 0)) {
         const isResumed = stage === current;
         current = stage;
         if (!isResumed) await session.save({ stage: stage.name }, report);
@@ -159,7 +162,7 @@ export class Collector {
     };
     const outcome = { run: id, startedAt };
     try {
-      for (const stage of this.#stages) {
+      for (const stage of await this.#stages()) {
         stageName = stage.name;
         await stage.run(run, undefined);
       }

@@ -14,11 +14,8 @@ import { checkManifests } from './check-manifests.ts';
 import { checkRepositories } from './check-repositories.ts';
 import { checkRest } from './check-rest.ts';
 import { type Finding, Findings, type RepairMode } from './findings.ts';
+import type { FsckLevel } from './levels.ts';
 import { checkLayoutRecord, checkOldRecords } from './old-layout.ts';
-
-/** `structure`: listings. `manifests`: also reads and hashes each manifest. `bytes`: also hashes all bytes. */
-export const LEVELS = ['structure', 'manifests', 'bytes'] as const;
-export type FsckLevel = (typeof LEVELS)[number];
 
 export type FsckOptions = {
   level?: FsckLevel;

@@ -5,9 +5,9 @@ import type { RepositoryName } from '../../model/names.ts';
 import { AS_JSON, type StorageDriver } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
 import type { Tags } from '../tags/tags.ts';
-import { type TagUsage, usageByTag } from './by-tag.ts';
+import type { TagUsage } from './by-tag.ts';
 import type { Ledger, RepositoryUsage, TotalUsage } from './ledger.ts';
-import { type MeasureOptions, measure } from './measure.ts';
+import type { MeasureOptions } from './measure.ts';
 import type { Quotas } from './quotas.ts';
 
 /** What a repository took up at the time of a run. `totalBytes` is the sum of unique and shared ones. */
@@ -42,6 +42,7 @@ export class Usage {
     repositories: UsageSummary[];
   }> {
     const at = new Date().toISOString();
+    const { measure } = await import('./measure.ts'); // loaded when needed: a pull does not wait for it
     const ledger = await measure(this.#storage, this.#tags, options);
     const repositories = summariesOf(ledger, at);
     const overview = {
@@ -64,6 +65,7 @@ export class Usage {
 
   /** What each tag of a repository takes up now. See `usageByTag`. */
   async byTag(repository: RepositoryName): Promise<TagUsage[]> {
+    const { usageByTag } = await import('./by-tag.ts');
     return await usageByTag(this.#storage, this.#tags, repository);
   }
 

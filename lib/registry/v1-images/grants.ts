@@ -15,7 +15,7 @@ import {
   type TaggedImage,
 } from '../../model/layout.ts';
 import type { ImageId, RepositoryName } from '../../model/names.ts';
-import type { StorageDriver } from '../../storage/driver.ts';
+import { AS_TEXT, type StorageDriver } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
 import type { Look } from '../condemned/look.ts';
 
@@ -90,12 +90,12 @@ export class ImageGrants {
   async #put(key: Key, outdated: Key): Promise<void> {
     const nonce = encodeText(randomUUID());
     try {
-      await this.#storage.put(key, nonce);
+      await this.#storage.put(key, nonce, AS_TEXT);
     } catch (error) {
       // On disk a key cannot be both an object and a folder.
       if (!(await this.#storage.head(outdated))) throw error;
       await this.#storage.delete(outdated);
-      await this.#storage.put(key, nonce);
+      await this.#storage.put(key, nonce, AS_TEXT);
     }
   }
 

@@ -15,7 +15,8 @@ import { decodeBlobLink, encodeBlobLink, encodeCondemnedLink } from '../../../li
 import { condemnedBy, encodeCondemnedManifest } from '../../../lib/registry/condemned/condemned.ts';
 import { encodeGone } from '../../../lib/registry/condemned/gone.ts';
 import type { Finding, FindingKind } from '../../../lib/registry/fsck/findings.ts';
-import type { FsckLevel, FsckOptions } from '../../../lib/registry/fsck/fsck.ts';
+import type { FsckOptions } from '../../../lib/registry/fsck/fsck.ts';
+import type { FsckLevel } from '../../../lib/registry/fsck/levels.ts';
 import { assembleRegistry, type Registry } from '../../../lib/registry/registry.ts';
 import type { StorageDriver } from '../../../lib/storage/driver.ts';
 import type { OpenedStorage } from '../../storage/open.ts';
