@@ -23,7 +23,7 @@
 //  oci/images/<id>/view.json                                    this v1 image is the projection of a v2 manifest
 //  oci/images/<id>/view/<ns>%2F<repo>/<hex>[.<child hex>]       a nonce: grant to the projection, by a manifest held there
 //  oci/images/<id>/view/<ns>%2F<repo>/tag_<tag>/<id>            a nonce: grant to the projection, by a tag naming an image on it
-//  oci/images/<id>/repositories/<ns>%2F<repo>/tag_<tag>/<id>    empty: the same for an image that a v1 client pushed
+//  oci/images/<id>/repositories/<ns>%2F<repo>/tag_<tag>/<id>    a nonce: the same for an image that a v1 client pushed
 //  oci/images/<id>/pushers/<pusher id>                          empty: this client has pushed the image
 //  oci/images/<id>/pushes/<pusher id>/<hex>[.<hex>]             this client's push of the image beside another
 //  oci/images/<id>/condemned.json                               cell: the collector has condemned, or removes, the v1 image
