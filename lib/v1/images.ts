@@ -40,7 +40,7 @@ export const imageRoutes = ({
     const kind = await accessOf(c).findReadableKind(id, { isOfPushed });
     if (!kind) throw imageUnknown();
     const asOfKind = async ({ value, version }: ReadOfImage<T>) =>
-      (await images.isOfKind(id, kind, version)) ? { value } : undefined;
+      (await images.isOfKind(id, kind, version)) ? { value: value() } : undefined;
     if (loaded.status === 'rejected' && (kind === 'pushed' || !isMissing(loaded.reason))) throw loaded.reason;
     if (loaded.status === 'fulfilled') {
       const found = (await asOfKind(loaded.value)) ?? (await asOfKind(await load()));
@@ -48,7 +48,14 @@ export const imageRoutes = ({
     }
     const manifest = imageRights.manifestOf(id);
     if (!manifest || !(await v1Tags.projectAgain(manifest))) throw imageUnknown();
-    return (await load()).value;
+    const again = await asOfKind(await load());
+    if (!again) throw imageUnknown();
+    return again.value;
+  };
+
+  const readList = (find: () => Promise<ObjectInfo>) => async () => {
+    const list = await find();
+    return { value: () => list };
   };
 
   /** Sends a stored list of files or of changed files. Neither changes once it is stored. */
@@ -134,11 +141,25 @@ export const imageRoutes = ({
     .get('/images/:id/files', allowImages('pull'), async (c) => {
       const id = parseImageId(c.req.param('id'));
       if (!(await accessOf(c).findReadableKind(id))) throw imageUnknown(); // before the list is made
-      return await sendList(c, await read(c, id, async () => ({ value: await imageFiles.find(id) })));
+      return await sendList(
+        c,
+        await read(
+          c,
+          id,
+          readList(() => imageFiles.find(id)),
+        ),
+      );
     })
     .get('/images/:id/diff', allowImages('pull'), async (c) => {
       const id = parseImageId(c.req.param('id'));
-      return await sendList(c, await read(c, id, async () => ({ value: await imageFiles.findDiff(id) })));
+      return await sendList(
+        c,
+        await read(
+          c,
+          id,
+          readList(() => imageFiles.findDiff(id)),
+        ),
+      );
     })
 
     .put('/images/:id/checksum', allowImages('push'), async (c) => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { gunzipSync } from 'node:zlib';
-import { type Key, layout } from '../../lib/model/layout.ts';
+import { type Key, type KeyPrefix, layout } from '../../lib/model/layout.ts';
 import { parseImageId } from '../../lib/model/names.ts';
 import type { StorageDriver } from '../../lib/storage/driver.ts';
 import { alterDriver } from '../storage/altered-driver.ts';
@@ -22,10 +22,10 @@ const ACCESS = [
 export function projectedWhileReadSuite(name: string, open: () => Promise<OpenedStorage>): void {
   describe(`a v1 image that becomes a projection while it is read, on ${name}`, () => {
     let storage: OpenedStorage;
-    /** Two processes. In `reader` a test can act directly before an object is read. */
+    /** Two processes. In `reader` a test can act directly before an object is read, or a folder is listed. */
     let server: RegistryServer;
     let reader: RegistryServer;
-    let onRead: { key: Key; act: () => Promise<unknown> } | undefined;
+    let onRead: { key: Key | KeyPrefix; act: () => Promise<unknown> } | undefined;
     const alice = basic('alice');
     const mallory = basic('mallory');
     before(async () => {
@@ -38,10 +38,12 @@ export function projectedWhileReadSuite(name: string, open: () => Promise<Opened
       reader = await start(
         alterDriver(storage.driver, (original) => ({
           async read(key) {
-            const act = onRead?.key === key ? onRead.act : undefined;
-            if (act) onRead = undefined;
-            await act?.();
+            await actBefore(key);
             return await original.read(key);
+          },
+          async *list(prefix, options) {
+            await actBefore(prefix);
+            yield* original.list(prefix, options);
           },
         })),
       );
@@ -51,6 +53,12 @@ export function projectedWhileReadSuite(name: string, open: () => Promise<Opened
       await reader.stop();
       await storage.close();
     });
+
+    const actBefore = async (key: Key | KeyPrefix) => {
+      const act = onRead?.key === key ? onRead.act : undefined;
+      if (act) onRead = undefined;
+      await act?.();
+    };
 
     const get = (path: string, headers: Record<string, string>) => fetch(new URL(path, reader.url), { headers });
 
@@ -70,7 +78,7 @@ export function projectedWhileReadSuite(name: string, open: () => Promise<Opened
     for (const [part, keyOf] of [
       ['json', layout.imageJson],
       ['ancestry', layout.imageAncestry],
-      ['layer', layout.imageLayerDescriptor],
+      ['layer', layout.image],
     ] as const) {
       it(`reveals nothing of the projection to a caller that had a right to the ${part} of the former image`, async () => {
         const { former, makeProjection } = await pushUnderProjectionId(`secret ${part}`);

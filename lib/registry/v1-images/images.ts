@@ -29,8 +29,11 @@ const REMEMBERED = { max: 10_000, ttl: 30_000 };
  */
 export type ImageVersion = { jsonETag?: ETag; ancestryETag?: ETag; layer?: ImageLayer; kind?: ImageKind };
 
-/** What was read of an image. `isOfPushed`: it is an object that was there when the image was found to be a pushed one. */
-export type ReadOfImage<T> = { value: T; version?: ImageVersion; isOfPushed?: boolean };
+/**
+ * What was read of an image. `value` is to be called once `isOfKind` has decided of which kind it is: the layer of a projection may
+ * be another than the listing showed. `isOfPushed`: it is an object that was there when the image was found to be a pushed one.
+ */
+export type ReadOfImage<T> = { value: () => T; version?: ImageVersion; isOfPushed?: boolean };
 
 /** The objects below `images/<id>/` that a pull needs. */
 type ListedImage = { json?: ObjectInfo; ancestry?: ObjectInfo; layer?: ObjectInfo; isComplete: boolean };
@@ -131,8 +134,10 @@ export class Images {
     ]);
     if (!object) throw imageUnknown();
     if (version.jsonETag !== object.info.etag && this.#complete.delete(id)) return await this.json(id);
-    const { layer } = version;
-    const value = { bytes: object.bytes, checksums, ...(layer && { layerSizeBytes: layer.sizeBytes }) };
+    const value = () => ({
+      ...{ bytes: object.bytes, checksums },
+      ...(version.layer && { layerSizeBytes: version.layer.sizeBytes }),
+    });
     return { value, version };
   }
 
@@ -141,14 +146,19 @@ export class Images {
     const [object, version] = await Promise.all([this.#storage.read(layout.imageAncestry(id)), this.#version(id)]);
     if (!object) throw imageUnknown();
     if (version.ancestryETag !== object.info.etag && this.#complete.delete(id)) return await this.ancestry(id);
-    return { value: parseAncestry(object), version, isOfPushed: version.kind === 'pushed' };
+    const ancestry = parseAncestry(object);
+    return { value: () => ancestry, version, isOfPushed: version.kind === 'pushed' };
   }
 
   /** The storage requests of `#version`. @throws RegistryError IMAGE_UNKNOWN, IMAGE_INCOMPLETE */
   async layer(id: ImageId): Promise<ReadOfImage<ImageLayer>> {
     const version = await this.#version(id);
-    if (!version.layer) throw imageUnknown();
-    return { value: version.layer, version };
+    const value = () => {
+      if (!version.layer) throw imageUnknown();
+      return version.layer;
+    };
+    value();
+    return { value, version };
   }
 
   /**
