@@ -29,14 +29,7 @@ function withCheckedWrites(driver: StorageDriver, isAllowed: () => Promise<boole
       return await write(...args);
     };
   return {
-    head: (key) => driver.head(key),
-    get: (key, options) => driver.get(key, options),
-    read: (key) => driver.read(key),
-    etagOf: (bytes) => driver.etagOf(bytes),
-    list: (prefix, options) => driver.list(prefix, options),
-    listFolders: (prefix, options) => driver.listFolders(prefix, options),
-    listParts: (upload) => driver.listParts(upload),
-    honorsDeleteConditions: () => driver.honorsDeleteConditions(),
+    ...readsOf(driver),
     ...(driver.presign && { presign: driver.presign.bind(driver) }),
     close: () => driver.close(),
     put: guarded(driver.put.bind(driver)),
@@ -47,5 +40,19 @@ function withCheckedWrites(driver: StorageDriver, isAllowed: () => Promise<boole
     uploadPart: guarded(driver.uploadPart.bind(driver)),
     completeMultipart: guarded(driver.completeMultipart.bind(driver)),
     abortMultipart: guarded(driver.abortMultipart.bind(driver)),
+  };
+}
+
+/** The methods of a driver that read, for a driver with other writes. */
+export function readsOf(driver: StorageDriver) {
+  return {
+    head: driver.head.bind(driver),
+    get: driver.get.bind(driver),
+    read: driver.read.bind(driver),
+    etagOf: driver.etagOf.bind(driver),
+    list: driver.list.bind(driver),
+    listFolders: driver.listFolders.bind(driver),
+    listParts: driver.listParts.bind(driver),
+    honorsDeleteConditions: driver.honorsDeleteConditions.bind(driver),
   };
 }

@@ -41,7 +41,7 @@ async function collectLive(run: CollectorRun, image: ListedImage, v1Images: V1Im
 async function collectMarked(run: CollectorRun, image: ListedImage, v1Images: V1ImagesPolicy): Promise<boolean> {
   const cell = await readImageCell(run.storage, image.id);
   if (cell.state === 'live') return true; // a writer has revived it since it was listed
-  // A removal that has begun has to end, whatever leads to the image now: some of its objects are gone.
+  // A removal that has begun goes on even if a tag leads to the image now, since some of its objects are gone.
   const reason = cell.state === 'removing' ? undefined : await reasonToKeepImage(run, image, v1Images);
   if (reason !== undefined) {
     if (await makeLive(run.storage, image.id, cell)) {

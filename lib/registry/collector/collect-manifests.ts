@@ -18,7 +18,7 @@ export type ManifestsToCollect = {
   manifests: ReadonlyMap<Digest, ListedManifest>;
   /** The subjects of referrers, by the names of their entries. */
   subjects: ReadonlyMap<Digest, readonly Digest[]>;
-  /** Why a manifest is kept whatever else names it; undefined if it is no root. */
+  /** Why a manifest is kept although nothing else names it; undefined if it is no root. */
   rootReason: (digest: Digest) => string | undefined;
   untagged: UntaggedManifests;
 };

@@ -1,4 +1,5 @@
 import type { ETag, StorageDriver } from '../../storage/driver.ts';
+import { readsOf } from '../../storage/guarded-writes.ts';
 
 const WRITTEN = '"dry-run"' as ETag;
 
@@ -8,14 +9,7 @@ export function dryRunStorage(driver: StorageDriver): StorageDriver {
     throw new Error('a dry run starts no multipart upload');
   };
   return {
-    head: (key) => driver.head(key),
-    get: (key, options) => driver.get(key, options),
-    read: (key) => driver.read(key),
-    etagOf: (bytes) => driver.etagOf(bytes),
-    list: (prefix, options) => driver.list(prefix, options),
-    listFolders: (prefix, options) => driver.listFolders(prefix, options),
-    listParts: (upload) => driver.listParts(upload),
-    honorsDeleteConditions: () => driver.honorsDeleteConditions(),
+    ...readsOf(driver),
     put: async () => WRITTEN,
     putStream: async () => WRITTEN,
     copyIfAbsent: async () => true,

@@ -199,7 +199,7 @@ async function findBadTags(
 
 const LINK_KEY = /\/blobs\/(sha256|sha512)\/([a-f0-9]+)$/;
 
-/** Whatever repository the name stands for: a link in it names bytes. */
+/** Also of a folder that belongs to no repository, since a link in it names bytes. */
 function keepUnknownLink(run: CollectorRun, key: ObjectInfo['key']): void {
   run.report.unknown(key);
   const [, algorithm, hex] = LINK_KEY.exec(key) ?? [];

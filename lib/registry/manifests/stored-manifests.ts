@@ -124,7 +124,7 @@ export class StoredManifests {
   }
 
   /**
-   * One storage request, two for a manifest with a subject. Whatever form is stored is overwritten, unless there is a condition.
+   * One storage request, two for a manifest with a subject. Without a condition it overwrites every stored form.
    * @param options.look at the blobs and children of the manifest
    * @returns false if the condition did not hold; then nothing was written
    * @throws StorageUnavailableError if the look has expired

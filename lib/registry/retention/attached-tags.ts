@@ -21,7 +21,7 @@ export type AttachedTag = { tag: Tag; subject: Digest; target: Digest; movedAtMs
 const ORPHAN_MS = DAY_MS;
 
 /**
- * Attached tags follow their image, whatever the rules say of their names. Such a tag is kept while its subject is reached from a
+ * Attached tags follow their image, and no rule decides about them by their names. Such a tag is kept while its subject is reached from a
  * tag that stays. It is deleted if its subject is reached from deleted tags alone, or is not in the repository any more. Where
  * no tag at all reaches the subject, the image is untagged: it is kept, and so is what is attached to it.
  * @param reached what is reached from tags of the repository that stay, and from those that are deleted

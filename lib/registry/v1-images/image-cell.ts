@@ -105,7 +105,7 @@ export async function condemnImage(
  * @returns false if the cell has changed since it was read
  */
 export async function makeLive(storage: StorageDriver, id: ImageId, cell: MarkedCell): Promise<boolean> {
-  // Not by a DELETE, which some servers carry out whatever its condition says.
+  // Not by a DELETE, whose condition some servers ignore.
   return (await put(storage, id, encodeGone(), cell.object)) !== undefined;
 }
 
