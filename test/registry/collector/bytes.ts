@@ -105,11 +105,10 @@ export function bytesSuite(name: string, open: () => Promise<{ bucket: Bucket; c
     });
 
     it('moves links to the oldest copy without a mark, and lets the other copies go', async () => {
-      const [first, second, third] = [
-        await bucket.blob('copies/a', 'several copies'),
-        await bucket.blob('copies/b', 'several copies'),
-        await bucket.blob('copies/c', 'several copies'),
-      ];
+      const first = await bucket.blob('copies/a', 'several copies');
+      await bucket.settle(); // the others are later by the clock of storage
+      const second = await bucket.blob('copies/b', 'several copies');
+      const third = await bucket.blob('copies/c', 'several copies');
       for (const repository of ['copies/a', 'copies/b', 'copies/c']) {
         const { digest } = await bucket.manifest(repository, { blobs: [first.digest] });
         await bucket.tag(repository, 'v', digest);
@@ -127,6 +126,28 @@ export function bytesSuite(name: string, open: () => Promise<{ bucket: Bucket; c
       await bucket.collect();
       for (const { key } of [second, third]) assert.ok(!(await bucket.storage.head(key)), key);
       assert.ok(await bucket.has(first.key));
+    });
+
+    it('moves links to the copy that a v1 image names, since it does not change what an image names', async () => {
+      const older = await bucket.blob('named/a', 'a copy for an image');
+      await bucket.settle();
+      const named = await bucket.blob('named/b', 'a copy for an image');
+      for (const repository of ['named/a', 'named/b']) {
+        const { digest } = await bucket.manifest(repository, { blobs: [older.digest] });
+        await bucket.tag(repository, 'v', digest);
+      }
+      const id = parseImageId('c'.repeat(64));
+      const descriptor = { size: 3, digest: named.digest, format: 'tar', key: named.key };
+      await bucket.put(layout.imageBlob(id, named.digest), '');
+      await bucket.put(layout.imageLayerDescriptor(id), JSON.stringify(descriptor));
+      await bucket.put(layout.imageJson(id), '{}');
+      await bucket.age();
+      await bucket.collect();
+      await bucket.collect();
+      assert.equal(await keyOfLink(older.link), named.key);
+      await bucket.grace();
+      await bucket.collect();
+      assert.deepEqual([await bucket.has(older.key), await bucket.has(named.key)], [false, true]);
     });
 
     it('lists in a dry run what it does with copies when it condemns or revives a link of them', async () => {

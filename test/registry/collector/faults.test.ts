@@ -9,7 +9,7 @@ import { BlobStore } from '../../../lib/registry/blobs/store.ts';
 import { Collector } from '../../../lib/registry/collector/collector.ts';
 import { COLLECTION_TIMES } from '../../../lib/registry/condemned/times.ts';
 import { ImageGrants } from '../../../lib/registry/v1-images/grants.ts';
-import { StorageUnavailableError } from '../../../lib/storage/driver.ts';
+import { type PutOptions, StorageUnavailableError } from '../../../lib/storage/driver.ts';
 import { encodeText } from '../../../lib/streams/bytes.ts';
 import { MemoryStorage } from '../../storage/memory.ts';
 import { Bucket, keysOf, stagesOf } from './bucket.ts';
@@ -98,6 +98,29 @@ describe('where a process or storage fails, the collector and the writers', () =
       await bucket.grace();
     }
     assert.ok(await bucket.has(layout.imageJson(base)));
+  });
+
+  it('end a run in which a link could not be moved to another copy, and move it in a later run', async () => {
+    let isUp = false;
+    const storage = new (class extends MemoryStorage {
+      override async put(key: Key, body: Uint8Array, options: PutOptions = {}) {
+        if (!isUp && options.look && key.includes('/blobs/')) throw new StorageUnavailableError('the look has expired');
+        return await super.put(key, body, options);
+      }
+    })();
+    const bucket = await Bucket.inMemory(storage);
+    const first = await bucket.blob('fault/a', 'two copies');
+    await bucket.settle();
+    const second = await bucket.blob('fault/b', 'two copies');
+    for (const name of ['fault/a', 'fault/b']) {
+      const { digest } = await bucket.manifest(name, { blobs: [first.digest] });
+      await bucket.tag(name, 'v', digest);
+    }
+    await bucket.age();
+    await bucket.collect();
+    assert.deepEqual(keysOf(await bucket.collect(), 'merge', 'link'), []);
+    isUp = true;
+    assert.deepEqual(keysOf(await bucket.collect(), 'merge', 'link'), [second.link]);
   });
 
   it('take the metadata of a tag for no tag', async () => {
