@@ -3,6 +3,7 @@ import { V2Client } from '../test/v2/client.ts';
 import { pushImage } from '../test/v2/image.ts';
 import { getRepeatedly, pull, push } from './load.ts';
 import type { Registry } from './registries.ts';
+import type { BenchStorage } from './storage.ts';
 
 export type Sizes = {
   /** Size of the large layer. */
@@ -17,9 +18,10 @@ export type Metric = { title: string; unit: string; better: 'more' | 'less' };
 export type Measure = {
   /** The name for `--only`. */
   name: string;
+  storage: BenchStorage['kind'];
   /** Whether clients pull blobs from the bucket, by redirect. */
   redirects: boolean;
-  /** Whether to empty the bucket before each sample, because a sample leaves much in it. */
+  /** Whether to empty the registry's storage before each sample, because a sample leaves much in it. */
   fills: boolean;
   metrics: readonly Metric[];
   /** Prepares a registry. @returns a function that takes a sample: a value for each metric */
@@ -33,9 +35,12 @@ const UPLOADS_AT_ONCE = 5;
 const LAYERS = Array.from({ length: 9 }, (_, index) => `layer ${index}`);
 const ACCEPT = 'application/vnd.oci.image.manifest.v1+json';
 
+/** A measure that either kind of storage can have. */
+type MeasureOfEither = Omit<Measure, 'storage'>;
+
 const repositoryUrlOf = ({ url }: Registry) => `${url}/v2/bench/app`;
 
-const pushOf = (kind: 'patch' | 'put', title: string): Measure => ({
+const pushOf = (kind: 'patch' | 'put', title: string): MeasureOfEither => ({
   name: `push-${kind}`,
   redirects: false,
   fills: true,
@@ -48,7 +53,7 @@ const pushOf = (kind: 'patch' | 'put', title: string): Measure => ({
     },
 });
 
-const smallPushes: Measure = {
+const smallPushes: MeasureOfEither = {
   name: 'push-small',
   redirects: false,
   fills: true,
@@ -62,7 +67,7 @@ const smallPushes: Measure = {
     },
 };
 
-const pullOf = (name: string, title: string, redirects: boolean): Measure => ({
+const pullOf = (name: string, title: string, redirects: boolean): MeasureOfEither => ({
   name,
   redirects,
   fills: false,
@@ -74,7 +79,7 @@ const pullOf = (name: string, title: string, redirects: boolean): Measure => ({
   },
 });
 
-const manifestsOf = (connections: number, images: number): Measure => ({
+const manifestsOf = (connections: number, images: number): MeasureOfEither => ({
   name: images === 1 ? `manifest-${connections}` : `manifest-${connections}-images`,
   redirects: false,
   fills: false,
@@ -103,14 +108,20 @@ const manifestsOf = (connections: number, images: number): Measure => ({
   },
 });
 
-export const measures: readonly Measure[] = [
+const ofBoth: readonly MeasureOfEither[] = [
   pushOf('patch', 'POST + PATCH + PUT'),
   pushOf('put', 'POST + PUT'),
   smallPushes,
   pullOf('pull', 'through the registry', false),
-  pullOf('pull-redirect', 'by redirect to the bucket', true),
   manifestsOf(1, 1),
   manifestsOf(16, 1),
   manifestsOf(128, 1),
   manifestsOf(128, 100),
+];
+
+export const measures: readonly Measure[] = [
+  ...[...ofBoth, pullOf('pull-redirect', 'by redirect to the bucket', true)].map(
+    (measure): Measure => ({ ...measure, storage: 's3' }),
+  ),
+  ...ofBoth.map((measure): Measure => ({ ...measure, name: `disk-${measure.name}`, storage: 'disk' })),
 ];

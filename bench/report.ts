@@ -1,26 +1,36 @@
 import type { Measure, Metric } from './measures.ts';
-import type { RegistryName } from './registries.ts';
 import type { S3Requests } from './s3-requests.ts';
 import type { Samples } from './samples.ts';
+import type { BenchStorage, RegistryName } from './storage.ts';
 
 export type Measured = { measure: Measure; samples: Map<RegistryName, Samples> };
 export type Counted = Map<RegistryName, S3Requests[]>;
 
 type Cell = string | number;
 
+const HEADINGS: Record<BenchStorage['kind'], string> = { s3: 'on S3', disk: 'on disk' };
+
+/** The tables of speed and of resources for each kind of storage that was measured. */
+export function measuredTables(measured: readonly Measured[]): string[] {
+  return Object.entries(HEADINGS).flatMap(([kind, heading]) => {
+    const ofKind = measured.filter(({ measure }) => measure.storage === kind);
+    return ofKind.length === 0 ? [] : [speedTable(heading, ofKind), resourcesTable(heading, ofKind)];
+  });
+}
+
 /** Medians with the lowest and the highest sample; the ratio is above 1 where Stowage is better. */
-export function speedTable(measured: readonly Measured[]): string {
+function speedTable(heading: string, measured: readonly Measured[]): string {
   const rows = measured.flatMap(({ measure, samples }) =>
     measure.metrics.map((metric, index) => {
       const [stowage, peer] = bothOf(samples).map((taken) => taken?.values[index] ?? []);
       return [metric.title, metric.unit, spread(stowage), spread(peer), ratio(metric, stowage, peer)];
     }),
   );
-  return table(['', 'unit', 'Stowage', 'distribution', 'ratio'], rows);
+  return table([heading, 'unit', 'Stowage', 'distribution', 'ratio'], rows);
 }
 
 /** CPU and memory of the server for one sample. */
-export function resourcesTable(measured: readonly Measured[]): string {
+function resourcesTable(heading: string, measured: readonly Measured[]): string {
   const rows = measured.map(({ measure, samples }) => {
     const [stowage, peer] = bothOf(samples);
     return [
@@ -29,7 +39,7 @@ export function resourcesTable(measured: readonly Measured[]): string {
       ...[stowage, peer].map((taken) => rounded(Math.max(0, ...(taken?.peakMiB ?? [])))),
     ];
   });
-  return table(['', 'CPU s, Stowage', 'distribution', 'peak MiB, Stowage', 'distribution'], rows);
+  return table([heading, 'CPU s, Stowage', 'distribution', 'peak MiB, Stowage', 'distribution'], rows);
 }
 
 export function requestsTable(counted: Counted): string {

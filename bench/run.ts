@@ -1,17 +1,18 @@
-// `npm run bench`: Stowage and its peer on the same MinIO, in turn.
+// `npm run bench`: Stowage and its peer on the same MinIO, and each on a directory of the same disk, in turn.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { startMinio } from '../test/support/minio.ts';
+import { type Minio, startMinio } from '../test/support/minio.ts';
 import { assertInstalled } from './load.ts';
 import { describeMachine } from './machine.ts';
 import { measures } from './measures.ts';
-import { isPeerInstalled, PEER_PATH, PEER_VERSION, type RegistryName } from './registries.ts';
-import { type Counted, type Measured, requestsTable, resourcesTable, speedTable } from './report.ts';
+import { isPeerInstalled, PEER_PATH, PEER_VERSION } from './registries.ts';
+import { type Counted, type Measured, measuredTables, requestsTable } from './report.ts';
 import { countS3Requests } from './s3-requests.ts';
 import { takeSamples } from './samples.ts';
+import type { RegistryName } from './storage.ts';
 
 const DOCUMENT = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url));
 const S3_REQUESTS = 's3-requests';
@@ -30,7 +31,7 @@ type Options = {
 const names = [...measures.map(({ name }) => name), S3_REQUESTS];
 
 await new Command('npm run bench --')
-  .description(`Measures Stowage and distribution ${PEER_VERSION} side by side, both on one MinIO of their own.`)
+  .description(`Measures Stowage and distribution ${PEER_VERSION} side by side, on a MinIO of their own and on disk.`)
   .addOption(new Option('--only <names...>', 'measures to run').choices(names).default(names, 'everything'))
   .option('--size <MiB>', 'size of the large layer', parseCount, 1024)
   .option('--samples <number>', 'samples of each registry, after one for warming up', parseCount, 5)
@@ -44,7 +45,7 @@ await new Command('npm run bench --')
   .option('--write', `put the tables into ${relative(process.cwd(), DOCUMENT)}`, false)
   .addHelpText(
     'after',
-    '\nAll of it takes about 15 minutes and 5 GB of disk. Needs curl, wrk and MinIO: .ci/install-tools.',
+    '\nAll of it takes about 25 minutes and 5 GB of disk. Needs curl, wrk and MinIO: .ci/install-tools.',
   )
   .action(bench)
   .parseAsync();
@@ -60,13 +61,14 @@ async function bench({ only, samples, quiet, write, size, smallBlobs, seconds }:
   // All files, MinIO's objects included, lie in one directory, which is removed at every kind of exit.
   const directory = mkdtempSync(join(tmpdir(), 'stowage-bench-'));
   process.env.TMPDIR = directory;
-  const minio = await startMinio();
+  let minio: Promise<Minio> | undefined;
+  const bucket = () => (minio ??= startMinio());
   process.once('exit', () => rmSync(directory, { recursive: true, force: true, maxRetries: 3 }));
   try {
     const measured: Measured[] = [];
     for (const measure of measures.filter(({ name }) => only.includes(name))) {
       const taken = await takeSamples(measure, {
-        minio,
+        bucket,
         names: registries,
         sizes: { bigMiB: size, smallBlobs, seconds },
         samples,
@@ -78,20 +80,20 @@ async function bench({ only, samples, quiet, write, size, smallBlobs, seconds }:
     const counted: Counted = new Map();
     if (only.includes(S3_REQUESTS)) {
       const counting: RegistryName[] = isPeerInstalled ? [...registries, 'distribution without cache'] : registries;
-      for (const name of counting) counted.set(name, await countS3Requests(minio, name, progress));
+      for (const name of counting) counted.set(name, await countS3Requests(await bucket(), name, progress));
     }
     progress('');
     const how = `Medians of ${samples} samples (lowest–highest); one layer: ${size} MiB; small blobs: ${smallBlobs}.`;
     const report = [
       describeMachine(),
       how,
-      ...(measured.length > 0 ? [speedTable(measured), resourcesTable(measured)] : []),
+      ...measuredTables(measured),
       ...(counted.size > 0 ? [requestsTable(counted)] : []),
     ].join('\n\n');
     console.log(report);
     if (write) writeReport(report);
   } finally {
-    await minio.stop();
+    await (await minio)?.stop();
   }
 }
 

@@ -9,8 +9,8 @@ import { startFaultyProxy } from '../test/storage/faulty-proxy.ts';
 import type { Minio } from '../test/support/minio.ts';
 import { chunked, digestOf, locationOf, V2Client, withDigest } from '../test/v2/client.ts';
 import { pushImage } from '../test/v2/image.ts';
-import { emptyFolder } from './bucket.ts';
-import { folderOf, type RegistryName, startRegistry } from './registries.ts';
+import { startRegistry } from './registries.ts';
+import { emptyStorage, type RegistryName } from './storage.ts';
 
 /** `behind`: requests after the answer, in the background. */
 export type S3Requests = { operation: string; untilAnswer: number; behind: number };
@@ -27,11 +27,8 @@ const SETTLED_MS = 700;
 export async function countS3Requests(minio: Minio, name: RegistryName, progress: (text: string) => void) {
   const proxy = await startFaultyProxy(minio.endpoint);
   const directory = await mkdtemp(join(tmpdir(), 'stowage-bench-'));
-  const registry = await startRegistry(name, {
-    bucket: { ...minio, endpoint: proxy.endpoint },
-    redirects: true,
-    directory,
-  });
+  const storage = { kind: 's3', bucket: { ...minio, endpoint: proxy.endpoint }, redirects: true } as const;
+  const registry = await startRegistry(name, { storage, directory });
   try {
     const counted: S3Requests[] = [];
     for (const { title, run } of await operationsOn(new V2Client(new URL(registry.url)))) {
@@ -48,7 +45,7 @@ export async function countS3Requests(minio: Minio, name: RegistryName, progress
   } finally {
     await registry.stop();
     await proxy.close();
-    await emptyFolder(minio, folderOf(name));
+    await emptyStorage({ ...storage, bucket: minio }, name);
     await rm(directory, { recursive: true, force: true });
   }
 }

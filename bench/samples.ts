@@ -1,18 +1,18 @@
 // Takes samples of both registries alternately, each from a fresh process.
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Minio } from '../test/support/minio.ts';
-import { emptyFolder } from './bucket.ts';
 import type { Measure, Sizes } from './measures.ts';
 import { cpuSecondsOf, foreignShareDuring, peakMemoryMiB, quiet, resetPeakMemory } from './proc.ts';
-import { folderOf, type Registry, type RegistryName, startRegistry } from './registries.ts';
+import { type Registry, startRegistry } from './registries.ts';
+import { type BenchStorage, type Bucket, emptyStorage, folderOf, type RegistryName } from './storage.ts';
 
 /** Samples of one registry for one measure; `values` has a list for each metric. */
 export type Samples = { values: number[][]; cpuSeconds: number[]; peakMiB: number[] };
 
 export type MeasureOptions = {
-  minio: Minio;
+  /** Those of measures on S3 share one bucket. */
+  bucket: () => Promise<Bucket>;
   names: readonly RegistryName[];
   sizes: Sizes;
   samples: number;
@@ -25,13 +25,18 @@ export type MeasureOptions = {
 const ATTEMPTS = 5;
 
 export async function takeSamples(measure: Measure, options: MeasureOptions): Promise<Map<RegistryName, Samples>> {
-  const { minio, names, sizes, samples, progress } = options;
+  const { names, sizes, samples, progress } = options;
   const directory = await mkdtemp(join(tmpdir(), 'stowage-bench-'));
+  const storage: BenchStorage =
+    measure.storage === 'disk'
+      ? { kind: 'disk', directory: join(directory, 'disk') }
+      : { kind: 's3', bucket: await options.bucket(), redirects: measure.redirects };
   const runs: Run[] = [];
   try {
     for (const name of names) {
       progress(`${measure.name}: starting ${name}`);
-      const registry = await startRegistry(name, { bucket: minio, redirects: measure.redirects, directory });
+      if (storage.kind === 'disk') await mkdir(join(storage.directory, folderOf(name)), { recursive: true });
+      const registry = await startRegistry(name, { storage, directory });
       const run = { registry, taken: emptySamples(measure), sample: async (): Promise<number[]> => [] };
       runs.push(run);
       run.sample = await measure.prepare(registry, sizes);
@@ -41,7 +46,7 @@ export async function takeSamples(measure: Measure, options: MeasureOptions): Pr
       for (const run of runs) {
         const what = `${measure.name}: ${round} of ${samples}, ${run.registry.name}`;
         progress(what);
-        if (measure.fills) await emptyFolder(minio, folderOf(run.registry.name));
+        if (measure.fills) await emptyStorage(storage, run.registry.name);
         await takeSample(run, { ...options, progress: (text) => progress(`${what}, ${text}`) });
       }
     }
@@ -49,7 +54,7 @@ export async function takeSamples(measure: Measure, options: MeasureOptions): Pr
   } finally {
     for (const { registry } of runs) {
       await registry.stop();
-      await emptyFolder(minio, folderOf(registry.name));
+      await emptyStorage(storage, registry.name);
     }
     await rm(directory, { recursive: true, force: true });
   }
