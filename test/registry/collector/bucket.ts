@@ -1,6 +1,5 @@
 // A bucket as the registry writes it, made without the registry: the tests of the collector need every state of it.
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { digestOf } from '../../../lib/model/content-digest.ts';
 import { type Key, type KeyPrefix, layout } from '../../../lib/model/layout.ts';
 import { MEDIA_TYPES } from '../../../lib/model/manifest.ts';
@@ -21,6 +20,7 @@ import { encodeTarget } from '../../../lib/registry/tags/target.ts';
 import type { StorageDriver } from '../../../lib/storage/driver.ts';
 import { encodeText } from '../../../lib/streams/bytes.ts';
 import { MemoryStorage } from '../../storage/memory.ts';
+import { StorageClock } from '../../storage/storage-clock.ts';
 
 const DAY = 24 * 60 * 60_000;
 
@@ -31,17 +31,13 @@ export class Bucket {
   readonly times: CollectionTimes;
   readonly undoMs: number;
   /** Lets time pass, by the clock of storage. */
-  readonly pass: (ms: number) => Promise<void>;
+  readonly pass: (ms: number) => void;
   readonly now: () => Date;
 
-  /** By how much more than a time a test waits: the precision of LastModified. */
-  readonly slackMs: number;
+  /** By how much more than a time a test lets pass: the precision of LastModified. */
+  readonly slackMs = 2000;
 
-  constructor(
-    storage: StorageDriver,
-    { times, undoMs, pass, now, slackMs }: Pick<Bucket, 'times' | 'undoMs' | 'pass' | 'now' | 'slackMs'>,
-  ) {
-    this.slackMs = slackMs;
+  constructor(storage: StorageDriver, { times, undoMs, pass, now }: Pick<Bucket, 'times' | 'undoMs' | 'pass' | 'now'>) {
     this.storage = storage;
     this.times = times;
     this.undoMs = undoMs;
@@ -50,39 +46,35 @@ export class Bucket {
   }
 
   static async inMemory(storage = new MemoryStorage()): Promise<Bucket> {
-    const bucket = new Bucket(storage, {
-      times: COLLECTION_TIMES,
-      undoMs: 14 * DAY,
-      pass: async (ms) => storage.pass(ms),
-      now: () => storage.now,
-      slackMs: 1000,
-    });
-    await bucket.adopt();
-    return bucket;
+    return await Bucket.#adopted(storage, storage);
   }
 
-  /** Storage whose clock a test cannot set, with times of a few hundred milliseconds or more. */
-  static async scaled(storage: StorageDriver, times: CollectionTimes, slackMs: number): Promise<Bucket> {
-    const undoMs = 5 * times.graceMs;
-    const pass = async (ms: number) => void (await sleep(ms));
-    const bucket = new Bucket(storage, { times, undoMs, pass, slackMs, now: () => new Date() });
+  /** Storage with a clock of its own, which the tests set forward beside it. */
+  static async withClock(storage: StorageDriver): Promise<Bucket> {
+    const clock = new StorageClock(storage);
+    return await Bucket.#adopted(clock.driver, clock);
+  }
+
+  static async #adopted(storage: StorageDriver, clock: Pick<StorageClock, 'now' | 'pass'>): Promise<Bucket> {
+    const pass = (ms: number) => clock.pass(ms);
+    const bucket = new Bucket(storage, { times: COLLECTION_TIMES, undoMs: 14 * DAY, pass, now: () => clock.now });
     await bucket.adopt();
     return bucket;
   }
 
   /** Lets the grace period pass, so that the next run may remove what is condemned now. */
-  async grace(): Promise<void> {
-    await this.pass(this.times.graceMs + this.slackMs);
+  grace(): void {
+    this.pass(this.times.graceMs + this.slackMs);
   }
 
   /** Lets bytes become old enough to be marked. */
-  async age(): Promise<void> {
-    await this.pass(this.times.minAgeMs + this.slackMs);
+  age(): void {
+    this.pass(this.times.minAgeMs + this.slackMs);
   }
 
   /** So that what was written before has an earlier time than a run that starts now. */
-  async settle(): Promise<void> {
-    await this.pass(this.slackMs);
+  settle(): void {
+    this.pass(this.slackMs);
   }
 
   async adopt(): Promise<void> {
@@ -202,7 +194,7 @@ export class Bucket {
   async collectAll(options: Partial<RepositoriesStageOptions> = {}, runs = 5): Promise<void> {
     for (let run = 0; run < runs; run++) {
       await this.collect(options);
-      await this.grace();
+      this.grace();
     }
   }
 }

@@ -5,11 +5,12 @@ import { type Key, layout } from '../../../lib/model/layout.ts';
 import { type ImageId, parseDigest, parseImageId } from '../../../lib/model/names.ts';
 import { decodeBlobLink } from '../../../lib/registry/blobs/link.ts';
 import { type Bucket, keysOf } from './bucket.ts';
+import type { OpenBucket } from './open.ts';
 
 const uuidOf = (key: Key) => key.slice(-36);
 
 /** What level (b) of the collector does to bytes. Each test has repositories and bytes of its own. */
-export function bytesSuite(name: string, open: () => Promise<{ bucket: Bucket; close(): Promise<void> }>): void {
+export function bytesSuite(name: string, open: OpenBucket): void {
   describe(`on ${name}, the collector`, () => {
     let bucket: Bucket;
     let close: () => Promise<void>;
@@ -29,15 +30,15 @@ export function bytesSuite(name: string, open: () => Promise<{ bucket: Bucket; c
       await bucket.storage.delete(link);
       const mark = layout.blobMark(digest, uuidOf(key));
       const inData = await bucket.data('unlinked in data');
-      await bucket.settle();
+      bucket.settle();
       await bucket.collect();
       assert.ok(!(await bucket.has(mark)), 'an upload may be under way');
-      await bucket.age();
+      bucket.age();
       assert.deepEqual(keysOf(await bucket.collect(), 'mark', 'bytes').toSorted(), [key, inData.key].toSorted());
       assert.ok(await bucket.has(mark));
       await bucket.collect();
       assert.ok(await bucket.has(key), 'a run within the grace period deletes nothing');
-      await bucket.grace();
+      bucket.grace();
       assert.deepEqual(keysOf(await bucket.collect(), 'remove', 'bytes').toSorted(), [key, inData.key].toSorted());
       for (const gone of [key, mark, inData.key, inData.pointer, layout.blobMark(inData.digest, inData.uuid)]) {
         assert.equal(await bucket.storage.head(gone), undefined, gone);
@@ -47,7 +48,7 @@ export function bytesSuite(name: string, open: () => Promise<{ bucket: Bucket; c
     it('keeps bytes that a link of any repository names, live or condemned', async () => {
       const kept = await bucket.image('bytes/linked', 'linked', 'v');
       const condemned = await bucket.blob('bytes/condemned', 'condemned link');
-      await bucket.age();
+      bucket.age();
       await bucket.collect();
       assert.ok(await bucket.isCondemned(condemned.link));
       for (const { key, digest } of [kept.blob, condemned]) {
@@ -61,7 +62,7 @@ export function bytesSuite(name: string, open: () => Promise<{ bucket: Bucket; c
     it('never takes a mark back while its bytes exist, and deletes no bytes that are linked again', async () => {
       const { digest, key, link } = await bucket.blob('bytes/relinked', 'relinked');
       await bucket.storage.delete(link);
-      await bucket.age();
+      bucket.age();
       await bucket.collect();
       const mark = layout.blobMark(digest, uuidOf(key));
       assert.ok(await bucket.has(mark));
@@ -83,10 +84,10 @@ export function bytesSuite(name: string, open: () => Promise<{ bucket: Bucket; c
 
     it('goes on where a run ended between the deletion of bytes, of their pointer and of their mark', async () => {
       const { digest, uuid, key, pointer } = await bucket.data('half deleted');
-      await bucket.age();
+      bucket.age();
       await bucket.collect();
       await bucket.storage.delete(key);
-      await bucket.grace();
+      bucket.grace();
       await bucket.collect();
       for (const gone of [pointer, layout.blobMark(digest, uuid)]) assert.ok(!(await bucket.has(gone)), gone);
     });
@@ -99,21 +100,21 @@ export function bytesSuite(name: string, open: () => Promise<{ bucket: Bucket; c
       const descriptor = { size: 3, digest: unmarked.digest, format: 'tar', key: unmarked.key };
       await bucket.put(layout.imageLayerDescriptor(id('b')), JSON.stringify(descriptor));
       for (const digit of ['a', 'b']) await bucket.put(layout.imageJson(id(digit)), '{}');
-      await bucket.age();
+      bucket.age();
       await bucket.collectAll({}, 3);
       for (const { key } of [marked, unmarked]) assert.ok(await bucket.has(key), key);
     });
 
     it('moves links to the oldest copy without a mark, and lets the other copies go', async () => {
       const first = await bucket.blob('copies/a', 'several copies');
-      await bucket.settle(); // the others are later by the clock of storage
+      bucket.settle(); // the others are later by the clock of storage
       const second = await bucket.blob('copies/b', 'several copies');
       const third = await bucket.blob('copies/c', 'several copies');
       for (const repository of ['copies/a', 'copies/b', 'copies/c']) {
         const { digest } = await bucket.manifest(repository, { blobs: [first.digest] });
         await bucket.tag(repository, 'v', digest);
       }
-      await bucket.age();
+      bucket.age();
       await bucket.collect();
       const merged = keysOf(await bucket.collect(), 'merge', 'link');
       assert.deepEqual(merged, [second.link, third.link]);
@@ -122,7 +123,7 @@ export function bytesSuite(name: string, open: () => Promise<{ bucket: Bucket; c
         assert.ok(await bucket.has(layout.blobMark(first.digest, uuidOf(key))), key);
       }
       assert.ok(!(await bucket.has(layout.blobMark(first.digest, uuidOf(first.key)))));
-      await bucket.grace();
+      bucket.grace();
       await bucket.collect();
       for (const { key } of [second, third]) assert.ok(!(await bucket.storage.head(key)), key);
       assert.ok(await bucket.has(first.key));
@@ -130,7 +131,7 @@ export function bytesSuite(name: string, open: () => Promise<{ bucket: Bucket; c
 
     it('moves links to the copy that a v1 image names, since it does not change what an image names', async () => {
       const older = await bucket.blob('named/a', 'a copy for an image');
-      await bucket.settle();
+      bucket.settle();
       const named = await bucket.blob('named/b', 'a copy for an image');
       for (const repository of ['named/a', 'named/b']) {
         const { digest } = await bucket.manifest(repository, { blobs: [older.digest] });
@@ -141,11 +142,11 @@ export function bytesSuite(name: string, open: () => Promise<{ bucket: Bucket; c
       await bucket.put(layout.imageBlob(id, named.digest), '');
       await bucket.put(layout.imageLayerDescriptor(id), JSON.stringify(descriptor));
       await bucket.put(layout.imageJson(id), '{}');
-      await bucket.age();
+      bucket.age();
       await bucket.collect();
       await bucket.collect();
       assert.equal(await keyOfLink(older.link), named.key);
-      await bucket.grace();
+      bucket.grace();
       await bucket.collect();
       assert.deepEqual([await bucket.has(older.key), await bucket.has(named.key)], [false, true]);
     });
@@ -158,12 +159,12 @@ export function bytesSuite(name: string, open: () => Promise<{ bucket: Bucket; c
       assert.ok(kept && condemned && revived);
       await bucket.manifest('copies/kept', { blobs: [kept.digest] });
       const { key: manifest } = await bucket.manifest('copies/condemned', { blobs: [kept.digest] });
-      await bucket.age();
+      bucket.age();
       await bucket.collect();
       assert.ok(await bucket.isCondemned(revived.link));
       await bucket.storage.delete(manifest);
       await bucket.manifest('copies/revived', { blobs: [kept.digest] });
-      await bucket.settle();
+      bucket.settle();
       const planned = await bucket.collect({ isDryRun: true });
       const done = await bucket.collect();
       assert.deepEqual(done.report.list, planned.report.list);
@@ -185,9 +186,9 @@ export function bytesSuite(name: string, open: () => Promise<{ bucket: Bucket; c
         await bucket.tag(repository, 'v', digest);
       }
       // Another process has changed the link when the collector moves it: then its copy stays.
-      await bucket.age();
+      bucket.age();
       await bucket.collect();
-      await bucket.grace();
+      bucket.grace();
       await bucket.collect();
       assert.equal(await keyOfLink(first.link), second.key);
       assert.ok(
@@ -202,15 +203,15 @@ export function bytesSuite(name: string, open: () => Promise<{ bucket: Bucket; c
       await bucket.link('data/named', named.digest, { key: named.key, sizeBytes: 5 });
       const manifest = await bucket.manifest('data/named', { blobs: [named.digest] });
       await bucket.tag('data/named', 'v', manifest.digest);
-      await bucket.settle();
+      bucket.settle();
       await bucket.collect();
       assert.ok(!(await bucket.has(layout.unnamedData(uuid))), 'an upload may be under way');
-      await bucket.age();
+      bucket.age();
       await bucket.collect();
       assert.ok(await bucket.has(layout.unnamedData(uuid)));
       await bucket.collect();
       assert.ok(await bucket.has(layout.data(uuid)));
-      await bucket.grace();
+      bucket.grace();
       assert.deepEqual(keysOf(await bucket.collect(), 'remove', 'unnamed data'), [layout.data(uuid)]);
       assert.ok(!(await bucket.has(layout.unnamedData(uuid))));
       assert.ok(await bucket.has(named.key));
@@ -219,14 +220,14 @@ export function bytesSuite(name: string, open: () => Promise<{ bucket: Bucket; c
     it('keeps data whose pointer is written after a run has seen it without one', async () => {
       const late = await bucket.data('late pointer');
       await bucket.storage.delete(late.pointer);
-      await bucket.age();
+      bucket.age();
       await bucket.collect();
       assert.ok(await bucket.has(layout.unnamedData(late.uuid)));
       await bucket.put(late.pointer, '');
       await bucket.link('data/late', late.digest, { key: late.key, sizeBytes: 12 });
       const manifest = await bucket.manifest('data/late', { blobs: [late.digest] });
       await bucket.tag('data/late', 'v', manifest.digest);
-      await bucket.grace();
+      bucket.grace();
       await bucket.collect();
       assert.ok(await bucket.has(late.key));
       assert.ok(!(await bucket.has(layout.unnamedData(late.uuid))));
@@ -236,10 +237,10 @@ export function bytesSuite(name: string, open: () => Promise<{ bucket: Bucket; c
       const scrap = layout.uploadScrap(randomUUID());
       const unknown = `oci/blobs/sha256/${'cd'.repeat(32)}/backup` as Key;
       for (const key of [scrap, unknown]) await bucket.put(key, 'x');
-      await bucket.settle();
+      bucket.settle();
       await bucket.collect();
       assert.ok(await bucket.has(scrap));
-      await bucket.age();
+      bucket.age();
       const { report } = await bucket.collect();
       assert.ok(!(await bucket.has(scrap)));
       await bucket.collectAll({}, 2);

@@ -1,17 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Key, type KeyPrefix, layout } from '../../../lib/model/layout.ts';
 import { type Digest, type ImageId, parseImageId, parseRepositoryName, parseTag } from '../../../lib/model/names.ts';
 import { Blobs } from '../../../lib/registry/blobs/blobs.ts';
 import { ReusableBytes } from '../../../lib/registry/blobs/reusable-bytes.ts';
 import { BlobStore } from '../../../lib/registry/blobs/store.ts';
 import { Collector } from '../../../lib/registry/collector/collector.ts';
-import { COLLECTION_TIMES } from '../../../lib/registry/condemned/times.ts';
 import { ImageGrants } from '../../../lib/registry/v1-images/grants.ts';
 import { type PutOptions, StorageUnavailableError } from '../../../lib/storage/driver.ts';
 import { encodeText } from '../../../lib/streams/bytes.ts';
 import { MemoryStorage } from '../../storage/memory.ts';
+import { expireLooks } from '../condemned/expire-looks.ts';
 import { Bucket, keysOf, stagesOf } from './bucket.ts';
 
 const DELETED = { untaggedPolicy: () => ({ olderThanMs: 0 }) };
@@ -21,9 +20,9 @@ const repository = parseRepositoryName('fault/app');
 describe('where a process or storage fails, the collector and the writers', () => {
   it('link no bytes that were removed while the process that had stored them was suspended', async () => {
     const storage = new MemoryStorage();
-    const reusable = new ReusableBytes(storage, { times: { ...COLLECTION_TIMES, lookMs: 20 } });
+    const reusable = new ReusableBytes(storage);
     const stored = await new BlobStore(storage, reusable).putSmall(encodeText('own bytes'));
-    await sleep(25);
+    expireLooks();
     await storage.delete(stored.key);
     await assert.rejects(new Blobs(storage, reusable).link(repository, stored), StorageUnavailableError);
     assert.ok(!storage.objects.has(layout.blobLink(repository, stored.digest)));
@@ -31,9 +30,9 @@ describe('where a process or storage fails, the collector and the writers', () =
 
   it('link bytes that are there still when their process goes on', async () => {
     const storage = new MemoryStorage();
-    const reusable = new ReusableBytes(storage, { times: { ...COLLECTION_TIMES, lookMs: 20 } });
+    const reusable = new ReusableBytes(storage);
     const stored = await new BlobStore(storage, reusable).putSmall(encodeText('own bytes'));
-    await sleep(25);
+    expireLooks();
     await new Blobs(storage, reusable).link(repository, stored);
     assert.ok(storage.objects.has(layout.blobLink(repository, stored.digest)));
   });
@@ -52,7 +51,7 @@ describe('where a process or storage fails, the collector and the writers', () =
     const bucket = await Bucket.inMemory(storage);
     await bucket.put(layout.imageJson(id), '{}');
     await grants.grantByTag(repository, by, [{ id, imageKind: 'pushed' }]);
-    await bucket.grace();
+    bucket.grace();
     await bucket.collect();
     assert.ok(await bucket.storage.head(grant));
   });
@@ -76,7 +75,7 @@ describe('where a process or storage fails, the collector and the writers', () =
     const bucket = await Bucket.inMemory();
     const { manifest } = await bucket.image('fault/app', 'damaged tag');
     await bucket.put(layout.tag(repository, parseTag('1.0')), 'no digits');
-    await bucket.grace();
+    bucket.grace();
     const { report } = await bucket.collect(DELETED);
     assert.ok(!(await bucket.isCondemned(manifest.key)));
     assert.match(report.problems?.samples.join() ?? '', /tag_1\.0/);
@@ -90,12 +89,12 @@ describe('where a process or storage fails, the collector and the writers', () =
     await bucket.put(layout.imageJson(top), JSON.stringify({ id: top, parent: base }));
     await bucket.put(layout.imageAncestry(top), '[');
     await bucket.put(layout.tag(repository, parseTag('1.0')), top);
-    await bucket.grace();
+    bucket.grace();
     const { times, now } = bucket;
     const stages = stagesOf({ v1Images: 'collect' });
     for (let run = 0; run < 3; run++) {
       assert.equal((await new Collector(bucket.storage, { stages, times, now }).collect()).kind, 'complete');
-      await bucket.grace();
+      bucket.grace();
     }
     assert.ok(await bucket.has(layout.imageJson(base)));
   });
@@ -110,13 +109,13 @@ describe('where a process or storage fails, the collector and the writers', () =
     })();
     const bucket = await Bucket.inMemory(storage);
     const first = await bucket.blob('fault/a', 'two copies');
-    await bucket.settle();
+    bucket.settle();
     const second = await bucket.blob('fault/b', 'two copies');
     for (const name of ['fault/a', 'fault/b']) {
       const { digest } = await bucket.manifest(name, { blobs: [first.digest] });
       await bucket.tag(name, 'v', digest);
     }
-    await bucket.age();
+    bucket.age();
     await bucket.collect();
     assert.deepEqual(keysOf(await bucket.collect(), 'merge', 'link'), []);
     isUp = true;
@@ -127,7 +126,7 @@ describe('where a process or storage fails, the collector and the writers', () =
     const bucket = await Bucket.inMemory();
     const { manifest } = await bucket.image('fault/app', 'metadata of a tag');
     await bucket.put(layout.legacyTagJson(repository, parseTag('_x')), '{"last_update": 1}');
-    await bucket.grace();
+    bucket.grace();
     await bucket.collect(DELETED);
     assert.ok(await bucket.isCondemned(manifest.key));
   });
@@ -138,7 +137,7 @@ describe('where a process or storage fails, the collector and the writers', () =
     const other = await bucket.image('fault/other', 'another manifest', '1.0');
     const bytes = (await bucket.storage.read(other.manifest.key))?.bytes ?? new Uint8Array();
     await bucket.put(manifest.key, bytes);
-    await bucket.grace();
+    bucket.grace();
     await bucket.collect(DELETED);
     assert.ok(!(await bucket.isCondemned(blob.link)));
   });
@@ -160,7 +159,7 @@ describe('where a process or storage fails, the collector and the writers', () =
   it('begin a new run where the memory of an interrupted one is damaged', async () => {
     const bucket = await Bucket.inMemory();
     const { blob } = await bucket.image('fault/app', 'kept', '1.0');
-    await bucket.grace();
+    bucket.grace();
     const stopping = new AbortController();
     const options = { times: bucket.times, now: bucket.now, checkpointMs: 0, stages: stagesOf({}) };
     stopping.abort();
@@ -182,7 +181,7 @@ describe('where a process or storage fails, the collector and the writers', () =
     await bucket.storage.delete(lost.key);
     const manifest = await bucket.manifest('fault/app', { blobs: [digest] });
     await bucket.tag('fault/app', '1.0', manifest.digest);
-    await bucket.age();
+    bucket.age();
     await bucket.collectAll({}, 4);
     assert.ok(await bucket.has(key));
     assert.match(Buffer.from((await bucket.storage.read(link))?.bytes ?? []).toString(), new RegExp(key));
@@ -199,9 +198,9 @@ describe('where a process or storage fails, the collector and the writers', () =
       await bucket.tag(name, '1.0', digest);
     }
     await bucket.put(layout.blobMark(first.digest, first.key.slice(-36)), '');
-    await bucket.age();
+    bucket.age();
     await bucket.collect();
-    await bucket.grace();
+    bucket.grace();
     assert.deepEqual(keysOf(await bucket.collect(), 'merge', 'link'), [first.link]);
     assert.ok(await bucket.has(first.key), 'a client may read the bytes whose link it has just got');
     await bucket.collect();
@@ -215,7 +214,7 @@ describe('where a process or storage fails, the collector and the writers', () =
     const bytes = (await bucket.storage.read(link))?.bytes ?? new Uint8Array();
     await bucket.storage.delete(link);
     await bucket.put(`oci/repositories/a/b%252Fc/blobs/${digest.replace(':', '/')}` as Key, bytes);
-    await bucket.age();
+    bucket.age();
     await bucket.collectAll({}, 3);
     assert.ok(await bucket.has(key));
   });

@@ -15,11 +15,11 @@ import { encodeText } from '../../../lib/streams/bytes.ts';
 import { oldBucket } from '../../old-buckets/generator.ts';
 import { storeBucket } from '../../old-buckets/in-storage.ts';
 import { alterDriver } from '../../storage/altered-driver.ts';
+import { expireLooks } from '../condemned/expire-looks.ts';
 import { Bucket, keysOf, stagesOf } from './bucket.ts';
+import type { OpenBucket } from './open.ts';
 
 const DELETED = { untaggedPolicy: () => ({ olderThanMs: 0 }) };
-
-export type OpenBucket = () => Promise<{ bucket: Bucket; close(): Promise<void> }>;
 
 /** What level (c) of the collector does to v1 images. Each test has storage of its own. */
 export function imagesSuite(name: string, open: OpenBucket): void {
@@ -72,12 +72,12 @@ export function imagesSuite(name: string, open: OpenBucket): void {
         name: 'probe',
         run: async ({ filters }) => void linked.push(filters.linkedDigests.has(blob.digest)),
       };
-      await bucket.settle();
+      bucket.settle();
       await collect({ more: [probe] });
       assert.ok((await objectsOf(top)).length > 0);
-      await bucket.grace();
+      bucket.grace();
       await collect({ more: [probe] });
-      await bucket.grace();
+      bucket.grace();
       await collect({ more: [probe] });
       await collect({ more: [probe] });
       assert.deepEqual(await objectsOf(top), []);
@@ -140,7 +140,7 @@ export function imagesSuite(name: string, open: OpenBucket): void {
       const stages = stagesOf({ undoMs, v1Images: 'collect' });
       const interrupted = new Set<string>();
       for (let run = 0; run < 3; run++) {
-        await bucket.grace();
+        bucket.grace();
         for (let steps = 1; ; steps++) {
           const stop = new AbortController();
           let checkpoints = 0;
@@ -149,9 +149,7 @@ export function imagesSuite(name: string, open: OpenBucket): void {
             interrupted.add(stage);
             stop.abort();
           };
-          const outcome = await bucket
-            .collector({ stages, times: patient(bucket.times) })
-            .collect({ signal: stop.signal, onProgress });
+          const outcome = await bucket.collector({ stages }).collect({ signal: stop.signal, onProgress });
           if (outcome.kind === 'complete') break;
           assert.equal(outcome.kind, 'interrupted');
           assert.ok(steps < 500, 'it gets on');
@@ -164,11 +162,11 @@ export function imagesSuite(name: string, open: OpenBucket): void {
 
     it('revives a condemned image that a tag names again', async () => {
       const id = await pushed('revived/again');
-      await bucket.grace();
+      bucket.grace();
       await collect({ v1Images: 'collect' });
       assert.equal((await readImageCell(bucket.storage, id)).state, 'condemned');
       await bucket.put(layout.tag(parseRepositoryName('revived/app'), parseTag('v1')), id);
-      await bucket.grace();
+      bucket.grace();
       await collect({ v1Images: 'collect' });
       assert.equal((await readImageCell(bucket.storage, id)).state, 'live');
       assert.ok(await isWhole(id));
@@ -176,7 +174,7 @@ export function imagesSuite(name: string, open: OpenBucket): void {
 
     it('removes no image that was condemned less than the grace period before the run', async () => {
       const id = await pushed('ripe/image');
-      await bucket.grace();
+      bucket.grace();
       await collect({ v1Images: 'collect' });
       await collect({ v1Images: 'collect' });
       assert.ok(await isWhole(id));
@@ -188,22 +186,22 @@ export function imagesSuite(name: string, open: OpenBucket): void {
       const old = idOf('old push');
       await bucket.put(layout.imageInProgress(old), 'true');
       await bucket.put(layout.pusherRecord(old, 'client'), '');
-      await bucket.grace();
+      bucket.grace();
       await bucket.put(layout.imageInProgress(young), 'true');
-      await bucket.settle();
+      bucket.settle();
       await collect({ v1Images: 'collect' });
       const states = await Promise.all([young, old].map(async (id) => (await readImageCell(bucket.storage, id)).state));
       assert.deepEqual(states, ['live', 'condemned']);
-      await bucket.grace();
+      bucket.grace();
       await runs(1, {});
       assert.deepEqual(await objectsOf(old), []);
     });
 
     it('refuses a v1 push of an image that it removes, and no step leaves one that looks complete', async () => {
       const id = await pushed('removing/pushed-again');
-      await bucket.grace();
+      bucket.grace();
       await collect({ v1Images: 'collect' });
-      await bucket.grace();
+      bucket.grace();
       const deleted: Key[] = [];
       const refused: unknown[] = [];
       const watched = alterDriver(bucket.storage, (original) => ({
@@ -229,9 +227,9 @@ export function imagesSuite(name: string, open: OpenBucket): void {
 
     it('takes over a removal that stopped, after the grace period and not before, whatever names the image now', async () => {
       const id = await pushed('takeover/image');
-      await bucket.grace();
+      bucket.grace();
       await collect({ v1Images: 'collect' });
-      await bucket.grace();
+      bucket.grace();
       let deletes = 0;
       const failing = alterDriver(bucket.storage, (original) => ({
         delete: async (key, options) => {
@@ -250,7 +248,7 @@ export function imagesSuite(name: string, open: OpenBucket): void {
         'within the grace period the other collector may still be at it',
       );
       await bucket.put(layout.tag(parseRepositoryName('takeover/app'), parseTag('v1')), id);
-      await bucket.grace();
+      bucket.grace();
       await collect({ v1Images: 'collect' });
       assert.deepEqual(await objectsOf(id), []);
       assert.equal((await readImageCell(bucket.storage, id)).state, 'live');
@@ -258,18 +256,17 @@ export function imagesSuite(name: string, open: OpenBucket): void {
 
     it('deletes nothing once its look has expired', async () => {
       const id = await pushed('expired/look');
-      await bucket.grace();
+      bucket.grace();
       await collect({ v1Images: 'collect' });
-      await bucket.grace();
+      bucket.grace();
       const slow = alterDriver(bucket.storage, (original) => ({
         put: async (key, body, options) => {
           const etag = await original.put(key, body, options);
-          if (key === layout.imageCell(id)) await new Promise((resolve) => setTimeout(resolve, 120));
+          if (key === layout.imageCell(id)) expireLooks();
           return etag;
         },
       }));
-      const times = { ...bucket.times, lookMs: 100 };
-      await collect({ v1Images: 'collect', storage: slow, times });
+      await collect({ v1Images: 'collect', storage: slow });
       assert.ok(await isWhole(id));
       assert.equal((await readImageCell(bucket.storage, id)).state, 'removing');
     });
@@ -289,7 +286,7 @@ export function imagesSuite(name: string, open: OpenBucket): void {
       await bucket.put(layout.conversionSource(converted, gone), '');
       await bucket.put(layout.conversionSource(converted, kept), '');
       await runs(3, { v1Images: 'collect' });
-      await bucket.grace();
+      bucket.grace();
       await collect({ v1Images: 'collect' });
       assert.deepEqual(await objectsOf(gone), []);
       const index = await bucket.storage.read(layout.indexImages(repository));
@@ -321,14 +318,14 @@ export function imagesSuite(name: string, open: OpenBucket): void {
       for (const content of ['dry/one', 'dry/two']) await pushed(content);
       await project('dry/run', 'gone', [await layer('dry/run', 'gone')]);
       await bucket.storage.delete(layout.tag(parseRepositoryName('dry/run'), parseTag('gone')));
-      await bucket.grace();
+      bucket.grace();
       for (let run = 0; run < 4; run++) {
         const planned = await collect({ v1Images: 'collect', isDryRun: true, ...DELETED });
         const done = await collect({ v1Images: 'collect', ...DELETED });
         for (const action of ['condemn', 'remove', 'revive', 'prune'] as const) {
           assert.deepEqual(keysOf(planned, action).toSorted(), keysOf(done, action).toSorted(), action);
         }
-        await bucket.grace();
+        bucket.grace();
       }
     });
 
@@ -365,26 +362,12 @@ export function imagesSuite(name: string, open: OpenBucket): void {
       more?: Stage[];
       storage?: StorageDriver;
       isDryRun?: boolean;
-      times?: Bucket['times'];
       untaggedPolicy?: () => { olderThanMs: number };
     };
 
-    async function collect({
-      v1Images = 'keep',
-      more = [],
-      storage,
-      isDryRun = false,
-      times,
-      untaggedPolicy,
-    }: Options) {
-      const { undoMs, pass, now, slackMs } = bucket;
-      const used = new Bucket(storage ?? bucket.storage, {
-        times: times ?? patient(bucket.times),
-        undoMs,
-        pass,
-        now,
-        slackMs,
-      });
+    async function collect({ v1Images = 'keep', more = [], storage, isDryRun = false, untaggedPolicy }: Options) {
+      const { undoMs } = bucket;
+      const used = new Bucket(storage ?? bucket.storage, bucket);
       const stages = [...stagesOf({ undoMs, v1Images, ...(untaggedPolicy && { untaggedPolicy }) }), ...more];
       const outcome = await used.collector({ stages }).collect({ isDryRun, maxListed: 10_000 });
       if (outcome.kind !== 'complete') throw new Error(JSON.stringify(outcome));
@@ -394,10 +377,10 @@ export function imagesSuite(name: string, open: OpenBucket): void {
     /** Each run begins the grace period after the one before, and the first as long after what was written. */
     async function runs(count: number, options: Options): Promise<void> {
       for (let run = 0; run < count; run++) {
-        await bucket.grace();
+        bucket.grace();
         await collect(options);
       }
-      await bucket.grace();
+      bucket.grace();
     }
 
     async function layer(repository: string, content: string): Promise<{ digest: Digest; key: Key }> {
@@ -473,11 +456,6 @@ export function imagesSuite(name: string, open: OpenBucket): void {
       return found.every(Boolean) && hasLayer;
     }
   });
-}
-
-/** No test is slow because of the machine: only the one of an expired look depends on how long a look is valid. */
-function patient(times: Bucket['times']): Bucket['times'] {
-  return { ...times, lookMs: 60_000 };
 }
 
 function idOf(content: string): ImageId {

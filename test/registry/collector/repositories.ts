@@ -3,11 +3,12 @@ import { after, before, describe, it } from 'node:test';
 import { layout } from '../../../lib/model/layout.ts';
 import { type Digest, hexOf, parseRepositoryName, parseTag } from '../../../lib/model/names.ts';
 import { type Bucket, keysOf } from './bucket.ts';
+import type { OpenBucket } from './open.ts';
 
 const DELETED = { untaggedPolicy: () => ({ olderThanMs: 0 }) };
 
 /** What level (a) of the collector does to one repository. Each test has repositories of its own. */
-export function repositoriesSuite(name: string, open: () => Promise<{ bucket: Bucket; close(): Promise<void> }>): void {
+export function repositoriesSuite(name: string, open: OpenBucket): void {
   describe(`on ${name}, the collector`, () => {
     let bucket: Bucket;
     let close: () => Promise<void>;
@@ -19,12 +20,12 @@ export function repositoriesSuite(name: string, open: () => Promise<{ bucket: Bu
 
     it('condemns a link that no manifest names, and removes it in a run that starts the grace period later', async () => {
       const { link } = await bucket.blob('links/unnamed', 'unnamed');
-      await bucket.settle();
+      bucket.settle();
       await bucket.collect();
       assert.ok(await bucket.isCondemned(link));
       await bucket.collect();
       assert.ok(await bucket.isCondemned(link), 'a second run within the grace period removes nothing');
-      await grace();
+      grace();
       const outcome = await bucket.collect();
       assert.ok(!(await bucket.has(link)));
       assert.deepEqual(
@@ -39,7 +40,7 @@ export function repositoriesSuite(name: string, open: () => Promise<{ bucket: Bu
       const index = await bucket.manifest('kept/all', { children: [child.manifest.digest] });
       await bucket.tag('kept/all', 'multi', index.digest);
       const signature = await bucket.manifest('kept/all', { subject: index.digest, blobs: [tagged.blob.digest] });
-      await grace();
+      grace();
       await bucket.collectAll(DELETED, 2);
       const untagged = await bucket.image('kept/all', 'untagged');
       await bucket.collectAll({}, 2);
@@ -54,20 +55,20 @@ export function repositoriesSuite(name: string, open: () => Promise<{ bucket: Bu
     it('holds children and links by a condemned manifest, and lets them go after it', async () => {
       const child = await bucket.image('cascade/index', 'child');
       const index = await bucket.manifest('cascade/index', { children: [child.manifest.digest] });
-      await grace();
+      grace();
       await bucket.collect(DELETED);
       assert.ok(await bucket.isCondemned(index.key));
       assert.ok(!(await bucket.isCondemned(child.manifest.key)));
-      await grace();
+      grace();
       await bucket.collect(DELETED);
       assert.ok(!(await bucket.has(index.key)));
       assert.ok(await bucket.isCondemned(child.manifest.key));
       assert.ok(!(await bucket.isCondemned(child.blob.link)));
-      await grace();
+      grace();
       await bucket.collect(DELETED);
       assert.ok(!(await bucket.has(child.manifest.key)));
       assert.ok(await bucket.isCondemned(child.blob.link));
-      await grace();
+      grace();
       await bucket.collect(DELETED);
       assert.ok(!(await bucket.has(child.blob.link)));
     });
@@ -76,12 +77,12 @@ export function repositoriesSuite(name: string, open: () => Promise<{ bucket: Bu
       const { blob, manifest } = await bucket.image('revived/tag', 'again');
       const other = await bucket.blob('revived/tag', 'link');
       const before = await bucket.storage.read(manifest.key);
-      await grace();
+      grace();
       await bucket.collect(DELETED);
       for (const key of [manifest.key, other.link]) assert.ok(await bucket.isCondemned(key), key);
       await bucket.tag('revived/tag', 'latest', manifest.digest);
       await bucket.manifest('revived/tag', { blobs: [other.digest] });
-      await grace();
+      grace();
       await bucket.collect();
       for (const key of [manifest.key, blob.link, other.link]) {
         assert.ok((await bucket.has(key)) && !(await bucket.isCondemned(key)), key);
@@ -97,19 +98,19 @@ export function repositoriesSuite(name: string, open: () => Promise<{ bucket: Bu
       const facts = layout.facts(repository, image.manifest.digest, 'image.1');
       const pulled = layout.lastPulled(repository, image.manifest.digest);
       for (const key of [facts, pulled]) await bucket.put(key, '');
-      await grace();
+      grace();
       await bucket.collect(DELETED);
       assert.ok(!(await bucket.isCondemned(signature.key)));
-      await grace();
+      grace();
       await bucket.collect(DELETED);
       assert.ok(!(await bucket.has(image.manifest.key)));
       for (const key of [facts, pulled]) assert.ok(!(await bucket.storage.head(key)), key);
       assert.ok(await bucket.isCondemned(signature.key));
-      await grace();
+      grace();
       await bucket.collect(DELETED);
       assert.ok(!(await bucket.has(signature.key)));
       assert.ok(await bucket.isCondemned(entry));
-      await grace();
+      grace();
       await bucket.collect(DELETED);
       assert.ok(!(await bucket.has(entry)));
     });
@@ -117,13 +118,13 @@ export function repositoriesSuite(name: string, open: () => Promise<{ bucket: Bu
     it('keeps what a tag has named for the undo window after it moved, and then lets it go with its entry', async () => {
       const first = await bucket.image('undo/app', 'first', 'v');
       const firstMove = await bucket.move('undo/app', 'v', first.manifest.digest);
-      await bucket.pass(2 * bucket.undoMs);
+      bucket.pass(2 * bucket.undoMs);
       const second = await bucket.image('undo/app', 'second', 'v');
       const secondMove = await bucket.move('undo/app', 'v', second.manifest.digest);
-      await bucket.pass(Math.ceil(bucket.undoMs / 2));
+      bucket.pass(Math.ceil(bucket.undoMs / 2));
       await bucket.collect(DELETED);
       assert.ok(!(await bucket.isCondemned(first.manifest.key)));
-      await bucket.pass(bucket.undoMs + bucket.slackMs);
+      bucket.pass(bucket.undoMs + bucket.slackMs);
       const outcome = await bucket.collect(DELETED);
       assert.ok(await bucket.isCondemned(first.manifest.key));
       assert.ok(!(await bucket.isCondemned(second.manifest.key)));
@@ -137,12 +138,12 @@ export function repositoriesSuite(name: string, open: () => Promise<{ bucket: Bu
     it('keeps what a deleted tag named for the undo window, and then its history goes whole', async () => {
       const { manifest } = await bucket.image('undo/deleted', 'deleted', 'v');
       const moves = [await bucket.move('undo/deleted', 'v', manifest.digest)];
-      await bucket.pass(2 * bucket.undoMs);
+      bucket.pass(2 * bucket.undoMs);
       await bucket.storage.delete(layout.tag(parseRepositoryName('undo/deleted'), parseTag('v')));
       moves.push(await bucket.move('undo/deleted', 'v', 'deleted'));
       await bucket.collect(DELETED);
       assert.ok(!(await bucket.isCondemned(manifest.key)));
-      await bucket.pass(bucket.undoMs + bucket.slackMs);
+      bucket.pass(bucket.undoMs + bucket.slackMs);
       await bucket.collect(DELETED);
       assert.ok(await bucket.isCondemned(manifest.key));
       for (const key of moves) assert.ok(!(await bucket.has(key)), key);
@@ -153,7 +154,7 @@ export function repositoriesSuite(name: string, open: () => Promise<{ bucket: Bu
       const other = await bucket.image('unrecorded/app', 'gone', 'gone');
       await bucket.move('unrecorded/app', 'gone', other.manifest.digest);
       await bucket.storage.delete(layout.tag(parseRepositoryName('unrecorded/app'), parseTag('gone')));
-      await bucket.pass(bucket.times.lookMs + bucket.slackMs);
+      bucket.pass(bucket.times.lookMs + bucket.slackMs);
       const added = keysOf(await bucket.collect(), 'add', 'history').filter((key) => key.includes('/unrecorded/'));
       assert.deepEqual(
         added.map((key) => key.replace(/\d{13}/, 'time')),
@@ -171,7 +172,7 @@ export function repositoriesSuite(name: string, open: () => Promise<{ bucket: Bu
     it('takes the tags of a folder that docker-registry 0.9 quoted twice for those of its repository', async () => {
       const { manifest } = await bucket.image('twice/quoted/app', 'twice');
       await bucket.put('repositories/twice/quoted%252Fapp/tag_v' as never, hexOf(manifest.digest));
-      await grace();
+      grace();
       await bucket.collectAll(DELETED, 2);
       assert.ok((await bucket.has(manifest.key)) && !(await bucket.isCondemned(manifest.key)));
     });
@@ -181,7 +182,7 @@ export function repositoriesSuite(name: string, open: () => Promise<{ bucket: Bu
       const digest = `sha256:${'0'.repeat(64)}` as Digest;
       const key = layout.manifest(parseRepositoryName('damaged/app'), digest);
       await bucket.put(key, 'no manifest');
-      await grace();
+      grace();
       const { report } = await bucket.collect(DELETED);
       assert.ok(!(await bucket.isCondemned(link)) && (await bucket.has(key)));
       assert.ok(report.problems.samples.some((sample) => sample.includes(key)));
@@ -191,7 +192,7 @@ export function repositoriesSuite(name: string, open: () => Promise<{ bucket: Bu
     it('leaves a key that the layout does not have, and reports it', async () => {
       const key = 'oci/repositories/unknown/app/things/1' as never;
       await bucket.put(key, 'x');
-      await grace();
+      grace();
       const { report } = await bucket.collect(DELETED);
       assert.ok(await bucket.has(key));
       assert.ok(report.unknown.samples.includes(key));

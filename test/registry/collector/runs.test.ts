@@ -26,7 +26,7 @@ async function filled(storage = new MemoryStorage()): Promise<Bucket> {
   await storage.delete(link);
   await bucket.put(layout.data('00000000-0000-4000-8000-000000000000'), 'no pointer');
   await bucket.put(layout.uploadScrap('11111111-0000-4000-8000-000000000000'), 'remains');
-  await bucket.age();
+  bucket.age();
   return bucket;
 }
 
@@ -74,9 +74,9 @@ describe('a run of the collector', () => {
         await new Collector(storage, options).collect().catch(() => {
           wasKilled = true;
         });
-        await bucket.pass(11 * 60_000);
+        bucket.pass(11 * 60_000);
         await bucket.collect(DELETED);
-        await bucket.grace();
+        bucket.grace();
       }
       assert.deepEqual(
         (await shape(bucket)).map((key) => key.replace(/-[0-9a-f-]{36}/, '')),
@@ -98,7 +98,7 @@ describe('a run of the collector', () => {
       const real = await bucket.collect(DELETED);
       assert.deepEqual(dry.report.list, real.report.list);
       assert.deepEqual(dry.report.kept, real.report.kept);
-      await bucket.grace();
+      bucket.grace();
     }
   });
 
@@ -108,7 +108,7 @@ describe('a run of the collector', () => {
     const state = JSON.parse(Buffer.from((await bucket.storage.read(STATE))?.bytes ?? []).toString()) as object;
     await bucket.put(STATE, JSON.stringify({ ...state, holder: 'another' }));
     assert.equal((await bucket.collector().collect()).kind, 'busy');
-    await bucket.pass(11 * 60_000);
+    bucket.pass(11 * 60_000);
     const { kind, run } = (await bucket.collector().collect()) as { kind: string; run: string };
     assert.deepEqual([kind, run], ['complete', (state as { run: string }).run]);
   });
@@ -142,7 +142,7 @@ describe('a run of the collector', () => {
     assert.ok(await refused('{"layout": 1, "minWriter": 1}'));
     const since = bucket.now().toISOString();
     assert.ok(await refused(`{"layout": 2, "minWriter": 2, "minWriterSince": "${since}"}`));
-    await bucket.pass(26 * 60 * 60_000);
+    bucket.pass(26 * 60 * 60_000);
     await bucket.put('oci/digests/sha256/ab/uuid' as Key, '');
     assert.ok(await refused(`{"layout": 2, "minWriter": 2, "minWriterSince": "${since}"}`), 'bytes of layout 1');
     await storage.delete('oci/digests/sha256/ab/uuid' as Key);
@@ -154,10 +154,10 @@ describe('a run of the collector', () => {
       const storage = new MemoryStorage({ honorsDeleteConditions });
       const bucket = await Bucket.inMemory(storage);
       const { link, key } = await bucket.blob('late/delete', 'late');
-      await bucket.age();
+      bucket.age();
       await bucket.collect();
       assert.ok(await bucket.isCondemned(link));
-      await bucket.grace();
+      bucket.grace();
       const live = encodeBlobLink({ key, sizeBytes: 4 });
       const driver = alterDriver(storage, (original) => ({
         delete: async (at, options) => {
@@ -179,7 +179,7 @@ describe('a run of the collector', () => {
     const storage = new MemoryStorage();
     const bucket = await Bucket.inMemory(storage);
     const { link, digest } = await bucket.blob('stale/condemnation', 'stale');
-    await bucket.age();
+    bucket.age();
     const driver = alterDriver(storage, (original) => ({
       put: async (at, body, options) => {
         if (at === link) {
@@ -192,7 +192,7 @@ describe('a run of the collector', () => {
     const { times, now, undoMs } = bucket;
     await new Collector(driver, { stages: stagesOf({ undoMs }), times, now }).collect();
     assert.ok(await bucket.isCondemned(link));
-    await bucket.grace();
+    bucket.grace();
     await bucket.collect();
     assert.ok((await bucket.has(link)) && !(await bucket.isCondemned(link)));
   });
@@ -201,7 +201,7 @@ describe('a run of the collector', () => {
     const storage = new MemoryStorage();
     const bucket = await Bucket.inMemory(storage);
     for (let image = 0; image < 20; image++) await bucket.image('many/tags', `${image}`, `v${image}`);
-    await bucket.age();
+    bucket.age();
     await bucket.collect();
     storage.requests.GET = 0;
     await bucket.collect();
