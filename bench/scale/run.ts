@@ -1,98 +1,110 @@
-// `npm run scale`: what the programs that go through a whole bucket cost, on a simulated bucket of ten million blobs.
+// `npm run bench:scale`: what lists, searches and the programs that go through all of storage cost in a bucket of ten million
+// blobs. Another process simulates the bucket, and each step has a process of its own, so its memory is its own.
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
-import type { KeyPrefix } from '../../lib/model/layout.ts';
-import { Collector } from '../../lib/registry/collector/collector.ts';
-import type { CollectionReport } from '../../lib/registry/collector/report.ts';
-import { collectorStages } from '../../lib/registry/collector/stages.ts';
 import { COLLECTION_TIMES } from '../../lib/registry/condemned/times.ts';
-import { PRICES } from '../costs/prices.ts';
-import { measureStep, type ScaleRow, scaleTable } from './measure.ts';
-import { SimulatedStorage } from './simulated-storage.ts';
-import { SyntheticBucket } from './synthetic-bucket.ts';
+import { type ScaleRow, scaleLine, scaleTable, usedPrices } from './report.ts';
+import { type Simulator, withSimulator } from './simulator-process.ts';
+import type { StepMessage } from './step.ts';
+import type { StepName } from './steps.ts';
+import { BLOBS_PER_TAG, type BucketSize } from './synthetic-bucket.ts';
 
-type Options = { repositories: number; tags: number; garbage: number; projections: boolean; listing: boolean };
+type Options = {
+  repositories: number;
+  blobs: number;
+  tags: number;
+  garbage: number;
+  runs: number;
+  projections: boolean;
+  steps: string[];
+};
 
 const MINUTE_MS = 60_000;
-const UNDO_MS = 14 * 24 * 60 * MINUTE_MS;
 
-await new Command('npm run scale --')
+const LISTS: [StepName, string][] = [
+  ['catalog-first', 'catalog, the first 1,000 repositories'],
+  ['catalog-last', 'catalog, a page at its end'],
+  ['tags-first', 'tags of the widest repository, the first 1,000'],
+  ['tags-last', 'tags of the widest repository, the last 1,000'],
+  ['tags-all', 'tags of the widest repository, all in one answer'],
+  ['search', 'search'],
+];
+const GROUPS = ['lists', 'adopt', 'collect'];
+
+await new Command('npm run bench:scale --')
   .description('Measures requests, time and memory on a simulated bucket.')
   .option('--repositories <number>', 'repositories', parseCount, 100_000)
-  .option('--tags <number>', 'tags of each repository, with ten blobs and four manifests each', parseCount, 10)
+  .option('--blobs <number>', 'blobs in use: ten for each tag of these repositories', parseCount, 10_000_000)
+  .option('--tags <number>', 'tags of one further repository', parseCount, 1_000_000)
   .option(
     '--garbage <number>',
     'blobs without a link, links without a manifest, projections without one',
     parseCount,
     100_000,
   )
+  .option('--runs <number>', 'runs of the collector, with its grace period in between', parseCount, 3)
   .option('--no-projections', 'leave the v1 images out')
-  .option('--no-listing', 'leave out the listing of every object')
+  .option('--steps <names...>', `what to measure: ${GROUPS.join(', ')}`, GROUPS)
   .action(scale)
   .parseAsync();
 
-async function scale({ repositories, tags, garbage, projections, listing }: Options): Promise<void> {
-  const bucket = new SyntheticBucket({
-    repositories,
-    tagsPerRepository: tags,
-    unlinkedBlobs: garbage,
-    unusedLinks: Math.min(garbage, repositories),
-    hasProjections: projections,
-    unusedProjections: projections ? garbage : 0,
-  });
-  const storage = new SimulatedStorage(bucket);
-  const started = performance.now();
-  try {
-    const rows: ScaleRow[] = [];
-    const step = async (name: string, run: () => Promise<unknown>) => {
-      const row = await measureStep(storage, name, run);
-      rows.push(row);
-      process.stderr.write(`${scaleTable([row]).split('\n').at(-1)}\n`);
-    };
-    if (listing) await step('list every object', () => listAll(storage));
-    const collector = new Collector(storage, {
-      stages: collectorStages({ undoMs: UNDO_MS, findSources: async () => new Set() }),
-      now: () => storage.now,
-    });
-    const collect = async (name: string) => {
-      await step(`collector, ${name}`, () => collectAll(collector, started));
-      storage.advance(COLLECTION_TIMES.graceMs + MINUTE_MS);
-    };
-    await collect('first run');
-    await collect('second run, removing what the first condemned');
-    await collect('third run');
-    const counts = { repositories, tags: bucket.tagCount, blobs: bucket.blobCount, 'v1 images': bucket.imageCount };
-    const content = Object.entries(counts).map(([name, count]) => `${count.toLocaleString('en-US')} ${name}`);
-    console.log([`${content.join(', ')}.`, scaleTable(rows), `Prices: ${prices()}.`].join('\n\n'));
-  } finally {
-    await storage.close();
-  }
-}
-
-async function collectAll(collector: Collector, started: number): Promise<void> {
-  let shown = '';
-  const onProgress = (stage: string, report: CollectionReport) => {
-    const minute = Math.floor((performance.now() - started) / MINUTE_MS);
-    const line = `${minute} min, ${stage}`;
-    if (line === shown) return;
-    shown = line;
-    process.stderr.write(`${line}: ${report.objectsListed.toLocaleString('en-US')} objects\n`);
+async function scale(options: Options): Promise<void> {
+  const { repositories, blobs, tags, garbage, runs, projections, steps } = options;
+  const tagsPerRepository = Math.max(1, Math.round(blobs / BLOBS_PER_TAG / repositories));
+  const size: BucketSize = {
+    ...{ repositories, tagsPerRepository, unlinkedBlobs: garbage, unusedLinks: Math.min(garbage, repositories) },
+    ...{ hasProjections: projections, unusedProjections: projections ? garbage : 0 },
   };
-  const outcome = await collector.collect({ onProgress });
-  if (outcome.kind !== 'complete') throw new Error(JSON.stringify(outcome));
-  const { actions, kept, problems } = outcome.report;
-  process.stderr.write(`${JSON.stringify({ actions, kept, problems })}\n`);
+  const rows: ScaleRow[] = [];
+  const descriptions: string[] = [];
+  const measure = async (bucket: BucketSize, work: (step: Step) => Promise<void>) => {
+    await withSimulator(bucket, async (simulator) => {
+      const contents = Object.entries(await simulator.client.call('contents'));
+      descriptions.push(`${contents.map(([name, count]) => `${count.toLocaleString('en-US')} ${name}`).join(', ')}.`);
+      await work(stepIn(simulator, rows));
+    });
+  };
+  if (steps.includes('lists')) {
+    await measure({ ...size, hasProjections: false, unusedProjections: 0, wideTags: tags }, async (step) => {
+      for (const [name, title] of LISTS) await step(name, title);
+    });
+  }
+  if (steps.includes('collect')) {
+    await measure(size, async (step) => {
+      for (let run = 1; run <= runs; run++) {
+        await step('collect', `collector, run ${run}`);
+        await step.advance(COLLECTION_TIMES.graceMs + MINUTE_MS);
+      }
+    });
+  }
+  console.log([...descriptions, scaleTable(rows), `Prices: ${usedPrices()}.`].join('\n\n'));
 }
 
-/** The least that a program which looks at every object can take. */
-async function listAll(storage: SimulatedStorage): Promise<void> {
-  for await (const _ of storage.list('' as KeyPrefix));
-}
+type Step = ((name: StepName, title: string) => Promise<void>) & { advance: (milliseconds: number) => Promise<void> };
 
-function prices(): string {
-  const { s3WriteThousand, s3ReadThousand } = PRICES;
-  return [s3WriteThousand, s3ReadThousand]
-    .map(({ dollars, per, source }) => `$${dollars} per ${per} in us-east-1 (${source})`)
-    .join('; ');
+function stepIn({ socketPath, client }: Simulator, rows: ScaleRow[]): Step {
+  let aheadMs = 0;
+  const step = async (name: StepName, title: string) => {
+    const child = fork(join(import.meta.dirname, 'step.ts'), [socketPath, name, String(aheadMs)]);
+    let result: Omit<ScaleRow, 'name'> | undefined;
+    child.on('message', (message: StepMessage) => {
+      if ('line' in message) process.stderr.write(`${title}: ${message.line}\n`);
+      else if ('error' in message) process.stderr.write(`${title}: ${message.error}\n`);
+      else result = message;
+    });
+    const [code] = (await once(child, 'exit')) as [number | null];
+    if (!result) throw new Error(`${title} ended with ${code}`);
+    const row = { name: title, ...result };
+    rows.push(row);
+    process.stderr.write(`${scaleLine(row)}\n`);
+  };
+  return Object.assign(step, {
+    advance: async (milliseconds: number) => {
+      aheadMs = await client.call('advance', milliseconds);
+    },
+  });
 }
 
 function parseCount(text: string): number {

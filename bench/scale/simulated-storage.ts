@@ -17,17 +17,19 @@ import {
   type StorageDriver,
   type StoredObject,
 } from '../../lib/storage/driver.ts';
-import { type Bytes, concatBytes } from '../../lib/streams/bytes.ts';
+import { type Bytes, concatBytes, encodeText } from '../../lib/streams/bytes.ts';
 import { SortedKeys } from './sorted-keys.ts';
 import type { SyntheticBucket, SyntheticObject } from './synthetic-bucket.ts';
 
 /** The keys of one listing request. */
-const PAGE = 1000;
+export const PAGE = 1000;
 /** Larger objects that are written go to the temporary file. */
 const IN_MEMORY_BYTES = 256;
 /** Comes after every key that begins like what is before it: keys are ASCII here. */
 const LAST = '\u{7f}';
 const ASCII = /^[\x20-\x7e]*$/;
+/** The ETag of a larger object is one of parts: it does not depend on the bytes alone. */
+const MAX_HASHED_BYTES = 64 * 1024;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 export type RequestCounts = { list: number; get: number; head: number; put: number; copy: number; delete: number };
@@ -52,9 +54,10 @@ export class SimulatedStorage implements StorageDriver {
     this.#filledAt = new Date(Math.floor((Date.now() - ageMs) / 1000) * 1000);
   }
 
-  /** Moves the clock of storage forward. */
-  advance(milliseconds: number): void {
+  /** Moves the clock of storage forward. @returns how far it is ahead of the clock of this process, in milliseconds */
+  advance(milliseconds: number): number {
     this.#aheadMs += milliseconds;
+    return this.#aheadMs;
   }
 
   async head(key: Key): Promise<ObjectInfo | undefined> {
@@ -76,7 +79,7 @@ export class SimulatedStorage implements StorageDriver {
   }
 
   etagOf(bytes: Uint8Array): ETag {
-    return `"${hash('md5', bytes, 'hex')}"` as ETag;
+    return etagOfBytes(bytes);
   }
 
   async put(key: Key, body: Uint8Array, { ifAbsent, ifMatch }: PutOptions = {}): Promise<ETag | undefined> {
@@ -255,14 +258,19 @@ class SyntheticInfo implements ObjectInfo {
   }
 
   get etag(): ETag {
-    return `"${hash('md5', this.#object.bytes(), 'hex')}"` as ETag;
+    const { sizeBytes, key } = this;
+    return etagOfBytes(sizeBytes > MAX_HASHED_BYTES ? encodeText(key) : this.#object.bytes());
   }
+}
+
+export function etagOfBytes(bytes: Uint8Array): ETag {
+  return `"${hash('md5', bytes, 'hex')}"` as ETag;
 }
 
 function writtenInfo(key: string, { etag, writtenAt, sizeBytes }: Written): ObjectInfo {
   return { key: key as Key, sizeBytes, etag, lastModified: writtenAt };
 }
 
-function notSimulated(): Error {
+export function notSimulated(): Error {
   return new Error('multipart uploads are not simulated');
 }

@@ -29,8 +29,15 @@ export type BucketSize = {
   unusedProjections?: number;
   /** The largest layer. Default 50 MiB. */
   maxLayerBytes?: number;
+  /** Repositories of one namespace. Default 1,000 */
+  repositoriesPerNamespace?: number;
+  /** Tags of one further repository, `WIDE`, which all name the same image. */
+  wideTags?: number;
   seed?: number;
 };
+
+/** Comes after all other repositories. */
+export const WIDE = 'wide/app' as RepositoryName;
 
 /** An object of the bucket. Its bytes are made when they are asked for. */
 export type SyntheticObject = { key: string; sizeBytes: number; bytes: () => Bytes };
@@ -97,6 +104,8 @@ export class SyntheticBucket {
       hasProjections: false,
       unusedProjections: 0,
       maxLayerBytes: 50 * 1024 ** 2,
+      repositoriesPerNamespace: 1000,
+      wideTags: 0,
       seed: 1,
       ...size,
     };
@@ -142,10 +151,20 @@ export class SyntheticBucket {
         (name) => layout.ociRepository(name),
         (name, at) => this.#records(name, at),
       ),
+      {
+        count: this.#size.wideTags > 0 ? 1 : 0,
+        start: () => layout.ociRepository(WIDE),
+        objects: () => this.#wideRecords(),
+      },
       this.#repositorySection(
         (name) => layout.repository(name),
         (name, at) => this.#tagObjects(name, at),
       ),
+      {
+        count: this.#size.wideTags,
+        start: (at) => layout.tag(WIDE, wideTag(at)),
+        objects: (at) => [text(layout.tag(WIDE, wideTag(at)), hexOf(this.#wideImage().digest))],
+      },
     ];
   }
 
@@ -154,17 +173,11 @@ export class SyntheticBucket {
     objectsOf: (name: RepositoryName, at: number) => SyntheticObject[],
   ): Section {
     const start = (at: number) => folderOf(this.#nameOf(at));
-    const inOrder = (one: SyntheticObject, other: SyntheticObject) => (one.key < other.key ? -1 : 1);
     return {
       count: this.#size.repositories,
       start,
       objects: (at) => kept(this.#repositories, start(at), () => objectsOf(this.#nameOf(at), at).toSorted(inOrder)),
     };
-  }
-
-  /** What the order of the v1 images takes up in memory. */
-  get memoryBytes(): number {
-    return this.#idStarts.byteLength + this.#imageOrder.byteLength + this.#projected.length;
   }
 
   find(key: string): SyntheticObject | undefined {
@@ -191,9 +204,33 @@ export class SyntheticBucket {
     }
   }
 
+  /** What the bucket holds, by what it is. */
+  get contents(): Record<string, number> {
+    const { wideTags, repositories } = this.#size;
+    return {
+      repositories: repositories + (wideTags > 0 ? 1 : 0),
+      tags: this.tagCount + wideTags,
+      blobs: this.blobCount,
+      'v1 images': this.imageCount,
+    };
+  }
+
   #nameOf(repository: number): RepositoryName {
-    const name = String(repository).padStart(7, '0');
-    return `team-${name.slice(0, 4)}/app-${name}` as RepositoryName;
+    const namespace = Math.floor(repository / this.#size.repositoriesPerNamespace);
+    return `team-${String(namespace).padStart(4, '0')}/app-${String(repository).padStart(7, '0')}` as RepositoryName;
+  }
+
+  #wideImage(): { digest: Digest; bytes: Bytes } {
+    return this.#image(this.#blobsOf(0).slice(0, 3));
+  }
+
+  #wideRecords(): SyntheticObject[] {
+    const { digest, bytes } = this.#wideImage();
+    const links = this.#blobsOf(0)
+      .slice(0, 3)
+      .map((position) => this.#link(WIDE, position));
+    const manifest = { key: layout.manifest(WIDE, digest), sizeBytes: bytes.length, bytes: () => bytes };
+    return [...links, manifest].toSorted(inOrder);
   }
 
   // Blobs. A slot says what a blob is for; its position in byte order is a permutation of the slots.
@@ -493,6 +530,14 @@ function orderOf(starts: Float64Array): Uint32Array {
     if (starts[before] === starts[current]) throw new Error('two ids begin alike: use another seed');
   }
   return order;
+}
+
+function inOrder(one: SyntheticObject, other: SyntheticObject): number {
+  return one.key < other.key ? -1 : 1;
+}
+
+export function wideTag(number: number): Tag {
+  return `b${String(number).padStart(7, '0')}` as Tag;
 }
 
 function manifestOf(document: unknown): { digest: Digest; bytes: Bytes } {

@@ -1,6 +1,7 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { test } from 'node:test';
 import { SimulatedStorage } from '../../bench/scale/simulated-storage.ts';
+import { withSimulator } from '../../bench/scale/simulator-process.ts';
 import { type BucketSize, chainOf, SyntheticBucket } from '../../bench/scale/synthetic-bucket.ts';
 import { digestOf } from '../../lib/model/content-digest.ts';
 import {
@@ -21,6 +22,7 @@ const EVERYTHING = '' as KeyPrefix;
 const SIZES: BucketSize[] = [
   { repositories: 1, tagsPerRepository: 1 },
   { repositories: 7, tagsPerRepository: 3, unlinkedBlobs: 4, unusedLinks: 2, maxLayerBytes: 40 },
+  { repositories: 5, tagsPerRepository: 1, repositoriesPerNamespace: 2, wideTags: 30 },
   { repositories: 12, tagsPerRepository: 2, hasProjections: true, unusedProjections: 5, maxLayerBytes: 40, seed: 2 },
 ];
 
@@ -95,6 +97,35 @@ function beginningsOf(key: Key): KeyPrefix[] {
   const folders = parts.slice(0, -1).map((_, at) => `${parts.slice(0, at + 1).join('/')}/`);
   return [...folders, key.slice(0, -3)] as KeyPrefix[];
 }
+
+test('the process of the simulator answers as the simulator does', async () => {
+  const size: BucketSize = { repositories: 40, tagsPerRepository: 3, wideTags: 30, maxLayerBytes: 40 };
+  const inProcess = new SimulatedStorage(new SyntheticBucket(size));
+  await withSimulator(size, async ({ client }) => {
+    const keys = await Array.fromAsync(inProcess.list(EVERYTHING), ({ key }) => key);
+    await changeAlike(keys, [inProcess, client]);
+    deepEqual(await listed(client, EVERYTHING), await listed(inProcess, EVERYTHING));
+    for (const key of keys.filter((_, index) => index % 50 === 0)) {
+      const [one, other] = [await client.read(key), await inProcess.read(key)];
+      deepEqual(one?.bytes, other?.bytes && new Uint8Array(other.bytes), key);
+      equal(one?.info.etag, other?.info.etag);
+    }
+    const folder = 'repositories/' as KeyPrefix;
+    deepEqual(await Array.fromAsync(client.listFolders(folder)), await Array.fromAsync(inProcess.listFolders(folder)));
+    const pieces = [encodeText('in '), encodeText('pieces')];
+    const key = 'written' as Key;
+    ok(
+      await client.putStream(
+        key,
+        (async function* () {
+          yield* pieces;
+        })(),
+      ),
+    );
+    deepEqual((await client.read(key))?.bytes, encodeText('in pieces'));
+  });
+  await inProcess.close();
+});
 
 test('every manifest of the simulator has the digest of its key, and its blobs are linked and stored', async () => {
   const bucket = new SyntheticBucket({ repositories: 3, tagsPerRepository: 2, maxLayerBytes: 40 });
