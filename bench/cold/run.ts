@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { hashPassword } from '../../lib/auth/passwords/bcrypt.ts';
-import { S3Driver } from '../../lib/storage/s3.ts';
+import { S3Driver } from '../../lib/storage/s3-driver.ts';
 import { eventOf } from '../../test/gateway/event.ts';
 import { type SecretsManager, startSecretsManager } from '../../test/gateway/secrets-manager.ts';
 import { type Minio, startMinio } from '../../test/support/minio.ts';

@@ -1,7 +1,7 @@
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { NodeHttpHandler, type NodeHttpHandlerOptions } from '@smithy/node-http-handler';
+import type { Credentials } from './aws-environment.ts';
+import { type Agents, createAgents } from './s3-agents.ts';
 import { isFull } from './s3-errors.ts';
 
 export type S3DriverOptions = {
@@ -17,7 +17,7 @@ export type S3DriverOptions = {
   /** Default: true. With an `endpoint`, its scheme decides. */
   useTls?: boolean;
   /** Default: as the SDK finds them: environment, profile, role of the function or the machine. */
-  credentials?: { accessKeyId: string; secretAccessKey: string; sessionToken?: string };
+  credentials?: Credentials;
   /** S3 encrypts new objects with its own keys (SSE-S3). Default: as the bucket is set up. */
   encrypt?: boolean;
 };
@@ -26,18 +26,8 @@ const MAX_ATTEMPTS = 5;
 const CONNECT_TIMEOUT_MILLISECONDS = 5000;
 /** How long a request waits while the server sends and takes nothing. */
 export const IDLE_TIMEOUT_MILLISECONDS = 60_000;
-const MAX_SOCKETS = 256;
-
-/** Pools of connections to S3. */
-export type Agents = { http: HttpAgent; https: HttpsAgent };
 
 const FALLBACK_REGION = 'us-east-1';
-
-/** @param maxSockets further requests wait for a connection, and fail if none is free within 5 s */
-export function createAgents(maxSockets = MAX_SOCKETS): Agents {
-  const options = { keepAlive: true, maxSockets };
-  return { http: new HttpAgent(options), https: new HttpsAgent(options) };
-}
 
 /**
  * The SDK's clients for one bucket, each with its own connections, so that transfers, whose pace the registry's clients set,
@@ -46,7 +36,7 @@ export function createAgents(maxSockets = MAX_SOCKETS): Agents {
 export class S3Clients {
   readonly #options: S3DriverOptions;
   readonly #region: () => Promise<string>;
-  readonly agents = createAgents();
+  readonly #agents: Agents;
   /** True once the server has refused an object because it is full. `checkRoom` resets it. */
   wasFull = false;
   /** For requests and responses that fit in memory. */
@@ -55,20 +45,22 @@ export class S3Clients {
   #uploads: S3Client | undefined;
   #downloads: S3Client | undefined;
 
-  /** @param region is called for every request, so that the region may change once the bucket's own is known */
-  constructor(options: S3DriverOptions, region: () => Promise<string>) {
+  /**
+   * @param agents for small requests
+   * @param region is called for every request, so that the region may change once the bucket's own is known
+   */
+  constructor(options: S3DriverOptions, agents: Agents, region: () => Promise<string>) {
     this.#options = options;
+    this.#agents = agents;
     this.#region = region;
-    this.small = this.#watch(
-      createS3Client(options, this.agents, region, { socketTimeout: IDLE_TIMEOUT_MILLISECONDS }),
-    );
+    this.small = this.#watch(createS3Client(options, agents, region, { socketTimeout: IDLE_TIMEOUT_MILLISECONDS }));
   }
 
   /** For requests that must not be repeated. */
   get once(): S3Client {
     this.#once ??= createS3Client(
       this.#withSharedCredentials(),
-      this.agents,
+      this.#agents,
       this.#region,
       { socketTimeout: IDLE_TIMEOUT_MILLISECONDS },
       1,
@@ -175,9 +167,9 @@ function usePlainHttp(client: S3Client): void {
   );
 }
 
-/** The region of the environment or the profile, else us-east-1. */
-export async function regionOfEnvironment(): Promise<string> {
-  const client = new S3Client({});
+/** As the SDK finds it: the region that a configured pseudo region stands for, or that of the profile, else us-east-1. */
+export async function regionOfSdk(configured?: string): Promise<string> {
+  const client = new S3Client(configured === undefined ? {} : { region: configured });
   try {
     return await client.config.region();
   } catch {
@@ -185,4 +177,9 @@ export async function regionOfEnvironment(): Promise<string> {
   } finally {
     client.destroy();
   }
+}
+
+/** The credentials as the SDK finds them: profile, role of the function or the machine. They are renewed in time. */
+export function credentialsOfSdk(region: string): () => Promise<Credentials> {
+  return new S3Client({ region }).config.credentials;
 }

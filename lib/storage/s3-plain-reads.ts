@@ -1,86 +1,113 @@
-// HEAD and GET of whole objects without the SDK. Nearly every request to the registry sends one of them, and each takes
-// 0.12 ms of CPU time here and 0.6 ms in the SDK (`npm run bench`).
+// HEAD and GET of whole objects, and pages of listings, without the SDK. Nearly every request to the registry sends one of them. Each
+// takes 0.12 ms of CPU time here and 0.6 ms in the SDK (`npm run bench`), which a Lambda function would have to load first.
 //
 // This module handles two responses: the object, and no such object. After anything else the caller sends the request again
 // by the SDK, which handles retries, clock skew, buckets in other regions and errors.
 import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage, type RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
-import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import aws4 from 'aws4';
 import { type Bytes, concatBytes, decodeText } from '../streams/bytes.ts';
-import type { Agents } from './s3-client.ts';
+import type { PresignOptions } from './driver.ts';
+import type { Place, S3Access } from './s3-access.ts';
+import type { Agents } from './s3-agents.ts';
+import { type ListPage, type ListRequest, listQueryOf, parseListPage } from './s3-list-page.ts';
 
 /** How long a server may send nothing. After that the SDK sends the request. */
 const IDLE_TIMEOUT_MILLISECONDS = 5000;
-
-/** Any key: its presigned URL shows how the SDK addresses an object. */
-const SAMPLE_KEY = 'sample';
+/** A server may have to look at many objects for a page. */
+const PAGE_TIMEOUT_MILLISECONDS = 60_000;
 
 export type PlainAnswer = { headers: IncomingHttpHeaders; bytes: Bytes } | 'absent';
 
-export class PlainReads {
-  readonly #client: S3Client;
-  readonly #bucket: string;
-  readonly #agents: Agents;
-  #base: { region: string; url: URL } | undefined;
+type PlainRequest = {
+  method: 'GET' | 'HEAD';
+  /** Percent-encoded, with the query. */
+  path: string;
+  timeoutMs?: number;
+};
 
-  constructor(client: S3Client, bucket: string, agents: Agents) {
-    this.#client = client;
-    this.#bucket = bucket;
+export class PlainReads {
+  readonly #access: S3Access;
+  readonly #agents: Agents;
+
+  constructor(access: S3Access, agents: Agents) {
+    this.#access = access;
     this.#agents = agents;
   }
 
   /**
-   * Sends one request.
+   * An object, or with HEAD its headers.
    * @param key with the key prefix of the storage
    * @returns `undefined` if the SDK has to send the request
    */
-  async request(method: 'GET' | 'HEAD', key: string): Promise<PlainAnswer | undefined> {
+  async object(method: 'GET' | 'HEAD', key: string): Promise<PlainAnswer | undefined> {
+    return await this.#send(({ base }) => ({ method, path: base.pathname + encodeKey(key) }));
+  }
+
+  /** The headers of the bucket. @returns `undefined` if the SDK has to send the request */
+  async bucket(): Promise<IncomingHttpHeaders | undefined> {
+    const answer = await this.#send(({ base }) => ({ method: 'HEAD', path: bucketPathOf(base) }));
+    return answer === 'absent' ? undefined : answer?.headers;
+  }
+
+  /** A page of a listing. @returns `undefined` if the SDK has to send the request */
+  async page(request: ListRequest): Promise<ListPage | undefined> {
+    const query = Object.entries(listQueryOf(request)).map(([name, value]) => `${name}=${encodePart(value)}`);
+    const timeoutMs = PAGE_TIMEOUT_MILLISECONDS;
+    const answer = await this.#send(({ base }) => ({
+      method: 'GET',
+      path: `${bucketPathOf(base)}?${query.join('&')}`,
+      timeoutMs,
+    }));
+    return answer === undefined || answer === 'absent' ? undefined : parseListPage(decodeText(answer.bytes));
+  }
+
+  /**
+   * A URL by which a client reads the object.
+   * https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+   */
+  async presign(method: 'GET' | 'HEAD', key: string, { expiresSeconds, contentType }: PresignOptions): Promise<URL> {
+    const place = await this.#access.place();
+    const { base, credentials } = place;
+    const query = [
+      `X-Amz-Date=${amzDate(Date.now() + place.clockOffsetMs)}`,
+      `X-Amz-Expires=${expiresSeconds}`,
+      ...(contentType !== undefined && method === 'GET' ? [`response-content-type=${encodePart(contentType)}`] : []),
+    ];
+    const path = `${base.pathname}${encodeKey(key)}?${query.join('&')}`;
+    const request = { ...signedPart(place, method, path), signQuery: true };
+    return new URL(`${base.origin}${aws4.sign(request, credentials).path}`);
+  }
+
+  async #send(requestAt: (place: Place) => PlainRequest): Promise<PlainAnswer | undefined> {
     try {
-      const { config } = this.#client;
-      const [region, credentials] = await Promise.all([config.region(), config.credentials()]);
-      const { protocol, host, hostname, port, pathname } = await this.#baseUrl(region);
-      const signed = aws4.sign(
-        {
-          service: 's3',
-          region,
-          method,
-          host,
-          path: pathname + key.split('/').map(encodeKeyPart).join('/'),
-          headers: { 'X-Amz-Date': amzDate(Date.now() + config.systemClockOffset) },
-        },
-        credentials,
-      );
-      const { path, headers } = signed;
-      return await this.#exchange(protocol, { method, hostname, port, path, headers: { ...headers } });
+      const place = await this.#access.place();
+      const { method, path: asked, timeoutMs = IDLE_TIMEOUT_MILLISECONDS } = requestAt(place);
+      const headers = { 'X-Amz-Date': amzDate(Date.now() + place.clockOffsetMs) };
+      const { path, headers: signed } = aws4.sign({ ...signedPart(place, method, asked), headers }, place.credentials);
+      const { protocol, hostname, port } = place.base;
+      return await this.#exchange(protocol, { method, hostname, port, path, headers: { ...signed } }, timeoutMs);
     } catch {
       return undefined;
     }
   }
 
-  /** The URL that keys are appended to: `https://bucket.s3.eu-west-1.amazonaws.com/`, or as the client's options have it. */
-  async #baseUrl(region: string): Promise<URL> {
-    if (this.#base?.region !== region) {
-      const command = new GetObjectCommand({ Bucket: this.#bucket, Key: SAMPLE_KEY });
-      const url = new URL('.', await getSignedUrl(this.#client, command));
-      this.#base = { region, url };
-    }
-    return this.#base.url;
-  }
-
-  async #exchange(protocol: string, options: RequestOptions): Promise<PlainAnswer | undefined> {
+  async #exchange(protocol: string, options: RequestOptions, timeoutMs: number): Promise<PlainAnswer | undefined> {
     const isTls = protocol === 'https:';
     const request = isTls
       ? httpsRequest({ ...options, agent: this.#agents.https })
       : httpRequest({ ...options, agent: this.#agents.http });
     return await new Promise((resolve, reject) => {
-      request.setTimeout(IDLE_TIMEOUT_MILLISECONDS, () => request.destroy(new Error('S3 sends nothing')));
+      request.setTimeout(timeoutMs, () => request.destroy(new Error('S3 sends nothing')));
       request.on('error', reject);
       request.on('response', (response) => readAnswer(response, options.method === 'HEAD').then(resolve, reject));
       request.end();
     });
   }
+}
+
+function signedPart({ region, base: { host } }: Place, method: string, path: string) {
+  return { service: 's3', region, method, host, path };
 }
 
 async function readAnswer(response: IncomingMessage, isHead: boolean): Promise<PlainAnswer | undefined> {
@@ -97,8 +124,17 @@ async function readAnswer(response: IncomingMessage, isHead: boolean): Promise<P
   return isAbsent ? 'absent' : undefined;
 }
 
+/** With the bucket in the path: `/bucket`. */
+function bucketPathOf(base: URL): string {
+  return base.pathname.slice(0, -1) || '/';
+}
+
+function encodeKey(key: string): string {
+  return key.split('/').map(encodePart).join('/');
+}
+
 /** Percent-encodes all but the unreserved characters of RFC 3986, as the signature requires. */
-function encodeKeyPart(part: string): string {
+function encodePart(part: string): string {
   return encodeURIComponent(part).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 

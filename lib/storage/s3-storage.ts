@@ -10,8 +10,8 @@ export function s3Storage(options: S3DriverOptions): ConfiguredStorage {
     hasFreeCopies: false,
     isShared: true,
     async open() {
-      // A registry on disk starts without the AWS SDK.
-      const { S3Driver } = await import('./s3.ts');
+      // A registry on disk starts without it.
+      const { S3Driver } = await import('./s3-driver.ts');
       const driver = new S3Driver(options);
       await driver.verifyBucket();
       return driver;

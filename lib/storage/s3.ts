@@ -1,5 +1,4 @@
 import { createHash, randomUUID } from 'node:crypto';
-import type { IncomingHttpHeaders } from 'node:http';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -13,7 +12,6 @@ import {
   HeadBucketCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
-  type ListObjectsV2CommandOutput,
   ListPartsCommand,
   PutObjectCommand,
   type S3Client,
@@ -25,7 +23,6 @@ import { SharedKeyLocks } from '../concurrency/key-locks.ts';
 import { mapConcurrently } from '../concurrency/map-concurrently.ts';
 import { type Key, type KeyPrefix, layout } from '../model/layout.ts';
 import { KiB, readAll } from '../streams/bytes.ts';
-import { compareByteOrder } from './byte-order.ts';
 import { assertRange, streamReadable, watchBody } from './byte-streams.ts';
 import {
   type ByteRange,
@@ -35,19 +32,17 @@ import {
   type LimitedLook,
   type MultipartUpload,
   type ObjectInfo,
-  type PresignOptions,
   type PutOptions,
   type PutStreamOptions,
   type ReadObject,
   type StorageDriver,
-  StorageUnavailableError,
   type StoredObject,
   type UploadedPart,
 } from './driver.ts';
-import { Md5Etags } from './md5-etags.ts';
+import type { Agents } from './s3-agents.ts';
 import { bucketError } from './s3-bucket-errors.ts';
 import { isMadeOfParts, signWithHash, toBase64, toHex } from './s3-checksums.ts';
-import { IDLE_TIMEOUT_MILLISECONDS, regionOfEnvironment, S3Clients, type S3DriverOptions } from './s3-client.ts';
+import { IDLE_TIMEOUT_MILLISECONDS, S3Clients, type S3DriverOptions } from './s3-client.ts';
 import { type DeleteConditions, deleteObject, probeDeleteConditions } from './s3-delete-conditions.ts';
 import {
   answerOf,
@@ -60,9 +55,9 @@ import {
   statusOf,
   wasRetried,
 } from './s3-errors.ts';
-import { PlainReads } from './s3-plain-reads.ts';
+import type { ListPage, ListRequest } from './s3-list-page.ts';
+import { dateOf, etagOf } from './s3-object-info.ts';
 import { signToExpire } from './s3-signing-date.ts';
-import { SharedReads } from './shared-reads.ts';
 
 /** The most that one CopyObject takes. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html */
 const MAX_COPY_BYTES = 5 * 1024 ** 3;
@@ -70,6 +65,9 @@ const COPIED_PART_BYTES = 1024 ** 3;
 
 /** What `checkRoom` writes. */
 const PROBE = new Uint8Array(64 * KiB);
+
+/** Any key: its presigned URL shows how the SDK addresses an object. */
+const SAMPLE_KEY = 'sample';
 
 const UNCONDITIONAL_DELETES =
   'this S3 server ignores If-Match on DELETE: if several processes serve one bucket, a tag that one of them pushes in the ' +
@@ -82,51 +80,58 @@ const SMALL_BYTES = 64 * KiB;
 const CONFLICT_ATTEMPTS = 5;
 const CONFLICT_PAUSE_MILLISECONDS = 50;
 
-/** Objects in a bucket of S3, or of a server that speaks its protocol. A call takes one request unless its comment says more. */
-export class S3Driver implements StorageDriver {
+/** Objects to look at while writing. */
+type Objects = Pick<StorageDriver, 'head' | 'read'>;
+
+/**
+ * The operations of `S3Driver` by the AWS SDK: writes, and reads that need retries or that fail. A call takes one request unless its
+ * comment says more.
+ */
+export class S3SdkDriver {
   readonly #options: S3DriverOptions;
   readonly #clients: S3Clients;
   readonly #client: S3Client;
-  readonly #plainReads: PlainReads;
-  readonly #sharedReads = new SharedReads<ReadObject | undefined>();
-  readonly #md5Etags = new Md5Etags();
-  #region: Promise<string> | undefined;
+  readonly #objects: Objects;
   /** True once the server has refused checksums of parts. AWS takes them. */
   #refusesChecksums = false;
   /** For servers that ignore conditions of deletes: deletes exclude the puts of this process. */
   readonly #putsAndDeletes = new SharedKeyLocks();
   #probedDeletes: Promise<DeleteConditions> | undefined;
 
-  constructor(options: S3DriverOptions) {
-    if (options.keyPrefix !== '' && !options.keyPrefix.endsWith('/')) {
-      throw new Error(`the key prefix ${JSON.stringify(options.keyPrefix)} must be empty or end in "/"`);
-    }
+  /** @param region is called for every request, so that the region may change once the bucket's own is known */
+  constructor(options: S3DriverOptions, agents: Agents, region: () => Promise<string>, objects: Objects) {
     this.#options = options;
-    if (options.region !== undefined) this.#region = Promise.resolve(options.region);
-    this.#clients = new S3Clients(options, () => (this.#region ??= regionOfEnvironment()));
+    this.#clients = new S3Clients(options, agents, region);
     this.#client = this.#clients.small;
-    this.#plainReads = new PlainReads(this.#client, options.bucket, this.#clients.agents);
+    this.#objects = objects;
+  }
+
+  get config(): Pick<S3Client['config'], 'credentials' | 'systemClockOffset'> {
+    return this.#client.config;
+  }
+
+  /** The URL that keys are appended to: `https://bucket.s3.eu-west-1.amazonaws.com/`, or as the options have it. */
+  async baseUrl(): Promise<URL> {
+    const command = new GetObjectCommand({ Bucket: this.#options.bucket, Key: SAMPLE_KEY });
+    return new URL('.', await getSignedUrl(this.#client, command));
   }
 
   /**
-   * Checks at the start of a process that the bucket can be used. If no region is configured, it also finds out the bucket's
-   * region: S3 redirects requests sent to another region, but clients of a presigned URL get an error.
+   * The region of the bucket, if the server tells it.
    * @throws Error that tells the operator what is wrong
    */
-  async verifyBucket(): Promise<void> {
-    const { bucket, region, endpoint } = this.#options;
-    const currentRegion = await this.#client.config.region();
+  async verifyBucket(): Promise<string | undefined> {
+    const { bucket, endpoint } = this.#options;
+    const region = await this.#client.config.region();
     try {
       const { BucketRegion } = await this.#client.send(new HeadBucketCommand({ Bucket: bucket }));
-      if (region === undefined && BucketRegion !== undefined) this.#region = Promise.resolve(BucketRegion);
+      return BucketRegion;
     } catch (error) {
-      throw bucketError(error, { bucket, endpoint, region: currentRegion });
+      throw bucketError(error, { bucket, endpoint, region });
     }
   }
 
   async head(key: Key): Promise<ObjectInfo | undefined> {
-    const answer = await this.#plainReads.request('HEAD', this.#at(key).Key);
-    if (answer) return answer === 'absent' ? undefined : infoOf(key, answer.headers);
     const request = this.#client.send(new HeadObjectCommand(this.#at(key)));
     const output = await answerUnless(isAbsent, `HEAD ${key}`, request);
     return output && { key, sizeBytes: output.ContentLength ?? 0, etag: etagOf(output), lastModified: dateOf(output) };
@@ -161,24 +166,9 @@ export class S3Driver implements StorageDriver {
     }
   }
 
-  /** Concurrent reads of one object may share a request. */
   async read(key: Key): Promise<ReadObject | undefined> {
-    return await this.#sharedReads.read(key, async () => {
-      const object = await this.#readOnce(key);
-      if (object) this.#md5Etags.learn(object.info.etag, object.bytes);
-      return object;
-    });
-  }
-
-  async #readOnce(key: Key): Promise<ReadObject | undefined> {
-    const answer = await this.#plainReads.request('GET', this.#at(key).Key);
-    if (answer) return answer === 'absent' ? undefined : { info: infoOf(key, answer.headers), bytes: answer.bytes };
     const object = await this.#get(this.#client, key);
     return object && { info: object.info, bytes: await readAll(object.body) };
-  }
-
-  etagOf(bytes: Uint8Array): ETag | undefined {
-    return this.#md5Etags.of(bytes);
   }
 
   async put(key: Key, body: Uint8Array, options: PutOptions = {}): Promise<ETag | undefined> {
@@ -228,7 +218,7 @@ export class S3Driver implements StorageDriver {
       signal?.throwIfAborted();
       // The response to an earlier attempt may be lost, and its object make the condition fail.
       if (wasRetried(error) && (isConditionFailed(error) || isUnknownUpload(error))) {
-        const info = await this.head(key);
+        const info = await this.#objects.head(key);
         if (info?.etag === sent.etag) return info.etag;
       }
       if (isConditional(options)) {
@@ -243,7 +233,7 @@ export class S3Driver implements StorageDriver {
 
   /** Three requests up to 5 GiB, else n + 4 for n GiB. */
   async copyIfAbsent(from: Key, to: Key): Promise<boolean> {
-    const [source, target] = await Promise.all([this.head(from), this.head(to)]);
+    const [source, target] = await Promise.all([this.#objects.head(from), this.#objects.head(to)]);
     if (!source || target) return false;
     const CopySource = copySourceOf(this.#at(from));
     if (source.sizeBytes <= MAX_COPY_BYTES) {
@@ -277,23 +267,27 @@ export class S3Driver implements StorageDriver {
     });
   }
 
-  async *list(prefix: KeyPrefix, options: { after?: Key } = {}): AsyncGenerator<ObjectInfo> {
-    for await (const { Contents } of this.#pages(prefix, { after: options.after })) {
-      for (const object of Contents ?? []) {
-        const { Key: key = '', Size: sizeBytes = 0 } = object;
-        yield { key: this.#without(key) as Key, sizeBytes, etag: etagOf(object), lastModified: dateOf(object) };
-      }
-    }
-  }
-
-  async *listFolders(prefix: KeyPrefix, options: { after?: string } = {}): AsyncGenerator<KeyPrefix> {
-    for await (const { CommonPrefixes } of this.#pages(prefix, { after: options.after, delimiter: '/' })) {
-      for (const { Prefix: folder = '' } of CommonPrefixes ?? []) {
-        const key = this.#without(folder) as KeyPrefix;
-        // S3 lists the folder `after` again, as the keys in it come after its name.
-        if (options.after === undefined || compareByteOrder(key, options.after) > 0) yield key;
-      }
-    }
+  /** One page of a listing. @param prefix for the error message */
+  async page(prefix: KeyPrefix, { prefix: Prefix, delimiter, after, token }: ListRequest): Promise<ListPage> {
+    const command = new ListObjectsV2Command({
+      Bucket: this.#options.bucket,
+      Prefix,
+      Delimiter: delimiter,
+      StartAfter: after,
+      ContinuationToken: token,
+    });
+    const page = await answerOf(`listing ${prefix}`, this.#client.send(command));
+    return {
+      objects: (page.Contents ?? []).map((object) => ({
+        key: object.Key ?? '',
+        sizeBytes: object.Size ?? 0,
+        etag: etagOf(object),
+        lastModified: dateOf(object),
+      })),
+      folders: (page.CommonPrefixes ?? []).map(({ Prefix: folder = '' }) => folder),
+      nextToken: page.NextContinuationToken,
+      isTruncated: page.IsTruncated === true,
+    };
   }
 
   /** With `ifMatch`: two requests if the server ignores it, and three or four once to find that out. */
@@ -320,7 +314,7 @@ export class S3Driver implements StorageDriver {
    */
   async #compareAndDelete(key: Key, ifMatch: ETag): Promise<boolean> {
     return await this.#putsAndDeletes.exclusive(key, async () => {
-      const info = await this.head(key);
+      const info = await this.#objects.head(key);
       if (!info) return true;
       if (info.etag !== ifMatch) return false;
       const outcome = await deleteObject(this.#client, this.#at(key), ifMatch);
@@ -421,15 +415,6 @@ export class S3Driver implements StorageDriver {
     await answerUnless(isUnknownUpload, `aborting the multipart upload of ${upload.key}`, request);
   }
 
-  /** No request. The method is part of the signature, so a URL for GET is not valid for HEAD. */
-  async presign(method: 'GET' | 'HEAD', key: Key, { expiresSeconds, contentType }: PresignOptions): Promise<URL> {
-    const command =
-      method === 'GET'
-        ? new GetObjectCommand({ ...this.#at(key), ResponseContentType: contentType })
-        : new HeadObjectCommand(this.#at(key));
-    return new URL(await getSignedUrl(this.#client, command, { expiresIn: expiresSeconds }));
-  }
-
   /** No request, unless the server has refused an object because it is full: then two, until it takes a small object. */
   async checkRoom(): Promise<void> {
     if (!this.#clients.wasFull) return;
@@ -461,40 +446,14 @@ export class S3Driver implements StorageDriver {
     };
   }
 
-  #without(fullKey: string): string {
-    return fullKey.slice(this.#options.keyPrefix.length);
-  }
-
-  async *#pages(
-    prefix: KeyPrefix,
-    { after, delimiter }: { after: string | undefined; delimiter?: string },
-  ): AsyncGenerator<ListObjectsV2CommandOutput> {
-    const { bucket, keyPrefix } = this.#options;
-    for (let token: string | undefined; ; ) {
-      const command = new ListObjectsV2Command({
-        Bucket: bucket,
-        Prefix: keyPrefix + prefix,
-        Delimiter: delimiter,
-        StartAfter: after === undefined ? undefined : keyPrefix + after,
-        ContinuationToken: token,
-      });
-      const page = await answerOf(`listing ${prefix}`, this.#client.send(command));
-      yield page;
-      token = page.NextContinuationToken;
-      if (token !== undefined) continue;
-      if (page.IsTruncated) throw new StorageUnavailableError(`the server has cut the listing of ${prefix}`);
-      return;
-    }
-  }
-
   async #conditionHolds(key: Key, { ifAbsent, ifMatch }: PutOptions): Promise<boolean> {
-    const info = await this.head(key);
+    const info = await this.#objects.head(key);
     return ifAbsent ? info === undefined : info?.etag === ifMatch;
   }
 
   /** The object's ETag if it has these bytes: then the PUT whose response was lost counts as successful. */
   async #etagIfHolding(key: Key, body: Uint8Array): Promise<ETag | undefined> {
-    const object = await this.read(key);
+    const object = await this.#objects.read(key);
     return object && Buffer.compare(object.bytes, body) === 0 ? object.info.etag : undefined;
   }
 
@@ -524,23 +483,6 @@ function copySourceOf({ Bucket, Key: key }: { Bucket: string; Key: string }): st
 
 function isUnknownUpload(error: unknown): boolean {
   return isRefusal(error, 'NoSuchUpload');
-}
-
-function infoOf(key: Key, headers: IncomingHttpHeaders): ObjectInfo {
-  const { etag: ETag, 'last-modified': lastModified, 'content-length': sizeBytes } = headers;
-  const LastModified = lastModified === undefined ? undefined : new Date(lastModified);
-  return { key, sizeBytes: Number(sizeBytes), etag: etagOf({ ETag }), lastModified: dateOf({ LastModified }) };
-}
-
-/** @throws Error if the server sends no ETag, which S3 always does */
-function etagOf({ ETag: etag }: { ETag?: string | undefined }): ETag {
-  if (etag === undefined) throw new Error('the server sent no ETag');
-  return etag as ETag;
-}
-
-function dateOf({ LastModified: date }: { LastModified?: Date | undefined }): Date {
-  if (date === undefined) throw new Error('the server sent no Last-Modified');
-  return date;
 }
 
 /** The size of the whole object, which the response to a range has in `Content-Range: bytes 0-99/1234`. */

@@ -4,7 +4,7 @@ import { join, relative } from 'node:path';
 import { ListMultipartUploadsCommand, paginateListObjectsV2, S3Client } from '@aws-sdk/client-s3';
 import type { StorageDriver } from '../../lib/storage/driver.ts';
 import { FilesDriver } from '../../lib/storage/files.ts';
-import { S3Driver } from '../../lib/storage/s3.ts';
+import { S3Driver } from '../../lib/storage/s3-driver.ts';
 import { type Minio, startMinio } from '../support/minio.ts';
 
 /** Where a server under test keeps its objects, looked at from behind. */

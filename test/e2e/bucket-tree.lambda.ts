@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { hashPassword } from '../../lib/auth/passwords/bcrypt.ts';
 import { type KeyPrefix, layout } from '../../lib/model/layout.ts';
 import type { StorageDriver } from '../../lib/storage/driver.ts';
-import { S3Driver } from '../../lib/storage/s3.ts';
+import { S3Driver } from '../../lib/storage/s3-driver.ts';
 import { MiB } from '../../lib/streams/bytes.ts';
 import { BASIC, type Deployment, deploy, PASSWORD, USER } from '../gateway/deployment.ts';
 import { V1Client } from '../support/v1-client.ts';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setImmediate as immediate } from 'node:timers/promises';
 import { recordLayout } from '../../lib/registry/condemned/layout-record.ts';
-import { S3Driver } from '../../lib/storage/s3.ts';
+import { S3Driver } from '../../lib/storage/s3-driver.ts';
 import { V2Client } from '../v2/client.ts';
 import { pushImage } from '../v2/image.ts';
 import { BASIC, type Deployment, deploy } from './deployment.ts';

@@ -1,5 +1,5 @@
 // The matrix of test/auth, behind the gateway, with both kinds of challenge.
-import { S3Driver } from '../../lib/storage/s3.ts';
+import { S3Driver } from '../../lib/storage/s3-driver.ts';
 import { type MatrixRegistry, matrixSuite } from '../auth/matrix.ts';
 import { BEARERS } from '../auth/matrix-endpoints.ts';
 import { type Asked, bearerChallenge, expectedOf, type Place } from '../auth/matrix-rules.ts';

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { JsonObject } from '../../lib/model/json.ts';
 import { layout } from '../../lib/model/layout.ts';
 import { parseRepositoryName, parseTag } from '../../lib/model/names.ts';
-import { S3Driver } from '../../lib/storage/s3.ts';
+import { S3Driver } from '../../lib/storage/s3-driver.ts';
 import { digestOf, V2Client, withDigest } from '../v2/client.ts';
 import { pushImage } from '../v2/image.ts';
 import { BASIC, type Deployment, type DeployOptions, deploy } from './deployment.ts';

@@ -5,7 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { HeadObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 import type { KeyPrefix } from '../../lib/model/layout.ts';
-import { S3Driver } from '../../lib/storage/s3.ts';
+import { S3Driver } from '../../lib/storage/s3-driver.ts';
 import { KiB, MiB } from '../../lib/streams/bytes.ts';
 import { KMS_KEY } from '../support/minio.ts';
 import { V1Client } from '../support/v1-client.ts';

@@ -1,5 +1,5 @@
 // What a caller without the right to pull can learn about a repository, behind the gateway.
-import { S3Driver } from '../../lib/storage/s3.ts';
+import { S3Driver } from '../../lib/storage/s3-driver.ts';
 import { secretRepositorySuite, USERS } from '../auth/secret-repository.ts';
 import { startRegistry } from '../support/registry-server.ts';
 import { deployWithAccess } from './deploy-with-access.ts';

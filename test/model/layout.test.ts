@@ -24,7 +24,7 @@ import {
   type Tag,
 } from '../../lib/model/names.ts';
 import { FilesDriver } from '../../lib/storage/files.ts';
-import { S3Driver } from '../../lib/storage/s3.ts';
+import { S3Driver } from '../../lib/storage/s3-driver.ts';
 
 /** Texts of attackers, of ordinary names, and of any characters. */
 const hostile = fc.oneof(

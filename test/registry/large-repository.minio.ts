@@ -5,7 +5,7 @@ import { mapConcurrently } from '../../lib/concurrency/map-concurrently.ts';
 import { immutabilityOf } from '../../lib/config/immutable-tags.ts';
 import { layout } from '../../lib/model/layout.ts';
 import { parseDigest, parseRepositoryName, parseTag } from '../../lib/model/names.ts';
-import { S3Driver } from '../../lib/storage/s3.ts';
+import { S3Driver } from '../../lib/storage/s3-driver.ts';
 import { encodeText } from '../../lib/streams/bytes.ts';
 import { type FaultyProxy, startFaultyProxy } from '../storage/faulty-proxy.ts';
 import { type Minio, startMinio } from '../support/minio.ts';

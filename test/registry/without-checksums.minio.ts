@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import { S3Driver } from '../../lib/storage/s3.ts';
+import { S3Driver } from '../../lib/storage/s3-driver.ts';
 import { MiB } from '../../lib/streams/bytes.ts';
 import { type BlindServer, startBlindServer } from '../storage/blind-to-checksums.ts';
 import { type Minio, startMinio } from '../support/minio.ts';

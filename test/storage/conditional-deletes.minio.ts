@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import type { Key, KeyPrefix } from '../../lib/model/layout.ts';
-import { S3Driver } from '../../lib/storage/s3.ts';
+import { S3Driver } from '../../lib/storage/s3-driver.ts';
 import { type Minio, startMinio } from '../support/minio.ts';
 import { type ConditionalDeleteProxy, startConditionalDeleteProxy } from './conditional-delete-proxy.ts';
 import { type FaultyProxy, startFaultyProxy } from './faulty-proxy.ts';

@@ -20,7 +20,7 @@ export async function openFiles(): Promise<OpenedStorage> {
 export async function openS3(): Promise<OpenedStorage> {
   // Tests of storage on disk start without the AWS SDK.
   const { startMinio, unfinishedUploads } = await import('../support/minio.ts');
-  const { S3Driver } = await import('../../lib/storage/s3.ts');
+  const { S3Driver } = await import('../../lib/storage/s3-driver.ts');
   const minio = await startMinio();
   const driver = new S3Driver(minio.driverOptions);
   return {

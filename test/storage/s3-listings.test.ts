@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { it } from 'node:test';
 import { layout } from '../../lib/model/layout.ts';
 import { StorageUnavailableError } from '../../lib/storage/driver.ts';
-import { S3Driver } from '../../lib/storage/s3.ts';
+import { S3Driver } from '../../lib/storage/s3-driver.ts';
 
 it('a listing that the server cuts, without saying where it goes on, is not taken for a whole one', async () => {
   const page = `<?xml version="1.0" encoding="UTF-8"?><ListBucketResult><IsTruncated>true</IsTruncated><Contents>

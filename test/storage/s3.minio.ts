@@ -6,8 +6,8 @@ import { HeadObjectCommand, type HeadObjectCommandOutput, S3Client } from '@aws-
 import type { Key, KeyPrefix } from '../../lib/model/layout.ts';
 import { StorageFullError, StorageUnavailableError } from '../../lib/storage/driver.ts';
 import { PART_BYTES } from '../../lib/storage/multipart-limits.ts';
-import { S3Driver } from '../../lib/storage/s3.ts';
 import type { S3DriverOptions } from '../../lib/storage/s3-client.ts';
+import { S3Driver } from '../../lib/storage/s3-driver.ts';
 import { PARTS_IN_FLIGHT } from '../../lib/storage/s3-upload.ts';
 import { decodeText, KiB, MiB, readAll } from '../../lib/streams/bytes.ts';
 import { withOneMd5 } from '../support/md5-collision.ts';

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import type { Key, KeyPrefix } from '../../lib/model/layout.ts';
 import type { StoredObject } from '../../lib/storage/driver.ts';
-import { S3Driver } from '../../lib/storage/s3.ts';
+import { S3Driver } from '../../lib/storage/s3-driver.ts';
 import { MiB } from '../../lib/streams/bytes.ts';
 
 /** More than there are connections for small requests. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { KeyPrefix } from '../../lib/model/layout.ts';
-import { S3Driver } from '../../lib/storage/s3.ts';
+import { S3Driver } from '../../lib/storage/s3-driver.ts';
 import { loadKeys } from '../config/load-text.ts';
 import { type Minio, startMinio } from '../support/minio.ts';
 import { type RegistryServer, startRegistry } from '../support/registry-server.ts';

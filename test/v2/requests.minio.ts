@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { immutabilityOf } from '../../lib/config/immutable-tags.ts';
-import { S3Driver } from '../../lib/storage/s3.ts';
+import { S3Driver } from '../../lib/storage/s3-driver.ts';
 import { MiB } from '../../lib/streams/bytes.ts';
 import { type FaultyProxy, type SeenRequest, startFaultyProxy } from '../storage/faulty-proxy.ts';
 import { type Minio, startMinio } from '../support/minio.ts';

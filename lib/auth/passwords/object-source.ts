@@ -1,5 +1,6 @@
 import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
-import { regionOfEnvironment, S3Clients, type S3DriverOptions } from '../../storage/s3-client.ts';
+import { createAgents } from '../../storage/s3-agents.ts';
+import { regionOfSdk, S3Clients, type S3DriverOptions } from '../../storage/s3-client.ts';
 import { statusOf } from '../../storage/s3-errors.ts';
 import { MAX_TEXT_BYTES, type TextSource, type VersionedText } from './text-source.ts';
 
@@ -21,7 +22,7 @@ export class ObjectSource implements TextSource {
     // The region of another bucket is not known; without one the client follows the redirect of S3 to it.
     const { region, ...address } = options ?? { bucket, keyPrefix: '' };
     const own = options?.bucket === bucket && region !== undefined ? { ...address, region } : address;
-    this.#client = new S3Clients(own, async () => region ?? (await regionOfEnvironment())).small;
+    this.#client = new S3Clients(own, createAgents(), async () => region ?? (await regionOfSdk())).small;
   }
 
   async read(known?: string): Promise<VersionedText | undefined> {

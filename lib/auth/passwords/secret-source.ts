@@ -4,6 +4,8 @@ import type { TextSource, VersionedText } from './text-source.ts';
 
 export const INTERVAL_MS = 60_000;
 
+const OK = 200;
+
 const SECRET_ARN = /^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d*:secret:.+$/;
 
 /**
@@ -27,8 +29,8 @@ export class SecretSource implements TextSource {
       'Content-Type': 'application/x-amz-json-1.1',
       'X-Amz-Target': 'secretsmanager.GetSecretValue',
     });
-    const answer: unknown = await response.json();
-    if (!response.ok || !isJsonObject(answer))
+    const answer: unknown = JSON.parse(response.body);
+    if (response.status !== OK || !isJsonObject(answer))
       throw new Error(`Secrets Manager refuses ${this.name}: ${kindOf(answer)}`);
     const { SecretString: text, VersionId: version } = answer;
     if (typeof text !== 'string' || typeof version !== 'string') throw new Error(`${this.name} has no SecretString`);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { ObjectSource } from '../../../lib/auth/passwords/object-source.ts';
 import type { Key } from '../../../lib/model/layout.ts';
-import { S3Driver } from '../../../lib/storage/s3.ts';
+import { S3Driver } from '../../../lib/storage/s3-driver.ts';
 import { type Minio, startMinio } from '../../support/minio.ts';
 
 describe('a text in an object of S3', () => {

@@ -1,4 +1,4 @@
-import { S3Driver } from '../../../lib/storage/s3.ts';
+import { S3Driver } from '../../../lib/storage/s3-driver.ts';
 import { startConditionalDeleteProxy } from '../../storage/conditional-delete-proxy.ts';
 import { startMinio } from '../../support/minio.ts';
 import { Bucket } from './bucket.ts';

@@ -1,4 +1,4 @@
-import { S3Driver } from '../../../lib/storage/s3.ts';
+import { S3Driver } from '../../../lib/storage/s3-driver.ts';
 import { startConditionalDeleteProxy } from '../../storage/conditional-delete-proxy.ts';
 import { type OpenedStorage, openS3 } from '../../storage/open.ts';
 import { startMinio, unfinishedUploads } from '../../support/minio.ts';

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { FilesDriver } from '../../../lib/storage/files.ts';
-import { S3Driver } from '../../../lib/storage/s3.ts';
+import { S3Driver } from '../../../lib/storage/s3-driver.ts';
 import type { OpenedStorage } from '../../storage/open.ts';
 import { type Minio, startMinio } from '../../support/minio.ts';
 import { fillRegistry } from './full-registry.ts';

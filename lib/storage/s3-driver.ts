@@ -1,0 +1,200 @@
+import type { Key, KeyPrefix } from '../model/layout.ts';
+import { compareByteOrder } from './byte-order.ts';
+import type {
+  ByteRange,
+  DeleteOptions,
+  ETag,
+  MultipartUpload,
+  ObjectInfo,
+  PresignOptions,
+  PutOptions,
+  PutStreamOptions,
+  ReadObject,
+  StorageDriver,
+  StoredObject,
+  UploadedPart,
+} from './driver.ts';
+import { StorageUnavailableError } from './driver.ts';
+import { Md5Etags } from './md5-etags.ts';
+import type { S3SdkDriver } from './s3.ts';
+import { S3Access } from './s3-access.ts';
+import { createAgents } from './s3-agents.ts';
+import type { S3DriverOptions } from './s3-client.ts';
+import type { ListPage } from './s3-list-page.ts';
+import { infoOf } from './s3-object-info.ts';
+import { PlainReads } from './s3-plain-reads.ts';
+import { SharedReads } from './shared-reads.ts';
+
+/**
+ * Objects in a bucket of S3, or of a server that speaks its protocol. A call takes one request unless a comment here or in `s3.ts` says
+ * more. Reads whose answer is the usual one go without the AWS SDK, which is loaded by the first call that needs it.
+ */
+export class S3Driver implements StorageDriver {
+  readonly #options: S3DriverOptions;
+  readonly #access: S3Access;
+  readonly #agents = createAgents();
+  readonly #plainReads: PlainReads;
+  readonly #sharedReads = new SharedReads<ReadObject | undefined>();
+  readonly #md5Etags = new Md5Etags();
+  #loading: Promise<S3SdkDriver> | undefined;
+  #loaded: S3SdkDriver | undefined;
+
+  constructor(options: S3DriverOptions) {
+    if (options.keyPrefix !== '' && !options.keyPrefix.endsWith('/')) {
+      throw new Error(`the key prefix ${JSON.stringify(options.keyPrefix)} must be empty or end in "/"`);
+    }
+    this.#options = options;
+    this.#access = new S3Access(options, { load: () => this.#sdk(), loaded: () => this.#loaded });
+    this.#plainReads = new PlainReads(this.#access, this.#agents);
+  }
+
+  async #sdk(): Promise<S3SdkDriver> {
+    this.#loading ??= import('./s3.ts').then(({ S3SdkDriver }) => {
+      this.#loaded = new S3SdkDriver(this.#options, this.#agents, () => this.#access.region(), this);
+      return this.#loaded;
+    });
+    return await this.#loading;
+  }
+
+  /**
+   * Checks at the start of a process that the bucket can be used. If no region is configured, it also finds out the bucket's
+   * region: S3 redirects requests sent to another region, but clients of a presigned URL get an error.
+   * @throws Error that tells the operator what is wrong
+   */
+  async verifyBucket(): Promise<void> {
+    const headers = await this.#plainReads.bucket();
+    const region = headers ? headers['x-amz-bucket-region'] : await (await this.#sdk()).verifyBucket();
+    if (this.#options.region === undefined && typeof region === 'string') this.#access.useRegion(region);
+  }
+
+  async head(key: Key): Promise<ObjectInfo | undefined> {
+    const answer = await this.#plainReads.object('HEAD', this.#at(key));
+    if (answer) return answer === 'absent' ? undefined : infoOf(key, answer.headers);
+    return await (await this.#sdk()).head(key);
+  }
+
+  async get(key: Key, options: { range?: ByteRange; signal?: AbortSignal } = {}): Promise<StoredObject | undefined> {
+    return await (await this.#sdk()).get(key, options);
+  }
+
+  /** Concurrent reads of one object may share a request. */
+  async read(key: Key): Promise<ReadObject | undefined> {
+    return await this.#sharedReads.read(key, async () => {
+      const object = await this.#readOnce(key);
+      if (object) this.#md5Etags.learn(object.info.etag, object.bytes);
+      return object;
+    });
+  }
+
+  async #readOnce(key: Key): Promise<ReadObject | undefined> {
+    const answer = await this.#plainReads.object('GET', this.#at(key));
+    if (answer) return answer === 'absent' ? undefined : { info: infoOf(key, answer.headers), bytes: answer.bytes };
+    return await (await this.#sdk()).read(key);
+  }
+
+  etagOf(bytes: Uint8Array): ETag | undefined {
+    return this.#md5Etags.of(bytes);
+  }
+
+  async *list(prefix: KeyPrefix, options: { after?: Key } = {}): AsyncGenerator<ObjectInfo> {
+    for await (const { objects } of this.#pages(prefix, { after: options.after })) {
+      for (const object of objects) yield { ...object, key: this.#without(object.key) as Key };
+    }
+  }
+
+  async *listFolders(prefix: KeyPrefix, options: { after?: string } = {}): AsyncGenerator<KeyPrefix> {
+    for await (const { folders } of this.#pages(prefix, { after: options.after, delimiter: '/' })) {
+      for (const folder of folders) {
+        const key = this.#without(folder) as KeyPrefix;
+        // S3 lists the folder `after` again, as the keys in it come after its name.
+        if (options.after === undefined || compareByteOrder(key, options.after) > 0) yield key;
+      }
+    }
+  }
+
+  async *#pages(
+    prefix: KeyPrefix,
+    { after, delimiter }: { after: string | undefined; delimiter?: string },
+  ): AsyncGenerator<ListPage> {
+    const { keyPrefix } = this.#options;
+    const first = { prefix: keyPrefix + prefix, delimiter, after: after === undefined ? undefined : keyPrefix + after };
+    for (let token: string | undefined; ; ) {
+      const request = { ...first, token };
+      const page = (await this.#plainReads.page(request)) ?? (await (await this.#sdk()).page(prefix, request));
+      yield page;
+      token = page.nextToken;
+      if (token !== undefined) continue;
+      if (page.isTruncated) throw new StorageUnavailableError(`the server has cut the listing of ${prefix}`);
+      return;
+    }
+  }
+
+  /** No request. The method is part of the signature, so a URL for GET is not valid for HEAD. */
+  async presign(method: 'GET' | 'HEAD', key: Key, options: PresignOptions): Promise<URL> {
+    return await this.#plainReads.presign(method, this.#at(key), options);
+  }
+
+  /** AWS honors them. */
+  async honorsDeleteConditions(): Promise<boolean> {
+    return this.#options.endpoint === undefined || (await (await this.#sdk()).honorsDeleteConditions());
+  }
+
+  async findLimitations(): Promise<string[]> {
+    return this.#options.endpoint === undefined ? [] : await (await this.#sdk()).findLimitations();
+  }
+
+  async put(key: Key, body: Uint8Array, options?: PutOptions): Promise<ETag | undefined> {
+    return await (await this.#sdk()).put(key, body, options);
+  }
+
+  async putStream(key: Key, body: AsyncIterable<Uint8Array>, options?: PutStreamOptions): Promise<ETag | undefined> {
+    return await (await this.#sdk()).putStream(key, body, options);
+  }
+
+  async copyIfAbsent(from: Key, to: Key): Promise<boolean> {
+    return await (await this.#sdk()).copyIfAbsent(from, to);
+  }
+
+  async delete(key: Key, options?: DeleteOptions): Promise<boolean> {
+    return await (await this.#sdk()).delete(key, options);
+  }
+
+  async createMultipart(key: Key): Promise<MultipartUpload> {
+    return await (await this.#sdk()).createMultipart(key);
+  }
+
+  async uploadPart(upload: MultipartUpload, partNumber: number, body: Uint8Array): Promise<UploadedPart | undefined> {
+    return await (await this.#sdk()).uploadPart(upload, partNumber, body);
+  }
+
+  async listParts(upload: MultipartUpload): Promise<UploadedPart[] | undefined> {
+    return await (await this.#sdk()).listParts(upload);
+  }
+
+  async completeMultipart(upload: MultipartUpload, parts: readonly UploadedPart[]): Promise<boolean> {
+    return await (await this.#sdk()).completeMultipart(upload, parts);
+  }
+
+  async abortMultipart(upload: MultipartUpload): Promise<void> {
+    await (await this.#sdk()).abortMultipart(upload);
+  }
+
+  /** Nothing was refused before the SDK was loaded, which sends all writes. */
+  async checkRoom(): Promise<void> {
+    await this.#loaded?.checkRoom();
+  }
+
+  async close(): Promise<void> {
+    await (await this.#loading?.catch(() => undefined))?.close();
+    this.#agents.http.destroy();
+    this.#agents.https.destroy();
+  }
+
+  #at(key: Key): string {
+    return this.#options.keyPrefix + key;
+  }
+
+  #without(fullKey: string): string {
+    return fullKey.slice(this.#options.keyPrefix.length);
+  }
+}
