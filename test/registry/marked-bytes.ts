@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Key, layout, parseBlobRecord } from '../../lib/model/layout.ts';
 import { type ImageId, parseDigest, parseRepositoryName, type RepositoryName } from '../../lib/model/names.ts';
 import { Blobs } from '../../lib/registry/blobs/blobs.ts';
 import { decodeBlobLink, encodeBlobLink } from '../../lib/registry/blobs/link.ts';
 import { ReusableBytes } from '../../lib/registry/blobs/reusable-bytes.ts';
 import { BlobStore } from '../../lib/registry/blobs/store.ts';
-import { COLLECTION_TIMES } from '../../lib/registry/condemned/times.ts';
 import { Uploads } from '../../lib/registry/uploads/uploads.ts';
 import { condemnImage, readImageCell, startRemoving } from '../../lib/registry/v1-images/image-cell.ts';
 import { readLayerDescriptor } from '../../lib/registry/v1-images/layers.ts';
@@ -20,6 +18,7 @@ import { V1Client } from '../support/v1-client.ts';
 import { newImage } from '../v1/use-registry.ts';
 import { chunked, codesOf, digestOf, locationOf, withDigest } from '../v2/client.ts';
 import { pushImage } from '../v2/image.ts';
+import { expireLooks } from './condemned/expire-looks.ts';
 import { type InterceptedRegistry, linkOf, useInterceptedRegistry } from './intercepted-registry.ts';
 
 const OWNER = 'marked/owner';
@@ -59,9 +58,8 @@ async function collect(storage: StorageDriver, digest: string, key: Key): Promis
 
 /**
  * The writers' side of the collection of bytes: they look for marks first, and link second.
- * @param lookMs how long a look is valid: on S3 more than two seconds, since signatures tell the time to the second
  */
-export function markedBytesSuite(name: string, open: () => Promise<OpenedStorage>, lookMs = 300): void {
+export function markedBytesSuite(name: string, open: () => Promise<OpenedStorage>): void {
   describe(`on ${name}, bytes that are stored already`, () => {
     const registry = useInterceptedRegistry(open);
 
@@ -282,7 +280,6 @@ export function markedBytesSuite(name: string, open: () => Promise<OpenedStorage
   });
 
   describe(`on ${name}, a writer that is held up between its look and its link`, () => {
-    const times = { ...COLLECTION_TIMES, lookMs };
     let storage: OpenedStorage;
     let blobs: Blobs;
     let uploads: Uploads;
@@ -300,7 +297,7 @@ export function markedBytesSuite(name: string, open: () => Promise<OpenedStorage
           });
         },
       }));
-      const reusable = new ReusableBytes(driver, { times });
+      const reusable = new ReusableBytes(driver);
       blobs = new Blobs(driver, reusable);
       uploads = new Uploads(driver, { blobs, store: new BlobStore(driver, reusable) });
     });
@@ -320,7 +317,7 @@ export function markedBytesSuite(name: string, open: () => Promise<OpenedStorage
       const object = await storage.driver.read(linkOf(to, digest));
       return object && decodeBlobLink(object.bytes, object.info.key).key;
     };
-    const tooLong = () => sleep(lookMs + 20);
+    const tooLong = async () => expireLooks();
 
     const writers: Record<string, (of: Awaited<ReturnType<typeof pushed>>) => Promise<unknown>> = {
       mount: ({ digest }) => blobs.mount(digest, from, to),

@@ -6,5 +6,5 @@ import { leftoversSuite } from './tags/leftovers.ts';
 import { resolveTagsSuite } from './tags/resolve-tags.ts';
 import { writeOnceSuite } from './write-once.ts';
 
-markedBytesSuite('s3', openS3, 2500);
+markedBytesSuite('s3', openS3);
 for (const suite of [writeOnceSuite, replaySuite, deleteSuite, leftoversSuite, resolveTagsSuite]) suite('s3', openS3);

@@ -1,10 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { mapConcurrently } from '../../lib/concurrency/map-concurrently.ts';
 import { type Key, layout } from '../../lib/model/layout.ts';
 import { type ImageId, parseDigest, parseImageId, parseRepositoryName, parseTag } from '../../lib/model/names.ts';
-import { COLLECTION_TIMES } from '../../lib/registry/condemned/times.ts';
 import { assembleRegistry } from '../../lib/registry/registry.ts';
 import {
   condemnImage,
@@ -13,6 +10,7 @@ import {
   readImageCell,
   startRemoving,
 } from '../../lib/registry/v1-images/image-cell.ts';
+import { expireLooks } from '../registry/condemned/expire-looks.ts';
 import { Interceptor } from '../registry/interceptor.ts';
 import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
 import { payloadSum, V1Client, type V1Image } from '../support/v1-client.ts';
@@ -22,9 +20,8 @@ import { newImage, newRepository, type OpenStorage, type TestStorage, useStorage
 
 const RUN = 'c0ffee00-0000-4000-8000-000000000000';
 
-/** Shorter than `GRACE_MS`, as always, and longer than a second, since signatures of S3 have dates of whole seconds. */
-const TIMES = { ...COLLECTION_TIMES, lookMs: 2000 };
-const GRACE_MS = 2300;
+/** How many pushes a test holds up side by side. */
+const PUSHES_AT_ONCE = 24;
 
 /** A collector that does its work in steps, between which a test lets others act. */
 class ScriptedCollector {
@@ -89,8 +86,8 @@ export function v1CondemnedImagesSuite(name: string, open: OpenStorage): void {
     const storage = useStorage(open);
     let interceptor: Interceptor;
     let server: RegistryServer;
-    /** Its looks expire soon. */
-    let hurried: RegistryServer;
+    /** Its writes can be held up. */
+    let intercepted: RegistryServer;
     /** Another process, which remembers nothing of the first. */
     let other: RegistryServer;
     let v1: V1Client;
@@ -98,14 +95,14 @@ export function v1CondemnedImagesSuite(name: string, open: OpenStorage): void {
     before(async () => {
       interceptor = new Interceptor(storage.driver);
       server = await startRegistry(storage.driver, { v1Layers: 'link' });
-      hurried = await startRegistry(interceptor.driver, { v1Layers: 'link', runsBackgroundWork: false, times: TIMES });
+      intercepted = await startRegistry(interceptor.driver, { v1Layers: 'link', runsBackgroundWork: false });
       other = await startRegistry(storage.driver, { v1Layers: 'link', runsBackgroundWork: false });
       v1 = new V1Client(server.url);
       v2 = new V2Client(server.url);
     });
     after(async () => {
       await server.stop();
-      await hurried.stop();
+      await intercepted.stop();
       await other.stop();
     });
 
@@ -223,8 +220,8 @@ export function v1CondemnedImagesSuite(name: string, open: OpenStorage): void {
       assert.equal(await collector.state(), 'live');
     });
 
-    // For no write, and then for each write of a push: it is held up, the collector condemns the image, waits, and removes it as far as it gets, then
-    // the write goes on.
+    // For no write, and then for each write of a push: it is held up, the collector condemns the image, its look expires, and the
+    // collector removes the image as far as it gets, then the write goes on.
     it('an image that lacks something never looks complete, at whichever write its push is held up', async () => {
       const isTagged = async (repository: string) =>
         (await storage.textOf(layout.tag(parseRepositoryName(repository), parseTag('latest')))) !== undefined;
@@ -237,14 +234,17 @@ export function v1CondemnedImagesSuite(name: string, open: OpenStorage): void {
         if (await isTagged(repository)) assert.ok(isWhole && !isRemoved, `tagged: ${[...keys]} ${when}`);
       };
       /** @returns how many writes the push got to */
-      const pushHeldUp = async (heldUp: number, pauses: number): Promise<number> => {
+      const pushHeldUp = async (
+        heldUp: number,
+        { pauses = 0, lookExpires = async () => {} }: { pauses?: number; lookExpires?: () => Promise<void> },
+      ): Promise<number> => {
         const [image, repository] = [newImage(), newRepository()];
         const collector = collectorOf(image.id);
         const { promise: goesOn, resolve: goOn } = Promise.withResolvers<void>();
         let removal: Promise<void> = Promise.resolve();
         const act = async () => {
           await collector.condemn();
-          await sleep(GRACE_MS);
+          await lookExpires();
           let left = pauses;
           const { promise: isPaused, resolve: paused } = Promise.withResolvers<void>();
           const pause = async () => {
@@ -261,10 +261,11 @@ export function v1CondemnedImagesSuite(name: string, open: OpenStorage): void {
         interceptor.before('put', isMeant, act);
         interceptor.before('delete', isMeant, act);
         for (const [, path, sent] of requestsOf(image, repository)) {
-          const { status } = await put(hurried, path, sent);
+          const { status } = await put(intercepted, path, sent);
           await assertWhole(image.id, repository, `after write ${heldUp}`);
           if (status !== 200) break;
         }
+        await lookExpires();
         goOn();
         await removal;
         await assertWhole(image.id, repository, 'in the end');
@@ -272,13 +273,26 @@ export function v1CondemnedImagesSuite(name: string, open: OpenStorage): void {
         await isPulled(repository, [image]);
         return seen;
       };
-      const writes = await pushHeldUp(0, 0);
+      const writes = await pushHeldUp(0, {});
       assert.ok(writes > 10, `${writes} writes`);
-      const pauses = [0, 1, 2, Number.POSITIVE_INFINITY];
       const cases = Array.from({ length: writes }, (_, index) =>
-        pauses.map((left) => [index + 1, left] as const),
+        [0, 1, 2, Number.POSITIVE_INFINITY].map((pauses) => ({ heldUp: index + 1, pauses })),
       ).flat();
-      await mapConcurrently(cases, ([heldUp, left]) => pushHeldUp(heldUp, left), 24);
+      for (let from = 0; from < cases.length; from += PUSHES_AT_ONCE) {
+        const batch = cases.slice(from, from + PUSHES_AT_ONCE);
+        const { promise: expired, resolve: goOn } = Promise.withResolvers<void>();
+        const expiring = new Set<object>();
+        // All looks of a process expire together, so each push waits until the others are held up, or have ended, as well.
+        const expireFor = async (push: object) => {
+          const isLast = expiring.size < batch.length && expiring.add(push).size === batch.length;
+          if (isLast) expireLooks();
+          if (isLast) goOn();
+          await expired;
+        };
+        await Promise.all(
+          batch.map((held) => pushHeldUp(held.heldUp, { pauses: held.pauses, lookExpires: () => expireFor(held) })),
+        );
+      }
     });
 
     describe('projections', () => {

@@ -4,11 +4,8 @@ import { type OpenedStorage, openS3 } from '../../storage/open.ts';
 import { startMinio, unfinishedUploads } from '../../support/minio.ts';
 import { racesSuite } from './races.ts';
 
-racesSuite('MinIO, which ignores conditions of DELETE', openS3, { removal: 'gone form', lookMs: 3500 });
-racesSuite('a server that honors conditions of DELETE', openWithConditionalDeletes, {
-  removal: 'DELETE',
-  lookMs: 3500,
-});
+racesSuite('MinIO, which ignores conditions of DELETE', openS3, 'gone form');
+racesSuite('a server that honors conditions of DELETE', openWithConditionalDeletes, 'DELETE');
 
 async function openWithConditionalDeletes(): Promise<OpenedStorage> {
   const minio = await startMinio();

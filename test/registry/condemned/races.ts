@@ -2,13 +2,11 @@
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Gate } from '../../../lib/auth/gate.ts';
 import { RequestLimits } from '../../../lib/auth/request-limits.ts';
 import { Permissions } from '../../../lib/auth/rules/permissions.ts';
 import { digestOfManifestKey, type Key, layout } from '../../../lib/model/layout.ts';
 import { parseDigest, parseRepositoryName, parseTag } from '../../../lib/model/names.ts';
-import { COLLECTION_TIMES } from '../../../lib/registry/condemned/times.ts';
 import { guardWrites } from '../../../lib/storage/guarded-writes.ts';
 
 import { PART_BYTES } from '../../../lib/storage/multipart-limits.ts';
@@ -19,6 +17,7 @@ import { newImage } from '../../v1/use-registry.ts';
 import { codesOf, digestOf, locationOf, V2Client, withDigest } from '../../v2/client.ts';
 import { pushImage } from '../../v2/image.ts';
 import { linkOf, useInterceptedRegistry } from '../intercepted-registry.ts';
+import { expireLooks } from './expire-looks.ts';
 import { type Removal, ScriptedCollector } from './scripted-collector.ts';
 
 const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
@@ -27,14 +26,9 @@ const OCTETS = 'application/octet-stream';
 
 type Descriptor = { mediaType: string; digest: string; size: number };
 
-/** @param options.lookMs how long a look is valid. On S3 it may expire two seconds earlier: signatures have whole seconds */
-export function racesSuite(
-  name: string,
-  open: () => Promise<OpenedStorage>,
-  { removal, lookMs }: { removal: Removal; lookMs: number },
-): void {
+export function racesSuite(name: string, open: () => Promise<OpenedStorage>, removal: Removal): void {
   describe(`on ${name}, with a collector that removes by ${removal}`, { timeout: 120_000 }, () => {
-    const registry = useInterceptedRegistry(open, { times: { ...COLLECTION_TIMES, lookMs } });
+    const registry = useInterceptedRegistry(open);
     const collector = () => new ScriptedCollector(registry().storage, removal);
     const fresh = () => `races/${randomUUID()}`;
 
@@ -208,7 +202,7 @@ export function racesSuite(
         const image = await imageOf(repository);
         const key = manifestKey(repository, image.digest);
         interceptor.before('put', is(key), async () => {
-          await sleep(lookMs);
+          expireLooks();
           await collector().sweep(linkOf(repository, image.layer.digest));
         });
         const response = await push(repository, 'latest', image);
@@ -222,7 +216,7 @@ export function racesSuite(
         const repository = fresh();
         const image = await imageOf(repository);
         interceptor.before('put', is(tagKey(repository, 'latest')), async () => {
-          await sleep(lookMs);
+          expireLooks();
           await collector().sweep(manifestKey(repository, image.digest));
         });
         const response = await push(repository, 'latest', image);
@@ -239,7 +233,7 @@ export function racesSuite(
         const key = linkOf(repository, image.layer.digest);
         await collector().condemn(key);
         reads.length = 0;
-        interceptor.before('put', is(key), () => sleep(lookMs)); // it revives the link too late
+        interceptor.before('put', is(key), async () => expireLooks()); // it revives the link too late
         await pushed(repository, 'latest', image);
         const looks = reads.filter((read) => read.includes('/blobs/sha256/'));
         assert.equal(looks.length, 4);
@@ -283,7 +277,7 @@ export function racesSuite(
       const isManifest = (key: Key) => digestOfManifestKey(key) !== undefined;
       const held: Key[] = [];
       interceptor.before('put', isManifest, async () => {
-        await sleep(lookMs);
+        expireLooks();
         for await (const { key } of storage.list(layout.ociRepository(parseRepositoryName(repository)))) {
           if (!key.includes('/blobs/')) continue;
           await collector().sweep(key);
@@ -434,7 +428,7 @@ export function racesSuite(
       interceptor.before('delete', is(key), async () => {
         await pushed(repository, 'again', image);
         interceptor.before('put', is(key), async () => {
-          await sleep(lookMs);
+          expireLooks();
           await collector().sweep(linkOf(repository, image.layer.digest));
         });
       });
