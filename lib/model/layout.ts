@@ -129,6 +129,8 @@ export const layout = {
   /** The position after all keys of a folder: `0` is the character after `/`. */
   afterFolder: (folderKey: KeyPrefix) => `${folderKey.slice(0, -1)}0` as Key,
 
+  /** Everything of Stowage's own. */
+  stowageObjects: () => folder('oci'),
   layoutVersion: () => at('oci', 'layout.json'),
   ociRepositories: () => folder('oci/repositories'),
   ociRepository: (repository: RepositoryName) => folder('oci/repositories', partsOf(repository)),

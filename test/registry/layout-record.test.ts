@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { layout } from '../../lib/model/layout.ts';
+import { type Key, layout } from '../../lib/model/layout.ts';
 import { parseRepositoryName, sha256Digest } from '../../lib/model/names.ts';
 import { readLayoutRecord, recordLayout, refuseOnceOutdated } from '../../lib/registry/condemned/layout-record.ts';
 import { StorageDeniedError, type StorageDriver } from '../../lib/storage/driver.ts';
@@ -61,12 +61,33 @@ describe('the record of the layout version', () => {
       assert.ok(Date.parse(minWriterSince) >= before && Date.parse(minWriterSince) <= Date.now());
       assert.deepEqual(await readLayoutRecord(storage.driver), {
         minWriter: 2,
-        minWriterSince: new Date(minWriterSince),
+        minWriterSince: (await storage.driver.head(at))?.lastModified,
       });
       await recordLayout(storage.driver);
       assert.equal((await stored()).minWriterSince, minWriterSince);
     });
   }
+
+  const digest = sha256Digest('0'.repeat(64));
+  const uuid = '00000000-0000-4000-8000-000000000000';
+  const firstPush = async () => {
+    for (const key of [layout.manifest(parseRepositoryName('a/b'), digest), layout.blobCopy(digest, uuid)]) {
+      await storage.driver.put(key, Buffer.from('{}'));
+    }
+  };
+
+  it('has no time where the first push came before it, since no older program has written', async () => {
+    await firstPush();
+    assert.equal(await recordLayout(storage.driver), true);
+    assert.deepEqual(await stored(), { layout: 2, minWriter: 2 });
+  });
+
+  it('has the time where any bytes are those of an older program', async () => {
+    await firstPush();
+    await storage.driver.put(`oci/blobs/sha256/${'1'.repeat(64)}` as Key, Buffer.from('old'));
+    await recordLayout(storage.driver);
+    assert.equal(typeof (await stored()).minWriterSince, 'string');
+  });
 
   describe('is read again by a running process', () => {
     const write = (driver: StorageDriver) => driver.put(layout.uploadScrap('x'), new Uint8Array());

@@ -9,6 +9,7 @@ import { newMemory } from './run-memory.ts';
 import { RunSession } from './run-session.ts';
 import { type CollectorRun, RunInterrupted, RunTakenOver, type Stage } from './stage.ts';
 import { type CollectorState, readState, type StoredState } from './state.ts';
+import { readStorageClock } from './storage-clock.ts';
 
 const MINUTE = 60_000;
 
@@ -78,9 +79,13 @@ export class Collector {
    */
   async collect({ isDryRun = false, ...options }: CollectOptions = {}): Promise<CollectionOutcome> {
     const now = this.#now();
-    const reason = await findObstacle(this.#storage, { times: this.#times, now });
-    if (reason !== undefined) return { kind: 'refused', reason };
     const stored = await readState(this.#storage);
+    const reason = await findObstacle(this.#storage, {
+      times: this.#times,
+      notBefore: stored?.lastModified,
+      now: async () => (isDryRun ? now : await readStorageClock(this.#storage)),
+    });
+    if (reason !== undefined) return { kind: 'refused', reason };
     if (isDryRun) return await this.#tryOut(now, stored?.state, options);
     const session = await this.#open(now, stored);
     if (session) return await this.#collect(session, options);

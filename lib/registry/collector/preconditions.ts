@@ -7,12 +7,13 @@ import type { CollectionTimes } from '../condemned/times.ts';
 const MIN_WRITER = 2;
 
 /**
- * Why nothing may be collected in this storage; undefined if it may. Two storage requests.
- * @param now by the clock of storage, or of this process where no run has begun
+ * Why nothing may be collected in this storage; undefined if it may. Two storage requests, and those of `now`.
+ * @param options.now the time by the clock of storage, asked for only where older programs may still write
+ * @param options.notBefore a time of that clock that has passed, such as that of the last run
  */
 export async function findObstacle(
   storage: StorageDriver,
-  { times, now }: { times: CollectionTimes; now: Date },
+  { times, now, notBefore }: { times: CollectionTimes; now: () => Promise<Date>; notBefore: Date | undefined },
 ): Promise<string | undefined> {
   const record = await readLayoutRecord(storage);
   if (!record) return 'Stowage has not written to this storage yet: there is no oci/layout.json';
@@ -20,7 +21,8 @@ export async function findObstacle(
     return `an older version of Stowage may write to this storage: its layout record has minWriter ${record.minWriter}`;
   }
   const safeAt = record.minWriterSince && new Date(record.minWriterSince.getTime() + times.oldWritersMs);
-  if (safeAt && now < safeAt) {
+  const isSafe = safeAt === undefined || (notBefore && notBefore >= safeAt) || (await now()) >= safeAt;
+  if (!isSafe) {
     return `an older version of Stowage may still write to this storage: nothing is collected until ${safeAt.toISOString()}`;
   }
   for await (const { key } of storage.list(layout.outdatedDigestMarkers())) {

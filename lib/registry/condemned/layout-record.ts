@@ -1,6 +1,6 @@
 // `oci/layout.json`, the layout record: which programs may write to this storage.
 import { isJsonObject, parseJson } from '../../model/json.ts';
-import { layout } from '../../model/layout.ts';
+import { layout, parseBlobRecord } from '../../model/layout.ts';
 import { AS_JSON, StorageDeniedError, type StorageDriver, unchanged } from '../../storage/driver.ts';
 import { guardWrites } from '../../storage/guarded-writes.ts';
 import { encodeText } from '../../streams/bytes.ts';
@@ -14,7 +14,10 @@ const REREAD_MILLISECONDS = 10 * 60_000;
 export type LayoutRecord = {
   /** Programs of an older layout may not write. */
   minWriter: number;
-  /** When `minWriter` was raised: until some time later, older programs may still write. Absent in storage that is new. */
+  /**
+   * When `minWriter` was raised, by the clock of storage: until some time later, older programs may still write. Absent in storage
+   * that is new.
+   */
   minWriterSince?: Date;
 };
 
@@ -41,7 +44,7 @@ export async function recordLayout(storage: StorageDriver): Promise<boolean> {
   const stored = await read(storage);
   if (stored && stored.record.minWriter >= LAYOUT_VERSION) return allowsThis(stored.record);
   // Older programs may have written without a record, if their role could not write it.
-  const isNew = !stored && (await isEmpty(storage));
+  const isNew = !stored && !(await mayHoldOldWrites(storage));
   const minWriterSince = isNew ? undefined : new Date().toISOString();
   const bytes = encodeText(JSON.stringify({ layout: LAYOUT_VERSION, minWriter: LAYOUT_VERSION, minWriterSince }));
   try {
@@ -92,9 +95,26 @@ const clocks = () => [performance.now(), Date.now()];
 
 const allowsThis = (record: LayoutRecord | undefined) => record === undefined || record.minWriter <= LAYOUT_VERSION;
 
-async function isEmpty(storage: StorageDriver): Promise<boolean> {
-  for await (const _ of storage.list(layout.ociRepositories())) return false;
-  return true;
+/** The objects of one listing request. */
+const LOOKED_AT = 1000;
+
+/**
+ * Whether a program of an older layout may have written to storage without a record. Not before the first push, nor where all of
+ * Stowage's own is what this layout writes, as after the first push on AWS, where the projection worker writes the record: every
+ * program leaves the bytes of what it stores at keys of its layout. One storage request.
+ */
+async function mayHoldOldWrites(storage: StorageDriver): Promise<boolean> {
+  let objects = 0;
+  let hasOwnBytes = false;
+  let hasRepositories = false;
+  for await (const { key } of storage.list(layout.stowageObjects())) {
+    const isOfBlob = key.startsWith(layout.blobs());
+    const isOfOldLayout = (isOfBlob && !parseBlobRecord(key)) || key.startsWith(layout.outdatedDigestMarkers());
+    if (isOfOldLayout || ++objects === LOOKED_AT) return true;
+    hasOwnBytes ||= isOfBlob;
+    hasRepositories ||= key.startsWith(layout.ociRepositories());
+  }
+  return hasRepositories && !hasOwnBytes;
 }
 
 async function read(storage: StorageDriver) {
@@ -104,6 +124,7 @@ async function read(storage: StorageDriver) {
   if (!isJsonObject(value) || typeof value.minWriter !== 'number')
     throw new Error(`${object.info.key} has no number minWriter`);
   const { minWriter, minWriterSince } = value;
-  const since = typeof minWriterSince === 'string' ? new Date(minWriterSince) : undefined;
+  // The field holds the clock of the process that wrote it.
+  const since = minWriterSince === undefined ? undefined : object.info.lastModified;
   return { info: object.info, record: { minWriter, ...(since && { minWriterSince: since }) } };
 }

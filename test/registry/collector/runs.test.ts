@@ -4,6 +4,7 @@ import { type Key, layout } from '../../../lib/model/layout.ts';
 import { parseRepositoryName } from '../../../lib/model/names.ts';
 import { encodeBlobLink } from '../../../lib/registry/blobs/link.ts';
 import { Collector } from '../../../lib/registry/collector/collector.ts';
+import { collectorStages } from '../../../lib/registry/collector/stages.ts';
 import type { StorageDriver } from '../../../lib/storage/driver.ts';
 import { alterDriver } from '../../storage/altered-driver.ts';
 import { MemoryStorage } from '../../storage/memory.ts';
@@ -140,13 +141,27 @@ describe('a run of the collector', () => {
     };
     assert.ok(await refused(undefined));
     assert.ok(await refused('{"layout": 1, "minWriter": 1}'));
-    const since = bucket.now().toISOString();
-    assert.ok(await refused(`{"layout": 2, "minWriter": 2, "minWriterSince": "${since}"}`));
-    bucket.pass(26 * 60 * 60_000);
+    const raised = '{"layout": 2, "minWriter": 2, "minWriterSince": "2026-01-02T03:04:05.000Z"}';
+    assert.ok(await refused(raised));
     await bucket.put('oci/digests/sha256/ab/uuid' as Key, '');
-    assert.ok(await refused(`{"layout": 2, "minWriter": 2, "minWriterSince": "${since}"}`), 'bytes of layout 1');
+    bucket.pass(26 * 60 * 60_000);
+    assert.equal((await bucket.collector().collect()).kind, 'refused', 'bytes of layout 1');
     await storage.delete('oci/digests/sha256/ab/uuid' as Key);
     assert.equal((await bucket.collector().collect()).kind, 'complete');
+  });
+
+  it('tells by the clock of storage whether older programs may still write', async () => {
+    const bucket = await Bucket.inMemory();
+    await bucket.put(layout.layoutVersion(), '{"layout": 2, "minWriter": 2, "minWriterSince": "1970-01-01T00:00:00Z"}');
+    const collectWhere = async (processIsAheadMs: number) => {
+      const now = () => new Date(bucket.now().getTime() + processIsAheadMs);
+      const { storage, undoMs } = bucket;
+      const stages = collectorStages({ undoMs, findSources: async () => new Set() });
+      return (await new Collector(storage, { stages, now }).collect()).kind;
+    };
+    assert.equal(await collectWhere(48 * 60 * 60_000), 'refused');
+    bucket.pass(26 * 60 * 60_000);
+    assert.equal(await collectWhere(-48 * 60 * 60_000), 'complete');
   });
 
   it('leaves a link that a writer makes live between the listing and the removal', async () => {
