@@ -16,7 +16,7 @@ const STOP_BEFORE_END_MS = 2 * 60_000;
 const { config, log } = await readConfiguration();
 const { registry, isReadOnly } = await openRegistry(config, { log });
 const start = loggedStart(registry.collections, log);
-const around = aroundCollection(registry, { log, v1Images: config.v1Images });
+const around = aroundCollection(registry, log);
 
 export const handler = async (
   { step }: CollectorEvent,

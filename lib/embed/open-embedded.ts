@@ -46,12 +46,10 @@ export async function openEmbedded(options: CreateRegistryOptions): Promise<Embe
         ? undefined
         : collectRegularly({
             ...{ collections, start, log, everyMs },
-            around: aroundCollection(opened.registry, { log, v1Images: config.v1Images }),
+            around: aroundCollection(opened.registry, log),
           });
     const stopCounting =
-      opened.isReadOnly || config.quotas.length === 0
-        ? undefined
-        : countRegularly({ registry: opened.registry, log, collectsV1Images: config.v1Images === 'collect' });
+      opened.isReadOnly || config.quotas.length === 0 ? undefined : countRegularly({ registry: opened.registry, log });
     return {
       fetch: async (request, client) => await app.fetch(withBodyHeader(request), bindingsOf(request, client)),
       listener: createNodeListener(app, { trustedProxies: config.trustedProxies }),

@@ -246,7 +246,7 @@ export function assembleRegistry(
     tagProjections,
     tagRestoration: restoration,
     uploads,
-    usage: new Usage(opened, { tags, quotas }),
+    usage: new Usage(opened, { tags, quotas, v1Images }),
     v1Tags,
   };
 }

@@ -1,5 +1,4 @@
 import type { Log } from '../model/log.ts';
-import type { V1ImagesPolicy } from '../registry/collector/image-reasons.ts';
 import type { Registry } from '../registry/registry.ts';
 import { applyRetention } from '../registry/retention/apply-retention.ts';
 
@@ -7,15 +6,12 @@ import { applyRetention } from '../registry/retention/apply-retention.ts';
 export type AroundCollection = { before(): Promise<void>; after(): Promise<void> };
 
 /** The retention rules delete tags before the collector looks for what no tag names, and usage is counted once it is done. */
-export function aroundCollection(
-  { retention, usage }: Registry,
-  { log, v1Images }: { log: Log; v1Images: V1ImagesPolicy },
-): AroundCollection {
+export function aroundCollection({ retention, usage }: Registry, log: Log): AroundCollection {
   return {
     before: () => applyRetention(retention, log),
     async after() {
       try {
-        await usage.run({ collectsV1Images: v1Images === 'collect' });
+        await usage.run();
       } catch (error) {
         log.warning('usage could not be counted', { error });
       }

@@ -23,8 +23,7 @@ export function countRegularly(
   {
     registry: { usage, quotas, collections },
     log,
-    collectsV1Images,
-  }: { registry: Pick<Registry, 'usage' | 'quotas' | 'collections'>; log: Log; collectsV1Images: boolean },
+  }: { registry: Pick<Registry, 'usage' | 'quotas' | 'collections'>; log: Log },
   { firstPauseMs = FIRST_PAUSE_MS, spreadMs = SPREAD_MS, checkMs = CHECK_MS } = {},
 ): () => Promise<void> {
   let timer: NodeJS.Timeout;
@@ -44,7 +43,7 @@ export function countRegularly(
         const onObject = () => {
           if (isStopped) throw new Error('the process stops');
         };
-        const { overview } = await usage.run({ collectsV1Images, onObject });
+        const { overview } = await usage.run({ onObject });
         log.info('usage counted for the quotas', { repositories: overview.repositories, objects: overview.objects });
       }
       plan(checkMs);

@@ -71,12 +71,12 @@ export async function serve(config: Config, options: ServeOptions): Promise<Node
     startCollection && everyMs !== undefined
       ? collectRegularly({
           ...{ collections, start: startCollection, log, everyMs },
-          around: aroundCollection(opened.registry, { log, v1Images: config.v1Images }),
+          around: aroundCollection(opened.registry, log),
         })
       : () => undefined;
   const stopCounting =
     startCollection && config.quotas.length > 0
-      ? countRegularly({ registry: opened.registry, log, collectsV1Images: config.v1Images === 'collect' })
+      ? countRegularly({ registry: opened.registry, log })
       : async () => undefined;
   return {
     ...server,

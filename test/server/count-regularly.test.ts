@@ -26,7 +26,7 @@ describe('usage runs for quotas', () => {
         return await registry.usage.run(options);
       },
     } as Registry['usage'];
-    const stop = countRegularly({ registry: { ...registry, usage, collections }, log, collectsV1Images: false }, SOON);
+    const stop = countRegularly({ registry: { ...registry, usage, collections }, log }, SOON);
     await sleep(150);
     await stop();
     return count;

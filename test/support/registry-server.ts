@@ -6,6 +6,7 @@ import { Background } from '../../lib/concurrency/background.ts';
 import { NO_GATEWAY_LIMITS } from '../../lib/http/gateway-quirks.ts';
 import { createLog } from '../../lib/model/log.ts';
 import { SigningKeys } from '../../lib/model/signed-token.ts';
+import type { V1ImagesPolicy } from '../../lib/registry/collector/image-reasons.ts';
 import type { CollectionTimes } from '../../lib/registry/condemned/times.ts';
 import type { IndexChildren } from '../../lib/registry/manifests/manifest-checks.ts';
 import { assembleRegistry } from '../../lib/registry/registry.ts';
@@ -64,6 +65,7 @@ export type TestSettings = Partial<AppSettings> & {
   /** Takes lines of the log from `warning` on. Default: errors go to stderr. */
   onLogLine?: (line: string) => void;
   times?: CollectionTimes;
+  v1Images?: V1ImagesPolicy;
 };
 
 /** Serves the registry over this storage, in this process, on a free port. */
@@ -82,6 +84,7 @@ export async function startRegistry(
     quotas,
     onLogLine,
     times,
+    v1Images,
     ...settings
   }: TestSettings = {},
 ): Promise<RegistryServer> {
@@ -100,6 +103,7 @@ export async function startRegistry(
     ...(quotas && { quotas: { quotas, log } }),
     ...(indexChildren && { indexChildren }),
     ...(times && { times }),
+    ...(v1Images && { v1Images }),
   });
   const app = createApp({
     registry,

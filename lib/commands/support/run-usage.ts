@@ -45,7 +45,7 @@ export async function usage(config: Config, options: RunUsageOptions): Promise<v
     const wanted = new Set<string>(only);
     const counted = options.last
       ? await readLast(registry, only, options.top)
-      : await count(registry, config, {
+      : await count(registry, {
           writes: !options.dryRun && (await mayWrite(storage)),
           onLayer: (layer) => {
             if (wanted.size === 0 || layer.repositories.some((name) => wanted.has(name))) layers.add(layer);
@@ -63,16 +63,11 @@ export async function usage(config: Config, options: RunUsageOptions): Promise<v
   }
 }
 
-async function count(
-  registry: Registry,
-  config: Config,
-  options: { writes: boolean; onLayer: (layer: LayerUsage) => void },
-) {
+async function count(registry: Registry, options: { writes: boolean; onLayer: (layer: LayerUsage) => void }) {
   const progress = progressOf('counting');
   try {
     return await registry.usage.run({
       ...options,
-      collectsV1Images: config.v1Images === 'collect',
       onObject: () => progress.add('objects'),
     });
   } finally {

@@ -8,7 +8,7 @@ import { parseManifest } from '../../model/manifest.ts';
 import { algorithmOf, type Digest, type RepositoryName } from '../../model/names.ts';
 import { AS_JSON, type ETag, type ObjectInfo, type StorageDriver } from '../../storage/driver.ts';
 import { type Bytes, encodeText } from '../../streams/bytes.ts';
-import { decodeStoredManifest, encodeCondemnedManifest } from '../condemned/condemned.ts';
+import { condemnedManifestSize, decodeStoredManifest } from '../condemned/condemned.ts';
 import { isGone } from '../condemned/gone.ts';
 import { mayBeConversion } from '../v1-to-v2/convert-image.ts';
 
@@ -79,16 +79,8 @@ function knownState(digest: Digest, { etag, sizeBytes }: ObjectInfo, kept: Kept)
   const edges = kept.edges.get(digest);
   if (!edges) return undefined;
   if (sizeBytes === edges.sizeBytes) return 'live';
-  return sizeBytes === condemnedSize(edges.sizeBytes) ? 'condemned' : undefined;
+  return sizeBytes === condemnedManifestSize(edges.sizeBytes) ? 'condemned' : undefined;
 }
-
-/** The size of the condemned form of a manifest. Run and nonce are uuids. */
-function condemnedSize(manifestBytes: number): number {
-  return EMPTY_CONDEMNED_BYTES + 4 * Math.ceil(manifestBytes / 3);
-}
-
-const ANY_UUID = '00000000-0000-0000-0000-000000000000';
-const EMPTY_CONDEMNED_BYTES = encodeCondemnedManifest(new Uint8Array(), { run: ANY_UUID, nonce: ANY_UUID }).length;
 
 /** A manifest as it is stored now, with its bytes. One storage request. `undefined` if it does not exist. */
 export async function readManifest(

@@ -26,9 +26,30 @@ export function parseCondemned(value: JsonValue | undefined): Condemned | undefi
 /** The first bytes of every condemned manifest. */
 const CONDEMNED_MANIFEST_START = '{"condemned":{';
 
+/** Every condemned manifest takes up a multiple of so many bytes. */
+const CONDEMNED_MANIFEST_UNIT = 1024;
+
+/** Whether an object of this size may be a condemned manifest. True of one live manifest in a thousand. */
+export function mayBeCondemnedManifest(sizeBytes: number): boolean {
+  return sizeBytes % CONDEMNED_MANIFEST_UNIT === 0;
+}
+
 /** A third longer than the manifest, and so never of the manifest's size. */
 export function encodeCondemnedManifest(manifest: Uint8Array, condemned: Condemned): Uint8Array {
-  return encodeText(JSON.stringify({ condemned, manifest: Buffer.from(manifest).toString('base64') }));
+  const form = JSON.stringify({ condemned, manifest: Buffer.from(manifest).toString('base64') });
+  return encodeText(form.padEnd(inUnits(form.length)));
+}
+
+/** The size of the condemned form of a manifest. */
+export function condemnedManifestSize(manifestBytes: number): number {
+  return inUnits(EMPTY_FORM_BYTES + 4 * Math.ceil(manifestBytes / 3));
+}
+
+/** Run and nonce are uuids. */
+const EMPTY_FORM_BYTES = JSON.stringify({ condemned: { run: randomUUID(), nonce: randomUUID() }, manifest: '' }).length;
+
+function inUnits(sizeBytes: number): number {
+  return CONDEMNED_MANIFEST_UNIT * Math.ceil(sizeBytes / CONDEMNED_MANIFEST_UNIT);
 }
 
 /**

@@ -5,6 +5,7 @@ import type { Digest, RepositoryName } from '../../model/names.ts';
 import { compareAndSwap } from '../../storage/compare-and-swap.ts';
 import { type Condition, type ObjectInfo, type StorageDriver, unchanged } from '../../storage/driver.ts';
 import { type Bytes, MiB } from '../../streams/bytes.ts';
+import { mayBeCondemnedManifest } from '../condemned/condemned.ts';
 import { GONE_BYTES } from '../condemned/gone.ts';
 import { Look } from '../condemned/look.ts';
 import { hasManifest, type ReadManifest, readManifest } from '../condemned/read-manifest.ts';
@@ -90,8 +91,8 @@ export class StoredManifests {
   }
 
   /**
-   * As `lookAt`, for a manifest whose size a descriptor says. One storage request if the object has that size; a condemned
-   * manifest never has.
+   * As `lookAt`, for a manifest whose size a descriptor says. One storage request if the object has that size and no condemned
+   * manifest may have it: the descriptor may say the size of the condemned form.
    * @returns the true size of the manifest
    */
   async lookAtSize(
@@ -100,7 +101,8 @@ export class StoredManifests {
     look: Look,
   ): Promise<number | undefined> {
     const info = await this.#storage.head(layout.manifest(repository, digest));
-    if (!info || (info.sizeBytes === sizeBytes && sizeBytes !== GONE_BYTES)) return info?.sizeBytes;
+    const isLive = sizeBytes !== GONE_BYTES && !mayBeCondemnedManifest(sizeBytes);
+    if (!info || (isLive && info.sizeBytes === sizeBytes)) return info?.sizeBytes;
     return (await this.lookAt(repository, digest, look))?.bytes.length;
   }
 

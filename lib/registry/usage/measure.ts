@@ -20,6 +20,7 @@ import {
 import { type Digest, type ImageId, isDigest, isImageId, type RepositoryName } from '../../model/names.ts';
 import type { ObjectInfo, StorageDriver } from '../../storage/driver.ts';
 import { CONDEMNED_LINK_BYTES } from '../blobs/link.ts';
+import type { V1ImagesPolicy } from '../collector/image-reasons.ts';
 import { GONE_BYTES } from '../condemned/gone.ts';
 import { type DigestFolder, digestFolders, nameOfDigest } from '../inventory/digest-folders.ts';
 import { DigestSet } from '../inventory/digest-set.ts';
@@ -38,7 +39,7 @@ export type LayerUsage = { layer: Digest | Key; sizeBytes: number; repositories:
 
 export type MeasureOptions = {
   /** Whether the collector removes v1 images that v1 clients pushed once no tag leads to them. */
-  collectsV1Images?: boolean;
+  v1Images: V1ImagesPolicy;
   /** Called for each object of a listing. */
   onObject?: () => void;
   /** Called with all bytes; several times for a digest of which there are several copies. */
@@ -68,7 +69,7 @@ const LISTED = [
 ];
 
 /** One storage request per 1,000 objects, one for each tag and link that its ETag does not tell, and one for each tagged image. */
-export async function measure(storage: StorageDriver, tags: Tags, options: MeasureOptions = {}): Promise<Ledger> {
+export async function measure(storage: StorageDriver, tags: Tags, options: MeasureOptions): Promise<Ledger> {
   const measurement = new Measurement(storage, tags, options);
   try {
     await measurement.repositories();
@@ -228,7 +229,7 @@ class Measurement {
         }
       }
       if (layer) {
-        const isKept = !isProjection && !this.#options.collectsV1Images;
+        const isKept = !isProjection && this.#options.v1Images === 'keep';
         await this.#imageFacts.add(name, { kind: 'layer', sizeBytes: layer.sizeBytes, isKept });
       }
       if (isImageId(name)) yield { name, hasAncestry };

@@ -4,6 +4,7 @@ import { type Key, layout } from '../../model/layout.ts';
 import type { RepositoryName } from '../../model/names.ts';
 import { AS_JSON, type StorageDriver } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
+import type { V1ImagesPolicy } from '../collector/image-reasons.ts';
 import type { Tags } from '../tags/tags.ts';
 import type { TagUsage } from './by-tag.ts';
 import type { Ledger, RepositoryUsage, TotalUsage } from './ledger.ts';
@@ -24,10 +25,18 @@ export class Usage {
   readonly #storage: StorageDriver;
   readonly #tags: Tags;
   readonly #quotas: Quotas;
+  readonly #v1Images: V1ImagesPolicy;
 
-  /** @param storage without the merge of twice-quoted folders */
-  constructor(storage: StorageDriver, { tags, quotas }: { tags: Tags; quotas: Quotas }) {
+  /**
+   * @param storage without the merge of twice-quoted folders
+   * @param options.v1Images of the collector: what it will remove is reclaimable. Default `keep`
+   */
+  constructor(
+    storage: StorageDriver,
+    { tags, quotas, v1Images = 'keep' }: { tags: Tags; quotas: Quotas; v1Images?: V1ImagesPolicy | undefined },
+  ) {
     this.#storage = storage;
+    this.#v1Images = v1Images;
     this.#tags = tags;
     this.#quotas = quotas;
   }
@@ -37,13 +46,13 @@ export class Usage {
    * storage requests of `measure`, one for each repository, and one for all quotas.
    * @param options.writes false to store nothing
    */
-  async run({ writes = true, ...options }: MeasureOptions & { writes?: boolean } = {}): Promise<{
+  async run({ writes = true, ...options }: Omit<MeasureOptions, 'v1Images'> & { writes?: boolean } = {}): Promise<{
     overview: UsageOverview;
     repositories: UsageSummary[];
   }> {
     const at = new Date().toISOString();
     const { measure } = await import('./measure.ts'); // loaded when needed: a pull does not wait for it
-    const ledger = await measure(this.#storage, this.#tags, options);
+    const ledger = await measure(this.#storage, this.#tags, { ...options, v1Images: this.#v1Images });
     const repositories = summariesOf(ledger, at);
     const overview = {
       at,

@@ -11,8 +11,10 @@ import {
 } from '../../../lib/registry/blobs/link.ts';
 import {
   condemnedBy,
+  condemnedManifestSize,
   decodeStoredManifest,
   encodeCondemnedManifest,
+  mayBeCondemnedManifest,
 } from '../../../lib/registry/condemned/condemned.ts';
 import { type Bytes, encodeText } from '../../../lib/streams/bytes.ts';
 
@@ -47,6 +49,15 @@ describe('a condemned manifest', () => {
     const decoded = decodeStoredManifest(stored, digest);
     assert.deepEqual(decoded.bytes, manifest);
     assert.equal(decoded.condemned?.run, 'run-1');
+  });
+
+  it('has a size that few live manifests have, and that follows from the size of the manifest', () => {
+    for (const sizeBytes of [0, 18, 1023, 4 * 2 ** 20]) {
+      const stored = encodeCondemnedManifest(new Uint8Array(sizeBytes), condemnedBy(crypto.randomUUID()));
+      assert.equal(stored.length, condemnedManifestSize(sizeBytes));
+      assert.ok(mayBeCondemnedManifest(stored.length));
+    }
+    assert.equal(mayBeCondemnedManifest(manifest.length), false);
   });
 
   it('is believed only if the manifest within it has the digest of the key: clients can push the same form', () => {

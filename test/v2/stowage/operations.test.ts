@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { layout } from '../../../lib/model/layout.ts';
-import { parseRepositoryName, parseTag } from '../../../lib/model/names.ts';
+import { parseImageId, parseRepositoryName, parseTag } from '../../../lib/model/names.ts';
 import { basic, openTestAuth, type TestAuth } from '../../auth/test-auth.ts';
 import { fillRegistry } from '../../registry/fsck/full-registry.ts';
 import { type OpenedStorage, openFiles } from '../../storage/open.ts';
@@ -39,9 +39,9 @@ describe('what operators do over HTTP', () => {
   });
 
   const json = async (response: Response) => (await response.json()) as Answer;
-  const untilDone = async (path: string): Promise<Answer> => {
+  const untilDone = async (path: string, client = operator): Promise<Answer> => {
     for (;;) {
-      const answer = await json(await operator.send('GET', path));
+      const answer = await json(await client.send('GET', path));
       if (answer.run.state !== 'running') return answer;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
@@ -76,6 +76,23 @@ describe('what operators do over HTTP', () => {
         ({ path, outcome, who }) => path === '/v2/_stowage/usage' && outcome === 'done' && who === 'operator',
       ),
     );
+  });
+
+  it('a run of usage counts what the collector is set to remove as reclaimable', async () => {
+    const key = layout.imageLayer(parseImageId('e'.repeat(64)));
+    await storage.driver.put(key, new Uint8Array(1_000_000));
+    const counted = async (v1Images: 'keep' | 'collect') => {
+      const other = await startRegistry(storage.driver, { auth, v1Images });
+      const client = new V2Client(other.url, basic('operator'));
+      await client.send('POST', '/v2/_stowage/usage');
+      await untilDone('/v2/_stowage/usage', client);
+      const { usage } = await json(await client.send('GET', '/v2/_stowage/usage'));
+      await other.stop();
+      return [Number(usage?.keptBytes) >= 1_000_000, Number(usage?.reclaimableBytes) >= 1_000_000];
+    };
+    assert.deepEqual(await counted('keep'), [true, false]);
+    assert.deepEqual(await counted('collect'), [false, true]);
+    await storage.driver.delete(key);
   });
 
   it('a check is started, and its findings are read in pages', async () => {
