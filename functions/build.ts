@@ -1,5 +1,6 @@
 // Bundles one function for upload: `node functions/build.ts request-handler DIRECTORY`. `sam build` calls it through the Makefile.
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { isBuiltin } from 'node:module';
 import { join } from 'node:path';
 import { build, type Metafile, type Plugin } from 'esbuild';
 
@@ -40,6 +41,22 @@ const keepsVersionAlone: Plugin = {
 };
 
 /**
+ * Imports Node's modules by `process.getBuiltinModule`. An `import` of one evaluates all of its exports, also those that Node makes on
+ * first use: that of `node:http` loads undici, which takes longer than all else that a pull loads.
+ */
+const importsNodeLazily: Plugin = {
+  name: 'imports-node-lazily',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^[a-z:/_]+$/ }, ({ path, namespace }) =>
+      namespace !== 'node' && isBuiltin(path) ? { path: path.replace(/^node:/, ''), namespace: 'node' } : undefined,
+    );
+    onLoad({ filter: /./, namespace: 'node' }, ({ path }) => ({
+      contents: `module.exports = process.getBuiltinModule('node:${path}')`,
+    }));
+  },
+};
+
+/**
  * Bundles a function with its imports, including the AWS SDK, so that the tested version runs, independent of the SDK in
  * the runtime. Dynamic imports become files of their own. The entry is `index.js`, the default of both kinds of Lambda.
  */
@@ -58,13 +75,10 @@ export async function buildFunction(name: string, directory: string): Promise<Me
     ...(!WEB_FUNCTIONS.includes(name) && {
       alias: { '@aws-sdk/credential-provider-node': join(ROOT, 'functions/lambda-credentials.ts') },
     }),
-    plugins: [dropsUnusedSchemas, keepsVersionAlone],
+    plugins: [dropsUnusedSchemas, keepsVersionAlone, importsNodeLazily],
     legalComments: 'none',
-    // Stack traces then name source lines. Node reads a source map only when it formats the first error.
-    sourcemap: 'linked',
+    sourcemap: 'linked', // read by source-lines.ts
     sourcesContent: false,
-    // CommonJS dependencies load Node's built-in modules with `require`, which an ES module does not have.
-    banner: { js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);" },
     logLevel: 'warning',
     absWorkingDir: ROOT,
     metafile: true,

@@ -1,3 +1,4 @@
+import './source-lines.ts'; // before any module that may throw
 import { SecretSource } from '../lib/auth/passwords/secret-source.ts';
 import type { Config } from '../lib/config/config.ts';
 import { loadConfig } from '../lib/config/load.ts';

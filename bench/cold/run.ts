@@ -12,7 +12,7 @@ import { type Minio, startMinio } from '../../test/support/minio.ts';
 import { startRegistry } from '../../test/support/registry-server.ts';
 import { V2Client } from '../../test/v2/client.ts';
 import { pushImage } from '../../test/v2/image.ts';
-import { bundleCurrent, bundleRevision } from './bundles.ts';
+import { type Bundles, bundleCurrent, bundleRevision } from './bundles.ts';
 import { assertClientInstalled, type Lifetime, runInstance, type Times } from './instance.ts';
 
 const FUNCTIONS = ['request-handler', 'authorizer'] as const;
@@ -41,10 +41,14 @@ async function compare(revision: string, { samples }: { samples: number }): Prom
     secrets.allow(minio.credentials.accessKeyId, [SESSION_SECRET, USERS]);
     await pushSample(minio);
     const env = environmentOf(minio, secrets);
-    const earlier = await bundleRevision(revision, FUNCTIONS, join(directory, 'earlier'));
+    const sources = {
+      [revision]: await bundleRevision(revision, FUNCTIONS, join(directory, 'earlier')),
+      now: await bundleCurrent(FUNCTIONS, join(directory, 'now')),
+    };
     for (const [index, name] of FUNCTIONS.entries()) {
-      const bundles = { [revision]: earlier[index] ?? '', now: await bundleCurrent(name, join(directory, 'now')) };
-      const lifetimes = await sample(bundles, samples, (bundle) => runInstance(bundle, env, eventsOf(name)));
+      const lifetimes = await sample(sources, samples, ({ directories, nodeOptions }) =>
+        runInstance(directories[index] ?? '', { ...env, NODE_OPTIONS: nodeOptions }, eventsOf(name)),
+      );
       report(name, lifetimes);
     }
   } finally {
@@ -66,7 +70,6 @@ function environmentOf({ endpoint, bucket, credentials }: Minio, secrets: Secret
   const { hostname, port } = new URL(endpoint);
   return {
     PATH: process.env.PATH,
-    NODE_OPTIONS: '--enable-source-maps',
     SETTINGS_FLAVOR: 's3',
     AWS_BUCKET: bucket,
     AWS_HOST: hostname,
@@ -83,16 +86,16 @@ function environmentOf({ endpoint, bucket, credentials }: Minio, secrets: Secret
   };
 }
 
-/** Each bundle in turn, so that both meet the same conditions of the machine; one instance of each is not counted. */
+/** Each source in turn, so that both meet the same conditions of the machine; one instance of each is not counted. */
 async function sample(
-  bundles: Record<string, string>,
+  sources: Record<string, Bundles>,
   samples: number,
-  run: (bundle: string) => Promise<Lifetime>,
+  run: (bundles: Bundles) => Promise<Lifetime>,
 ): Promise<Record<string, Lifetime[]>> {
   const lifetimes: Record<string, Lifetime[]> = {};
   for (let count = 0; count <= samples; count++) {
-    for (const [label, bundle] of Object.entries(bundles)) {
-      const lifetime = await run(bundle);
+    for (const [label, bundles] of Object.entries(sources)) {
+      const lifetime = await run(bundles);
       if (count > 0) lifetimes[label] = [...(lifetimes[label] ?? []), lifetime];
     }
   }

@@ -1,6 +1,6 @@
-import { LRUCache } from 'lru-cache';
 import { networkOf } from '../http/network.ts';
 import { RegistryError } from '../model/errors.ts';
+import { LruCache } from '../model/lru-cache.ts';
 
 /** How many failures are allowed in a burst, and how many seconds pass until one of them is forgotten. */
 type Limit = { failures: number; forgetSeconds: number };
@@ -21,7 +21,7 @@ type Counter = { key: string; limit: Limit; onlyAfter?: string };
 /** Limits guesses at passwords and secrets, in one process: several processes count separately. */
 export class LoginThrottle {
   /** A counter lives until its last failure is forgotten, so the time it has left tells how many failures are left. */
-  readonly #counters = new LRUCache<string, true>({ max: MAX_COUNTERS, ttlResolution: 0 });
+  readonly #counters = new LruCache<string, true>({ max: MAX_COUNTERS });
 
   /**
    * Call it before the password is compared.
@@ -31,7 +31,7 @@ export class LoginThrottle {
    */
   check(name: string | undefined, address: string | undefined): void {
     const counters = countersOf(name, address).filter(
-      ({ onlyAfter }) => onlyAfter === undefined || this.#counters.peek(onlyAfter, { allowStale: true }),
+      ({ onlyAfter }) => onlyAfter === undefined || this.#counters.holds(onlyAfter),
     );
     const waits = counters.map(({ key, limit }) => this.#waitSeconds(key, limit));
     const seconds = Math.ceil(Math.max(0, ...waits));
@@ -46,7 +46,7 @@ export class LoginThrottle {
     for (const { key, limit } of countersOf(name, address)) {
       // The maximum bounds how long a burst of simultaneous failures keeps later logins waiting.
       const failures = Math.min(this.#failures(key, limit) + 1, 2 * limit.failures);
-      this.#counters.set(key, true, { ttl: failures * limit.forgetSeconds * 1000 });
+      this.#counters.set(key, true, { ttlMs: failures * limit.forgetSeconds * 1000 });
     }
   }
 
@@ -56,7 +56,7 @@ export class LoginThrottle {
 
   /** How many failures are not forgotten yet; a fraction while one of them is being forgotten. */
   #failures(key: string, { forgetSeconds }: Limit): number {
-    return Math.max(0, this.#counters.getRemainingTTL(key)) / 1000 / forgetSeconds;
+    return Math.max(0, this.#counters.remainingMs(key)) / 1000 / forgetSeconds;
   }
 }
 

@@ -82,7 +82,7 @@ describe('bundles under the runtime of Lambda', () => {
 
   test('an error names the line of its source', async () => {
     const { directory, env } = deployment.functions.get('Authorizer') ?? assert.fail('no function Authorizer');
-    assert.equal(env.NODE_OPTIONS, '--enable-source-maps');
+    assert.equal(env.NODE_OPTIONS, undefined); // by the bundle itself
     const started = spawnSync(process.execPath, [join(directory, 'index.js')], {
       env: { ...env, AUTH: '', SECRET_KEY_ARN: '' },
       encoding: 'utf8',

@@ -174,8 +174,8 @@ describe('infra/push-endpoint-ecs.yaml', () => {
     const missing = Object.keys(objectOf(EnvironmentVariables, 'EnvironmentVariables')).filter(
       (name) => !text.includes(`"Name":"${name}"`),
     );
-    // SECRET_KEY comes from the secret itself, and the image has no bundle that a source map would be for.
-    assert.deepEqual(missing.sort(), ['EDGE_KEY', 'NODE_OPTIONS', 'SECRET_KEY_ARN']);
+    // SECRET_KEY comes from the secret itself.
+    assert.deepEqual(missing.sort(), ['EDGE_KEY', 'SECRET_KEY_ARN']);
     assert.match(text, /"Name":"SECRET_KEY"/);
   });
 

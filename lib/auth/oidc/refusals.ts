@@ -1,7 +1,8 @@
 // Logs why tokens of identity providers are refused. The client learns only that its login is wrong.
-import { LRUCache } from 'lru-cache';
+
 import { hasCode } from '../../model/has-code.ts';
 import type { Log } from '../../model/log.ts';
+import { LruCache } from '../../model/lru-cache.ts';
 
 /** Any client can send made-up tokens, so their texts are cut, and there are few lines for each kind of refusal. */
 const MAX_TEXT_LENGTH = 200;
@@ -26,7 +27,7 @@ export type TokenHeader = { alg?: string; kid?: string };
 export class OidcRefusals {
   readonly #log: Log;
   /** Lines of the last minute, by issuer and part of the token, so that made-up tokens do not hide those of the provider. */
-  readonly #written = new LRUCache<string, Set<string>>({ max: MAX_KINDS, ttl: INTERVAL_MS, ttlResolution: 0 });
+  readonly #written = new LruCache<string, Set<string>>({ max: MAX_KINDS, ttlMs: INTERVAL_MS });
 
   constructor(log: Log) {
     this.#log = log;

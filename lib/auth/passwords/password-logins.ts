@@ -1,7 +1,7 @@
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
-import { LRUCache } from 'lru-cache';
 import { RegistryError } from '../../model/errors.ts';
+import { LruCache } from '../../model/lru-cache.ts';
 import { isPassword } from './bcrypt.ts';
 import type { Users } from './users.ts';
 
@@ -15,8 +15,6 @@ export const MAX_UNDER_WAY = 32;
 /** Whether the hash was made from this password. One comparison runs at a time. */
 export type ComparePassword = (password: string, hash: string) => Promise<boolean>;
 
-type Login = { password: string; hash: string };
-
 /**
  * Checks passwords. Clients send theirs with each request, and several requests at once, so the correct ones are remembered,
  * and simultaneous logins share one comparison.
@@ -26,12 +24,10 @@ export class PasswordLogins {
   readonly #compareNow: ComparePassword;
   /** Keys of the cache are HMACs, so a dump of this process's memory holds no password that could be tried offline. */
   readonly #key = randomBytes(32);
-  readonly #logins = new LRUCache<string, boolean, Login>({
+  readonly #logins = new LruCache<string, boolean>({
     max: MAX_REMEMBERED,
-    ttl: REMEMBERED_MS,
-    perf: Date, // goes on while a Lambda environment is frozen
-    ignoreFetchAbort: true,
-    fetchMethod: (_key, _stale, { context: { password, hash } }) => this.#compare(password, hash),
+    ttlMs: REMEMBERED_MS,
+    now: () => Date.now(), // goes on while a Lambda environment is frozen
   });
   #underWay = 0;
   #last: Promise<void> = Promise.resolve();
@@ -49,7 +45,7 @@ export class PasswordLogins {
   async isRight(name: string, password: string): Promise<boolean> {
     const hash = await this.#users.hashOf(name);
     const key = this.#keyOf(name, password, hash);
-    if (await this.#logins.fetch(key, { context: { password, hash } })) return true;
+    if (await this.#logins.fetch(key, () => this.#compare(password, hash))) return true;
     this.#logins.delete(key); // wrong passwords are many, and would evict the correct ones
     return false;
   }

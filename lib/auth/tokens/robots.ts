@@ -1,10 +1,10 @@
 // Robots: callers for programs. The operator creates a robot's token, which ends when it expires or is revoked. Storage holds
 // an object for each robot, with the hash of its secret; a token without its object is invalid.
 import { createHash, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { isJsonObject, parseJson } from '../../model/json.ts';
 import { type Key, layout, robotIdOf } from '../../model/layout.ts';
+import { LruCache } from '../../model/lru-cache.ts';
 import { AS_JSON, type StorageDriver } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
 import { type Action, type Grant, ROBOT_USER, type TokenBearer } from '../callers/caller.ts';
@@ -35,18 +35,13 @@ type Read = { robot?: StoredRobot };
 
 export class Robots {
   readonly #storage: StorageDriver;
-  readonly #recent = new LRUCache<string, Read>({
+  readonly #recent = new LruCache<string, Read>({
     max: MAX_REMEMBERED,
-    ttl: FRESH_MS,
-    perf: Date, // goes on while a Lambda environment is frozen
-    ignoreFetchAbort: true,
-    fetchMethod: async (id) => {
-      const robot = await this.#read(layout.robot(id));
-      return robot ? { robot } : {};
-    },
+    ttlMs: FRESH_MS,
+    now: () => Date.now(), // goes on while a Lambda environment is frozen
   });
   /** Ids of robots that have logged in. Made-up ids are in `#recent` only, so they evict none of these. */
-  readonly #known = new LRUCache<string, true>({ max: MAX_REMEMBERED });
+  readonly #known = new LruCache<string, true>({ max: MAX_REMEMBERED });
 
   constructor(storage: StorageDriver) {
     this.#storage = storage;
@@ -94,7 +89,10 @@ export class Robots {
   }
 
   async #active(id: string): Promise<StoredRobot | undefined> {
-    const { robot } = (await this.#recent.fetch(id)) ?? {};
+    const { robot } = await this.#recent.fetch(id, async () => {
+      const read = await this.#read(layout.robot(id));
+      return read ? { robot: read } : {};
+    });
     const hasEnded = robot?.expiresAt !== undefined && Date.parse(robot.expiresAt) < Date.now();
     if (robot && !hasEnded) return robot;
     this.#known.delete(id);

@@ -1,9 +1,10 @@
 // The history of tags: an entry for each move, whose key holds the time and what the tag names from then on.
-import { LRUCache } from 'lru-cache';
+
 import type { Background } from '../../concurrency/background.ts';
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { isJsonObject, type JsonObject, parseJson } from '../../model/json.ts';
 import { lastPartOf, layout, parseRepositoryRecord, type TagMove } from '../../model/layout.ts';
+import { LruCache } from '../../model/lru-cache.ts';
 import type { RepositoryName, Tag } from '../../model/names.ts';
 import { AS_JSON, type ObjectInfo, type StorageDriver } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
@@ -40,7 +41,7 @@ type Entry = TagMove & { object: ObjectInfo };
 export class TagHistory {
   readonly #storage: StorageDriver;
   readonly #background: Background | undefined;
-  readonly #lastMoves = new LRUCache<string, number>(REMEMBERED);
+  readonly #lastMoves = new LruCache<string, number>(REMEMBERED);
 
   /** @param background writes entries behind the answer; without it, `record` writes them */
   constructor(storage: StorageDriver, { background }: { background: Background | undefined }) {

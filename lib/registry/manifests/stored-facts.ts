@@ -1,8 +1,8 @@
-import { LRUCache } from 'lru-cache';
 import type { Background } from '../../concurrency/background.ts';
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { isJsonObject, type JsonObject, parseJson } from '../../model/json.ts';
 import { type Key, layout, parseRepositoryRecord } from '../../model/layout.ts';
+import { LruCache } from '../../model/lru-cache.ts';
 import { type ManifestDocument, parseManifest } from '../../model/manifest.ts';
 import type { Digest, RepositoryName } from '../../model/names.ts';
 import type { StorageDriver } from '../../storage/driver.ts';
@@ -26,7 +26,7 @@ export class FactsStore {
   readonly #storage: StorageDriver;
   readonly #blobs: Blobs;
   readonly #background: Background | undefined;
-  readonly #known = new LRUCache<string, true>(REMEMBERED);
+  readonly #known = new LruCache<string, true>(REMEMBERED);
 
   constructor(storage: StorageDriver, { blobs, background }: { blobs: Blobs; background: Background | undefined }) {
     this.#storage = storage;

@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache';
 import { layout } from '../../model/layout.ts';
+import { LruCache } from '../../model/lru-cache.ts';
 import { type ManifestDocument, mediaTypeOfStored, parseManifest } from '../../model/manifest.ts';
 import type { Digest, RepositoryName } from '../../model/names.ts';
 import { compareAndSwap } from '../../storage/compare-and-swap.ts';
@@ -28,9 +28,9 @@ export class StoredManifests {
   readonly #storage: StorageDriver;
   readonly #referrers: Referrers;
   readonly #times: CollectionTimes;
-  readonly #remembered = new LRUCache<string, Manifest>({
-    maxSize: REMEMBERED_BYTES,
-    sizeCalculation: ({ bytes }) => bytes.length + 1,
+  readonly #remembered = new LruCache<string, Manifest>({
+    maxBytes: REMEMBERED_BYTES,
+    bytesOf: ({ bytes }) => bytes.length + 1,
   });
 
   /** @param times other than the default in tests only */

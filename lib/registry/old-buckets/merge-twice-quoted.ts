@@ -4,8 +4,9 @@
 //
 // A read that finds nothing under the once-quoted key reads the twice-quoted one. A write goes to the once-quoted key and leaves
 // the other as it is. A deletion deletes both, so that an object of 0.9 does not reappear.
-import { LRUCache } from 'lru-cache';
+
 import { type Key, type KeyPrefix, movedKey, twiceQuotedOf, withoutTwiceQuoting } from '../../model/layout.ts';
+import { LruCache } from '../../model/lru-cache.ts';
 import { compareByteOrder } from '../../storage/byte-order.ts';
 import type {
   DeleteOptions,
@@ -18,7 +19,7 @@ import type {
 } from '../../storage/driver.ts';
 
 /** How long it is remembered whether a twice-quoted folder exists. Only a docker-registry that still runs creates new ones. */
-const REMEMBERED = { max: 10_000, ttl: 60_000 };
+const REMEMBERED = { max: 10_000, ttlMs: 60_000 };
 
 /** Marks the ETag of a twice-quoted object, so that a condition on it is not applied to the once-quoted key. */
 const ETAG_PREFIX = 'twice-quoted:';
@@ -56,7 +57,7 @@ export function mergeTwiceQuoted(storage: StorageDriver): StorageDriver {
 class MergedFolders {
   readonly #storage: StorageDriver;
   /** Whether twice-quoted folders hold any object. */
-  readonly #usedFolders = new LRUCache<KeyPrefix, boolean>(REMEMBERED);
+  readonly #usedFolders = new LruCache<KeyPrefix, boolean>(REMEMBERED);
 
   constructor(storage: StorageDriver) {
     this.#storage = storage;

@@ -1,9 +1,10 @@
 // How long an image asks to be kept: an annotation of its manifest, or a label of its config.
 // https://docs.redhat.com/en/documentation/red_hat_quay/3/html/use_red_hat_quay/working-with-tags#setting-tag-from-dockerfile
-import { LRUCache } from 'lru-cache';
+
 import { parseDuration } from '../../model/duration.ts';
 import { isJsonObject, type JsonValue, parseJson } from '../../model/json.ts';
 import { layout } from '../../model/layout.ts';
+import { LruCache } from '../../model/lru-cache.ts';
 import { MAX_INDEX_DEPTH, parseManifest } from '../../model/manifest.ts';
 import type { Digest, RepositoryName } from '../../model/names.ts';
 import type { StorageDriver } from '../../storage/driver.ts';
@@ -25,7 +26,7 @@ export class ImageExpiries {
   readonly #storage: StorageDriver;
   readonly #stored: StoredManifests;
   readonly #blobs: Blobs;
-  readonly #remembered = new LRUCache<Digest, { ms: number | undefined }>(REMEMBERED);
+  readonly #remembered = new LruCache<Digest, { ms: number | undefined }>(REMEMBERED);
 
   constructor(storage: StorageDriver, { stored, blobs }: { stored: StoredManifests; blobs: Blobs }) {
     this.#storage = storage;

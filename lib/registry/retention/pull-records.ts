@@ -1,8 +1,8 @@
-import { LRUCache } from 'lru-cache';
 import type { Background } from '../../concurrency/background.ts';
 import { DAY_MS } from '../../model/duration.ts';
 import { isJsonObject, parseJson } from '../../model/json.ts';
 import { layout } from '../../model/layout.ts';
+import { LruCache } from '../../model/lru-cache.ts';
 import { repositoriesMatcher } from '../../model/name-pattern.ts';
 import type { Digest, RepositoryName } from '../../model/names.ts';
 import { AS_JSON, type StorageDriver } from '../../storage/driver.ts';
@@ -11,7 +11,7 @@ import { ignoredPullers, type Puller } from './pulling-programs.ts';
 import { type RetentionRule, usesPulls } from './rules.ts';
 
 /** Digests whose last pull this process remembers. */
-const REMEMBERED = { max: 100_000, ttl: DAY_MS };
+const REMEMBERED = { max: 100_000, ttlMs: DAY_MS };
 
 /**
  * Records when digests were pulled, in repositories where a rule of retention asks for it: at most one object a day for each
@@ -22,7 +22,7 @@ export class PullRecords {
   readonly #background: Background | undefined;
   readonly #isRecorded: (repository: RepositoryName) => boolean;
   readonly #isIgnored: (puller: Puller) => boolean;
-  readonly #recent = new LRUCache<string, true>(REMEMBERED);
+  readonly #recent = new LruCache<string, true>(REMEMBERED);
 
   constructor(
     storage: StorageDriver,

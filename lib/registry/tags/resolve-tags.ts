@@ -2,9 +2,10 @@
 // content. The MD5 of each likely content (digests of the repository's manifests, ids in `_index_images`) is compared with the
 // ETags, and only tags that match none are read. An ETag that matches nothing is ignored, so objects whose ETag is no MD5, as
 // under SSE-KMS, are resolved correctly too.
-import { LRUCache } from 'lru-cache';
+
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { digestOfManifestKey, layout, tagOf } from '../../model/layout.ts';
+import { LruCache } from '../../model/lru-cache.ts';
 import type { Digest, ImageId, RepositoryName } from '../../model/names.ts';
 import type { ETag, ObjectInfo, StorageDriver } from '../../storage/driver.ts';
 import { decodeText, encodeText } from '../../streams/bytes.ts';
@@ -27,7 +28,7 @@ const MAX_REMEMBERED = 32_768;
 export class TagResolver {
   readonly #storage: StorageDriver;
   /** Contents by ETag, for storage whose ETags are no MD5: such an ETag is never used for two contents. Created when needed. */
-  #texts: LRUCache<ETag, string> | undefined;
+  #texts: LruCache<ETag, string> | undefined;
 
   constructor(storage: StorageDriver) {
     this.#storage = storage;
@@ -92,7 +93,7 @@ export class TagResolver {
       if (!read) return undefined; // deleted since the listing
       const text = decodeText(read.bytes);
       if (!this.#areETagsMD5 && read.bytes.length <= MAX_TAG_BYTES) {
-        this.#texts ??= new LRUCache({ max: MAX_REMEMBERED });
+        this.#texts ??= new LruCache({ max: MAX_REMEMBERED });
         this.#texts.set(read.info.etag, text);
       }
       return resolvedOf(read.info, text, { isRead: true });

@@ -3,7 +3,6 @@
 // only while that is there, so correctness never depends on deleting a grant. The grant to the top image is written last: where
 // it is, those to the images below it are too. A grant holds a nonce, so the collector deletes none that was written again.
 import { randomUUID } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import {
   type Grant,
@@ -14,20 +13,21 @@ import {
   parseImageRecord,
   type TaggedImage,
 } from '../../model/layout.ts';
+import { LruCache } from '../../model/lru-cache.ts';
 import type { ImageId, RepositoryName } from '../../model/names.ts';
 import { AS_TEXT, type StorageDriver } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
 import type { Look } from '../condemned/look.ts';
 
 /** Tag grants that this process has seen or written. */
-const REMEMBERED_TAGS = { max: 10_000, ttl: 10 * 60_000 };
+const REMEMBERED_TAGS = { max: 10_000, ttlMs: 10 * 60_000 };
 
 /** The keys of one listing request. */
 const PAGE = 1000;
 
 export class ImageGrants {
   readonly #storage: StorageDriver;
-  readonly #knownTagGrants = new LRUCache<Key, true>(REMEMBERED_TAGS);
+  readonly #knownTagGrants = new LruCache<Key, true>(REMEMBERED_TAGS);
 
   constructor(storage: StorageDriver) {
     this.#storage = storage;

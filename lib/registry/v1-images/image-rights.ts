@@ -5,7 +5,7 @@
 // Clients choose the ids of the images that they push, and may choose that of a projection before the projection is made. A
 // right to the pushed image gives no right to the projection: as soon as the projection record is there, which is written
 // before anything else of the projection, only grants to the projection count.
-import { LRUCache } from 'lru-cache';
+
 import { digestOf } from '../../model/content-digest.ts';
 import {
   type Grant,
@@ -16,6 +16,7 @@ import {
   parseImageRecord,
   type TaggedImage,
 } from '../../model/layout.ts';
+import { LruCache } from '../../model/lru-cache.ts';
 import { type Digest, type ImageId, type RepositoryName, sha256Digest } from '../../model/names.ts';
 import type { ObjectInfo, StorageDriver } from '../../storage/driver.ts';
 import { hasManifest } from '../condemned/read-manifest.ts';
@@ -58,7 +59,7 @@ const MAX_CHECKS_AT_ONCE = 16;
 const MAX_CONVERSIONS = 16;
 
 /** The grant that gave a right last is checked first: a client asks for the JSON, ancestry and layer of an image in turn. */
-const REMEMBERED = { max: 10_000, ttl: 30_000 };
+const REMEMBERED = { max: 10_000, ttlMs: 30_000 };
 
 /** What the records beside an image say about one caller. */
 type RecordsForReader = {
@@ -77,7 +78,7 @@ type RecordsForReader = {
 export class ImageRights {
   readonly #storage: StorageDriver;
   readonly #tags: Tags;
-  readonly #validGrants = new LRUCache<ImageId, Grant>(REMEMBERED);
+  readonly #validGrants = new LruCache<ImageId, Grant>(REMEMBERED);
 
   constructor(storage: StorageDriver, { tags }: { tags: Tags }) {
     this.#storage = storage;

@@ -1,10 +1,10 @@
 // v1 images: the objects below `images/<id>/`, as docker-registry wrote them. While `_inprogress` exists, the image is being
 // pushed and is hidden from readers.
 
-import { LRUCache } from 'lru-cache';
 import { RegistryError } from '../../model/errors.ts';
 import { parseJson } from '../../model/json.ts';
 import { type ImageKind, type Key, layout } from '../../model/layout.ts';
+import { LruCache } from '../../model/lru-cache.ts';
 import { type ImageId, isImageId } from '../../model/names.ts';
 import {
   AS_TEXT,
@@ -21,7 +21,7 @@ import { readChecksums } from './checksums.ts';
 import type { ImageLayers } from './layers.ts';
 
 /** Complete images are remembered, because a client asks for the JSON, the ancestry and the layer of each in turn. */
-const REMEMBERED = { max: 10_000, ttl: 30_000 };
+const REMEMBERED = { max: 10_000, ttlMs: 30_000 };
 
 /**
  * A complete image as one listing showed it, which the requests of a pull share. `kind` is absent until a right has been decided
@@ -53,7 +53,7 @@ export class Images {
   readonly #storage: StorageDriver;
   readonly #layers: ImageLayers;
   /** Complete images do not change, except that a projection may replace one: see `isOfKind`. */
-  readonly #complete = new LRUCache<ImageId, ImageVersion>(REMEMBERED);
+  readonly #complete = new LruCache<ImageId, ImageVersion>(REMEMBERED);
 
   constructor(storage: StorageDriver, layers: ImageLayers) {
     this.#storage = storage;

@@ -1,12 +1,12 @@
 // v1 clients cannot decompress zstd. They get the same tar compressed by gzip, stored as a blob of its own.
 import { Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
-import { LRUCache } from 'lru-cache';
 import { CorruptLayerError } from '../../compression/corrupt-layer-error.ts';
 import { decompress } from '../../compression/decompress.ts';
 import type { LayerFormat } from '../../compression/layer-format.ts';
 import type { UnpackLimits } from '../../compression/unpack-limits.ts';
 import { Slots } from '../../concurrency/slots.ts';
+import { LruCache } from '../../model/lru-cache.ts';
 import type { Descriptor } from '../../model/manifest.ts';
 import type { Digest } from '../../model/names.ts';
 import { StorageUnavailableError } from '../../storage/driver.ts';
@@ -20,7 +20,7 @@ export const UNPACK_SLOTS = { atOnce: 2, maxWaiting: 256 };
 /** The layer as it is compressed, and its bytes. */
 export type ServedLayer = StoredBlob & { format: LayerFormat };
 
-const REMEMBERED = { max: 10_000, ttl: 10 * 60_000 };
+const REMEMBERED = { max: 10_000, ttlMs: 10 * 60_000 };
 
 /** The layers of v2 images in the formats that v1 clients read. */
 export class GzipLayers {
@@ -30,7 +30,7 @@ export class GzipLayers {
   readonly #unpackLimits: UnpackLimits;
   readonly #slots = new Slots(UNPACK_SLOTS);
   /** By the digest of the zstd layer. */
-  readonly #gzipped = new LRUCache<Digest, Promise<StoredBlob>>(REMEMBERED);
+  readonly #gzipped = new LruCache<Digest, Promise<StoredBlob>>(REMEMBERED);
 
   constructor(
     { blobs, store, reusable }: { blobs: Blobs; store: BlobStore; reusable: ReusableBytes },
@@ -63,7 +63,7 @@ export class GzipLayers {
 
   async #findGzipped(digest: Digest, link: BlobLink): Promise<StoredBlob> {
     const started = this.#gzipped.get(digest);
-    if (started) return await started;
+    if (started !== undefined) return await started;
     const converting = this.#slots.run(() => this.#convert(link));
     this.#gzipped.set(digest, converting);
     converting.catch((error: unknown) => {

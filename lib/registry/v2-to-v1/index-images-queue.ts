@@ -1,6 +1,7 @@
 // Gathers what changes about the tags of a repository, so that `_index_images` is updated once for many changes.
-import { LRUCache } from 'lru-cache';
+
 import type { Background } from '../../concurrency/background.ts';
+import { LruCache } from '../../model/lru-cache.ts';
 import type { ImageId, RepositoryName, Tag } from '../../model/names.ts';
 
 /** What has changed about the tags of a repository. */
@@ -40,7 +41,7 @@ export class IndexImagesQueue {
   readonly #waiting = new Map<RepositoryName, TagChanges>();
   /** Repositories with an update that runs or is scheduled. */
   readonly #scheduled = new Set<RepositoryName>();
-  readonly #pauseEnds = new LRUCache<RepositoryName, number>({ max: MAX_REMEMBERED });
+  readonly #pauseEnds = new LruCache<RepositoryName, number>({ max: MAX_REMEMBERED });
 
   /** @param update `IndexImagesUpdates.update`, and what follows it */
   constructor(background: Background, update: (repository: RepositoryName, changes: TagChanges) => Promise<void>) {

@@ -1,7 +1,8 @@
 // Updates `_index_images` and tag metadata after tags have changed.
-import { LRUCache } from 'lru-cache';
+
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { tagOf } from '../../model/layout.ts';
+import { LruCache } from '../../model/lru-cache.ts';
 import type { ImageId, RepositoryName, Tag } from '../../model/names.ts';
 import type { ObjectInfo, StorageDriver } from '../../storage/driver.ts';
 import type { IndexImages } from '../tags/index-images.ts';
@@ -34,7 +35,7 @@ export class IndexImagesUpdates {
    * Whether images are projections. A projection never becomes anything else. A pushed image may become a projection; then
    * `_index_images` names it for longer than needed.
    */
-  readonly #areProjections = new LRUCache<ImageId, boolean>({ max: MAX_REMEMBERED });
+  readonly #areProjections = new LruCache<ImageId, boolean>({ max: MAX_REMEMBERED });
 
   constructor(storage: StorageDriver, dependencies: { tags: Tags; metadata: TagMetadata; indexImages: IndexImages }) {
     this.#storage = storage;

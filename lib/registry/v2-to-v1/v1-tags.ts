@@ -1,8 +1,9 @@
 // Tags and images of a repository as v1 clients get them. A tag that a v2 client pushed is projected at the latest here.
-import { LRUCache } from 'lru-cache';
+
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { RegistryError } from '../../model/errors.ts';
 import type { Grant, TaggedImage } from '../../model/layout.ts';
+import { LruCache } from '../../model/lru-cache.ts';
 import { type Digest, hexOf, type ImageId, type RepositoryName, type Tag } from '../../model/names.ts';
 import type { StorageDriver } from '../../storage/driver.ts';
 import type { Bytes } from '../../streams/bytes.ts';
@@ -34,7 +35,7 @@ export class V1Tags {
   readonly #grants: ImageGrants;
   readonly #indexImages: IndexImages;
   /** Whether v1 clients can pull a tag, by repository, tag and image id. False for artifacts. */
-  readonly #isPullable = new LRUCache<string, boolean>({ max: MAX_REMEMBERED, ttl: RECENT_MILLISECONDS });
+  readonly #isPullable = new LruCache<string, boolean>({ max: MAX_REMEMBERED, ttlMs: RECENT_MILLISECONDS });
 
   constructor(
     storage: StorageDriver,

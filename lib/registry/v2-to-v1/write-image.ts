@@ -1,9 +1,9 @@
 // Writes the objects of one image of a projection.
 import { createHash } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
 import { KeyLocks } from '../../concurrency/key-locks.ts';
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { layout } from '../../model/layout.ts';
+import { LruCache } from '../../model/lru-cache.ts';
 import type { Digest, ImageId } from '../../model/names.ts';
 import { pythonJson } from '../../model/python-json.ts';
 import { AS_JSON, type StorageDriver, StorageUnavailableError } from '../../storage/driver.ts';
@@ -40,7 +40,7 @@ export class ProjectionWriter {
   readonly #copiesLayers: boolean;
   readonly #locks = new KeyLocks();
   /** The looks by which images were found whole, or made so. */
-  readonly #whole = new LRUCache<ImageId, Look>({ max: MAX_REMEMBERED });
+  readonly #whole = new LruCache<ImageId, Look>({ max: MAX_REMEMBERED });
 
   /** @param options.copiesLayers as in `ProjectionOptions` */
   constructor(
