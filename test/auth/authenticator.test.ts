@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { Authenticator } from '../../lib/auth/authenticator.ts';
-import { hashPassword } from '../../lib/auth/passwords/bcrypt.ts';
+import { hashPassword, isPassword } from '../../lib/auth/passwords/bcrypt.ts';
 import { PasswordLogins } from '../../lib/auth/passwords/password-logins.ts';
 import { Users } from '../../lib/auth/passwords/users.ts';
 import { AccessTokens } from '../../lib/auth/tokens/access-tokens.ts';
@@ -30,10 +30,16 @@ async function open(passwords: Record<string, string>, cost = COST) {
     createLog('debug', (line) => lines.push(line) > 0),
   );
   const groups = { devs: ['alice', 'bob'], ops: ['alice'] };
+  const compared: string[] = [];
+  const compare = (password: string, hash: string) => {
+    compared.push(password);
+    return isPassword(password, hash);
+  };
   return {
     source,
     lines,
-    authenticator: new Authenticator({ passwords: new PasswordLogins(users), groups, ...OTHERS }),
+    compared,
+    authenticator: new Authenticator({ passwords: new PasswordLogins(users, compare), groups, ...OTHERS }),
   };
 }
 
@@ -101,21 +107,25 @@ describe('the caller of a request', () => {
       return { message: 'message' in error ? error.message : '', ms: performance.now() - started };
     };
     await refusal(basic('warm:up'));
-    const wrong = await refusal(basic('alice:wrong'));
-    const unknown = await refusal(basic('mallory:wrong'));
-    assert.equal(unknown.message, wrong.message);
-    // Both compute bcrypt once; without it an answer takes less than a hundredth.
-    assert.ok(unknown.ms > wrong.ms / 4 && wrong.ms > unknown.ms / 4, `${unknown.ms} and ${wrong.ms} ms`);
+    const wrong: number[] = [];
+    const unknown: number[] = [];
+    for (let i = 0; i < 5; i++) {
+      const [one, other] = [await refusal(basic('alice:wrong')), await refusal(basic('mallory:wrong'))];
+      assert.equal(other.message, one.message);
+      wrong.push(one.ms);
+      unknown.push(other.ms);
+    }
+    // Both compute bcrypt once; without it an answer takes less than a hundredth. The fastest of each has met no other load.
+    const ratio = Math.min(...unknown) / Math.min(...wrong);
+    assert.ok(ratio > 1 / 4 && ratio < 4, `${unknown} and ${wrong} ms`);
   });
 
   it('has a correct password compared once, also in simultaneous requests', async () => {
-    const { authenticator } = await open({ alice: 'a' }, 11);
-    const started = performance.now();
-    await authenticator.authenticate(basic('alice:a'));
-    const once = performance.now() - started;
-    const again = performance.now();
-    await Promise.all(Array.from({ length: 500 }, () => authenticator.authenticate(basic('alice:a'))));
-    assert.ok(performance.now() - again < once * 5, '500 simultaneous logins took longer than 5 comparisons');
+    const { authenticator, compared } = await open({ alice: 'a' });
+    const login = () => authenticator.authenticate(basic('alice:a'));
+    await Promise.all(Array.from({ length: 500 }, login));
+    await login();
+    assert.equal(compared.length, 1);
   });
 
   it('is refused after the password was changed or the user removed', async () => {

@@ -155,13 +155,18 @@ describe('a limit on concurrency', () => {
       slot.release();
     });
 
-    it('leaves clients alone that are fast enough or wait for storage', async () => {
-      const limit = new ConcurrencyLimit({ ...options, waitMs: 500 });
+    it('leaves clients alone that are fast enough or wait for storage', async (t) => {
+      let nowMs = performance.now();
+      t.mock.method(performance, 'now', () => nowMs);
+      const limit = new ConcurrencyLimit({ ...options, waitMs: 300 });
       const [moving, waitingForStorage] = [await stalledSlot(limit), await stalledSlot(limit)];
       waitingForStorage.isWaitingForClient = false;
-      const moves = setInterval(() => moving.moved(100), 20).unref();
+      for (let moves = 0; moves < 25; moves++) {
+        nowMs += 20;
+        moving.moved(100);
+      }
+      nowMs += 20;
       await assert.rejects(limit.acquire('bob'), { code: 'UNAVAILABLE' });
-      clearInterval(moves);
       assert.deepEqual([moving.signal.aborted, waitingForStorage.signal.aborted], [false, false]);
     });
 

@@ -7,6 +7,7 @@ import type { AroundCollection } from '../../lib/server/around-collection.ts';
 import { collectRegularly, loggedStart } from '../../lib/server/collect-regularly.ts';
 import { Bucket } from '../registry/collector/bucket.ts';
 import { MemoryStorage } from '../storage/memory.ts';
+import { until } from '../support/until.ts';
 
 /** Counts what a schedule does around its runs. */
 function countedAround(): AroundCollection & { calls: string[] } {
@@ -20,39 +21,45 @@ function countedAround(): AroundCollection & { calls: string[] } {
 
 const SOON = { firstPauseMs: 5, spreadMs: 0, checkMs: 5 };
 
-/** A schedule over storage in memory, for so long. @returns the messages of its log */
+/** How long a test waits to see that nothing more happens. */
+const REST_MS = 150;
+
+/**
+ * A schedule over storage in memory, until `isEnough` and a moment longer.
+ * @returns the messages of its log
+ */
 async function schedule(
   everyMs: number,
-  forMs: number,
-  storage = new MemoryStorage(),
-  around: AroundCollection = countedAround(),
+  isEnough: (messages: string[]) => boolean,
+  { storage = new MemoryStorage(), around = countedAround() as AroundCollection } = {},
 ): Promise<string[]> {
   const bucket = await Bucket.inMemory(storage);
-  const lines: string[] = [];
-  const log = createLog('info', (line) => lines.push(line) > 0);
+  const messages: string[] = [];
+  const log = createLog('info', (line) => messages.push((JSON.parse(line) as { message: string }).message) > 0);
   const collections = new Collections(bucket.collector({ now: () => new Date() }));
   const stop = collectRegularly({ collections, start: loggedStart(collections, log), log, everyMs, around }, SOON);
-  await sleep(forMs);
+  await until(() => isEnough(messages), 'too little is collected');
+  await sleep(REST_MS);
   stop();
   await collections.stop();
-  return lines.map((line) => (JSON.parse(line) as { message: string }).message);
+  return messages;
 }
 
 describe('the schedule of the collector', () => {
   it('starts a run each time the interval has passed', async () => {
-    const messages = await schedule(1, 300);
-    assert.ok(messages.filter((message) => message === 'collection complete').length > 1, messages.join());
+    const messages = await schedule(1, ({ length }) => length > 1);
+    assert.deepEqual([...new Set(messages)], ['collection complete']);
   });
 
   it('starts none after a restart until the interval has passed since the last run', async () => {
     const storage = new MemoryStorage();
-    assert.deepEqual(await schedule(60_000, 150, storage), ['collection complete']);
-    assert.deepEqual(await schedule(60_000, 150, storage), []);
+    assert.deepEqual(await schedule(60_000, ({ length }) => length > 0, { storage }), ['collection complete']);
+    assert.deepEqual(await schedule(60_000, () => true, { storage }), []);
   });
 
   it('applies the retention rules before each run, and counts usage after it', async () => {
     const around = countedAround();
-    await schedule(60_000, 150, new MemoryStorage(), around);
+    await schedule(60_000, () => around.calls.includes('after'), { around });
     assert.deepEqual(around.calls, ['before', 'after']);
   });
 
@@ -64,7 +71,8 @@ describe('the schedule of the collector', () => {
     const collections = new Collections(bucket.collector());
     const around = countedAround();
     const stop = collectRegularly({ collections, start: loggedStart(collections, log), log, everyMs: 1, around }, SOON);
-    await sleep(150);
+    await until(() => lines.length > 0, 'nothing is said');
+    await sleep(REST_MS);
     stop();
     assert.equal(lines.length, 1);
     assert.match(lines[0] ?? '', /minWriter 1/);
