@@ -52,7 +52,7 @@ export async function openEmbedded(options: CreateRegistryOptions): Promise<Embe
       opened.isReadOnly || config.quotas.length === 0 ? undefined : countRegularly({ registry: opened.registry, log });
     return {
       fetch: async (request, client) => await app.fetch(withBodyHeader(request), bindingsOf(request, client)),
-      listener: createNodeListener(app, { trustedProxies: config.trustedProxies }),
+      listener: createNodeListener(app, { trustedProxies: config.trustedProxies, log }),
       async close() {
         stopSchedule?.();
         await Promise.all([collections.stop(), stopCounting?.()]);

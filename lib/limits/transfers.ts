@@ -1,4 +1,5 @@
 // Bodies of transfers that hold a slot: they report the client's progress to it, and end when the transfer is cut off.
+import { sourceOf, streamOf } from '../streams/byte-source.ts';
 import { unlessAborted } from '../streams/unless-aborted.ts';
 import type { Slot } from './slot.ts';
 
@@ -24,7 +25,8 @@ export async function* receiving(body: AsyncIterable<Uint8Array>, slot: Slot): A
 }
 
 /**
- * Passes on what a client receives. Releases the slot at the end, on failure, and when the client goes away.
+ * Passes on what a client receives. Releases the slot once the client has taken the last byte, on failure, and when the client
+ * goes away.
  * @param options.disconnect closes the client's connection on a cut-off. Without it the body fails
  */
 export function sending(
@@ -32,50 +34,54 @@ export function sending(
   slot: Slot,
   { clientGone, disconnect }: { clientGone: AbortSignal; disconnect?: (() => void) | undefined },
 ): ReadableStream<Uint8Array> {
-  const reader = body.getReader();
-  let isDone = false;
-  const end = async (reason?: unknown) => {
-    if (isDone) return;
-    isDone = true;
-    clientGone.removeEventListener('abort', onGone);
+  const source = sourceOf(body);
+  let lent = 0;
+  let isReading = false;
+  let isAtEnd = false;
+  const free = () => {
+    clientGone.removeEventListener('abort', close);
+    slot.signal.removeEventListener('abort', onCutOff);
     slot.release();
-    await reader.cancel(reason).catch(() => undefined);
   };
-  const onGone = () => void end();
-  return new ReadableStream<Uint8Array>(
-    {
-      start(controller) {
-        const onCutOff = () => {
-          if (isDone) return;
-          void end();
-          if (disconnect) disconnect();
-          else controller.error(slot.signal.reason);
+  const onProgress = () => {
+    slot.isWaitingForClient = lent > 0 || !isReading;
+    if (isAtEnd && lent === 0) free();
+  };
+  const close = async () => {
+    free();
+    await source.close();
+  };
+  const onCutOff = () => {
+    void close();
+    disconnect?.();
+  };
+  slot.signal.addEventListener('abort', onCutOff, { once: true });
+  clientGone.addEventListener('abort', close, { once: true });
+  if (clientGone.aborted) void close();
+  return streamOf({
+    async next() {
+      isReading = true;
+      onProgress();
+      try {
+        const taken = await source.next();
+        isAtEnd = !taken;
+        if (!taken) return undefined;
+        lent++;
+        const release = () => {
+          lent--;
+          slot.moved(taken.bytes.length);
+          taken.release();
+          onProgress();
         };
-        slot.signal.addEventListener('abort', onCutOff, { once: true });
-        if (clientGone.aborted) onGone();
-        else clientGone.addEventListener('abort', onGone, { once: true });
-      },
-      async pull(controller) {
-        slot.isWaitingForClient = false;
-        try {
-          const { done, value } = await reader.read();
-          if (isDone) return;
-          if (done) {
-            await end();
-            controller.close();
-            return;
-          }
-          slot.moved(value.length);
-          controller.enqueue(value);
-          slot.isWaitingForClient = true;
-        } catch (error) {
-          await end();
-          throw error;
-        }
-      },
-      cancel: end,
+        return { bytes: taken.bytes, release };
+      } catch (error) {
+        await close();
+        throw slot.signal.aborted ? slot.signal.reason : error;
+      } finally {
+        isReading = false;
+        onProgress();
+      }
     },
-    // No chunk is read ahead, as it would be counted as received while it waits here.
-    { highWaterMark: 0 },
-  );
+    close,
+  });
 }

@@ -9,6 +9,7 @@ import {
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Hono } from 'hono';
 import type { ClientBindings } from '../http/client-address.ts';
 import { forwardedFor } from '../http/forwarded-for.ts';
@@ -16,6 +17,8 @@ import { networkOf } from '../http/network.ts';
 import { allowHeader, type OriginBindings } from '../http/request.ts';
 import { requestOrigin } from '../http/request-origin.ts';
 import { UnsentAnswers } from '../limits/unsent-answers.ts';
+import type { Log } from '../model/log.ts';
+import { type ByteSource, knownSourceOf, writeAll } from '../streams/byte-source.ts';
 import { discardBodyAfterResponse, discardRequestBody } from './drain-request.ts';
 
 /** Time for a client to send its headers. */
@@ -51,12 +54,14 @@ export type ListenOptions = {
    * the rest of an unwanted body before it answers, and cuts the connection where the rest takes too long.
    */
   isHalfDuplex?: boolean;
+  /** For answers that break off because storage fails. */
+  log?: Log;
 };
 
 /** A fixed number of trusted proxies, or a function of the request's headers. */
 export type TrustedProxies = number | ((headers: IncomingHttpHeaders) => number);
 
-export type ListenerOptions = Pick<ListenOptions, 'trustedProxies' | 'isHalfDuplex'> & {
+export type ListenerOptions = Pick<ListenOptions, 'trustedProxies' | 'isHalfDuplex' | 'log'> & {
   /** True from when connections are no longer kept for a next request. */
   isStopping?: () => boolean;
 };
@@ -64,7 +69,7 @@ export type ListenerOptions = Pick<ListenOptions, 'trustedProxies' | 'isHalfDupl
 /** What answers the requests of a Node server, with HTTPS or without. */
 export function createNodeListener(
   app: Hono,
-  { trustedProxies = 0, isHalfDuplex = false, isStopping = () => false }: ListenerOptions = {},
+  { trustedProxies = 0, isHalfDuplex = false, isStopping = () => false, log }: ListenerOptions = {},
 ): (request: IncomingMessage, response: ServerResponse) => void {
   const trustedOf = (headers: IncomingHttpHeaders) =>
     typeof trustedProxies === 'number' ? trustedProxies : trustedProxies(headers);
@@ -92,7 +97,10 @@ export function createNodeListener(
     // Node closes such a connection together with the answer, so the rest of the body is read before.
     if ((isHalfDuplex || !outgoing.shouldKeepAlive) && !(await discardRequestBody(incoming)) && isHalfDuplex)
       outgoing.destroy();
-    return response;
+    const source = response.body && knownSourceOf(response.body);
+    if (!source) return response;
+    await sendSource(response, source, outgoing, log);
+    return RESPONSE_ALREADY_SENT;
   };
   const listener = getRequestListener((request, env) => fetch(request, env as HttpBindings), {
     overrideGlobalObjects: false,
@@ -107,6 +115,29 @@ export function createNodeListener(
       return void response.writeHead(204, { Allow: allowHeader() }).end();
     void listener(request, response).then(() => unsent.add(response, networkOf(clientOf(request) ?? '')));
   };
+}
+
+/** Sends the body without web streams. If its source fails, the connection is cut, so that no client takes the part for the whole. */
+async function sendSource(
+  { status, headers }: Response,
+  source: ByteSource,
+  outgoing: ServerResponse,
+  log: Log | undefined,
+): Promise<void> {
+  if (!outgoing.destroyed) outgoing.writeHead(status, Object.fromEntries(headers));
+  try {
+    await writeAll(source, outgoing, outgoing.req.socket);
+    if (!outgoing.destroyed) outgoing.end();
+  } catch (error) {
+    const path = outgoing.req.url?.split('?', 1)[0];
+    log?.error('answer broken off', {
+      requestId: headers.get('X-Request-Id'),
+      method: outgoing.req.method,
+      path,
+      error,
+    });
+    outgoing.destroy();
+  }
 }
 
 export async function startNodeServer(

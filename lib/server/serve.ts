@@ -64,6 +64,7 @@ export async function serve(config: Config, options: ServeOptions): Promise<Node
     port: config.port,
     trustedProxies,
     isHalfDuplex,
+    log,
     ...(tls && { tls }),
   });
   const { everyMs } = config.gc;

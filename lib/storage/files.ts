@@ -5,6 +5,7 @@ import { dirname, join, resolve } from 'node:path';
 import { KeyLocks } from '../concurrency/key-locks.ts';
 import { hasCode } from '../model/has-code.ts';
 import type { Key, KeyPrefix } from '../model/layout.ts';
+import { streamOf } from '../streams/byte-source.ts';
 import { KiB } from '../streams/bytes.ts';
 import { offsetsWithin, watchBody } from './byte-streams.ts';
 import {
@@ -42,7 +43,7 @@ import {
   removeUpload,
   writePart,
 } from './file-multipart.ts';
-import { streamFile } from './file-stream.ts';
+import { FileSource } from './file-source.ts';
 import { readWholeFile, statFile } from './read-file.ts';
 
 const DAY_MILLISECONDS = 24 * 60 * 60 * 1000;
@@ -114,7 +115,7 @@ export class FilesDriver implements StorageDriver {
     try {
       const info = infoOf(key, await handle.stat({ bigint: true }));
       const offsets = info && offsetsWithin(options.range, info.sizeBytes);
-      if (offsets) return { info, body: streamFile(handle, offsets, options.signal) };
+      if (offsets) return { info, body: streamOf(new FileSource(handle, offsets, options.signal)) };
     } catch (error) {
       await handle.close();
       throw error;
