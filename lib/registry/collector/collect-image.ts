@@ -1,6 +1,6 @@
 // Level (c): one v1 image, by its cell. See `image-cell.ts` for the states.
 import { layout } from '../../model/layout.ts';
-import type { ObjectInfo } from '../../storage/driver.ts';
+import { type ObjectInfo, StorageUnavailableError } from '../../storage/driver.ts';
 import { Look } from '../condemned/look.ts';
 import {
   condemnImage,
@@ -62,14 +62,20 @@ async function removeImage(run: CollectorRun, image: ListedImage, cell: MarkedCe
   const look = new Look(run.times);
   const removing = await startRemoving(storage, image.id, cell, run.id);
   if (!removing) return false; // a writer has revived the image, or another collector removes it
-  for await (const { key, sizeBytes } of objectsInOrder(run, image)) {
-    await storage.delete(key, { onceWithin: look });
-    report.did('remove', 'image', key, {
-      bytes: sizeBytes,
-      reason: 'still nothing leads to it after the grace period',
-    });
+  try {
+    for await (const { key, sizeBytes } of objectsInOrder(run, image)) {
+      await storage.delete(key, { onceWithin: look });
+      report.did('remove', 'image', key, {
+        bytes: sizeBytes,
+        reason: 'still nothing leads to it after the grace period',
+      });
+    }
+    look.check();
+  } catch (error) {
+    if (!(error instanceof StorageUnavailableError)) throw error;
+    report.problem(`image ${image.id} is removed in part, and a run after the grace period goes on: ${error.message}`);
+    return false;
   }
-  look.check();
   await endRemoving(storage, image.id, removing, { hasConditionalDeletes: run.hasConditionalDelete });
   return true;
 }

@@ -5,6 +5,7 @@ import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { isJsonObject, type JsonValue, parseJson } from '../../model/json.ts';
 import { type Grant, layout } from '../../model/layout.ts';
 import { type ImageId, isImageId } from '../../model/names.ts';
+import { StorageDeniedError, StorageFullError, StorageUnavailableError } from '../../storage/driver.ts';
 import { decodeAncestry } from '../v1-images/images.ts';
 import { findProjectionRecord } from '../v1-images/projection-record.ts';
 import { collectImage } from './collect-image.ts';
@@ -100,11 +101,17 @@ export class ImagesStage implements Stage {
       await deleteStaleGrants(run, image);
       await deleteStaleSources(run, image);
     } catch (error) {
+      if (isOfStorage(error)) throw error; // the run goes on from its last checkpoint once storage answers
       await addImageReferences(run, image);
       // A damaged image must not keep the others from being collected.
       run.report.problem(`image ${image.id}: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
+}
+
+/** Whether storage failed, and not this image alone. */
+function isOfStorage(error: unknown): boolean {
+  return [StorageUnavailableError, StorageDeniedError, StorageFullError].some((type) => error instanceof type);
 }
 
 /** The ids of an image and its ancestors. One storage request, and one for each of them where the ancestry is damaged. */

@@ -122,6 +122,29 @@ describe('where a process or storage fails, the collector and the writers', () =
     assert.deepEqual(keysOf(await bucket.collect(), 'merge', 'link'), [second.link]);
   });
 
+  it('stop a run while storage does not answer, and go on with the same run afterwards', async () => {
+    let isUp = true;
+    const storage = new (class extends MemoryStorage {
+      override async put(key: Key, body: Uint8Array, options: PutOptions = {}) {
+        if (!isUp && key.startsWith('oci/images/')) throw new StorageUnavailableError('storage does not answer');
+        return await super.put(key, body, options);
+      }
+    })();
+    const bucket = await Bucket.inMemory(storage);
+    for (const digit of ['a', 'b']) await bucket.put(layout.imageJson(imageOf(digit)), '{}');
+    bucket.grace();
+    const options = { stages: stagesOf({ v1Images: 'collect' }), times: bucket.times, now: bucket.now };
+    isUp = false;
+    await assert.rejects(new Collector(storage, options).collect(), StorageUnavailableError);
+    const { run, endedAt } = (await new Collector(storage, options).state()) ?? {};
+    assert.equal(endedAt, undefined);
+    isUp = true;
+    const resumed = await new Collector(storage, options).collect();
+    assert.ok(resumed.kind === 'complete' && resumed.run === run);
+    assert.equal(resumed.report.actions.condemn?.image?.count, 2);
+    assert.equal(resumed.report.problems.count, 0);
+  });
+
   it('take the metadata of a tag for no tag', async () => {
     const bucket = await Bucket.inMemory();
     const { manifest } = await bucket.image('fault/app', 'metadata of a tag');
