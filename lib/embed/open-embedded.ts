@@ -8,6 +8,7 @@ import type { ClientBindings } from '../http/client-address.ts';
 import type { OriginBindings } from '../http/request.ts';
 import { createLog, type Log } from '../model/log.ts';
 import { aroundCollection } from '../server/around-collection.ts';
+import { clearRemainsRegularly } from '../server/clear-regularly.ts';
 import { collectRegularly, loggedStart } from '../server/collect-regularly.ts';
 import { countRegularly } from '../server/count-regularly.ts';
 import { createNodeListener } from '../server/node-server.ts';
@@ -35,12 +36,12 @@ export async function openEmbedded(options: CreateRegistryOptions): Promise<Embe
     const background = new Background(log);
     const opened = await openRegistry(config, { log, background, ...(driver && { driver }) });
     const { collections } = opened.registry;
-    const start = loggedStart(collections, log);
+    const { everyMs } = config.gc;
+    const start = loggedStart(collections, log, everyMs);
     const app = await openApp(config, opened, {
       ...{ log, version, guardsBrowsers: config.trustedProxies === 0 },
       ...(!opened.isReadOnly && { startCollection: start }),
     });
-    const { everyMs } = config.gc;
     const stopSchedule =
       opened.isReadOnly || everyMs === undefined
         ? undefined
@@ -48,6 +49,8 @@ export async function openEmbedded(options: CreateRegistryOptions): Promise<Embe
             ...{ collections, start, log, everyMs },
             around: aroundCollection(opened.registry, log),
           });
+    const stopClearing =
+      opened.isReadOnly || everyMs !== undefined ? undefined : clearRemainsRegularly({ storage: opened.storage, log });
     const stopCounting =
       opened.isReadOnly || config.quotas.length === 0 ? undefined : countRegularly({ registry: opened.registry, log });
     return {
@@ -55,6 +58,7 @@ export async function openEmbedded(options: CreateRegistryOptions): Promise<Embe
       listener: createNodeListener(app, { trustedProxies: config.trustedProxies, log }),
       async close() {
         stopSchedule?.();
+        stopClearing?.();
         await Promise.all([collections.stop(), stopCounting?.()]);
         await background.idle();
         await opened.storage.close();

@@ -44,7 +44,7 @@ export type AppOptions = {
 /** Settings of the configuration, each declared where it is used, and those that the process decides. */
 export type AppSettings = V1Settings &
   GatewayLimits &
-  Pick<Config, 'cors' | 'issue' | 'v2VersionHeader'> & {
+  Pick<Config, 'cors' | 'gc' | 'issue' | 'v2VersionHeader'> & {
     /** Whether every write is refused. */
     isReadOnly: boolean;
     /** How an index elsewhere decides access; undefined if `auth` does. */

@@ -2,6 +2,7 @@ import type { Log, LogFields } from '../model/log.ts';
 import type { Collections } from '../registry/collector/collections.ts';
 import type { CollectionOutcome, CollectOptions } from '../registry/collector/collector.ts';
 import type { ReportDocument } from '../registry/collector/report.ts';
+import { figuresOf } from '../registry/collector/run-figures.ts';
 import type { StartCollection } from '../v2/stowage/options.ts';
 import type { AroundCollection } from './around-collection.ts';
 
@@ -17,20 +18,23 @@ const CHECK_MS = 5 * MINUTE;
 /** After a run that failed, and where nothing may be collected. */
 const PAUSE_AFTER_FAILURE_MS = 60 * MINUTE;
 
-/** Starts collections of this process, with their start and end in the log. */
-export function loggedStart(collections: Collections, log: Log): StartCollection {
+/**
+ * Starts collections of this process, with their end in the log.
+ * @param everyMs of the schedule of this process, if it has one
+ */
+export function loggedStart(collections: Collections, log: Log, everyMs?: number): StartCollection {
   return (options: CollectOptions = {}) => {
     const started = collections.start(options);
     if (!started || options.isDryRun) return started;
     void started.outcome.then(
-      (outcome) => logOutcome(log, outcome),
+      (outcome) => logOutcome(log, outcome, everyMs),
       (error) => log.error('collection failed: it goes on from its last checkpoint in the next run', { error }),
     );
     return started;
   };
 }
 
-function logOutcome(log: Log, outcome: CollectionOutcome): void {
+function logOutcome(log: Log, outcome: CollectionOutcome, everyMs: number | undefined): void {
   switch (outcome.kind) {
     case 'refused':
       log.warning('nothing is collected', { reason: outcome.reason });
@@ -39,7 +43,12 @@ function logOutcome(log: Log, outcome: CollectionOutcome): void {
       log.debug('another process collects', { run: outcome.run });
       break;
     default:
-      log.info(`collection ${outcome.kind}`, { run: outcome.run, ...countsOf(outcome.report) });
+      log.info(`collection ${outcome.kind}`, {
+        run: outcome.run,
+        ...figuresOf({ ...outcome, endedAt: new Date() }),
+        ...countsOf(outcome.report),
+        ...(outcome.kind === 'complete' && everyMs !== undefined && { nextAt: new Date(Date.now() + everyMs) }),
+      });
   }
 }
 

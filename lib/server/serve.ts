@@ -6,6 +6,7 @@ import type { Config } from '../config/config.ts';
 import type { Log } from '../model/log.ts';
 import { accessLog } from './access-log.ts';
 import { aroundCollection } from './around-collection.ts';
+import { clearRemainsRegularly } from './clear-regularly.ts';
 import { collectRegularly, loggedStart } from './collect-regularly.ts';
 import { countRegularly } from './count-regularly.ts';
 import { type NodeServer, startNodeServer, type TrustedProxies } from './node-server.ts';
@@ -48,7 +49,8 @@ export async function serve(config: Config, options: ServeOptions): Promise<Node
   }
 
   const { collections } = opened.registry;
-  const startCollection = !opened.isReadOnly && runsBackgroundWork ? loggedStart(collections, log) : undefined;
+  const { everyMs } = config.gc;
+  const startCollection = !opened.isReadOnly && runsBackgroundWork ? loggedStart(collections, log, everyMs) : undefined;
   let isStopping = false;
   const app = await openApp(config, opened, {
     log,
@@ -67,7 +69,6 @@ export async function serve(config: Config, options: ServeOptions): Promise<Node
     log,
     ...(tls && { tls }),
   });
-  const { everyMs } = config.gc;
   const stopSchedule =
     startCollection && everyMs !== undefined
       ? collectRegularly({
@@ -75,6 +76,8 @@ export async function serve(config: Config, options: ServeOptions): Promise<Node
           around: aroundCollection(opened.registry, log),
         })
       : () => undefined;
+  const stopClearing =
+    startCollection && everyMs === undefined ? clearRemainsRegularly({ storage, log }) : () => undefined;
   const stopCounting =
     startCollection && config.quotas.length > 0
       ? countRegularly({ registry: opened.registry, log })
@@ -84,6 +87,7 @@ export async function serve(config: Config, options: ServeOptions): Promise<Node
     async stop() {
       isStopping = true;
       stopSchedule();
+      stopClearing();
       const ended = [collections.stop(), stopCounting()];
       await server.stop();
       await background.idle();

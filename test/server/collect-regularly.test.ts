@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { layout } from '../../lib/model/layout.ts';
 import { createLog } from '../../lib/model/log.ts';
 import { Collections } from '../../lib/registry/collector/collections.ts';
 import type { AroundCollection } from '../../lib/server/around-collection.ts';
@@ -61,6 +62,23 @@ describe('the schedule of the collector', () => {
     const around = countedAround();
     await schedule(60_000, () => around.calls.includes('after'), { around });
     assert.deepEqual(around.calls, ['before', 'after']);
+  });
+
+  it('logs how long a run took, what it removed, and when the next one is due', async () => {
+    const storage = new MemoryStorage();
+    const bucket = await Bucket.inMemory(storage);
+    await bucket.put(layout.uploadScrap('left'), 'of an upload');
+    bucket.age();
+    const lines: string[] = [];
+    const log = createLog('info', (line) => lines.push(line) > 0);
+    const collections = new Collections(bucket.collector());
+    await loggedStart(collections, log, 60_000)()?.outcome;
+    const entry = JSON.parse(lines[0] ?? '{}') as Record<string, unknown>;
+    assert.equal(entry.message, 'collection complete');
+    assert.equal(entry.removedBytes, 'of an upload'.length);
+    assert.equal(entry.problems, 0);
+    assert.equal(typeof entry.durationSeconds, 'number');
+    assert.ok(Date.parse(String(entry.nextAt)) > Date.now());
   });
 
   it('says why nothing is collected, and does not try again at once', async () => {

@@ -7,7 +7,7 @@ import { NO_GATEWAY_LIMITS } from '../../lib/http/gateway-quirks.ts';
 import { createLog } from '../../lib/model/log.ts';
 import { SigningKeys } from '../../lib/model/signed-token.ts';
 import type { V1ImagesPolicy } from '../../lib/registry/collector/image-reasons.ts';
-import type { CollectionTimes } from '../../lib/registry/condemned/times.ts';
+import { COLLECTION_TIMES, type CollectionTimes } from '../../lib/registry/condemned/times.ts';
 import type { IndexChildren } from '../../lib/registry/manifests/manifest-checks.ts';
 import { assembleRegistry } from '../../lib/registry/registry.ts';
 import type { RetentionSettings } from '../../lib/registry/retention/create-retention.ts';
@@ -45,6 +45,7 @@ export const TEST_SETTINGS: AppSettings = {
   cors: undefined,
   debug: false,
   flavor: undefined,
+  gc: { graceMs: COLLECTION_TIMES.graceMs },
   issue: true,
 };
 

@@ -2,6 +2,7 @@ import { type Context, Hono } from 'hono';
 import { NOT_CACHED } from '../../http/error-response.ts';
 import { RegistryError } from '../../model/errors.ts';
 import type { CollectionOutcome } from '../../registry/collector/collector.ts';
+import { figuresOf } from '../../registry/collector/run-figures.ts';
 import { lastEnded } from '../../registry/collector/state.ts';
 import type { StowageOptions } from './options.ts';
 
@@ -19,6 +20,7 @@ const NO_COLLECTOR = 'this process runs no collector: run "stowage gc" with the 
 export const collectionRoutes = ({
   registry: { collections },
   gate,
+  gc,
   startCollection,
   requestCollection,
 }: StowageOptions) =>
@@ -27,8 +29,12 @@ export const collectionRoutes = ({
       const state = await collections.state();
       const { run, startedAt, stage, report } = state ?? {};
       const current = state && state.endedAt === undefined ? { run, startedAt, stage, report } : null;
-      const last = (state && lastEnded(state)) ?? null;
-      return c.json({ running: collections.progress ?? null, current, last }, 200, NOT_CACHED);
+      const ended = state && lastEnded(state);
+      const last = ended ? { ...ended, ...figuresOf(ended) } : null;
+      const { everyMs } = gc;
+      const isScheduled = startCollection !== undefined && everyMs !== undefined;
+      const nextAt = isScheduled && ended ? new Date(Date.parse(ended.endedAt) + everyMs) : null;
+      return c.json({ running: collections.progress ?? null, current, last, nextAt }, 200, NOT_CACHED);
     })
 
     .post(PATH, gate.allowOperation, async (c) => {

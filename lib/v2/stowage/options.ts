@@ -16,6 +16,8 @@ export type StowageOptions = GatewaySettings &
     gate: Gate;
     /** Absent where this process runs no collector. */
     startCollection?: StartCollection;
+    /** How often this process collects, if it does: without `everyMs` no schedule does. */
+    gc: { everyMs?: number };
     /** Starts a collection in another process, where this one runs no collector. */
     requestCollection?: () => Promise<void>;
   };

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { ReportDocument } from '../../../lib/registry/collector/report.ts';
+import { MIN_GRACE_MS } from '../../../lib/registry/condemned/times.ts';
 import { basic, openTestAuth, type TestAuth } from '../../auth/test-auth.ts';
 import { Bucket } from '../../registry/collector/bucket.ts';
 import { alterDriver } from '../../storage/altered-driver.ts';
@@ -10,7 +11,8 @@ import { type RegistryServer, startRegistry } from '../../support/registry-serve
 type Answer = {
   running: unknown;
   current: unknown;
-  last: { run: string; report: ReportDocument } | null;
+  last: { run: string; endedAt: string; durationSeconds: number; removedBytes: number; report: ReportDocument } | null;
+  nextAt: string | null;
   report?: ReportDocument;
   errors?: { code: string }[];
 };
@@ -39,7 +41,11 @@ describe('/v2/_stowage/gc', () => {
         return await original.honorsDeleteConditions();
       },
     }));
-    server = await startRegistry(driver, { auth, runsBackgroundWork: false });
+    server = await startRegistry(driver, {
+      auth,
+      runsBackgroundWork: false,
+      gc: { graceMs: MIN_GRACE_MS, everyMs: 60_000 },
+    });
   });
   after(() => server.stop());
 
@@ -86,6 +92,9 @@ describe('/v2/_stowage/gc', () => {
       if (body.last) {
         assert.deepEqual(body.last.report.actions, { condemn: { link: { count: 1, bytes: 0 } } });
         assert.deepEqual([body.running, body.current], [null, null]);
+        assert.equal(body.last.removedBytes, 0);
+        assert.ok(body.last.durationSeconds >= 0);
+        assert.equal(Date.parse(body.nextAt ?? ''), Date.parse(body.last.endedAt) + 60_000);
         break;
       }
       assert.ok(attempt < 100, 'the run has ended');
