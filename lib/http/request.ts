@@ -38,6 +38,30 @@ function asError(reason: unknown): Error {
   return reason instanceof Error ? reason : new Error(String(reason), { cause: reason });
 }
 
+/** What a server knows about the bodies of its requests. */
+export type BodyBindings = {
+  /**
+   * Reads the body in large blocks, instead of the web stream of the request.
+   * @param onBytes is called with the number of bytes of each chunk that arrives
+   */
+  readBlocks?: (onBytes: (sizeBytes: number) => void) => Blocks;
+};
+
+export type Blocks = {
+  bytes: AsyncIterable<Uint8Array>;
+  /** Takes back a block whose bytes are no longer needed, to use its memory again. */
+  giveBack?: (block: Uint8Array) => void;
+};
+
+/** As `bodyOf`, in blocks where the server can, for bodies of any size. */
+export function blocksOf(c: Context): Blocks {
+  const { readBlocks } = (c.env ?? {}) as BodyBindings;
+  if (!readBlocks) return { bytes: bodyOf(c) };
+  const slot = c.get(UPLOAD_SLOT) as Slot | undefined;
+  const { bytes, ...blocks } = readBlocks((sizeBytes) => slot?.moved(sizeBytes));
+  return { ...blocks, bytes: slot ? receiving(bytes, slot, { countsBytes: false }) : bytes };
+}
+
 const MEMORY = 'memory';
 
 /** Counts in `memory` what `readBody` reads of this request. */

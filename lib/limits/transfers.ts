@@ -6,8 +6,13 @@ import type { Slot } from './slot.ts';
 /**
  * Passes on what a client sends. When the transfer is cut off it fails with the reason at once, also while it waits for the
  * client. The caller releases the slot.
+ * @param options.countsBytes false where the caller reports the bytes to the slot as they arrive. Default true
  */
-export async function* receiving(body: AsyncIterable<Uint8Array>, slot: Slot): AsyncGenerator<Uint8Array> {
+export async function* receiving(
+  body: AsyncIterable<Uint8Array>,
+  slot: Slot,
+  { countsBytes = true }: { countsBytes?: boolean } = {},
+): AsyncGenerator<Uint8Array> {
   const iterator = body[Symbol.asyncIterator]();
   try {
     for (;;) {
@@ -15,7 +20,7 @@ export async function* receiving(body: AsyncIterable<Uint8Array>, slot: Slot): A
       const result = await unlessAborted(() => iterator.next(), slot.signal);
       slot.isWaitingForClient = false;
       if (result.done) return;
-      slot.moved(result.value.length);
+      if (countsBytes) slot.moved(result.value.length);
       yield result.value;
     }
   } finally {

@@ -14,12 +14,14 @@ import type { Hono } from 'hono';
 import type { ClientBindings } from '../http/client-address.ts';
 import { forwardedFor } from '../http/forwarded-for.ts';
 import { networkOf } from '../http/network.ts';
-import { allowHeader, type OriginBindings } from '../http/request.ts';
+import { allowHeader, type BodyBindings, type OriginBindings } from '../http/request.ts';
 import { requestOrigin } from '../http/request-origin.ts';
 import { UnsentAnswers } from '../limits/unsent-answers.ts';
 import type { Log } from '../model/log.ts';
+import { blockPool } from '../streams/block-pool.ts';
 import { type ByteSource, knownSourceOf, writeAll } from '../streams/byte-source.ts';
 import { discardBodyAfterResponse, discardRequestBody } from './drain-request.ts';
+import { requestBlocks } from './request-blocks.ts';
 
 /** Time for a client to send its headers. */
 const HEADERS_MS = 60_000;
@@ -80,8 +82,9 @@ export function createNodeListener(
     const { incoming, outgoing } = env;
     const { headers, socket } = incoming;
     const clientAddress = clientOf(incoming);
-    const bindings: HttpBindings & ClientBindings & OriginBindings = {
+    const bindings: HttpBindings & ClientBindings & OriginBindings & BodyBindings = {
       ...env,
+      readBlocks: (onBytes) => ({ bytes: requestBlocks(incoming, onBytes), giveBack: blockPool.giveBack }),
       disconnect: () => void incoming.socket.destroy(),
       ...(clientAddress !== undefined && { clientAddress }),
       reached: requestOrigin({

@@ -57,7 +57,16 @@ export type DeleteOptions = {
   onceWithin?: LimitedLook;
 };
 
-export type PutStreamOptions = Omit<PutOptions, 'sha256' | 'look'> & { signal?: AbortSignal };
+export type PutStreamOptions = Omit<PutOptions, 'sha256' | 'look'> & {
+  signal?: AbortSignal;
+  /** The SHA-256 of the body in hex, once all of it has been read, if the caller knows it: then the driver need not compute it. */
+  bodySha256?: () => string | undefined;
+  /**
+   * To be called with each chunk of the body once the driver no longer needs its bytes: the caller uses its memory again. A
+   * driver that does not call it leaves the chunks to the garbage collector.
+   */
+  giveBack?: (chunk: Uint8Array) => void;
+};
 
 export type MultipartUpload = {
   key: Key;

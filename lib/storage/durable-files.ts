@@ -7,21 +7,27 @@ import { dirname, join } from 'node:path';
 import { hasCode } from '../model/has-code.ts';
 import type { ETag } from './driver.ts';
 import { ifPresent } from './file-errors.ts';
+import { writeBody } from './file-writer.ts';
 
 export type WrittenFile = { path: string; etag: ETag };
 
 /** How often a file is placed again after deletes in other processes have removed its empty folder. */
 export const PLACING_ATTEMPTS = 100;
 
-/** Writes a file with a random name in `directory`, and syncs it. If it throws, no file is left. */
+/**
+ * Writes a file with a random name in `directory`, and syncs it. If it throws, no file is left.
+ * @param giveBack is called with each chunk of the body that is written
+ */
 export async function writeTemporaryFile(
   directory: string,
   body: Uint8Array | AsyncIterable<Uint8Array>,
+  giveBack?: (chunk: Uint8Array) => void,
 ): Promise<WrittenFile> {
   const path = join(directory, randomUUID());
   const handle = await open(path, 'wx');
   try {
-    await handle.writeFile(body);
+    if (body instanceof Uint8Array) await handle.writeFile(body);
+    else await writeBody(handle, body, giveBack);
     return { path, etag: await sealFile(handle) };
   } catch (error) {
     await rm(path, { force: true });

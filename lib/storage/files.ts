@@ -264,11 +264,15 @@ export class FilesDriver implements StorageDriver {
 
   async close(): Promise<void> {}
 
-  async #write(key: Key, body: Uint8Array | AsyncIterable<Uint8Array>, options: PutOptions): Promise<ETag | undefined> {
+  async #write(
+    key: Key,
+    body: Uint8Array | AsyncIterable<Uint8Array>,
+    { giveBack, ...options }: PutOptions & Pick<PutStreamOptions, 'giveBack'>,
+  ): Promise<ETag | undefined> {
     partsOfKey(key); // before anything is written
     return await translateErrors(
       `writing ${key}`,
-      writeTemporaryFile(this.#temporaryFolder, body).then((file) => this.#place(key, file, options)),
+      writeTemporaryFile(this.#temporaryFolder, body, giveBack).then((file) => this.#place(key, file, options)),
     );
   }
 

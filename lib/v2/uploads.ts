@@ -5,7 +5,7 @@ import type { RepositoryEnv } from '../auth/gate.ts';
 import { callerOf } from '../auth/request-caller.ts';
 import { locationBaseOf, pushEndpointFor, registryUrlOf } from '../http/gateway-quirks.ts';
 import { parseContentRange } from '../http/range.ts';
-import { bodyOf, clientSignalOf, contentLengthOf, EMPTY } from '../http/request.ts';
+import { blocksOf, clientSignalOf, contentLengthOf, EMPTY } from '../http/request.ts';
 import { RegistryError } from '../model/errors.ts';
 import {
   type Digest,
@@ -155,7 +155,7 @@ function uploadBody(c: Context): UploadBody {
   }
   const sizeBytes = contentLengthOf(c);
   return {
-    bytes: bodyOf(c),
+    ...blocksOf(c),
     signal: clientSignalOf(c),
     ...(range && { range }),
     ...(sizeBytes !== undefined && { sizeBytes }),

@@ -23,7 +23,7 @@ export async function withFailing(change: Change, code: string, task: () => Prom
     promises.open = async (...args) => {
       const handle = await original.open(...args);
       const isForReading = args[1] === 'r';
-      if (change === 'write') Object.assign(handle, { writeFile: refuse, write: refuse });
+      if (change === 'write') Object.assign(handle, { writeFile: refuse, write: refuse, writev: refuse });
       else if (!isForReading) Object.assign(handle, { sync: refuse });
       return handle;
     };

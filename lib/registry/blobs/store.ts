@@ -7,7 +7,7 @@ import { checkDigest, digestOf } from '../../model/content-digest.ts';
 import { parseJson } from '../../model/json.ts';
 import { lastPartOf, layout } from '../../model/layout.ts';
 import { algorithmOf, type Digest, type DigestAlgorithm } from '../../model/names.ts';
-import { AS_JSON, type StorageDriver } from '../../storage/driver.ts';
+import { AS_JSON, type PutStreamOptions, type StorageDriver } from '../../storage/driver.ts';
 import { concatBytes, KiB, MiB } from '../../streams/bytes.ts';
 import type { Look } from '../condemned/look.ts';
 import { ReusableBytes, type StoredBlob, type StoredBytes } from './reusable-bytes.ts';
@@ -35,20 +35,26 @@ export class BlobStore {
    * Stores a blob in one pass. Up to 4 MiB one storage request, else those of `StorageDriver.putStream`, and a LIST if the digest
    * is known. Where bytes of that digest are in storage, the body is hashed all the same and then dropped: the LIST is the only
    * request. If `body` throws or has another digest than `expected`, nothing is stored.
+   * @param options.giveBack takes back each chunk of `body` that is no longer needed
    * @throws RegistryError DIGEST_INVALID
    */
   async put(
     body: AsyncIterable<Uint8Array>,
-    options: { expected?: Digest; algorithm?: DigestAlgorithm; signal?: AbortSignal } = {},
+    options: { expected?: Digest; algorithm?: DigestAlgorithm } & Pick<PutStreamOptions, 'signal' | 'giveBack'> = {},
   ): Promise<StoredBlob> {
-    const { expected, signal } = options;
+    const { expected, signal, giveBack } = options;
     const algorithm = expected ? algorithmOf(expected) : (options.algorithm ?? 'sha256');
     const source = body[Symbol.asyncIterator]();
     const beginning: Uint8Array[] = [];
     let sizeBytes = 0;
     while (sizeBytes <= SMALL_BYTES) {
       const next = await source.next();
-      if (next.done) return await this.putSmall(concatBytes(beginning), { algorithm, ...(expected && { expected }) });
+      if (next.done) {
+        const bytes = concatBytes(beginning);
+        const stored = await this.putSmall(bytes, { algorithm, ...(expected && { expected }) });
+        if (giveBack) for (const chunk of beginning) giveBack(chunk);
+        return stored;
+      }
       beginning.push(next.value);
       sizeBytes += next.value.length;
     }
@@ -71,11 +77,18 @@ export class BlobStore {
     const reused = expected && (await this.#findUnmarked(expected));
     if (reused) {
       // Possession of the bytes is what gives the right to them.
-      for await (const _ of hashed()) signal?.throwIfAborted();
+      for await (const chunk of hashed()) {
+        signal?.throwIfAborted();
+        giveBack?.(chunk);
+      }
       return reused;
     }
     const key = expected ? layout.blobCopy(expected, randomUUID()) : layout.data(randomUUID());
-    await this.#storage.putStream(key, hashed(), signal ? { signal } : {});
+    await this.#storage.putStream(key, hashed(), {
+      ...(signal && { signal }),
+      ...(giveBack && { giveBack }),
+      bodySha256: () => (algorithm === 'sha256' ? digest?.slice('sha256:'.length) : undefined),
+    });
     if (!digest) throw new Error(`${key} was stored before its body had ended`);
     return { digest, sizeBytes, key, look: this.startLook() };
   }

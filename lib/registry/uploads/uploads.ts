@@ -12,6 +12,8 @@ import { type ChunkedState, hasEnded, sizeOf, type UploadSession, unknownUpload 
 
 export type UploadBody = {
   bytes: AsyncIterable<Uint8Array>;
+  /** Takes back each chunk of `bytes` that is no longer needed, to use its memory again. */
+  giveBack?: (chunk: Uint8Array) => void;
   /** From `Content-Range`; without it the body follows the bytes that have arrived. */
   range?: ByteRange;
   /** From `Content-Length`. */
@@ -68,7 +70,7 @@ export class Uploads {
       const { algorithm } = state;
       const { digest, sizeBytes, key } = await this.#store.put(body.bytes, {
         algorithm,
-        ...(body.signal && { signal: body.signal }),
+        ...transferOf(body),
       });
       return { ...session, state: { kind: 'stored', digest, sizeBytes, key } };
     }
@@ -126,7 +128,7 @@ export class Uploads {
         checkRange(session, body);
         return await this.#store.put(checkLength(body), {
           expected: digest,
-          ...(body.signal && { signal: body.signal }),
+          ...transferOf(body),
         });
       case 'stored': {
         checkRange(session, body);
@@ -166,6 +168,10 @@ export class Uploads {
 
 /** Loaded when the first chunk arrives: few clients send chunks. */
 const chunkedUploads = () => import('./chunks.ts');
+
+function transferOf({ signal, giveBack }: UploadBody): Pick<UploadBody, 'signal' | 'giveBack'> {
+  return { ...(signal && { signal }), ...(giveBack && { giveBack }) };
+}
 
 function checkRange(session: UploadSession, { range, sizeBytes }: UploadBody): void {
   if (!range) return;
