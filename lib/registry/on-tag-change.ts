@@ -31,7 +31,7 @@ export function createTagChangeHandler({
   return (repository, change) => {
     if ('moved' in change) search.add(repository);
     else search.recheck(repository);
-    if (!background || !queue) return;
+    if (!background || !queue || 'emptied' in change) return;
     if ('moved' in change) {
       const { moved: tag } = change;
       queue.keepMetadata(repository, tag);

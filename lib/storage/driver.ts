@@ -57,6 +57,9 @@ export type DeleteOptions = {
   onceWithin?: LimitedLook;
 };
 
+/** What became of an object: `unwanted` was read and is still there, `changed` was written between its read and its deletion. */
+export type Deletion = 'deleted' | 'changed' | 'unwanted' | 'absent';
+
 export type PutStreamOptions = Omit<PutOptions, 'sha256' | 'look'> & {
   signal?: AbortSignal;
   /** The SHA-256 of the body in hex, once all of it has been read, if the caller knows it: then the driver need not compute it. */
@@ -136,7 +139,7 @@ export interface StorageDriver {
 
   /**
    * The ETag that `list` reports for an object with these bytes, without a request. `undefined` where the ETag does not depend
-   * on the bytes, or the driver does not know yet whether it does: it learns that from the objects that it reads. MD5
+   * on the bytes, or the driver does not know yet whether it does: it learns that from the objects that it writes and reads. MD5
    * collisions can be made, so a caller confirms by `read` that an object with this ETag holds these bytes.
    */
   etagOf(bytes: Uint8Array): ETag | undefined;
@@ -182,6 +185,19 @@ export interface StorageDriver {
    * @returns false, only with `ifMatch`: the object has another ETag, and is still there
    */
   delete(key: Key, options?: DeleteOptions): Promise<boolean>;
+
+  /**
+   * Reads a small object, and deletes it if it is wanted and has not changed since. Missing where `read` and `delete` with
+   * `ifMatch` cost as little: called by `deleteIf` of `deletions.ts`.
+   * @param isWanted decides by what was read
+   */
+  deleteIf?(key: Key, isWanted: (object: ReadObject) => boolean): Promise<Deletion>;
+
+  /**
+   * Deletes objects, as `delete` without options does each. Missing where a request deletes one object only: called by
+   * `deleteMany` of `deletions.ts`.
+   */
+  deleteMany?(keys: readonly Key[]): Promise<void>;
 
   /**
    * Whether `delete` with `ifMatch` is one atomic operation for all processes. Found out by a probe where that is

@@ -31,6 +31,8 @@ function withCheckedWrites(driver: StorageDriver, isAllowed: () => Promise<boole
   return {
     ...readsOf(driver),
     ...(driver.presign && { presign: driver.presign.bind(driver) }),
+    ...(driver.deleteIf && { deleteIf: guarded(driver.deleteIf.bind(driver)) }),
+    ...(driver.deleteMany && { deleteMany: guarded(driver.deleteMany.bind(driver)) }),
     close: () => driver.close(),
     put: guarded(driver.put.bind(driver)),
     putStream: guarded(driver.putStream.bind(driver)),

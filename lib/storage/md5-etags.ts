@@ -9,12 +9,12 @@ const MAX_SAMPLE_BYTES = 64 * 1024;
 /** After this many objects whose ETag was not their MD5, and none whose was, the server's ETags count as something else. */
 const MAX_SAMPLES = 8;
 
-/** Finds out whether a bucket's ETags are MD5s, from objects that are read in full anyway. */
+/** Finds out whether a bucket's ETags are MD5s, from objects that are written, or read in full, anyway. */
 export class Md5Etags {
   #isKnown = false;
   #otherSamples = 0;
 
-  /** To be called with an object that was read in full. */
+  /** To be called with an object that was written by one PUT, or read in full. */
   learn(etag: ETag, bytes: Uint8Array): void {
     if (this.#isKnown || this.#otherSamples >= MAX_SAMPLES || bytes.length > MAX_SAMPLE_BYTES) return;
     if (etag === md5Of(bytes)) this.#isKnown = true;

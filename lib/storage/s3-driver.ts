@@ -3,6 +3,7 @@ import { compareByteOrder } from './byte-order.ts';
 import type {
   ByteRange,
   DeleteOptions,
+  Deletion,
   ETag,
   MultipartUpload,
   ObjectInfo,
@@ -144,7 +145,9 @@ export class S3Driver implements StorageDriver {
   }
 
   async put(key: Key, body: Uint8Array, options?: PutOptions): Promise<ETag | undefined> {
-    return await (await this.#sdk()).put(key, body, options);
+    const etag = await (await this.#sdk()).put(key, body, options);
+    if (etag !== undefined) this.#md5Etags.learn(etag, body);
+    return etag;
   }
 
   async putStream(key: Key, body: AsyncIterable<Uint8Array>, options?: PutStreamOptions): Promise<ETag | undefined> {
@@ -157,6 +160,14 @@ export class S3Driver implements StorageDriver {
 
   async delete(key: Key, options?: DeleteOptions): Promise<boolean> {
     return await (await this.#sdk()).delete(key, options);
+  }
+
+  async deleteIf(key: Key, isWanted: (object: ReadObject) => boolean): Promise<Deletion> {
+    return await (await this.#sdk()).deleteIf(key, isWanted);
+  }
+
+  async deleteMany(keys: readonly Key[]): Promise<void> {
+    await (await this.#sdk()).deleteMany(keys);
   }
 
   async createMultipart(key: Key): Promise<MultipartUpload> {

@@ -28,6 +28,7 @@ import {
   type ByteRange,
   checkLook,
   type DeleteOptions,
+  type Deletion,
   type ETag,
   type LimitedLook,
   type MultipartUpload,
@@ -40,6 +41,7 @@ import {
   type UploadedPart,
 } from './driver.ts';
 import type { Agents } from './s3-agents.ts';
+import { BatchDeletes } from './s3-batch-deletes.ts';
 import { bucketError } from './s3-bucket-errors.ts';
 import { isMadeOfParts, signWithHash, toBase64, toHex } from './s3-checksums.ts';
 import { IDLE_TIMEOUT_MILLISECONDS, S3Clients, type S3DriverOptions } from './s3-client.ts';
@@ -97,6 +99,7 @@ export class S3SdkDriver {
   /** For servers that ignore conditions of deletes: deletes exclude the puts of this process. */
   readonly #putsAndDeletes = new SharedKeyLocks();
   #probedDeletes: Promise<DeleteConditions> | undefined;
+  readonly #batchDeletes: BatchDeletes;
 
   /** @param region is called for every request, so that the region may change once the bucket's own is known */
   constructor(options: S3DriverOptions, agents: Agents, region: () => Promise<string>, objects: Objects) {
@@ -104,6 +107,7 @@ export class S3SdkDriver {
     this.#clients = new S3Clients(options, agents, region);
     this.#client = this.#clients.small;
     this.#objects = objects;
+    this.#batchDeletes = new BatchDeletes(this.#client, options.bucket);
   }
 
   get config(): Pick<S3Client['config'], 'credentials' | 'systemClockOffset'> {
@@ -297,6 +301,30 @@ export class S3SdkDriver {
     const outcome = isHonored && (await deleteObject(this.#client, this.#at(key), ifMatch));
     if (ifMatch === undefined || (isHonored && outcome !== 'not understood')) return outcome === 'deleted';
     return await this.#compareAndDelete(key, ifMatch);
+  }
+
+  /** Two requests, whether the server honors conditions of deletes or not. */
+  async deleteIf(key: Key, isWanted: (object: ReadObject) => boolean): Promise<Deletion> {
+    const readAndDelete = async (): Promise<Deletion> => {
+      const object = await this.#objects.read(key);
+      if (!object) return 'absent';
+      if (!isWanted(object)) return 'unwanted';
+      const outcome = await deleteObject(this.#client, this.#at(key), object.info.etag);
+      if (outcome === 'not understood') await this.delete(key);
+      return outcome === 'changed' ? 'changed' : 'deleted';
+    };
+    if ((await this.#deleteConditions()) === 'honored') return await readAndDelete();
+    // No put of this process comes between the two. A put of another process may, and is lost.
+    return await this.#putsAndDeletes.exclusive(key, readAndDelete);
+  }
+
+  /** One request per 1,000 objects; where the server does not take it, one for each object. */
+  async deleteMany(keys: readonly Key[]): Promise<void> {
+    const refused = new Set(await this.#batchDeletes.delete(keys.map((key) => this.#at(key).Key)));
+    await mapConcurrently(
+      keys.filter((key) => refused.has(this.#at(key).Key)),
+      (key) => this.delete(key),
+    );
   }
 
   /** @throws StorageUnavailableError also where S3 may have executed the request without an answer */

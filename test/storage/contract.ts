@@ -5,8 +5,9 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Key, KeyPrefix } from '../../lib/model/layout.ts';
 import { compareByteOrder } from '../../lib/storage/byte-order.ts';
+import { deleteIf, deleteMany } from '../../lib/storage/deletions.ts';
 import { type ByteRange, type ETag, type StorageDriver, StorageUnavailableError } from '../../lib/storage/driver.ts';
-import { MiB, readAll } from '../../lib/streams/bytes.ts';
+import { decodeText, MiB, readAll } from '../../lib/streams/bytes.ts';
 import { withOneMd5 } from '../support/md5-collision.ts';
 
 export type OpenedStorage = {
@@ -273,6 +274,40 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
         assert.equal(await textAt(at), 'first');
         assert.equal(await driver.delete(at, { onceWithin: { remainingMs: 14 * 60_000 } }), true);
         assert.equal(await textAt(at), undefined);
+      });
+
+      test('deleteIf deletes what is wanted, by its bytes, and tells what it found', async () => {
+        const at = key(`${freshFolder()}a`);
+        const deletion = (wanted: string) => deleteIf(driver, at, (object) => decodeText(object.bytes) === wanted);
+        assert.equal(await deletion('x'), 'absent');
+        await putText(at, 'x');
+        assert.equal(await deletion('y'), 'unwanted');
+        assert.equal(await textAt(at), 'x');
+        assert.equal(await deletion('x'), 'deleted');
+        assert.equal(await driver.head(at), undefined);
+      });
+
+      test('deleteIf deletes nothing that was written since it was read', async () => {
+        const at = key(`${freshFolder()}a`);
+        for (let round = 0; round < 20; round++) {
+          await putText(at, 'old');
+          const putting = putText(at, 'new');
+          const outcome = await deleteIf(driver, at, ({ bytes }) => decodeText(bytes) === 'old');
+          await putting;
+          assert.equal(await textAt(at), 'new', outcome);
+        }
+      });
+
+      test('deleteMany deletes the named objects and no other, also if some do not exist', async () => {
+        const folder = freshFolder();
+        const names = ['a', 'b c', 'd+%2F', 'kept'];
+        for (const name of names) await putText(key(folder + name), name);
+        await deleteMany(
+          driver,
+          ['a', 'b c', 'd+%2F', 'missing'].map((name) => key(folder + name)),
+        );
+        const left = await Array.fromAsync(driver.list(prefix(folder)), (object) => object.key);
+        assert.deepEqual(left, [`${folder}kept`]);
       });
 
       test('with ifMatch only the object with this ETag is deleted', async () => {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import type { Key, KeyPrefix } from '../../lib/model/layout.ts';
 import { compareByteOrder } from '../../lib/storage/byte-order.ts';
 import {
@@ -16,6 +16,8 @@ import { concatBytes } from '../../lib/streams/bytes.ts';
 export type MemoryStorageOptions = {
   /** Whether `If-Match` of a DELETE counts, as on AWS; on MinIO it is ignored. Default true. */
   honorsDeleteConditions?: boolean;
+  /** Whether ETags are MD5s of the bytes, as without SSE-KMS. Default true. */
+  areETagsMD5?: boolean;
 };
 
 type Stored = { bytes: Uint8Array<ArrayBuffer>; lastModified: Date; etag: ETag };
@@ -28,11 +30,15 @@ export class MemoryStorage implements StorageDriver {
   readonly objects = new Map<Key, Stored>();
   /** Requests by method, for tests that count them. */
   readonly requests: Record<string, number> = {};
+  /** Each request as `METHOD key`. */
+  readonly log: string[] = [];
   readonly #honorsDeleteConditions: boolean;
+  readonly #areETagsMD5: boolean;
   #nowMs = Date.UTC(2026, 0, 1);
 
-  constructor({ honorsDeleteConditions = true }: MemoryStorageOptions = {}) {
+  constructor({ honorsDeleteConditions = true, areETagsMD5 = true }: MemoryStorageOptions = {}) {
     this.#honorsDeleteConditions = honorsDeleteConditions;
+    this.#areETagsMD5 = areETagsMD5;
   }
 
   /** The clock of this storage. */
@@ -45,8 +51,9 @@ export class MemoryStorage implements StorageDriver {
     this.#nowMs += ms;
   }
 
-  #count(method: string): void {
+  #count(method: string, at: string): void {
     this.requests[method] = (this.requests[method] ?? 0) + 1;
+    this.log.push(`${method} ${at}`);
     this.#nowMs++; // no two writes happen at the same time
   }
 
@@ -55,7 +62,7 @@ export class MemoryStorage implements StorageDriver {
   }
 
   async head(key: Key): Promise<ObjectInfo | undefined> {
-    this.#count('HEAD');
+    this.#count('HEAD', key);
     const stored = this.objects.get(key);
     return stored && this.#info(key, stored);
   }
@@ -66,22 +73,22 @@ export class MemoryStorage implements StorageDriver {
   }
 
   async read(key: Key): Promise<ReadObject | undefined> {
-    this.#count('GET');
+    this.#count('GET', key);
     const stored = this.objects.get(key);
     return stored && { info: this.#info(key, stored), bytes: stored.bytes };
   }
 
-  etagOf(bytes: Uint8Array): ETag {
-    return `"${createHash('md5').update(bytes).digest('hex')}"` as ETag;
+  etagOf(bytes: Uint8Array): ETag | undefined {
+    return this.#areETagsMD5 ? (`"${createHash('md5').update(bytes).digest('hex')}"` as ETag) : undefined;
   }
 
   async put(key: Key, body: Uint8Array, { ifAbsent, ifMatch, look }: PutOptions = {}): Promise<ETag | undefined> {
-    this.#count('PUT');
+    this.#count('PUT', key);
     checkLook(look);
     const before = this.objects.get(key);
     if ((ifAbsent && before) || (ifMatch !== undefined && before?.etag !== ifMatch)) return undefined;
     const bytes = Uint8Array.from(body);
-    const etag = this.etagOf(bytes);
+    const etag = this.etagOf(bytes) ?? (`"${randomUUID()}"` as ETag);
     this.objects.set(key, { bytes, etag, lastModified: this.now });
     return etag;
   }
@@ -98,7 +105,7 @@ export class MemoryStorage implements StorageDriver {
   async *list(prefix: KeyPrefix, { after }: { after?: Key } = {}): AsyncGenerator<ObjectInfo> {
     let position: string | undefined = after;
     for (;;) {
-      this.#count('LIST');
+      this.#count('LIST', prefix);
       const isNext = (key: Key) =>
         key.startsWith(prefix) && (position === undefined || compareByteOrder(key, position) > 0);
       const page = [...this.objects.keys()].filter(isNext).sort(compareByteOrder).slice(0, 1000);
@@ -113,7 +120,7 @@ export class MemoryStorage implements StorageDriver {
   }
 
   async *listFolders(prefix: KeyPrefix, { after = '' }: { after?: string } = {}): AsyncGenerator<KeyPrefix> {
-    this.#count('LIST');
+    this.#count('LIST', prefix);
     const folders = new Set<KeyPrefix>();
     for (const key of this.objects.keys()) {
       const end = key.startsWith(prefix) ? key.indexOf('/', prefix.length) : -1;
@@ -123,12 +130,19 @@ export class MemoryStorage implements StorageDriver {
   }
 
   async delete(key: Key, { ifMatch, onceWithin }: DeleteOptions = {}): Promise<boolean> {
-    this.#count('DELETE');
+    this.#count('DELETE', key);
     checkLook(onceWithin);
     const before = this.objects.get(key);
     if (this.#honorsDeleteConditions && before && ifMatch !== undefined && before.etag !== ifMatch) return false;
     this.objects.delete(key);
     return true;
+  }
+
+  async deleteMany(keys: readonly Key[]): Promise<void> {
+    for (let start = 0; start < keys.length; start += 1000) {
+      this.#count('DELETE', `${keys.length} objects`);
+      for (const key of keys.slice(start, start + 1000)) this.objects.delete(key);
+    }
   }
 
   async honorsDeleteConditions(): Promise<boolean> {

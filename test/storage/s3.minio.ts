@@ -57,6 +57,29 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
     return object && new TextDecoder().decode(await readAll(object.body));
   };
 
+  test('2,500 objects are deleted by three requests, and one by one where the server has no such request', async () => {
+    const folder = `t/${randomUUID()}/`;
+    const few = ['a', 'b', 'c'].map((name) => key(folder + name));
+    const many = Array.from({ length: 2500 }, (_, index) => key(`${folder}${index}`));
+    proxy.heal();
+    proxy.requests.length = 0;
+    await shaky.deleteMany(many);
+    assert.deepEqual(
+      proxy.requests.map(({ method }) => method),
+      ['POST', 'POST', 'POST'],
+    );
+    const another = new S3Driver({ ...minio.driverOptions, endpoint: proxy.endpoint });
+    proxy.fail(({ method }) => method === 'POST', { kind: 'refuse', status: 501, code: 'NotImplemented' }, 100);
+    for (const round of [1, 2]) {
+      for (const at of few) await driver.put(at, bytes('x'));
+      await another.deleteMany(few);
+      for (const at of few) assert.equal(await driver.head(at), undefined, `round ${round}`);
+    }
+    assert.equal(proxy.requests.filter(({ method }) => method === 'POST').length, 1, 'it is asked once');
+    proxy.heal();
+    await another.close();
+  });
+
   describe('presigned URLs', () => {
     test('let a client without credentials read the object, with the requested content type', async () => {
       const at = key('presigned/b%2Fc d+e~');

@@ -1,4 +1,5 @@
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { layout } from '../../model/layout.ts';
 import type { Digest, RepositoryName, Tag } from '../../model/names.ts';
 import type { StorageDriver } from '../../storage/driver.ts';
 import type { TagDeletion } from '../tags/delete-tag.ts';
@@ -65,23 +66,29 @@ export class ManifestDeletion {
     ]);
     if (!manifest) throw manifestUnknown(repository, { digest });
     // Tags first: after a crash in between no tag names a manifest that is not there.
-    const naming = await this.#tags.confirm(repository, await this.#tagsNaming(repository, manifest, tags));
-    await mapConcurrently(naming, (tag) => this.#tags.deleteIfUnchanged(repository, tag, by));
+    const naming = await this.#tagsNaming(repository, manifest, tags);
+    const deletions = await mapConcurrently(naming, ({ tag, target }) =>
+      this.#tags.delete(repository, tag, by, (now) => now.digest === target.digest),
+    );
     await this.#stored.delete(repository, manifest);
 
-    const deleted = new Set(naming.map(({ tag }) => tag));
+    const deleted = new Set(naming.flatMap(({ tag }, index) => (deletions[index] ? [tag] : [])));
     const others = tags.filter(({ tag }) => !deleted.has(tag));
-    const changed = await this.#tags.resolveChanged(repository, others);
+    // Where no tag is left, one listing finds later tags and what is to be deleted with the last tag.
+    const listed =
+      others.length === 0 ? await Array.fromAsync(this.#storage.list(layout.repository(repository))) : undefined;
+    const changed = await this.#tags.resolveChanged(repository, others, listed);
     // A concurrent push may have tagged the manifest after the tags were listed: then the manifest stays. While it was there, no
     // collector removed a link that it names; so the look began before it was read.
     if (changed.some(({ target }) => target.digest === digest)) await this.#stored.put(repository, manifest, { look });
-    if (others.length + changed.length === 0) await removeLeftovers(this.#storage, repository);
+    const isEmptied =
+      listed &&
+      changed.length === 0 &&
+      (await removeLeftovers(this.#storage, repository, { deletedTags: [...deleted], listed }));
 
     const pushedAgain = new Set(changed.map(({ tag }) => tag));
-    this.#onTagChange(repository, {
-      deletedManifest: digest,
-      tags: [...deleted].filter((tag) => !pushedAgain.has(tag)),
-    });
+    const absent = [...deleted].filter((tag) => !pushedAgain.has(tag));
+    this.#onTagChange(repository, isEmptied ? { emptied: true } : { deletedManifest: digest, tags: absent });
     return [...deleted];
   }
 

@@ -8,6 +8,7 @@
 import { type Key, type KeyPrefix, movedKey, twiceQuotedOf, withoutTwiceQuoting } from '../../model/layout.ts';
 import { LruCache } from '../../model/lru-cache.ts';
 import { compareByteOrder } from '../../storage/byte-order.ts';
+import { deleteIf, deleteMany } from '../../storage/deletions.ts';
 import type {
   DeleteOptions,
   ETag,
@@ -39,6 +40,11 @@ export function mergeTwiceQuoted(storage: StorageDriver): StorageDriver {
     list: (prefix, options) => merged.list(prefix, options),
     listFolders: (prefix, options) => merged.listFolders(prefix, options),
     delete: (key, options) => merged.delete(key, options),
+    deleteIf: (key, isWanted) => deleteIf(twiceQuotedOf(key) ? merged : storage, key, isWanted),
+    deleteMany: async (keys) => {
+      const { once = [], twice = [] } = Object.groupBy(keys, (key) => (twiceQuotedOf(key) ? 'twice' : 'once'));
+      await Promise.all([deleteMany(storage, once), deleteMany(merged, twice)]);
+    },
     // No twice-quoted object matches, because of the prefix: such tags are read.
     etagOf: (bytes) => storage.etagOf(bytes),
     putStream: (key, body, options) => storage.putStream(key, body, options),

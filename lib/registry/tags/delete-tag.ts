@@ -23,12 +23,11 @@ export class TagDeletion {
    * @returns false if there is no such tag
    */
   async delete(repository: RepositoryName, tag: Tag, by: string, metadata: 'at once' | 'later'): Promise<boolean> {
-    const resolved = await this.#tags.find(repository, tag);
-    if (!resolved) return false;
+    const found = await this.#tags.delete(repository, tag, by);
+    if (!found) return false;
     // A tag that has moved meanwhile belongs to a later push, and stays.
-    if (metadata === 'at once') await this.deleteWithMetadata(repository, resolved, by);
-    else await this.#tags.deleteIfUnchanged(repository, resolved, by);
-    this.#onTagChange(repository, { deleted: tag, target: resolved.target });
+    if (found.isDeleted && metadata === 'at once') await this.#metadata.delete(repository, [tag]);
+    this.#onTagChange(repository, { deleted: tag, target: found.target });
     return true;
   }
 
@@ -46,6 +45,6 @@ export class TagDeletion {
   /** Deletes a tag and its metadata, unless the tag has moved since it was resolved. Reports no tag change. */
   async deleteWithMetadata(repository: RepositoryName, resolved: ResolvedTag, by: string): Promise<void> {
     if (!(await this.#tags.deleteIfUnchanged(repository, resolved, by))) return;
-    await this.#metadata.delete(repository, resolved.tag);
+    await this.#metadata.delete(repository, [resolved.tag]);
   }
 }

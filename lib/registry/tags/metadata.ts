@@ -1,9 +1,11 @@
 // Tag metadata: which client pushed a tag, and when. Stored as `tag<tag>_json`, for `latest` also as the repository's `json`.
 
+import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import type { JsonObject } from '../../model/json.ts';
 import { type Key, layout } from '../../model/layout.ts';
 import type { RepositoryName, Tag } from '../../model/names.ts';
 import { pythonJson } from '../../model/python-json.ts';
+import { deleteIf, deleteMany } from '../../storage/deletions.ts';
 import { AS_JSON, type StorageDriver } from '../../storage/driver.ts';
 import { type Bytes, decodeText, encodeText } from '../../streams/bytes.ts';
 import { decodeTarget } from './target.ts';
@@ -59,24 +61,31 @@ export class TagMetadata {
   /** Stores the metadata of a tag. One storage request, two side by side for `latest`. */
   async put(repository: RepositoryName, tag: Tag, metadata: JsonObject): Promise<void> {
     const bytes = encodeText(pythonJson(metadata));
-    await Promise.all(keysOf(repository, tag).map((key) => this.#storage.put(key, bytes, AS_JSON)));
+    await Promise.all(metadataKeys(repository, tag).map((key) => this.#storage.put(key, bytes, AS_JSON)));
   }
 
-  /** Deletes the metadata of a tag. One or two storage requests. */
-  async delete(repository: RepositoryName, tag: Tag): Promise<void> {
-    await Promise.all(keysOf(repository, tag).map((key) => this.#storage.delete(key)));
-    if (layout.tagJson(repository, tag) === undefined) await this.#deleteLegacy(repository, tag);
+  /**
+   * Deletes the metadata of tags. One storage request for all of them, where storage deletes many objects at once; up to two for
+   * each tag with a name like `_x`.
+   */
+  async delete(repository: RepositoryName, tags: readonly Tag[]): Promise<void> {
+    await deleteMany(
+      this.#storage,
+      tags.flatMap((tag) => metadataKeys(repository, tag)),
+    );
+    const legacy = tags.filter((tag) => layout.tagJson(repository, tag) === undefined);
+    await mapConcurrently(legacy, (tag) => this.#deleteLegacy(repository, tag));
   }
 
   /** docker-registry stored the metadata of tag `_x` under the key of tag `x_json`. Deletes it unless it is that tag. */
   async #deleteLegacy(repository: RepositoryName, tag: Tag): Promise<void> {
-    const object = await this.#storage.read(layout.legacyTagJson(repository, tag));
-    if (!object || decodeTarget(decodeText(object.bytes))) return;
-    await this.#storage.delete(object.info.key, { ifMatch: object.info.etag });
+    const key = layout.legacyTagJson(repository, tag);
+    await deleteIf(this.#storage, key, ({ bytes }) => decodeTarget(decodeText(bytes)) === undefined);
   }
 }
 
-function keysOf(repository: RepositoryName, tag: Tag): Key[] {
+/** Where the metadata of a tag is stored. */
+export function metadataKeys(repository: RepositoryName, tag: Tag): Key[] {
   const own = layout.tagJson(repository, tag);
   return [...(own ? [own] : []), ...(tag === 'latest' ? [layout.repositoryJson(repository)] : [])];
 }

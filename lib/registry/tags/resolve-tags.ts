@@ -50,9 +50,8 @@ export class TagResolver {
   ): Promise<ResolvedTag[]> {
     const [first, ...others] = objects;
     if (!first) return [];
-    if (objects.length <= FEW) return await this.#readTags(objects);
     // A driver learns from objects that are read whether its ETags are MD5s.
-    const start = this.#areETagsMD5 ? [] : await this.#readTags([first]);
+    const start = this.#areETagsMD5 || objects.length <= FEW ? [] : await this.#readTags([first]);
     const matched = await this.#match(repository, { objects: start.length > 0 ? others : objects, ...hints });
     const read = await this.#readTags(matched.left);
     const byName = new Map([...start, ...matched.resolved, ...read].map((resolved) => [resolved.tag, resolved]));
@@ -111,12 +110,15 @@ export type Hints = {
 
 /** The digests of a repository's manifests. One storage request per 1,000. */
 export async function listManifests(storage: StorageDriver, repository: RepositoryName): Promise<Digest[]> {
-  const digests: Digest[] = [];
+  return await Array.fromAsync(manifestDigests(storage, repository));
+}
+
+/** As `listManifests`, for a caller that may stop early. */
+export async function* manifestDigests(storage: StorageDriver, repository: RepositoryName): AsyncGenerator<Digest> {
   for await (const { key } of listUnlessGone(storage, layout.manifests(repository))) {
     const digest = digestOfManifestKey(key);
-    if (digest) digests.push(digest);
+    if (digest) yield digest;
   }
-  return digests;
 }
 
 /** Likely contents of tags, in groups. Each group costs at most one storage request, made when the group is asked for. */
@@ -125,9 +127,9 @@ async function* candidatesOf(
   repository: RepositoryName,
   { expected = [], indexed, manifests }: Hints,
 ): AsyncGenerator<readonly string[]> {
-  yield expected.map(encodeTarget);
-  yield indexed ?? (await indexedIds(storage, repository));
-  if (manifests) return yield manifests.map(encodeTarget);
+  yield [...expected, ...(manifests ?? [])].map(encodeTarget).concat(indexed ?? []);
+  if (!indexed) yield await indexedIds(storage, repository);
+  if (manifests) return;
   let page: string[] = [];
   for await (const { key } of storage.list(layout.manifests(repository))) {
     const digest = digestOfManifestKey(key);

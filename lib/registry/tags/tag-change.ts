@@ -3,12 +3,14 @@ import type { TagTarget } from './target.ts';
 
 /**
  * `moved`: the tag was written. `deleted`: the tag was deleted; `target` is what it named. `deletedManifest`: a manifest was
- * deleted, and with it `tags`, without those that were pushed again meanwhile.
+ * deleted, and with it `tags`, without those that were pushed again meanwhile. `emptied`: the last manifest was deleted, and with
+ * it all that the repository listed.
  */
 export type TagChange =
   | { moved: Tag }
   | { deleted: Tag; target: TagTarget }
-  | { deletedManifest: Digest; tags: readonly Tag[] };
+  | { deletedManifest: Digest; tags: readonly Tag[] }
+  | { emptied: true };
 
 /**
  * A move of a tag: it was set, or deleted. `to` is undefined after a deletion; `from` is what the tag named before, if that is

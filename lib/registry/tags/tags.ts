@@ -2,6 +2,7 @@ import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { RegistryError } from '../../model/errors.ts';
 import { layout, tagOf } from '../../model/layout.ts';
 import { type Digest, type ImageId, type RepositoryName, sha256Digest, type Tag } from '../../model/names.ts';
+import { deleteIf } from '../../storage/deletions.ts';
 import { AS_TEXT, type ETag, type ObjectInfo, type StorageDriver } from '../../storage/driver.ts';
 import { decodeText, encodeText } from '../../streams/bytes.ts';
 import type { Look } from '../condemned/look.ts';
@@ -172,15 +173,44 @@ export class Tags {
     return confirmed.flat();
   }
 
-  /** The tags that were set or moved since `before` was resolved. One storage request per 1,000 tags, and one for each found. */
-  async resolveChanged(repository: RepositoryName, before: readonly ResolvedTag[]): Promise<ResolvedTag[]> {
+  /**
+   * The tags that were set or moved since `before` was resolved. One storage request for each, and those of the listing.
+   * @param listing objects of the repository, listed since then. Default: its tags, one storage request per 1,000
+   */
+  async resolveChanged(
+    repository: RepositoryName,
+    before: readonly ResolvedTag[],
+    listing: AsyncIterable<ObjectInfo> | Iterable<ObjectInfo> = this.#storage.list(layout.tags(repository)),
+  ): Promise<ResolvedTag[]> {
     const known = new Map<string, ETag>(before.map(({ tag, etag }) => [tag, etag]));
     const changed: Tag[] = [];
-    for await (const { key, etag, sizeBytes } of this.#storage.list(layout.tags(repository))) {
-      if (TARGET_SIZES.includes(sizeBytes) && known.get(tagOf(key)) !== etag) changed.push(tagOf(key));
+    for await (const { key, etag, sizeBytes } of listing) {
+      if (!layout.isTag(key) || !TARGET_SIZES.includes(sizeBytes)) continue;
+      if (known.get(tagOf(key)) !== etag) changed.push(tagOf(key));
     }
     const resolved = await mapConcurrently(changed, (tag) => this.find(repository, tag));
     return resolved.filter((tag) => tag !== undefined);
+  }
+
+  /**
+   * Deletes a tag, unless it moves meanwhile. Two storage requests.
+   * @param isWanted decides by what the tag names now
+   * @returns what the tag named, and whether it was deleted; `undefined` if there is no such tag, or it is not wanted
+   */
+  async delete(
+    repository: RepositoryName,
+    tag: Tag,
+    by: string,
+    isWanted: (target: TagTarget) => boolean = () => true,
+  ): Promise<{ target: TagTarget; isDeleted: boolean } | undefined> {
+    let target: TagTarget | undefined;
+    const outcome = await deleteIf(this.#storage, layout.tag(repository, tag), ({ bytes }) => {
+      target = decodeTarget(decodeText(bytes));
+      return target !== undefined && isWanted(target);
+    });
+    if (!target || outcome === 'absent' || outcome === 'unwanted') return undefined;
+    if (outcome === 'deleted') await this.#recordMove(repository, { tag, from: target, by });
+    return { target, isDeleted: outcome === 'deleted' };
   }
 
   /** Deletes a tag. @returns false if it has moved since it was resolved; then it stays. One storage request. */
