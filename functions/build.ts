@@ -12,6 +12,9 @@ const ROOT = join(import.meta.dirname, '..');
  */
 const WEB_FUNCTIONS = ['push-endpoint'];
 
+/** Takes its requests as events and gives its answers as results, so that no other program sees its Request and Response. */
+const FETCH_CLASSES = { 'request-handler': [join(ROOT, 'functions/gateway/fetch-classes.ts')] };
+
 /**
  * The SDK describes each of S3's more than one hundred operations in an array with computed keys, which esbuild cannot drop.
  * Marking the arrays as pure lets esbuild keep only those of the operations in use.
@@ -75,6 +78,7 @@ export async function buildFunction(name: string, directory: string): Promise<Me
     ...(!WEB_FUNCTIONS.includes(name) && {
       alias: { '@aws-sdk/credential-provider-node': join(ROOT, 'functions/lambda-credentials.ts') },
     }),
+    inject: name in FETCH_CLASSES ? FETCH_CLASSES[name as keyof typeof FETCH_CLASSES] : [],
     plugins: [dropsUnusedSchemas, keepsVersionAlone, importsNodeLazily],
     legalComments: 'none',
     sourcemap: 'linked', // read by source-lines.ts

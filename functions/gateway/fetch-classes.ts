@@ -1,0 +1,189 @@
+// `Headers`, `Request` and `Response` for the request handler, in whose bundle they replace those of Node (build.ts). The first use of
+// Node's loads undici, which takes longer than all else that the first answer of an instance needs. They have what hono and the
+// registry use, and behave there as Node's do: test/functions/fetch-classes.test.ts compares both.
+// https://fetch.spec.whatwg.org/
+
+type Body = string | Uint8Array<ArrayBuffer> | ArrayBuffer | ReadableStream<Uint8Array> | null;
+type HeadersInput = Iterable<readonly [string, string]> | Record<string, string>;
+
+const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const COOKIE = 'set-cookie';
+const TEXT = 'text/plain;charset=UTF-8';
+
+export class Headers {
+  /** By name in lower case. Only cookies have more than one value. */
+  readonly #values = new Map<string, string[]>();
+
+  constructor(headers: HeadersInput = {}) {
+    const entries = Symbol.iterator in headers ? headers : Object.entries(headers);
+    for (const [name, value] of entries) this.append(name, value);
+  }
+
+  get(name: string): string | null {
+    return this.#values.get(keyOf(name))?.join(', ') ?? null;
+  }
+
+  has(name: string): boolean {
+    return this.#values.has(keyOf(name));
+  }
+
+  set(name: string, value: string): void {
+    this.#values.set(keyOf(name), [checked(value)]);
+  }
+
+  append(name: string, value: string): void {
+    const key = keyOf(name);
+    this.#values.set(key, [...(this.#values.get(key) ?? []), checked(value)]);
+  }
+
+  delete(name: string): void {
+    this.#values.delete(keyOf(name));
+  }
+
+  getSetCookie(): string[] {
+    return [...(this.#values.get(COOKIE) ?? [])];
+  }
+
+  forEach(use: (value: string, name: string, headers: Headers) => void): void {
+    for (const [name, value] of this) use(value, name, this);
+  }
+
+  /** In order of names. */
+  *entries(): Generator<[string, string], undefined> {
+    for (const name of [...this.#values.keys()].sort()) {
+      const values = this.#values.get(name) ?? [];
+      if (name === COOKIE) for (const value of values) yield [name, value];
+      else yield [name, values.join(', ')];
+    }
+  }
+
+  *keys(): Generator<string, undefined> {
+    for (const [name] of this) yield name;
+  }
+
+  *values(): Generator<string, undefined> {
+    for (const [, value] of this) yield value;
+  }
+
+  [Symbol.iterator](): Generator<[string, string], undefined> {
+    return this.entries();
+  }
+}
+
+/** @throws TypeError, as for a value */
+function keyOf(name: string): string {
+  if (!NAME.test(name)) throw new TypeError(`${JSON.stringify(name)} is not the name of a header`);
+  return name.toLowerCase();
+}
+
+/** @throws TypeError for a value that would end the header, or that has characters beyond Latin-1 */
+function checked(value: string): string {
+  const text = String(value).replace(/^[\t\n\r ]+|[\t\n\r ]+$/g, '');
+  if (/[\0\n\r]|[^\0-\xff]/.test(text))
+    throw new TypeError('the value of a header has a character that it cannot have');
+  return text;
+}
+
+class Content {
+  readonly headers: Headers;
+  readonly #source: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | null;
+  #stream: ReadableStream<Uint8Array> | undefined;
+  #isUsed = false;
+
+  constructor(body: Body, headers: HeadersInput) {
+    this.headers = new Headers(headers);
+    if (typeof body === 'string' && !this.headers.has('content-type')) this.headers.set('content-type', TEXT);
+    this.#source =
+      typeof body === 'string' ? Buffer.from(body) : body instanceof ArrayBuffer ? new Uint8Array(body) : body;
+  }
+
+  get body(): ReadableStream<Uint8Array> | null {
+    if (!(this.#source instanceof Uint8Array)) return this.#source;
+    const bytes = this.#source;
+    this.#stream ??= new ReadableStream({
+      pull: (controller) => {
+        if (bytes.length > 0) controller.enqueue(bytes);
+        controller.close();
+      },
+    });
+    return this.#stream;
+  }
+
+  get bodyUsed(): boolean {
+    return this.#isUsed;
+  }
+
+  /** @throws TypeError if the body has been read before */
+  async bytes(): Promise<Uint8Array<ArrayBuffer>> {
+    const source = this.#stream ?? this.#source ?? new Uint8Array();
+    const isBytes = source instanceof Uint8Array;
+    if (this.#isUsed || (!isBytes && source.locked)) throw new TypeError('the body has been read');
+    this.#isUsed = true;
+    return isBytes ? source : Buffer.concat(await Array.fromAsync(source));
+  }
+
+  async arrayBuffer(): Promise<ArrayBuffer> {
+    const { buffer, byteOffset, byteLength } = await this.bytes();
+    return byteLength === buffer.byteLength ? buffer : buffer.slice(byteOffset, byteOffset + byteLength);
+  }
+
+  async text(): Promise<string> {
+    const bytes = await this.bytes();
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+      .toString()
+      .replace(/^\uFEFF/, '');
+  }
+
+  async json(): Promise<unknown> {
+    return JSON.parse(await this.text());
+  }
+}
+
+export class Request extends Content {
+  readonly url: string;
+  readonly method: string;
+  #signal: AbortSignal | undefined;
+
+  constructor(
+    url: string,
+    { method = 'GET', headers = {}, body = null }: { method?: string; headers?: HeadersInput; body?: Body } = {},
+  ) {
+    super(body, headers);
+    this.url = new URL(url).href;
+    this.method = method.toUpperCase();
+  }
+
+  /** A client that goes away does not end an invocation, so nothing aborts it. */
+  get signal(): AbortSignal {
+    this.#signal ??= new AbortController().signal;
+    return this.#signal;
+  }
+}
+
+export class Response extends Content {
+  readonly status: number;
+  readonly statusText: string;
+
+  constructor(
+    body: Body = null,
+    {
+      status = 200,
+      statusText = '',
+      headers = {},
+    }: { status?: number; statusText?: string; headers?: HeadersInput } = {},
+  ) {
+    super(body, headers);
+    this.status = status;
+    this.statusText = statusText;
+  }
+
+  static json(value: unknown, init: { status?: number; headers?: HeadersInput } = {}): Response {
+    const headers = new Headers(init.headers);
+    if (!headers.has('content-type')) headers.set('content-type', 'application/json');
+    return new Response(JSON.stringify(value), { ...init, headers });
+  }
+
+  get ok(): boolean {
+    return this.status >= 200 && this.status < 300;
+  }
+}
