@@ -43,7 +43,7 @@ export async function adopt(config: Config, options: AdoptOptions): Promise<numb
     const { adoption } = registry;
     const twiceQuoted = await adoption.findTwiceQuoted();
     for (const repository of only) await checkIsThere(repository, registry, twiceQuoted);
-    if (await isEmpty(registry)) {
+    if (await registry.catalog.isEmpty()) {
       throw new Error(`there is no repository in ${location}: correct storage_path, or STORAGE_PATH`);
     }
     if (!options.dryRun) {
@@ -73,11 +73,6 @@ async function checkIsThere(
   const folder = layout.repository(repository);
   if (twiceQuoted.some(({ to }) => to.startsWith(folder)) || (await repositories.exists(repository))) return;
   throw new Error(`there is no repository ${repository}: correct the name, or leave it out to adopt all repositories`);
-}
-
-async function isEmpty({ catalog }: Registry): Promise<boolean> {
-  const { names, next } = await catalog.page({ size: 1 });
-  return names.length === 0 && next === undefined;
 }
 
 async function runWithBar(

@@ -2,6 +2,7 @@ import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { type KeyPrefix, lastPartOf, layout, repositoryOf } from '../../model/layout.ts';
 import type { RepositoryName } from '../../model/names.ts';
 import type { StorageDriver } from '../../storage/driver.ts';
+import { namesInOrder } from './names-in-order.ts';
 
 export type CatalogPage = {
   names: RepositoryName[];
@@ -27,18 +28,20 @@ export class Catalog {
   }
 
   /**
-   * A page in the order of the names. One storage request per 1,000 namespaces passed, and one per 1,000 repositories of each
-   * namespace on the page, with up to 16 namespaces read ahead. After 128 namespaces without a name for the page it ends,
-   * even if it is empty.
+   * A page in the order of the names, of names that v2 has. One storage request per 1,000 namespaces passed, and those of
+   * `namesInOrder` for the names of the page, with up to 16 namespaces read ahead. After 128 namespaces without a name for the
+   * page it ends, even if it is empty.
    */
   async page({ size, after, maySeeIn = () => true, isShown = () => true }: CatalogQuery): Promise<CatalogPage> {
     if (size === 0) return { names: [] };
     const names: RepositoryName[] = [];
     let hiddenNamespaces = 0;
     for await (const namespaces of inGrowingGroups(this.#namespaces(after, maySeeIn))) {
-      const found = await mapConcurrently(namespaces, (namespace) => this.#inNamespace(namespace));
-      for (const [index, inNamespace] of found.entries()) {
-        const shown = inNamespace.filter((name) => (after === undefined || name > after) && isShown(name));
+      const most = size - names.length + 1;
+      const found = await mapConcurrently(namespaces, (namespace) =>
+        this.#firstIn(namespace, { after, isShown, size: most }),
+      );
+      for (const [index, shown] of found.entries()) {
         const room = size - names.length;
         names.push(...shown.slice(0, room));
         if (shown.length > room) return { names, next: names.at(-1) ?? '' };
@@ -59,10 +62,27 @@ export class Catalog {
     }
   }
 
+  async #firstIn(
+    namespace: string,
+    { after, isShown, size }: { after: string | undefined; isShown: (name: RepositoryName) => boolean; size: number },
+  ): Promise<RepositoryName[]> {
+    const names: RepositoryName[] = [];
+    for await (const name of namesInOrder(this.#storage, namespace, { after })) {
+      if (isShown(name) && names.push(name) === size) break;
+    }
+    return names;
+  }
+
   /** All repositories, with the namespaces read side by side: one storage request per 1,000 of them and for each of them. */
   async all(): Promise<RepositoryName[]> {
     const folders: KeyPrefix[] = await Array.fromAsync(this.#storage.listFolders(layout.repositories()));
     return (await mapConcurrently(folders, (folder) => this.#inNamespace(lastPartOf(folder)))).flat();
+  }
+
+  /** Whether there is no repository. One storage request. */
+  async isEmpty(): Promise<boolean> {
+    for await (const _ of this.#storage.list(layout.repositories())) return false;
+    return true;
   }
 
   /** Whether lists show the repository. One storage request. */
