@@ -50,14 +50,28 @@ const keepsVersionAlone: Plugin = {
 const importsNodeLazily: Plugin = {
   name: 'imports-node-lazily',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^[a-z:/_]+$/ }, ({ path, namespace }) =>
-      namespace !== 'node' && isBuiltin(path) ? { path: path.replace(/^node:/, ''), namespace: 'node' } : undefined,
+    onResolve({ filter: /^[a-z:/_]+$/ }, ({ path, kind }) =>
+      isBuiltin(path) ? { path, namespace: kind === 'import-statement' ? 'imported' : 'required' } : undefined,
     );
-    onLoad({ filter: /./, namespace: 'node' }, ({ path }) => ({
-      contents: `module.exports = process.getBuiltinModule('node:${path}')`,
+    onLoad({ filter: /./, namespace: 'required' }, ({ path }) => ({ contents: `module.exports = ${loaded(path)}` }));
+    // Of these, esbuild drops the exports that are not imported.
+    onLoad({ filter: /./, namespace: 'imported' }, ({ path }) => ({
+      contents: [
+        `const all = /* @__PURE__ */ (() => ${loaded(path)})();`,
+        ...exportsOf(path).map((name) => `export const ${name} = /* @__PURE__ */ (() => all.${name})();`),
+        'export default all;',
+      ].join('\n'),
     }));
   },
 };
+
+function loaded(builtin: string): string {
+  return `process.getBuiltinModule(${JSON.stringify(builtin)})`;
+}
+
+function exportsOf(builtin: string): string[] {
+  return Object.keys(process.getBuiltinModule(builtin) ?? {}).filter((name) => name !== 'default');
+}
 
 /**
  * Bundles a function with its imports, including the AWS SDK, so that the tested version runs, independent of the SDK in
