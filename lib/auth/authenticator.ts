@@ -69,12 +69,12 @@ export class Authenticator {
     const token = this.#options.v1Tokens.read(credentials);
     if (!token) return undefined;
     const { issuedTo, ...bearer } = token;
-    const holder = await this.#findHolder(issuedTo);
+    const holder = await this.findHolder(issuedTo);
     return holder && { ...bearer, holder };
   }
 
   /** The holder with its present rights. The holder of a token that has grants of its own has these grants and no more. */
-  async #findHolder(named: TokenHolder): Promise<User | Anonymous | TokenBearer | undefined> {
+  async findHolder(named: TokenHolder): Promise<User | Anonymous | TokenBearer | undefined> {
     const holder = await this.#lookUp(named);
     const { subject, robot, grants } = named;
     if (!holder || !grants) return holder;

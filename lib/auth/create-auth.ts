@@ -34,7 +34,7 @@ export type Auth = {
   limits: RequestLimits;
   /** Absent for an open registry. */
   login?: {
-    authenticator: Pick<Authenticator, 'areUsersCurrent' | 'usersProblem'>;
+    authenticator: Pick<Authenticator, 'areUsersCurrent' | 'usersProblem' | 'login' | 'holderOf' | 'findHolder'>;
     v1Tokens: V1Tokens;
     tokenService: TokenService;
   };

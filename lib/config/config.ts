@@ -7,6 +7,12 @@ import type { Settings } from './settings.ts';
 import { readStorage } from './storage.ts';
 
 /** The settings of Flask-Cors; `undefined` where the key is not set. */
+/** The web pages of the Node process. */
+export type PagesConfig = {
+  /** Whether their login takes passwords over plain HTTP from other machines. */
+  allowsInsecureLogin: boolean;
+};
+
 export type CorsConfig = {
   origins: string[];
   methods: string[] | undefined;
@@ -69,6 +75,7 @@ export function readConfig(settings: Settings, file: string, flavor: string | un
       rules: settings.get('retention.rules') ?? [],
       ignorePullsBy: settings.get('retention.ignore_pulls_by'),
     },
+    pages: readPages(settings),
     isMirror: settings.get('mirroring.source') !== undefined,
     cors: readCors(settings),
   };
@@ -78,6 +85,12 @@ export function readConfig(settings: Settings, file: string, flavor: string | un
 function readGc(settings: Settings): { everyMs?: number; graceMs: number } {
   if (settings.isSwitchedOff('gc')) return { graceMs: COLLECTION_TIMES.graceMs };
   return { everyMs: settings.get('gc.every'), graceMs: settings.get('gc.grace') };
+}
+
+/** Undefined where no pages are served. */
+function readPages(settings: Settings): PagesConfig | undefined {
+  if (settings.isSwitchedOff('pages') || !settings.get('pages.enabled')) return undefined;
+  return { allowsInsecureLogin: settings.get('pages.insecure_login') };
 }
 
 function readNginxRedirect(settings: Settings, storage: StorageConfig): string | undefined {

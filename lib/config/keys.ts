@@ -187,6 +187,11 @@ export const USED_KEYS = {
   /** Callers and user agents whose pulls do not count. */
   'retention.ignore_pulls_by': withDefault(list, [...SCANNERS]),
 
+  /** Whether the Node process serves web pages. */
+  'pages.enabled': withDefault(boolean, true),
+  /** Whether the login of the pages takes passwords over plain HTTP from other machines. */
+  'pages.insecure_login': withDefault(boolean, false),
+
   'mirroring.source': optional(orOff(url)),
 
   'cors.origins': optional(orOff(list)),

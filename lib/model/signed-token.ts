@@ -9,7 +9,14 @@ const KEY_BYTES = 32;
 const MAX_TOKEN_CHARACTERS = 32 * 1024;
 
 /** Each purpose has keys of its own, so a signature made for one is invalid for every other. */
-export type Purpose = 'access token' | 'refresh token' | 'v1 token' | 'upload session' | 'catalog cursor';
+export type Purpose =
+  | 'access token'
+  | 'refresh token'
+  | 'v1 token'
+  | 'upload session'
+  | 'catalog cursor'
+  | 'browser session'
+  | 'form of a page';
 
 /** Derives keys from `secret_key`. All processes that serve one bucket need the same secrets. */
 export class SigningKeys {

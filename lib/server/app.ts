@@ -12,6 +12,7 @@ import { RegistryError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
 import type { SigningKeys } from '../model/signed-token.ts';
 import type { Registry } from '../registry/registry.ts';
+import type { createPages } from '../ui/app.ts';
 import { accessByIndex, type IndexAccessOptions } from '../v1/access-by-index.ts';
 import { accessByRules } from '../v1/access-by-rules.ts';
 import { answer } from '../v1/answers.ts';
@@ -37,6 +38,8 @@ export type AppOptions = {
   /** Version of Stowage. */
   version: string;
   auth: Auth;
+  /** Absent where the process serves no web pages. */
+  createPages?: typeof createPages;
   /** Middleware around every request: an access log, for example. */
   outerMiddleware?: MiddlewareHandler;
 };
@@ -44,7 +47,7 @@ export type AppOptions = {
 /** Settings of the configuration, each declared where it is used, and those that the process decides. */
 export type AppSettings = V1Settings &
   GatewayLimits &
-  Pick<Config, 'cors' | 'gc' | 'issue' | 'v2VersionHeader'> & {
+  Pick<Config, 'cors' | 'gc' | 'issue' | 'pages' | 'v2VersionHeader'> & {
     /** Whether every write is refused. */
     isReadOnly: boolean;
     /** How an index elsewhere decides access; undefined if `auth` does. */
@@ -79,7 +82,7 @@ export function createApp(options: AppOptions): Hono {
   if (settings.cors) app.use(corsOf(settings.cors));
   app.use(refuseLongPaths);
   app
-    .get('/', (c) => answer(c, settings.issue))
+    .get('/', (c) => (options.createPages && asksForPage(c) ? c.redirect('/ui/') : answer(c, settings.issue)))
     .get('/healthz', (c) => c.json({ status: 'ok' }))
     .get('/readyz', async (c) => {
       if (!(await isReady())) return c.json({ status: 'not ready' }, 503);
@@ -92,11 +95,22 @@ export function createApp(options: AppOptions): Hono {
       return c.json({ status: 'ok', ...(problem && { problem }) });
     });
   app.use('/v1/*', identify, limits.limitMemory).use('/v2/*', identify, limits.limitMemory);
+  if (options.createPages) {
+    const { publicUrl, isReadOnly, pages } = settings;
+    const allowsInsecureLogin = pages?.allowsInsecureLogin ?? false;
+    const shown = options.createPages({ registry, auth, keys, log, publicUrl, isReadOnly, allowsInsecureLogin });
+    app.use('/ui/*', limits.limitMemory).route('/', shown);
+  }
   if (settings.isReadOnly) app.use(refuseWrites);
   if (settings.maxBodyBytes !== undefined) app.use(limitBodies(settings.maxBodyBytes));
   if (settings.indexAccess) app.use('/v2/*', refuseV2);
   app.onError(onError(log)).route('/', createV1(v1Options)).route('/', createV2(v2Options));
   return refuseTheRest(app, '');
+}
+
+/** Whether this is a browser that opens a page: other clients ask for any type, or for JSON. */
+function asksForPage(c: Context): boolean {
+  return (c.req.header('Accept') ?? '').split(',').some((type) => type.trim().startsWith('text/html'));
 }
 
 /** Requests that need no login: the ping of v1, and those of upload sessions, which carry their permission. */
@@ -116,6 +130,7 @@ async function refuseV2(): Promise<never> {
 async function disarmContent(c: Context, next: Next): Promise<void> {
   await next();
   c.res.headers.set('X-Content-Type-Options', 'nosniff');
+  if (c.res.headers.has('Content-Security-Policy')) return; // a page of the registry's own
   c.res.headers.set('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'; sandbox");
 }
 

@@ -33,6 +33,8 @@ export type OpenAppOptions = {
   startCollection?: StartCollection;
   /** Starts a collection in another process, where this one runs no collector. */
   requestCollection?: () => Promise<void>;
+  /** Whether the process serves the web pages, unless the configuration turns them off. */
+  hasPages?: boolean;
   /** Of the gateway in front of this process, if there is one. */
   gatewayLimits?: GatewayLimits;
 };
@@ -44,7 +46,7 @@ export async function openApp(
   options: OpenAppOptions,
 ): Promise<Hono> {
   const { log, version, outerMiddleware, isStopping = () => false, hasAuthorizer = false, comparePassword } = options;
-  const { gatewayLimits = NO_GATEWAY_LIMITS, guardsBrowsers = false } = options;
+  const { gatewayLimits = NO_GATEWAY_LIMITS, guardsBrowsers = false, hasPages = false } = options;
   if (config.isMirror) log.warning('mirroring.source: Stowage mirrors no other registry, though _ping will say so');
   // On disk without logins a restart loses only unfinished uploads, which is not worth a warning.
   if (!config.secretKey && (configuredStorage(config.storage).isShared || config.auth)) {
@@ -59,6 +61,9 @@ export async function openApp(
     readsUsersLazily: hasAuthorizer,
     ...(comparePassword && { comparePassword }),
   });
+  const indexAccess = await indexAccessOf(config);
+  // An index elsewhere decides who may read what, and knows no sessions of browsers. A process without pages loads none of them.
+  const createPages = hasPages && config.pages && !indexAccess ? (await import('../ui/app.ts')).createPages : undefined;
   const readiness = new Readiness(storage);
   return createApp({
     registry,
@@ -66,6 +71,7 @@ export async function openApp(
     auth,
     log,
     ...(outerMiddleware && { outerMiddleware }),
+    ...(createPages && { createPages }),
     ...(options.startCollection && { startCollection: options.startCollection }),
     ...(options.requestCollection && { requestCollection: options.requestCollection }),
     isReady: async () => !isStopping() && (await readiness.answers()),
@@ -75,7 +81,7 @@ export async function openApp(
       ...gatewayLimits,
       isReadOnly,
       guardsBrowsers,
-      indexAccess: await indexAccessOf(config),
+      indexAccess,
     },
     version,
   });

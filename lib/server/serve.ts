@@ -57,6 +57,7 @@ export async function serve(config: Config, options: ServeOptions): Promise<Node
     version,
     outerMiddleware: accessLog(log),
     isStopping: () => isStopping,
+    hasPages: true,
     guardsBrowsers: isLoopback(config.host) && trustedProxies === 0,
     ...(comparePassword && { comparePassword }),
     ...(startCollection && { startCollection }),

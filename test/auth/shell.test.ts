@@ -222,7 +222,13 @@ describe('every request to a registry', () => {
 
   it('is not ready while removed users would still be accepted', async () => {
     const login = auth.login ?? assert.fail('the registry has no logins');
-    const users = { usersProblem: async () => undefined };
+    const refused = () => Promise.reject(new Error('no login'));
+    const users = {
+      usersProblem: async () => undefined,
+      login: refused,
+      holderOf: refused,
+      findHolder: refused,
+    };
     const ready = async (areUsersCurrent: boolean) => {
       const app = createApp({
         registry: assembleRegistry(storage.driver, { copiesLayers: false }),

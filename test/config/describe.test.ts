@@ -49,6 +49,7 @@ test('the configuration in effect is printed as YAML with the origin of each val
     downloads_at_once: 256,
     unpacking: { max_bytes: 107374182400, max_ratio: 200 },
     search_backend: null,
+    pages: { enabled: true, insecure_login: false },
     mirroring: { source: null },
     cors: {
       origins: ['https://a'],

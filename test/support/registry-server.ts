@@ -16,6 +16,7 @@ import { type AppSettings, createApp } from '../../lib/server/app.ts';
 import { loggedStart } from '../../lib/server/collect-regularly.ts';
 import { startNodeServer } from '../../lib/server/node-server.ts';
 import type { StorageDriver } from '../../lib/storage/driver.ts';
+import { createPages } from '../../lib/ui/app.ts';
 
 export type RegistryServer = {
   url: URL;
@@ -47,6 +48,7 @@ export const TEST_SETTINGS: AppSettings = {
   flavor: undefined,
   gc: { graceMs: COLLECTION_TIMES.graceMs },
   issue: true,
+  pages: undefined,
 };
 
 export const TEST_VERSION = '1.2.3';
@@ -113,6 +115,7 @@ export async function startRegistry(
     log,
     auth,
     isReady: async () => true,
+    createPages,
     settings: { ...TEST_SETTINGS, ...settings },
     version: TEST_VERSION,
   });

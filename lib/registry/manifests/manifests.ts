@@ -81,6 +81,11 @@ export class Manifests {
     return manifest;
   }
 
+  /** Whether the repository holds the manifest. One storage request. */
+  async has(repository: RepositoryName, digest: Digest): Promise<boolean> {
+    return await this.#stored.has(repository, digest);
+  }
+
   async #findByTag(repository: RepositoryName, tag: Tag, reader: Reader): Promise<Manifest | undefined> {
     let before: Digest | undefined;
     for (let moves = 0; moves < MAX_MOVES; moves++) {

@@ -1,11 +1,11 @@
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { isJsonObject, type JsonObject, parseJson } from '../../model/json.ts';
-import { type Key, layout } from '../../model/layout.ts';
+import { type Key, layout, parseRepositoryRecord } from '../../model/layout.ts';
 import type { ManifestDocument } from '../../model/manifest.ts';
 import type { Digest, RepositoryName } from '../../model/names.ts';
 import { AS_JSON, type StorageDriver } from '../../storage/driver.ts';
 import { encodeText, MiB } from '../../streams/bytes.ts';
-import { readUnlessGone } from '../condemned/gone.ts';
+import { listUnlessGone, readUnlessGone } from '../condemned/gone.ts';
 
 /** Descriptors on a page. */
 export const PAGE_SIZE = 100;
@@ -52,6 +52,17 @@ export class Referrers {
   /** One storage request. */
   async remove(repository: RepositoryName, subject: Digest, digest: Digest): Promise<void> {
     await this.#storage.delete(layout.referrer(repository, subject, digest));
+  }
+
+  /** The digests of up to `PAGE_SIZE` referrers. One storage request. */
+  async digests(repository: RepositoryName, subject: Digest): Promise<Digest[]> {
+    const digests: Digest[] = [];
+    for await (const { key } of listUnlessGone(this.#storage, layout.referrers(repository, subject))) {
+      const record = parseRepositoryRecord(key);
+      if (record?.kind === 'referrer') digests.push(record.digest);
+      if (digests.length === PAGE_SIZE) break;
+    }
+    return digests;
   }
 
   /**

@@ -12,11 +12,50 @@ import { decodeAncestry } from '../v1-images/images.ts';
 /** Of the bytes that a tag leads to, `uniqueBytes` are those to which no other tag of the repository does. */
 export type TagUsage = { tag: Tag; totalBytes: number; uniqueBytes: number };
 
+/** What the deletion of tags frees. `keepers`: tags that keep some of their bytes, those that keep most first. */
+export type DeletionUsage = { totalBytes: number; freedBytes: number; keepers: { tag: Tag; bytes: number }[] };
+
+/** The blobs to which a tag leads, with their sizes; for a v1 image its layers. */
+type TagBlobs = { tag: Tag; blobs: Map<string, number> };
+
 /**
  * What each tag of a repository takes up: the blobs of its manifest, of its children, or the layers of its v1 image. Reads each
  * manifest once; in memory are the blobs of all of them.
  */
 export async function usageByTag(storage: StorageDriver, tags: Tags, repository: RepositoryName): Promise<TagUsage[]> {
+  const bytes = await blobsByTag(storage, tags, repository);
+  const uses = new Map<string, number>();
+  for (const { blobs } of bytes) for (const name of blobs.keys()) uses.set(name, (uses.get(name) ?? 0) + 1);
+  return bytes.map(({ tag, blobs }) => ({
+    tag,
+    totalBytes: sum(blobs.values()),
+    uniqueBytes: sum([...blobs].flatMap(([name, sizeBytes]) => (uses.get(name) === 1 ? [sizeBytes] : []))),
+  }));
+}
+
+/** What is freed when these tags of a repository are deleted, as far as this repository alone decides. As `usageByTag`. */
+export async function usageOfDeletion(
+  storage: StorageDriver,
+  tags: Tags,
+  repository: RepositoryName,
+  chosen: ReadonlySet<Tag>,
+): Promise<DeletionUsage> {
+  const bytes = await blobsByTag(storage, tags, repository);
+  const deleted = new Map(bytes.flatMap(({ tag, blobs }) => (chosen.has(tag) ? [...blobs] : [])));
+  const others = bytes.filter(({ tag }) => !chosen.has(tag));
+  const kept = new Set(others.flatMap(({ blobs }) => [...blobs.keys()]));
+  const keepers = others.map(({ tag, blobs }) => ({
+    tag,
+    bytes: sum([...blobs].flatMap(([name, sizeBytes]) => (deleted.has(name) ? [sizeBytes] : []))),
+  }));
+  return {
+    totalBytes: sum(deleted.values()),
+    freedBytes: sum([...deleted].flatMap(([name, sizeBytes]) => (kept.has(name) ? [] : [sizeBytes]))),
+    keepers: keepers.filter(({ bytes: own }) => own > 0).sort((a, b) => b.bytes - a.bytes),
+  };
+}
+
+async function blobsByTag(storage: StorageDriver, tags: Tags, repository: RepositoryName): Promise<TagBlobs[]> {
   const documents = new Map<Digest, Promise<ManifestDocument | undefined>>();
   const read = (digest: Digest) => {
     const known = documents.get(digest) ?? readManifest(storage, repository, digest);
@@ -32,17 +71,9 @@ export async function usageByTag(storage: StorageDriver, tags: Tags, repository:
     }
     return blobs;
   };
-  const resolved = await tags.resolveAll(repository);
-  const bytes = await mapConcurrently(resolved, async ({ tag, target }: ResolvedTag) => ({
+  return await mapConcurrently(await tags.resolveAll(repository), async ({ tag, target }: ResolvedTag) => ({
     tag,
     blobs: (await blobsOf(target.digest)) ?? (target.imageId ? await layersOf(storage, target.imageId) : new Map()),
-  }));
-  const uses = new Map<string, number>();
-  for (const { blobs } of bytes) for (const name of blobs.keys()) uses.set(name, (uses.get(name) ?? 0) + 1);
-  return bytes.map(({ tag, blobs }) => ({
-    tag,
-    totalBytes: sum(blobs.values()),
-    uniqueBytes: sum([...blobs].flatMap(([name, sizeBytes]) => (uses.get(name) === 1 ? [sizeBytes] : []))),
   }));
 }
 

@@ -1,12 +1,12 @@
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { isJsonObject, parseJson } from '../../model/json.ts';
 import { type Key, layout } from '../../model/layout.ts';
-import type { RepositoryName } from '../../model/names.ts';
+import type { RepositoryName, Tag } from '../../model/names.ts';
 import { AS_JSON, type StorageDriver } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
 import type { V1ImagesPolicy } from '../collector/image-reasons.ts';
 import type { Tags } from '../tags/tags.ts';
-import type { TagUsage } from './by-tag.ts';
+import type { DeletionUsage, TagUsage } from './by-tag.ts';
 import type { Ledger, RepositoryUsage, TotalUsage } from './ledger.ts';
 import type { MeasureOptions } from './measure.ts';
 import type { Quotas } from './quotas.ts';
@@ -14,11 +14,19 @@ import type { Quotas } from './quotas.ts';
 /** What a repository took up at the time of a run. `totalBytes` is the sum of unique and shared ones. */
 export type UsageSummary = RepositoryUsage & { totalBytes: number; at: string };
 
-/** `largest`: the repositories with the most unique bytes, largest first. */
-export type UsageOverview = TotalUsage & { at: string; repositories: number; largest: UsageSummary[] };
+/**
+ * `largest`: the repositories with the most unique bytes, largest first. `latest`: those that were pushed to last, the last one
+ * first; absent in overviews of earlier versions.
+ */
+export type UsageOverview = TotalUsage & {
+  at: string;
+  repositories: number;
+  largest: UsageSummary[];
+  latest?: UsageSummary[];
+};
 
-/** Repositories in the overview, so that it can be read in one piece. */
-const MAX_LARGEST = 1000;
+/** Repositories in each list of the overview, so that it can be read in one piece. */
+const MAX_LISTED = 1000;
 
 /** What repositories take up. */
 export class Usage {
@@ -58,7 +66,8 @@ export class Usage {
       at,
       ...ledger.total,
       repositories: repositories.length,
-      largest: repositories.toSorted((a, b) => b.uniqueBytes - a.uniqueBytes).slice(0, MAX_LARGEST),
+      largest: repositories.toSorted((a, b) => b.uniqueBytes - a.uniqueBytes).slice(0, MAX_LISTED),
+      latest: repositories.toSorted(byLastPush).slice(0, MAX_LISTED),
     };
     if (writes) {
       await mapConcurrently(repositories, (summary) => this.#put(layout.usageSummary(summary.repository), summary));
@@ -78,6 +87,12 @@ export class Usage {
     return await usageByTag(this.#storage, this.#tags, repository);
   }
 
+  /** What the deletion of these tags frees. See `usageOfDeletion`. */
+  async ofDeletion(repository: RepositoryName, tags: ReadonlySet<Tag>): Promise<DeletionUsage> {
+    const { usageOfDeletion } = await import('./by-tag.ts');
+    return await usageOfDeletion(this.#storage, this.#tags, repository, tags);
+  }
+
   /** What the last run stored for a repository. One storage request. */
   async summary(repository: RepositoryName): Promise<UsageSummary | undefined> {
     return (await this.#read(layout.usageSummary(repository))) as UsageSummary | undefined;
@@ -93,6 +108,11 @@ export class Usage {
     const value = object && parseJson(object.bytes);
     return isJsonObject(value) ? value : undefined;
   }
+}
+
+/** The last one first. Times in ISO 8601 are ordered as texts. */
+function byLastPush({ lastPush: a = '' }: UsageSummary, { lastPush: b = '' }: UsageSummary): number {
+  return a < b ? 1 : a > b ? -1 : 0;
 }
 
 /** Repositories of which only the last summary is left are left out. */

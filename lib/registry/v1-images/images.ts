@@ -117,6 +117,11 @@ export class Images {
     return isComplete && json !== undefined && ancestry !== undefined;
   }
 
+  /** The objects of the image below `images/`, each with its size. One storage request. */
+  async listObjects(id: ImageId): Promise<ObjectInfo[]> {
+    return await Array.fromAsync(this.#storage.list(layout.image(id)));
+  }
+
   /** Whether the image has a JSON. One storage request. */
   async exists(id: ImageId): Promise<boolean> {
     return (await this.#storage.head(layout.imageJson(id))) !== undefined;

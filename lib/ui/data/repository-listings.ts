@@ -1,0 +1,63 @@
+import { LRUCache } from 'lru-cache';
+import type { Digest, RepositoryName, Tag } from '../../model/names.ts';
+import type { ManifestFacts } from '../../registry/manifests/facts.ts';
+import type { Registry } from '../../registry/registry.ts';
+import { MiB } from '../../streams/bytes.ts';
+
+export type ListedTag = { tag: Tag; digest: Digest; pushedAt: Date };
+
+/** What two listings tell about a repository. `facts` lacks manifests whose facts are not recorded yet. */
+export type RepositoryListing = { tags: ListedTag[]; facts: Map<Digest, ManifestFacts> };
+
+/** People look at one page after the other; what they see is at most this old. */
+const FRESH_MS = 10_000;
+const MAX_BYTES = 64 * MiB;
+/** In memory, with the longest names that are common. */
+const BYTES_OF_TAG = 400;
+const BYTES_OF_FACTS = 600;
+
+/** The tags and facts of repositories, kept for ten seconds in at most 64 MiB. Rights are decided before, for each request. */
+export class RepositoryListings {
+  readonly #registry: Pick<Registry, 'tags' | 'facts'>;
+  readonly #kept = new LRUCache<RepositoryName, RepositoryListing>({
+    ttl: FRESH_MS,
+    maxSize: MAX_BYTES,
+    sizeCalculation: ({ tags, facts }) => 1000 + tags.length * BYTES_OF_TAG + facts.size * BYTES_OF_FACTS,
+  });
+  readonly #underWay = new Map<RepositoryName, Promise<RepositoryListing>>();
+
+  constructor(registry: Pick<Registry, 'tags' | 'facts'>) {
+    this.#registry = registry;
+  }
+
+  /** One storage request per 1,000 tags, one per 1,000 manifests, and those of `Tags.resolveObjects`; none while it is kept. */
+  async of(repository: RepositoryName): Promise<RepositoryListing> {
+    const kept = this.#kept.get(repository);
+    if (kept) return kept;
+    const underWay = this.#underWay.get(repository) ?? this.#read(repository);
+    this.#underWay.set(repository, underWay);
+    try {
+      return await underWay;
+    } finally {
+      this.#underWay.delete(repository);
+    }
+  }
+
+  /** Something of the repository has changed here: the next page shows it. */
+  forget(repository: RepositoryName): void {
+    this.#kept.delete(repository);
+    this.#underWay.delete(repository);
+  }
+
+  async #read(repository: RepositoryName): Promise<RepositoryListing> {
+    const { tags, facts } = this.#registry;
+    const [objects, known] = await Promise.all([Array.fromAsync(tags.listObjects(repository)), facts.all(repository)]);
+    const resolved = await tags.resolveObjects(repository, objects, { expected: [...known.keys()] });
+    const listing = {
+      tags: resolved.map(({ tag, target, lastModified }) => ({ tag, digest: target.digest, pushedAt: lastModified })),
+      facts: known,
+    };
+    this.#kept.set(repository, listing);
+    return listing;
+  }
+}

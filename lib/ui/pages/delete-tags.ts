@@ -1,0 +1,139 @@
+import { type Context, Hono } from 'hono';
+import { addToAudit } from '../../auth/audit.ts';
+import { callerNameOf } from '../../auth/request-caller.ts';
+import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { RegistryError } from '../../model/errors.ts';
+import { type Digest, parseV1RepositoryName, parseV1Tag, type RepositoryName, type Tag } from '../../model/names.ts';
+import { digestHtml, type Html, html, NOTHING, sizeHtml } from '../html/html.ts';
+import { repositoryPath, tagPath } from '../html/links.ts';
+import { TEXTS } from '../html/texts.ts';
+import { allowForm, formOf } from '../session/forms.ts';
+import { outcomePath } from './notice.ts';
+import { crumbsOf } from './repository.ts';
+import type { Ui } from './ui.ts';
+
+const T = TEXTS.remove;
+
+/** Two pages of the list of tags. */
+const MAX_TAGS = 100;
+
+/** Reading the manifests of more tags takes too long for a page. */
+const MAX_READ = 1000;
+
+/** Deletes tags: a plan first, then the deletion of exactly what the plan showed, then a way back. */
+export const deletionRoutes = (ui: Ui) =>
+  new Hono()
+    .post('/ui/delete', allowForm(ui.sessions), async (c) => {
+      const { repository, chosen } = requestOf(c);
+      ui.gate.check(c, 'delete', repository);
+      return await ui.show(c, {
+        title: T.title,
+        crumbs: crumbsOf(repository, false),
+        content: await planHtml(ui, c, repository, chosen),
+      });
+    })
+
+    .post('/ui/delete/confirmed', allowForm(ui.sessions), async (c) => {
+      const { repository, chosen } = requestOf(c);
+      checkWritable(ui);
+      ui.gate.check(c, 'delete', repository);
+      const planned = new Map(formOf(c).getAll('planned').map(plannedTag));
+      addToAudit(c, { tags: [...chosen] });
+      const deleted = await mapConcurrently([...chosen], async (tag) => {
+        const now = await ui.registry.tags.find(repository, tag);
+        // Only what the plan showed: a tag that has moved since names something else.
+        if (!now || now.target.digest !== planned.get(tag)) return [];
+        await ui.registry.manifestDeletion.deleteTag(repository, tag, callerNameOf(c));
+        return [tag];
+      });
+      const tags = deleted.flat();
+      return finish(ui, c, repository, { done: 'deleted', tags, movedCount: chosen.size - tags.length });
+    })
+
+    .post('/ui/delete/undo', allowForm(ui.sessions), async (c) => {
+      const { repository, chosen } = requestOf(c);
+      checkWritable(ui);
+      ui.gate.check(c, 'push', repository);
+      addToAudit(c, { tags: [...chosen] });
+      const { tagRestoration, tags } = ui.registry;
+      const restored = await mapConcurrently([...chosen], async (tag) => {
+        if (await tags.find(repository, tag)) return []; // pushed again meanwhile
+        const plan = await tagRestoration.plan(repository, tag, 'previous');
+        await tagRestoration.restore(repository, plan, callerNameOf(c));
+        return [tag];
+      });
+      const done = restored.flat();
+      return finish(ui, c, repository, { done: 'restored', tags: done, movedCount: chosen.size - done.length }, 'push');
+    });
+
+function finish(
+  ui: Ui,
+  c: Context,
+  repository: RepositoryName,
+  outcome: Parameters<typeof outcomePath>[3],
+  action: 'delete' | 'push' = 'delete',
+): Response {
+  ui.listings.forget(repository);
+  const response = c.redirect(outcomePath(ui, c, repository, outcome), 303);
+  c.res = response;
+  ui.gate.auditOutcome(c, action, repository);
+  return response;
+}
+
+/** @throws RegistryError UNSUPPORTED */
+function checkWritable(ui: Ui): void {
+  if (ui.isReadOnly) throw new RegistryError('UNSUPPORTED', 'this registry is read-only');
+}
+
+/** @throws RegistryError NAME_INVALID, TAG_INVALID, TOO_MANY_TAGS */
+function requestOf(c: Context): { repository: RepositoryName; chosen: Set<Tag> } {
+  const form = formOf(c);
+  const repository = parseV1RepositoryName(form.get('repository') ?? '');
+  const chosen = new Set(form.getAll('tag').map(parseV1Tag));
+  if (chosen.size > MAX_TAGS) throw new RegistryError('TOO_MANY_TAGS', T.tooMany(MAX_TAGS));
+  return { repository, chosen };
+}
+
+/** A field of the plan: `sha256:… 1.0`. */
+function plannedTag(text: string): [Tag, Digest] {
+  const at = text.indexOf(' ');
+  return [text.slice(at + 1) as Tag, text.slice(0, at) as Digest];
+}
+
+async function planHtml(ui: Ui, c: Context, repository: RepositoryName, chosen: ReadonlySet<Tag>): Promise<Html> {
+  ui.listings.forget(repository);
+  const listing = await ui.listings.of(repository);
+  const found = listing.tags.filter(({ tag }) => chosen.has(tag));
+  if (found.length === 0) {
+    return html`<h1>${T.title}</h1><div class="panel empty"><p>${T.noneChosen}</p><p><a href="${repositoryPath(repository)}">${repository}</a></p></div>`;
+  }
+  const digests = new Set(found.map(({ digest }) => digest));
+  const aliases = listing.tags.filter(({ tag, digest }) => digests.has(digest) && !chosen.has(tag)).slice(0, MAX_TAGS);
+  const row = ({ tag, digest }: { tag: Tag; digest: Digest }, isChosen: boolean) => {
+    const isFixed = ui.registry.tags.isImmutable(repository, tag);
+    return html`<tr><td><input type="checkbox" name="tag" value="${tag}" aria-label="${TEXTS.repository.select(tag)}"${isChosen ? html` checked` : NOTHING}><input type="hidden" name="planned" value="${digest} ${tag}"></td>
+<th scope="row" class="wide"><a href="${tagPath(repository, tag)}"><code>${tag}</code></a>${isFixed ? html` <span class="chip plain">${TEXTS.repository.immutable}</span>` : NOTHING}</th><td>${digestHtml(digest)}</td></tr>`;
+  };
+  return html`<h1>${T.question(found.length, repository)}</h1>
+<p class="sub">${await freedHtml(ui, repository, chosen, listing.tags.length)}</p>
+<form action="/ui/delete/confirmed" method="post">
+<input type="hidden" name="token" value="${ui.sessions.formToken(c)}"><input type="hidden" name="repository" value="${repository}">
+<div class="panel" tabindex="0" role="region" aria-label="${T.title}"><table>
+<thead><tr><td></td><th scope="col">${T.columns.tag}</th><th scope="col">${T.columns.digest}</th></tr></thead>
+<tbody>${found.map((tag) => row(tag, true))}${aliases.map((tag) => row(tag, false))}</tbody></table></div>
+${aliases.length > 0 ? html`<p class="muted">${T.aliases}</p>` : NOTHING}
+<p class="actions"><button class="danger">${T.confirm}</button><button formaction="/ui/delete">${T.update}</button><a href="${repositoryPath(repository)}">${T.cancel}</a></p>
+</form>`;
+}
+
+async function freedHtml(
+  ui: Ui,
+  repository: RepositoryName,
+  chosen: ReadonlySet<Tag>,
+  tagCount: number,
+): Promise<Html> {
+  if (tagCount > MAX_READ) return html`${T.notCounted(MAX_READ)}`;
+  const { freedBytes, keepers } = await ui.registry.usage.ofDeletion(repository, chosen);
+  const [first, ...more] = keepers;
+  return html`${T.frees} ${sizeHtml(freedBytes)}. ${first ? html`<code>${first.tag}</code> ${T.keeps} ${sizeHtml(first.bytes)}${more.length > 0 ? T.andOthers(more.length) : NOTHING}.` : NOTHING}`;
+}

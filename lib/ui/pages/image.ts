@@ -1,0 +1,236 @@
+import type { Context } from 'hono';
+import { addToAudit } from '../../auth/audit.ts';
+import { callerNameOf } from '../../auth/request-caller.ts';
+import { RegistryError } from '../../model/errors.ts';
+import { type Digest, isV2Name, type Reference, type RepositoryName } from '../../model/names.ts';
+import type { ManifestKind } from '../../registry/manifests/facts.ts';
+import { decodeText, KiB } from '../../streams/bytes.ts';
+import { buildSteps, type ImageDetails, imageDetails, runConfig } from '../data/image-details.ts';
+import { pullCommands } from '../data/pull-commands.ts';
+import { shortDigest } from '../html/format.ts';
+import { copyHtml, digestHtml, type Html, html, isRecorded, NOTHING, sizeHtml, timeHtml } from '../html/html.ts';
+import { digestPath, type Place, tagPath } from '../html/links.ts';
+import { tabsHtml } from '../html/paging.ts';
+import { TEXTS } from '../html/texts.ts';
+import { formOf } from '../session/forms.ts';
+import { pageOrigin } from '../session/sessions.ts';
+import { historyHtml } from './history.ts';
+import { outcomePath } from './notice.ts';
+import { referrersHtml } from './referrers.ts';
+import { crumbsOf } from './repository.ts';
+import type { Ui } from './ui.ts';
+import { v1Html } from './v1-view.ts';
+
+const T = TEXTS.image;
+
+/** Longer texts are cut on a page: the whole is one request away, by the registry's API. */
+const MAX_RAW_CHARACTERS = 256 * KiB;
+const MAX_TEXT_CHARACTERS = 4 * KiB;
+const MAX_ROWS = 500;
+
+const VIEWS = ['raw', 'v1', 'referrers', 'history'] as const;
+type View = (typeof VIEWS)[number];
+
+/**
+ * The page of a manifest: of an image its layers and config, of an index one tab for each platform. Storage requests: those of
+ * `Manifests.get`, one for the facts, and three for the child and the config that are shown.
+ */
+export async function imagePage(
+  ui: Ui,
+  c: Context,
+  repository: RepositoryName,
+  reference: Reference,
+): Promise<Response> {
+  const { manifests, facts: stored } = ui.registry;
+  const top = await imageDetails(ui.registry, repository, await manifests.get(repository, reference));
+  const view = VIEWS.find((known) => known === c.req.query('view'));
+  const facts = await stored.find(repository, top.digest);
+  const kind = facts?.kind ?? 'image';
+  const child = view === undefined ? chosenChild(top, c.req.query('child')) : undefined;
+  const shown = child ? await childDetails(ui, repository, child) : top;
+  const name = 'tag' in reference ? `${repository}:${reference.tag}` : `${repository}@${reference.digest}`;
+  const pathOf = (query: Record<string, string>) =>
+    'tag' in reference ? tagPath(repository, reference.tag, query) : digestPath(repository, reference.digest, query);
+  const views: Record<View, () => Html | Promise<Html>> = {
+    raw: () => rawHtml(top),
+    v1: () => v1Html(ui, top.digest),
+    referrers: () => referrersHtml(ui, repository, top.digest),
+    history: () => ('tag' in reference ? historyHtml(ui, c, repository, reference.tag) : NOTHING),
+  };
+  const content = html`<h1>${name}</h1>
+<p class="sub"><code>${top.digest}</code> · ${TEXTS.kinds[kind]}${facts ? html` · ${sizeHtml(facts.totalBytes)}` : NOTHING}${isRecorded(facts?.createdAt) ? html` · ${T.built} ${timeHtml(facts.createdAt, new Date())}` : NOTHING}</p>
+${descriptionHtml(top)}
+${isV2Name(repository) ? commandsHtml(new URL(pageOrigin(c)).host, name, kind) : NOTHING}
+${tabsHtml(T.tabs.label, [
+  ...platformTabs(top, { child, view, pathOf }),
+  ...VIEWS.filter((known) => known !== 'history' || 'tag' in reference).map((known) => ({
+    text: T.tabs[known],
+    path: pathOf({ view: known }),
+    isCurrent: known === view,
+  })),
+])}
+${view ? await views[view]() : detailsHtml(shown)}`;
+  return await ui.show(c, { title: name, crumbs: crumbsOf(repository, false), content });
+}
+
+/** The child of an index that is shown: the chosen one, else the first that is an image. */
+function chosenChild({ document: { manifests } }: ImageDetails, chosen: string | undefined): Digest | undefined {
+  const found = manifests.find(({ digest }) => digest === chosen) ?? manifests.find((child) => !child.isAttestation);
+  return (found ?? manifests[0])?.digest;
+}
+
+async function childDetails(ui: Ui, repository: RepositoryName, digest: Digest): Promise<ImageDetails | Digest> {
+  try {
+    return await imageDetails(ui.registry, repository, await ui.registry.manifests.get(repository, { digest }));
+  } catch (error) {
+    if (error instanceof RegistryError && error.code === 'MANIFEST_UNKNOWN') return digest; // an index may list what is elsewhere
+    throw error;
+  }
+}
+
+function platformTabs(
+  { document: { config, manifests } }: ImageDetails,
+  {
+    child,
+    view,
+    pathOf,
+  }: { child: Digest | undefined; view: View | undefined; pathOf: (query: Record<string, string>) => string },
+) {
+  if (config !== undefined) return [{ text: T.tabs.image, path: pathOf({}), isCurrent: view === undefined }];
+  return manifests.slice(0, MAX_TABS).map(({ digest, platform, isAttestation }) => ({
+    text: isAttestation ? T.tabs.attestation : isKnown(platform) ? platform : shortDigest(digest),
+    path: pathOf({ child: digest }),
+    isCurrent: digest === child,
+  }));
+}
+
+const MAX_TABS = 50;
+
+function isKnown(platform: string | undefined): platform is string {
+  return platform !== undefined && !platform.startsWith('unknown/') && !platform.includes('undefined');
+}
+
+function commandsHtml(host: string, name: string, kind: ManifestKind): Html {
+  const [first, ...others] = pullCommands(host, name, kind);
+  return html`${copyHtml(first, first)}<details><summary class="muted">${T.otherClients}</summary>${others.map((command) => copyHtml(command, command))}</details>`;
+}
+
+const DESCRIPTION = 'org.opencontainers.image.description';
+const URLS = [
+  'org.opencontainers.image.url',
+  'org.opencontainers.image.source',
+  'org.opencontainers.image.documentation',
+];
+
+/** The description that annotations or labels give, as plain text; links only to http and https. */
+function descriptionHtml({ document: { annotations = {} }, config }: ImageDetails): Html {
+  const labels: Record<string, string> = {
+    ...Object.fromEntries(config ? runConfig(config).labels : []),
+    ...annotations,
+  };
+  const description = labels[DESCRIPTION];
+  const urls = URLS.flatMap((name) => labels[name] ?? []).filter(
+    (url) => /^https?:\/\//.test(url) && URL.canParse(url),
+  );
+  if (description === undefined && urls.length === 0) return NOTHING;
+  return html`<p>${cut(description ?? '')} ${[...new Set(urls)].map((url) => html`<a href="${url}" rel="noreferrer nofollow">${url}</a> `)}</p>`;
+}
+
+function detailsHtml(shown: ImageDetails | Digest): Html {
+  if (typeof shown === 'string')
+    return html`<div class="panel empty"><p>${T.childElsewhere}</p><p><code>${shown}</code></p></div>`;
+  const { document, config } = shown;
+  const isImage = config !== undefined && (config.rootfs !== undefined || config.config !== undefined);
+  return html`<div class="grid"><section>${isImage ? stepsHtml(shown) : filesHtml(shown)}</section><aside>${isImage ? runHtml(shown) : html`<h2>${T.runs}</h2><p class="muted">${T.noConfig}</p>`}${pairsHtml(T.annotations, Object.entries(document.annotations ?? {}))}</aside></div>`;
+}
+
+function stepsHtml(shown: ImageDetails): Html {
+  const { columns } = T;
+  const steps = buildSteps(shown);
+  const rows = steps.slice(0, MAX_ROWS).map(({ command, layer }) => {
+    const text =
+      command === undefined ? html`<span class="muted">${T.unknownStep}</span>` : html`<code>${cut(command)}</code>`;
+    return html`<tr><td${layer ? NOTHING : html` class="muted"`}>${layer ? layer.number : '–'}</td><td class="wide">${text}</td><td class="num">${layer ? sizeHtml(layer.sizeBytes) : html`<span class="muted">–</span>`}</td><td class="opt">${layer ? digestHtml(layer.digest) : NOTHING}</td></tr>`;
+  });
+  return html`<h2>${T.layers}</h2>
+<div class="panel" tabindex="0" role="region" aria-label="${T.layers}"><table>
+<thead><tr><th scope="col">${columns.number}</th><th scope="col">${columns.madeBy}</th><th scope="col" class="num">${columns.size}</th><th scope="col" class="opt">${columns.digest}</th></tr></thead>
+<tbody>${rows}</tbody></table></div>${steps.length > MAX_ROWS ? html`<p class="muted">${T.more(steps.length - MAX_ROWS)}</p>` : NOTHING}`;
+}
+
+function filesHtml({ document: { layers, manifests } }: ImageDetails): Html {
+  const { columns } = T;
+  const items = [...layers, ...manifests];
+  if (items.length === 0) return html`<h2>${T.files}</h2><p class="muted">${T.nothing}</p>`;
+  return html`<h2>${T.files}</h2>
+<div class="panel" tabindex="0" role="region" aria-label="${T.files}"><table>
+<thead><tr><th scope="col">${columns.mediaType}</th><th scope="col" class="num">${columns.size}</th><th scope="col" class="opt">${columns.digest}</th></tr></thead>
+<tbody>${items
+    .slice(0, MAX_ROWS)
+    .map(
+      ({ mediaType, sizeBytes, digest }) =>
+        html`<tr><td class="wide"><code>${mediaType}</code></td><td class="num">${sizeHtml(sizeBytes)}</td><td class="opt">${digestHtml(digest)}</td></tr>`,
+    )}</tbody></table></div>${items.length > MAX_ROWS ? html`<p class="muted">${T.more(items.length - MAX_ROWS)}</p>` : NOTHING}`;
+}
+
+function runHtml({ config = {} }: ImageDetails): Html {
+  const run = runConfig(config);
+  const code = (text: string) => html`<code>${cut(text)}</code>`;
+  const facts: [string, Html | undefined][] = [
+    [T.config.platform, run.platform === undefined ? undefined : html`${run.platform}`],
+    [T.config.created, isRecorded(run.createdAt) ? timeHtml(run.createdAt, new Date()) : undefined],
+    [T.config.entrypoint, run.entrypoint.length > 0 ? code(run.entrypoint.join(' ')) : undefined],
+    [T.config.command, run.command.length > 0 ? code(run.command.join(' ')) : undefined],
+    [T.config.user, run.user === undefined ? undefined : code(run.user)],
+    [T.config.directory, run.directory === undefined ? undefined : code(run.directory)],
+    [T.config.ports, run.ports.length > 0 ? code(run.ports.join(', ')) : undefined],
+    [T.config.volumes, run.volumes.length > 0 ? code(run.volumes.join(', ')) : undefined],
+    [T.config.author, run.author === undefined ? undefined : html`${cut(run.author)}`],
+  ];
+  const environment = run.environment.map((line): [string, string] => {
+    const at = line.indexOf('=');
+    return at < 0 ? [line, ''] : [line.slice(0, at), line.slice(at + 1)];
+  });
+  return html`<h2>${T.runs}</h2><dl class="facts">${facts.map(([name, value]) => (value ? html`<dt>${name}</dt><dd>${value}</dd>` : NOTHING))}</dl>
+${pairsHtml(T.environment, environment)}${pairsHtml(T.labels, run.labels)}`;
+}
+
+function pairsHtml(title: string, pairs: readonly [string, string][]): Html {
+  if (pairs.length === 0) return NOTHING;
+  const shown = pairs.slice(0, MAX_ROWS);
+  return html`<h2>${title}</h2><dl class="facts">${shown.map(([name, value]) => html`<dt><code>${cut(name)}</code></dt><dd>${cut(value)}</dd>`)}</dl>`;
+}
+
+function rawHtml({ bytes, config, digest }: ImageDetails): Html {
+  return html`<h2>${T.rawManifest}</h2><p class="muted"><code>${digest}</code></p><div class="panel"><pre tabindex="0">${pretty(decodeText(bytes))}</pre></div>
+${config ? html`<h2>${T.rawConfig}</h2><div class="panel"><pre tabindex="0">${limited(JSON.stringify(config, null, 2))}</pre></div>` : NOTHING}`;
+}
+
+/** JSON with line breaks; as it is if it has them. */
+function pretty(text: string): string {
+  return limited(text.includes('\n') ? text : JSON.stringify(JSON.parse(text), null, 2));
+}
+
+function limited(text: string): string {
+  return text.length > MAX_RAW_CHARACTERS ? `${text.slice(0, MAX_RAW_CHARACTERS)}\n… ${T.tooLarge}` : text;
+}
+
+function cut(text: string): string {
+  return text.length > MAX_TEXT_CHARACTERS ? `${text.slice(0, MAX_TEXT_CHARACTERS)} …` : text;
+}
+
+/** Makes a tag name again what a move in its history set it to. */
+export async function restoreTag(ui: Ui, c: Context, { repository, tag }: Place): Promise<Response> {
+  if (ui.isReadOnly) throw new RegistryError('UNSUPPORTED', 'this registry is read-only');
+  if (tag === undefined) throw new RegistryError('TAG_INVALID', 'only a tag has a history');
+  ui.gate.check(c, 'push', repository);
+  addToAudit(c, { tags: [tag] });
+  const { tagRestoration } = ui.registry;
+  const plan = await tagRestoration.plan(repository, tag, { entry: formOf(c).get('entry') ?? '' });
+  await tagRestoration.restore(repository, plan, callerNameOf(c));
+  ui.listings.forget(repository);
+  const response = c.redirect(outcomePath(ui, c, repository, { done: 'restored', tags: [tag], movedCount: 0 }), 303);
+  c.res = response;
+  ui.gate.auditOutcome(c, 'push', repository);
+  return response;
+}

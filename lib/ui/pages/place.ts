@@ -1,0 +1,25 @@
+import { Hono } from 'hono';
+import { placeOf } from '../html/links.ts';
+import { allowForm } from '../session/forms.ts';
+import { imagePage, restoreTag } from './image.ts';
+import { repositoryPage } from './repository.ts';
+import type { Ui } from './ui.ts';
+
+/** The pages of repositories and images: `/ui/r/team/api`, `/ui/r/team/api:1.0`, `/ui/r/team/api@sha256:…`. */
+export const placeRoutes = (ui: Ui) =>
+  new Hono()
+    .get('/ui/r/*', async (c) => {
+      const place = placeOf(c.req.path);
+      ui.gate.check(c, 'pull', place.repository);
+      const reference =
+        place.digest !== undefined
+          ? { digest: place.digest }
+          : place.tag !== undefined
+            ? { tag: place.tag }
+            : undefined;
+      return reference
+        ? await imagePage(ui, c, place.repository, reference)
+        : await repositoryPage(ui, c, place.repository);
+    })
+
+    .post('/ui/r/*', allowForm(ui.sessions), (c) => restoreTag(ui, c, placeOf(c.req.path)));

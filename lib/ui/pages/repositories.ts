@@ -1,0 +1,135 @@
+import { type Context, Hono } from 'hono';
+import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { namespaceOf, type RepositoryName, repositoryPartOf } from '../../model/names.ts';
+import type { UsageOverview, UsageSummary } from '../../registry/usage/usage.ts';
+import { bytesText, countText } from '../html/format.ts';
+import { copyHtml, type Html, html, NOTHING, sizeHtml, timeHtml } from '../html/html.ts';
+import { digestSearchPath, queryText, repositoryPath } from '../html/links.ts';
+import { pagingHtml, selectHtml } from '../html/paging.ts';
+import { TEXTS } from '../html/texts.ts';
+import { pageOrigin } from '../session/sessions.ts';
+import type { Ui } from './ui.ts';
+
+const T = TEXTS.repositories;
+const PAGE = 50;
+
+const ORDERS = ['name', 'size', 'pushed'] as const;
+type Order = (typeof ORDERS)[number];
+
+/** What is known of a repository without reading it: its name, and what the last usage run counted. */
+type Row = { name: RepositoryName; usage: UsageSummary | undefined };
+type Rows = { rows: Row[]; total?: number; next?: Record<string, string> };
+
+/** The repositories that the caller may pull from, all or by a part of their name. */
+export const repositoriesRoutes = (ui: Ui) =>
+  new Hono().get('/ui/', async (c) => {
+    const query = (c.req.query('q') ?? '').trim();
+    if (/^sha(256|512):/.test(query)) return c.redirect(digestSearchPath(query), 303);
+    const order = ORDERS.find((known) => known === c.req.query('sort')) ?? 'name';
+    const overview = await ui.registry.usage.overview();
+    const found =
+      query !== ''
+        ? await searched(ui, c, query)
+        : order === 'name'
+          ? await byName(ui, c)
+          : byUsage(ui, c, order, overview);
+    return ui.show(c, { title: T.title, content: contentOf(ui, c, { query, order, overview, found }) });
+  });
+
+const isFirstPage = (c: Context): boolean => c.req.query('after') === undefined;
+
+/** Storage requests of `Catalog.page`, and one for each row, side by side. */
+async function byName(ui: Ui, c: Context): Promise<Rows> {
+  const after = c.req.query('after');
+  const { names, next } = await ui.registry.catalog.page({
+    size: PAGE,
+    ...(after && { after }),
+    maySeeIn: (namespace) => ui.gate.mayListIn(c, namespace),
+    isShown: (name) => ui.gate.mayList(c, name),
+  });
+  return { rows: await withUsage(ui, names), ...(next !== undefined && { next: { after: next } }) };
+}
+
+/** Storage requests of `Search.find`, and one for each row, side by side. */
+async function searched(ui: Ui, c: Context, query: string): Promise<Rows> {
+  const page = numberOf(c.req.query('page')) || 1;
+  const { names, total } = await ui.registry.search.find(query, {
+    page,
+    size: PAGE,
+    isShown: (name) => ui.gate.mayList(c, name),
+  });
+  return {
+    rows: await withUsage(ui, names),
+    total,
+    ...(page * PAGE < total && { next: { q: query, page: String(page + 1) } }),
+  };
+}
+
+/** By what the last usage run counted, for as many repositories as its overview holds. */
+function byUsage(ui: Ui, c: Context, order: Exclude<Order, 'name'>, overview: UsageOverview | undefined): Rows {
+  const from = numberOf(c.req.query('from'));
+  const listed = (order === 'size' ? overview?.largest : overview?.latest) ?? [];
+  const all = listed.filter(({ repository }) => ui.gate.mayList(c, repository));
+  const rows = all.slice(from, from + PAGE).map((usage) => ({ name: usage.repository, usage }));
+  return { rows, ...(from + PAGE < all.length && { next: { sort: order, from: String(from + PAGE) } }) };
+}
+
+async function withUsage(ui: Ui, names: readonly RepositoryName[]): Promise<Row[]> {
+  return await mapConcurrently(names, async (name) => ({ name, usage: await ui.registry.usage.summary(name) }));
+}
+
+function numberOf(text: string | undefined): number {
+  return /^\d{1,9}$/.test(text ?? '') ? Number(text) : 0;
+}
+
+function contentOf(
+  ui: Ui,
+  c: Context,
+  { query, order, overview, found }: { query: string; order: Order; overview: UsageOverview | undefined; found: Rows },
+): Html {
+  const { rows, total, next } = found;
+  const host = new URL(pageOrigin(c)).host;
+  const now = new Date();
+  return html`<h1>${T.title}</h1>
+<p class="sub">${query === '' ? host : T.found(total ?? 0, query)}</p>
+${overview && query === '' && ui.isOperator(c) ? totalsHtml(overview) : NOTHING}
+${overview && query === '' ? orderForm(order) : NOTHING}
+${rows.length === 0 ? emptyHtml(host, query) : tableHtml(rows, now)}
+${pagingHtml({ first: next || !isFirstPage(c) ? '/ui/' : undefined, next: next && `/ui/${queryText(next)}` })}
+<p class="muted">${overview ? html`${T.counted} ${timeHtml(new Date(overview.at), now)}.` : html`${T.neverCounted} <code>stowage usage</code>.`}</p>`;
+}
+
+function totalsHtml({ repositories, largest, uniqueBytes, sharedBytes, reclaimableBytes }: UsageOverview): Html {
+  const tags = largest.length === repositories ? largest.reduce((sum, { tags: own }) => sum + own, 0) : undefined;
+  const stats: [string, string][] = [
+    [countText(repositories), T.totals.repositories],
+    ...(tags === undefined ? [] : [[countText(tags), T.totals.tags] as [string, string]]),
+    [bytesText(uniqueBytes + sharedBytes), T.totals.stored],
+    [bytesText(reclaimableBytes), T.totals.reclaimable],
+  ];
+  return html`<dl class="stats">${stats.map(([value, name]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+}
+
+function orderForm(order: Order): Html {
+  return html`<form class="filters" action="/ui/" method="get">${selectHtml('sort', { label: TEXTS.repository.filter.sort, options: T.sortedBy, chosen: order })}<button>${TEXTS.repository.filter.apply}</button></form>`;
+}
+
+function tableHtml(rows: readonly Row[], now: Date): Html {
+  const { columns } = T;
+  return html`<div class="panel" tabindex="0" role="region" aria-label="${T.title}"><table>
+<thead><tr><th scope="col">${columns.name}</th><th scope="col" class="num">${columns.tags}</th><th scope="col" class="num opt">${columns.unique}</th><th scope="col" class="num opt">${columns.shared}</th><th scope="col" class="opt">${columns.pushed}</th></tr></thead>
+<tbody>${rows.map((row) => rowHtml(row, now))}</tbody></table></div>`;
+}
+
+function rowHtml({ name, usage }: Row, now: Date): Html {
+  const namespace = namespaceOf(name);
+  const none = html`<span class="muted">–</span>`;
+  return html`<tr><th scope="row" class="wide"><a href="${repositoryPath(name)}"><span class="muted">${namespace}/</span>${repositoryPartOf(name)}</a></th>
+<td class="num">${usage ? countText(usage.tags) : none}</td><td class="num opt">${usage ? sizeHtml(usage.uniqueBytes) : none}</td><td class="num opt">${usage ? sizeHtml(usage.sharedBytes) : none}</td>
+<td class="opt">${usage?.lastPush === undefined ? none : timeHtml(new Date(usage.lastPush), now)}</td></tr>`;
+}
+
+function emptyHtml(host: string, query: string): Html {
+  if (query !== '') return html`<div class="panel empty"><p>${T.noneFound}</p></div>`;
+  return html`<div class="panel empty"><p>${T.none}</p><p>${T.firstPush}</p>${copyHtml(`docker push ${host}/app:1.0`, 'docker push')}</div>`;
+}

@@ -1,0 +1,189 @@
+import type { Context } from 'hono';
+import { ACTIONS } from '../../auth/callers/caller.ts';
+import { callerOf } from '../../auth/request-caller.ts';
+import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { RegistryError } from '../../model/errors.ts';
+import { namespaceOf, type RepositoryName, repositoryPartOf } from '../../model/names.ts';
+import type { ManifestFacts } from '../../registry/manifests/facts.ts';
+import { pullCommands } from '../data/pull-commands.ts';
+import type { RepositoryListing } from '../data/repository-listings.ts';
+import { detailsOf, type RowDetails } from '../data/row-details.ts';
+import { TAG_ORDERS, type TagOrder, type TagRow, tagRows, untaggedRows } from '../data/tag-rows.ts';
+import { copyHtml, digestHtml, type Html, html, isRecorded, NOTHING, sizeHtml, timeHtml } from '../html/html.ts';
+import { digestPath, queryText, repositoryPath, tagPath } from '../html/links.ts';
+import type { Crumb } from '../html/page.ts';
+import { pagingHtml, selectHtml, tabsHtml } from '../html/paging.ts';
+import { TEXTS } from '../html/texts.ts';
+import { pageOrigin } from '../session/sessions.ts';
+import { noticeHtml } from './notice.ts';
+import type { Ui } from './ui.ts';
+
+const T = TEXTS.repository;
+const PAGE = 50;
+
+const TABS = ['tags', 'untagged', 'access'] as const;
+type Tab = (typeof TABS)[number];
+
+type Shown = { repository: RepositoryName; listing: RepositoryListing; now: Date };
+
+/**
+ * The page of a repository: its tags, manifests without one, or what the caller may do. The storage requests of
+ * `RepositoryListings.of`, one for the summary, and at most four for each row.
+ */
+export async function repositoryPage(ui: Ui, c: Context, repository: RepositoryName): Promise<Response> {
+  const [listing, summary] = await Promise.all([ui.listings.of(repository), ui.registry.usage.summary(repository)]);
+  const isEmpty = listing.tags.length === 0 && listing.facts.size === 0;
+  if (isEmpty && !(await ui.registry.catalog.has(repository))) {
+    throw new RegistryError('NAME_UNKNOWN', `there is no repository ${repository}`);
+  }
+  const now = new Date();
+  const tab = TABS.find((known) => known === c.req.query('tab')) ?? 'tags';
+  const shown = { repository, listing, now };
+  const views: Record<Tab, () => Html | Promise<Html>> = {
+    tags: () => tagsHtml(ui, c, shown),
+    untagged: () => untaggedHtml(c, shown),
+    access: () => accessHtml(ui, c, repository),
+  };
+  const content = html`<h1>${repository}</h1>
+<p class="sub">${T.tags(listing.tags.length)}${summary ? html` · ${sizeHtml(summary.uniqueBytes)} ${TEXTS.repositories.columns.unique.toLowerCase()}, ${sizeHtml(summary.sharedBytes)} ${TEXTS.repositories.columns.shared.toLowerCase()}` : NOTHING}</p>
+${noticeHtml(ui, c, repository)}
+${tabsHtml(
+  T.tabs.label,
+  TABS.map((name) => ({
+    text: T.tabs[name],
+    path: repositoryPath(repository, name === 'tags' ? {} : { tab: name }),
+    isCurrent: name === tab,
+  })),
+)}
+${await views[tab]()}`;
+  return await ui.show(c, { title: repository, crumbs: crumbsOf(repository), content });
+}
+
+/** The way to a repository. @param isLast whether the page is that of the repository itself */
+export function crumbsOf(repository: RepositoryName, isLast = true): Crumb[] {
+  const namespace = namespaceOf(repository);
+  return [
+    { text: TEXTS.repositories.title, path: '/ui/' },
+    { text: namespace, path: `/ui/${queryText({ q: `${namespace}/` })}` },
+    { text: repositoryPartOf(repository), ...(!isLast && { path: repositoryPath(repository) }) },
+  ];
+}
+
+async function tagsHtml(ui: Ui, c: Context, { repository, listing, now }: Shown): Promise<Html> {
+  const order = TAG_ORDERS.find((known) => known === c.req.query('sort')) ?? 'version';
+  const filter = (c.req.query('filter') ?? '').slice(0, 256);
+  const from = fromOf(c);
+  const { items, total } = tagRows(listing, { order, filter, from, size: PAGE });
+  const details = await mapConcurrently(items, (row) => detailsOf(ui.registry, repository, { row, listing }));
+  const mayDelete = !ui.isReadOnly && ui.gate.may(c, 'delete', repository);
+  const [first] = items;
+  const query = { filter, sort: order === 'version' ? '' : order };
+  return html`${first && from === 0 && filter === '' ? commandHtml(c, repository, first, details[0]) : NOTHING}
+<form class="filters" action="${repositoryPath(repository)}" method="get"><input type="search" name="filter" value="${filter}" aria-label="${T.filter.label}" placeholder="${T.filter.placeholder}" data-filter>${selectHtml('sort', { label: T.filter.sort, options: T.sortedBy, chosen: order })}<button>${T.filter.apply}</button></form>
+${
+  items.length === 0
+    ? html`<div class="panel empty"><p>${filter === '' ? T.noTags : T.noneMatch}</p></div>`
+    : html`<form action="/ui/delete" method="post">
+${mayDelete ? html`<input type="hidden" name="token" value="${ui.sessions.formToken(c)}"><input type="hidden" name="repository" value="${repository}">` : NOTHING}
+<div class="panel" tabindex="0" role="region" aria-label="${T.tabs.tags}"><table>
+<thead><tr>${mayDelete ? html`<td></td>` : NOTHING}<th scope="col">${T.columns.tag}</th><th scope="col" class="opt">${T.columns.platforms}</th><th scope="col" class="num">${T.columns.size}</th><th scope="col" class="opt">${T.columns.marks}</th><th scope="col" class="opt">${T.columns.pushed}</th></tr></thead>
+<tbody>${items.map((row, index) => rowHtml(ui, { repository, row, details: details[index], mayDelete, order, now }))}</tbody></table></div>
+${mayDelete ? html`<p class="actions"><button class="danger">${T.delete}</button></p>` : NOTHING}
+</form>`
+}
+${pagingHtml({
+  ...(total > 0 && { range: T.range(from + 1, from + items.length, total) }),
+  first: from > 0 ? repositoryPath(repository, query) : undefined,
+  next: from + PAGE < total ? repositoryPath(repository, { ...query, from: String(from + PAGE) }) : undefined,
+})}`;
+}
+
+function rowHtml(
+  ui: Ui,
+  {
+    repository,
+    row,
+    details,
+    mayDelete,
+    now,
+  }: {
+    repository: RepositoryName;
+    row: TagRow;
+    details: RowDetails | undefined;
+    mayDelete: boolean;
+    order: TagOrder;
+    now: Date;
+  },
+): Html {
+  const [first, ...aliases] = row.tags;
+  if (first === undefined) return NOTHING;
+  const facts = details?.facts ?? row.facts;
+  const isFixed = ui.registry.tags.isImmutable(repository, first);
+  return html`<tr data-names="${row.tags.join(' ')}">${mayDelete ? html`<td><input type="checkbox" name="tag" value="${first}" aria-label="${T.select(first)}"></td>` : NOTHING}
+<th scope="row" class="wide"><a href="${tagPath(repository, first)}"><code>${first}</code></a>${aliases.length > 0 ? html` <span class="muted">=</span>` : NOTHING}${aliases.map((tag) => html` <a href="${tagPath(repository, tag)}"><code>${tag}</code></a>`)}${isFixed ? html` <span class="chip plain">${T.immutable}</span>` : NOTHING}</th>
+<td class="opt">${platformsHtml(facts)}</td><td class="num">${facts ? sizeHtml(facts.totalBytes) : html`<span class="muted">–</span>`}</td>
+<td class="opt">${[...(details?.marks ?? [])].map((kind) => html`<span class="chip plain">${kind in TEXTS.marks ? TEXTS.marks[kind as keyof typeof TEXTS.marks] : TEXTS.kinds[kind]}</span>`)}</td>
+<td class="opt">${timeHtml(row.pushedAt, now)}${details?.pushedBy === undefined ? NOTHING : html`<span class="muted"> · ${details.pushedBy}</span>`}</td></tr>`;
+}
+
+/** Platforms as short as they are unambiguous; for anything but an image, what it is. */
+export function platformsHtml(facts: ManifestFacts | undefined): Html {
+  if (!facts) return html`<span class="chip plain">${T.v1Image}</span>`;
+  if (facts.kind !== 'image' && facts.kind !== 'index')
+    return html`<span class="chip plain">${TEXTS.kinds[facts.kind]}</span>`;
+  const shown = facts.platforms.slice(0, MAX_CHIPS);
+  const more = facts.platforms.length - shown.length;
+  return html`${shown.map((platform) => html`<span class="chip" title="${platform}">${platform.replace(/^linux\//, '')}</span>`)}${more > 0 ? html`<span class="muted">+${more}</span>` : NOTHING}`;
+}
+
+const MAX_CHIPS = 6;
+
+function commandHtml(
+  c: Context,
+  repository: RepositoryName,
+  { tags: [tag] }: TagRow,
+  details: RowDetails | undefined,
+): Html {
+  const [command] = pullCommands(new URL(pageOrigin(c)).host, `${repository}:${tag}`, details?.facts?.kind ?? 'image');
+  return copyHtml(command, command);
+}
+
+function untaggedHtml(c: Context, { repository, listing, now }: Shown): Html {
+  const from = fromOf(c);
+  const all = untaggedRows(listing);
+  const rows = all.slice(from, from + PAGE);
+  if (rows.length === 0) return html`<div class="panel empty"><p>${T.noUntagged}</p></div>`;
+  return html`<p class="muted">${T.untaggedNote}</p>
+<div class="panel" tabindex="0" role="region" aria-label="${T.tabs.untagged}"><table>
+<thead><tr><th scope="col">${T.columns.digest}</th><th scope="col">${T.columns.kind}</th><th scope="col" class="opt">${T.columns.platforms}</th><th scope="col" class="num">${T.columns.size}</th><th scope="col" class="opt">${T.columns.built}</th></tr></thead>
+<tbody>${rows.map(
+    ({ digest, facts }) =>
+      html`<tr><th scope="row" class="wide"><a href="${digestPath(repository, digest)}">${digestHtml(digest)}</a></th><td>${TEXTS.kinds[facts.kind]}</td><td class="opt">${platformsHtml(facts)}</td><td class="num">${sizeHtml(facts.totalBytes)}</td><td class="opt">${isRecorded(facts.createdAt) ? timeHtml(facts.createdAt, now) : html`<span class="muted">–</span>`}</td></tr>`,
+  )}</tbody></table></div>
+${pagingHtml({
+  range: T.range(from + 1, from + rows.length, all.length),
+  first: from > 0 ? repositoryPath(repository, { tab: 'untagged' }) : undefined,
+  next:
+    from + PAGE < all.length ? repositoryPath(repository, { tab: 'untagged', from: String(from + PAGE) }) : undefined,
+})}`;
+}
+
+function accessHtml(ui: Ui, c: Context, repository: RepositoryName): Html {
+  const { access } = TEXTS;
+  const caller = callerOf(c);
+  const whyOf = (action: (typeof ACTIONS)[number]): string => {
+    if (ui.gate.isOpen) return access.open;
+    if (caller.kind === 'token') return access.byToken;
+    const { rule } = ui.gate.permissions.decide(caller, action, repository);
+    return rule === undefined ? access.byNoRule : access.byRule(rule);
+  };
+  return html`<h2>${access.may}</h2><dl class="facts">${ACTIONS.map(
+    (action) =>
+      html`<dt>${access.actions[action]}</dt><dd>${ui.gate.may(c, action, repository) ? access.yes : access.no} <span class="muted">(${whyOf(action)})</span></dd>`,
+  )}</dl>`;
+}
+
+function fromOf(c: Context): number {
+  const text = c.req.query('from') ?? '';
+  return /^\d{1,7}$/.test(text) ? Number(text) : 0;
+}

@@ -1,0 +1,75 @@
+// What all pages work with.
+import type { Context } from 'hono';
+import { isAnonymous, nameOf } from '../../auth/callers/caller.ts';
+import type { Auth } from '../../auth/create-auth.ts';
+import { callerOf } from '../../auth/request-caller.ts';
+import type { SigningKeys } from '../../model/signed-token.ts';
+import type { Registry } from '../../registry/registry.ts';
+import { RepositoryListings } from '../data/repository-listings.ts';
+import { ASSETS } from '../html/assets.ts';
+import type { Html } from '../html/html.ts';
+import { type Crumb, type Frame, page } from '../html/page.ts';
+import { Sessions } from '../session/sessions.ts';
+
+export type UiOptions = {
+  registry: Registry;
+  auth: Auth;
+  keys: SigningKeys;
+  /** Origin of the registry for its clients; undefined to derive it from each request. */
+  publicUrl: string | undefined;
+  isReadOnly: boolean;
+  /** Whether the login takes passwords over plain HTTP from other machines. */
+  allowsInsecureLogin: boolean;
+};
+
+export class Ui {
+  readonly registry: Registry;
+  readonly gate: Auth['gate'];
+  readonly login: Auth['login'];
+  readonly isReadOnly: boolean;
+  readonly allowsInsecureLogin: boolean;
+  readonly sessions: Sessions;
+  readonly listings: RepositoryListings;
+
+  constructor({ registry, auth, keys, isReadOnly, allowsInsecureLogin }: UiOptions) {
+    this.registry = registry;
+    this.gate = auth.gate;
+    this.login = auth.login;
+    this.isReadOnly = isReadOnly;
+    this.allowsInsecureLogin = allowsInsecureLogin;
+    this.sessions = new Sessions(keys);
+    this.listings = new RepositoryListings(registry);
+  }
+
+  /** Whether the caller sees what concerns all of the registry. */
+  isOperator(c: Context): boolean {
+    return this.gate.mayEverywhere(c, 'pull') && this.gate.mayEverywhere(c, 'delete');
+  }
+
+  /** Answers with a page. */
+  show(
+    c: Context,
+    content: { title: string; crumbs?: readonly Crumb[]; content: Html },
+    status: 200 | 400 | 401 | 403 | 404 | 405 | 413 | 429 | 500 | 503 = 200,
+  ): Response | Promise<Response> {
+    return c.html(page(this.#frameOf(c), content), status);
+  }
+
+  #frameOf(c: Context): Frame {
+    const caller = callerOf(c);
+    const here = new URL(c.req.url);
+    const to = c.req.method === 'GET' && !here.pathname.startsWith('/ui/login') ? here.pathname + here.search : '/ui/';
+    return {
+      user: isAnonymous(caller) ? undefined : nameOf(caller),
+      isOperator: this.isOperator(c),
+      query: c.req.query('q') ?? '',
+      assets: { style: ASSETS.style.path, script: ASSETS.script.path },
+      ...(this.login && {
+        login: {
+          path: `/ui/login?${new URLSearchParams({ to })}`,
+          formToken: () => this.sessions.formToken(c),
+        },
+      }),
+    };
+  }
+}
