@@ -1,6 +1,7 @@
 import { html } from 'hono/html';
 import type { HtmlEscapedString } from 'hono/utils/html';
 import { agoText, bytesText, exactBytes, exactTime, shortDigest } from './format.ts';
+import { TEXTS } from './texts.ts';
 
 /** A piece of a page. `html` escapes each text that it takes in; it takes in only pieces of this type as they are. */
 export type Html = HtmlEscapedString | Promise<HtmlEscapedString>;
@@ -27,6 +28,7 @@ export function digestHtml(digest: string): Html {
 }
 
 /** A text for the clipboard. The button works with the script only, so the script shows it. */
-export function copyHtml(text: string, label: string): Html {
-  return html`<div class="copy"><code tabindex="0">${text}</code><button type="button" data-copy hidden aria-label="${label}">Copy</button></div>`;
+export function copyHtml(text: string): Html {
+  const { copy } = TEXTS;
+  return html`<div class="copy"><code tabindex="0">${text}</code><button type="button" data-copy hidden aria-label="${copy} ${text}">${copy}</button></div>`;
 }

@@ -7,6 +7,7 @@ export const TEXTS = {
   language: 'en',
   product: 'Stowage',
   skip: 'Skip to the content',
+  copy: 'Copy',
   search: {
     label: 'Search repositories, tags of one, or a digest',
     placeholder: 'Search  (press /)',

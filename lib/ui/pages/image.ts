@@ -112,7 +112,7 @@ function isKnown(platform: string | undefined): platform is string {
 
 function commandsHtml(host: string, name: string, kind: ManifestKind): Html {
   const [first, ...others] = pullCommands(host, name, kind);
-  return html`${copyHtml(first, first)}<details><summary class="muted">${T.otherClients}</summary>${others.map((command) => copyHtml(command, command))}</details>`;
+  return html`${copyHtml(first)}<details><summary class="muted">${T.otherClients}</summary>${others.map((command) => copyHtml(command))}</details>`;
 }
 
 const DESCRIPTION = 'org.opencontainers.image.description';

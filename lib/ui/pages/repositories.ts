@@ -131,5 +131,5 @@ function rowHtml({ name, usage }: Row, now: Date): Html {
 
 function emptyHtml(host: string, query: string): Html {
   if (query !== '') return html`<div class="panel empty"><p>${T.noneFound}</p></div>`;
-  return html`<div class="panel empty"><p>${T.none}</p><p>${T.firstPush}</p>${copyHtml(`docker push ${host}/app:1.0`, 'docker push')}</div>`;
+  return html`<div class="panel empty"><p>${T.none}</p><p>${T.firstPush}</p>${copyHtml(`docker push ${host}/app:1.0`)}</div>`;
 }

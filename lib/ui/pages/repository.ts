@@ -145,7 +145,7 @@ function commandHtml(
   details: RowDetails | undefined,
 ): Html {
   const [command] = pullCommands(new URL(pageOrigin(c)).host, `${repository}:${tag}`, details?.facts?.kind ?? 'image');
-  return copyHtml(command, command);
+  return copyHtml(command);
 }
 
 function untaggedHtml(c: Context, { repository, listing, now }: Shown): Html {

@@ -18,7 +18,7 @@ export const usageRoutes = (ui: Ui) =>
   });
 
 function emptyHtml(): Html {
-  return html`<div class="panel empty"><p>${T.none}</p>${copyHtml('npx stowage usage', 'stowage usage')}</div>`;
+  return html`<div class="panel empty"><p>${T.none}</p>${copyHtml('npx stowage usage')}</div>`;
 }
 
 function overviewHtml(overview: UsageOverview): Html {
