@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { LruCache } from '../../model/lru-cache.ts';
 import type { Digest, RepositoryName, Tag } from '../../model/names.ts';
 import type { ManifestFacts } from '../../registry/manifests/facts.ts';
 import type { Registry } from '../../registry/registry.ts';
@@ -19,12 +19,11 @@ const BYTES_OF_FACTS = 600;
 /** The tags and facts of repositories, kept for ten seconds in at most 64 MiB. Rights are decided before, for each request. */
 export class RepositoryListings {
   readonly #registry: Pick<Registry, 'tags' | 'facts'>;
-  readonly #kept = new LRUCache<RepositoryName, RepositoryListing>({
-    ttl: FRESH_MS,
-    maxSize: MAX_BYTES,
-    sizeCalculation: ({ tags, facts }) => 1000 + tags.length * BYTES_OF_TAG + facts.size * BYTES_OF_FACTS,
+  readonly #kept = new LruCache<RepositoryName, RepositoryListing>({
+    ttlMs: FRESH_MS,
+    maxBytes: MAX_BYTES,
+    bytesOf: ({ tags, facts }) => 1000 + tags.length * BYTES_OF_TAG + facts.size * BYTES_OF_FACTS,
   });
-  readonly #underWay = new Map<RepositoryName, Promise<RepositoryListing>>();
 
   constructor(registry: Pick<Registry, 'tags' | 'facts'>) {
     this.#registry = registry;
@@ -32,32 +31,21 @@ export class RepositoryListings {
 
   /** One storage request per 1,000 tags, one per 1,000 manifests, and those of `Tags.resolveObjects`; none while it is kept. */
   async of(repository: RepositoryName): Promise<RepositoryListing> {
-    const kept = this.#kept.get(repository);
-    if (kept) return kept;
-    const underWay = this.#underWay.get(repository) ?? this.#read(repository);
-    this.#underWay.set(repository, underWay);
-    try {
-      return await underWay;
-    } finally {
-      this.#underWay.delete(repository);
-    }
+    return await this.#kept.fetch(repository, () => this.#read(repository));
   }
 
   /** Something of the repository has changed here: the next page shows it. */
   forget(repository: RepositoryName): void {
     this.#kept.delete(repository);
-    this.#underWay.delete(repository);
   }
 
   async #read(repository: RepositoryName): Promise<RepositoryListing> {
     const { tags, facts } = this.#registry;
     const [objects, known] = await Promise.all([Array.fromAsync(tags.listObjects(repository)), facts.all(repository)]);
     const resolved = await tags.resolveObjects(repository, objects, { expected: [...known.keys()] });
-    const listing = {
+    return {
       tags: resolved.map(({ tag, target, lastModified }) => ({ tag, digest: target.digest, pushedAt: lastModified })),
       facts: known,
     };
-    this.#kept.set(repository, listing);
-    return listing;
   }
 }
