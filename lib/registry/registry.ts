@@ -156,7 +156,8 @@ export function assembleRegistry(
     { blobs, store, reusable, images, looks, layers },
     { copiesLayers, unpackLimits },
   );
-  const v1Tags = new V1Tags(storage, { tags, images, projections, grants, indexImages });
+  const facts = new FactsStore(storage, { blobs, background });
+  const v1Tags = new V1Tags(storage, { tags, images, projections, grants, indexImages, facts });
   const indexImagesUpdates = new IndexImagesUpdates(storage, { tags, metadata, indexImages });
   const tagProjections = new TagProjections({ tags, projections, grants, metadata, indexImagesUpdates });
 
@@ -167,7 +168,6 @@ export function assembleRegistry(
   const stored = new StoredManifests(storage, referrers, times);
   const checks = new ManifestChecks({ blobs, stored, immutableImageTags }, indexChildren ? { indexChildren } : {});
   const tagDeletion = new TagDeletion({ tags, metadata, onTagChange });
-  const facts = new FactsStore(storage, { blobs, background });
   const manifests = new Manifests({ blobs, tags, conversions: imageConversions, stored, checks, facts, onTagChange });
   const repositories = new V1Repositories(storage, {
     tags,
@@ -185,7 +185,7 @@ export function assembleRegistry(
   const restoration = new TagRestoration(storage, { history, tags, manifests, images, looks, metadata, onTagChange });
   const { retention, pulls } = createRetention(
     storage,
-    { tags, tagDeletion, history, restoration, catalog, stored, blobs, background },
+    { tags, tagDeletion, history, restoration, catalog, stored, facts, blobs, background },
     retentionSettings,
   );
 

@@ -46,6 +46,17 @@ export function isInBody(name: string): boolean {
   return name.endsWith(`.${IN_BODY}.${IN_BODY}`);
 }
 
+/** The kind in the name of facts; `undefined` for facts of another version. */
+export function kindIn(name: string): ManifestKind | undefined {
+  const [version, kindText] = name.split('.', 2);
+  return version === VERSION ? MANIFEST_KINDS.find((known) => known === kindText) : undefined;
+}
+
+/** Whether a manifest of this kind is no index, so that it has no children. An index that is an artifact has its kind. */
+export function isChildless(kind: ManifestKind | undefined): boolean {
+  return kind === 'image' || kind === 'artifact';
+}
+
 /** The inverse; `undefined` for facts of another version, or without the body that the name asks for. */
 export function parseFacts({ name, body }: StoredFacts): ManifestFacts | undefined {
   const [version, kindText, total = '', created = '', platformsText = '', type = '', ...more] = name.split('.');

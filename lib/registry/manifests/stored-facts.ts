@@ -9,7 +9,7 @@ import type { StorageDriver } from '../../storage/driver.ts';
 import { MiB, readAtMost } from '../../streams/bytes.ts';
 import type { Blobs } from '../blobs/blobs.ts';
 import { readManifest } from '../condemned/read-manifest.ts';
-import { encodeFacts, factsOf, isInBody, type ManifestFacts, parseFacts } from './facts.ts';
+import { encodeFacts, factsOf, isInBody, kindIn, type ManifestFacts, type ManifestKind, parseFacts } from './facts.ts';
 
 /** Larger configs are not read: their facts lack the time and the platform. */
 const MAX_CONFIG_BYTES = 4 * MiB;
@@ -78,6 +78,17 @@ export class FactsStore {
       return facts ? ([[digest, facts]] as const) : [];
     });
     return new Map(parsed.flat());
+  }
+
+  /** The kinds of all manifests that have facts. One storage request per 1,000. */
+  async kinds(repository: RepositoryName): Promise<Map<Digest, ManifestKind>> {
+    const kinds = new Map<Digest, ManifestKind>();
+    for await (const { key } of this.#storage.list(layout.repositoryFacts(repository))) {
+      const record = parseRepositoryRecord(key);
+      const kind = record?.kind === 'facts' && kindIn(record.name);
+      if (kind) kinds.set(record.digest, kind);
+    }
+    return kinds;
   }
 
   async #findStored(repository: RepositoryName, digest: Digest): Promise<ManifestFacts | undefined> {

@@ -4,6 +4,7 @@ import type { StorageDriver } from '../../storage/driver.ts';
 import type { Blobs } from '../blobs/blobs.ts';
 import type { TagRestoration } from '../history/restore-tag.ts';
 import type { TagHistory } from '../history/tag-history.ts';
+import type { FactsStore } from '../manifests/stored-facts.ts';
 import type { StoredManifests } from '../manifests/stored-manifests.ts';
 import type { Catalog } from '../repositories/catalog.ts';
 import type { TagDeletion } from '../tags/delete-tag.ts';
@@ -29,6 +30,7 @@ export function createRetention(
     restoration,
     catalog,
     stored,
+    facts,
     blobs,
     background,
   }: {
@@ -38,6 +40,7 @@ export function createRetention(
     restoration: TagRestoration;
     catalog: Catalog;
     stored: StoredManifests;
+    facts: FactsStore;
     blobs: Blobs;
     background: Background | undefined;
   },
@@ -45,7 +48,7 @@ export function createRetention(
 ): { retention: Retention; pulls: PullRecords } {
   const pulls = new PullRecords(storage, { rules, ignored: ignorePullsBy, background });
   const expiries = new ImageExpiries(storage, { stored, blobs });
-  const planner = new TagPlanner(storage, { tags, history, stored, expiries });
+  const planner = new TagPlanner(storage, { tags, history, stored, facts, expiries });
   return {
     retention: new Retention(
       storage,

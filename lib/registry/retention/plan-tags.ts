@@ -4,6 +4,8 @@ import { MAX_INDEX_DEPTH, parseManifest } from '../../model/manifest.ts';
 import type { Digest, RepositoryName, Tag } from '../../model/names.ts';
 import type { StorageDriver } from '../../storage/driver.ts';
 import type { TagHistory } from '../history/tag-history.ts';
+import { isChildless, type ManifestKind } from '../manifests/facts.ts';
+import type { FactsStore } from '../manifests/stored-facts.ts';
 import type { StoredManifests } from '../manifests/stored-manifests.ts';
 import type { Tags } from '../tags/tags.ts';
 import { encodeMoveTarget, type ResolvedTag } from '../tags/target.ts';
@@ -21,23 +23,32 @@ export class TagPlanner {
   readonly #tags: Tags;
   readonly #history: TagHistory;
   readonly #stored: StoredManifests;
+  readonly #facts: FactsStore;
   readonly #expiries: ImageExpiries;
 
   constructor(
     storage: StorageDriver,
-    dependencies: { tags: Tags; history: TagHistory; stored: StoredManifests; expiries: ImageExpiries },
+    dependencies: {
+      tags: Tags;
+      history: TagHistory;
+      stored: StoredManifests;
+      facts: FactsStore;
+      expiries: ImageExpiries;
+    },
   ) {
     this.#storage = storage;
     this.#tags = dependencies.tags;
     this.#history = dependencies.history;
     this.#stored = dependencies.stored;
+    this.#facts = dependencies.facts;
     this.#expiries = dependencies.expiries;
   }
 
   /**
    * The verdicts on all tags of a repository; attached tags come last. One storage request per 1,000 tags and per 1,000 moves in
    * the history, those of `TagResolver`, one per 1,000 pulled digests where a rule asks for pulls, those of `ImageExpiries` for
-   * each tag where a rule asks for expiries, and one for each manifest where attached tags do not name a tagged one.
+   * each tag where a rule asks for expiries; where attached tags do not name a tagged manifest, one per 1,000 manifests with facts,
+   * and one for each index and each manifest without facts.
    * @param rules those that match the repository
    */
   async judge(repository: RepositoryName, rules: readonly TagRule[], clock: Clock): Promise<JudgedTag[]> {
@@ -118,27 +129,37 @@ export class TagPlanner {
       const movedAtMs = lastModified.getTime();
       return subject === undefined ? [] : [{ tag, subject, target: target.digest, movedAtMs, isImmutable }];
     });
+    let listed: Promise<ReadonlyMap<Digest, ManifestKind>> | undefined;
+    const kinds = () => (listed ??= this.#facts.kinds(repository));
     const reached = {
-      fromStaying: await this.#reach(repository, staying, tags),
-      fromDeleted: await this.#reach(repository, deleted, tags),
+      fromStaying: await this.#reach(repository, staying, { attached: tags, kinds }),
+      fromDeleted: await this.#reach(repository, deleted, { attached: tags, kinds }),
     };
     const isHeld = (digest: Digest) => this.#stored.has(repository, digest);
     return await decideAttached(tags, { reached, isHeld, nowMs });
   }
 
-  /** The manifests that the tags name, directly or through an index. Indexes are read only for a subject that no tag names. */
+  /**
+   * The manifests that the tags name, directly or through an index. Indexes are read only for a subject that no tag names.
+   * @param kinds is called only then
+   */
   async #reach(
     repository: RepositoryName,
     from: readonly ResolvedTag[],
-    attached: readonly AttachedTag[],
+    { attached, kinds }: { attached: readonly AttachedTag[]; kinds: () => Promise<ReadonlyMap<Digest, ManifestKind>> },
   ): Promise<Set<Digest>> {
     const reached = new Set(from.map(({ target }) => target.digest));
     let level = [...reached];
     for (let depth = 0; depth < MAX_INDEX_DEPTH && level.length > 0; depth++) {
       if (attached.every(({ subject }) => reached.has(subject))) break;
-      const children = await mapConcurrently(level, async (digest) => {
+      const known = await kinds();
+      const read = level.filter((digest) => !isChildless(known.get(digest)));
+      const children = await mapConcurrently(read, async (digest) => {
         const manifest = await this.#stored.find(repository, digest);
-        return manifest ? parseManifest(manifest.bytes).manifests.map((child) => child.digest) : [];
+        if (!manifest) return [];
+        const document = parseManifest(manifest.bytes);
+        if (!known.has(digest)) this.#facts.recordLater(repository, digest, document);
+        return document.manifests.map((child) => child.digest);
       });
       level = children.flat().filter((digest) => !reached.has(digest));
       for (const digest of level) reached.add(digest);

@@ -17,6 +17,12 @@ import type { Images } from '../v1-images/images.ts';
 import { findProjectionRecord } from '../v1-images/projection-record.ts';
 import type { ImageProjections } from './project-image.ts';
 
+/** Up to this number of tags, looking at each costs no more than a listing of the facts. */
+const FEW = 2;
+
+/** What a manifest is, as its facts say: `image`, `index`, or a kind of artifact. */
+export type KnownKinds = { kinds(repository: RepositoryName): Promise<ReadonlyMap<Digest, string>> };
+
 /** A tag, and the v1 image that clients pull by it. */
 export type V1Tag = { tag: Tag; id: ImageId };
 
@@ -34,6 +40,7 @@ export class V1Tags {
   readonly #projections: ImageProjections;
   readonly #grants: ImageGrants;
   readonly #indexImages: IndexImages;
+  readonly #facts: KnownKinds;
   /** Whether v1 clients can pull a tag, by repository, tag and image id. False for artifacts. */
   readonly #isPullable = new LruCache<string, boolean>({ max: MAX_REMEMBERED, ttlMs: RECENT_MILLISECONDS });
 
@@ -45,6 +52,7 @@ export class V1Tags {
       projections: ImageProjections;
       grants: ImageGrants;
       indexImages: IndexImages;
+      facts: KnownKinds;
     },
   ) {
     this.#storage = storage;
@@ -53,6 +61,7 @@ export class V1Tags {
     this.#projections = dependencies.projections;
     this.#grants = dependencies.grants;
     this.#indexImages = dependencies.indexImages;
+    this.#facts = dependencies.facts;
   }
 
   /**
@@ -73,8 +82,8 @@ export class V1Tags {
 
   /**
    * All tags that v1 clients can pull. One storage request per 1,000 tags and per 1,000 manifests, and one for
-   * `_index_images`. Tags whose image is not in that list cost those of `resolve`, unless they were resolved, or found to be
-   * artifacts, within five minutes.
+   * `_index_images`; where tags name images that are not in that list, one per 1,000 manifests with facts, which tell artifacts.
+   * Of the others, those not in the list cost those of `resolve`, unless they were resolved within five minutes.
    */
   async list(repository: RepositoryName): Promise<V1Tag[]> {
     const [indexed, manifests] = await Promise.all([
@@ -87,6 +96,10 @@ export class V1Tags {
     const projected = new Set<string>(indexed.filter((id) => held.has(id)));
     const isKnown = (tag: ImageTag) =>
       projected.has(tag.target.imageId) || this.#isPullable.get(nameOf(repository, tag));
+    await this.#learnArtifacts(
+      repository,
+      tags.filter((tag) => isKnown(tag) === undefined && held.has(hexOf(tag.target.digest))),
+    );
     const unknown = tags.filter((tag) => isKnown(tag) === undefined);
     const pullable = new Set((await this.resolve(repository, unknown)).map(({ tag }) => tag));
     for (const tag of unknown) {
@@ -94,6 +107,16 @@ export class V1Tags {
       else if (held.has(hexOf(tag.target.digest))) this.#isPullable.set(nameOf(repository, tag), false);
     }
     return tags.filter((tag) => pullable.has(tag.tag) || isKnown(tag)).map(asV1Tag);
+  }
+
+  /** Notes which of the tags name artifacts. One storage request per 1,000 manifests with facts; none for few tags. */
+  async #learnArtifacts(repository: RepositoryName, tags: readonly ImageTag[]): Promise<void> {
+    if (tags.length <= FEW) return;
+    const kinds = await this.#facts.kinds(repository);
+    for (const tag of tags) {
+      const kind = kinds.get(tag.target.digest) ?? 'image';
+      if (kind !== 'image' && kind !== 'index') this.#isPullable.set(nameOf(repository, tag), false);
+    }
   }
 
   /**
