@@ -12,12 +12,16 @@ const { registry } = await openRegistry(config, { log });
 
 /** On an error Lambda retries the event twice, then keeps it in the dead-letter queue. */
 export const handler = async ({ Records: records }: S3Event): Promise<void> => {
-  for (const { s3 } of records) {
+  for (const { s3, eventName } of records) {
     const key = keyOf(s3.object.key);
     const named = key.startsWith(bucket.keyPrefix) ? parseTagKey(key.slice(bucket.keyPrefix.length)) : undefined;
     // Other objects beside a tag raise events too, including those that this function writes.
     if (!named) continue;
     const { repository, tag } = named;
+    if (eventName.includes('ObjectRemoved:')) {
+      await registry.tagProjections.updateDeleted(repository, tag);
+      continue;
+    }
     await registry.tagProjections.update(repository, tag);
     const tagged = await registry.tags.find(repository, tag);
     if (tagged) await registry.facts.find(repository, tagged.target.digest);

@@ -4,6 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import { mapConcurrently } from '../../lib/concurrency/map-concurrently.ts';
 import { type Key, layout } from '../../lib/model/layout.ts';
 import { parseDigest, parseRepositoryName, parseTag } from '../../lib/model/names.ts';
+import { assembleRegistry } from '../../lib/registry/registry.ts';
 import type { StorageDriver } from '../../lib/storage/driver.ts';
 import { encodeText } from '../../lib/streams/bytes.ts';
 import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
@@ -116,6 +117,21 @@ export function deletionRequestsSuite(name: string, open: () => Promise<CountedS
             await other.stop();
           }
           assert.equal(await metadataOf(repository, 'elsewhere'), undefined);
+        });
+
+        it('a tag that one process deletes, and another cleans up after, as on Lambda', async () => {
+          const digest = await push('function');
+          const api = await startRegistry(storage.driver, { runsBackgroundWork: false });
+          const worker = assembleRegistry(storage.driver, { copiesLayers: false });
+          try {
+            const requests = await requestsOf(api, `/v2/${repository}/manifests/function`);
+            await worker.tagProjections.updateDeleted(parseRepositoryName(repository), parseTag('function'));
+            assertAtMost(storage.mostOfTag, [...requests, ...storage.takeRequests()]);
+          } finally {
+            await api.stop();
+          }
+          assert.equal(await metadataOf(repository, 'function'), undefined);
+          if (others <= 1000) assert.ok(!(await indexedIn(repository)).includes(digest.slice('sha256:'.length)));
         });
 
         for (const tags of [[], ['latest'], ['latest', 'v1', 'v2']]) {

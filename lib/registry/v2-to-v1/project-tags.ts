@@ -38,6 +38,14 @@ export class TagProjections {
   }
 
   /**
+   * Updates `_index_images` and tag metadata after the deletion of a tag. A tag that is there again is left to the event of its
+   * push.
+   */
+  async updateDeleted(repository: RepositoryName, tag: Tag): Promise<void> {
+    await this.#indexImagesUpdates.update(repository, { ...noChanges(), deletedTags: new Map([[tag, undefined]]) });
+  }
+
+  /**
    * Makes the projection of a tag, grants it to the repository, and writes the metadata of the tag.
    * @returns what that changes for `_index_images`; nothing where v1 has no form for what the tag names
    */
