@@ -8,6 +8,6 @@ export const MIN_PART_BYTES = 5 * MiB;
 
 /**
  * The parts that this program makes. 100 MiB are nine of them, which the budget of storage requests allows, and 10,000 are
- * 117 GiB. An upload that sends two parts and gathers a third holds 36 MiB in memory.
+ * 117 GiB. An upload holds two parts in memory, sent or gathered: 24 MiB.
  */
 export const PART_BYTES = 12 * MiB;

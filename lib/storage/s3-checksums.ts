@@ -1,7 +1,8 @@
-// SHA-256 checksums of S3.
+// Checksums of S3.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
 import { createHash } from 'node:crypto';
-import type { UploadPartCommand } from '@aws-sdk/client-s3';
+import { crc32 } from 'node:zlib';
+import type { PutObjectCommand, UploadPartCommand } from '@aws-sdk/client-s3';
 import type { UploadedPart } from './driver.ts';
 
 export function toBase64(hex: string): string {
@@ -12,9 +13,32 @@ export function toHex(base64: string): string {
   return Buffer.from(base64, 'base64').toString('hex');
 }
 
-/** Signs the request with the known hash of its body, which the SDK would otherwise compute again. */
-export function signWithHash(sha256: string, command: UploadPartCommand): void {
-  command.middlewareStack.add(
+export function sha256Of(chunks: readonly Uint8Array[]): string {
+  const hash = createHash('sha256');
+  for (const chunk of chunks) hash.update(chunk);
+  return hash.digest('hex');
+}
+
+/** In base64, as `x-amz-checksum-crc32`. */
+export function crc32Of(chunks: readonly Uint8Array[]): string {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(chunks.reduce((before, chunk) => crc32(chunk, before), 0));
+  return bytes.toString('base64');
+}
+
+/**
+ * For `signWithHash`: the signature does not depend on the body.
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
+ */
+export const UNSIGNED_PAYLOAD = 'UNSIGNED-PAYLOAD';
+
+/**
+ * Signs the request with the known hash of its body, which the SDK would otherwise compute again.
+ * @param sha256 in hex, or `UNSIGNED_PAYLOAD`
+ */
+export function signWithHash(sha256: string, command: UploadPartCommand | PutObjectCommand): void {
+  const { middlewareStack } = command as UploadPartCommand; // the middleware depends on no field of either
+  middlewareStack.add(
     (next) => async (args) => {
       const { request } = args;
       if (hasHeaders(request)) request.headers['x-amz-content-sha256'] = sha256;

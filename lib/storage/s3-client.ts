@@ -136,7 +136,7 @@ function createS3Client(
     maxAttempts,
     retryMode: 'standard',
     // By default the SDK sends CRC32 checksums, in trailers of streams, which some other S3 servers do not understand, and
-    // checks those of downloads. They are not needed: bodies are signed or sent with a SHA-256, and digests are verified.
+    // checks those of downloads. They are not needed: bodies are signed, or `S3Upload` sends a checksum, and digests are verified.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     // By default every body of 2 MiB or more waits for `100 Continue`, on a connection that is closed afterwards.

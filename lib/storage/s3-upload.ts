@@ -1,130 +1,224 @@
+// Objects of unknown size: one PUT, or a multipart upload whose parts are sent while the next one arrives.
 import { createHash } from 'node:crypto';
-import { Readable } from 'node:stream';
 import {
   AbortMultipartUploadCommand,
-  type CompleteMultipartUploadCommandOutput,
+  type CompletedPart,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
   PutObjectCommand,
   type PutObjectCommandInput,
   type S3Client,
   UploadPartCommand,
-  type UploadPartCommandOutput,
 } from '@aws-sdk/client-s3';
-import { Upload } from '@aws-sdk/lib-storage';
-import { PART_BYTES } from './multipart-limits.ts';
+import type { PutStreamOptions } from './driver.ts';
+import { MAX_PARTS, PART_BYTES } from './multipart-limits.ts';
+import { crc32Of, sha256Of, signWithHash, UNSIGNED_PAYLOAD } from './s3-checksums.ts';
+import { sendChunks } from './s3-chunked-body.ts';
+import { isRefusal, statusOf } from './s3-errors.ts';
 
-/** How many parts of one upload are sent at once. */
-export const PARTS_IN_FLIGHT = 2;
+/** How many parts of one upload are in memory: sent, or gathered from the body. */
+export const PARTS_AT_ONCE = 2;
 
-const MAX_CHUNK_BYTES = PART_BYTES / 2;
+type Target = Omit<PutObjectCommandInput, 'Body'>;
 
-/** Records what an upload has sent, to recognize its object after a lost response. */
-export class SentUpload {
-  readonly #partEtags = new Map<number, string>();
-  readonly #partMemory = new PartMemory();
-  #body: Uint8Array | undefined;
+export type UploadOptions = Pick<PutStreamOptions, 'signal' | 'giveBack' | 'bodySha256'>;
+
+/**
+ * How the server proves that it has got the bytes of a part that were sent. By the CRC-32 of the part, a fifth of the CPU time of a
+ * SHA-256: the body is not signed, its checksum is, and the server answers with the checksum of what has arrived. Or by a SHA-256
+ * that is signed, which all servers check. A server is taken to check CRC-32 until it refuses it or leaves it out of an answer.
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+ */
+export type PartProof = { isByChecksum: boolean };
+
+/** The chunks of one part. */
+type Part = { chunks: Uint8Array[]; sizeBytes: number };
+
+/** One upload. */
+export class S3Upload {
+  readonly #client: S3Client;
+  readonly #target: Target;
+  readonly #proof: PartProof;
+  readonly #options: UploadOptions;
+  readonly #sent = new Map<number, CompletedPart>();
+  readonly #inFlight = new Set<Promise<void>>();
+  #partCount = 0;
+  #whole: Part | undefined;
+  #uploadId: string | undefined;
+  /** The server expects a checksum with each part. */
+  #hasChecksums = false;
+  #failure: { error: unknown } | undefined;
+
+  /** @param target conditions in it apply to the PUT, or to the completion */
+  constructor(client: S3Client, target: Target, proof: PartProof, options: UploadOptions) {
+    this.#client = client;
+    this.#target = target;
+    this.#proof = proof;
+    this.#options = options;
+  }
 
   /**
-   * The ETag of this upload's object: the MD5 of the body, or of the MD5s of the parts and their number. With SSE-KMS or SSE-C
-   * objects have other ETags, and the upload cannot be recognized.
+   * The ETag of this upload's object, to recognize it after a lost response: the MD5 of the body, or of the MD5s of the parts and
+   * their number. With SSE-KMS or SSE-C objects have other ETags, and the upload cannot be recognized.
    * https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
    */
   get etag(): string {
     const md5 = createHash('md5');
-    if (this.#body) return `"${md5.update(this.#body).digest('hex')}"`;
-    const numbers = [...this.#partEtags.keys()].sort((a, b) => a - b);
-    for (const number of numbers)
-      md5.update(Buffer.from(this.#partEtags.get(number)?.replaceAll('"', '') ?? '', 'hex'));
-    return `"${md5.digest('hex')}-${numbers.length}"`;
+    if (this.#whole) {
+      for (const chunk of this.#whole.chunks) md5.update(chunk);
+      return `"${md5.digest('hex')}"`;
+    }
+    for (const { ETag = '' } of this.#parts()) md5.update(Buffer.from(ETag.replaceAll('"', ''), 'hex'));
+    return `"${md5.digest('hex')}-${this.#sent.size}"`;
   }
 
-  /** Sends a command of the upload, and records what its ETag depends on. */
-  async send(client: S3Client, command: SentCommand): Promise<unknown> {
-    if (command instanceof PutObjectCommand && command.input.Body instanceof Uint8Array) {
-      this.#body = command.input.Body;
+  /**
+   * Stores the body by one PUT up to the size of a part, else by a multipart upload, which is aborted if this fails.
+   * @param body ends with an error if the signal of the options aborts while it is read
+   * @returns the ETag that the server gave
+   */
+  async run(body: AsyncIterable<Uint8Array>): Promise<{ ETag?: string | undefined }> {
+    try {
+      const last = await this.#sendParts(body);
+      if (this.#uploadId === undefined) return await this.#put(last);
+      await this.#start(last);
+      await this.#settle();
+      return await this.#complete();
+    } catch (error) {
+      await Promise.all(this.#inFlight);
+      await this.#abort();
+      throw error;
     }
-    if (!(command instanceof UploadPartCommand)) return await client.send(command);
-    const { PartNumber = 0, Body } = command.input;
-    const memory = Body instanceof Uint8Array && Body.buffer instanceof ArrayBuffer ? Body.buffer : undefined;
-    this.#partMemory.begin(memory);
-    const output: UploadPartCommandOutput = await client.send(command);
-    this.#partMemory.end(memory);
-    this.#partEtags.set(PartNumber, output.ETag ?? '');
+  }
+
+  /** Sends all parts but the last, which it returns: it may be the whole body. */
+  async #sendParts(body: AsyncIterable<Uint8Array>): Promise<Part> {
+    let part: Part = { chunks: [], sizeBytes: 0 };
+    for await (const chunk of body) {
+      this.#throwIfFailed();
+      for (let rest = chunk; rest.length > 0; ) {
+        if (part.sizeBytes === PART_BYTES) {
+          await this.#start(part);
+          part = { chunks: [], sizeBytes: 0 };
+        }
+        const head = rest.subarray(0, PART_BYTES - part.sizeBytes);
+        part.chunks.push(head);
+        part.sizeBytes += head.length;
+        // A chunk is given back once, so its memory belongs to one part.
+        rest = rest.length > head.length ? rest.slice(head.length) : rest.subarray(head.length);
+      }
+    }
+    return part;
+  }
+
+  /** Begins to send a part, and waits until there is memory for the next one. */
+  async #start(part: Part): Promise<void> {
+    this.#options.signal?.throwIfAborted();
+    if (this.#uploadId === undefined) await this.#create();
+    this.#partCount++;
+    if (this.#partCount > MAX_PARTS) throw new Error(`an object has ${MAX_PARTS} parts at most`);
+    const sending: Promise<void> = this.#sendPart(this.#partCount, part)
+      .catch((error: unknown) => {
+        this.#failure ??= { error };
+      })
+      .finally(() => this.#inFlight.delete(sending));
+    this.#inFlight.add(sending);
+    while (this.#inFlight.size >= PARTS_AT_ONCE) await Promise.race(this.#inFlight);
+    this.#throwIfFailed();
+  }
+
+  async #settle(): Promise<void> {
+    await Promise.all(this.#inFlight);
+    this.#throwIfFailed();
+    this.#options.signal?.throwIfAborted();
+  }
+
+  #throwIfFailed(): void {
+    if (this.#failure) throw this.#failure.error;
+  }
+
+  async #put(part: Part): Promise<{ ETag?: string | undefined }> {
+    this.#options.signal?.throwIfAborted();
+    this.#whole = part;
+    const command = new PutObjectCommand({ ...this.#target, ContentLength: part.sizeBytes });
+    signWithHash(this.#options.bodySha256?.() ?? sha256Of(part.chunks), command);
+    sendChunks(part.chunks, command);
+    const output = await this.#client.send(command);
+    this.#giveBack(part);
     return output;
   }
-}
 
-/** Splits large chunks: `Upload` would send a chunk of the size of a part from the caller's own memory, which is not to be freed. */
-async function* smallerThanParts(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  for await (const chunk of chunks) {
-    for (let start = 0; start < chunk.length; start += MAX_CHUNK_BYTES) {
-      yield chunk.subarray(start, start + MAX_CHUNK_BYTES);
+  async #create(): Promise<void> {
+    const { IfMatch: _, IfNoneMatch: __, ...target } = this.#target;
+    const create = async (isByChecksum: boolean) => {
+      const ChecksumAlgorithm = isByChecksum ? ('CRC32' as const) : undefined;
+      const { UploadId } = await this.#client.send(new CreateMultipartUploadCommand({ ...target, ChecksumAlgorithm }));
+      if (UploadId === undefined) throw new Error('the server sent no upload id');
+      this.#uploadId = UploadId;
+      this.#hasChecksums = isByChecksum;
+    };
+    try {
+      await create(this.#proof.isByChecksum);
+    } catch (error) {
+      if (!this.#proof.isByChecksum || statusOf(error) !== 501) throw error; // another error than an unknown header
+      this.#proof.isByChecksum = false;
+      await create(false);
     }
   }
-}
 
-/**
- * Frees the memory of parts that S3 has taken. Left to the garbage collector, which counts it late, they would double the memory
- * of an upload. `Upload` gathers a part in memory of its own, whose last bytes may begin the next part, or be all of it: so memory
- * is freed once no part in it is being sent and a part in other memory has begun. That of a part that failed is not freed.
- */
-class PartMemory {
-  readonly #parts = new Map<ArrayBuffer, number>();
-  #newest: ArrayBuffer | undefined;
-
-  begin(memory: ArrayBuffer | undefined): void {
-    const before = this.#newest;
-    this.#newest = memory;
-    if (memory) this.#parts.set(memory, (this.#parts.get(memory) ?? 0) + 1);
-    this.#freeIfUnused(before);
+  async #sendPart(PartNumber: number, part: Part): Promise<void> {
+    const crc32 = this.#hasChecksums ? crc32Of(part.chunks) : undefined;
+    const send = async (sha256: string) => {
+      const command = new UploadPartCommand({
+        ...this.#at(),
+        PartNumber,
+        ContentLength: part.sizeBytes,
+        ChecksumCRC32: crc32,
+      });
+      signWithHash(sha256, command);
+      sendChunks(part.chunks, command);
+      return await this.#client.send(command);
+    };
+    const isByChecksum = this.#proof.isByChecksum && crc32 !== undefined;
+    const unsigned = isByChecksum ? await send(UNSIGNED_PAYLOAD).catch(unlessUnsignedRefused) : undefined;
+    const isProven = unsigned !== undefined && unsigned.ChecksumCRC32 === crc32;
+    const output = isProven ? unsigned : await send(sha256Of(part.chunks));
+    if (isByChecksum && !isProven) this.#proof.isByChecksum = false; // now that the server has taken the signed part
+    this.#sent.set(PartNumber, { PartNumber, ETag: output.ETag, ChecksumCRC32: output.ChecksumCRC32 });
+    this.#giveBack(part);
   }
 
-  end(memory: ArrayBuffer | undefined): void {
-    if (!memory) return;
-    this.#parts.set(memory, (this.#parts.get(memory) ?? 0) - 1);
-    this.#freeIfUnused(memory);
+  async #complete(): Promise<{ ETag?: string | undefined }> {
+    const { IfMatch, IfNoneMatch } = this.#target;
+    const MultipartUpload = { Parts: this.#parts() };
+    const command = new CompleteMultipartUploadCommand({ ...this.#at(), IfMatch, IfNoneMatch, MultipartUpload });
+    return await this.#client.send(command);
   }
 
-  #freeIfUnused(memory: ArrayBuffer | undefined): void {
-    if (!memory || memory === this.#newest || this.#parts.get(memory) !== 0) return;
-    this.#parts.delete(memory);
-    memory.transfer(0);
+  /** Errors are dropped in favour of the first one. */
+  async #abort(): Promise<void> {
+    if (this.#uploadId === undefined) return;
+    await this.#client.send(new AbortMultipartUploadCommand(this.#at())).catch(() => undefined);
+  }
+
+  #at() {
+    const { Bucket, Key } = this.#target;
+    return { Bucket, Key, UploadId: this.#uploadId };
+  }
+
+  #parts(): CompletedPart[] {
+    return [...this.#sent.values()].sort(({ PartNumber: a = 0 }, { PartNumber: b = 0 }) => a - b);
+  }
+
+  /** To be called when the server has answered that it has all bytes of a part. */
+  #giveBack(part: Part): void {
+    const { giveBack } = this.#options;
+    if (giveBack) for (const chunk of part.chunks) giveBack(chunk);
   }
 }
 
-type SentCommand = Parameters<S3Client['send']>[0];
-
-/**
- * Stores a body of unknown size: by one PUT up to the size of a part, else by a multipart upload, which is aborted if the body
- * throws. Conditions in `params` apply to the PUT or to the completion.
- * @param sent records what is sent
- */
-export async function uploadStream(
-  client: S3Client,
-  params: Omit<PutObjectCommandInput, 'Body'>,
-  chunks: AsyncIterable<Uint8Array>,
-  sent: SentUpload,
-  signal: AbortSignal | undefined,
-): Promise<CompleteMultipartUploadCommandOutput> {
-  const upload = new Upload({
-    client: abortableClient(client, sent, signal),
-    params: { ...params, Body: Readable.from(smallerThanParts(chunks)) },
-    partSize: PART_BYTES,
-    queueSize: PARTS_IN_FLIGHT,
-    leavePartsOnError: false,
-  });
-  return await upload.done();
-}
-
-/**
- * The client for an `Upload` that can be aborted. `Upload`'s own `abortController` rejects at once and cleans up later, or never
- * while the body stalls (lib-storage 3.1173). When its body throws, it waits for the parts in flight and aborts the multipart
- * upload before it rejects, so an abort reaches it as a body that throws. If the body has ended before, this client refuses
- * to send anything but the abort.
- */
-function abortableClient(client: S3Client, sent: SentUpload, signal: AbortSignal | undefined): S3Client {
-  const send = async (command: SentCommand) => {
-    if (!(command instanceof AbortMultipartUploadCommand)) signal?.throwIfAborted();
-    return await sent.send(client, command);
-  };
-  return new Proxy(client, { get: (target, name) => (name === 'send' ? send : Reflect.get(target, name)) });
+/** Bucket policies may forbid unsigned bodies, and some servers do not know them. */
+function unlessUnsignedRefused(error: unknown): undefined {
+  const status = statusOf(error);
+  if (status !== 403 && status !== 501 && !isRefusal(error, 'XAmzContentSHA256Mismatch')) throw error;
 }

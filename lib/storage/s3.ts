@@ -60,6 +60,7 @@ import {
 import type { ListPage, ListRequest } from './s3-list-page.ts';
 import { dateOf, etagOf } from './s3-object-info.ts';
 import { signToExpire } from './s3-signing-date.ts';
+import type { PartProof } from './s3-upload.ts';
 
 /** The most that one CopyObject takes. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html */
 const MAX_COPY_BYTES = 5 * 1024 ** 3;
@@ -96,6 +97,7 @@ export class S3SdkDriver {
   readonly #objects: Objects;
   /** True once the server has refused checksums of parts. AWS takes them. */
   #refusesChecksums = false;
+  readonly #partProof: PartProof = { isByChecksum: true };
   /** For servers that ignore conditions of deletes: deletes exclude the puts of this process. */
   readonly #putsAndDeletes = new SharedKeyLocks();
   #probedDeletes: Promise<DeleteConditions> | undefined;
@@ -186,6 +188,7 @@ export class S3SdkDriver {
       Body: body,
       ChecksumSHA256: options.sha256 && toBase64(options.sha256),
     });
+    if (options.sha256 !== undefined) signWithHash(options.sha256, command);
     const client = body.byteLength > SMALL_BYTES ? this.#clients.uploads : this.#client;
     checkLook(options.look);
     if (options.look) signToExpire(command, options.look, () => this.#client.config.systemClockOffset);
@@ -210,20 +213,18 @@ export class S3SdkDriver {
     options: PutStreamOptions = {},
   ): Promise<ETag | undefined> {
     const { signal } = options;
-    const { SentUpload, uploadStream } = await import('./s3-upload.ts'); // not loaded by a process that only reads
+    const { S3Upload } = await import('./s3-upload.ts'); // not loaded by a process that only reads
     const watched = watchBody(body, signal);
-    const sent = new SentUpload();
+    const upload = new S3Upload(this.#clients.uploads, this.#writing(key, options), this.#partProof, options);
     try {
-      return etagOf(
-        await uploadStream(this.#clients.uploads, this.#writing(key, options), watched.chunks, sent, signal),
-      );
+      return etagOf(await upload.run(watched.chunks));
     } catch (error) {
       if (watched.failure) throw watched.failure.thrown;
       signal?.throwIfAborted();
       // The response to an earlier attempt may be lost, and its object make the condition fail.
       if (wasRetried(error) && (isConditionFailed(error) || isUnknownUpload(error))) {
         const info = await this.#objects.head(key);
-        if (info?.etag === sent.etag) return info.etag;
+        if (info?.etag === upload.etag) return info.etag;
       }
       if (isConditional(options)) {
         if (isConditionFailed(error)) return undefined;

@@ -1,6 +1,7 @@
 // What the proxies in front of an S3 server have in common.
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type OutgoingHttpHeaders, request, type ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
 export type S3Proxy = { endpoint: string; close(): Promise<void> };
@@ -29,16 +30,18 @@ export async function startProxy(
 /**
  * Sends a request to the server behind the proxy.
  * @param headers by default those of the client. They are signed, with the host among them, so they must not change
+ * @param body by default that of the client
  */
 export async function forward(
   target: string,
   incoming: IncomingMessage,
   outgoing: ServerResponse,
   headers: OutgoingHttpHeaders = incoming.headers,
+  body: Readable = incoming,
 ): Promise<IncomingMessage> {
   const forwarded = request(new URL(incoming.url ?? '/', target), { method: incoming.method, headers, agent: false });
   forwarded.on('error', () => outgoing.destroy());
-  incoming.pipe(forwarded);
+  body.pipe(forwarded);
   const [response]: IncomingMessage[] = await once(forwarded, 'response');
   if (!response) throw new Error('no response');
   return response;

@@ -8,7 +8,7 @@ import { StorageFullError, StorageUnavailableError } from '../../lib/storage/dri
 import { PART_BYTES } from '../../lib/storage/multipart-limits.ts';
 import type { S3DriverOptions } from '../../lib/storage/s3-client.ts';
 import { S3Driver } from '../../lib/storage/s3-driver.ts';
-import { PARTS_IN_FLIGHT } from '../../lib/storage/s3-upload.ts';
+import { PARTS_AT_ONCE } from '../../lib/storage/s3-upload.ts';
 import { decodeText, KiB, MiB, readAll } from '../../lib/streams/bytes.ts';
 import { withOneMd5 } from '../support/md5-collision.ts';
 import { type Minio, startMinio, unfinishedUploads } from '../support/minio.ts';
@@ -585,9 +585,9 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
         freshKey(),
         zeros(120 * MiB, (sizeBytes) => (readBytes += sizeBytes)),
       );
-      await until(() => proxy.requests.filter(isPartUpload).length === PARTS_IN_FLIGHT);
+      await until(() => proxy.requests.filter(isPartUpload).length === PARTS_AT_ONCE);
       await sleep(300);
-      assert.ok(readBytes <= (PARTS_IN_FLIGHT + 1) * PART_BYTES, `${readBytes} bytes were read`);
+      assert.ok(readBytes <= (PARTS_AT_ONCE + 1) * PART_BYTES, `${readBytes} bytes were read`);
       release.resolve();
       await put;
       assert.equal(readBytes, 120 * MiB);
