@@ -24,7 +24,8 @@ export function discardBodyAfterResponse(
 export async function discardRequestBody(request: IncomingMessage, limitMs = LINGER_MS): Promise<boolean> {
   if (request.complete || request.destroyed) return true;
   return await new Promise((resolve) => {
-    const limit = setTimeout(() => resolve(false), limitMs);
+    // An open connection keeps the process alive by itself; once it is gone there is nothing to wait for.
+    const limit = setTimeout(() => resolve(false), limitMs).unref();
     const end = () => {
       clearTimeout(limit);
       resolve(true);

@@ -663,11 +663,11 @@ async function* zeros(
 }
 
 async function until(isTrue: () => boolean): Promise<void> {
-  for (let round = 0; round < 2000; round++) {
+  for (let round = 0; round < 6000; round++) {
     if (isTrue()) return;
     await sleep(10);
   }
-  assert.fail(`waited twenty seconds for ${isTrue}`);
+  assert.fail(`waited a minute for ${isTrue}`);
 }
 
 async function headOf(minio: Minio, at: Key): Promise<HeadObjectCommandOutput> {

@@ -79,9 +79,9 @@ async function beginLayer(
 }
 
 async function until(isTrue: () => Promise<boolean>): Promise<void> {
-  for (let round = 0; round < 250; round++) {
+  for (let round = 0; round < 3000; round++) {
     if (await isTrue()) return;
     await sleep(20);
   }
-  assert.fail(`waited five seconds for ${isTrue}`);
+  assert.fail(`waited a minute for ${isTrue}`);
 }
