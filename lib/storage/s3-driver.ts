@@ -1,5 +1,7 @@
 import type { Key, KeyPrefix } from '../model/layout.ts';
+import { streamOf } from '../streams/byte-source.ts';
 import { compareByteOrder } from './byte-order.ts';
+import { assertRange } from './byte-streams.ts';
 import type {
   ByteRange,
   DeleteOptions,
@@ -75,7 +77,17 @@ export class S3Driver implements StorageDriver {
   }
 
   async get(key: Key, options: { range?: ByteRange; signal?: AbortSignal } = {}): Promise<StoredObject | undefined> {
-    return await (await this.#sdk()).get(key, options);
+    const { range, signal } = options;
+    signal?.throwIfAborted();
+    if (range) assertRange(range);
+    const asError = (cause: unknown) =>
+      signal?.aborted ? signal.reason : new StorageUnavailableError(`reading ${key}: it broke off`, { cause });
+    const download = await this.#plainReads.download(this.#at(key), range, { signal, asError });
+    signal?.throwIfAborted();
+    if (!download) return await (await this.#sdk()).get(key, options);
+    const { headers, body } = download;
+    const wholeSize = headers['content-range']?.split('/')[1] ?? headers['content-length'];
+    return { info: infoOf(key, { ...headers, 'content-length': wholeSize }), body: streamOf(body) };
   }
 
   /** Concurrent reads of one object may share a request. */
@@ -197,6 +209,7 @@ export class S3Driver implements StorageDriver {
 
   async close(): Promise<void> {
     await (await this.#loading?.catch(() => undefined))?.close();
+    this.#plainReads.close();
     this.#agents.http.destroy();
     this.#agents.https.destroy();
   }

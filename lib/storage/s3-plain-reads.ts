@@ -7,7 +7,8 @@ import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage,
 import { request as httpsRequest } from 'node:https';
 import aws4 from 'aws4';
 import { type Bytes, concatBytes, decodeText } from '../streams/bytes.ts';
-import type { PresignOptions } from './driver.ts';
+import type { ByteRange, PresignOptions } from './driver.ts';
+import { type Download, type DownloadOptions, HttpDownloads } from './http-downloads.ts';
 import type { Place, S3Access } from './s3-access.ts';
 import type { Agents } from './s3-agents.ts';
 import { type ListPage, type ListRequest, listQueryOf, parseListPage } from './s3-list-page.ts';
@@ -29,6 +30,7 @@ type PlainRequest = {
 export class PlainReads {
   readonly #access: S3Access;
   readonly #agents: Agents;
+  readonly #downloads = new HttpDownloads();
 
   constructor(access: S3Access, agents: Agents) {
     this.#access = access;
@@ -42,6 +44,30 @@ export class PlainReads {
    */
   async object(method: 'GET' | 'HEAD', key: string): Promise<PlainAnswer | undefined> {
     return await this.#send(({ base }) => ({ method, path: base.pathname + encodeKey(key) }));
+  }
+
+  /**
+   * An object whose bytes the caller reads at its own pace.
+   * @returns `undefined` if the SDK has to send the request
+   */
+  async download(key: string, range: ByteRange | undefined, options: DownloadOptions): Promise<Download | undefined> {
+    try {
+      const place = await this.#access.place();
+      const { path, headers } = signedRequest(place, 'GET', place.base.pathname + encodeKey(key));
+      const ranged = range && { Range: `bytes=${range.start}-${range.end}` };
+      const request = { origin: place.base, path, headers: { ...headers, ...ranged } };
+      const download = await this.#downloads.get(request, options);
+      if (!download || isOfRange(download, range)) return download;
+      await download.body.close();
+    } catch {
+      // The SDK's error says more.
+    }
+    return undefined;
+  }
+
+  /** Closes the connections that no download uses. */
+  close(): void {
+    this.#downloads.close();
   }
 
   /** The headers of the bucket. @returns `undefined` if the SDK has to send the request */
@@ -83,10 +109,9 @@ export class PlainReads {
     try {
       const place = await this.#access.place();
       const { method, path: asked, timeoutMs = IDLE_TIMEOUT_MILLISECONDS } = requestAt(place);
-      const headers = { 'X-Amz-Date': amzDate(Date.now() + place.clockOffsetMs) };
-      const { path, headers: signed } = aws4.sign({ ...signedPart(place, method, asked), headers }, place.credentials);
       const { protocol, hostname, port } = place.base;
-      return await this.#exchange(protocol, { method, hostname, port, path, headers: { ...signed } }, timeoutMs);
+      const signed = signedRequest(place, method, asked);
+      return await this.#exchange(protocol, { method, hostname, port, ...signed }, timeoutMs);
     } catch {
       return undefined;
     }
@@ -108,6 +133,19 @@ export class PlainReads {
 
 function signedPart({ region, base: { host } }: Place, method: string, path: string) {
   return { service: 's3', region, method, host, path };
+}
+
+function signedRequest(place: Place, method: string, path: string): { path: string; headers: Record<string, string> } {
+  const headers = { 'X-Amz-Date': amzDate(Date.now() + place.clockOffsetMs) };
+  const signed = aws4.sign({ ...signedPart(place, method, path), headers }, place.credentials);
+  const written = Object.entries(signed.headers ?? {}).map(([name, value]) => [name, String(value)]);
+  return { path: signed.path ?? path, headers: Object.fromEntries(written) };
+}
+
+/** Whether the body is that of the whole object, or of this range of it. */
+function isOfRange({ status, headers }: Download, range: ByteRange | undefined): boolean {
+  if (!range) return status === 200;
+  return status === 206 && headers['content-range']?.startsWith(`bytes ${range.start}-`) === true;
 }
 
 async function readAnswer(response: IncomingMessage, isHead: boolean): Promise<PlainAnswer | undefined> {

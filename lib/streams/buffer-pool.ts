@@ -41,7 +41,7 @@ export class Buffers {
     return this.takeNow();
   }
 
-  /** To be called only while `hasFree`. */
+  /** A buffer at once, also beyond the maximum: for bytes that arrive although reading has paused, as TLS hands on what it holds. */
   takeNow(): Buffer {
     this.#taken++;
     return take();
