@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { readOnlyStorage } from '../../lib/storage/guarded-writes.ts';
 import { basic, openTestAuth, type TestAuth } from '../auth/test-auth.ts';
 import { type OpenedStorage, openFiles } from '../storage/open.ts';
 import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
@@ -266,6 +267,59 @@ describe('the pages', () => {
       await fetch(new URL('/', server.url), { headers: { Accept: accept }, redirect: 'manual' });
     assert.equal((await asked('text/html,application/xhtml+xml,*/*;q=0.8')).headers.get('Location'), '/ui/');
     for (const accept of ['*/*', 'application/json', '']) assert.equal((await asked(accept)).status, 200);
+  });
+});
+
+describe('the pages of a read-only registry', () => {
+  it('show everything, and change nothing', async () => {
+    const storage = await openFiles();
+    const writable = await startRegistry(storage.driver, { runsBackgroundWork: false });
+    const { digest } = await pushImage(new V2Client(writable.url), 'team/app', 'v', { contents: ['a'] });
+    await writable.stop();
+    // Facts are missing, and cannot be written.
+    const server = await startRegistry(readOnlyStorage(storage.driver), {
+      isReadOnly: true,
+      runsBackgroundWork: false,
+    });
+    try {
+      const browser = new Browser(server.url);
+      for (const path of [
+        '/ui/',
+        '/ui/r/team/app',
+        '/ui/r/team/app:v',
+        '/ui/r/team/app:v?view=history',
+        '/ui/r/team/app?tab=untagged',
+      ]) {
+        const { status, text } = await browser.open(path);
+        assert.equal(status, 200, path);
+        assert.doesNotMatch(text, /type="checkbox"|name="entry"/, path);
+      }
+      const fields: [string, string][] = [
+        ['token', ''],
+        ['repository', 'team/app'],
+        ['tag', 'v'],
+        ['planned', `${digest} v`],
+      ];
+      const refused = await browser.post('/ui/delete/confirmed', fields);
+      assert.equal(refused.status, 403);
+      assert.equal((await browser.open('/ui/r/team/app:v')).status, 200);
+    } finally {
+      await server.stop();
+      await storage.close();
+    }
+  });
+});
+
+describe('the pages of a private registry', () => {
+  it('lead a caller who may read nothing to the login', async () => {
+    const storage = await openFiles();
+    const server = await startRegistry(storage.driver, { auth: await openTestAuth({ users: ['alice'] }) });
+    try {
+      assert.match((await new Browser(server.url).open('/ui/')).text, /type="password"/);
+    } finally {
+      await server.stop();
+      await storage.close();
+    }
   });
 });
 

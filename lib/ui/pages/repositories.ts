@@ -1,4 +1,6 @@
 import { type Context, Hono } from 'hono';
+import { isAnonymous } from '../../auth/callers/caller.ts';
+import { callerOf } from '../../auth/request-caller.ts';
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { namespaceOf, type RepositoryName, repositoryPartOf } from '../../model/names.ts';
 import type { UsageOverview, UsageSummary } from '../../registry/usage/usage.ts';
@@ -25,6 +27,11 @@ export const repositoriesRoutes = (ui: Ui) =>
   new Hono().get('/ui/', async (c) => {
     const query = (c.req.query('q') ?? '').trim();
     if (/^sha(256|512):/.test(query)) return c.redirect(digestSearchPath(query), 303);
+    // Without a right to anything a list would be empty for ever.
+    const caller = callerOf(c);
+    if (ui.login && isAnonymous(caller) && !ui.gate.permissions.maySomewhere(caller, 'pull')) {
+      return c.redirect('/ui/login', 303);
+    }
     const order = ORDERS.find((known) => known === c.req.query('sort')) ?? 'name';
     const overview = await ui.registry.usage.overview();
     const found =
