@@ -62,7 +62,8 @@ export class FactsStore {
     const facts = await this.#derive(repository, parseManifest(manifest.bytes), (child) =>
       this.find(repository, child),
     );
-    await this.#write(repository, digest, facts);
+    // A reader has the facts also where nothing can be written now, as in a read-only registry; the next one makes them again.
+    await this.#write(repository, digest, facts).catch(() => undefined);
     return facts;
   }
 
