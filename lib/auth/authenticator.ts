@@ -14,7 +14,7 @@ import {
   type TokenBearer,
   type User,
 } from './callers/caller.ts';
-import { LoginThrottle } from './login-throttle.ts';
+import { LoginThrottle, type Throttle } from './login-throttle.ts';
 import type { OidcLogins } from './oidc/logins.ts';
 import type { PasswordLogins } from './passwords/password-logins.ts';
 import type { AccessTokens } from './tokens/access-tokens.ts';
@@ -31,15 +31,18 @@ export type AuthenticatorOptions = {
   accessTokens: AccessTokens;
   /** The members of each group. */
   groups: Readonly<Record<string, readonly string[]>>;
+  /** Default: one of its own. */
+  throttle?: Throttle;
 };
 
 /** Finds the caller of a request by its `Authorization`. `Permissions` decide what the caller may do. */
 export class Authenticator {
   readonly #options: AuthenticatorOptions;
-  readonly #throttle = new LoginThrottle();
+  readonly #throttle: Throttle;
 
   constructor(options: AuthenticatorOptions) {
     this.#options = options;
+    this.#throttle = options.throttle ?? new LoginThrottle();
   }
 
   /**
@@ -118,10 +121,10 @@ export class Authenticator {
     // A robot's secret cannot be guessed either, but each made-up id costs a storage request.
     const guessedName = isRobot ? undefined : name;
     const isKnown = isRobot ? robots.isKnown(password) : await passwords?.isRemembered(name, password);
-    if (!isKnown) this.#throttle.check(guessedName, address);
+    if (!isKnown) await this.#throttle.check(guessedName, address);
     const caller = isRobot ? await robots.find(password) : await this.#userBy(name, password);
     if (caller) return caller;
-    this.#throttle.failed(guessedName, address);
+    await this.#throttle.failed(guessedName, address);
     throw new RegistryError('UNAUTHORIZED', isRobot ? INVALID_TOKEN : 'wrong user name or password');
   }
 

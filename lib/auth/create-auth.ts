@@ -1,32 +1,33 @@
 import type { GatewaySettings } from '../http/gateway-quirks.ts';
-import { ConcurrencyLimit, type ConcurrencyLimitOptions } from '../limits/concurrency-limit.ts';
-import type { Log } from '../model/log.ts';
+import { ARRIVED_BYTES, BodyMemory, PARSED_BYTES } from '../limits/body-memory.ts';
+import { MemoryLimit } from '../limits/memory-limit.ts';
 import type { Audit } from './audit.ts';
 import type { Authenticator } from './authenticator.ts';
 import { Challenges } from './challenges.ts';
-import type { AuthConfig, CreateAuthenticatorOptions } from './create-authenticator.ts';
+import type { AuthConfig, CreateAuthenticatorOptions, LoginSharing } from './create-authenticator.ts';
 import { Gate } from './gate.ts';
 import { RequestLimits } from './request-limits.ts';
 import { Permissions } from './rules/permissions.ts';
 import { TokenService } from './token-service.ts';
 import { AccessTokens } from './tokens/access-tokens.ts';
 import { V1Tokens } from './tokens/v1-tokens.ts';
-
-/** How many uploads of one caller a process runs at once. Docker sends 5. */
-export const MAX_UPLOADS_PER_CALLER = 64;
+import { createTransferLimits, type TransferLimits, type TransferSettings } from './transfer-limits.ts';
 
 /** What the configuration says about callers. */
 export type AuthSettings = Pick<CreateAuthenticatorOptions, 'storage'> &
-  Pick<GatewaySettings, 'publicUrl'> & {
+  Pick<GatewaySettings, 'publicUrl'> &
+  TransferSettings & {
     /** Undefined for an open registry: every caller may do everything. */
     auth: AuthConfig | undefined;
-    /** How many uploads a process runs at once; further ones wait. */
-    uploadsAtOnce: number;
-    /** How many downloads a process runs at once; further ones wait. */
-    downloadsAtOnce: number;
   };
 
-export type CreateAuthOptions = Omit<CreateAuthenticatorOptions, 'storage'> & { audit?: Audit };
+export type CreateAuthOptions = Omit<CreateAuthenticatorOptions, 'storage' | 'sharing'> & {
+  audit?: Audit;
+  sharing?: AuthSharing;
+};
+
+/** What several workers of one server share, so that its limits hold for all of them together. */
+export type AuthSharing = LoginSharing & { transfers: TransferLimits };
 
 /** What the routes use to identify callers, to check their rights, and to limit their transfers. */
 export type Auth = {
@@ -47,7 +48,7 @@ export type Auth = {
 export async function createAuth(settings: AuthSettings, options: CreateAuthOptions): Promise<Auth> {
   const { auth: config, storage, publicUrl } = settings;
   const { keys, audit } = options;
-  const limits = limitsOf(settings, options.log);
+  const limits = limitsOf(settings, options);
   if (!config) return { gate: Gate.forOpenRegistry({ ...(audit && { audit }) }), limits };
   const { createAuthenticator } = await import('./create-authenticator.ts'); // an open registry does not load it
   const authenticator = await createAuthenticator(config, { ...options, storage });
@@ -64,25 +65,18 @@ export async function createAuth(settings: AuthSettings, options: CreateAuthOpti
   };
 }
 
-function limitsOf({ auth, uploadsAtOnce, downloadsAtOnce }: AuthSettings, log: Log): RequestLimits {
-  const hasLogins = auth !== undefined;
+function limitsOf(settings: AuthSettings, { log, sharing }: CreateAuthOptions): RequestLimits {
   return new RequestLimits({
-    uploads: new ConcurrencyLimit({
-      what: 'uploads',
-      atOnce: uploadsAtOnce,
-      // An anonymous caller is known by its address, which many clients may share.
-      ...(hasLogins && { perCaller: MAX_UPLOADS_PER_CALLER }),
-      ...loggingTo(log, 'cut off a stalled upload'),
-    }),
-    downloads: new ConcurrencyLimit({
-      what: 'downloads',
-      atOnce: downloadsAtOnce,
-      ...loggingTo(log, 'cut off a stalled download'),
-    }),
-    hasLogins,
+    ...(sharing?.transfers ?? createTransferLimits(settings, log)),
+    ...(sharing && { bodies: bodyMemoryOf(sharing.workers) }),
+    hasLogins: settings.auth !== undefined,
   });
 }
 
-function loggingTo(log: Log, message: string): Pick<ConcurrencyLimitOptions, 'onCutOff'> {
-  return { onCutOff: ({ caller, bytes }) => log.info(message, { caller, bytes }) };
+/** Each worker has its part of the memory: a body that is larger than that waits until it is the only one. */
+function bodyMemoryOf(workers: number): BodyMemory {
+  return new BodyMemory({
+    arrived: new MemoryLimit({ maxBytes: ARRIVED_BYTES / workers }),
+    parsed: new MemoryLimit({ maxBytes: PARSED_BYTES / workers }),
+  });
 }

@@ -3,8 +3,9 @@ import type { SigningKeys } from '../model/signed-token.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { type StorageConfig, s3OptionsOf } from '../storage/open.ts';
 import { Authenticator } from './authenticator.ts';
+import type { Throttle } from './login-throttle.ts';
 import type { OidcLogins, OidcRule } from './oidc/logins.ts';
-import { type ComparePassword, PasswordLogins } from './passwords/password-logins.ts';
+import { type ComparePassword, PasswordLogins, type PasswordSharing } from './passwords/password-logins.ts';
 import { FileSource, type TextSource } from './passwords/text-source.ts';
 import { Users } from './passwords/users.ts';
 import type { AccessRule } from './rules/permissions.ts';
@@ -45,7 +46,11 @@ export type CreateAuthenticatorOptions = {
    * robots and tokens of identity providers are. For Lambda functions, where an error at the start fails every request.
    */
   readsUsersLazily?: boolean;
+  /** What several workers of one server share. */
+  sharing?: LoginSharing;
 };
+
+export type LoginSharing = PasswordSharing & { throttle: Throttle };
 
 /** @throws Error if the users cannot be read, unless they are read lazily */
 export async function createAuthenticator(
@@ -58,9 +63,10 @@ export async function createAuthenticator(
     groups: config.groups,
     v1Tokens: new V1Tokens(options.keys),
     accessTokens: new AccessTokens(options.keys),
-    robots: new Robots(options.driver),
+    robots: new Robots(options.driver, options.sharing?.peers),
     ...(passwords && { passwords }),
     ...(oidc && { oidc }),
+    ...(options.sharing && { throttle: options.sharing.throttle }),
   });
 }
 
@@ -76,12 +82,12 @@ async function createOidcLogins(
 
 async function createPasswordLogins(
   { htpasswd }: AuthConfig,
-  { storage, log, comparePassword, readsUsersLazily = false }: CreateAuthenticatorOptions,
+  { storage, log, comparePassword, readsUsersLazily = false, sharing }: CreateAuthenticatorOptions,
 ): Promise<PasswordLogins | undefined> {
   if (!htpasswd) return undefined;
   const source = await openSource(htpasswd, storage);
   const users = readsUsersLazily ? Users.lazy(source, log) : await Users.open(source, log);
-  return new PasswordLogins(users, comparePassword);
+  return new PasswordLogins(users, comparePassword, sharing);
 }
 
 /** Loads the AWS SDK only if the users are in S3 or Secrets Manager. */

@@ -18,17 +18,23 @@ const MAX_COUNTERS = 10_000;
 /** With `onlyAfter` the limit applies only if the counter of that key is still in memory, expired or not. */
 type Counter = { key: string; limit: Limit; onlyAfter?: string };
 
-/** Limits guesses at passwords and secrets, in one process: several processes count separately. */
-export class LoginThrottle {
-  /** A counter lives until its last failure is forgotten, so the time it has left tells how many failures are left. */
-  readonly #counters = new LruCache<string, true>({ max: MAX_COUNTERS });
-
+/** Limits guesses at passwords and secrets. The workers of one server share one; servers count separately. */
+export type Throttle = {
   /**
    * Call it before the password is compared.
    * @param name absent for the token of a robot, which has a counter of its own
    * @param address the client's, where it is known; all clients without one count as one
    * @throws RegistryError TOOMANYREQUESTS
    */
+  check(name: string | undefined, address: string | undefined): Promise<void> | void;
+  /** Counts a failed login. */
+  failed(name: string | undefined, address: string | undefined): Promise<void> | void;
+};
+
+export class LoginThrottle implements Throttle {
+  /** A counter lives until its last failure is forgotten, so the time it has left tells how many failures are left. */
+  readonly #counters = new LruCache<string, true>({ max: MAX_COUNTERS });
+
   check(name: string | undefined, address: string | undefined): void {
     const counters = countersOf(name, address).filter(
       ({ onlyAfter }) => onlyAfter === undefined || this.#counters.holds(onlyAfter),
@@ -41,7 +47,6 @@ export class LoginThrottle {
     });
   }
 
-  /** Counts a failed login. */
   failed(name: string | undefined, address: string | undefined): void {
     for (const { key, limit } of countersOf(name, address)) {
       // The maximum bounds how long a burst of simultaneous failures keeps later logins waiting.

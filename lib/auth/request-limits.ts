@@ -3,7 +3,7 @@ import type { Context, MiddlewareHandler } from 'hono';
 import type { ClientBindings } from '../http/client-address.ts';
 import { hasBody, holdMemory, holdUploadSlot } from '../http/request.ts';
 import { BodyMemory } from '../limits/body-memory.ts';
-import { ConcurrencyLimit } from '../limits/concurrency-limit.ts';
+import { ConcurrencyLimit, type TransferLimit } from '../limits/concurrency-limit.ts';
 import type { Slot } from '../limits/slot.ts';
 import { sending } from '../limits/transfers.ts';
 import { type Bytes, KiB, readAll } from '../streams/bytes.ts';
@@ -15,9 +15,9 @@ export const SMALL_DOWNLOAD_BYTES = 64 * KiB;
 
 export type RequestLimitsOptions = {
   /** Default: any number at once. */
-  uploads?: ConcurrencyLimit;
+  uploads?: TransferLimit;
   /** Default: any number at once. */
-  downloads?: ConcurrencyLimit;
+  downloads?: TransferLimit;
   /** For bodies that are held in memory. */
   bodies?: BodyMemory;
   /** Whether callers can log in. Anonymous callers then share a part of the memory. Default false. */
@@ -25,8 +25,8 @@ export type RequestLimitsOptions = {
 };
 
 export class RequestLimits {
-  readonly #uploads: ConcurrencyLimit;
-  readonly #downloads: ConcurrencyLimit;
+  readonly #uploads: TransferLimit;
+  readonly #downloads: TransferLimit;
   readonly #bodies: BodyMemory;
   readonly #hasLogins: boolean;
 

@@ -12,6 +12,7 @@ import { addTagCommands } from './tag.ts';
 import { addTokenCommands } from './token.ts';
 import { addUsageCommand } from './usage.ts';
 import { addUserCommands } from './user.ts';
+import { addWorkerCommand } from './worker.ts';
 
 const program = new Command('stowage')
   .description('A container registry that keeps everything in one bucket, or one directory.')
@@ -19,6 +20,7 @@ const program = new Command('stowage')
   .showHelpAfterError('\n(--help shows all options)');
 
 addServeCommand(program, version);
+addWorkerCommand(program);
 addConfigCommand(program);
 addAdoptCommand(program);
 addFsckCommand(program);

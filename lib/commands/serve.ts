@@ -1,10 +1,14 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { PasswordThread } from '../auth/passwords/password-thread.ts';
 import type { Config } from '../config/config.ts';
+import { MAX_WORKERS } from '../config/keys.ts';
 import { hasCode } from '../model/has-code.ts';
 import { createLog } from '../model/log.ts';
 import type { NodeServer } from '../server/node-server.ts';
+import type { ServeOptions as ServerOptions } from '../server/serve.ts';
 import { configuredStorage } from '../storage/open.ts';
+import type { CoordinatorOptions } from '../workers/coordinator.ts';
+import { countWorkers } from '../workers/count-workers.ts';
 import { watchParent } from './support/parent-watch.ts';
 import { usersPlaceOf } from './support/place.ts';
 import { CONFIG_OPTION, type ConfigOptions, load, run } from './support/run.ts';
@@ -16,6 +20,7 @@ export const DEFAULT_GRACE_SECONDS = 3600;
 type ServeOptions = ConfigOptions & {
   host?: string;
   port?: number;
+  workers?: number | 'auto';
   grace: number;
   stopWithParent?: true;
   tlsCert?: string;
@@ -40,6 +45,11 @@ export function addServeCommand(program: Command, version: string): void {
       'port to listen on, 0 for any free port (default: $REGISTRY_PORT, else 5000)',
       parsePort,
     )
+    .option(
+      '-w, --workers <number>',
+      'processes that serve, or auto for one for each CPU (default: $STOWAGE_WORKERS, else 1)',
+      parseWorkers,
+    )
     .option('--tls-cert <file>', 'certificate with its chain, in PEM; serves HTTPS, together with --tls-key')
     .option('--tls-key <file>', 'private key of the certificate, in PEM')
     .option('--grace <seconds>', 'how long transfers may go on after the signal', parseSeconds, DEFAULT_GRACE_SECONDS)
@@ -48,7 +58,7 @@ export function addServeCommand(program: Command, version: string): void {
 }
 
 async function serveUntilStopped(
-  { host, port, grace, tlsCert, tlsKey, stopWithParent, ...configOptions }: ServeOptions,
+  { host, port, workers, grace, tlsCert, tlsKey, stopWithParent, ...configOptions }: ServeOptions,
   version: string,
 ): Promise<void> {
   if ((tlsCert === undefined) !== (tlsKey === undefined))
@@ -65,7 +75,6 @@ async function serveUntilStopped(
       stop();
     });
   }
-  const { serve } = await import('../server/serve.ts');
   const tlsFiles = tlsCert !== undefined && tlsKey !== undefined ? { cert: tlsCert, key: tlsKey } : undefined;
   const passwords = new PasswordThread();
   const options = {
@@ -74,7 +83,17 @@ async function serveUntilStopped(
     ...(tlsFiles && { tlsFiles }),
     comparePassword: (password: string, hash: string) => passwords.compare(password, hash),
   };
-  const server = await serve({ ...config, ...(host && { host }), port: port ?? config.port }, options);
+  const onFailure = (error: Error) => {
+    console.error(`stowage: ${error.message}`);
+    process.exitCode = 1;
+    stop();
+  };
+  const listening = { ...config, ...(host && { host }), port: port ?? config.port };
+  const count = countWorkers(workers ?? config.workers);
+  const server =
+    count === 1
+      ? await serveAlone(listening, options)
+      : await serveByWorkers(listening, { ...options, workers: count, onFailure });
   stop = stopOnSignals(server, grace);
   await keepServerRecord(
     {
@@ -85,6 +104,16 @@ async function serveUntilStopped(
   );
   log.info('listening', { url: server.url.origin, version });
   printGreeting(server, config, version);
+}
+
+async function serveAlone(config: Config, options: ServerOptions): Promise<NodeServer> {
+  const { serve } = await import('../server/serve.ts');
+  return await serve(config, options);
+}
+
+async function serveByWorkers(config: Config, options: CoordinatorOptions): Promise<NodeServer> {
+  const coordinator = await import('../workers/coordinator.ts');
+  return await coordinator.serveByWorkers(config, options);
 }
 
 /** The reader of the output, such as npm, may end before the transfers that the server still serves. */
@@ -118,7 +147,7 @@ function stopOnSignals(server: NodeServer, graceSeconds: number): () => void {
     if (stoppingSince !== undefined) return;
     stoppingSince = performance.now();
     setTimeout(() => server.kill(), graceSeconds * 1000).unref();
-    void server.stop().then(() => process.exit());
+    void server.stop().then(() => process.exit()); // with `process.exitCode`
   };
   const onSignal = () => {
     if (stoppingSince === undefined) return stop();
@@ -135,6 +164,14 @@ function parsePort(text: string): number {
   const port = Number(text);
   if (!/^\d+$/.test(text) || port > 65_535) throw new InvalidArgumentError('allowed: 0 to 65535');
   return port;
+}
+
+function parseWorkers(text: string): number | 'auto' {
+  if (text === 'auto') return text;
+  const count = Number(text);
+  if (!/^\d+$/.test(text) || count < 1 || count > MAX_WORKERS)
+    throw new InvalidArgumentError(`allowed: auto, or 1 to ${MAX_WORKERS}`);
+  return count;
 }
 
 function parseSeconds(text: string): number {

@@ -52,7 +52,10 @@ export class LateLock {
   }
 }
 
-/** Read-write locks: for each key either any number of `shared` tasks run, or one `exclusive` task. */
+/** For each key either any number of `shared` tasks run, or one `exclusive` task. */
+export type ReadWriteLocks = Pick<SharedKeyLocks, 'shared' | 'exclusive'>;
+
+/** Read-write locks of one process. */
 export class SharedKeyLocks {
   readonly #turns = new KeyLocks();
   readonly #sharing = new Map<string, Set<Promise<unknown>>>();

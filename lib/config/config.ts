@@ -2,7 +2,7 @@ import type { JsonValue } from '../model/json.ts';
 import { COLLECTION_TIMES } from '../registry/condemned/times.ts';
 import { configuredStorage, type StorageConfig } from '../storage/open.ts';
 import { readAuth } from './auth.ts';
-import { HOST, PORT } from './keys.ts';
+import { HOST, PORT, WORKERS } from './keys.ts';
 import type { Settings } from './settings.ts';
 import { readStorage } from './storage.ts';
 
@@ -38,6 +38,7 @@ export function readConfig(settings: Settings, file: string, flavor: string | un
     flavor,
     host: settings.variable('host', HOST, ['REGISTRY_HOST']),
     port: settings.variable('port', PORT, ['REGISTRY_PORT', 'PORT_WWW']),
+    workers: settings.variable('workers', WORKERS, ['STOWAGE_WORKERS']),
     storage,
     storageRedirect: settings.get('storage_redirect'),
     v1Layers: settings.get('v1_layers', configuredStorage(storage).hasFreeCopies ? 'copy' : 'link'),

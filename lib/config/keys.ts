@@ -21,6 +21,7 @@ import { quotas } from './quotas.ts';
 import { retentionRules } from './retention-rules.ts';
 import {
   anything,
+  autoOr,
   boolean,
   choice,
   integer,
@@ -54,6 +55,8 @@ export type UnusedKey = {
 
 /** The collector lists everything in storage each time. */
 const MIN_INTERVAL_MS = HOUR_MS;
+
+export const MAX_WORKERS = 64;
 
 const optional = <T>(type: ValueType<T>): UsedKey<T | undefined> => ({
   type: type as ValueType<NonNullable<T>>,
@@ -227,6 +230,9 @@ export const HOST = withDefault(
   '127.0.0.1',
 );
 export const PORT = withDefault(integer(0, 65_535), 5000);
+
+/** How many processes serve; `auto` for one for each CPU. */
+export const WORKERS = withDefault<number | 'auto'>(autoOr(integer(1, MAX_WORKERS)), 1);
 
 const NO_CACHE = 'Stowage keeps no cache and needs no Redis';
 const NO_GCS = 'Google Cloud Storage is not supported';

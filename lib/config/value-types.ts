@@ -64,6 +64,14 @@ export function integer(least: number, most = Number.MAX_SAFE_INTEGER): ValueTyp
   };
 }
 
+/** The word `auto`, or another type. */
+export function autoOr<T>(type: ValueType<T>): ValueType<T | 'auto'> {
+  return {
+    allowed: `auto, or ${type.allowed}`,
+    parse: (node) => (isScalar(node) && node.text.toLowerCase() === 'auto' ? 'auto' : type.parse(node)),
+  };
+}
+
 /** One of several words, in any case, mapped to values. */
 export function choice<T extends string>(allowed: string, words: Readonly<Record<string, T>>): ValueType<T> {
   return {

@@ -24,6 +24,9 @@ export type ConcurrencyLimitOptions = WaitOptions & {
   onCutOff?: (slot: Slot) => void;
 };
 
+/** What runs transfers: a limit of this process, or one that several workers share. */
+export type TransferLimit = Pick<ConcurrencyLimit, 'acquire' | 'run'>;
+
 type Waiting = { order: number; start: (slot: Slot) => void };
 
 type Caller = { name: string; running: number; waiting: Set<Waiting> };
@@ -175,7 +178,7 @@ export class ConcurrencyLimit {
     stalled.sort((a, b) => this.#runningOf(b) - this.#runningOf(a));
     for (const slot of stalled.slice(0, this.#waiting.count)) {
       this.#onCutOff(slot);
-      slot.cutOff(new RegistryError('UNAVAILABLE', STALLED, RETRY));
+      slot.cutOff(stalledTransfer());
     }
   }
 
@@ -205,4 +208,7 @@ export class ConcurrencyLimit {
   }
 }
 
-const STALLED = 'the transfer stalled while other requests waited for its slot';
+/** For the client of a transfer that was cut off. */
+export function stalledTransfer(): RegistryError {
+  return new RegistryError('UNAVAILABLE', 'the transfer stalled while other requests waited for its slot', RETRY);
+}

@@ -1,5 +1,6 @@
 import { DEFAULT_UNPACK_LIMITS } from '../compression/unpack-limits.ts';
 import type { Background } from '../concurrency/background.ts';
+import type { Peers } from '../concurrency/peers.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { Blobs } from './blobs/blobs.ts';
 import { ReusableBytes } from './blobs/reusable-bytes.ts';
@@ -92,6 +93,8 @@ export type RegistryOptions = Pick<ProjectionOptions, 'copiesLayers'> &
     indexChildren?: IndexChildren;
     /** Tags that no push may move. Default none. */
     isImmutable?: IsImmutable;
+    /** Default: this process serves alone. */
+    peers?: Peers;
     /** Default: no quotas. */
     quotas?: QuotaSettings;
     /** Default: no rules, so that no tag is ever deleted by one. */
@@ -111,6 +114,7 @@ export function assembleRegistry(
     background,
     indexChildren,
     isImmutable,
+    peers,
     quotas: quotaSettings,
     retention: retentionSettings,
     times,
@@ -127,7 +131,7 @@ export function assembleRegistry(
   const blobs = new Blobs(storage, reusable);
   const uploads = new Uploads(storage, { blobs, store });
 
-  const history = new TagHistory(storage, { background });
+  const history = new TagHistory(storage, { background, ...(peers && { peers }) });
   const tags = new Tags(storage, { isImmutable, recordMove: history.record });
   const metadata = new TagMetadata(storage);
   const indexImages = new IndexImages(storage);
@@ -162,7 +166,7 @@ export function assembleRegistry(
   const tagProjections = new TagProjections({ tags, projections, grants, metadata, indexImagesUpdates });
 
   const catalog = new Catalog(storage);
-  const search = new Search(catalog);
+  const search = new Search(catalog, peers);
   const onTagChange = createTagChangeHandler({ background, search, tagProjections, indexImagesUpdates });
   const referrers = new Referrers(storage);
   const stored = new StoredManifests(storage, referrers, times);
@@ -204,7 +208,7 @@ export function assembleRegistry(
     });
   };
 
-  const quotas = new Quotas(storage, quotaSettings);
+  const quotas = new Quotas(storage, quotaSettings, peers);
 
   // Adoption looks for objects under twice-quoted keys itself, so it gets the storage without the merge.
   const adoption = new Adoption(opened, { catalog, tags, images, layers, conversions: imageConversions, grants });

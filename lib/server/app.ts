@@ -19,7 +19,7 @@ import { answer } from '../v1/answers.ts';
 import { createV1 } from '../v1/app.ts';
 import type { V1Settings } from '../v1/options.ts';
 import { createV2 } from '../v2/app.ts';
-import type { StartCollection } from '../v2/stowage/options.ts';
+import type { Operate, StartCollection } from '../v2/stowage/options.ts';
 import { versionHeader } from '../v2/version-header.ts';
 
 export type AppOptions = {
@@ -35,6 +35,8 @@ export type AppOptions = {
   startCollection?: StartCollection;
   /** Starts a collection in another process, where this one runs no collector. */
   requestCollection?: () => Promise<void>;
+  /** As in `StowageOptions`. */
+  operate?: Operate;
   /** Version of Stowage. */
   version: string;
   auth: Auth;
@@ -59,7 +61,7 @@ export type AppSettings = V1Settings &
 /** The app of both protocols, with `/healthz`, `/readyz` and `/` for operators. Knows neither Lambda nor Node's server. */
 export function createApp(options: AppOptions): Hono {
   const { registry, keys, log, isReady, roomProblem, settings, version, auth, outerMiddleware } = options;
-  const { startCollection, requestCollection } = options;
+  const { startCollection, requestCollection, operate } = options;
   const { gate, limits, login } = auth;
   const access = settings.indexAccess ? accessByIndex(settings.indexAccess, registry) : accessByRules(gate, registry);
   const isForAll = gate.isOpen && !settings.indexAccess;
@@ -70,6 +72,7 @@ export function createApp(options: AppOptions): Hono {
     keys,
     ...(startCollection && { startCollection }),
     ...(requestCollection && { requestCollection }),
+    ...(operate && { operate }),
     ...(login && { tokenService: login.tokenService }),
   };
   const app = new Hono({ router: new PathRouter(new Hono().router) }).use(requestId());

@@ -7,7 +7,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer, type Socket, type Server as TcpServer } from 'node:net';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Hono } from 'hono';
@@ -21,6 +21,7 @@ import type { Log } from '../model/log.ts';
 import { blockPool } from '../streams/block-pool.ts';
 import { type ByteSource, knownSourceOf, writeAll } from '../streams/byte-source.ts';
 import { discardBodyAfterResponse, discardRequestBody } from './drain-request.ts';
+import { listenError } from './listen-error.ts';
 import { requestBlocks } from './request-blocks.ts';
 
 /** Time for a client to send its headers. */
@@ -47,6 +48,8 @@ export type ListenOptions = {
   host: string;
   /** 0 for any free port. */
   port: number;
+  /** Descriptors of one socket that is bound to this address: the server accepts from each. Default: it opens a socket of its own. */
+  sockets?: readonly number[];
   /** Certificate (with its chain) and key, both in PEM; plain HTTP without. */
   tls?: { cert: Buffer; key: Buffer };
   /** Number of proxies in front that append to `X-Forwarded-For`. Earlier entries, which a client can forge, are ignored. */
@@ -66,18 +69,20 @@ export type TrustedProxies = number | ((headers: IncomingHttpHeaders) => number)
 export type ListenerOptions = Pick<ListenOptions, 'trustedProxies' | 'isHalfDuplex' | 'log'> & {
   /** True from when connections are no longer kept for a next request. */
   isStopping?: () => boolean;
+  /** Bound of the memory for answers that clients do not receive. */
+  maxUnsentBytes?: number;
 };
 
 /** What answers the requests of a Node server, with HTTPS or without. */
 export function createNodeListener(
   app: Hono,
-  { trustedProxies = 0, isHalfDuplex = false, isStopping = () => false, log }: ListenerOptions = {},
+  { trustedProxies = 0, isHalfDuplex = false, isStopping = () => false, maxUnsentBytes, log }: ListenerOptions = {},
 ): (request: IncomingMessage, response: ServerResponse) => void {
   const trustedOf = (headers: IncomingHttpHeaders) =>
     typeof trustedProxies === 'number' ? trustedProxies : trustedProxies(headers);
   const clientOf = ({ headers, socket }: IncomingMessage) =>
     forwardedFor(headers['x-forwarded-for']?.toString(), trustedOf(headers)) ?? socket.remoteAddress;
-  const unsent = new UnsentAnswers();
+  const unsent = new UnsentAnswers(maxUnsentBytes);
   const fetch = async (request: Request, env: HttpBindings) => {
     const { incoming, outgoing } = env;
     const { headers, socket } = incoming;
@@ -145,7 +150,7 @@ async function sendSource(
 
 export async function startNodeServer(
   app: Hono,
-  { host, port, tls, ...listening }: ListenOptions,
+  { host, port, sockets, tls, ...listening }: ListenOptions & Pick<ListenerOptions, 'maxUnsentBytes'>,
 ): Promise<NodeServer> {
   let isStopping = false;
   const answer = createNodeListener(app, { ...listening, isStopping: () => isStopping });
@@ -163,7 +168,9 @@ export async function startNodeServer(
     connections.add(socket);
     socket.once('close', () => connections.delete(socket));
   });
-  await listen(server, host, port);
+  const [socket, ...furtherSockets] = sockets ?? [];
+  await listen(server, { host, port, socket });
+  const acceptors = furtherSockets.map((fd) => acceptFor(server, { fd, isTls: tls !== undefined }));
   const { address, port: actualPort, family } = server.address() as AddressInfo;
   return {
     url: new URL(`${tls ? 'https' : 'http'}://${family === 'IPv6' ? `[${address}]` : address}:${actualPort}`),
@@ -175,7 +182,8 @@ export async function startNodeServer(
           server.closeIdleConnections();
           closeUnused(connections);
         }, CLOSE_IDLE_MS);
-        server.close(() => {
+        const closed = [server, ...acceptors].map((each) => new Promise((end) => each.close(end)));
+        void Promise.all(closed).then(() => {
           clearInterval(closing);
           resolve();
         });
@@ -189,41 +197,30 @@ function closeUnused(connections: Iterable<Socket>): void {
   for (const socket of connections) if (socket.bytesRead === 0) socket.destroy();
 }
 
-/** For error codes of `listen`: the end of a message that says what to do. */
-const LISTEN_ERRORS: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'is in use: choose another by --port or REGISTRY_PORT',
-  EACCES: 'is reserved for root: choose one from 1024 on by --port or REGISTRY_PORT',
-  EADDRNOTAVAIL:
-    'cannot be used, since this machine does not have that address: choose another by --host or REGISTRY_HOST',
-};
-
-/** macOS 12 and newer listen here themselves. https://developer.apple.com/forums/thread/682332 */
-const AIRPLAY_PORT = 5000;
-const AIRPLAY_HINT =
-  ' (such as 5001); on macOS it is usually AirPlay Receiver that has port 5000: System Settings, General, AirDrop & Handoff switches it off';
-
-/** A message for an error code of `listen`; `undefined` for codes without one, where the system's message is used. */
-export function listenProblem(
-  code: string | undefined,
-  { host, port, platform = process.platform }: { host: string; port: number; platform?: NodeJS.Platform },
-): string | undefined {
-  const problem = LISTEN_ERRORS[code ?? ''];
-  if (problem === undefined) return undefined;
-  const isAirPlay = code === 'EADDRINUSE' && platform === 'darwin' && port === AIRPLAY_PORT;
-  return `port ${port} of ${host} ${problem}${isAirPlay ? AIRPLAY_HINT : ''}`;
-}
-
-/** @throws Error if the port or address cannot be used */
-function listen(server: Server, host: string, port: number): Promise<void> {
+/**
+ * @param options.socket descriptor of a socket that is bound to host and port
+ * @throws Error if the port or address cannot be used
+ */
+function listen(
+  server: Server,
+  { host, port, socket }: { host: string; port: number; socket: number | undefined },
+): Promise<void> {
   return new Promise((resolve, reject) => {
-    const fail = (error: NodeJS.ErrnoException) => {
-      const problem = listenProblem(error.code, { host, port });
-      reject(problem ? new Error(problem) : error);
-    };
+    const fail = (error: NodeJS.ErrnoException) => reject(listenError(error, { host, port }));
     server.once('error', fail);
-    server.listen({ host, port }, () => {
+    server.listen(socket === undefined ? { host, port } : { fd: socket }, () => {
       server.off('error', fail);
-      resolve();
+      const bound = server.address() as AddressInfo;
+      if (port === 0 || bound.port === port) return resolve();
+      // The failure of a bind shows only now: `listen` then chooses a port of its own.
+      server.close();
+      fail(Object.assign(new Error('in use'), { code: 'EADDRINUSE' }));
     });
   });
+}
+
+/** Accepts connections from a further descriptor of the server's socket. */
+function acceptFor(server: Server, { fd, isTls }: { fd: number; isTls: boolean }): TcpServer {
+  const acceptor = createTcpServer({ allowHalfOpen: !isTls, noDelay: true }); // as the servers of Node do
+  return acceptor.on('connection', (socket) => server.emit('connection', socket)).listen({ fd });
 }

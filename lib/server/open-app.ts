@@ -1,20 +1,20 @@
 // Makes the app of a configuration. It knows neither Node's server nor Lambda.
-import { type KeyObject, randomBytes } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Hono, MiddlewareHandler } from 'hono';
-import { createAuth } from '../auth/create-auth.ts';
+import { type AuthSharing, createAuth } from '../auth/create-auth.ts';
 import type { ComparePassword } from '../auth/passwords/password-logins.ts';
 import type { Config } from '../config/config.ts';
 import { type GatewayLimits, NO_GATEWAY_LIMITS } from '../http/gateway-quirks.ts';
 import type { Log } from '../model/log.ts';
 import { SigningKeys } from '../model/signed-token.ts';
-import { configuredStorage } from '../storage/open.ts';
 import type { IndexAccessOptions } from '../v1/access-by-index.ts';
 import { parsePrivilegedKey } from '../v1/signature.ts';
-import type { StartCollection } from '../v2/stowage/options.ts';
+import type { Operate, StartCollection } from '../v2/stowage/options.ts';
 import { createApp } from './app.ts';
 import type { OpenRegistry } from './open-registry.ts';
 import { Readiness } from './readiness.ts';
+import { createSecret } from './secret.ts';
 
 export type OpenAppOptions = {
   log: Log;
@@ -35,6 +35,10 @@ export type OpenAppOptions = {
   requestCollection?: () => Promise<void>;
   /** Whether the process serves the web pages, unless the configuration turns them off. */
   hasPages?: boolean;
+  /** As in `StowageOptions`. */
+  operate?: Operate;
+  /** What the workers of one server share. */
+  sharing?: AuthSharing;
   /** Of the gateway in front of this process, if there is one. */
   gatewayLimits?: GatewayLimits;
 };
@@ -48,11 +52,8 @@ export async function openApp(
   const { log, version, outerMiddleware, isStopping = () => false, hasAuthorizer = false, comparePassword } = options;
   const { gatewayLimits = NO_GATEWAY_LIMITS, guardsBrowsers = false, hasPages = false } = options;
   if (config.isMirror) log.warning('mirroring.source: Stowage mirrors no other registry, though _ping will say so');
-  // On disk without logins a restart loses only unfinished uploads, which is not worth a warning.
-  if (!config.secretKey && (configuredStorage(config.storage).isShared || config.auth)) {
-    log.warning('secret_key is not set: upload sessions and tokens are valid in this process only and end with it');
-  }
-  const keys = new SigningKeys(config.secretKey ?? randomBytes(32).toString('hex'), config.secretKeyPrevious);
+  const secretKey = config.secretKey ?? createSecret(config, log);
+  const keys = new SigningKeys(secretKey, config.secretKeyPrevious);
   const auth = await createAuth(config, {
     driver: storage,
     keys,
@@ -60,6 +61,7 @@ export async function openApp(
     audit: (entry) => log.audit(entry),
     readsUsersLazily: hasAuthorizer,
     ...(comparePassword && { comparePassword }),
+    ...(options.sharing && { sharing: options.sharing }),
   });
   const indexAccess = await indexAccessOf(config);
   // An index elsewhere decides who may read what, and knows no sessions of browsers. A process without pages loads none of them.
@@ -74,6 +76,7 @@ export async function openApp(
     ...(createPages && { createPages }),
     ...(options.startCollection && { startCollection: options.startCollection }),
     ...(options.requestCollection && { requestCollection: options.requestCollection }),
+    ...(options.operate && { operate: options.operate }),
     isReady: async () => !isStopping() && (await readiness.answers()),
     roomProblem: () => readiness.roomProblem(),
     settings: {

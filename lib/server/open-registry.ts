@@ -1,6 +1,7 @@
 // Opens the registry of a configuration, for the Node server and the Lambda functions.
 
 import type { Background } from '../concurrency/background.ts';
+import type { Peers } from '../concurrency/peers.ts';
 import type { Config } from '../config/config.ts';
 import { immutabilityOf } from '../config/immutable-tags.ts';
 import type { Log } from '../model/log.ts';
@@ -21,6 +22,7 @@ export type OpenRegistry = {
 /**
  * Opens storage and what lies in it. `storage.close` ends it.
  * @param options.background does what no request waits for; without it another process has to
+ * @param options.peers the other workers of the same server
  * @param options.driver of storage that is open already, in place of the configuration's
  * @param options.times of the collector; other than the defaults in tests only
  * @throws Error if storage cannot be used
@@ -31,8 +33,9 @@ export async function openRegistry(
     log,
     background,
     driver,
+    peers,
     times,
-  }: { log: Log; background?: Background; driver?: StorageDriver; times?: CollectionTimes },
+  }: { log: Log; background?: Background; driver?: StorageDriver; peers?: Peers; times?: CollectionTimes },
 ): Promise<OpenRegistry> {
   const opened = driver ?? (await openStorage(config.storage));
   const isReadOnly = !(await recordLayout(opened));
@@ -50,6 +53,7 @@ export async function openRegistry(
     retention: config.retention,
     quotas: { quotas: config.quotas, log },
     ...(background && { background }),
+    ...(peers && { peers }),
   });
   return { registry, storage, isReadOnly };
 }

@@ -1,9 +1,16 @@
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
+import type { AuthSharing } from '../auth/create-auth.ts';
 import type { ComparePassword } from '../auth/passwords/password-logins.ts';
 import { Background } from '../concurrency/background.ts';
 import type { Config } from '../config/config.ts';
+import { MAX_BYTES as MAX_UNSENT_BYTES } from '../limits/unsent-answers.ts';
 import type { Log } from '../model/log.ts';
+import type { StorageSharing } from '../storage/configured-storage.ts';
+import type { StorageDriver } from '../storage/driver.ts';
+import { openStorage } from '../storage/open.ts';
+import { createOperations } from '../v2/stowage/operations.ts';
+import type { Operate } from '../v2/stowage/options.ts';
 import { accessLog } from './access-log.ts';
 import { aroundCollection } from './around-collection.ts';
 import { clearRemainsRegularly } from './clear-regularly.ts';
@@ -28,29 +35,49 @@ export type ServeOptions = {
   trustedProxies?: TrustedProxies;
   /** Whether the hop in front passes on no answer before the request body has ended. */
   isHalfDuplex?: boolean;
+  /** Present if this process is one of several workers of a server. */
+  worker?: WorkerOptions;
 };
+
+export type WorkerOptions = {
+  /** As in `ListenOptions`. */
+  sockets: readonly number[];
+  /** Whether this worker logs what holds for all, runs the schedules, and does operations. */
+  isFirst: boolean;
+  sharing: AuthSharing & StorageSharing;
+  /** Has an operation done by the first worker. */
+  operate: Operate;
+};
+
+/** `operate` does operations in this process: present in the first of several workers. */
+export type Serving = NodeServer & { operate?: Operate };
 
 /**
  * Opens storage and serves the registry.
  * @throws Error if storage or the certificate cannot be used, or the port is taken
  */
-export async function serve(config: Config, options: ServeOptions): Promise<NodeServer> {
-  const { log, version, tlsFiles, runsBackgroundWork = true, comparePassword } = options;
+export async function serve(config: Config, options: ServeOptions): Promise<Serving> {
+  const { log, version, tlsFiles, runsBackgroundWork = true, comparePassword, worker } = options;
   const { trustedProxies = config.trustedProxies, isHalfDuplex = false } = options;
   const tls = tlsFiles && (await readTlsFiles(tlsFiles));
   const background = new Background(log);
-  const opened = await openRegistry(config, { log, ...(runsBackgroundWork && { background }) });
+  const opened = await openRegistry(config, {
+    log,
+    driver: await openStorage(config.storage, worker?.sharing),
+    ...(worker && { peers: worker.sharing.peers }),
+    ...(runsBackgroundWork && { background }),
+  });
   const { storage } = opened;
-  for (const limitation of (await storage.findLimitations?.()) ?? []) log.warning(limitation);
-  if (!config.auth && !isLoopback(config.host)) {
-    log.warning(
-      'there is no auth in the configuration: every client that reaches this address may read and write everything',
-    );
-  }
+  const isFirst = worker?.isFirst ?? true;
+  if (isFirst) await warnOf(config, storage, log);
 
   const { collections } = opened.registry;
   const { everyMs } = config.gc;
-  const startCollection = !opened.isReadOnly && runsBackgroundWork ? loggedStart(collections, log, everyMs) : undefined;
+  const startCollection =
+    isFirst && !opened.isReadOnly && runsBackgroundWork ? loggedStart(collections, log, everyMs) : undefined;
+  const operate = worker?.isFirst
+    ? createOperations({ registry: opened.registry, gc: config.gc, ...(startCollection && { startCollection }) })
+    : worker?.operate;
   let isStopping = false;
   const app = await openApp(config, opened, {
     log,
@@ -61,6 +88,8 @@ export async function serve(config: Config, options: ServeOptions): Promise<Node
     guardsBrowsers: isLoopback(config.host) && trustedProxies === 0,
     ...(comparePassword && { comparePassword }),
     ...(startCollection && { startCollection }),
+    ...(operate && { operate }),
+    ...(worker && { sharing: worker.sharing }),
   });
   const server = await startNodeServer(app, {
     host: config.host,
@@ -69,6 +98,7 @@ export async function serve(config: Config, options: ServeOptions): Promise<Node
     isHalfDuplex,
     log,
     ...(tls && { tls }),
+    ...(worker && { sockets: worker.sockets, maxUnsentBytes: MAX_UNSENT_BYTES / worker.sharing.workers }),
   });
   const stopSchedule =
     startCollection && everyMs !== undefined
@@ -85,6 +115,7 @@ export async function serve(config: Config, options: ServeOptions): Promise<Node
       : async () => undefined;
   return {
     ...server,
+    ...(worker?.isFirst && operate && { operate }),
     async stop() {
       isStopping = true;
       stopSchedule();
@@ -96,6 +127,16 @@ export async function serve(config: Config, options: ServeOptions): Promise<Node
       await storage.close();
     },
   };
+}
+
+/** Warns of what the operator should know about configuration and storage. */
+async function warnOf(config: Config, storage: StorageDriver, log: Log): Promise<void> {
+  for (const limitation of (await storage.findLimitations?.()) ?? []) log.warning(limitation);
+  if (!config.auth && !isLoopback(config.host)) {
+    log.warning(
+      'there is no auth in the configuration: every client that reaches this address may read and write everything',
+    );
+  }
 }
 
 function isLoopback(host: string): boolean {

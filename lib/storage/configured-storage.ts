@@ -1,3 +1,4 @@
+import type { ReadWriteLocks } from '../concurrency/key-locks.ts';
 import type { StorageDriver } from './driver.ts';
 
 /** What is known of a storage before it is opened, without loading its driver. */
@@ -11,5 +12,11 @@ export type ConfiguredStorage = {
   /** Processes on several machines serve the same storage, so what one of them signs has to be valid for the others. */
   isShared: boolean;
   /** @throws Error that says what is wrong with the directory or bucket, and what to do */
-  open(): Promise<StorageDriver>;
+  open(sharing?: StorageSharing): Promise<StorageDriver>;
+};
+
+/** What several workers of one server share. */
+export type StorageSharing = {
+  /** Locks on keys that hold for all workers, for storage that cannot decide conditions of deletes itself. */
+  locks: ReadWriteLocks;
 };

@@ -1,3 +1,4 @@
+import type { ReadWriteLocks } from '../concurrency/key-locks.ts';
 import type { Key, KeyPrefix } from '../model/layout.ts';
 import { streamOf } from '../streams/byte-source.ts';
 import { compareByteOrder } from './byte-order.ts';
@@ -35,6 +36,7 @@ import { SharedReads } from './shared-reads.ts';
 export class S3Driver implements StorageDriver {
   readonly #options: S3DriverOptions;
   readonly #access: S3Access;
+  readonly #locks: ReadWriteLocks | undefined;
   readonly #agents = createAgents();
   readonly #plainReads: PlainReads;
   readonly #sharedReads = new SharedReads<ReadObject | undefined>();
@@ -42,18 +44,20 @@ export class S3Driver implements StorageDriver {
   #loading: Promise<S3SdkDriver> | undefined;
   #loaded: S3SdkDriver | undefined;
 
-  constructor(options: S3DriverOptions) {
+  /** @param locks as `S3SdkDriver` takes them */
+  constructor(options: S3DriverOptions, locks?: ReadWriteLocks) {
     if (options.keyPrefix !== '' && !options.keyPrefix.endsWith('/')) {
       throw new Error(`the key prefix ${JSON.stringify(options.keyPrefix)} must be empty or end in "/"`);
     }
     this.#options = options;
+    this.#locks = locks;
     this.#access = new S3Access(options, { load: () => this.#sdk(), loaded: () => this.#loaded });
     this.#plainReads = new PlainReads(this.#access, this.#agents);
   }
 
   async #sdk(): Promise<S3SdkDriver> {
     this.#loading ??= import('./s3.ts').then(({ S3SdkDriver }) => {
-      this.#loaded = new S3SdkDriver(this.#options, this.#agents, () => this.#access.region(), this);
+      this.#loaded = new S3SdkDriver(this.#options, this.#agents, () => this.#access.region(), this, this.#locks);
       return this.#loaded;
     });
     return await this.#loading;

@@ -9,10 +9,10 @@ export function s3Storage(options: S3DriverOptions): ConfiguredStorage {
     location: `the bucket ${bucket}${server}${keyPrefix === '' ? '' : `, below ${keyPrefix}`}`,
     hasFreeCopies: false,
     isShared: true,
-    async open() {
+    async open(sharing) {
       // A registry on disk starts without it.
       const { S3Driver } = await import('./s3-driver.ts');
-      const driver = new S3Driver(options);
+      const driver = new S3Driver(options, sharing?.locks);
       await driver.verifyBucket();
       return driver;
     },

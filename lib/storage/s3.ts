@@ -19,7 +19,7 @@ import {
   UploadPartCopyCommand,
 } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
-import { SharedKeyLocks } from '../concurrency/key-locks.ts';
+import { type ReadWriteLocks, SharedKeyLocks } from '../concurrency/key-locks.ts';
 import { mapConcurrently } from '../concurrency/map-concurrently.ts';
 import { type Key, type KeyPrefix, layout } from '../model/layout.ts';
 import { KiB, readAll } from '../streams/bytes.ts';
@@ -98,13 +98,25 @@ export class S3SdkDriver {
   /** True once the server has refused checksums of parts. AWS takes them. */
   #refusesChecksums = false;
   readonly #partProof: PartProof = { isByChecksum: true };
-  /** For servers that ignore conditions of deletes: deletes exclude the puts of this process. */
-  readonly #putsAndDeletes = new SharedKeyLocks();
+  /** For servers that ignore conditions of deletes: deletes exclude the puts of this process, or of all workers of a server. */
+  readonly #putsAndDeletes: ReadWriteLocks;
+  readonly #hasSharedLocks: boolean;
   #probedDeletes: Promise<DeleteConditions> | undefined;
   readonly #batchDeletes: BatchDeletes;
 
-  /** @param region is called for every request, so that the region may change once the bucket's own is known */
-  constructor(options: S3DriverOptions, agents: Agents, region: () => Promise<string>, objects: Objects) {
+  /**
+   * @param region is called for every request, so that the region may change once the bucket's own is known
+   * @param locks those of several workers; by default this process has its own
+   */
+  constructor(
+    options: S3DriverOptions,
+    agents: Agents,
+    region: () => Promise<string>,
+    objects: Objects,
+    locks?: ReadWriteLocks,
+  ) {
+    this.#putsAndDeletes = locks ?? new SharedKeyLocks();
+    this.#hasSharedLocks = locks !== undefined;
     this.#options = options;
     this.#clients = new S3Clients(options, agents, region);
     this.#client = this.#clients.small;
@@ -178,7 +190,10 @@ export class S3SdkDriver {
   }
 
   async put(key: Key, body: Uint8Array, options: PutOptions = {}): Promise<ETag | undefined> {
-    if (this.#options.endpoint === undefined) return await this.#put(key, body, options);
+    // Where locks cost a message to another process, they are left out if conditions make them unnecessary.
+    const needsNoLock =
+      this.#options.endpoint === undefined || (this.#hasSharedLocks && (await this.#deleteConditions()) === 'honored');
+    if (needsNoLock) return await this.#put(key, body, options);
     return await this.#putsAndDeletes.shared(key, () => this.#put(key, body, options));
   }
 

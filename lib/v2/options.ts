@@ -4,7 +4,7 @@ import type { TokenService } from '../auth/token-service.ts';
 import type { GatewayLimits, GatewaySettings } from '../http/gateway-quirks.ts';
 import type { SigningKeys } from '../model/signed-token.ts';
 import type { Registry } from '../registry/registry.ts';
-import type { StartCollection } from './stowage/options.ts';
+import type { Operate, StartCollection } from './stowage/options.ts';
 
 /** What every route of v2 works with. */
 export type V2Options = GatewaySettings &
@@ -20,6 +20,8 @@ export type V2Options = GatewaySettings &
     gc: { everyMs?: number };
     /** Starts a collection in another process, where this one runs no collector. */
     requestCollection?: () => Promise<void>;
+    /** As in `StowageOptions`. */
+    operate?: Operate;
     /** Issues tokens; absent for an open registry. */
     tokenService?: TokenService;
   };

@@ -316,6 +316,7 @@ describe('each key has one type', () => {
       flavor: 'dev',
       host: '127.0.0.1',
       port: 5000,
+      workers: 1,
       storage: { driver: 'local', path: './data' },
       storageRedirect: false,
       v1Layers: 'copy',

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { MAX_BODY_BYTES } from '../../functions/gateway/request.ts';
-import { MAX_UPLOADS_PER_CALLER } from '../../lib/auth/create-auth.ts';
+
 import { ADDRESS, NAME } from '../../lib/auth/login-throttle.ts';
 import { MAX_LINES_PER_INTERVAL, INTERVAL_MS as REFUSALS_INTERVAL_MS } from '../../lib/auth/oidc/refusals.ts';
 import { MAX_COST } from '../../lib/auth/passwords/htpasswd.ts';
@@ -15,6 +15,7 @@ import { SMALL_DOWNLOAD_BYTES } from '../../lib/auth/request-limits.ts';
 import { ACCESS_TOKEN_SECONDS, REFRESH_TOKEN_SECONDS } from '../../lib/auth/tokens/access-tokens.ts';
 import { FRESH_MS as ROBOT_FRESH_MS } from '../../lib/auth/tokens/robots.ts';
 import { LIFETIME_SECONDS as V1_TOKEN_SECONDS } from '../../lib/auth/tokens/v1-tokens.ts';
+import { MAX_UPLOADS_PER_CALLER } from '../../lib/auth/transfer-limits.ts';
 import { DEFAULT_GRACE_SECONDS } from '../../lib/commands/serve.ts';
 import { ANY_RATIO_BYTES, DEFAULT_UNPACK_LIMITS } from '../../lib/compression/unpack-limits.ts';
 import { PORT, USED_KEYS } from '../../lib/config/keys.ts';

@@ -10,6 +10,7 @@ const ORDER = [
   'commands',
   'commands/support',
   'embed',
+  'workers',
   'server',
   'config',
   'v1',

@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { it } from 'node:test';
 import { Hono } from 'hono';
-import { listenProblem, startNodeServer } from '../../lib/server/node-server.ts';
+import { listenProblem } from '../../lib/server/listen-error.ts';
+import { startNodeServer } from '../../lib/server/node-server.ts';
 
 const TIMEOUT = { timeout: 5000 };
 

@@ -33,7 +33,7 @@ describe('without secret_key', () => {
     await openApp(config, opened, { log: createLog('warning', (line) => lines.push(line) > 0), version: '0' });
     return lines.map((line) => (JSON.parse(line) as { message: string }).message);
   };
-  const WARNING = 'secret_key is not set: upload sessions and tokens are valid in this process only and end with it';
+  const WARNING = 'secret_key is not set: upload sessions and tokens are valid in this server only and end with it';
   const bucket = { storage: 's3', boto_bucket: 'images', s3_region: 'eu-west-1' };
 
   it('warns that tokens end with the process where there are logins', async () => {

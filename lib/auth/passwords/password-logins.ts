@@ -1,5 +1,6 @@
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
+import { NO_PEERS, type Peers } from '../../concurrency/peers.ts';
 import { RegistryError } from '../../model/errors.ts';
 import { LruCache } from '../../model/lru-cache.ts';
 import { isPassword } from './bcrypt.ts';
@@ -15,6 +16,15 @@ export const MAX_UNDER_WAY = 32;
 /** Whether the hash was made from this password. One comparison runs at a time. */
 export type ComparePassword = (password: string, hash: string) => Promise<boolean>;
 
+/** What the workers of one server share: a password that one of them has compared is remembered by all. */
+export type PasswordSharing = {
+  /** The key of the HMACs, the same in all workers. */
+  key: Uint8Array;
+  peers: Peers;
+  /** How many workers share the 32 comparisons under way. */
+  workers: number;
+};
+
 /**
  * Checks passwords. Clients send theirs with each request, and several requests at once, so the correct ones are remembered,
  * and simultaneous logins share one comparison.
@@ -23,7 +33,9 @@ export class PasswordLogins {
   readonly #users: Users;
   readonly #compareNow: ComparePassword;
   /** Keys of the cache are HMACs, so a dump of this process's memory holds no password that could be tried offline. */
-  readonly #key = randomBytes(32);
+  readonly #key: Uint8Array;
+  readonly #maxUnderWay: number;
+  readonly #peers: Peers;
   readonly #logins = new LruCache<string, boolean>({
     max: MAX_REMEMBERED,
     ttlMs: REMEMBERED_MS,
@@ -33,9 +45,13 @@ export class PasswordLogins {
   #last: Promise<void> = Promise.resolve();
 
   /** @param compare by default in this thread, which it blocks for 60 ms */
-  constructor(users: Users, compare: ComparePassword = isPassword) {
+  constructor(users: Users, compare: ComparePassword = isPassword, sharing?: PasswordSharing) {
     this.#users = users;
     this.#compareNow = compare;
+    this.#key = sharing?.key ?? randomBytes(32);
+    this.#maxUnderWay = Math.max(1, Math.floor(MAX_UNDER_WAY / (sharing?.workers ?? 1)));
+    this.#peers = sharing?.peers ?? NO_PEERS;
+    this.#peers.hear('password right', ({ key }) => this.#logins.set(key, true));
   }
 
   /**
@@ -45,7 +61,11 @@ export class PasswordLogins {
   async isRight(name: string, password: string): Promise<boolean> {
     const hash = await this.#users.hashOf(name);
     const key = this.#keyOf(name, password, hash);
-    if (await this.#logins.fetch(key, () => this.#compare(password, hash))) return true;
+    const isKnown = this.#logins.get(key) === true;
+    if (isKnown || (await this.#logins.fetch(key, () => this.#compare(password, hash)))) {
+      if (!isKnown) this.#peers.tell('password right', { key });
+      return true;
+    }
     this.#logins.delete(key); // wrong passwords are many, and would evict the correct ones
     return false;
   }
@@ -74,7 +94,7 @@ export class PasswordLogins {
   }
 
   async #compare(password: string, hash: string): Promise<boolean> {
-    if (this.#underWay >= MAX_UNDER_WAY) {
+    if (this.#underWay >= this.#maxUnderWay) {
       throw new RegistryError('TOOMANYREQUESTS', 'too many logins at once, try again', {
         headers: { 'Retry-After': '2' },
       });

@@ -2,6 +2,7 @@
 // an object for each robot, with the hash of its secret; a token without its object is invalid.
 import { createHash, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { NO_PEERS, type Peers } from '../../concurrency/peers.ts';
 import { isJsonObject, parseJson } from '../../model/json.ts';
 import { type Key, layout, robotIdOf } from '../../model/layout.ts';
 import { LruCache } from '../../model/lru-cache.ts';
@@ -43,8 +44,12 @@ export class Robots {
   /** Ids of robots that have logged in. Made-up ids are in `#recent` only, so they evict none of these. */
   readonly #known = new LruCache<string, true>({ max: MAX_REMEMBERED });
 
-  constructor(storage: StorageDriver) {
+  readonly #peers: Peers;
+
+  constructor(storage: StorageDriver, peers = NO_PEERS) {
     this.#storage = storage;
+    this.#peers = peers;
+    peers.hear('robot known', ({ id }) => this.#known.set(id, true));
   }
 
   /** @returns the robot and its token, which is not stored. One storage request. */
@@ -78,6 +83,7 @@ export class Robots {
     if (id === undefined || secret === undefined) return undefined;
     const robot = await this.#active(id);
     if (!robot || !timingSafeEqual(Buffer.from(robot.sha256), Buffer.from(hashOf(secret)))) return undefined;
+    if (!this.#known.has(id)) this.#peers.tell('robot known', { id });
     this.#known.set(id, true);
     return bearerOf(robot);
   }

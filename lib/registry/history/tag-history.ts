@@ -2,6 +2,7 @@
 
 import type { Background } from '../../concurrency/background.ts';
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { NO_PEERS, type Peers } from '../../concurrency/peers.ts';
 import { isJsonObject, type JsonObject, parseJson } from '../../model/json.ts';
 import { lastPartOf, layout, parseRepositoryRecord, type TagMove } from '../../model/layout.ts';
 import { LruCache } from '../../model/lru-cache.ts';
@@ -11,7 +12,7 @@ import { encodeText } from '../../streams/bytes.ts';
 import type { Move, RecordMove } from '../tags/tag-change.ts';
 import { decodeMoveTarget, encodeMoveTarget, showTarget, type TagTarget } from '../tags/target.ts';
 
-/** Tags whose last move this process remembers, to give two moves within one millisecond different times. */
+/** Tags whose last move this process remembers, its own or that of another worker, to give two moves within one millisecond different times. */
 const REMEMBERED = { max: 10_000 };
 
 /** The last part of an entry's key. */
@@ -43,10 +44,19 @@ export class TagHistory {
   readonly #background: Background | undefined;
   readonly #lastMoves = new LruCache<string, number>(REMEMBERED);
 
+  readonly #peers: Peers;
+
   /** @param background writes entries behind the answer; without it, `record` writes them */
-  constructor(storage: StorageDriver, { background }: { background: Background | undefined }) {
+  constructor(
+    storage: StorageDriver,
+    { background, peers = NO_PEERS }: { background: Background | undefined; peers?: Peers },
+  ) {
     this.#storage = storage;
     this.#background = background;
+    this.#peers = peers;
+    peers.hear('tag moved', ({ name, atMs }) =>
+      this.#lastMoves.set(name, Math.max(atMs, this.#lastMoves.get(name) ?? 0)),
+    );
   }
 
   /**
@@ -63,11 +73,12 @@ export class TagHistory {
     else await write();
   };
 
-  /** Moves of one tag in one process have different times, in the order in which they took place. */
+  /** Moves of one tag by the workers of one server have different times, in the order in which they took place. */
   #entryOf(repository: RepositoryName, { tag, to }: Move): TagMove {
     const name = `${repository}:${tag}`;
     const atMs = Math.max(Date.now(), (this.#lastMoves.get(name) ?? 0) + 1);
     this.#lastMoves.set(name, atMs);
+    this.#peers.tell('tag moved', { name, atMs });
     return { tag, atMs, target: encodeMoveTarget(to) };
   }
 

@@ -1,8 +1,9 @@
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { NO_PEERS, type Peers } from '../../concurrency/peers.ts';
 import type { RepositoryName } from '../../model/names.ts';
 import type { Catalog } from './catalog.ts';
 
-/** How long the listing is used. Repositories that this process adds are found at once. */
+/** How long the listing is used. Repositories that the workers of this server add are found at once. */
 export const FRESH_MS = 60_000;
 
 export type SearchResult = {
@@ -21,8 +22,13 @@ export class Search {
   /** Repositories of which something was deleted. The next search that matches one checks whether it still exists. */
   readonly #unchecked = new Set<RepositoryName>();
 
-  constructor(catalog: Catalog) {
+  readonly #peers: Peers;
+
+  constructor(catalog: Catalog, peers = NO_PEERS) {
     this.#catalog = catalog;
+    this.#peers = peers;
+    peers.hear('repository filled', ({ repository }) => this.#add(repository as RepositoryName));
+    peers.hear('repository reduced', ({ repository }) => this.#recheck(repository as RepositoryName));
   }
 
   /**
@@ -44,12 +50,22 @@ export class Search {
 
   /** Something was pushed to the repository, so it exists. */
   add(repository: RepositoryName): void {
-    this.#unchecked.delete(repository);
-    this.#change((names) => (names.includes(repository) ? names : [...names, repository].sort()));
+    this.#add(repository);
+    this.#peers.tell('repository filled', { repository });
   }
 
   /** Something of the repository was deleted, so it may no longer exist. */
   recheck(repository: RepositoryName): void {
+    this.#recheck(repository);
+    this.#peers.tell('repository reduced', { repository });
+  }
+
+  #add(repository: RepositoryName): void {
+    this.#unchecked.delete(repository);
+    this.#change((names) => (names.includes(repository) ? names : [...names, repository].sort()));
+  }
+
+  #recheck(repository: RepositoryName): void {
     if (this.#names) this.#unchecked.add(repository);
   }
 

@@ -1,3 +1,4 @@
+import { NO_PEERS, type Peers } from '../../concurrency/peers.ts';
 import { RegistryError } from '../../model/errors.ts';
 import { isJsonObject, parseJson } from '../../model/json.ts';
 import { layout } from '../../model/layout.ts';
@@ -75,8 +76,8 @@ class QuotaState {
 
 /**
  * Refuses pushes into repositories that take up too much. The first quota that matches a repository counts for it. What is used is
- * the sum over the repositories, as the last usage run counted it, and the blobs that this process has linked since then. What
- * other processes link counts from the next run on, and so do layers that v1 clients push.
+ * the sum over the repositories, as the last usage run counted it, and the blobs that the workers of this server have linked since
+ * then. What other servers link counts from the next run on, and so do layers that v1 clients push.
  */
 export class Quotas {
   readonly #storage: StorageDriver;
@@ -84,16 +85,21 @@ export class Quotas {
   readonly #quotas: readonly Quota[];
   readonly #log: Log | undefined;
   readonly #now: () => number;
+  readonly #peers: Peers;
   #readAtMs = Number.NEGATIVE_INFINITY;
   #reading: Promise<void> | undefined;
 
-  constructor(storage: StorageDriver, settings?: QuotaSettings) {
+  constructor(storage: StorageDriver, settings?: QuotaSettings, peers = NO_PEERS) {
     const { quotas = [], log, now = Date.now } = settings ?? {};
     this.#storage = storage;
     this.#quotas = quotas;
     this.#states = quotas.map((quota) => new QuotaState(quota));
     this.#log = log;
     this.#now = now;
+    this.#peers = peers;
+    peers.hear('blob linked', ({ repository, digest, ...linked }) =>
+      this.#stateOf(repository as RepositoryName)?.link(repository as RepositoryName, digest as Digest, linked),
+    );
   }
 
   /**
@@ -112,9 +118,13 @@ export class Quotas {
     await this.#check(repository, (quota) => quota.usedBytes > quota.limitBytes);
   }
 
-  /** Counts a blob that this process has linked into a repository, once. */
+  /** Counts a blob that this process has linked into a repository, once, and tells the other workers. */
   countLink(repository: RepositoryName, { digest, sizeBytes }: { digest: Digest; sizeBytes: number }): void {
-    this.#stateOf(repository)?.link(repository, digest, { sizeBytes, atMs: this.#now() });
+    const linked = { sizeBytes, atMs: this.#now() };
+    const state = this.#stateOf(repository);
+    if (!state) return;
+    state.link(repository, digest, linked);
+    this.#peers.tell('blob linked', { repository, digest, ...linked });
   }
 
   /** Stores what a usage run counted. Without quotas nothing. @param at ISO 8601 */

@@ -4,7 +4,7 @@ import { NOT_CACHED } from '../../http/error-response.ts';
 import { nextLink, pageSizeOf } from '../../http/paging.ts';
 import type { Finding } from '../../registry/fsck/findings.ts';
 import type { FsckResult } from '../../registry/fsck/fsck.ts';
-import type { StowageOptions } from './options.ts';
+import type { OperationOptions } from './options.ts';
 import { notHere } from './usage.ts';
 
 /** Findings that are kept; the result counts all. */
@@ -16,7 +16,7 @@ const MAX_PAGE = 1000;
  * Checks of storage: `POST` starts one at level `structure`, one at a time, which repairs nothing, and answers with 202; `GET`
  * tells its state, with findings in pages by `n` and `last`.
  */
-export const fsckRoutes = ({ registry: { fsck, runsInBackground }, gate }: StowageOptions) => {
+export const fsckRoutes = ({ registry: { fsck, runsInBackground }, gate }: OperationOptions) => {
   const runs = new SingleRun<FsckResult>();
   let findings: Finding[] = [];
   return new Hono()

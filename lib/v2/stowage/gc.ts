@@ -4,7 +4,7 @@ import { RegistryError } from '../../model/errors.ts';
 import type { CollectionOutcome } from '../../registry/collector/collector.ts';
 import { figuresOf } from '../../registry/collector/run-figures.ts';
 import { lastEnded } from '../../registry/collector/state.ts';
-import type { StowageOptions } from './options.ts';
+import type { OperationOptions } from './options.ts';
 
 /** The most actions that a dry run lists. */
 const MAX_LISTED = 10_000;
@@ -23,7 +23,7 @@ export const collectionRoutes = ({
   gc,
   startCollection,
   requestCollection,
-}: StowageOptions) =>
+}: OperationOptions) =>
   new Hono()
     .get(PATH, gate.allowOperation, async (c) => {
       const state = await collections.state();

@@ -4,13 +4,13 @@ import { NOT_CACHED } from '../../http/error-response.ts';
 import { RegistryError } from '../../model/errors.ts';
 import { parseV1RepositoryName } from '../../model/names.ts';
 import type { UsageOverview } from '../../registry/usage/usage.ts';
-import type { StowageOptions } from './options.ts';
+import type { OperationOptions } from './options.ts';
 
 /**
  * What repositories take up: `GET` answers with what the last run counted, of all of storage or, with `?repository=`, of one;
  * `POST` starts a run, one at a time, and answers with 202.
  */
-export const usageRoutes = ({ registry: { usage, runsInBackground }, gate }: StowageOptions) => {
+export const usageRoutes = ({ registry: { usage, runsInBackground }, gate }: OperationOptions) => {
   const runs = new SingleRun<Pick<UsageOverview, 'at' | 'repositories'>>();
   return new Hono()
     .get('/usage', gate.allowOperation, async (c) => {
