@@ -19,7 +19,7 @@
 //  oci/data/<uuid>                                              bytes whose digest was not known when they came
 //  oci/uploads/<uuid>                                           remains of unfinished uploads; a lifecycle rule expires them
 //  oci/images/<id>/{layer,manifest}.json                        the layer and the conversion of a v1 image
-//  oci/images/<hex of a manifest>/sources/<id>                  empty: the manifest is the conversion of that v1 image
+//  oci/images/<hex of a manifest>/sources/<id>                  the manifest is the conversion of that v1 image
 //  oci/images/<id>/view.json                                    this v1 image is the projection of a v2 manifest
 //  oci/images/<id>/view/<ns>%2F<repo>/<hex>[.<child hex>]       a nonce: grant to the projection, by a manifest held there
 //  oci/images/<id>/view/<ns>%2F<repo>/tag_<tag>/<id>            a nonce: grant to the projection, by a tag naming an image on it

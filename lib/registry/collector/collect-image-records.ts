@@ -16,10 +16,10 @@ export async function deleteStaleGrants(run: CollectorRun, { staleGrants }: List
 
 /** Deletes records of v1 images that were converted to a manifest, and are gone. Two storage requests for each at most. */
 export async function deleteStaleSources(run: CollectorRun, { sources }: ListedImage): Promise<void> {
-  await mapConcurrently(sources, async ({ id, info: { key, lastModified } }) => {
+  await mapConcurrently(sources, async ({ id, info: { key, etag, lastModified } }) => {
     if (run.filters.keptImages.has(id) || !isOlderThan(run, lastModified, run.times.minAgeMs)) return;
     if (await run.storage.head(layout.imageJson(id))) return;
-    await run.storage.delete(key);
+    if (!(await run.storage.delete(key, { ifMatch: etag }))) return; // written again, with another nonce
     run.report.did('remove', 'scrap', key, { reason: 'the v1 image that was converted is gone' });
   });
 }

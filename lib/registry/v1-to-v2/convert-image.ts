@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { digestOf } from '../../model/content-digest.ts';
 import { RegistryError } from '../../model/errors.ts';
@@ -5,7 +6,7 @@ import { isJsonObject, parseJson } from '../../model/json.ts';
 import { type ImageKind, lastPartOf, layout } from '../../model/layout.ts';
 import { type Descriptor, MEDIA_TYPES, parseManifest } from '../../model/manifest.ts';
 import { type Digest, type ImageId, isImageId, type RepositoryName } from '../../model/names.ts';
-import { AS_JSON, type StorageDriver } from '../../storage/driver.ts';
+import { AS_JSON, AS_TEXT, type StorageDriver } from '../../storage/driver.ts';
 import { type Bytes, encodeText } from '../../streams/bytes.ts';
 import type { Blobs } from '../blobs/blobs.ts';
 import type { BlobLink } from '../blobs/link.ts';
@@ -53,6 +54,7 @@ export class ImageConversions {
   readonly #layers: ImageLayers;
   readonly #rights: ImageRights;
   readonly #immutableImageTags: ImmutableImageTags;
+  readonly #creating = new Map<ImageId, Promise<ConvertedManifest>>();
 
   constructor(
     storage: StorageDriver,
@@ -117,7 +119,7 @@ export class ImageConversions {
     if (stored && (await hasManifest(this.#storage, repository, stored.digest))) return stored;
     const chain = await this.#readChain(repository, id);
     if (!chain) return undefined;
-    const manifest = stored ?? (await this.#create(id, chain));
+    const manifest = stored ?? (await this.#createOnce(id, chain));
     if (await this.#immutableImageTags.findImmutableTagFor(repository, manifest.digest)) return undefined;
     await this.#link(repository, manifest, chain);
     return manifest;
@@ -180,6 +182,13 @@ export class ImageConversions {
     return { json, layer, diffId: layer.diffId };
   }
 
+  /** Clients that ask for one conversion at the same time share it, so that one config is stored. */
+  async #createOnce(id: ImageId, chain: Chain): Promise<ConvertedManifest> {
+    const creating = this.#creating.get(id) ?? this.#create(id, chain).finally(() => this.#creating.delete(id));
+    this.#creating.set(id, creating);
+    return await creating;
+  }
+
   async #create(id: ImageId, { images, look }: Chain): Promise<ConvertedManifest> {
     const config = await this.#store.putSmall(encodeText(imageConfig(images)));
     const bytes = encodeText(
@@ -199,7 +208,8 @@ export class ImageConversions {
       }),
     );
     // The source record first: where a conversion is stored, its digest leads to the image.
-    await this.#storage.put(layout.conversionSource(digestOf(bytes), id), new Uint8Array(), { look });
+    const source = layout.conversionSource(digestOf(bytes), id);
+    await this.#storage.put(source, encodeText(randomUUID()), { ...AS_TEXT, look });
     const isFirst = await this.#storage.put(layout.conversion(id), bytes, { ifAbsent: true, ...AS_JSON, look });
     // Another process may have stored its conversion first. That one is the conversion for every client.
     return (isFirst ? undefined : await this.find(id)) ?? { digest: digestOf(bytes), bytes };

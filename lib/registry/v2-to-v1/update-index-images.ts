@@ -67,7 +67,11 @@ export class IndexImagesUpdates {
     let listing = NO_LISTING;
     let manifests: ReadonlySet<string> | undefined;
     await this.#indexImages.update(repository, async (ids) => {
+      manifests = undefined;
       const candidates = candidatesOf(ids, changes);
+      if (candidates.length === 0 && changes.deletedTags.size === 0) {
+        return { added: changes.projections, removed: changes.deletedProjections };
+      }
       const hasUnknown = candidates.some((id) => !this.#areProjections.has(id));
       const left = LEFT_FOR_DELETION + ((await this.#storage.honorsDeleteConditions()) ? 0 : 1);
       // The tags are listed after the list is read. Where another push adds an image in between, both are read again.
@@ -160,7 +164,10 @@ export class IndexImagesUpdates {
 }
 
 /** The images that may have lost their last tag. @param ids in `_index_images` */
-function candidatesOf(ids: readonly ImageId[], { deletedTags, hasMovedTag }: TagChanges): readonly ImageId[] {
+function candidatesOf(ids: readonly ImageId[], changes: TagChanges): readonly ImageId[] {
+  const { projections, deletedProjections, deletedTags, hasMovedTag } = changes;
   const formerTargets = [...deletedTags.values()];
-  return hasMovedTag || formerTargets.includes(undefined) ? ids : ids.filter((id) => formerTargets.includes(id));
+  const mayBeAny = hasMovedTag || formerTargets.includes(undefined);
+  const others = ids.filter((id) => !projections.has(id) && !deletedProjections.has(id));
+  return mayBeAny ? others : others.filter((id) => formerTargets.includes(id));
 }

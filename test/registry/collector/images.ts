@@ -299,6 +299,26 @@ export function imagesSuite(name: string, open: OpenBucket): void {
       assert.ok(!(await bucket.has(layout.conversionSource(converted, gone))));
     });
 
+    it('keeps the source of a conversion that is made again while the run looks for its image', async () => {
+      const gone = idOf('converted again');
+      const source = layout.conversionSource(`sha256:${idOf('its conversion')}` as Digest, gone);
+      await bucket.put(source, 'a nonce');
+      bucket.age();
+      const watched = alterDriver(bucket.storage, (original) => ({
+        head: async (key) => {
+          const found = await original.head(key);
+          if (key === layout.imageJson(gone)) await original.put(source, encodeText('another nonce'));
+          return found;
+        },
+      }));
+      await collect({ storage: watched });
+      // Without a condition, the delete may meet the new object: then the next read of all images finds the source.
+      if (await bucket.storage.honorsDeleteConditions()) assert.ok(await bucket.has(source));
+      bucket.age();
+      await collect({});
+      assert.ok(!(await bucket.has(source)), 'no image has been made of it');
+    });
+
     it('touches no key that the layout does not have', async () => {
       const id = await pushed('unknown/key');
       const strangers = [
