@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { COLLECTION_TIMES } from '../../lib/registry/condemned/times.ts';
 import { type ScaleRow, scaleLine, scaleTable, usedPrices } from './report.ts';
+import type { SimulatedSize } from './simulator.ts';
 import { type Simulator, withSimulator } from './simulator-process.ts';
 import type { StepMessage } from './step.ts';
 import type { StepName } from './steps.ts';
-import { BLOBS_PER_TAG, type BucketSize } from './synthetic-bucket.ts';
+import { BLOBS_PER_TAG, type BucketSize, repositoryName, wideTag } from './synthetic-bucket.ts';
 
 type Options = {
   repositories: number;
@@ -23,14 +24,6 @@ type Options = {
 
 const MINUTE_MS = 60_000;
 
-const LISTS: [StepName, string][] = [
-  ['catalog-first', 'catalog, the first 1,000 repositories'],
-  ['catalog-last', 'catalog, a page at its end'],
-  ['tags-first', 'tags of the widest repository, the first 1,000'],
-  ['tags-last', 'tags of the widest repository, the last 1,000'],
-  ['tags-all', 'tags of the widest repository, all in one answer'],
-  ['search', 'search'],
-];
 const GROUPS = ['lists', 'adopt', 'collect'];
 
 await new Command('npm run bench:scale --')
@@ -59,7 +52,7 @@ async function scale(options: Options): Promise<void> {
   };
   const rows: ScaleRow[] = [];
   const descriptions: string[] = [];
-  const measure = async (bucket: BucketSize, work: (step: Step) => Promise<void>) => {
+  const measure = async (bucket: SimulatedSize, work: (step: Step) => Promise<void>) => {
     await withSimulator(bucket, async (simulator) => {
       const contents = Object.entries(await simulator.client.call('contents'));
       descriptions.push(`${contents.map(([name, count]) => `${count.toLocaleString('en-US')} ${name}`).join(', ')}.`);
@@ -67,8 +60,19 @@ async function scale(options: Options): Promise<void> {
     });
   };
   if (steps.includes('lists')) {
-    await measure({ ...size, hasProjections: false, unusedProjections: 0, wideTags: tags }, async (step) => {
-      for (const [name, title] of LISTS) await step(name, title);
+    const inOneNamespace = { repositoriesPerNamespace: repositories, wideTags: tags };
+    await measure({ ...size, ...inOneNamespace, hasProjections: false, unusedProjections: 0 }, async (step) => {
+      await step('catalog', 'catalog, the first 1,000 repositories');
+      await step('catalog', 'catalog, the last 1,000', repositoryName(repositories - 1000, repositories));
+      await step('tags', 'tags of one repository, the first 1,000');
+      await step('tags', 'tags of one repository, the last 1,000', wideTag(tags - 1001));
+      await step('all tags', 'tags of one repository, all in one answer');
+      await step('search', 'search');
+    });
+  }
+  if (steps.includes('adopt')) {
+    await measure({ old: { repositories, tagsPerRepository } }, async (step) => {
+      await step('adopt', 'plan of an adoption');
     });
   }
   if (steps.includes('collect')) {
@@ -82,12 +86,14 @@ async function scale(options: Options): Promise<void> {
   console.log([...descriptions, scaleTable(rows), `Prices: ${usedPrices()}.`].join('\n\n'));
 }
 
-type Step = ((name: StepName, title: string) => Promise<void>) & { advance: (milliseconds: number) => Promise<void> };
+type Step = ((name: StepName, title: string, after?: string) => Promise<void>) & {
+  advance: (milliseconds: number) => Promise<void>;
+};
 
 function stepIn({ socketPath, client }: Simulator, rows: ScaleRow[]): Step {
   let aheadMs = 0;
-  const step = async (name: StepName, title: string) => {
-    const child = fork(join(import.meta.dirname, 'step.ts'), [socketPath, name, String(aheadMs)]);
+  const step = async (name: StepName, title: string, after = '') => {
+    const child = fork(join(import.meta.dirname, 'step.ts'), [socketPath, name, String(aheadMs), after]);
     let result: Omit<ScaleRow, 'name'> | undefined;
     child.on('message', (message: StepMessage) => {
       if ('line' in message) process.stderr.write(`${title}: ${message.line}\n`);

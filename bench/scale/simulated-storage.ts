@@ -18,8 +18,8 @@ import {
   type StoredObject,
 } from '../../lib/storage/driver.ts';
 import { type Bytes, concatBytes, encodeText } from '../../lib/streams/bytes.ts';
+import type { SyntheticObject, SyntheticObjects } from './sections.ts';
 import { SortedKeys } from './sorted-keys.ts';
-import type { SyntheticBucket, SyntheticObject } from './synthetic-bucket.ts';
 
 /** The keys of one listing request. */
 export const PAGE = 1000;
@@ -38,7 +38,7 @@ type Written = { etag: ETag; writtenAt: Date; sizeBytes: number } & ({ bytes: By
 
 export class SimulatedStorage implements StorageDriver {
   readonly requests: RequestCounts = { list: 0, get: 0, head: 0, put: 0, copy: 0, delete: 0 };
-  readonly #bucket: SyntheticBucket;
+  readonly #bucket: SyntheticObjects;
   readonly #filledAt: Date;
   /** `deleted` hides an object of the bucket. */
   readonly #written = new Map<string, Written | 'deleted'>();
@@ -49,7 +49,7 @@ export class SimulatedStorage implements StorageDriver {
   #aheadMs = 0;
 
   /** @param ageMs how long ago the objects of the bucket were written. Default 30 days */
-  constructor(bucket: SyntheticBucket, { ageMs = 30 * DAY_MS }: { ageMs?: number } = {}) {
+  constructor(bucket: SyntheticObjects, { ageMs = 30 * DAY_MS }: { ageMs?: number } = {}) {
     this.#bucket = bucket;
     this.#filledAt = new Date(Math.floor((Date.now() - ageMs) / 1000) * 1000);
   }

@@ -3,13 +3,13 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { SimulatedSize } from './simulator.ts';
 import { SimulatorClient } from './simulator-client.ts';
-import type { BucketSize } from './synthetic-bucket.ts';
 
 export type Simulator = { socketPath: string; client: SimulatorClient };
 
 /** Runs `work` with a process that simulates a bucket of this size. */
-export async function withSimulator(size: BucketSize, work: (simulator: Simulator) => Promise<void>): Promise<void> {
+export async function withSimulator(size: SimulatedSize, work: (simulator: Simulator) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'stowage-scale-'));
   const socketPath = join(folder, 'simulator');
   const child = fork(join(import.meta.dirname, 'simulator.ts'), [socketPath, JSON.stringify(size)]);

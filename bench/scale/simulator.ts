@@ -4,8 +4,12 @@ import { createServer, type Socket } from 'node:net';
 import type { Key, KeyPrefix } from '../../lib/model/layout.ts';
 import type { DeleteOptions, ETag, ObjectInfo, PutOptions } from '../../lib/storage/driver.ts';
 import { receiveFrames, sendFrame } from './frames.ts';
+import { OldBucket, type OldBucketSize } from './old-bucket.ts';
 import { PAGE, type RequestCounts, SimulatedStorage } from './simulated-storage.ts';
 import { type BucketSize, SyntheticBucket } from './synthetic-bucket.ts';
+
+/** `old`: a bucket that docker-registry wrote. */
+export type SimulatedSize = BucketSize | { old: OldBucketSize };
 
 /** An object in a message. */
 export type SentInfo = [key: Key, sizeBytes: number, etag: ETag, lastModifiedMs: number];
@@ -33,7 +37,8 @@ export type SimulatorRequest = { id: number; call: keyof SimulatorCalls; args: u
 export type SimulatorAnswer = { id: number; value?: unknown; error?: string };
 
 const [socketPath = '', sizeText = '{}'] = process.argv.slice(2);
-const bucket = new SyntheticBucket(JSON.parse(sizeText) as BucketSize);
+const size = JSON.parse(sizeText) as SimulatedSize;
+const bucket = 'old' in size ? new OldBucket(size.old) : new SyntheticBucket(size);
 const storage = new SimulatedStorage(bucket);
 const pieces = new Map<string, Uint8Array[]>();
 

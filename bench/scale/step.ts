@@ -1,4 +1,5 @@
-// The process of one step. Arguments: the socket of the simulator, the step, how far the clock of storage is ahead.
+// The process of one step. Arguments: the socket of the simulator, the step, how far the clock of storage is ahead in
+// milliseconds, and the position in a list.
 import type { RequestCounts } from './simulated-storage.ts';
 import { SimulatorClient } from './simulator-client.ts';
 import { STEPS, type StepName } from './steps.ts';
@@ -9,7 +10,7 @@ export type StepMessage =
   | { requests: RequestCounts; seconds: number; peakBytes: number }
   | { error: string };
 
-const [socketPath = '', name = '', aheadMs = '0'] = process.argv.slice(2);
+const [socketPath = '', name = '', aheadMs = '0', after = ''] = process.argv.slice(2);
 const send = (message: StepMessage) => process.send?.(message);
 
 try {
@@ -17,7 +18,7 @@ try {
   const before = await storage.call('requests');
   const started = performance.now();
   await STEPS[name as StepName]({
-    storage,
+    ...{ storage, after },
     now: () => new Date(Date.now() + Number(aheadMs)),
     onProgress: (line) => send({ line }),
   });

@@ -1,6 +1,5 @@
 // What is measured, each in a process of its own.
 import type { KeyPrefix } from '../../lib/model/layout.ts';
-import type { RepositoryName } from '../../lib/model/names.ts';
 import { Collector } from '../../lib/registry/collector/collector.ts';
 import type { CollectionReport } from '../../lib/registry/collector/report.ts';
 import { collectorStages } from '../../lib/registry/collector/stages.ts';
@@ -15,6 +14,8 @@ const UNDO_MS = 14 * 24 * 60 * MINUTE_MS;
 const PAGE = 1000;
 
 export type StepInput = {
+  /** The position of a list: what comes up to it is left out. */
+  after: string;
   storage: StorageDriver;
   /** By the clock of storage. */
   now: () => Date;
@@ -24,11 +25,9 @@ export type StepInput = {
 
 export const STEPS = {
   listing: listAll,
-  'catalog-first': catalogPage(''),
-  'catalog-last': catalogPage('wide'),
-  'tags-first': tagsPage('', PAGE),
-  'tags-last': tagsPage('b0999000', PAGE),
-  'tags-all': tagsPage('', Number.POSITIVE_INFINITY),
+  catalog: catalogPage,
+  tags: (input) => tagsPage(input, PAGE),
+  'all tags': (input) => tagsPage(input, Number.POSITIVE_INFINITY),
   search,
   adopt: adoptionPlan,
   collect,
@@ -45,26 +44,27 @@ function open({ storage }: StepInput): Registry {
   return assembleRegistry(storage, { copiesLayers: false });
 }
 
-function catalogPage(after: string): (input: StepInput) => Promise<unknown> {
-  return async (input) => await open(input).catalog.page({ size: PAGE, ...(after && { after }) });
+async function catalogPage(input: StepInput): Promise<void> {
+  const { names } = await open(input).catalog.page({ size: PAGE, ...(input.after && { after: input.after }) });
+  if (names.length === 0) throw new Error('the page is empty');
 }
 
-function tagsPage(after: string, size: number): (input: StepInput) => Promise<unknown> {
-  return async (input) => {
-    const tags: string[] = [];
-    for await (const tag of open(input).tags.list(WIDE as RepositoryName, { after })) {
-      if (tags.push(tag) >= size) break;
-    }
-    return JSON.stringify(tags);
-  };
+async function tagsPage(input: StepInput, size: number): Promise<void> {
+  const tags: string[] = [];
+  for await (const tag of open(input).tags.list(WIDE, { after: input.after })) {
+    if (tags.push(tag) >= size) break;
+  }
+  if (JSON.stringify(tags).length < PAGE) throw new Error('there are fewer tags');
 }
 
 async function search(input: StepInput): Promise<unknown> {
   return await open(input).search.find('app-00', { page: 1, size: 25, isShown: () => true });
 }
 
-async function adoptionPlan(input: StepInput): Promise<unknown> {
-  return await open(input).adoption.plan();
+async function adoptionPlan(input: StepInput): Promise<void> {
+  const plan = await open(input).adoption.plan();
+  input.onProgress(`${plan.tagCount} tags, ${plan.unreadCount} layers to read`);
+  await plan.close();
 }
 
 async function collect({ storage, now, onProgress }: StepInput): Promise<void> {

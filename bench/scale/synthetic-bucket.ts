@@ -15,6 +15,8 @@ import {
 import { pythonJson } from '../../lib/model/python-json.ts';
 import { encodeBlobLink } from '../../lib/registry/blobs/link.ts';
 import { type Bytes, encodeText } from '../../lib/streams/bytes.ts';
+import { filled, kept, type Section, Sections, type SyntheticObject, text } from './sections.ts';
+import { AscendingHex, coprimeStep } from './spread.ts';
 
 export type BucketSize = {
   repositories: number;
@@ -39,28 +41,10 @@ export type BucketSize = {
 /** Comes after all other repositories. */
 export const WIDE = 'wide/app' as RepositoryName;
 
-/** An object of the bucket. Its bytes are made when they are asked for. */
-export type SyntheticObject = { key: string; sizeBytes: number; bytes: () => Bytes };
-
-/**
- * Objects by the beginning of their keys. Groups are in byte order, and no group lies within another. `search`, where it is
- * given, is a beginning of `start` that is cheaper to make and differs for each group.
- */
-type Section = {
-  count: number;
-  start: (index: number) => string;
-  search?: (index: number) => string;
-  objects: (index: number) => SyntheticObject[];
-};
-
 /** The most base layers; never more than repositories. */
 const MAX_BASE_LAYERS = 100;
 export const BLOBS_PER_TAG = 10;
 const IMAGES_PER_TAG = 3;
-/** Tags and repositories that are kept: a listing and the reads that follow it ask for the same repository in turn. */
-const KEPT = 64;
-const NOISE_DIGITS = 1 << 16;
-const HEX_TRIPLES = Array.from({ length: 4096 }, (_, value) => value.toString(16).padStart(3, '0'));
 const SHA256_BYTES = 32;
 /** As many as a number holds exactly. */
 const ID_START_DIGITS = 13;
@@ -85,8 +69,8 @@ export class SyntheticBucket {
   readonly tagCount: number;
   readonly imageCount: number;
   readonly #size: Required<BucketSize>;
-  readonly #sections: Section[];
-  readonly #noise: string;
+  readonly #sections: Sections;
+  readonly #hex: AscendingHex;
   readonly #step: number;
   /** The first digits of the id of each v1 image, as a number, and the numbers of the images in the order of their ids. */
   readonly #idStarts: Float64Array;
@@ -111,7 +95,7 @@ export class SyntheticBucket {
     };
     const { repositories, tagsPerRepository, unlinkedBlobs, unusedLinks, unusedProjections } = this.#size;
     if (unusedLinks > repositories) throw new Error('at most one unused link for each repository');
-    this.#noise = noiseOf(this.#size.seed);
+    this.#hex = new AscendingHex(this.#size.seed);
     this.tagCount = repositories * tagsPerRepository;
     this.blobCount = this.#baseCount + this.tagCount * BLOBS_PER_TAG + unusedLinks + unlinkedBlobs;
     this.#step = coprimeStep(this.blobCount);
@@ -123,7 +107,7 @@ export class SyntheticBucket {
       this.#idStarts[number] = Number.parseInt(this.#imageOfNumber(number).id.slice(0, ID_START_DIGITS), 16);
     }
     this.#imageOrder = orderOf(this.#idStarts);
-    this.#sections = [
+    this.#sections = new Sections([
       {
         count: this.imageCount,
         start: (at) => `${layout.allImages()}${this.#imageAt(at).id}/`,
@@ -165,7 +149,7 @@ export class SyntheticBucket {
         start: (at) => layout.tag(WIDE, wideTag(at)),
         objects: (at) => [text(layout.tag(WIDE, wideTag(at)), hexOf(this.#wideImage().digest))],
       },
-    ];
+    ]);
   }
 
   #repositorySection(
@@ -181,27 +165,11 @@ export class SyntheticBucket {
   }
 
   find(key: string): SyntheticObject | undefined {
-    for (const section of this.#sections) {
-      const at = lastAtOrBefore(section, key);
-      if (at < 0 || !key.startsWith(section.start(at))) continue;
-      return section.objects(at).find((object) => object.key === key);
-    }
-    return undefined;
+    return this.#sections.find(key);
   }
 
-  /** The objects whose keys begin with `prefix` and come after `after`, in byte order. */
-  *list(prefix: string, after: string): Generator<SyntheticObject> {
-    const from = after > prefix ? after : prefix;
-    for (const section of this.#sections) {
-      for (let at = Math.max(0, lastAtOrBefore(section, from)); at < section.count; at++) {
-        const start = section.start(at);
-        if (start > prefix && !start.startsWith(prefix)) break;
-        if (start < prefix && !prefix.startsWith(start)) continue;
-        for (const object of section.objects(at)) {
-          if (object.key > after && object.key.startsWith(prefix)) yield object;
-        }
-      }
-    }
+  list(prefix: string, after: string): Generator<SyntheticObject> {
+    return this.#sections.list(prefix, after);
   }
 
   /** What the bucket holds, by what it is. */
@@ -216,8 +184,7 @@ export class SyntheticBucket {
   }
 
   #nameOf(repository: number): RepositoryName {
-    const namespace = Math.floor(repository / this.#size.repositoriesPerNamespace);
-    return `team-${String(namespace).padStart(4, '0')}/app-${String(repository).padStart(7, '0')}` as RepositoryName;
+    return repositoryName(repository, this.#size.repositoriesPerNamespace);
   }
 
   #wideImage(): { digest: Digest; bytes: Bytes } {
@@ -240,7 +207,7 @@ export class SyntheticBucket {
   }
 
   #blobAt(position: number): Digest {
-    return sha256Digest(this.#hex(position, this.blobCount, 64));
+    return sha256Digest(this.#hex.at(position, this.blobCount, 64));
   }
 
   #base(repository: number): number {
@@ -257,7 +224,7 @@ export class SyntheticBucket {
   }
 
   #dataUuid(position: number): string {
-    return uuidOf(this.#hex(position, this.#dataCount, 32));
+    return uuidOf(this.#hex.at(position, this.#dataCount, 32));
   }
 
   #dataKey(position: number): string {
@@ -269,7 +236,7 @@ export class SyntheticBucket {
   }
 
   #sizeOf(position: number): number {
-    return 1 + (Number.parseInt(this.#hex(position, this.blobCount, 20).slice(12), 16) % this.#size.maxLayerBytes);
+    return 1 + (Number.parseInt(this.#hex.at(position, this.blobCount, 20).slice(12), 16) % this.#size.maxLayerBytes);
   }
 
   #blobRecord(position: number): SyntheticObject {
@@ -474,42 +441,6 @@ export class SyntheticBucket {
       text(layout.manifestGrant(id, grant.name, [...by]), ''),
     ];
   }
-
-  /** Digits that ascend with the position, and are noise from the thirteenth on. */
-  #hex(position: number, count: number, digits: number): string {
-    let rest = position / count;
-    let start = '';
-    for (let group = 0; group < 4; group++) {
-      rest *= HEX_TRIPLES.length;
-      const triple = Math.floor(rest);
-      start += HEX_TRIPLES[triple];
-      rest -= triple;
-    }
-    const offset = (position * 7919) % NOISE_DIGITS;
-    return start + this.#noise.slice(offset, offset + digits - 12);
-  }
-}
-
-/** The last group that begins at or before the key; -1 if there is none. */
-function lastAtOrBefore({ count, start, search = start }: Section, key: string): number {
-  let low = 0;
-  let high = count;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (search(middle) <= key) low = middle + 1;
-    else high = middle;
-  }
-  return low - 1;
-}
-
-function kept<K, V>(cache: Map<K, V>, key: K, create: () => V): V {
-  const known = cache.get(key);
-  if (known !== undefined) return known;
-  const value = create();
-  const [oldest] = cache.keys();
-  if (cache.size >= KEPT && oldest !== undefined) cache.delete(oldest);
-  cache.set(key, value);
-  return value;
 }
 
 /** As `chainIds`, by a function of OpenSSL that leaves no object behind: ten million of them would take up more than the collector. */
@@ -536,6 +467,12 @@ function inOrder(one: SyntheticObject, other: SyntheticObject): number {
   return one.key < other.key ? -1 : 1;
 }
 
+/** @param perNamespace how many repositories a namespace has */
+export function repositoryName(number: number, perNamespace: number): RepositoryName {
+  const namespace = String(Math.floor(number / perNamespace)).padStart(4, '0');
+  return `team-${namespace}/app-${String(number).padStart(7, '0')}` as RepositoryName;
+}
+
 export function wideTag(number: number): Tag {
   return `b${String(number).padStart(7, '0')}` as Tag;
 }
@@ -545,29 +482,8 @@ function manifestOf(document: unknown): { digest: Digest; bytes: Bytes } {
   return { digest: sha256Digest(hash('sha256', bytes, 'hex')), bytes };
 }
 
-function text(key: string, content: string): SyntheticObject {
-  return { key, sizeBytes: content.length, bytes: () => encodeText(content) };
-}
-
-function filled(key: string, sizeBytes: number): SyntheticObject {
-  return { key, sizeBytes, bytes: () => new Uint8Array(Buffer.alloc(sizeBytes, sizeBytes % 251)) };
-}
-
 function uuidOf(hex: string): string {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)].join('-');
-}
-
-function noiseOf(seed: number): string {
-  const parts = Array.from({ length: NOISE_DIGITS / 64 + 2 }, (_, part) => hash('sha256', `${seed} ${part}`, 'hex'));
-  return parts.join('');
-}
-
-/** A number without a common divisor with `count`, near its golden section, so that neighbours are far apart. */
-function coprimeStep(count: number): number {
-  const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
-  let step = Math.max(1, Math.floor(count * 0.618));
-  while (gcd(step, count) !== 1) step++;
-  return step;
 }
 
 function fail(): never {

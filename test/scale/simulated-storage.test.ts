@@ -1,5 +1,6 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { test } from 'node:test';
+import { OldBucket } from '../../bench/scale/old-bucket.ts';
 import { SimulatedStorage } from '../../bench/scale/simulated-storage.ts';
 import { withSimulator } from '../../bench/scale/simulator-process.ts';
 import { type BucketSize, chainOf, SyntheticBucket } from '../../bench/scale/synthetic-bucket.ts';
@@ -8,10 +9,13 @@ import {
   digestOfManifestKey,
   type Key,
   type KeyPrefix,
+  layout,
   parseBlobRecord,
   parseRepositoryRecord,
 } from '../../lib/model/layout.ts';
 import { parseManifest } from '../../lib/model/manifest.ts';
+import type { ImageId } from '../../lib/model/names.ts';
+import { decodeAncestry } from '../../lib/registry/v1-images/images.ts';
 import { chainIds } from '../../lib/registry/v2-to-v1/image-chain.ts';
 import type { ObjectInfo, StorageDriver } from '../../lib/storage/driver.ts';
 import { encodeText } from '../../lib/streams/bytes.ts';
@@ -150,6 +154,22 @@ test('every manifest of the simulator has the digest of its key, and its blobs a
       ok(stored.has(digest));
     }
   }
+  await simulated.close();
+});
+
+test('each tag of an old bucket names an image whose ancestors are all there', async () => {
+  const simulated = new SimulatedStorage(new OldBucket({ repositories: 3, tagsPerRepository: 2 }));
+  let tags = 0;
+  for await (const { key } of simulated.list('repositories/' as KeyPrefix)) {
+    if (!layout.isTag(key)) continue;
+    tags++;
+    const top = new TextDecoder().decode((await simulated.read(key))?.bytes) as ImageId;
+    const ancestry = decodeAncestry((await simulated.read(layout.imageAncestry(top)))?.bytes ?? new Uint8Array());
+    deepEqual(ancestry?.[0], top);
+    equal(ancestry?.length, 4);
+    for (const id of ancestry ?? []) ok(await simulated.head(layout.imageLayer(id)));
+  }
+  equal(tags, 6);
   await simulated.close();
 });
 

@@ -2,10 +2,11 @@ import { existsSync } from 'node:fs';
 import { Presets, SingleBar } from 'cli-progress';
 import type { Config } from '../../config/config.ts';
 import { immutabilityOf } from '../../config/immutable-tags.ts';
-import { layout, parseTagKey } from '../../model/layout.ts';
+import { type Key, layout, parseTagKey } from '../../model/layout.ts';
 import { parseV1RepositoryName, type RepositoryName } from '../../model/names.ts';
 import { mayWrite, recordLayout, refuseOnceOutdated } from '../../registry/condemned/layout-record.ts';
-import type { Adoption, AdoptionFailure, AdoptionPlan } from '../../registry/old-buckets/adopt.ts';
+import type { Adoption, AdoptionFailure } from '../../registry/old-buckets/adopt.ts';
+import type { AdoptionPlan } from '../../registry/old-buckets/adoption-plan.ts';
 import type { TwiceQuotedObject } from '../../registry/old-buckets/twice-quoted-objects.ts';
 import { assembleRegistry, type Registry } from '../../registry/registry.ts';
 import { configuredStorage } from '../../storage/open.ts';
@@ -50,15 +51,19 @@ export async function adopt(config: Config, options: AdoptOptions): Promise<numb
       await recordLayout(storage);
       await adoption.copyTwiceQuoted(twiceQuoted);
     }
-    const plan = await adoption.plan(only);
-    console.log(summaryOf(plan, twiceQuoted));
-    if (options.dryRun) return 0;
-
-    const failures = await runWithBar(adoption, plan, options);
-    for (const { what, error } of failures) console.error(`${what}: ${error.message}`);
-    const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    console.log(`${plan.tags.length} tags, ${failures.length} failures, ${seconds} s, in ${location}`);
-    return failures.length;
+    const tagsToCome = new Set<Key>(twiceQuoted.flatMap(({ to }) => (parseTagKey(to) ? [to] : [])));
+    const plan = await adoption.plan(only, ({ repository, tag }) => tagsToCome.delete(layout.tag(repository, tag)));
+    try {
+      console.log(summaryOf(plan, twiceQuoted.length, tagsToCome.size));
+      if (options.dryRun) return 0;
+      const failures = await runWithBar(adoption, plan, options);
+      for (const { what, error } of failures) console.error(`${what}: ${error.message}`);
+      const seconds = ((performance.now() - started) / 1000).toFixed(1);
+      console.log(`${plan.tagCount} tags, ${failures.length} failures, ${seconds} s, in ${location}`);
+      return failures.length;
+    } finally {
+      await plan.close();
+    }
   } finally {
     await storage.close();
   }
@@ -83,7 +88,7 @@ async function runWithBar(
   const format = 'reading layers {bar} {percentage}% | {value}/{total} MiB | {eta_formatted} left';
   const bar = new SingleBar({ format, noTTYOutput: true, notTTYSchedule: 10_000 }, Presets.shades_classic);
   let readBytes = 0;
-  if (plan.unread.length > 0) bar.start(inMiB(bytesOf(plan)), 0);
+  if (plan.unreadCount > 0) bar.start(inMiB(plan.unreadBytes), 0);
   try {
     return await adoption.run(plan, {
       layersAtOnce,
@@ -97,19 +102,13 @@ async function runWithBar(
   }
 }
 
-/** A tag with a twice-quoted name is a tag once its object is copied, so a dry run does not count it among the tags. */
-function summaryOf(plan: AdoptionPlan, twiceQuoted: readonly TwiceQuotedObject[]): string {
-  const { repositories, tags, images, unread } = plan;
-  const counted = new Set<string>(tags.map(({ repository, tag }) => layout.tag(repository, tag)));
-  const furtherTags = twiceQuoted.filter(({ to }) => parseTagKey(to) !== undefined && !counted.has(to)).length;
-  const found = `${repositories.length} repositories, ${tags.length} tags of v1 images, ${images.length} images`;
-  const toRead = `${unread.length} layers to read (${inMiB(bytesOf(plan))} MiB)`;
-  const toCopy = `${twiceQuoted.length} objects with a twice-quoted name to copy`;
+/** @param furtherTags tags with a twice-quoted name, which are tags once their objects are copied: a dry run does not count them */
+function summaryOf(plan: AdoptionPlan, twiceQuoted: number, furtherTags: number): string {
+  const { repositoryCount, tagCount, imageCount, unreadCount, unreadBytes } = plan;
+  const found = `${repositoryCount} repositories, ${tagCount} tags of v1 images, ${imageCount} images`;
+  const toRead = `${unreadCount} layers to read (${inMiB(unreadBytes)} MiB)`;
+  const toCopy = `${twiceQuoted} objects with a twice-quoted name to copy`;
   return `${found}; ${toRead}, ${toCopy}${furtherTags > 0 ? `, ${furtherTags} of them further tags` : ''}`;
-}
-
-function bytesOf({ unread }: AdoptionPlan): number {
-  return unread.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
 function inMiB(sizeBytes: number): number {

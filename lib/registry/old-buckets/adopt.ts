@@ -3,9 +3,10 @@
 // objects: those that docker-registry wrote stay as they are.
 
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
-import type { ImageId, RepositoryName, Tag } from '../../model/names.ts';
+import type { ImageId, RepositoryName } from '../../model/names.ts';
 import type { StorageDriver } from '../../storage/driver.ts';
 import { hasManifest } from '../condemned/read-manifest.ts';
+import { Spill } from '../inventory/spill.ts';
 import type { Catalog } from '../repositories/catalog.ts';
 import type { Tags } from '../tags/tags.ts';
 import type { ResolvedTag } from '../tags/target.ts';
@@ -13,19 +14,13 @@ import type { ImageGrants } from '../v1-images/grants.ts';
 import type { Images } from '../v1-images/images.ts';
 import type { ImageLayers } from '../v1-images/layers.ts';
 import type { ImageConversions } from '../v1-to-v2/convert-image.ts';
+import { AdoptionPlan, type ImageTag, partitionsOf } from './adoption-plan.ts';
 import { listTwiceQuoted, type TwiceQuotedObject } from './twice-quoted-objects.ts';
 
-/** A tag that names a v1 image. */
-type ImageTag = { repository: RepositoryName; tag: Tag; id: ImageId };
+type FoundTag = ImageTag & { id: ImageId };
 
-export type AdoptionPlan = {
-  repositories: RepositoryName[];
-  tags: ImageTag[];
-  /** Every image of every ancestry, once. */
-  images: ImageId[];
-  /** The images whose layer has no descriptor yet, so that it has to be read. */
-  unread: { id: ImageId; sizeBytes: number }[];
-};
+/** Their tags are in memory together. */
+const REPOSITORIES_AT_ONCE = 64;
 
 /** `what`: `layer of image <id>` or `<repository>:<tag>`. */
 export type AdoptionFailure = { what: string; error: Error };
@@ -86,26 +81,65 @@ export class Adoption {
     });
   }
 
-  /** What `run` will do. Reads no layer. @param only repositories to adopt; all if empty */
-  async plan(only: readonly RepositoryName[] = []): Promise<AdoptionPlan> {
-    const repositories = only.length > 0 ? [...only] : await this.#catalog.all();
-    const tags = (await mapConcurrently(repositories, (repository) => this.#imageTags(repository))).flat();
-    const tops = [...new Set(tags.map(({ id }) => id))];
-    const chains = await mapConcurrently(tops, async (id) => (await this.#images.findAncestry(id)) ?? []);
-    const images = [...new Set(chains.flat())];
-    const unread = await mapConcurrently(images, async (id) => {
-      const sizeBytes = await this.#layers.unreadBytes(id);
-      return sizeBytes === undefined ? [] : [{ id, sizeBytes }];
-    });
-    return { repositories, tags, images, unread: unread.flat() };
+  /**
+   * What `run` will do, for the caller to close. Reads no layer. Storage requests: those of `Catalog.all` and `Tags.resolveAll`,
+   * one for each tag and each image that a tag names, two for each image.
+   * @param only repositories to adopt; all if empty
+   * @param onTag called with each tag of a v1 image
+   */
+  async plan(only: readonly RepositoryName[] = [], onTag: (tag: ImageTag) => void = () => {}): Promise<AdoptionPlan> {
+    const plan = new AdoptionPlan();
+    const images = new Spill<null>();
+    try {
+      const repositories = only.length > 0 ? [...only] : await this.#catalog.all();
+      plan.repositoryCount = repositories.length;
+      await this.#findTags(repositories, plan, onTag);
+      for await (const tops of partitionsOf(plan.tags)) {
+        const chains = await mapConcurrently(tops, async ({ id }) => (await this.#images.findAncestry(id)) ?? []);
+        for (const id of new Set(chains.flat())) await images.add(id, null);
+      }
+      for await (const partition of partitionsOf(images)) {
+        plan.imageCount += partition.length;
+        const found = await mapConcurrently(partition, async ({ id }) => await this.#layers.unreadBytes(id));
+        for (const [index, { id }] of partition.entries()) {
+          const sizeBytes = found[index];
+          if (sizeBytes === undefined) continue;
+          plan.unreadCount++;
+          plan.unreadBytes += sizeBytes;
+          await plan.unread.add(id, { sizeBytes });
+        }
+      }
+      return plan;
+    } catch (error) {
+      await plan.close();
+      throw error;
+    } finally {
+      await images.close();
+    }
   }
 
-  async #imageTags(repository: RepositoryName): Promise<ImageTag[]> {
+  async #findTags(
+    repositories: readonly RepositoryName[],
+    plan: AdoptionPlan,
+    onTag: (tag: ImageTag) => void,
+  ): Promise<void> {
+    for (let at = 0; at < repositories.length; at += REPOSITORIES_AT_ONCE) {
+      const some = repositories.slice(at, at + REPOSITORIES_AT_ONCE);
+      const found = await mapConcurrently(some, (repository) => this.#imageTags(repository));
+      for (const { id, ...tag } of found.flat()) {
+        plan.tagCount++;
+        onTag(tag);
+        await plan.tags.add(id, tag);
+      }
+    }
+  }
+
+  async #imageTags(repository: RepositoryName): Promise<FoundTag[]> {
     const tags = await this.#tags.resolveAll(repository);
     return (await mapConcurrently(tags, (tag) => this.#asImageTag(repository, tag))).flat();
   }
 
-  async #asImageTag(repository: RepositoryName, { tag, target }: ResolvedTag): Promise<ImageTag[]> {
+  async #asImageTag(repository: RepositoryName, { tag, target }: ResolvedTag): Promise<FoundTag[]> {
     const isManifest = await hasManifest(this.#storage, repository, target.digest);
     return isManifest || !target.imageId ? [] : [{ repository, tag, id: target.imageId }];
   }
@@ -123,12 +157,15 @@ export class Adoption {
     };
     const readLayer = ({ id }: { id: ImageId }) =>
       attempt(`layer of image ${id}`, async () => void (await this.#layers.describe(id, onBytes)));
-    await mapConcurrently(unread, readLayer, layersAtOnce);
-    await mapConcurrently(tags, (tag) => attempt(`${tag.repository}:${tag.tag}`, () => this.#adoptTag(tag)));
+    for await (const layers of partitionsOf(unread)) await mapConcurrently(layers, readLayer, layersAtOnce);
+    for await (const partition of partitionsOf(tags)) {
+      const found = partition.flatMap(({ id, records }) => records.map((tag) => ({ ...tag, id })));
+      await mapConcurrently(found, (tag) => attempt(`${tag.repository}:${tag.tag}`, () => this.#adoptTag(tag)));
+    }
     return failures;
   }
 
-  async #adoptTag({ repository, tag, id }: ImageTag): Promise<void> {
+  async #adoptTag({ repository, tag, id }: FoundTag): Promise<void> {
     const [manifest, ancestry] = await Promise.all([
       this.#conversions.convert(repository, id),
       this.#images.findAncestry(id),

@@ -9,12 +9,8 @@ export type TwiceQuotedObject = { from: Key; to: Key };
 
 /** All objects of repositories with a key that 0.6 would have quoted once less. One storage request per 1,000 objects. */
 export async function* listTwiceQuoted(storage: StorageDriver): AsyncGenerator<TwiceQuotedObject> {
-  for await (const namespace of storage.listFolders(layout.repositories())) {
-    for await (const folder of storage.listFolders(namespace)) {
-      for await (const { key } of storage.list(folder)) {
-        const to = withoutTagQuoting(withoutTwiceQuoting(key));
-        if (to !== key) yield { from: key, to };
-      }
-    }
+  for await (const { key } of storage.list(layout.repositories())) {
+    const to = withoutTagQuoting(withoutTwiceQuoting(key));
+    if (to !== key) yield { from: key, to };
   }
 }
