@@ -299,6 +299,13 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
   });
 
   describe('with faults of the network or the server', () => {
+    /** So long after the next request has been signed and sent. */
+    const afterSent = async (ms: number) => {
+      await sleep(1); // by then `fail` has forgotten earlier requests
+      await until(() => proxy.requests.length > 0);
+      await sleep(ms);
+    };
+
     test('a throttled request is sent again', async () => {
       const at = freshKey();
       proxy.fail(isPut, { kind: 'refuse', status: 503, code: 'SlowDown' }, 1);
@@ -473,13 +480,8 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
     ]) {
       test(`the server refuses a put of ${title} that arrives after its look has expired`, async () => {
         const at = freshKey();
-        const expiresAt = Date.now() + 1000;
-        const look = {
-          get remainingMs() {
-            return expiresAt - Date.now();
-          },
-        };
-        proxy.fail(isPut, { kind: 'hold', until: sleep(2500) });
+        const look = { remainingMs: 1000 }; // when it is signed
+        proxy.fail(isPut, { kind: 'hold', until: afterSent(2500) });
         await assert.rejects(shaky.put(at, new Uint8Array(sizeBytes), { look }), /RequestTimeTooSkewed/);
         assert.equal(proxy.requests.length, 1, 'it is not sent again');
         assert.equal(await driver.head(at), undefined);
@@ -488,7 +490,7 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
 
     test('a put that is sent again is not valid for longer, and other requests of the client are', async () => {
       const at = freshKey();
-      const expiresAt = Date.now() + 1000;
+      const expiresAt = Date.now() + 3000;
       const look = {
         get remainingMs() {
           return expiresAt - Date.now();
@@ -497,7 +499,7 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
       proxy.fail(isPut, { kind: 'drop' }, 4);
       const putting = shaky.put(at, bytes('x'), { look });
       await until(() => proxy.requests.length > 1);
-      proxy.fail(isPut, { kind: 'hold', until: sleep(2500) }, 4);
+      proxy.fail(isPut, { kind: 'hold', until: sleep(4500) }, 4);
       await assert.rejects(putting, StorageUnavailableError);
       assert.equal(await driver.head(at), undefined);
       proxy.heal();
@@ -524,13 +526,8 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
     test('the server refuses a delete that arrives after its look has expired', async () => {
       const at = freshKey();
       await driver.put(at, bytes('x'));
-      const expiresAt = Date.now() + 1000;
-      const look = {
-        get remainingMs() {
-          return expiresAt - Date.now();
-        },
-      };
-      proxy.fail(({ method }) => method === 'DELETE', { kind: 'hold', until: sleep(2500) });
+      const look = { remainingMs: 1000 }; // when it is signed
+      proxy.fail(({ method }) => method === 'DELETE', { kind: 'hold', until: afterSent(2500) });
       await assert.rejects(shaky.delete(at, { onceWithin: look }), /RequestTimeTooSkewed/);
       assert.equal(await textAt(at), 'x');
     });

@@ -46,7 +46,7 @@ describe('S3 requests', () => {
   };
 
   const isRead = ({ method }: SeenRequest) => method === 'GET';
-  /** Delays matching requests until `expected` of them wait, or for two seconds. @returns how many waited together */
+  /** Delays matching requests until `expected` of them wait, or for half a minute. @returns how many waited together */
   const mostAtOnce = async (
     expected: number,
     matches: (request: SeenRequest) => boolean,
@@ -59,7 +59,7 @@ describe('S3 requests', () => {
       if (++waiting === expected) letGo();
       return true;
     };
-    const patience = setTimeout(letGo, 2000);
+    const patience = setTimeout(letGo, 30_000);
     let most = 0;
     void until.then(() => (most = waiting));
     proxy.fail(counts, { kind: 'hold', until }, expected);
