@@ -4,6 +4,8 @@ export type News = {
   'repository filled': { repository: string };
   /** Something of a repository was deleted. */
   'repository reduced': { repository: string };
+  /** What the pages list of a repository has changed. */
+  'listing outdated': { repository: string };
   /** A blob was linked; `atMs` as `Date.now`. */
   'blob linked': { repository: string; digest: string; sizeBytes: number; atMs: number };
   /** A tag has moved; `atMs` is the time of the entry in its history. */

@@ -1,6 +1,6 @@
 import { DEFAULT_UNPACK_LIMITS } from '../compression/unpack-limits.ts';
 import type { Background } from '../concurrency/background.ts';
-import type { Peers } from '../concurrency/peers.ts';
+import { NO_PEERS, type Peers } from '../concurrency/peers.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { Blobs } from './blobs/blobs.ts';
 import { ReusableBytes } from './blobs/reusable-bytes.ts';
@@ -66,6 +66,8 @@ export type Registry = {
   images: Images;
   manifestDeletion: ManifestDeletion;
   manifests: Manifests;
+  /** The other workers of the same server. */
+  peers: Peers;
   pulls: PullRecords;
   quotas: Quotas;
   referrers: Referrers;
@@ -114,7 +116,7 @@ export function assembleRegistry(
     background,
     indexChildren,
     isImmutable,
-    peers,
+    peers = NO_PEERS,
     quotas: quotaSettings,
     retention: retentionSettings,
     times,
@@ -131,7 +133,7 @@ export function assembleRegistry(
   const blobs = new Blobs(storage, reusable);
   const uploads = new Uploads(storage, { blobs, store });
 
-  const history = new TagHistory(storage, { background, ...(peers && { peers }) });
+  const history = new TagHistory(storage, { background, peers });
   const tags = new Tags(storage, { isImmutable, recordMove: history.record });
   const metadata = new TagMetadata(storage);
   const indexImages = new IndexImages(storage);
@@ -238,6 +240,7 @@ export function assembleRegistry(
       onTagChange,
     }),
     manifests,
+    peers,
     pulls,
     quotas,
     referrers,

@@ -73,7 +73,7 @@ const PROBE = new Uint8Array(64 * KiB);
 const SAMPLE_KEY = 'sample';
 
 const UNCONDITIONAL_DELETES =
-  'this S3 server ignores If-Match on DELETE: if several processes serve one bucket, a tag that one of them pushes in the ' +
+  'this S3 server ignores If-Match on DELETE: if several servers use one bucket, a tag that one of them pushes in the ' +
   'milliseconds in which another deletes it is lost (docs/configuration.md, "Several processes")';
 
 /** Larger bodies are sent over the connections for uploads. */

@@ -14,7 +14,7 @@ import { RemoteLocks } from './remote-locks.ts';
  */
 export function runWorker(channel: Channel, createLog: (start: Start) => Log): void {
   let serving: Serving | undefined;
-  const listeners = new Map<keyof News, (news: never) => void>();
+  const listeners = new Map<keyof News, ((news: never) => void)[]>();
   const calls = new Calls<WorkerAnswers, CoordinatorAnswers>(channel, {
     async start(start) {
       const { config, version, tlsFiles, isFirst, sockets } = start;
@@ -41,12 +41,15 @@ export function runWorker(channel: Channel, createLog: (start: Start) => Log): v
       if (!serving?.operate) throw new RegistryError('UNAVAILABLE', 'this worker does no operations');
       return await serving.operate(request, signal);
     },
-    hear: ({ topic, news }) => void listeners.get(topic)?.(news as never) as undefined,
+    hear({ topic, news }) {
+      for (const listener of listeners.get(topic) ?? []) listener(news as never);
+      return undefined;
+    },
   });
   const transfers = { uploads: new RemoteLimit('uploads', calls), downloads: new RemoteLimit('downloads', calls) };
   const peers: Peers = {
     tell: (topic, news) => calls.notify('tell', { topic, news } as Told),
-    hear: (topic, listener) => void listeners.set(topic, listener),
+    hear: (topic, listener) => void listeners.set(topic, [...(listeners.get(topic) ?? []), listener]),
   };
   const sharingOf = ({ workers, passwordKey }: Start) => ({
     ...{ transfers, peers, workers, key: passwordKey, locks: new RemoteLocks(calls) },

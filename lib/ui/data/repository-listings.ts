@@ -18,15 +18,16 @@ const BYTES_OF_FACTS = 600;
 
 /** The tags and facts of repositories, kept for ten seconds in at most 64 MiB. Rights are decided before, for each request. */
 export class RepositoryListings {
-  readonly #registry: Pick<Registry, 'tags' | 'facts'>;
+  readonly #registry: Pick<Registry, 'tags' | 'facts' | 'peers'>;
   readonly #kept = new LruCache<RepositoryName, RepositoryListing>({
     ttlMs: FRESH_MS,
     maxBytes: MAX_BYTES,
     bytesOf: ({ tags, facts }) => 1000 + tags.length * BYTES_OF_TAG + facts.size * BYTES_OF_FACTS,
   });
 
-  constructor(registry: Pick<Registry, 'tags' | 'facts'>) {
+  constructor(registry: Pick<Registry, 'tags' | 'facts' | 'peers'>) {
     this.#registry = registry;
+    registry.peers.hear('listing outdated', ({ repository }) => this.#kept.delete(repository as RepositoryName));
   }
 
   /** One storage request per 1,000 tags, one per 1,000 manifests, and those of `Tags.resolveObjects`; none while it is kept. */
@@ -37,6 +38,7 @@ export class RepositoryListings {
   /** Something of the repository has changed here: the next page shows it. */
   forget(repository: RepositoryName): void {
     this.#kept.delete(repository);
+    this.#registry.peers.tell('listing outdated', { repository });
   }
 
   async #read(repository: RepositoryName): Promise<RepositoryListing> {
