@@ -34,8 +34,9 @@ describe('two servers', { timeout: 600_000 }, () => {
 
   type AtEnd = (end: () => unknown) => void;
 
-  async function start(atEnd: AtEnd, opening: Promise<Backend>, { count = 2, isPidOne = false } = {}) {
-    const backend = withFaultSettings(await opening);
+  async function start(atEnd: AtEnd, opening: Promise<Backend>, { count = 2, isPidOne = false, workers = 1 } = {}) {
+    const { env, ...opened } = withFaultSettings(await opening);
+    const backend = { ...opened, env: { ...env, STOWAGE_WORKERS: String(workers) } };
     atEnd(() => backend.close());
     servers = [];
     for (let index = 0; index < count; index++) {
@@ -75,7 +76,7 @@ describe('two servers', { timeout: 600_000 }, () => {
     t.diagnostic(`${interrupted} pushes were interrupted; acknowledged: ${JSON.stringify(ledger.size)}`);
   });
 
-  const deleting: { title: string; open: () => Promise<Backend>; count: number }[] = [
+  const deleting: { title: string; open: () => Promise<Backend>; count: number; workers?: number }[] = [
     { title: 'two servers on one directory', open: () => local.open(), count: 2 },
     {
       title: 'two on a bucket that keeps If-Match on DELETE',
@@ -83,12 +84,14 @@ describe('two servers', { timeout: 600_000 }, () => {
       count: 2,
     },
     { title: 'one on a bucket that ignores it', open: () => openS3Backend(), count: 1 },
+    { title: 'one of three workers on a bucket that ignores it', open: () => openS3Backend(), count: 1, workers: 3 },
+    { title: 'one of three workers on a directory', open: () => local.open(), count: 1, workers: 3 },
   ];
-  for (const { title, open, count } of deleting) {
+  for (const { title, open, count, workers = 1 } of deleting) {
     test(`${title}: a tag that moves is never lost by deletes of its former manifest`, async (t) => {
       const atEnd = useCleanup((end) => t.after(end));
       const random = randomOf(t);
-      const { sends } = await start(atEnd, open(), { count });
+      const { sends } = await start(atEnd, open(), { count, workers });
       const [pusher = assert.fail(), remover = pusher] = sends;
       await new V2Push(random, { repository: 'moving/app', tags: ['base'], layerSizes: [100] }).run(
         pusher,
