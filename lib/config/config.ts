@@ -41,6 +41,7 @@ export function readConfig(settings: Settings, file: string, flavor: string | un
     workers: settings.variable('workers', WORKERS, ['STOWAGE_WORKERS']),
     storage,
     storageRedirect: settings.get('storage_redirect'),
+    v1Projection: settings.get('v1_projection'),
     v1Layers: settings.get('v1_layers', configuredStorage(storage).hasFreeCopies ? 'copy' : 'link'),
     v1Images: settings.get('v1_images'),
     nginxXAccelRedirect: readNginxRedirect(settings, storage),

@@ -129,6 +129,8 @@ export const USED_KEYS = {
   storage_redirect: withDefault(boolean, false),
   /** `copy`: projections get layers of their own. `link`: v1 is served from the blobs. Default by storage. */
   v1_layers: optional(choice<'copy' | 'link'>('copy or link', { copy: 'copy', link: 'link' })),
+  /** When the projections of a tag are made: behind the push that sets it, or by the first v1 request that needs them. */
+  v1_projection: withDefault(choice<'eager' | 'lazy'>('eager or lazy', { eager: 'eager', lazy: 'lazy' }), 'eager'),
   /** Whether the collector removes images that v1 clients pushed and nothing names. */
   v1_images: withDefault(choice<'keep' | 'collect'>('keep or collect', { keep: 'keep', collect: 'collect' }), 'keep'),
   nginx_x_accel_redirect: optional(orOff(text)),

@@ -21,7 +21,8 @@
 //  oci/images/<id>/{layer,manifest}.json                        the layer and the conversion of a v1 image
 //  oci/images/<hex of a manifest>/sources/<id>                  the manifest is the conversion of that v1 image
 //  oci/images/<id>/view.json                                    this v1 image is the projection of a v2 manifest
-//  oci/images/<id>/view/<ns>%2F<repo>/<hex>[.<child hex>]       a nonce: grant to the projection, by a manifest held there
+//  oci/images/<id>/view/<ns>%2F<repo>/<layer>.<sums>/<hex>[.<child hex>]   a nonce: description of the projection, and grant to it, by a manifest held there
+//  oci/images/<id>/view/<ns>%2F<repo>/<hex>[.<child hex>]       a nonce: grant to a projection with a projection record, likewise
 //  oci/images/<id>/view/<ns>%2F<repo>/tag_<tag>/<id>            a nonce: grant to the projection, by a tag naming an image on it
 //  oci/images/<id>/repositories/<ns>%2F<repo>/tag_<tag>/<id>    a nonce: the same for an image that a v1 client pushed
 //  oci/images/<id>/pushers/<pusher id>                          empty: this client has pushed the image
@@ -66,11 +67,23 @@ export type ImageKind = 'pushed' | 'projection';
 /** A manifest; for an index also the child that is projected. */
 export type ManifestPath = [Digest] | [Digest, Digest];
 
+/**
+ * What a projection consists of, as the key of a grant describes it: the digest of its layer, and the first 32 digits of the
+ * SHA-256 of its JSON and of its ancestry.
+ */
+export type ProjectedContent = { layer: Digest; jsonSum: string; ancestrySum: string };
+
 /** A tag and the v1 image that it named when it gave a grant. */
 export type TaggedImage = { tag: Tag; top: ImageId };
 
 /** A repository's right to a v1 image, parsed from its key. It is stale once the repository holds neither the manifests nor the tag. */
-export type Grant = { imageKind: ImageKind; repository: RepositoryName; by: ManifestPath | TaggedImage };
+export type Grant = {
+  imageKind: ImageKind;
+  repository: RepositoryName;
+  by: ManifestPath | TaggedImage;
+  /** Of a grant by a manifest to a projection without a projection record. */
+  content?: ProjectedContent;
+};
 
 /** A move of a tag. `target`: `sha256-<hex>`, `sha512-<hex>`, `image-<v1 image id of 16 digits>`, or `deleted`. */
 export type TagMove = { tag: Tag; atMs: number; target: string };
@@ -206,6 +219,8 @@ export const layout = {
   imageBlob: (id: ImageId, digest: Digest) => at('oci/images', id, 'blobs', algorithmOf(digest), hexOf(digest)),
   imageLayerDescriptor: (id: ImageId) => at('oci/images', id, 'layer.json'),
   projectionRecord: (id: ImageId) => at('oci/images', id, 'view.json'),
+  /** The projection record and the grants to the projection: where there is any, the image is a projection. */
+  imageProjections: (id: ImageId) => beginning('oci/images', id, GRANTS.projection),
   /** All records of an image. Listings rely on the order: grants to a pushed image, `view.json`, grants to a projection. */
   imageRecords: (id: ImageId) => folder('oci/images', id),
   imageGrants: (id: ImageId, kind: ImageKind) => folder('oci/images', id, GRANTS[kind]),
@@ -214,6 +229,17 @@ export const layout = {
   /** @param manifests the manifest that a tag names, and for an index the child that is projected */
   manifestGrant: (id: ImageId, repository: RepositoryName, manifests: ManifestPath) =>
     at('oci/images', id, GRANTS.projection, quotePlus(repository), manifests.map(hexOf).join('.')),
+  /** As `manifestGrant`, with a description of the projection. */
+  describingGrant: (
+    id: ImageId,
+    repository: RepositoryName,
+    manifests: ManifestPath,
+    { layer, jsonSum, ancestrySum }: ProjectedContent,
+  ) =>
+    at(
+      ...['oci/images', id, GRANTS.projection, quotePlus(repository)],
+      ...[`${dashed(layer)}.${jsonSum}.${ancestrySum}`, manifests.map(hexOf).join('.')],
+    ),
   tagGrant: (id: ImageId, kind: ImageKind, repository: RepositoryName, { tag, top }: TaggedImage) =>
     at('oci/images', id, GRANTS[kind], quotePlus(repository), `${TAG_PREFIX}${tag}`, top),
   /** Grants of version 0.1.0: an object at the key of a folder of grants. It gives no right. */
@@ -333,9 +359,10 @@ export type ImageRecord =
 
 const IMAGE_RECORD = /^oci\/images\/[^/]+\/(?:(view\.json)|pushers\/([^/]+)|(view|repositories)\/([^/]+)(?:\/(.+))?)$/;
 const MANIFEST_GRANT = /^([a-f0-9]{64})(?:\.([a-f0-9]{64}|[a-f0-9]{128}))?$/;
+const DESCRIPTION = /^(sha256|sha512)-([a-f0-9]+)\.([a-f0-9]{32})\.([a-f0-9]{32})\/(.+)$/;
 const TAG_GRANT = /^tag_([^/]+)\/([^/]+)$/;
 
-/** The inverse of `layout.projectionRecord`, `manifestGrant`, `tagGrant`, `outdatedGrant`, `pusherRecord`; `undefined` for any other key. */
+/** The inverse of `layout.projectionRecord`, `manifestGrant`, `describingGrant`, `tagGrant`, `outdatedGrant`, `pusherRecord`; `undefined` for any other key. */
 export function parseImageRecord(key: Key): ImageRecord | undefined {
   const [, projection, pusher, folderName, name = '', rest] = IMAGE_RECORD.exec(key) ?? [];
   if (projection !== undefined) return { kind: 'projection' };
@@ -347,10 +374,13 @@ export function parseImageRecord(key: Key): ImageRecord | undefined {
   const [, tag, top] = TAG_GRANT.exec(rest) ?? [];
   if (tag !== undefined && isImageId(top))
     return { kind: 'grant', grant: { imageKind, repository, by: { tag: tag as Tag, top } } };
-  const [, hex, childHex] = imageKind === 'projection' ? (MANIFEST_GRANT.exec(rest) ?? []) : [];
+  if (imageKind === 'pushed') return undefined;
+  const [, algorithm, layerHex, jsonSum = '', ancestrySum = '', manifestsPart = rest] = DESCRIPTION.exec(rest) ?? [];
+  const [, hex, childHex] = MANIFEST_GRANT.exec(manifestsPart) ?? [];
   if (hex === undefined) return undefined;
   const by: ManifestPath = childHex === undefined ? [digestOfHex(hex)] : [digestOfHex(hex), digestOfHex(childHex)];
-  return { kind: 'grant', grant: { imageKind, repository, by } };
+  const content = algorithm && { layer: `${algorithm}:${layerHex}` as Digest, jsonSum, ancestrySum };
+  return { kind: 'grant', grant: { imageKind, repository, by, ...(content && { content }) } };
 }
 
 const IMAGE_FOLDER = /^(?:oci\/)?images\/([^/]+)\//;

@@ -33,6 +33,7 @@ import { type IsImmutable, Tags } from './tags/tags.ts';
 import { Uploads } from './uploads/uploads.ts';
 import { type QuotaSettings, Quotas } from './usage/quotas.ts';
 import { Usage } from './usage/usage.ts';
+import { DescribedProjections } from './v1-images/described-projections.ts';
 import { ImageFiles } from './v1-images/files.ts';
 import { ImageGrants } from './v1-images/grants.ts';
 import { lookAtImage } from './v1-images/image-cell.ts';
@@ -40,7 +41,7 @@ import { ImageLooks } from './v1-images/image-looks.ts';
 import { ImageRights } from './v1-images/image-rights.ts';
 import { Images } from './v1-images/images.ts';
 import { ImmutableImageTags } from './v1-images/immutable-image-tags.ts';
-import { ImageLayers } from './v1-images/layers.ts';
+import { type FindGrantedLayer, ImageLayers } from './v1-images/layers.ts';
 import { ImagePushes } from './v1-pushes/pushes.ts';
 import { ImageConversions } from './v1-to-v2/convert-image.ts';
 import { ImageProjections, type ProjectionOptions } from './v2-to-v1/project-image.ts';
@@ -91,6 +92,8 @@ export type RegistryOptions = Pick<ProjectionOptions, 'copiesLayers'> &
      * process does that, or the first v1 request.
      */
     background?: Background;
+    /** Whether projections are made by the first v1 request that needs them, and not behind the push. Default false. */
+    projectsLazily?: boolean;
     /** Whether the manifests that an index names must exist. Default `required`. */
     indexChildren?: IndexChildren;
     /** Tags that no push may move. Default none. */
@@ -114,6 +117,7 @@ export function assembleRegistry(
     copiesLayers,
     unpackLimits = DEFAULT_UNPACK_LIMITS,
     background,
+    projectsLazily = false,
     indexChildren,
     isImmutable,
     peers = NO_PEERS,
@@ -138,13 +142,18 @@ export function assembleRegistry(
   const metadata = new TagMetadata(storage);
   const indexImages = new IndexImages(storage);
 
-  const layers = new ImageLayers(storage, unpackLimits, store);
+  const rights = new ImageRights(storage, { tags });
+  const findGranted: FindGrantedLayer = async (id) => {
+    const source = rights.sourceOf(id);
+    return source && (await blobs.find(source.repository, source.content.layer));
+  };
+  const layers = new ImageLayers(storage, unpackLimits, { store, findGranted });
   const images = new Images(storage, layers);
   const imageFiles = new ImageFiles(storage, images, { unpackLimits });
   const grants = new ImageGrants(storage);
-  const rights = new ImageRights(storage, { tags });
   const looks = new ImageLooks(storage, times);
   const imagePushes = new ImagePushes(storage, { images, looks, layers, grants, unpackLimits });
+  const described = new DescribedProjections(storage, { blobs, reusable, layers, looks });
   const immutableImageTags = new ImmutableImageTags(storage, { tags, grants });
 
   const imageConversions = new ImageConversions(storage, {
@@ -155,17 +164,18 @@ export function assembleRegistry(
     looks,
     layers,
     rights,
+    described,
     immutableImageTags,
   });
   const projections = new ImageProjections(
     storage,
-    { blobs, store, reusable, images, looks, layers },
+    { blobs, store, reusable, images, looks, layers, grants },
     { copiesLayers, unpackLimits },
   );
   const facts = new FactsStore(storage, { blobs, background });
-  const v1Tags = new V1Tags(storage, { tags, images, projections, grants, indexImages, facts });
+  const v1Tags = new V1Tags(storage, { tags, images, projections, grants, indexImages, facts }, { projectsLazily });
   const indexImagesUpdates = new IndexImagesUpdates(storage, { tags, metadata, indexImages });
-  const tagProjections = new TagProjections({ tags, projections, grants, metadata, indexImagesUpdates });
+  const tagProjections = new TagProjections({ tags, projections, metadata, indexImagesUpdates }, { projectsLazily });
 
   const catalog = new Catalog(storage);
   const search = new Search(catalog, peers);
@@ -183,6 +193,7 @@ export function assembleRegistry(
     metadata,
     grants,
     rights,
+    described,
     manifests,
     immutableImageTags,
     search,

@@ -45,6 +45,7 @@ export async function openRegistry(
   const storage = isReadOnly ? readOnlyStorage(opened) : refuseOnceOutdated(opened, { onRefusal: warn });
   const registry = assembleRegistry(storage, {
     copiesLayers: config.v1Layers === 'copy',
+    projectsLazily: config.v1Projection === 'lazy',
     indexChildren: config.indexChildren,
     isImmutable: immutabilityOf(config.immutableTags),
     unpackLimits: config.unpackLimits,

@@ -30,8 +30,8 @@ export const imageRoutes = ({
 }: V1Options) => {
   /**
    * Returns what `load` reads of an image, if the caller may read it. The right is checked after the read: a pushed image may
-   * become a projection in between, and its record is there before any of its data. A projection that lacks something is made
-   * again.
+   * become a projection in between, and storage says so before it has its JSON. A projection that lacks something, or whose objects
+   * are not those that its grant describes, is made again.
    * @throws RegistryError IMAGE_UNKNOWN if the caller may not read the image
    */
   const read = async <T>(c: Context, id: ImageId, load: () => Promise<ReadOfImage<T>>): Promise<T> => {
@@ -39,18 +39,23 @@ export const imageRoutes = ({
     const isOfPushed = loaded.status === 'fulfilled' && loaded.value.isOfPushed === true;
     const kind = await accessOf(c).findReadableKind(id, { isOfPushed });
     if (!kind) throw imageUnknown();
-    const asOfKind = async ({ value, version }: ReadOfImage<T>) =>
-      (await images.isOfKind(id, kind, version)) ? { value: value() } : undefined;
-    if (loaded.status === 'rejected' && (kind === 'pushed' || !isMissing(loaded.reason))) throw loaded.reason;
+    const source = kind === 'projection' ? imageRights.sourceOf(id) : undefined;
+    const asOfKind = async (loaded: ReadOfImage<T>) =>
+      (await images.isOfKind(id, kind, loaded, source)) ? { value: loaded.value() } : undefined;
+    const isTorn = (error: unknown) => isMissing(error) || (source !== undefined && isIncomplete(error));
+    if (loaded.status === 'rejected' && (kind === 'pushed' || !isTorn(loaded.reason))) throw loaded.reason;
     if (loaded.status === 'fulfilled') {
       const found = (await asOfKind(loaded.value)) ?? (await asOfKind(await load()));
       if (found) return found.value;
     }
     const manifest = imageRights.manifestOf(id);
     if (!manifest || !(await v1Tags.projectAgain(manifest))) throw imageUnknown();
-    const again = await asOfKind(await load());
-    if (!again) throw imageUnknown();
-    return again.value;
+    // The grant that describes the projection may be another one now.
+    imageRights.forget(id);
+    if (!(await accessOf(c).findReadableKind(id))) throw imageUnknown();
+    const loadedAgain = await load();
+    if (!(await images.isOfKind(id, kind, loadedAgain, imageRights.sourceOf(id)))) throw imageUnknown();
+    return loadedAgain.value();
   };
 
   const readList = (find: () => Promise<ObjectInfo>) => async () => {
@@ -170,6 +175,10 @@ export const imageRoutes = ({
       return answer(c, true);
     });
 };
+
+function isIncomplete(error: unknown): boolean {
+  return error instanceof RegistryError && error.code === 'IMAGE_INCOMPLETE';
+}
 
 function isMissing(error: unknown): boolean {
   return error instanceof RegistryError && error.code === 'IMAGE_UNKNOWN';

@@ -21,6 +21,7 @@ test('the configuration in effect is printed as YAML with the origin of each val
     storage_path: './data',
     storage_redirect: false,
     v1_layers: 'copy',
+    v1_projection: 'eager',
     v1_images: 'keep',
     nginx_x_accel_redirect: null,
     loglevel: 'warning',

@@ -319,6 +319,7 @@ describe('each key has one type', () => {
       workers: 1,
       storage: { driver: 'local', path: './data' },
       storageRedirect: false,
+      v1Projection: 'eager',
       v1Layers: 'copy',
       v1Images: 'keep',
       nginxXAccelRedirect: undefined,

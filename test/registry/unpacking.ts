@@ -5,6 +5,7 @@ import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { DEFAULT_UNPACK_LIMITS } from '../../lib/compression/unpack-limits.ts';
 import { type KeyPrefix, layout } from '../../lib/model/layout.ts';
 import { type ImageId, parseDigest } from '../../lib/model/names.ts';
+import { BlobStore } from '../../lib/registry/blobs/store.ts';
 import { ImageFiles } from '../../lib/registry/v1-images/files.ts';
 import { Images } from '../../lib/registry/v1-images/images.ts';
 import { ImageLayers } from '../../lib/registry/v1-images/layers.ts';
@@ -149,7 +150,13 @@ export function unpackingSuite(name: string, open: () => Promise<OpenedStorage>)
       const header = tar([{ path: 'x'.repeat(90), content: Buffer.alloc(0) }]).subarray(0, 512);
       const image = newImage({ layer: gzipSync(Buffer.alloc(512 * 2000, header)) });
       await pushV1(image, 'bombs/many-files');
-      const images = new Images(driver, new ImageLayers(driver, DEFAULT_UNPACK_LIMITS));
+      const images = new Images(
+        driver,
+        new ImageLayers(driver, DEFAULT_UNPACK_LIMITS, {
+          store: new BlobStore(driver),
+          findGranted: async () => undefined,
+        }),
+      );
       const options = { unpackLimits: DEFAULT_UNPACK_LIMITS, maxListBytes: 100_000 };
       await assert.rejects(new ImageFiles(driver, images, options).find(image.id as ImageId), {
         code: 'IMAGE_LAYER_INVALID',

@@ -55,6 +55,7 @@ export const TEST_VERSION = '1.2.3';
 
 export type TestSettings = Partial<AppSettings> & {
   v1Layers?: 'copy' | 'link';
+  v1Projection?: 'eager' | 'lazy';
   /** Whether projections are made in the background after a tag change. */
   runsBackgroundWork?: boolean;
   auth?: Auth;
@@ -76,6 +77,7 @@ export async function startRegistry(
   storage: StorageDriver,
   {
     v1Layers = 'copy',
+    v1Projection = 'eager',
     runsBackgroundWork = true,
     auth = { gate: Gate.forOpenRegistry(), limits: new RequestLimits() },
     isImmutable,
@@ -99,6 +101,7 @@ export async function startRegistry(
   const background = new Background(log);
   const registry = assembleRegistry(storage, {
     copiesLayers: v1Layers === 'copy',
+    projectsLazily: v1Projection === 'lazy',
     ...(runsBackgroundWork && { background }),
     ...(isImmutable && { isImmutable }),
     ...(unpackLimits && { unpackLimits }),

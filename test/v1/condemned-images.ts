@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { type Key, layout } from '../../lib/model/layout.ts';
+import { digestOfImageBlob, type Key, layout } from '../../lib/model/layout.ts';
 import { type ImageId, parseDigest, parseImageId, parseRepositoryName, parseTag } from '../../lib/model/names.ts';
 import { assembleRegistry } from '../../lib/registry/registry.ts';
 import {
@@ -10,6 +10,7 @@ import {
   readImageCell,
   startRemoving,
 } from '../../lib/registry/v1-images/image-cell.ts';
+import { readLayerDescriptor } from '../../lib/registry/v1-images/layers.ts';
 import { expireLooks } from '../registry/condemned/expire-looks.ts';
 import { Interceptor } from '../registry/interceptor.ts';
 import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
@@ -297,9 +298,10 @@ export function v1CondemnedImagesSuite(name: string, open: OpenStorage): void {
 
     describe('projections', () => {
       /** A v2 image of two layers, with the ids of its projections, base first. */
-      const pushProjected = async () => {
+      const pushProjected = async (compression: 'gzip' | 'zstd' = 'gzip') => {
         const repository = newRepository();
-        const pushed = await pushImage(v2, repository, 'latest', { contents: [`base of ${repository}`, 'top'] });
+        const contents = [`base of ${repository}`, 'top'];
+        const pushed = await pushImage(v2, repository, 'latest', { contents, compression });
         await server.idle();
         const images = await v1.pull(repository, 'latest');
         return { repository, pushed, images, ids: images.map(({ id }) => parseImageId(id)) };
@@ -310,13 +312,15 @@ export function v1CondemnedImagesSuite(name: string, open: OpenStorage): void {
         await tagProjections.update(parseRepositoryName(repository), parseTag('latest'));
       };
 
-      for (const [what, keyOf] of [
-        ['JSON', layout.imageJson],
-        ['ancestry', layout.imageAncestry],
-        ['layer descriptor', layout.imageLayerDescriptor],
+      for (const [what, keyOf, compression] of [
+        ['JSON', layout.imageJson, 'gzip'],
+        ['ancestry', layout.imageAncestry, 'gzip'],
+        ['JSON, with a projection record', layout.imageJson, 'zstd'],
+        ['ancestry, with a projection record', layout.imageAncestry, 'zstd'],
+        ['layer descriptor', layout.imageLayerDescriptor, 'zstd'],
       ] as const) {
         it(`that are complete but lack their ${what} are made again by the next projection of the tag`, async () => {
-          const { repository, images, ids } = await pushProjected();
+          const { repository, images, ids } = await pushProjected(compression);
           for (const id of ids) await storage.driver.delete(keyOf(id));
           await projectIn(repository);
           for (const id of ids) assert.ok(await storage.driver.head(keyOf(id)));
@@ -324,7 +328,7 @@ export function v1CondemnedImagesSuite(name: string, open: OpenStorage): void {
         });
 
         it(`that are complete but lack their ${what} are made again by a v1 pull`, async () => {
-          const { repository, images, ids } = await pushProjected();
+          const { repository, images, ids } = await pushProjected(compression);
           for (const id of ids) await storage.driver.delete(keyOf(id));
           const fresh = await startRegistry(storage.driver, { v1Layers: 'link', runsBackgroundWork: false });
           await isPulled(repository, images, fresh);
@@ -351,28 +355,31 @@ export function v1CondemnedImagesSuite(name: string, open: OpenStorage): void {
         await isPulled(repository, images);
       });
 
-      it('name their bytes by a marker that is there before the descriptor, so they outlive the links', async () => {
+      it('name bytes of their own by a marker that is there before the descriptor, so they outlive the links', async () => {
         const repository = newRepository();
         const unmarked: string[] = [];
         const watched = new Interceptor(storage.driver);
         watched.before(
           'put',
           (key) => key.endsWith('/layer.json'),
-          async () => void unmarked.push(...watched.written.filter((key) => key.includes('/blobs/'))),
+          async () => void unmarked.push(...watched.written.filter((key) => digestOfImageBlob(key as Key))),
         );
-        const { manifest } = await pushImage(v2, repository, 'latest', { contents: [`only ${repository}`] });
+        const { manifest } = await pushImage(v2, repository, 'latest', {
+          contents: [`only ${repository}`],
+          compression: 'zstd',
+        });
         const registry = assembleRegistry(watched.driver, { copiesLayers: false });
         const { tagProjections } = registry;
         await server.idle();
         const [layer] = (manifest as { layers: { digest: string }[] }).layers;
-        const digest = parseDigest(layer?.digest ?? '');
         const top = parseImageId((await v1.pull(repository, 'latest'))[0]?.id ?? '');
+        const { digest } = (await readLayerDescriptor(storage.driver, top)) ?? assert.fail();
         assert.ok(await storage.driver.head(layout.imageBlob(top, digest)));
         await storage.driver.delete(layout.imageBlob(top, digest));
         await storage.driver.delete(layout.imageLayerDescriptor(top));
         await tagProjections.update(parseRepositoryName(repository), parseTag('latest'));
         assert.deepEqual(unmarked, [layout.imageBlob(top, digest)]);
-        await storage.driver.delete(layout.blobLink(parseRepositoryName(repository), digest));
+        await storage.driver.delete(layout.blobLink(parseRepositoryName(repository), parseDigest(layer?.digest ?? '')));
         assert.equal((await new V1Client(other.url).pull(repository, 'latest')).length, 1);
       });
     });

@@ -69,6 +69,17 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
         for (const { json } of pulled) assert.doesNotMatch(String(Buffer.from(json)), /2014-05-15/);
       };
       const statusOf = async (path: string) => (await v2.send('GET', path)).status;
+      const statusOfJsonPush = async (id: string) => {
+        const body = new Uint8Array(imageUnder(id).json);
+        return (await fetch(new URL(`/v1/images/${id}/json`, other.url), { method: 'PUT', body })).status;
+      };
+      /** Projects the tag `latest` in a process that dies before a write. */
+      const dieBefore = async (isMeant: (key: Key) => boolean, repository: string) => {
+        interceptor.before('put', isMeant, async () => {
+          throw new Error('the process dies here');
+        });
+        await assert.rejects(worker.update(parseRepositoryName(repository), parseTag('latest')), /dies here/);
+      };
 
       it('are those of the projection from then on, and tags of other repositories that named them name nothing', async () => {
         const [repository, elsewhere] = [newRepository(), newRepository()];
@@ -221,31 +232,54 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
       }
 
       it('belong to the projection even if the process that makes it dies and another one completes it', async () => {
-        for (const step of ['layer.json', 'ancestry', 'json']) {
-          for (const isPushedBefore of [true, false]) {
-            const repository = newRepository();
-            const pushed = await pushUntagged(repository);
-            const { topId } = pushed;
-            if (isPushedBefore) await otherV1.push(newRepository(), [imageUnder(topId)], { top: topId });
-            await tagByV2(repository, pushed);
-            interceptor.before(
-              'put',
-              (key) => key.includes(topId) && key.endsWith(`/${step}`),
-              async () => {
-                throw new Error('the process dies here');
-              },
-            );
-            await assert.rejects(worker.update(parseRepositoryName(repository), parseTag('latest')), /dies here/);
-            const { id, json } = imageUnder(topId);
-            const refused = await fetch(new URL(`/v1/images/${id}/json`, other.url), {
-              method: 'PUT',
-              body: new Uint8Array(json),
-            });
-            assert.equal(refused.status, 409);
-            assertShows(await otherV1.pull(repository, 'latest'), pushed);
-            const hasCopy = (await storage.textOf(`images/${topId}/_checksum`)) !== undefined;
-            assert.equal(hasCopy, v1Layers === 'copy' && !isPushedBefore);
-          }
+        for (const [step, isPushedBefore] of [
+          ['layer.json', true],
+          ['ancestry', true],
+          ['json', true],
+          ['json', false],
+        ] as const) {
+          const repository = newRepository();
+          const pushed = await pushUntagged(repository);
+          const { topId } = pushed;
+          if (isPushedBefore) await otherV1.push(newRepository(), [imageUnder(topId)], { top: topId });
+          await tagByV2(repository, pushed);
+          await dieBefore((key) => key.includes(topId) && key.endsWith(`/${step}`), repository);
+          assert.equal(await statusOfJsonPush(topId), 409);
+          assertShows(await otherV1.pull(repository, 'latest'), pushed);
+          const hasCopy = (await storage.textOf(`images/${topId}/_checksum`)) !== undefined;
+          assert.equal(hasCopy, v1Layers === 'copy' && !isPushedBefore);
+        }
+      });
+
+      it('belong to the projection in the end if the process that makes it dies before it has taken them', async () => {
+        for (const part of ['ancestry', 'view']) {
+          const repository = newRepository();
+          const pushed = await pushUntagged(repository);
+          const { topId } = pushed;
+          await tagByV2(repository, pushed);
+          await dieBefore((key) => key.includes(`${topId}/${part}`), repository);
+          assert.equal(await statusOf(`/v1/images/${topId}/json`), 404);
+          assert.equal(await statusOfJsonPush(topId), 200);
+          assertShows(await otherV1.pull(repository, 'latest'), pushed);
+        }
+      });
+
+      it('show nothing but what the grant describes, which is made again', async () => {
+        for (const part of ['json', 'ancestry']) {
+          const repository = newRepository();
+          const pushed = await pushUntagged(repository);
+          await tagByV2(repository, pushed);
+          await v1.pull(repository, 'latest');
+          const key = `images/${pushed.topId}/${part}`;
+          const made = await storage.textOf(key);
+          await storage.put(key, part === 'json' ? imageUnder(pushed.topId).json : JSON.stringify([pushed.topId]));
+          const fresh = await startRegistry(storage.driver, { v1Layers, runsBackgroundWork: false });
+          const shown = await fetch(new URL(`/v1/images/${pushed.topId}/${part}`, fresh.url));
+          const pulled = new V1Client(fresh.url).pull(repository, 'latest');
+          assertShows(await pulled.finally(() => fresh.stop()), pushed);
+          assert.ok([200, 404].includes(shown.status));
+          if (shown.status === 200) assert.equal(await shown.text(), made);
+          assert.equal(await storage.textOf(key), made);
         }
       });
 
@@ -287,7 +321,8 @@ export function v1TakenIdsSuite(name: string, open: OpenStorage): void {
         await tagByV2(repository, pushed);
         await v1.pull(repository, 'latest');
         await storage.put(`images/${pushed.topId}/_inprogress`, 'true');
-        assert.equal((await fetch(new URL(`/v1/images/${pushed.topId}/json`, other.url))).status, 400);
+        assert.equal((await fetch(new URL(`/v1/images/${pushed.topId}/json`, other.url))).status, 200);
+        assert.equal(await storage.textOf(`images/${pushed.topId}/_inprogress`), undefined);
         await worker.update(parseRepositoryName(repository), parseTag('latest'));
         assertShows(await otherV1.pull(repository, 'latest'), pushed);
       });

@@ -1,13 +1,19 @@
 // Level (c): what is left beside a v1 image that stays.
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { layout } from '../../model/layout.ts';
+import { saysProjection } from '../v1-images/projection-record.ts';
 import type { ListedImage } from './listed-images.ts';
 import { type CollectorRun, isOlderThan } from './stage.ts';
 
-/** Deletes grants that give no right, because the repository no longer holds the tag or manifest. One storage request for each. */
-export async function deleteStaleGrants(run: CollectorRun, { staleGrants }: ListedImage): Promise<void> {
+/**
+ * Deletes grants that give no right, because the repository no longer holds the tag or manifest. The last object that says that
+ * the image is a projection stays. One storage request for each.
+ */
+export async function deleteStaleGrants(run: CollectorRun, image: ListedImage): Promise<void> {
+  const { staleGrants, hasRecord, hasValidDescription } = image;
+  const kept = hasRecord || hasValidDescription ? undefined : staleGrants.find(({ key }) => saysProjection(key));
   // A grant is written before the tag or manifest that gives it.
-  const old = staleGrants.filter(({ lastModified }) => isOlderThan(run, lastModified, run.times.graceMs));
+  const old = staleGrants.filter((grant) => grant !== kept && isOlderThan(run, grant.lastModified, run.times.graceMs));
   await mapConcurrently(old, async ({ key, etag }) => {
     if (!(await run.storage.delete(key, { ifMatch: etag }))) return; // written again, with another nonce
     run.report.did('remove', 'grant', key, { reason: 'the repository no longer holds what gave it' });

@@ -11,6 +11,7 @@ import {
   readImageCell,
   startRemoving,
 } from '../v1-images/image-cell.ts';
+import { saysProjection } from '../v1-images/projection-record.ts';
 import { reportWaiting } from './condemn.ts';
 import { reasonToKeepImage, type V1ImagesPolicy } from './image-reasons.ts';
 import { isPartOfImage, type ListedImage } from './listed-images.ts';
@@ -81,28 +82,31 @@ async function removeImage(run: CollectorRun, image: ListedImage, cell: MarkedCe
 }
 
 /**
- * The JSON first, so that the image looks complete no longer, then the layer; `_inprogress` after both; `view.json` last, since
- * without it the rest of a projection would pass for a pushed image.
+ * The JSON first, so that the image looks complete no longer, then the layer; `_inprogress` after both; the grants that describe a
+ * projection and `view.json` last, since without them the rest of a projection would pass for a pushed image. They are the last
+ * in the listing too, after the objects below `images/`.
  */
 async function* objectsInOrder(
   { storage }: CollectorRun,
   { id, objects, hasMore }: ListedImage,
 ): AsyncGenerator<ObjectInfo> {
   const first = [layout.imageJson(id), layout.imageLayer(id)];
-  const last = [layout.imageInProgress(id), layout.projectionRecord(id)];
   const ends = new Map(objects.map((object) => [object.key, object]));
-  const isBetween = ({ key }: ObjectInfo) => !first.includes(key) && !last.includes(key);
+  const isLast = ({ key }: ObjectInfo) => key === layout.imageInProgress(id) || saysProjection(key);
+  const isBetween = (object: ObjectInfo) => !first.includes(object.key) && !isLast(object);
   yield* first.flatMap((key) => ends.get(key) ?? []);
   yield* objects.filter(isBetween);
+  yield* [layout.imageInProgress(id)].flatMap((key) => ends.get(key) ?? []);
+  let record = ends.get(layout.projectionRecord(id));
+  yield* objects.filter((object) => isLast(object) && object.key !== layout.imageInProgress(id) && object !== record);
   const after = objects.at(-1)?.key;
   if (hasMore && after !== undefined) {
     for await (const object of storage.list(layout.imageRecords(id), { after })) {
-      if (!isPartOfImage(object.key)) continue;
-      if (isBetween(object)) yield object;
-      else ends.set(object.key, object);
+      if (object.key === layout.projectionRecord(id)) record = object;
+      else if (isPartOfImage(object.key)) yield object;
     }
   }
-  yield* last.flatMap((key) => ends.get(key) ?? []);
+  if (record) yield record;
 }
 
 function bytesOf({ objects }: ListedImage): number {

@@ -17,7 +17,7 @@ export async function reasonToKeepImage(
   image: ListedImage,
   v1Images: V1ImagesPolicy,
 ): Promise<string | undefined> {
-  const { id, isThere, isProjection, hasOwnLayer } = image;
+  const { id, isThere, hasRecord, hasOwnLayer } = image;
   if (run.filters.keptImages.has(id))
     return 'a tag, a manifest, a link or another image leads to it, or v1 clients pushed it';
   if (image.hasValidGrant) return 'a tag or manifest gives a right to it';
@@ -25,7 +25,7 @@ export async function reasonToKeepImage(
   const minAgeMs = isThere ? run.times.graceMs : Math.min(run.times.minAgeMs, run.times.graceMs);
   if (!isOlderThan(run, image.newestAt, minAgeMs)) return 'it was written within the grace period';
   if (!isThere) return undefined;
-  const mayHoldPushedLayer = isProjection && hasOwnLayer && v1Images === 'keep';
+  const mayHoldPushedLayer = hasRecord && hasOwnLayer && v1Images === 'keep';
   if (!mayHoldPushedLayer || !(await replacesPushedImage(run.storage, id))) return undefined;
   return 'it replaces an image that a v1 client pushed';
 }

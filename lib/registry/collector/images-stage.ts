@@ -80,7 +80,7 @@ export class ImagesStage implements Stage {
       if (!image.hasValidGrant && image.hasAncestry) {
         for (const ancestor of await readAncestry(run, id)) keptImages.add(ancestor);
       }
-    } else if (image.isProjection && !image.hasOwnGrant && keptImages.has(id)) {
+    } else if (image.hasRecord && !image.hasOwnGrant && keptImages.has(id)) {
       const record = await findProjectionRecord(run.storage, id);
       for (const below of record?.idsBelowTop ?? []) keptImages.add(below);
     }

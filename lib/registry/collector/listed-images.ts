@@ -21,11 +21,16 @@ export type ListedImage = {
   /** Whether a v1 client, docker-registry or a projection has written any of it. `_inprogress` alone does not count. */
   isThere: boolean;
   isProjection: boolean;
+  /** Whether it has a projection record, `view.json`. */
+  hasRecord: boolean;
   hasOwnLayer: boolean;
   hasAncestry: boolean;
   hasDescriptor: boolean;
   /** The digests that its `layer.json` names or has named. */
   blobs: Digest[];
+  /** The digest of its layer, as grants describe the projection, and whether one of these grants is valid. */
+  describedLayer?: Digest;
+  hasValidDescription: boolean;
   /** Whether any grant is valid, and whether one is that is by the manifest of which this is the top projection. */
   hasValidGrant: boolean;
   hasOwnGrant: boolean;
@@ -96,6 +101,8 @@ function emptyImage(id: ImageId): ListedImage {
     newestAt: new Date(0),
     isThere: false,
     isProjection: false,
+    hasRecord: false,
+    hasValidDescription: false,
     hasOwnLayer: false,
     hasAncestry: false,
     hasDescriptor: false,
@@ -133,6 +140,7 @@ function addObject(image: ListedImage, info: ObjectInfo, { isValid, isOwn, onUnk
     case 'projection':
       image.isThere = true;
       image.isProjection = true;
+      image.hasRecord = true;
       break;
     case 'layer descriptor':
       image.hasDescriptor = true;
@@ -141,7 +149,13 @@ function addObject(image: ListedImage, info: ObjectInfo, { isValid, isOwn, onUnk
       image.blobs.push(object.digest);
       break;
     case 'grant':
+      if (object.grant.content) {
+        image.describedLayer = object.grant.content.layer;
+        image.isThere = true;
+        image.isProjection = true;
+      }
       if (isValid(object.grant)) {
+        image.hasValidDescription ||= object.grant.content !== undefined;
         image.hasValidGrant = true;
         image.hasOwnGrant ||= isOwn(object.grant, image.id);
       } else if (image.staleGrants.length < MAX_KEPT) image.staleGrants.push(info);

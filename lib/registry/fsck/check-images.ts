@@ -9,7 +9,7 @@ import { readImageCell } from '../v1-images/image-cell.ts';
 import { readLayerDescriptor } from '../v1-images/layers.ts';
 import { findProjectionRecord, isTopProjection } from '../v1-images/projection-record.ts';
 import type { Check, ImageUser } from './check.ts';
-import { makeProjectionAgain } from './repairs.ts';
+import { makeProjectionAgain, recordAsTorn } from './repairs.ts';
 
 const NAMES = ['json', 'layer', 'ancestry', '_checksum', '_inprogress', '_files', '_diff'];
 
@@ -20,6 +20,8 @@ type ListedImage = {
   names: Map<string, ObjectInfo>;
   cell?: ObjectInfo;
   projection?: ObjectInfo;
+  /** The newest grant that describes the projection. */
+  description?: ObjectInfo;
   layerDescriptor?: ObjectInfo;
   hasMarker: boolean;
 };
@@ -36,8 +38,8 @@ export async function checkImages(check: Check): Promise<void> {
 }
 
 /** A tag never names a top projection in place of its manifest. */
-async function isTop({ storage }: Check, { id, projection }: ListedImage): Promise<boolean> {
-  return projection !== undefined && (await isTopProjection(storage, id));
+async function isTop({ storage }: Check, { id, projection, description }: ListedImage): Promise<boolean> {
+  return (projection ?? description) !== undefined && (await isTopProjection(storage, id));
 }
 
 async function* listImages(check: Check): AsyncGenerator<ListedImage> {
@@ -76,7 +78,13 @@ async function takeRecord(check: Check, object: ObjectInfo, image: ListedImage):
     if (record.kind === 'outdated grant') {
       await check.findings.add('stale-grant', key, 'version 0.1.0 wrote it, and it gives no right');
     } else if (record.kind === 'grant') {
-      const { repository, by } = record.grant;
+      const { repository, by, content } = record.grant;
+      if (content && !image.description) {
+        await check.digestUsers.add(nameOfDigest(content.layer), { kind: 'marker', image: id });
+      }
+      if (content && (!image.description || object.lastModified > image.description.lastModified)) {
+        image.description = object;
+      }
       if ('tag' in by) await check.holdings.add(by.top, { kind: 'grant', repository, tag: by.tag, key });
       else await check.holdings.add(hexOf(by[0]), { kind: 'grant', repository, key });
     }
@@ -95,10 +103,12 @@ async function isBeingRemoved({ storage }: Check, { id, cell }: ListedImage): Pr
 }
 
 async function checkImage(check: Check, image: ListedImage, users: readonly ImageUser[]): Promise<void> {
-  const { id, names, projection, layerDescriptor } = image;
+  const { id, names, projection, description, layerDescriptor } = image;
   const inProgress = names.get('_inprogress');
   const key = (projection ? layout.projectionRecord(id) : layout.imageJson(id)) as Key;
-  if (inProgress) {
+  if (description && !projection) {
+    await checkDescribed(check, image, description);
+  } else if (inProgress) {
     if (check.isOld(inProgress))
       await check.findings.add('unfinished-push', inProgress.key, `image ${id} is not complete`);
   } else if (projection) {
@@ -111,6 +121,19 @@ async function checkImage(check: Check, image: ListedImage, users: readonly Imag
     }
   }
   if (layerDescriptor && !image.hasMarker) await checkUnmarkedLayer(check, id);
+}
+
+/** A projection that grants describe. One that has been made a short time ago may lack its JSON. */
+async function checkDescribed(check: Check, { id, names }: ListedImage, description: ObjectInfo): Promise<void> {
+  if ((names.has('json') && names.has('ancestry')) || !check.isOld(description)) return;
+  const keys = [layout.imageJson(id), layout.imageAncestry(id)];
+  const found = await Promise.all([...keys, description.key].map((key) => check.storage.head(key)));
+  const missing = keys.filter((_, index) => !found[index]);
+  if (missing.length === 0 || !found.at(-1)) return;
+  await check.findings.add('torn-projection', description.key, `without ${missing.join(', ')}`, {
+    action: 'record that it is not made, so that the next v1 request makes it',
+    run: () => recordAsTorn(check.storage, id, description.key),
+  });
 }
 
 async function checkProjection(check: Check, { id, names, layerDescriptor }: ListedImage): Promise<void> {

@@ -1,13 +1,13 @@
 // Repairs. Each is one conditional write, so it does nothing where storage has changed since the finding, and none deletes bytes.
 import { createHash } from 'node:crypto';
-import { type Key, layout } from '../../model/layout.ts';
+import { type Key, layout, parseImageRecord } from '../../model/layout.ts';
 import { algorithmOf, type Digest, type ImageId, type RepositoryName } from '../../model/names.ts';
 import { AS_JSON, type ETag, type StorageDriver } from '../../storage/driver.ts';
 import { encodeBlobLink } from '../blobs/link.ts';
 import { encodeGone } from '../condemned/gone.ts';
 import { Look } from '../condemned/look.ts';
 import { digestFolderOf } from '../inventory/digest-folders.ts';
-import { findProjectionRecord, forgetCompletion } from '../v1-images/projection-record.ts';
+import { findProjectionRecord, forgetCompletion, recordProjection } from '../v1-images/projection-record.ts';
 import type { Repair } from './findings.ts';
 
 /** Hashes an object. `undefined` if there is none. */
@@ -74,6 +74,21 @@ export function condemnBytes(storage: StorageDriver, digest: Digest, uuid: strin
       return true;
     },
   };
+}
+
+/**
+ * Gives a projection that a grant describes a record which says that it is not made: the next v1 request makes it.
+ * @param description the key of the grant
+ */
+export async function recordAsTorn(storage: StorageDriver, id: ImageId, description: Key): Promise<boolean> {
+  const record = parseImageRecord(description);
+  if (record?.kind !== 'grant' || !Array.isArray(record.grant.by)) return false;
+  await recordProjection(storage, id, {
+    manifest: record.grant.by[0],
+    isComplete: false,
+    replacesPushedImage: false,
+  });
+  return true;
 }
 
 /** Records that a projection is not made: the next v1 request makes it. @returns false if the image is no projection */

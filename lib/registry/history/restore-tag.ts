@@ -11,7 +11,7 @@ import { type ResolvedTag, showTarget, type TagTarget } from '../tags/target.ts'
 import { lookAtImage } from '../v1-images/image-cell.ts';
 import type { ImageLooks } from '../v1-images/image-looks.ts';
 import type { Images } from '../v1-images/images.ts';
-import { hasProjectionRecord } from '../v1-images/projection-record.ts';
+import { isProjection } from '../v1-images/projection-record.ts';
 import type { ShownMove, TagHistory } from './tag-history.ts';
 
 /** Moves that are read at once in search of the chosen one. */
@@ -136,7 +136,7 @@ export class TagRestoration {
    * again. An image of docker-registry that no client has pulled since has no records at all.
    */
   async #isHeld(repository: RepositoryName, id: ImageId, tagged: TaggedImage): Promise<boolean> {
-    const kind: ImageKind = (await hasProjectionRecord(this.#storage, id)) ? 'projection' : 'pushed';
+    const kind: ImageKind = (await isProjection(this.#storage, id)) ? 'projection' : 'pushed';
     if (await this.#storage.head(layout.tagGrant(id, kind, repository, tagged))) return true;
     if (kind === 'projection') return false;
     for await (const { key } of this.#storage.list(layout.imageRecords(id))) {

@@ -4,12 +4,12 @@ import type { Background } from '../../concurrency/background.ts';
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { NO_PEERS, type Peers } from '../../concurrency/peers.ts';
 import { isJsonObject, type JsonObject, parseJson } from '../../model/json.ts';
-import { lastPartOf, layout, parseRepositoryRecord, type TagMove } from '../../model/layout.ts';
+import { type Key, lastPartOf, layout, parseRepositoryRecord, type TagMove } from '../../model/layout.ts';
 import { LruCache } from '../../model/lru-cache.ts';
 import type { RepositoryName, Tag } from '../../model/names.ts';
 import { AS_JSON, type ObjectInfo, type StorageDriver } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
-import type { Move, RecordMove } from '../tags/tag-change.ts';
+import type { IsRepeated, Move, RecordMove } from '../tags/tag-change.ts';
 import { decodeMoveTarget, encodeMoveTarget, showTarget, type TagTarget } from '../tags/target.ts';
 
 /** Tags whose last move this process remembers, its own or that of another worker, to give two moves within one millisecond different times. */
@@ -65,13 +65,27 @@ export class TagHistory {
    */
   readonly record: RecordMove = async (repository, move) => {
     const { tag, by, from } = move;
-    if (!layout.hasHistory(tag)) return;
-    const key = layout.historyEntry(repository, this.#entryOf(repository, move));
+    if (!layout.hasHistory(tag)) return async () => false;
+    const entry = this.#entryOf(repository, move);
+    const key = layout.historyEntry(repository, entry);
     const bytes = encodeText(JSON.stringify({ by, from: from && encodeMoveTarget(from) }));
     const write = async () => void (await this.#storage.put(key, bytes, AS_JSON));
     if (this.#background) this.#background.runAtOnce(`history of ${repository}:${tag}`, write);
     else await write();
+    return this.#isRepeated(repository, entry, key);
   };
+
+  /** Whether the entry before this one, which need not be written yet, has the same target. */
+  #isRepeated(repository: RepositoryName, { tag, target }: TagMove, key: Key): IsRepeated {
+    const after = layout.historyAfter(repository, tag, lastPartOf(key));
+    return async () => {
+      for await (const object of this.#storage.list(layout.tagHistory(repository, tag), { after })) {
+        const record = parseRepositoryRecord(object.key);
+        if (record?.kind === 'history') return record.move.target === target;
+      }
+      return false;
+    };
+  }
 
   /** Moves of one tag by the workers of one server have different times, in the order in which they took place. */
   #entryOf(repository: RepositoryName, { tag, to }: Move): TagMove {

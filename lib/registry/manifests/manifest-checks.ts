@@ -3,6 +3,7 @@ import { Slots } from '../../concurrency/slots.ts';
 import type { Descriptor, ManifestDocument } from '../../model/manifest.ts';
 import type { Digest, RepositoryName } from '../../model/names.ts';
 import type { Blobs } from '../blobs/blobs.ts';
+import type { BlobLink } from '../blobs/link.ts';
 import type { Look } from '../condemned/look.ts';
 import { immutableTag } from '../tags/tags.ts';
 import type { ImmutableImageTags } from '../v1-images/immutable-image-tags.ts';
@@ -41,6 +42,7 @@ export class ManifestChecks {
    * afterwards. One storage request for each blob and child, side by side, and three where tags may be immutable.
    * @param options.caller callers take turns
    * @param options.look which began before this call. The manifest is put while it is valid
+   * @returns the links of the blobs
    * @throws RegistryError MANIFEST_BLOB_UNKNOWN, MANIFEST_INVALID, DENIED
    * @throws StorageUnavailableError if the look has expired
    */
@@ -49,19 +51,24 @@ export class ManifestChecks {
     digest: Digest,
     { blobs, manifests }: ManifestDocument,
     { caller, look }: { caller: string; look: Look },
-  ): Promise<void> {
+  ): Promise<Map<Digest, BlobLink>> {
+    const links = new Map<Digest, BlobLink>();
     const checks = [
-      ...distinct(blobs).map((blob) => () => this.#checkBlob(repository, blob, look)),
+      ...distinct(blobs).map((blob) => async () => {
+        links.set(blob.digest, await this.#checkBlob(repository, blob, look));
+      }),
       ...distinct(manifests).map((child) => () => this.#checkChild(repository, child, look)),
       () => this.#checkImmutable(repository, digest),
     ];
     await mapConcurrently(checks, (check) => this.#slots.run(check, caller));
+    return links;
   }
 
-  async #checkBlob(repository: RepositoryName, { digest, sizeBytes }: Descriptor, look: Look): Promise<void> {
+  async #checkBlob(repository: RepositoryName, { digest, sizeBytes }: Descriptor, look: Look): Promise<BlobLink> {
     const link = await this.#blobs.lookAt(repository, digest, look);
     if (!link) throw manifestBlobUnknown(repository, digest);
     checkSize(digest, sizeBytes, link.sizeBytes);
+    return link;
   }
 
   async #checkChild(repository: RepositoryName, child: Descriptor, look: Look): Promise<void> {

@@ -1,5 +1,6 @@
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { checkDigest, digestOf } from '../../model/content-digest.ts';
+import type { JsonObject } from '../../model/json.ts';
 import { layout } from '../../model/layout.ts';
 import { MAX_INDEX_DEPTH, type ManifestDocument, mediaTypeOfStored, parseManifest } from '../../model/manifest.ts';
 import { algorithmOf, type Digest, type Reference, type RepositoryName, type Tag } from '../../model/names.ts';
@@ -7,9 +8,12 @@ import { compareAndSwap } from '../../storage/compare-and-swap.ts';
 import { type ObjectInfo, StorageUnavailableError, unchanged } from '../../storage/driver.ts';
 import type { Bytes } from '../../streams/bytes.ts';
 import type { Blobs } from '../blobs/blobs.ts';
+import type { BlobLink } from '../blobs/link.ts';
+import { readConfig } from '../blobs/read-config.ts';
 import type { Look } from '../condemned/look.ts';
 import type { Reader } from '../condemned/revive-for-reader.ts';
-import type { OnTagChange } from '../tags/tag-change.ts';
+import type { PushedManifest } from '../tags/pushed-manifest.ts';
+import type { IsRepeated, OnTagChange } from '../tags/tag-change.ts';
 import type { Tags } from '../tags/tags.ts';
 import { type ResolvedTag, targetOf } from '../tags/target.ts';
 import type { ImageConversions } from '../v1-to-v2/convert-image.ts';
@@ -132,7 +136,7 @@ export class Manifests {
     const digest = digestOf(bytes, 'digest' in reference ? algorithmOf(reference.digest) : 'sha256');
     if ('digest' in reference) checkDigest(digest, reference.digest);
     const replaced = precondition && (await this.#checkPrecondition(repository, reference, precondition));
-    const look = await this.#checkAndLook(repository, digest, document, caller);
+    const { look, links } = await this.#checkAndLook(repository, digest, document, caller);
 
     // The manifest before its tags: a tag never names a manifest that is not there.
     const manifest = { digest, mediaType, bytes };
@@ -148,14 +152,16 @@ export class Manifests {
       });
     } else await this.#stored.put(repository, manifest, { document, look });
 
-    this.#facts.recordLater(repository, digest, document);
+    const pushed = this.#pushed(manifest, document, links);
+    this.#facts.recordLater(repository, pushed);
     const setTag = async (tag: Tag, onlyIf?: { tag: ResolvedTag | undefined }): Promise<void> => {
-      if (!onlyIf) await this.#tags.setManifest(repository, tag, digest, { look, by });
+      let isRepeated: IsRepeated | undefined;
+      if (!onlyIf) isRepeated = await this.#tags.setManifest(repository, tag, digest, { look, by });
       else if (!(await this.#tags.moveTo(repository, tag, targetOf(digest), { before: onlyIf.tag, look, by }))) {
         throw preconditionFailed(repository, reference);
       }
       await this.#stored.restore(repository, manifest, { document, look });
-      this.#onTagChange(repository, { moved: tag });
+      this.#onTagChange(repository, { moved: tag, pushed, ...(isRepeated && { isRepeated }) });
     };
     const unset = new Set('tag' in reference ? [reference.tag, ...tags] : tags);
     // The precondition is that of the reference alone. If its tag has changed since, no other tag is set.
@@ -169,24 +175,39 @@ export class Manifests {
     return { ...manifest, ...(subject && { subject: subject.digest }) };
   }
 
-  /** Checks a manifest, and once more if the look has expired by then. @returns the look. @throws as `ManifestChecks.check` */
+  /** @param links of its blobs */
+  #pushed(
+    { digest, bytes }: Manifest,
+    document: ManifestDocument,
+    links: ReadonlyMap<Digest, BlobLink>,
+  ): PushedManifest {
+    const link = document.config?.mediaType.endsWith('json') ? links.get(document.config.digest) : undefined;
+    let reading: Promise<JsonObject | undefined> | undefined;
+    const config = async () => {
+      reading ??= link && readConfig(this.#blobs, link);
+      return await reading;
+    };
+    return { digest, bytes, document, links, config };
+  }
+
+  /** Checks a manifest, and once more if the look has expired by then. @returns the look, and the links of the blobs. @throws as `ManifestChecks.check` */
   async #checkAndLook(
     repository: RepositoryName,
     digest: Digest,
     document: ManifestDocument,
     caller: string,
-  ): Promise<Look> {
+  ): Promise<{ look: Look; links: Map<Digest, BlobLink> }> {
     const look = this.#stored.startLook();
     try {
-      await this.#checks.check(repository, digest, document, { caller, look });
+      const links = await this.#checks.check(repository, digest, document, { caller, look });
       look.check();
-      return look;
+      return { look, links };
     } catch (error) {
       if (look.isValid || !(error instanceof StorageUnavailableError)) throw error;
     }
     const second = this.#stored.startLook();
-    await this.#checks.check(repository, digest, document, { caller, look: second });
-    return second;
+    const links = await this.#checks.check(repository, digest, document, { caller, look: second });
+    return { look: second, links };
   }
 
   /**
@@ -241,7 +262,7 @@ export class Manifests {
     const manifest = await this.#stored.find(repository, digest);
     if (!manifest) return 'no such manifest';
     const document = parseManifest(manifest.bytes);
-    const look = await this.#checkAndLook(repository, digest, document, by);
+    const { look } = await this.#checkAndLook(repository, digest, document, by);
     await this.#stored.put(repository, manifest, { document, look });
     if (!(await this.#tags.moveTo(repository, tag, targetOf(digest), { before, look, by }))) return 'tag has changed';
     await this.#stored.restore(repository, manifest, { document, look });

@@ -1,19 +1,16 @@
 import type { Background } from '../../concurrency/background.ts';
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
-import { isJsonObject, type JsonObject, parseJson } from '../../model/json.ts';
+import type { JsonObject } from '../../model/json.ts';
 import { type Key, layout, parseRepositoryRecord } from '../../model/layout.ts';
 import { LruCache } from '../../model/lru-cache.ts';
 import { type ManifestDocument, parseManifest } from '../../model/manifest.ts';
 import type { Digest, RepositoryName } from '../../model/names.ts';
 import type { StorageDriver } from '../../storage/driver.ts';
-import { MiB, readAtMost } from '../../streams/bytes.ts';
 import type { Blobs } from '../blobs/blobs.ts';
+import { readConfig } from '../blobs/read-config.ts';
 import { readManifest } from '../condemned/read-manifest.ts';
+import type { PushedManifest } from '../tags/pushed-manifest.ts';
 import { encodeFacts, factsOf, isInBody, kindIn, type ManifestFacts, type ManifestKind, parseFacts } from './facts.ts';
-
-/** Larger configs are not read: their facts lack the time and the platform. */
-const MAX_CONFIG_BYTES = 4 * MiB;
-const MAX_CONFIG_VALUES = 150_000;
 
 /** How many children of an index count towards its size. */
 const MAX_CHILDREN = 32;
@@ -36,15 +33,20 @@ export class FactsStore {
 
   /**
    * Records the facts of a manifest that was put, in the background. Without background work they are made when a reader misses
-   * them. Three storage requests for an image, one for each child of an index and one for the index; none for a manifest whose
-   * facts this process has recorded before.
+   * them. One storage request, and one for the config of an image or for each child of an index; none for a manifest whose facts
+   * this process has recorded before.
+   * @param manifest without `config`, its link is read too
    */
-  recordLater(repository: RepositoryName, digest: Digest, document: ManifestDocument): void {
+  recordLater(
+    repository: RepositoryName,
+    manifest: Pick<PushedManifest, 'digest' | 'document'> & Partial<PushedManifest>,
+  ): void {
+    const { digest, document, config = () => this.#readConfig(repository, document) } = manifest;
     const name = `${repository} ${digest}`;
     if (this.#known.has(name)) return;
     this.#background?.run(`facts of ${repository}@${digest}`, async () => {
       const findChild = (child: Digest) => this.#findStored(repository, child);
-      await this.#write(repository, digest, await this.#derive(repository, document, findChild));
+      await this.#write(repository, digest, await this.#derive(document, config, findChild));
     });
   }
 
@@ -59,8 +61,11 @@ export class FactsStore {
     const manifest = await readManifest(this.#storage, repository, digest);
     if (!manifest) return undefined;
     // A manifest names its children by their digests, so this ends.
-    const facts = await this.#derive(repository, parseManifest(manifest.bytes), (child) =>
-      this.find(repository, child),
+    const document = parseManifest(manifest.bytes);
+    const facts = await this.#derive(
+      document,
+      () => this.#readConfig(repository, document),
+      (child) => this.find(repository, child),
     );
     // A reader has the facts also where nothing can be written now, as in a read-only registry; the next one makes them again.
     await this.#write(repository, digest, facts).catch(() => undefined);
@@ -107,11 +112,11 @@ export class FactsStore {
   }
 
   async #derive(
-    repository: RepositoryName,
     document: ManifestDocument,
+    readConfig: () => Promise<JsonObject | undefined>,
     findChild: (digest: Digest) => Promise<ManifestFacts | undefined>,
   ): Promise<ManifestFacts> {
-    const config = await this.#readConfig(repository, document);
+    const config = await readConfig();
     const children = await mapConcurrently(document.manifests.slice(0, MAX_CHILDREN), ({ digest }) =>
       findChild(digest),
     );
@@ -119,12 +124,9 @@ export class FactsStore {
   }
 
   async #readConfig(repository: RepositoryName, { config }: ManifestDocument): Promise<JsonObject | undefined> {
-    if (!config || config.sizeBytes > MAX_CONFIG_BYTES || !config.mediaType.endsWith('json')) return undefined;
+    if (!config?.mediaType.endsWith('json')) return undefined;
     const link = await this.#blobs.find(repository, config.digest);
-    if (!link) return undefined;
-    const bytes = await readAtMost(await this.#blobs.read(link), MAX_CONFIG_BYTES, 'the config');
-    const value = parseJson(bytes, { maxValues: MAX_CONFIG_VALUES });
-    return isJsonObject(value) ? value : undefined;
+    return link && (await readConfig(this.#blobs, link));
   }
 
   async #write(repository: RepositoryName, digest: Digest, facts: ManifestFacts): Promise<void> {

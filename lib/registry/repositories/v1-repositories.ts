@@ -12,6 +12,7 @@ import type { Manifests } from '../manifests/manifests.ts';
 import type { TagDeletion } from '../tags/delete-tag.ts';
 import { type TagMetadata, tagMetadata } from '../tags/metadata.ts';
 import { immutableTag, type Tags } from '../tags/tags.ts';
+import type { DescribedProjections } from '../v1-images/described-projections.ts';
 import type { ImageGrants } from '../v1-images/grants.ts';
 import { lookAtImage } from '../v1-images/image-cell.ts';
 import type { ImageLooks } from '../v1-images/image-looks.ts';
@@ -31,6 +32,7 @@ export class V1Repositories {
   readonly #metadata: TagMetadata;
   readonly #grants: ImageGrants;
   readonly #rights: ImageRights;
+  readonly #described: DescribedProjections;
   readonly #manifests: Manifests;
   readonly #immutableImageTags: ImmutableImageTags;
   readonly #search: Search;
@@ -45,6 +47,7 @@ export class V1Repositories {
       metadata: TagMetadata;
       grants: ImageGrants;
       rights: ImageRights;
+      described: DescribedProjections;
       manifests: Manifests;
       immutableImageTags: ImmutableImageTags;
       search: Search;
@@ -58,6 +61,7 @@ export class V1Repositories {
     this.#metadata = dependencies.metadata;
     this.#grants = dependencies.grants;
     this.#rights = dependencies.rights;
+    this.#described = dependencies.described;
     this.#manifests = dependencies.manifests;
     this.#immutableImageTags = dependencies.immutableImageTags;
     this.#search = dependencies.search;
@@ -86,7 +90,7 @@ export class V1Repositories {
    * Makes a tag name a v1 image, and grants the repository the images of its ancestry; the caller must have a right to each. The
    * image may be incomplete. Images of the ancestry that the collector has condemned are live afterwards. For a top projection,
    * the tag names the manifest, which keeps its digest. Three storage requests, four for `latest`; for each image of the ancestry
-   * two, those of `ImageRights.findRight`, and one if the caller pushed it.
+   * two, those of `ImageRights.findRight`, and one if the caller pushed it; for a projection those of `DescribedProjections.record`.
    * @throws RegistryError IMAGE_UNKNOWN, DENIED; UNAVAILABLE if the collector is removing an image of the ancestry
    */
   async tagImage(
@@ -113,6 +117,7 @@ export class V1Repositories {
       const images = await mapConcurrently(ancestry, async (image) => {
         const found = image === id ? right : await findRight(image);
         if (found.imageKind === 'projection') await this.#checkImmutable(repository, image);
+        if (found.source && !(await this.#described.record(image, found.source))) throw imageUnknown();
         return { id: image, ...found };
       });
       await this.#grants.grantByTag(repository, { tag, top: id }, images);

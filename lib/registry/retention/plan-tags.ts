@@ -158,7 +158,7 @@ export class TagPlanner {
         const manifest = await this.#stored.find(repository, digest);
         if (!manifest) return [];
         const document = parseManifest(manifest.bytes);
-        if (!known.has(digest)) this.#facts.recordLater(repository, digest, document);
+        if (!known.has(digest)) this.#facts.recordLater(repository, { digest, document });
         return document.manifests.map((child) => child.digest);
       });
       level = children.flat().filter((digest) => !reached.has(digest));

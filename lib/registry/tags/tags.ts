@@ -7,7 +7,7 @@ import { AS_TEXT, type ETag, type ObjectInfo, type StorageDriver } from '../../s
 import { decodeText, encodeText } from '../../streams/bytes.ts';
 import type { Look } from '../condemned/look.ts';
 import { type Hints, TagResolver } from './resolve-tags.ts';
-import type { RecordMove } from './tag-change.ts';
+import type { IsRepeated, RecordMove } from './tag-change.ts';
 import { decodeTarget, encodeTarget, type ResolvedTag, type TagTarget, targetOf } from './target.ts';
 
 /** Whether no push may move a tag; without a tag, whether the repository may hold such a tag. */
@@ -48,6 +48,7 @@ export class Tags {
   /**
    * Sets the tag to a manifest. One storage request.
    * @param options.look at the manifest
+   * @returns whether it named the manifest before
    * @throws RegistryError DENIED if it is immutable and names something else
    * @throws StorageUnavailableError if the look has expired
    */
@@ -56,8 +57,8 @@ export class Tags {
     tag: Tag,
     digest: Digest,
     { look, by }: { look: Look; by: string },
-  ): Promise<void> {
-    await this.#put(repository, tag, targetOf(digest), { look, by });
+  ): Promise<IsRepeated> {
+    return await this.#put(repository, tag, targetOf(digest), { look, by });
   }
 
   /**
@@ -103,17 +104,16 @@ export class Tags {
     tag: Tag,
     to: TagTarget,
     { look, by }: { look: Look; by: string },
-  ): Promise<void> {
+  ): Promise<IsRepeated> {
     const ifAbsent = this.#isImmutable(repository, tag);
     const options = { ...AS_TEXT, ...(ifAbsent && { ifAbsent }), look };
     const text = encodeTarget(to.digest);
     if (await this.#storage.put(layout.tag(repository, tag), encodeText(text), options)) {
-      await this.#recordMove(repository, { tag, to, by });
-      return;
+      return await this.#recordMove(repository, { tag, to, by });
     }
     // Clients repeat pushes: the same target again is not a move.
     const stored = await this.#storage.read(layout.tag(repository, tag));
-    if (stored && decodeText(stored.bytes) === text) return;
+    if (stored && decodeText(stored.bytes) === text) return async () => true;
     throw immutableTag(repository, tag);
   }
 

@@ -32,6 +32,7 @@ import { joinWithSpill, Spill } from '../inventory/spill.ts';
 import type { Tags } from '../tags/tags.ts';
 import { decodeAncestry } from '../v1-images/images.ts';
 import { readLayerDescriptor } from '../v1-images/layers.ts';
+import { saysProjection } from '../v1-images/projection-record.ts';
 import { Ledger, type RepositoryIndex } from './ledger.ts';
 
 /** Bytes, by their digest, or by their key if they are the layer of a v1 image, and the repositories that use them. */
@@ -222,7 +223,7 @@ class Measurement {
       }
       for await (const object of records) {
         this.#addMetadata(object);
-        if (object.key === layout.projectionRecord(name as ImageId)) isProjection = true;
+        if (saysProjection(object.key)) isProjection = true;
         const digest = digestOfImageBlob(object.key);
         if (digest && isDigest(digest)) {
           await this.#digestUsers.add(nameOfDigest(digest), { kind: 'marker', image: name });

@@ -1,4 +1,4 @@
-import type { Grant, ImageKind, ManifestPath } from '../../model/layout.ts';
+import type { Grant, ImageKind, ManifestPath, ProjectedContent } from '../../model/layout.ts';
 import type { ImageId, RepositoryName, Tag } from '../../model/names.ts';
 
 export type StoredGrant = { grant: Grant; writtenAt: Date };
@@ -7,7 +7,7 @@ export type StoredGrant = { grant: Grant; writtenAt: Date };
 export type GrantCheck = {
   imageKind: ImageKind;
   repository: RepositoryName;
-  by: { manifests: ManifestPath } | TagCheck;
+  by: { manifests: ManifestPath; content?: ProjectedContent } | TagCheck;
 };
 export type TagCheck = { tag: Tag; tops: ImageId[] };
 
@@ -21,9 +21,11 @@ const MAX_CHECKS = 64;
 export function grantChecks(grants: readonly StoredGrant[]): GrantCheck[] {
   const checks = new Map<string, GrantCheck>();
   for (const { grant } of grants.toSorted(newestFirst)) {
-    const { imageKind, repository, by } = grant;
+    const { imageKind, repository, by, content } = grant;
     if (Array.isArray(by)) {
-      checks.set(`${repository} manifests ${by.join(' ')}`, { imageKind, repository, by: { manifests: by } });
+      const name = `${repository} manifests ${by.join(' ')}`;
+      const check = { imageKind, repository, by: { manifests: by, ...(content && { content }) } };
+      if (!checks.has(name)) checks.set(name, check);
       continue;
     }
     const name = `${repository} tag ${by.tag}`;

@@ -10,6 +10,7 @@ import {
   type Key,
   layout,
   type ManifestPath,
+  type ProjectedContent,
   parseImageRecord,
   type TaggedImage,
 } from '../../model/layout.ts';
@@ -18,6 +19,7 @@ import type { ImageId, RepositoryName } from '../../model/names.ts';
 import { AS_TEXT, type StorageDriver } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
 import type { Look } from '../condemned/look.ts';
+import { saysProjection } from './projection-record.ts';
 
 /** Tag grants that this process has seen or written. */
 const REMEMBERED_TAGS = { max: 10_000, ttlMs: 10 * 60_000 };
@@ -33,6 +35,26 @@ export class ImageGrants {
     this.#storage = storage;
   }
 
+  /**
+   * Whether the image is a projection, whether it has a projection record, and the grants of the repository to it, stale ones
+   * included. One storage request; up to two more for an image with 1,000 grants.
+   */
+  async listOfProjection(
+    repository: RepositoryName,
+    id: ImageId,
+  ): Promise<{ isProjection: boolean; hasRecord: boolean; grants: Grant[] }> {
+    const found = { isProjection: false, hasRecord: false, grants: [] as Grant[] };
+    let listed = 0;
+    for await (const { key } of this.#storage.list(layout.imageProjections(id))) {
+      const record = parseImageRecord(key);
+      found.isProjection ||= saysProjection(key);
+      found.hasRecord ||= record?.kind === 'projection';
+      if (record?.kind === 'grant' && record.grant.repository === repository) found.grants.push(record.grant);
+      if (++listed === PAGE) return { ...found, grants: await this.list(repository, id, 'projection') };
+    }
+    return found;
+  }
+
   /** The first 1,000 grants of the repository to the image, stale ones included. One storage request. */
   async list(repository: RepositoryName, id: ImageId, imageKind: ImageKind): Promise<Grant[]> {
     const grants: Grant[] = [];
@@ -46,17 +68,25 @@ export class ImageGrants {
   }
 
   /**
-   * Grants projections to a repository that holds these manifests. One storage request for each, side by side but for the last.
-   * @param projections base first, the top projection last
+   * Grants a projection to a repository that holds these manifests. One storage request.
+   * @param options.content describes the projection; absent for one with a projection record
    */
-  async grantByManifest(repository: RepositoryName, by: ManifestPath, projections: readonly ImageId[]): Promise<void> {
-    const grant = (id: ImageId) =>
-      this.#put(layout.manifestGrant(id, repository, by), layout.outdatedGrant(id, 'projection', repository));
-    await mapConcurrently(projections.slice(0, -1), grant);
-    await mapConcurrently(projections.slice(-1), grant);
+  async grantByManifest(
+    repository: RepositoryName,
+    by: ManifestPath,
+    id: ImageId,
+    { content, look }: { content?: ProjectedContent | undefined; look?: Look },
+  ): Promise<void> {
+    const key = content
+      ? layout.describingGrant(id, repository, by, content)
+      : layout.manifestGrant(id, repository, by);
+    await this.#put(key, layout.outdatedGrant(id, 'projection', repository), look);
   }
 
-  /** Grants the images of an ancestry to a repository whose tag is about to name the first. As `grantByManifest`. */
+  /**
+   * Grants the images of an ancestry to a repository whose tag is about to name the first. One storage request for each, side by
+   * side but for the first.
+   */
   async grantByTag(
     repository: RepositoryName,
     by: TaggedImage,
@@ -87,15 +117,16 @@ export class ImageGrants {
     await mapConcurrently(images, (id) => this.#storage.delete(layout.outdatedGrant(id, 'pushed', repository)));
   }
 
-  async #put(key: Key, outdated: Key): Promise<void> {
+  async #put(key: Key, outdated: Key, look?: Look): Promise<void> {
     const nonce = encodeText(randomUUID());
+    const options = { ...AS_TEXT, ...(look && { look }) };
     try {
-      await this.#storage.put(key, nonce, AS_TEXT);
+      await this.#storage.put(key, nonce, options);
     } catch (error) {
       // On disk a key cannot be both an object and a folder.
       if (!(await this.#storage.head(outdated))) throw error;
       await this.#storage.delete(outdated);
-      await this.#storage.put(key, nonce, AS_TEXT);
+      await this.#storage.put(key, nonce, options);
     }
   }
 

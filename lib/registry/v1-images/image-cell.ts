@@ -10,8 +10,8 @@
 // looks for tags, manifests and links once more before it does.
 import { RegistryError } from '../../model/errors.ts';
 import { isJsonObject, parseJson } from '../../model/json.ts';
-import { type Key, layout } from '../../model/layout.ts';
-import type { ImageId } from '../../model/names.ts';
+import { type Grant, type Key, layout, type ManifestPath } from '../../model/layout.ts';
+import type { ImageId, RepositoryName } from '../../model/names.ts';
 import { compareAndSwap } from '../../storage/compare-and-swap.ts';
 import { AS_JSON, type ETag, type ObjectInfo, type StorageDriver, unchanged } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
@@ -28,7 +28,22 @@ export type ImageCell =
 export type MarkedCell = Exclude<ImageCell, { state: 'live' }>;
 
 /** What a writer saw of an image that is live, and that the collector does not remove while the look is valid. */
-export type SeenImage = { look: Look; isProjection: boolean; hasDescriptor: boolean };
+export type SeenImage = {
+  look: Look;
+  isProjection: boolean;
+  /** Whether it has a projection record, `view.json`. */
+  hasRecord: boolean;
+  hasDescriptor: boolean;
+  /** The grants that describe the projection, as far as one listing request shows them. */
+  descriptions: DescribingGrant[];
+  /** The grants to the projection by manifests of repositories, likewise. */
+  manifestGrants: { repository: RepositoryName; by: ManifestPath }[];
+  /** Whether a push by a v1 client has left records beside it. */
+  hasPushRecords: boolean;
+};
+
+/** A grant by a manifest that describes the projection. */
+export type DescribingGrant = { key: Key; by: ManifestPath } & Required<Pick<Grant, 'repository' | 'content'>>;
 
 /** One storage request. @throws Error if storage is damaged */
 export async function readImageCell(storage: StorageDriver, id: ImageId): Promise<ImageCell> {
@@ -113,7 +128,8 @@ export async function makeLive(storage: StorageDriver, id: ImageId, cell: Marked
  * Takes an image for its removal. One storage request. The caller has found, by reading that began a grace period after
  * `cell.object.lastModified`, that nothing reaches the image; or that another collector took it that long ago and did not
  * end. It then deletes the objects of the image, each once and without retries, within the time of a `Look` that began
- * before this call. `view.json` is the last of them: without it, what is left of a projection would pass for a pushed image.
+ * before this call. The grants that describe a projection and `view.json` are the last of them: without any, what is left of a
+ * projection would pass for a pushed image.
  * Only if each DELETE was answered, the caller calls `endRemoving`; otherwise the cell stays.
  * @returns the cell, which only this caller has; `undefined` if it has changed since it was read
  */

@@ -3,8 +3,9 @@
 // manifests to look for. A grant whose tag or manifest is gone is stale and gives no right.
 //
 // Clients choose the ids of the images that they push, and may choose that of a projection before the projection is made. A
-// right to the pushed image gives no right to the projection: as soon as the projection record is there, which is written
-// before anything else of the projection, only grants to the projection count.
+// right to the pushed image gives no right to the projection: as soon as storage says that the id is one, which it does before
+// the JSON of the projection is written, only grants to the projection count. What is then read of the image is served only if
+// the grant describes it, or if the projection record says that it is complete.
 
 import { digestOf } from '../../model/content-digest.ts';
 import {
@@ -13,6 +14,7 @@ import {
   type Key,
   layout,
   type ManifestPath,
+  type ProjectedContent,
   parseImageRecord,
   type TaggedImage,
 } from '../../model/layout.ts';
@@ -23,7 +25,7 @@ import { hasManifest } from '../condemned/read-manifest.ts';
 import type { Tags } from '../tags/tags.ts';
 import { type GrantCheck, grantChecks, newestFirst, type StoredGrant, type TagCheck } from './grant-checks.ts';
 import { type ListedCell, listedCell } from './image-cell.ts';
-import { hasProjectionRecord } from './projection-record.ts';
+import { isProjection, saysProjection } from './projection-record.ts';
 
 export type { ImageKind } from '../../model/layout.ts';
 
@@ -45,7 +47,16 @@ export function readerOf(repository: RepositoryName): ImageReader {
 }
 
 /** The right to read an image, the ids of the pusher records that were written for the caller, and the cell of the image. */
-export type ImageRight = { imageKind: ImageKind; pusherIds: string[]; cell: ListedCell };
+export type ImageRight = {
+  imageKind: ImageKind;
+  pusherIds: string[];
+  cell: ListedCell;
+  /** The manifest of the projection, if its grants describe it. */
+  source?: ProjectionSource;
+};
+
+/** The manifest by which a repository has a right to a projection, and what the grant says that the projection consists of. */
+export type ProjectionSource = { repository: RepositoryName; manifests: ManifestPath; content: ProjectedContent };
 
 /** How long a client that has pushed an image may read it before a tag names it: as long as an upload session lives. */
 export const PUSHER_RECORD_LIFETIME_MS = 24 * 60 * 60 * 1000;
@@ -64,6 +75,8 @@ const REMEMBERED = { max: 10_000, ttlMs: 30_000 };
 /** What the records beside an image say about one caller. */
 type RecordsForReader = {
   isProjection: boolean;
+  /** Whether the projection has a record: then no grant describes it. */
+  hasRecord: boolean;
   /** Whether the pushed image has any grant, of any repository. */
   hasGrants: boolean;
   /** Of the repositories from which the caller may pull. */
@@ -106,17 +119,18 @@ export class ImageRights {
   /** As `findReadableKind`, always by a listing, with the caller's pusher records. */
   async findRight(id: ImageId, reader: ImageReader): Promise<ImageRight | undefined> {
     const records = await this.#listRecords(id, reader);
-    const { isProjection, hasGrants, pusherIds, isRecentPusher, cell } = records;
-    const imageKind = isProjection ? 'projection' : 'pushed';
+    const { hasGrants, pusherIds, isRecentPusher, cell } = records;
+    const imageKind = records.isProjection ? 'projection' : 'pushed';
     const right = { imageKind, pusherIds, cell } as const;
-    if (!isProjection && isRecentPusher) return right;
-    if (!isProjection && !hasGrants) return (await reader.mayReadWithoutGrant(id)) ? right : undefined;
+    if (imageKind === 'pushed' && isRecentPusher) return right;
+    if (imageKind === 'pushed' && !hasGrants) return (await reader.mayReadWithoutGrant(id)) ? right : undefined;
     const grants = records.grants.filter(({ grant }) => grant.imageKind === imageKind);
     const valid =
       (await this.#findValid(id, grantChecks(grants), reader)) ?? (await this.#findConverted(id, grants, reader));
     if (!valid) return undefined;
     this.#validGrants.set(id, valid);
-    return right;
+    const source = sourceOf(valid);
+    return { ...right, ...(source && { source }) };
   }
 
   /**
@@ -135,21 +149,33 @@ export class ImageRights {
     return repository && Array.isArray(by) ? { repository, digest: by[0] } : undefined;
   }
 
+  /** Forgets by which grant a right to the image was found. */
+  forget(id: ImageId): void {
+    this.#validGrants.delete(id);
+  }
+
+  /** What grants say about this projection, if a right to it was found by one a moment ago. No storage request. */
+  sourceOf(id: ImageId): ProjectionSource | undefined {
+    const grant = this.#validGrants.get(id);
+    return grant && sourceOf(grant);
+  }
+
   async #checkRemembered(id: ImageId, reader: ImageReader, isOfPushed: boolean): Promise<Grant | undefined> {
     const grant = this.#validGrants.get(id);
     if (!grant || !reader.mayPull(grant.repository)) return undefined;
     const [check] = grantChecks([{ grant, writtenAt: new Date(0) }]);
-    const [valid, isProjection] = await Promise.all([
+    const [valid, isProjected] = await Promise.all([
       check && this.#check(id, check, reader),
-      grant.imageKind === 'projection' || (!isOfPushed && hasProjectionRecord(this.#storage, id)),
+      grant.imageKind === 'projection' || (!isOfPushed && isProjection(this.#storage, id)),
     ]);
-    return isProjection === (grant.imageKind === 'projection') ? valid : undefined;
+    return isProjected === (grant.imageKind === 'projection') ? valid : undefined;
   }
 
   /** One storage request for 1,000 records; if there are more, up to 11 further ones. */
   async #listRecords(id: ImageId, reader: ImageReader): Promise<RecordsForReader> {
     const records: RecordsForReader = {
       isProjection: false,
+      hasRecord: false,
       hasGrants: false,
       grants: [],
       pusherIds: [],
@@ -165,13 +191,16 @@ export class ImageRights {
       last = object.key;
     });
     records.cell = listedCell(id, cell, isWhole ? undefined : last);
-    if (isWhole) return records;
+    if (isWhole) return withoutContent(records);
     // Asked after the listing, so that an image which becomes a projection in between is treated as one.
-    records.isProjection ||= await hasProjectionRecord(this.#storage, id);
+    records.isProjection ||= await isProjection(this.#storage, id);
     records.grants = [];
     const grants = layout.imageGrants(id, records.isProjection ? 'projection' : 'pushed');
     await forEachUpTo(MAX_GRANTS, this.#storage.list(grants), add);
-    return records;
+    if (last !== undefined && last < layout.projectionRecord(id)) {
+      records.hasRecord = (await this.#storage.head(layout.projectionRecord(id))) !== undefined;
+    }
+    return withoutContent(records);
   }
 
   /** Runs 1, 2, 4, … checks side by side, and stops after the first valid grant. */
@@ -189,13 +218,16 @@ export class ImageRights {
   /** One storage request, two side by side for an image of an index. */
   async #check(id: ImageId, check: GrantCheck, reader: ImageReader): Promise<Grant | undefined> {
     const { repository, by } = check;
-    const grant = 'manifests' in by ? await this.#checkManifests(check, by.manifests) : await this.#checkTag(check, by);
+    const grant = 'manifests' in by ? await this.#checkManifests(check, by) : await this.#checkTag(check, by);
     return !grant || !reader.confirmPull || (await reader.confirmPull(repository, id)) ? grant : undefined;
   }
 
-  async #checkManifests({ imageKind, repository }: GrantCheck, by: ManifestPath): Promise<Grant | undefined> {
+  async #checkManifests(
+    { imageKind, repository }: GrantCheck,
+    { manifests: by, content }: { manifests: ManifestPath; content?: ProjectedContent },
+  ): Promise<Grant | undefined> {
     const found = await Promise.all(by.map((digest) => hasManifest(this.#storage, repository, digest)));
-    return found.includes(false) ? undefined : { imageKind, repository, by };
+    return found.includes(false) ? undefined : { imageKind, repository, by, ...(content && { content }) };
   }
 
   async #checkTag({ imageKind, repository }: GrantCheck, { tag, tops }: TagCheck): Promise<Grant | undefined> {
@@ -224,9 +256,21 @@ export class ImageRights {
   }
 }
 
+function sourceOf({ repository, by, content }: Grant): ProjectionSource | undefined {
+  return content && Array.isArray(by) ? { repository, manifests: by, content } : undefined;
+}
+
+/** Where the projection has a record, what grants describe does not count. */
+function withoutContent(records: RecordsForReader): RecordsForReader {
+  if (!records.hasRecord) return records;
+  const grants = records.grants.map(({ grant: { content: _, ...grant }, writtenAt }) => ({ grant, writtenAt }));
+  return { ...records, grants };
+}
+
 function addRecord(records: RecordsForReader, { key, lastModified }: ObjectInfo, reader: ImageReader): void {
   const record = parseImageRecord(key);
-  if (record?.kind === 'projection') records.isProjection = true;
+  if (saysProjection(key)) records.isProjection = true;
+  if (record?.kind === 'projection') records.hasRecord = true;
   if (record?.kind === 'pusher' && reader.matchesPusher(record.pusherId)) {
     records.pusherIds.push(record.pusherId);
     records.isRecentPusher ||= Date.now() - lastModified.getTime() < PUSHER_RECORD_LIFETIME_MS;

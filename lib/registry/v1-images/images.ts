@@ -1,6 +1,7 @@
 // v1 images: the objects below `images/<id>/`, as docker-registry wrote them. While `_inprogress` exists, the image is being
 // pushed and is hidden from readers.
 
+import { hash } from 'node:crypto';
 import { RegistryError } from '../../model/errors.ts';
 import { parseJson } from '../../model/json.ts';
 import { type ImageKind, type Key, layout } from '../../model/layout.ts';
@@ -18,6 +19,7 @@ import { type Bytes, encodeText } from '../../streams/bytes.ts';
 import { PRESIGNED_SECONDS } from '../blobs/blobs.ts';
 import type { Look } from '../condemned/look.ts';
 import { readChecksums } from './checksums.ts';
+import type { ProjectionSource } from './image-rights.ts';
 import type { ImageLayers } from './layers.ts';
 
 /** Complete images are remembered, because a client asks for the JSON, the ancestry and the layer of each in turn. */
@@ -29,11 +31,14 @@ const REMEMBERED = { max: 10_000, ttlMs: 30_000 };
  */
 export type ImageVersion = { jsonETag?: ETag; ancestryETag?: ETag; layer?: ImageLayer; kind?: ImageKind };
 
+/** An object of an image, as it was read. */
+export type PartOfImage = { name: 'json' | 'ancestry'; bytes: Bytes };
+
 /**
  * What was read of an image. `value` is to be called once `isOfKind` has decided of which kind it is: the layer of a projection may
  * be another than the listing showed. `isOfPushed`: it is an object that was there when the image was found to be a pushed one.
  */
-export type ReadOfImage<T> = { value: () => T; version?: ImageVersion; isOfPushed?: boolean };
+export type ReadOfImage<T> = { value: () => T; version?: ImageVersion; part?: PartOfImage; isOfPushed?: boolean };
 
 /** The objects below `images/<id>/` that a pull needs. */
 type ListedImage = { json?: ObjectInfo; ancestry?: ObjectInfo; layer?: ObjectInfo; isComplete: boolean };
@@ -68,18 +73,43 @@ export class Images {
 
   /**
    * Whether what was read of an image is of this kind. Asked after the right to it was decided for this kind, because a
-   * projection may replace a pushed image in between. No storage request, but two where a projection has a layer below `images/`
-   * and was not known to be one.
-   * @param version as it was read; undefined for what is remembered
+   * projection may replace a pushed image in between. No storage request for a pushed image; for a projection one to find its layer,
+   * unless that is remembered, and two if it has a projection record and a layer below `images/`, and was not known to be one.
+   * @param read.version as it was read; undefined for what is remembered
+   * @param source what grants say about the projection
    * @returns false if what was read is to be read again
    */
-  async isOfKind(id: ImageId, kind: ImageKind, version = this.#complete.get(id)): Promise<boolean> {
+  async isOfKind(
+    id: ImageId,
+    kind: ImageKind,
+    { version = this.#complete.get(id), part }: Pick<ReadOfImage<unknown>, 'version' | 'part'>,
+    source?: ProjectionSource,
+  ): Promise<boolean> {
+    if (kind === 'projection' && source) {
+      if (part && sumOf(part.bytes) !== source.content[part.name === 'json' ? 'jsonSum' : 'ancestrySum']) {
+        this.#complete.delete(id);
+        return false;
+      }
+      if (version?.kind !== kind) await this.#setProjectedLayer(id, version);
+      return true;
+    }
     if (!version) return true;
-    const isKnown = version.kind !== undefined || kind === 'pushed' || isBlob(id, version.layer);
+    const isKnown = version.kind !== undefined || kind === 'pushed';
     if (isKnown) version.kind ??= kind;
-    else if (await this.#isProjected(id, version)) version.kind = kind;
+    else if (version.layer) {
+      if (await this.#isProjected(id, version)) version.kind = kind;
+    } else await this.#setProjectedLayer(id, version);
     if (version.kind !== kind) this.#complete.delete(id);
     return version.kind === kind;
+  }
+
+  async #setProjectedLayer(id: ImageId, version: ImageVersion | undefined): Promise<void> {
+    if (!version) return;
+    const layer = await this.#layers.findProjected(id);
+    delete version.layer; // that of a pushed image, or a copy for docker-registry
+    if (!layer) return;
+    version.layer = { key: layer.key, sizeBytes: layer.sizeBytes };
+    version.kind = 'projection';
   }
 
   /** Whether the version is that of the projection, which is there. Its descriptor is written before its ancestry and JSON. */
@@ -143,7 +173,7 @@ export class Images {
       ...{ bytes: object.bytes, checksums },
       ...(version.layer && { layerSizeBytes: version.layer.sizeBytes }),
     });
-    return { value, version };
+    return { value, version, part: { name: 'json', bytes: object.bytes } };
   }
 
   /** One storage request, and those of `#version`. @throws RegistryError IMAGE_UNKNOWN, IMAGE_INCOMPLETE */
@@ -152,7 +182,8 @@ export class Images {
     if (!object) throw imageUnknown();
     if (version.ancestryETag !== object.info.etag && this.#complete.delete(id)) return await this.ancestry(id);
     const ancestry = parseAncestry(object);
-    return { value: () => ancestry, version, isOfPushed: version.kind === 'pushed' };
+    const part = { name: 'ancestry', bytes: object.bytes } as const;
+    return { value: () => ancestry, version, part, isOfPushed: version.kind === 'pushed' };
   }
 
   /** The storage requests of `#version`. @throws RegistryError IMAGE_UNKNOWN, IMAGE_INCOMPLETE */
@@ -162,20 +193,18 @@ export class Images {
       if (!version.layer) throw imageUnknown();
       return version.layer;
     };
-    value();
     return { value, version };
   }
 
   /**
-   * None if the image is remembered; else one LIST, and one more request if the layer is a blob.
+   * None if the image is remembered; else one LIST.
    * @throws RegistryError IMAGE_INCOMPLETE
    */
   async #version(id: ImageId): Promise<ImageVersion> {
     const known = this.#complete.get(id);
     if (known) return known;
-    const { json, ancestry, layer: listed, isComplete } = await this.#list(id);
+    const { json, ancestry, layer, isComplete } = await this.#list(id);
     if (!isComplete) throw imageIncomplete();
-    const layer = listed ?? (await this.#layers.findProjected(id));
     const version = {
       ...(json && { jsonETag: json.etag }),
       ...(ancestry && { ancestryETag: ancestry.etag }),
@@ -233,8 +262,9 @@ function imageIncomplete(): RegistryError {
   return new RegistryError('IMAGE_INCOMPLETE', 'Image is being uploaded, retry later');
 }
 
-function isBlob(id: ImageId, layer: ImageLayer | undefined): boolean {
-  return layer !== undefined && layer.key !== layout.imageLayer(id);
+/** What a grant says of the JSON or the ancestry of a projection: the first 32 digits of its SHA-256. */
+export function sumOf(bytes: Uint8Array): string {
+  return hash('sha256', bytes, 'hex').slice(0, 32);
 }
 
 /** @throws Error if storage is damaged */

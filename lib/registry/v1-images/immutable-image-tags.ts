@@ -42,11 +42,13 @@ export class ImmutableImageTags {
    * could name it, so each tag that names it has left a grant.
    */
   async #mayBeTagged(repository: RepositoryName, id: ImageId): Promise<boolean> {
-    const [record, json, grants] = await Promise.all([
+    const [record, json, { isProjection, grants }] = await Promise.all([
       findProjectionRecord(this.#storage, id),
       this.#storage.head(layout.imageJson(id)),
-      this.#grants.list(repository, id, 'projection'),
+      this.#grants.listOfProjection(repository, id),
     ]);
-    return record ? record.replacesPushedImage !== false || grants.length > 0 : json !== undefined;
+    if (!isProjection) return json !== undefined;
+    const replacesPushedImage = record !== undefined && record.replacesPushedImage !== false;
+    return replacesPushedImage || grants.length > 0;
   }
 }

@@ -8,7 +8,7 @@ import { type Key, layout } from '../../model/layout.ts';
 import { type Digest, type ImageId, parseDigest } from '../../model/names.ts';
 import { AS_JSON, type Condition, type ETag, type StorageDriver, unchanged } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
-import { BlobStore } from '../blobs/store.ts';
+import type { BlobStore } from '../blobs/store.ts';
 import type { Look } from '../condemned/look.ts';
 import { type LayerFacts, LayerScan } from './layer-scan.ts';
 
@@ -46,18 +46,30 @@ export async function moveLayer(storage: StorageDriver, id: ImageId, from: Key, 
   return (await storage.put(at, encode({ ...descriptor, key: to }), condition)) !== undefined;
 }
 
+/**
+ * Finds the layer of a projection that grants describe: the blob of the repository by which a right to the projection was found a
+ * moment ago. `undefined` for any other image.
+ */
+export type FindGrantedLayer = (id: ImageId) => Promise<{ key: Key; sizeBytes: number } | undefined>;
+
 /** Describes the layers of v1 images for v2. */
 export class ImageLayers {
   readonly #storage: StorageDriver;
   readonly #limits: UnpackLimits;
   readonly #store: BlobStore;
+  readonly #findGranted: FindGrantedLayer;
   readonly #unpackings = new Slots(UNPACKINGS);
   readonly #scanning = new Map<ImageId, Promise<LayerDescriptor | undefined>>();
 
-  constructor(storage: StorageDriver, limits: UnpackLimits, store = new BlobStore(storage)) {
+  constructor(
+    storage: StorageDriver,
+    limits: UnpackLimits,
+    { store, findGranted }: { store: BlobStore; findGranted: FindGrantedLayer },
+  ) {
     this.#storage = storage;
     this.#limits = limits;
     this.#store = store;
+    this.#findGranted = findGranted;
   }
 
   /**
@@ -94,6 +106,8 @@ export class ImageLayers {
 
   /** The blob of a projection. One storage request. */
   async findProjected(id: ImageId): Promise<{ key: Key; sizeBytes: number } | undefined> {
+    const granted = await this.#findGranted(id);
+    if (granted) return granted;
     const descriptor = await this.#kept(id);
     return descriptor && !descriptor.etag ? descriptor : undefined;
   }

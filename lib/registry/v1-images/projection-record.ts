@@ -1,9 +1,14 @@
-// `oci/images/<id>/view.json`, the projection record: this image id is a projection. It is written before any other object of
-// the projection, and the collector deletes it after all others. From then on no v1 push changes the image, and grants to the
-// image that a v1 client pushed under the same id give no right to the projection.
+// What says that an image id is a projection: a grant that describes the projection (`describing-grants.ts`), or
+// `oci/images/<id>/view.json`, the projection record. It is written before the JSON of the projection, and the collector deletes
+// it after all other objects. From then on no v1 push changes the image, and grants to the image that a v1 client pushed under the
+// same id give no right to the projection.
+//
+// A projection has a record if it replaces an image that a v1 client pushed, if its layer is compressed anew for v1 clients, if
+// a v1 client has tagged an image that is built on it, and if a version made it that wrote no other form. Then what the record
+// says counts, and what grants describe does not.
 
 import { isJsonObject, parseJson } from '../../model/json.ts';
-import { layout } from '../../model/layout.ts';
+import { type Key, layout, parseImageRecord } from '../../model/layout.ts';
 import { type Digest, type ImageId, isImageId, parseDigest, sha256Digest } from '../../model/names.ts';
 import { compareAndSwap } from '../../storage/compare-and-swap.ts';
 import { AS_JSON, type Condition, type ETag, type StorageDriver } from '../../storage/driver.ts';
@@ -27,19 +32,34 @@ export type ProjectionRecord = {
 /** A record whose claim is finished: see `claimForProjection`. */
 export type ProjectionClaim = ProjectionRecord & { idsBelowTop: ImageId[]; replacesPushedImage: boolean };
 
-/** One storage request. `undefined` if the id is not a projection. */
+/** One storage request. `undefined` if the id is not a projection, or one without a record. */
 export async function findProjectionRecord(storage: StorageDriver, id: ImageId): Promise<ProjectionRecord | undefined> {
   return (await read(storage, id))?.record;
 }
 
 /** Whether the id is a projection, complete or not. One storage request. */
-export async function hasProjectionRecord(storage: StorageDriver, id: ImageId): Promise<boolean> {
-  return (await storage.head(layout.projectionRecord(id))) !== undefined;
+export async function isProjection(storage: StorageDriver, id: ImageId): Promise<boolean> {
+  for await (const { key } of storage.list(layout.imageProjections(id))) if (saysProjection(key)) return true;
+  return false;
 }
 
-/** Whether the id is a top projection: the hex of its own manifest. One storage request. */
+/** Whether the object says that its image is a projection. @param key below `layout.imageRecords` */
+export function saysProjection(key: Key): boolean {
+  const record = parseImageRecord(key);
+  return record?.kind === 'projection' || (record?.kind === 'grant' && record.grant.content !== undefined);
+}
+
+/** Whether the id is a top projection: the hex of its own manifest. One storage request, and one more if it has a record. */
 export async function isTopProjection(storage: StorageDriver, id: ImageId): Promise<boolean> {
-  return (await findProjectionRecord(storage, id))?.manifest === sha256Digest(id);
+  let hasRecord = false;
+  for await (const { key } of storage.list(layout.imageProjections(id))) {
+    const record = parseImageRecord(key);
+    if (record?.kind === 'projection') hasRecord = true;
+    if (record?.kind !== 'grant' || !record.grant.content) continue;
+    const { by } = record.grant;
+    if (Array.isArray(by) && by[0] === sha256Digest(id)) return true;
+  }
+  return hasRecord && (await findProjectionRecord(storage, id))?.manifest === sha256Digest(id);
 }
 
 /**
@@ -61,17 +81,17 @@ export async function claimForProjection(
   {
     manifest,
     created,
-    seen: { look, isProjection },
+    seen: { look, hasRecord },
     chooseIdsBelowTop = async () => [],
   }: {
     manifest: Digest;
     created?: string | undefined;
-    seen: SeenImage;
+    seen: Pick<SeenImage, 'look' | 'hasRecord'>;
     chooseIdsBelowTop?: () => Promise<ImageId[]>;
   },
 ): Promise<ProjectionClaim> {
   return await compareAndSwap(layout.projectionRecord(id), {
-    ...(!isProjection && { first: { before: undefined } }),
+    ...(!hasRecord && { first: { before: undefined } }),
     read: () => read(storage, id),
     write: async (stored) => {
       const { idsBelowTop, replacesPushedImage } = stored?.record ?? {};
@@ -84,10 +104,21 @@ export async function claimForProjection(
       };
       const etag = stored?.etag ?? (await put(storage, id, claimed, { ifAbsent: true, look }));
       if (!etag) return undefined;
-      const record = { ...claimed, replacesPushedImage: (await storage.head(layout.imageJson(id))) !== undefined };
+      const isReplacing = replacesPushedImage ?? (await storage.head(layout.imageJson(id))) !== undefined;
+      const record = { ...claimed, replacesPushedImage: isReplacing };
       return (await put(storage, id, record, { ifMatch: etag, look })) && record;
     },
   });
+}
+
+/** Gives a projection a record, unless it has one. One storage request. */
+export async function recordProjection(
+  storage: StorageDriver,
+  id: ImageId,
+  record: ProjectionRecord,
+  look?: Look,
+): Promise<void> {
+  await put(storage, id, record, { ifAbsent: true, ...(look && { look }) });
 }
 
 /** Records that all objects of the projection are stored. One storage request. */

@@ -15,7 +15,7 @@ import { encodeText } from '../../streams/bytes.ts';
 import type { Look } from '../condemned/look.ts';
 import { noSuchParent } from '../v1-images/image-json.ts';
 import type { Images } from '../v1-images/images.ts';
-import { hasProjectionRecord } from '../v1-images/projection-record.ts';
+import { isProjection } from '../v1-images/projection-record.ts';
 
 /** `before`: the object as it was before the look, by which the projection record was found absent. */
 type Replacing = { before: ObjectInfo | undefined; look: Look };
@@ -79,7 +79,7 @@ export class ImageWriter {
    * @throws RegistryError IMAGE_EXISTS
    */
   async yieldToProjection(id: ImageId): Promise<void> {
-    if (!(await hasProjectionRecord(this.#storage, id))) return;
+    if (!(await isProjection(this.#storage, id))) return;
     await this.#storage.delete(layout.imageInProgress(id));
     throw imageExists();
   }

@@ -14,12 +14,13 @@ import type { ReusableBytes, StoredBlob } from '../blobs/reusable-bytes.ts';
 import type { BlobStore } from '../blobs/store.ts';
 import { earlierLook, type Look } from '../condemned/look.ts';
 import { hasManifest } from '../condemned/read-manifest.ts';
+import type { DescribedProjections } from '../v1-images/described-projections.ts';
 import type { ImageLooks } from '../v1-images/image-looks.ts';
 import { type ImageRights, readerOf } from '../v1-images/image-rights.ts';
 import type { Images } from '../v1-images/images.ts';
 import type { ImmutableImageTags } from '../v1-images/immutable-image-tags.ts';
 import type { ImageLayers, LayerDescriptor } from '../v1-images/layers.ts';
-import { findProjectionRecord } from '../v1-images/projection-record.ts';
+import { findProjectionRecord, isProjection } from '../v1-images/projection-record.ts';
 import { type ChainLink, imageConfig } from './image-config.ts';
 
 export type ConvertedManifest = { digest: Digest; bytes: Bytes };
@@ -53,6 +54,7 @@ export class ImageConversions {
   readonly #looks: ImageLooks;
   readonly #layers: ImageLayers;
   readonly #rights: ImageRights;
+  readonly #described: DescribedProjections;
   readonly #immutableImageTags: ImmutableImageTags;
   readonly #creating = new Map<ImageId, Promise<ConvertedManifest>>();
 
@@ -66,6 +68,7 @@ export class ImageConversions {
       looks: ImageLooks;
       layers: ImageLayers;
       rights: ImageRights;
+      described: DescribedProjections;
       immutableImageTags: ImmutableImageTags;
     },
   ) {
@@ -77,6 +80,7 @@ export class ImageConversions {
     this.#looks = dependencies.looks;
     this.#layers = dependencies.layers;
     this.#rights = dependencies.rights;
+    this.#described = dependencies.described;
     this.#immutableImageTags = dependencies.immutableImageTags;
   }
 
@@ -152,14 +156,16 @@ export class ImageConversions {
   }
 
   /**
-   * What the image is to a conversion in this repository; `none` for a projection without a grant, or not complete. One storage
-   * request, and for a projection those of `ImageRights.findReadableKind`.
+   * What the image is to a conversion in this repository; `none` for a projection without a grant, or not complete. Two storage
+   * requests, and for a projection those of `ImageRights.findRight`, and of `DescribedProjections.record` if it has no record.
    */
   async #usableKind(repository: RepositoryName, id: ImageId): Promise<ImageKind | 'none'> {
     const record = await findProjectionRecord(this.#storage, id);
-    if (!record) return 'pushed';
-    const kind = record.isComplete ? await this.#rights.findReadableKind(id, readerOf(repository)) : undefined;
-    return kind === 'projection' ? 'projection' : 'none';
+    if (!record && !(await isProjection(this.#storage, id))) return 'pushed';
+    if (record && !record.isComplete) return 'none';
+    const right = await this.#rights.findRight(id, readerOf(repository));
+    if (right?.imageKind !== 'projection') return 'none';
+    return !right.source || (await this.#described.record(id, right.source)) ? 'projection' : 'none';
   }
 
   async #readImage(id: ImageId): Promise<LayeredImage | undefined> {

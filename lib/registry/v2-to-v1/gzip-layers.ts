@@ -78,6 +78,11 @@ export class GzipLayers {
   }
 }
 
+/** Whether v1 clients get the layer in another form than v2 clients. */
+export function isGzippedAnew({ mediaType }: Descriptor): boolean {
+  return formatOf(mediaType) === 'zstd';
+}
+
 function formatOf(mediaType: string): LayerFormat {
   if (mediaType.endsWith('zstd')) return 'zstd';
   return mediaType.endsWith('gzip') ? 'gzip' : 'tar';

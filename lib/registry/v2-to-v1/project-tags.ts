@@ -1,30 +1,44 @@
 import type { JsonObject } from '../../model/json.ts';
 import type { RepositoryName, Tag } from '../../model/names.ts';
 import type { TagMetadata } from '../tags/metadata.ts';
+import type { PushedManifest } from '../tags/pushed-manifest.ts';
+import type { IsRepeated } from '../tags/tag-change.ts';
 import type { Tags } from '../tags/tags.ts';
-import type { ImageGrants } from '../v1-images/grants.ts';
+import { targetOf } from '../tags/target.ts';
 import { noChanges, type TagChanges } from './index-images-queue.ts';
 import type { ImageProjections } from './project-image.ts';
 import type { IndexImagesUpdates } from './update-index-images.ts';
+
+export type ProjectTagOptions = {
+  /** The manifest that the tag was set to. Without it the tag is read. */
+  pushed?: PushedManifest | undefined;
+  isRepeated?: IsRepeated | undefined;
+  isCurrent?: () => boolean;
+};
 
 /** Projects tags ahead of the first v1 pull, when a v2 client has pushed or deleted them. */
 export class TagProjections {
   readonly #tags: Tags;
   readonly #projections: ImageProjections;
-  readonly #grants: ImageGrants;
   readonly #metadata: TagMetadata;
   readonly #indexImagesUpdates: IndexImagesUpdates;
 
-  constructor(dependencies: {
-    tags: Tags;
-    projections: ImageProjections;
-    grants: ImageGrants;
-    metadata: TagMetadata;
-    indexImagesUpdates: IndexImagesUpdates;
-  }) {
+  /** Whether tags that are set are not projected: the first v1 request does that. */
+  readonly isLazy: boolean;
+
+  /** @param options.projectsLazily as in `RegistryOptions` */
+  constructor(
+    dependencies: {
+      tags: Tags;
+      projections: ImageProjections;
+      metadata: TagMetadata;
+      indexImagesUpdates: IndexImagesUpdates;
+    },
+    { projectsLazily }: { projectsLazily: boolean },
+  ) {
+    this.isLazy = projectsLazily;
     this.#tags = dependencies.tags;
     this.#projections = dependencies.projections;
-    this.#grants = dependencies.grants;
     this.#metadata = dependencies.metadata;
     this.#indexImagesUpdates = dependencies.indexImagesUpdates;
   }
@@ -34,7 +48,8 @@ export class TagProjections {
    * late, twice, or in another order than the changes.
    */
   async update(repository: RepositoryName, tag: Tag): Promise<void> {
-    await this.#indexImagesUpdates.update(repository, { ...noChanges(), ...(await this.project(repository, tag)) });
+    const changes = await this.project(repository, tag);
+    if (changes) await this.#indexImagesUpdates.update(repository, { ...noChanges(), ...changes });
   }
 
   /**
@@ -46,18 +61,31 @@ export class TagProjections {
   }
 
   /**
-   * Makes the projection of a tag, grants it to the repository, and writes the metadata of the tag.
-   * @returns what that changes for `_index_images`; nothing where v1 has no form for what the tag names
+   * Makes the projection of a tag, grants it to the repository, and writes the metadata of the tag. For a tag that was read one
+   * storage request more; two requests where a push was only repeated.
+   * @param options.isCurrent whether the tag has not been set again or deleted by this process
+   * @returns what that changes for `_index_images`; `undefined` for nothing, as where v1 has no form for what the tag names
    */
-  async project(repository: RepositoryName, tag: Tag): Promise<Partial<TagChanges>> {
-    const resolved = await this.#tags.find(repository, tag);
+  async project(
+    repository: RepositoryName,
+    tag: Tag,
+    { pushed, isRepeated = async () => false, isCurrent = () => true }: ProjectTagOptions = {},
+  ): Promise<Partial<TagChanges> | undefined> {
+    const resolved = pushed
+      ? { target: targetOf(pushed.digest), lastModified: new Date() }
+      : await this.#tags.find(repository, tag);
     if (!resolved) return { deletedTags: new Map([[tag, undefined]]) };
     const { target, lastModified } = resolved;
-    const projection = await this.#projections.project(repository, target);
-    if (!projection) return {};
-    await this.#grants.grantByManifest(repository, projection.manifests, projection.ids);
+    if (!target.imageId || this.isLazy) return undefined;
+    const seen = await this.#projections.look(target.imageId);
+    const isGranted = seen.manifestGrants.some(
+      ({ repository: holder, by: [manifest] }) => holder === repository && manifest === target.digest,
+    );
+    if (isGranted && (await isRepeated())) return undefined;
+    const projection = await this.#projections.project(repository, target, { pushed, seen });
+    if (!projection || !isCurrent()) return undefined;
     await this.#metadata.put(repository, tag, metadataOf(projection.config, lastModified));
-    return { projections: new Set(projection.ids.slice(-1)), hasMovedTag: true };
+    return { projections: new Set([projection.id]), hasMovedTag: true };
   }
 }
 

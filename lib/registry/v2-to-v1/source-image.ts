@@ -1,6 +1,6 @@
 // Reads the v2 image behind a tag: which manifest v1 clients get, its config, and the links to its layers.
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
-import { isJsonObject, type JsonObject, parseJson } from '../../model/json.ts';
+import type { JsonObject } from '../../model/json.ts';
 import {
   type Descriptor,
   type IndexChild,
@@ -11,13 +11,12 @@ import {
 } from '../../model/manifest.ts';
 import type { Digest, RepositoryName } from '../../model/names.ts';
 import type { StorageDriver } from '../../storage/driver.ts';
-import { type Bytes, MiB, readAtMost } from '../../streams/bytes.ts';
+import { type Bytes, MiB } from '../../streams/bytes.ts';
 import type { Blobs } from '../blobs/blobs.ts';
 import type { BlobLink } from '../blobs/link.ts';
+import { MAX_CONFIG_BYTES, readConfig } from '../blobs/read-config.ts';
 import { readManifest } from '../condemned/read-manifest.ts';
-
-const MAX_CONFIG_BYTES = 4 * MiB;
-const MAX_CONFIG_VALUES = 150_000;
+import type { PushedManifest } from '../tags/pushed-manifest.ts';
 
 /** Above what engines run. Each image of a projection stores an ancestry of its own, so objects grow with the square. */
 const MAX_LAYERS = 200;
@@ -43,7 +42,7 @@ export type SourceImage = {
   /** Base first. */
   layers: Descriptor[];
   /** Of the config and of each layer. */
-  links: Map<Digest, BlobLink>;
+  links: ReadonlyMap<Digest, BlobLink>;
 };
 
 export class SourceImages {
@@ -58,11 +57,14 @@ export class SourceImages {
   /**
    * The image that v1 clients get for a manifest. One storage request for each manifest read, one for each blob, side by side,
    * and one for the config.
+   * @param pushed what the put of this manifest has read: only the config, or the children of an index, are left to be read
    * @returns `undefined` for an artifact, for an image with too many layers or too large repeated ones, and where a manifest,
    *   link or config is missing or malformed
    */
-  async find(repository: RepositoryName, digest: Digest): Promise<SourceImage | undefined> {
-    const source = await this.#read(repository, digest, 0);
+  async find(repository: RepositoryName, digest: Digest, pushed?: PushedManifest): Promise<SourceImage | undefined> {
+    // The put does not look for layers that are kept outside the registry.
+    const isKnown = pushed && isImage(pushed.document) && pushed.document.layers.every(isIn(pushed.links));
+    const source = isKnown ? await imageOf(pushed) : await this.#read(repository, digest, 0);
     return source === 'no image' ? undefined : source;
   }
 
@@ -76,16 +78,11 @@ export class SourceImages {
     const document = parseManifest(stored.bytes);
     const { manifests, config, layers } = document;
     if (manifests.length > 0) return await this.#readIndex(repository, document, depth);
-    if (!config || !isImage(document) || config.sizeBytes > MAX_CONFIG_BYTES) return 'no image';
-    if (layers.length > MAX_LAYERS || repeatsTooMuch(layers)) return undefined;
-
-    const links = await this.#findLinks(repository, [config, ...layers]);
-    const configLink = links.get(config.digest);
-    // A layer without a link is kept outside the registry.
-    if (!configLink || layers.some((layer) => !links.has(layer.digest))) return undefined;
-    const configBytes = await readAtMost(await this.#blobs.read(configLink), MAX_CONFIG_BYTES, 'the config');
-    const json = parseJson(configBytes, { maxValues: MAX_CONFIG_VALUES });
-    return isJsonObject(json) ? { digest, manifest: stored.bytes, config: json, layers, links } : undefined;
+    const isProjectable = isImage(document) && config && !hasTooMany(layers);
+    const links = isProjectable ? await this.#findLinks(repository, [config, ...layers]) : new Map();
+    const link = config && links.get(config.digest);
+    const readLinked = async () => link && (await readConfig(this.#blobs, link));
+    return await imageOf({ digest, bytes: stored.bytes, document, links, config: readLinked });
   }
 
   /**
@@ -112,6 +109,29 @@ export class SourceImages {
     });
     return new Map(found.flat());
   }
+}
+
+async function imageOf({
+  digest,
+  bytes,
+  document,
+  links,
+  config: readConfigOf,
+}: PushedManifest): Promise<SourceImage | 'no image' | undefined> {
+  const { layers } = document;
+  if (!isImage(document) || (document.config?.sizeBytes ?? 0) > MAX_CONFIG_BYTES) return 'no image';
+  // A layer without a link is kept outside the registry.
+  if (hasTooMany(layers) || !layers.every(isIn(links))) return undefined;
+  const config = await readConfigOf();
+  return config && { digest, manifest: bytes, config, layers, links };
+}
+
+function isIn(links: ReadonlyMap<Digest, BlobLink>): (layer: Descriptor) => boolean {
+  return ({ digest }) => links.has(digest);
+}
+
+function hasTooMany(layers: readonly Descriptor[]): boolean {
+  return layers.length > MAX_LAYERS || repeatsTooMuch(layers);
 }
 
 /** The children of an index that v1 clients may get: linux/amd64 first, the only platform of v1, then as listed. */

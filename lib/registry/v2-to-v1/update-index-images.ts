@@ -11,7 +11,7 @@ import { removeLeftovers } from '../tags/leftovers.ts';
 import type { TagMetadata } from '../tags/metadata.ts';
 import { manifestDigests } from '../tags/resolve-tags.ts';
 import type { Tags } from '../tags/tags.ts';
-import { hasProjectionRecord } from '../v1-images/projection-record.ts';
+import { isProjection } from '../v1-images/projection-record.ts';
 import type { TagChanges } from './index-images-queue.ts';
 
 /** The keys of one listing request. */
@@ -146,7 +146,7 @@ export class IndexImagesUpdates {
     const start = Math.floor(Math.random() * ids.length);
     const chosen = [...ids.slice(start), ...ids.slice(0, start)].slice(0, max);
     await mapConcurrently(chosen, async (id) => {
-      this.#areProjections.set(id, await hasProjectionRecord(this.#storage, id));
+      this.#areProjections.set(id, await isProjection(this.#storage, id));
     });
   }
 

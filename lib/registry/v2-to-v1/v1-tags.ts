@@ -41,9 +41,11 @@ export class V1Tags {
   readonly #grants: ImageGrants;
   readonly #indexImages: IndexImages;
   readonly #facts: KnownKinds;
+  readonly #projectsLazily: boolean;
   /** Whether v1 clients can pull a tag, by repository, tag and image id. False for artifacts. */
   readonly #isPullable = new LruCache<string, boolean>({ max: MAX_REMEMBERED, ttlMs: RECENT_MILLISECONDS });
 
+  /** @param options.projectsLazily as in `RegistryOptions` */
   constructor(
     storage: StorageDriver,
     dependencies: {
@@ -54,7 +56,9 @@ export class V1Tags {
       indexImages: IndexImages;
       facts: KnownKinds;
     },
+    { projectsLazily }: { projectsLazily: boolean },
   ) {
+    this.#projectsLazily = projectsLazily;
     this.#storage = storage;
     this.#tags = dependencies.tags;
     this.#images = dependencies.images;
@@ -65,16 +69,17 @@ export class V1Tags {
   }
 
   /**
-   * The bytes of `_index_images`. Where there is none yet, as in a repository that only v2 clients have pushed to, it is made
-   * from the tags: resolve them, find or make their projections, grant those to the repository, write the list, read it.
+   * The bytes of `_index_images`. Where there is none yet, as in a repository that only v2 clients have pushed to, and where pushes
+   * do not update it, it is made from the tags: resolve them, find or make their projections, grant those to the repository,
+   * write the list, read it.
    * One storage request; to make it two more, and those of `list`.
    * @returns `undefined` if v1 clients can pull none of the tags
    */
   async findIndexImages(repository: RepositoryName): Promise<Bytes | undefined> {
     const stored = await this.#indexImages.find(repository);
-    if (stored) return stored;
+    if (stored && !this.#projectsLazily) return stored;
     const tags = await this.list(repository);
-    if (tags.length === 0) return undefined;
+    if (tags.length === 0) return stored;
     const added = new Set(tags.map(({ id }) => id));
     await this.#indexImages.update(repository, async () => ({ added, removed: new Set() }));
     return await this.#indexImages.find(repository);
@@ -137,31 +142,32 @@ export class V1Tags {
 
   /**
    * Finds or makes the image that tags name, and grants it to the repository. Three storage requests for a projection that is
-   * complete and granted, three for a pushed image that is granted; those of `ImageProjections.project` and
-   * `ImageGrants.grantByManifest` where the projection is still to be made or granted.
+   * complete and granted, three for a pushed image that is granted; those of `ImageProjections.project`
+   * where the projection is still to be made or granted.
    * @param tags the names of tags with this target
    * @returns false if v1 clients cannot pull it
    */
   async #preparePull(repository: RepositoryName, target: ImageTarget, tags: readonly Tag[]): Promise<boolean> {
     const { digest, imageId } = target;
-    const [record, manifest] = await Promise.all([
-      findProjectionRecord(this.#storage, imageId),
+    const [{ isProjection, hasRecord, grants }, manifest] = await Promise.all([
+      this.#grants.listOfProjection(repository, imageId),
       hasManifest(this.#storage, repository, digest),
     ]);
-    if (!record && !manifest) {
+    if (!isProjection && !manifest) {
       await this.#grantPushedImage(repository, imageId, tags);
       return true;
     }
-    const grants = record ? await this.#grants.list(repository, imageId, 'projection') : [];
     // A tag of an image that was pushed under this id before the projection replaced it has no grant to the projection.
     if (!manifest) return grants.some(({ by }) => 'tag' in by && by.top === imageId && tags.includes(by.tag));
     // The projection may be complete without being granted: the process that made it may have stopped in between.
     const isGranted = await this.#isGrantedBy(repository, digest, grants);
-    if (isGranted && record?.isComplete) return true;
-    const projection = await this.#projections.project(repository, target);
-    if (!projection) return false;
-    await this.#grants.grantByManifest(repository, projection.manifests, projection.ids);
-    return true;
+    if (isGranted && (await this.#isComplete(imageId, hasRecord))) return true;
+    return (await this.#projections.project(repository, target)) !== undefined;
+  }
+
+  async #isComplete(id: ImageId, hasRecord: boolean): Promise<boolean> {
+    if (!hasRecord) return await this.#images.isWhole(id);
+    return (await findProjectionRecord(this.#storage, id))?.isComplete === true;
   }
 
   /**

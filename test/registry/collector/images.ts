@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import { type Key, type KeyPrefix, layout } from '../../../lib/model/layout.ts';
+import { type Key, type KeyPrefix, layout, parseImageRecord } from '../../../lib/model/layout.ts';
 import { type Digest, hexOf, type ImageId, parseRepositoryName, parseTag, type Tag } from '../../../lib/model/names.ts';
 import { encodeCondemnedLink } from '../../../lib/registry/blobs/link.ts';
 import type { V1ImagesPolicy } from '../../../lib/registry/collector/image-reasons.ts';
@@ -124,7 +124,12 @@ export function imagesSuite(name: string, open: OpenBucket): void {
         await layer('ungranted/app', 'base'),
         await layer('ungranted/app', 'top'),
       ]);
-      for (const id of ids) {
+      // As a projection with a zstd layer, and those of version 0.1.0.
+      for (const [index, id] of ids.entries()) {
+        const manifest = index === 0 ? `sha256:${'0'.repeat(64)}` : `sha256:${id}`;
+        const record = { manifest, below: index === 0 ? [] : ids.slice(0, index), made: true, replaces: false };
+        await describeLayer(id);
+        await bucket.put(layout.projectionRecord(id), JSON.stringify(record));
         for (const key of await keysBelow(layout.imageGrants(id, 'projection'))) await bucket.storage.delete(key);
       }
       await runs(3, {});
@@ -472,8 +477,18 @@ export function imagesSuite(name: string, open: OpenBucket): void {
       const found = await Promise.all(parts.map((key) => bucket.has(key)));
       const hasLayer =
         (await bucket.has(layout.imageLayer(id))) ||
+        (await hasDescribedLayer(records)) ||
         (records.includes(layout.projectionRecord(id)) && records.includes(layout.imageLayerDescriptor(id)));
       return found.every(Boolean) && hasLayer;
+    }
+
+    /** Whether grants describe a projection, and there are bytes of its layer. */
+    async function hasDescribedLayer(records: readonly Key[]): Promise<boolean> {
+      for (const record of records.map(parseImageRecord)) {
+        if (record?.kind !== 'grant' || !record.grant.content) continue;
+        return (await keysBelow(layout.blobFolder(record.grant.content.layer))).length > 0;
+      }
+      return false;
     }
   });
 }

@@ -254,12 +254,18 @@ const CASES: Case[] = [
     damage: ({ full, remove }) => remove(layout.imageJson(full.app.slice('sha256:'.length) as ImageId)),
   },
   {
+    title: 'a projection with a record that lacks an object',
+    finds: ['torn-projection'],
+    isRepaired: true,
+    damage: ({ full, remove }) => remove(layout.imageJson(full.zstd.slice('sha256:'.length) as ImageId)),
+  },
+  {
     title: 'the layer of a projection that names bytes which are gone',
     level: 'manifests',
     finds: ['missing-layer'],
     isRepaired: true,
     damage: async ({ full, read, write }) => {
-      const key = layout.imageLayerDescriptor(full.app.slice('sha256:'.length) as ImageId);
+      const key = layout.imageLayerDescriptor(full.zstd.slice('sha256:'.length) as ImageId);
       const layer = JSON.parse(Buffer.from(await read(key)).toString()) as { digest: Digest };
       await write(key, text(JSON.stringify({ ...layer, key: layout.blobCopy(layer.digest, randomUUID()) })));
     },
@@ -269,7 +275,7 @@ const CASES: Case[] = [
     finds: ['missing-marker'],
     isRepaired: true,
     damage: async ({ full, read, remove }) => {
-      const id = full.app.slice('sha256:'.length) as ImageId;
+      const id = full.zstd.slice('sha256:'.length) as ImageId;
       const layer = JSON.parse(Buffer.from(await read(layout.imageLayerDescriptor(id))).toString()) as {
         digest: Digest;
       };

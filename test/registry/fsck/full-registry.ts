@@ -21,6 +21,8 @@ export const registryOver = (storage: OpenedStorage, v1Layers: 'copy' | 'link' =
 export type FullRegistry = {
   /** Digest of `team/app:1.0`, an image of two layers. */
   app: string;
+  /** Digest of `team/zstd:1.0`, whose projections have records. */
+  zstd: string;
   /** Digest of `team/multi:1.0`, an index. */
   index: string;
   child: string;
@@ -44,6 +46,7 @@ export async function fillRegistry(
     const v2 = new V2Client(server.url);
     const app = await pushImage(v2, 'team/app', '1.0', { contents: ['base', 'app'] });
     await pushImage(v2, 'team/other', '1.0', { contents: ['base', 'other'] });
+    const zstd = await pushImage(v2, 'team/zstd', '1.0', { contents: ['packed', 'zstd'], compression: 'zstd' });
     const child = await pushImage(v2, 'team/multi', undefined, { contents: ['base', 'child'] });
     const index = {
       schemaVersion: 2,
@@ -108,6 +111,7 @@ export async function fillRegistry(
       await adoption.run(await adoption.plan(), { layersAtOnce: 2 });
     }
     return {
+      zstd: zstd.digest,
       app: app.digest,
       index: pushedIndex.headers.get('Docker-Content-Digest') ?? '',
       child: child.digest,
