@@ -92,14 +92,16 @@ export function createNodeListener(
       readBlocks: (onBytes) => ({ bytes: requestBlocks(incoming, onBytes), giveBack: blockPool.giveBack }),
       disconnect: () => void incoming.socket.destroy(),
       ...(clientAddress !== undefined && { clientAddress }),
-      reached: requestOrigin({
-        header: (name) => headers[name.toLowerCase()]?.toString(),
-        httpVersion: incoming.httpVersion,
-        isTls: 'encrypted' in socket,
-        localAddress: socket.localAddress,
-        localPort: socket.localPort,
-        trustedProxies: trustedOf(headers),
-      }),
+      get reached() {
+        return requestOrigin({
+          header: (name) => headers[name.toLowerCase()]?.toString(),
+          httpVersion: incoming.httpVersion,
+          isTls: 'encrypted' in socket,
+          localAddress: socket.localAddress,
+          localPort: socket.localPort,
+          trustedProxies: trustedOf(headers),
+        });
+      },
     };
     const response = await app.fetch(request, bindings);
     // Node closes such a connection together with the answer, so the rest of the body is read before.

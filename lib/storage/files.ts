@@ -30,6 +30,7 @@ import {
   type WrittenFile,
   writeTemporaryFile,
 } from './durable-files.ts';
+import { FileCache, isOnLocalDisk } from './file-cache.ts';
 import { ifPresent, isAbsence, translateErrors } from './file-errors.ts';
 import { fold, partsOfKey, spellingOnDisk, TEMPORARY_FOLDER } from './file-keys.ts';
 import { type Folder, walkFiles, walkFolders } from './file-listing.ts';
@@ -73,6 +74,7 @@ export class FilesDriver implements StorageDriver {
   readonly #root: string;
   readonly #temporaryFolder: string;
   readonly #ignoresCase: boolean;
+  readonly #cache: FileCache | undefined;
   /** The writers of this process take turns, so that only one of them at a time waits for the lock in the directory. */
   readonly #turns = new KeyLocks();
   readonly #locks: FileLocks;
@@ -87,7 +89,8 @@ export class FilesDriver implements StorageDriver {
       await mkdir(temporaryFolder, { recursive: true });
       await removeStale(temporaryFolder);
       setInterval(() => void removeStale(temporaryFolder).catch(() => undefined), DAY_MILLISECONDS / 4).unref();
-      return new FilesDriver(resolve(root), options.ignoresCase ?? (await ignoresCase(temporaryFolder)));
+      const cache = (await isOnLocalDisk(temporaryFolder)) ? new FileCache() : undefined;
+      return new FilesDriver(resolve(root), options.ignoresCase ?? (await ignoresCase(temporaryFolder)), cache);
     } catch (error) {
       throw new Error(`cannot store files in ${resolve(root)}: it must be a directory that this user may write to`, {
         cause: error,
@@ -95,8 +98,9 @@ export class FilesDriver implements StorageDriver {
     }
   }
 
-  private constructor(root: string, ignoresCase: boolean) {
+  private constructor(root: string, ignoresCase: boolean, cache: FileCache | undefined) {
     this.#root = root;
+    this.#cache = cache;
     this.#temporaryFolder = join(root, TEMPORARY_FOLDER);
     this.#ignoresCase = ignoresCase;
     this.#locks = new FileLocks(this.#temporaryFolder);
@@ -127,10 +131,15 @@ export class FilesDriver implements StorageDriver {
   async read(key: Key): Promise<ReadObject | undefined> {
     const path = await this.#pathToRead(key);
     if (path === undefined) return undefined;
+    const cached = this.#cache?.find(path);
+    if (cached) return cached;
     try {
       const file = await readWholeFile(path);
       const info = infoOf(key, file.stats);
-      return info && 'bytes' in file ? { info, bytes: file.bytes } : undefined;
+      if (!info || !('bytes' in file)) return undefined;
+      const object = { info, bytes: file.bytes };
+      this.#cache?.keep(path, { stats: file.stats, object });
+      return object;
     } catch (error) {
       if (isAbsence(error) || hasCode(error, 'EISDIR')) return undefined;
       throw error;
