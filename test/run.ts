@@ -1,6 +1,7 @@
 // `npm test`, and `npm test -- [OPTION]...` with further options of `node --test`, which has to have them before the pattern.
 // `npm test -- --coverage` also measures coverage, and fails below the floors.
 import { spawnSync } from 'node:child_process';
+import { resolve } from 'node:path';
 
 const COVERAGE = [
   '--experimental-test-coverage',
@@ -18,7 +19,7 @@ const options = [
 // cache makes less precise. https://nodejs.org/docs/latest-v24.x/api/module.html#module-compile-cache
 const cache = options.includes('--experimental-test-coverage')
   ? {}
-  : { NODE_COMPILE_CACHE: 'node_modules/.cache/node' };
+  : { NODE_COMPILE_CACHE: resolve('node_modules/.cache/node') };
 const env = { ...process.env, ...cache };
 const { status } = spawnSync(process.execPath, [...options, 'test/**/*.test.ts'], { stdio: 'inherit', env });
 process.exitCode = status ?? 1;
