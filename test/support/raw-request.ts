@@ -31,3 +31,13 @@ export async function sendRaw(
     tookMs: performance.now() - started,
   };
 }
+
+/**
+ * The first answer within `maxMs` of ten, or the last. A busy machine delays one answer or another, a pattern that backtracks
+ * delays all.
+ */
+export async function firstWithin(maxMs: number, send: () => Promise<RawAnswer>): Promise<RawAnswer> {
+  let answer = await send();
+  for (let again = 0; again < 9 && answer.tookMs >= maxMs; again++) answer = await send();
+  return answer;
+}
