@@ -1,7 +1,7 @@
 import { type Key, layout, parseBlobRecord } from '../../model/layout.ts';
 import type { Digest } from '../../model/names.ts';
 import type { StorageDriver } from '../../storage/driver.ts';
-import { inOrder } from './in-order.ts';
+import { inOrder } from '../inventory/in-order.ts';
 
 /** Bytes of a digest, and the key that links name. */
 export type Copy = {

@@ -4,7 +4,7 @@ import { type Grant, imageOfKey, type Key, type KeyPrefix, layout, parseImageObj
 import type { Digest, ImageId } from '../../model/names.ts';
 import { compareByteOrder } from '../../storage/byte-order.ts';
 import type { ObjectInfo, StorageDriver } from '../../storage/driver.ts';
-import { inOrder } from './in-order.ts';
+import { inOrder } from '../inventory/in-order.ts';
 
 /** How many objects, and how many grants that are no longer valid, are kept of one image. */
 const MAX_KEPT = 1000;

@@ -16,7 +16,7 @@ import { collectManifests, type UntaggedManifests } from './collect-manifests.ts
 import { collectDerived, collectReferrers } from './collect-referrers.ts';
 import { type ListedManifest, readEdges } from './edges.ts';
 import { keepAllGrants, keepProjectionOf, keepTaggedImage } from './image-names.ts';
-import { type ListedRepository, listRepositories } from './lockstep.ts';
+import { type ListedRepository, listRepositories } from './listed-repositories.ts';
 import { sortRecords } from './repository-records.ts';
 import { byTag, divideHistory, findRoots, type HistoryEntry, type Roots, resolveTags, rootReason } from './roots.ts';
 import type { CollectorRun, Stage } from './stage.ts';

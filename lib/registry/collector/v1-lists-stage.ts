@@ -5,7 +5,7 @@ import type { ImageId, RepositoryName } from '../../model/names.ts';
 import type { ObjectInfo } from '../../storage/driver.ts';
 import { IndexImages } from '../tags/index-images.ts';
 import { readImageCell } from '../v1-images/image-cell.ts';
-import { listRepositoryFolders } from './lockstep.ts';
+import { listRepositoryFolders } from './listed-repositories.ts';
 import { type CollectorRun, isOlderThan, isRipe, type Stage } from './stage.ts';
 
 /** Comes after the stage that removes images. */

@@ -2,8 +2,8 @@ import { compareByteOrder } from '../../storage/byte-order.ts';
 import type { ObjectInfo } from '../../storage/driver.ts';
 
 /**
- * The same listing. The collector takes what a listing lacks for absent, and ends what it knows of a folder where the next one
- * begins, so it must not work with a listing that repeats a page.
+ * The same listing. What a listing lacks counts as absent, and what is known of a folder ends where the next one begins, so no
+ * program that goes through all of storage may work with a listing that repeats a page.
  * @throws Error if a key does not come after the one before it
  */
 export async function* inOrder(listing: AsyncIterable<ObjectInfo>): AsyncGenerator<ObjectInfo, undefined> {
