@@ -9,6 +9,7 @@ import type { Stage } from '../../../lib/registry/collector/stage.ts';
 import { assembleRegistry } from '../../../lib/registry/registry.ts';
 import { readImageCell } from '../../../lib/registry/v1-images/image-cell.ts';
 import { parseImageJson } from '../../../lib/registry/v1-images/image-json.ts';
+import { readLayerDescriptor } from '../../../lib/registry/v1-images/layers.ts';
 import type { StorageDriver } from '../../../lib/storage/driver.ts';
 import { StorageUnavailableError } from '../../../lib/storage/driver.ts';
 import { encodeText } from '../../../lib/streams/bytes.ts';
@@ -105,6 +106,27 @@ export function imagesSuite(name: string, open: OpenBucket): void {
       await runs(3, {});
       for (const id of [base.top, middle, top])
         assert.ok(await isWhole(id), 'pushed images stay with what they build on');
+    });
+
+    it('keeps the bytes of a projection on which a v1 client has tagged an image, without the manifest and the link', async () => {
+      const repository = parseRepositoryName('built/base');
+      const blob = await layer('built/base', 'built on');
+      const base = await project('built/base', 'v1', [blob]);
+      const child = await pushed('built/child', { parents: [base.top] });
+      const { repositories } = assembleRegistry(bucket.storage, { copiesLayers: false });
+      const reader = { mayPull: () => true, mayReadWithoutGrant: () => true, matchesPusher: () => false };
+      await repositories.tagImage(parseRepositoryName('built/app'), parseTag('v1'), child, {
+        userAgent: '',
+        reader,
+        by: 'a caller',
+      });
+      await bucket.storage.delete(layout.tag(repository, parseTag('v1')));
+      await bucket.storage.delete(layout.manifest(repository, base.digest));
+      await bucket.storage.delete(layout.blobLink(repository, blob.digest));
+      await runs(3, { v1Images: 'collect', ...DELETED });
+      for (const id of [base.top, child]) assert.ok(await isWhole(id), id);
+      const described = await readLayerDescriptor(bucket.storage, base.top);
+      assert.ok(described && (await bucket.has(described.key)));
     });
 
     it('keeps an image whose layer a link names, as that of a conversion', async () => {
