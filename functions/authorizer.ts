@@ -19,7 +19,7 @@ if (!secretKey) throw new Error('secret_key is not set: tokens cannot be verifie
 const allowsAnonymous = process.env.ANONYMOUS_PULL === 'true';
 const authenticator = await createAuthenticator(auth, {
   storage,
-  driver: await openStorage(storage),
+  driver: await openStorage(storage, { verifies: false }),
   keys: new SigningKeys(secretKey, secretKeyPrevious),
   log,
   readsUsersLazily: true,

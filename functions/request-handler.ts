@@ -5,6 +5,7 @@ import type { CallerBindings } from '../lib/auth/request-caller.ts';
 import type { OriginBindings } from '../lib/http/request.ts';
 import { openApp } from '../lib/server/open-app.ts';
 import { openRegistry } from '../lib/server/open-registry.ts';
+import { openStorage } from '../lib/storage/open.ts';
 import type { CollectorEvent } from './collector.ts';
 import { readConfiguration } from './configuration.ts';
 import { clientAddressOf } from './gateway/client-address.ts';
@@ -16,7 +17,8 @@ const { COLLECTOR_ARN: collector } = process.env;
 const START: CollectorEvent = {};
 
 const { config, log } = await readConfiguration();
-const opened = await openRegistry(config, { log });
+const driver = await openStorage(config.storage, { verifies: false });
+const opened = await openRegistry(config, { log, driver });
 const app = await openApp({ ...config, storageRedirect: true }, opened, {
   log,
   version,

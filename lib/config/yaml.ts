@@ -4,8 +4,12 @@ import { boolYaml11Tag, floatYaml11Tag, intYaml11Tag, NOT_RESOLVED, nullYaml11Ta
 import { composeYaml } from './compose-yaml.ts';
 import { isMap, isScalar, placeAt, YamlError, type YamlNode } from './yaml-nodes.ts';
 
+/** A text that is a plain scalar in every context, as most values of environment variables are. Parsing it takes js-yaml far longer. */
+const WORD = /^(?:[A-Za-z0-9_/][A-Za-z0-9_./-]*)?$/;
+
 /** @throws YamlError, with the line if the text has more than one */
 export function parseYaml(text: string): YamlNode {
+  if (WORD.test(text)) return { text, isPlain: true };
   try {
     const documents = composeYaml(text);
     if (documents.length > 1)

@@ -1,6 +1,14 @@
 import type { ReadWriteLocks } from '../concurrency/key-locks.ts';
 import type { StorageDriver } from './driver.ts';
 
+export type OpenStorageOptions = Partial<StorageSharing> & {
+  /**
+   * False where the start of a process must not wait for a request that only checks storage: a bucket that cannot be used then fails the
+   * first request to it. Default: true.
+   */
+  verifies?: boolean;
+};
+
 /** What is known of a storage before it is opened, without loading its driver. */
 export type ConfiguredStorage = {
   /** Where the objects are, to follow "in": `/srv/data`, `the bucket my-images, below registry/`. Holds no credentials. */
@@ -12,7 +20,7 @@ export type ConfiguredStorage = {
   /** Processes on several machines serve the same storage, so what one of them signs has to be valid for the others. */
   isShared: boolean;
   /** @throws Error that says what is wrong with the directory or bucket, and what to do */
-  open(sharing?: StorageSharing): Promise<StorageDriver>;
+  open(options?: OpenStorageOptions): Promise<StorageDriver>;
 };
 
 /** What several workers of one server share. */

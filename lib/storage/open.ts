@@ -1,6 +1,6 @@
 // The only module that lists the kinds of storage. A new one needs a driver that passes test/storage/contract.ts, a
 // ConfiguredStorage, a case here, and its keys in lib/config/keys.ts and lib/config/storage.ts; the compiler asks for the latter.
-import type { ConfiguredStorage, StorageSharing } from './configured-storage.ts';
+import type { ConfiguredStorage, OpenStorageOptions } from './configured-storage.ts';
 import type { StorageDriver } from './driver.ts';
 import { fileStorage } from './file-storage.ts';
 import type { S3DriverOptions } from './s3-client.ts';
@@ -19,8 +19,8 @@ export function configuredStorage(config: StorageConfig): ConfiguredStorage {
 }
 
 /** @throws Error that says what is wrong with the directory or bucket, and what to do */
-export async function openStorage(config: StorageConfig, sharing?: StorageSharing): Promise<StorageDriver> {
-  return await configuredStorage(config).open(sharing);
+export async function openStorage(config: StorageConfig, options?: OpenStorageOptions): Promise<StorageDriver> {
+  return await configuredStorage(config).open(options);
 }
 
 /** How to reach the bucket, where storage is one: for other objects in S3, and for its events. */

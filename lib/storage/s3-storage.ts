@@ -9,11 +9,12 @@ export function s3Storage(options: S3DriverOptions): ConfiguredStorage {
     location: `the bucket ${bucket}${server}${keyPrefix === '' ? '' : `, below ${keyPrefix}`}`,
     hasFreeCopies: false,
     isShared: true,
-    async open(sharing) {
+    async open({ verifies = true, locks } = {}) {
       // A registry on disk starts without it.
       const { S3Driver } = await import('./s3-driver.ts');
-      const driver = new S3Driver(options, sharing?.locks);
-      await driver.verifyBucket();
+      const driver = new S3Driver(options, locks);
+      // Without a configured region, presigned URLs depend on what it finds.
+      if (verifies || options.region === undefined) await driver.verifyBucket();
       return driver;
     },
   };

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { composeYaml } from '../../lib/config/compose-yaml.ts';
 import { expandEnv } from '../../lib/config/expand-env.ts';
 import { parseYaml, toData } from '../../lib/config/yaml.ts';
 import { YamlError } from '../../lib/config/yaml-nodes.ts';
@@ -112,3 +113,24 @@ url: _env:B:sqlite:////tmp/x
     url: 'sqlite:////tmp/x',
   });
 });
+
+for (const word of [
+  'true',
+  'yes',
+  '1',
+  '007',
+  '0x1F',
+  '1.50',
+  '1e3',
+  '2026-01-02',
+  'a-b',
+  'a.b/c',
+  '/registry',
+  '_',
+  'a-',
+  'a--b',
+]) {
+  test(`a variable that is the word ${word} is what js-yaml makes of it`, () => {
+    assert.deepEqual([parseYaml(word)], composeYaml(word));
+  });
+}
