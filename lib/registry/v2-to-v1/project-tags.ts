@@ -83,8 +83,8 @@ export class TagProjections {
     );
     if (isGranted && (await isRepeated())) return undefined;
     const projection = await this.#projections.project(repository, target, { pushed, seen });
-    if (!projection || !isCurrent()) return undefined;
-    await this.#metadata.put(repository, tag, metadataOf(projection.config, lastModified));
+    if (!projection) return undefined;
+    if (isCurrent()) await this.#metadata.put(repository, tag, metadataOf(projection.config, lastModified));
     return { projections: new Set([projection.id]), hasMovedTag: true };
   }
 }
