@@ -11,7 +11,12 @@ const LAYERS = 10;
 const BEFORE_ANSWER = LAYERS + 1 + 3;
 
 /** A storage, and all requests to it since `clear` was called. */
-export type CountedStorage = { driver: StorageDriver; requests: () => readonly string[]; clear: () => void };
+export type CountedStorage = {
+  driver: StorageDriver;
+  requests: () => readonly string[];
+  clear: () => void;
+  close?: () => Promise<void>;
+};
 
 /** The storage requests of a manifest PUT of ten layers and a config, with all that follows the answer. */
 export function projectionRequestsSuite(name: string, open: () => Promise<CountedStorage>): void {
@@ -24,7 +29,10 @@ export function projectionRequestsSuite(name: string, open: () => Promise<Counte
       server = await startRegistry(storage.driver, { v1Layers: 'link' });
       client = new V2Client(server.url);
     });
-    after(() => server.stop());
+    after(async () => {
+      await server.stop();
+      await storage.close?.();
+    });
 
     const assertAtMost = async (most: number, operation: () => Promise<unknown>) => {
       await server.idle();
