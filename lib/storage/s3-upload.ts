@@ -19,7 +19,24 @@ import { isRefusal, statusOf } from './s3-errors.ts';
 /** How many parts of one upload are in memory: sent, or gathered from the body. */
 export const PARTS_AT_ONCE = 2;
 
-type Target = Omit<PutObjectCommandInput, 'Body'>;
+/** What is stored, and where. */
+export type UploadTarget = Omit<PutObjectCommandInput, 'Body'>;
+
+/** The upload of one body of unknown size. */
+export type BodyUpload = {
+  /**
+   * The ETag of this upload's object, to recognize it after a lost response: the MD5 of the body, or of the MD5s of the parts and
+   * their number. With SSE-KMS or SSE-C objects have other ETags, and the upload cannot be recognized.
+   * https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
+   */
+  readonly etag: string;
+  /**
+   * Stores the body by one PUT up to the size of a part, else by a multipart upload, which is aborted if this fails.
+   * @param body ends with an error if the signal of the options aborts while it is read
+   * @returns the ETag that the server gave
+   */
+  run(body: AsyncIterable<Uint8Array>): Promise<{ ETag?: string | undefined }>;
+};
 
 export type UploadOptions = Pick<PutStreamOptions, 'signal' | 'giveBack' | 'bodySha256'>;
 
@@ -34,10 +51,10 @@ export type PartProof = { isByChecksum: boolean };
 /** The chunks of one part. */
 type Part = { chunks: Uint8Array[]; sizeBytes: number };
 
-/** One upload. */
-export class S3Upload {
+/** One upload of a body in lent blocks: its parts are lists of them, never copied, and each is given back once it is sent. */
+export class S3Upload implements BodyUpload {
   readonly #client: S3Client;
-  readonly #target: Target;
+  readonly #target: UploadTarget;
   readonly #proof: PartProof;
   readonly #options: UploadOptions;
   readonly #sent = new Map<number, CompletedPart>();
@@ -50,18 +67,13 @@ export class S3Upload {
   #failure: { error: unknown } | undefined;
 
   /** @param target conditions in it apply to the PUT, or to the completion */
-  constructor(client: S3Client, target: Target, proof: PartProof, options: UploadOptions) {
+  constructor(client: S3Client, target: UploadTarget, proof: PartProof, options: UploadOptions) {
     this.#client = client;
     this.#target = target;
     this.#proof = proof;
     this.#options = options;
   }
 
-  /**
-   * The ETag of this upload's object, to recognize it after a lost response: the MD5 of the body, or of the MD5s of the parts and
-   * their number. With SSE-KMS or SSE-C objects have other ETags, and the upload cannot be recognized.
-   * https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
-   */
   get etag(): string {
     const md5 = createHash('md5');
     if (this.#whole) {
@@ -72,11 +84,6 @@ export class S3Upload {
     return `"${md5.digest('hex')}-${this.#sent.size}"`;
   }
 
-  /**
-   * Stores the body by one PUT up to the size of a part, else by a multipart upload, which is aborted if this fails.
-   * @param body ends with an error if the signal of the options aborts while it is read
-   * @returns the ETag that the server gave
-   */
   async run(body: AsyncIterable<Uint8Array>): Promise<{ ETag?: string | undefined }> {
     try {
       const last = await this.#sendParts(body);

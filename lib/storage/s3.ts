@@ -60,7 +60,7 @@ import {
 import type { ListPage, ListRequest } from './s3-list-page.ts';
 import { dateOf, etagOf } from './s3-object-info.ts';
 import { signToExpire } from './s3-signing-date.ts';
-import type { PartProof } from './s3-upload.ts';
+import type { BodyUpload, PartProof } from './s3-upload.ts';
 
 /** The most that one CopyObject takes. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html */
 const MAX_COPY_BYTES = 5 * 1024 ** 3;
@@ -228,9 +228,8 @@ export class S3SdkDriver {
     options: PutStreamOptions = {},
   ): Promise<ETag | undefined> {
     const { signal } = options;
-    const { S3Upload } = await import('./s3-upload.ts'); // not loaded by a process that only reads
     const watched = watchBody(body, signal);
-    const upload = new S3Upload(this.#clients.uploads, this.#writing(key, options), this.#partProof, options);
+    const upload = await this.#uploadOf(key, options);
     try {
       return etagOf(await upload.run(watched.chunks));
     } catch (error) {
@@ -249,6 +248,13 @@ export class S3SdkDriver {
       }
       throw asStorageError(`storing a stream as ${key}`, error);
     }
+  }
+
+  /** Loads what an upload needs: a process that only reads does without. */
+  async #uploadOf(key: Key, options: PutStreamOptions): Promise<BodyUpload> {
+    const [client, target] = [this.#clients.uploads, this.#writing(key, options)];
+    if (!options.giveBack) return new (await import('./s3-stream-upload.ts')).StreamUpload(client, target, options);
+    return new (await import('./s3-upload.ts')).S3Upload(client, target, this.#partProof, options);
   }
 
   /** Three requests up to 5 GiB, else n + 4 for n GiB. */

@@ -74,7 +74,9 @@ describe('bundles under the runtime of Lambda', () => {
   test('the projection worker starts and takes an event', async (t) => {
     await starting('ProjectionWorker', async (runtime) => {
       const key = 'registry/repositories/cold/app/tag_latest';
-      const { text, milliseconds } = await runtime.invoke({ Records: [{ s3: { object: { key } } }] });
+      const { text, milliseconds } = await runtime.invoke({
+        Records: [{ eventName: 'ObjectCreated:Put', s3: { object: { key } } }],
+      });
       assert.equal(text, 'null', runtime.log());
       t.diagnostic(`first answer ${round(milliseconds)} ms`);
     });
