@@ -20,27 +20,29 @@ export class BatchDeletes {
 
   /**
    * One request per 1,000 objects; none once the server has refused one.
-   * @returns the objects that are left to delete one by one
-   * @throws as `asStorageError`, also if one of the objects could not be deleted
+   * @returns the objects that are left to delete one by one, by requests that are repeated: all that the server refuses to delete
+   *   by one request, and those that it reports as not deleted
+   * @throws as `asStorageError`
    */
   async delete(keys: readonly string[]): Promise<readonly string[]> {
+    const left: string[] = [];
     for (let start = 0; start < keys.length; start += MOST_OBJECTS) {
-      if (this.#isRefused) return keys.slice(start);
-      await this.#deleteBatch(keys.slice(start, start + MOST_OBJECTS));
-      if (this.#isRefused) return keys.slice(start);
+      const batch = keys.slice(start, start + MOST_OBJECTS);
+      left.push(...(this.#isRefused ? batch : await this.#deleteBatch(batch)));
     }
-    return [];
+    return left;
   }
 
-  async #deleteBatch(keys: readonly string[]): Promise<void> {
+  async #deleteBatch(keys: readonly string[]): Promise<readonly string[]> {
     const Delete = { Objects: keys.map((Key) => ({ Key })), Quiet: true };
     try {
-      const { Errors } = await this.#client.send(new DeleteObjectsCommand({ Bucket: this.#bucket, Delete }));
-      const [first] = Errors ?? [];
-      if (first) throw new Error(`DELETE ${first.Key}: ${first.Code} ${first.Message}`);
+      const { Errors = [] } = await this.#client.send(new DeleteObjectsCommand({ Bucket: this.#bucket, Delete }));
+      const failed = new Set(Errors.map(({ Key }) => Key));
+      return failed.has(undefined) ? keys : keys.filter((key) => failed.has(key));
     } catch (error) {
-      if (REFUSALS.includes(statusOf(error) ?? 0)) this.#isRefused = true;
-      else throw asStorageError(`DELETE of ${keys.length} objects`, error);
+      if (!REFUSALS.includes(statusOf(error) ?? 0)) throw asStorageError(`DELETE of ${keys.length} objects`, error);
+      this.#isRefused = true;
+      return keys;
     }
   }
 }

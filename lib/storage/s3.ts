@@ -340,11 +340,11 @@ export class S3SdkDriver {
     return await this.#putsAndDeletes.exclusive(key, readAndDelete);
   }
 
-  /** One request per 1,000 objects; where the server does not take it, one for each object. */
+  /** One request per 1,000 objects, and one for each object that the server does not delete by it. */
   async deleteMany(keys: readonly Key[]): Promise<void> {
-    const refused = new Set(await this.#batchDeletes.delete(keys.map((key) => this.#at(key).Key)));
+    const left = new Set(await this.#batchDeletes.delete(keys.map((key) => this.#at(key).Key)));
     await mapConcurrently(
-      keys.filter((key) => refused.has(this.#at(key).Key)),
+      keys.filter((key) => left.has(this.#at(key).Key)),
       (key) => this.delete(key),
     );
   }
