@@ -56,17 +56,28 @@ export class FactsStore {
    * @returns `undefined` if the repository does not hold the manifest
    */
   async find(repository: RepositoryName, digest: Digest): Promise<ManifestFacts | undefined> {
+    const known = new Map<Digest, Promise<ManifestFacts | undefined>>();
+    // Each child once: a few indexes that list each other many times lead to one image by millions of ways.
+    const findOnce = (child: Digest): Promise<ManifestFacts | undefined> => {
+      const found = known.get(child) ?? this.#find(repository, child, findOnce);
+      known.set(child, found);
+      return found;
+    };
+    return await findOnce(digest);
+  }
+
+  async #find(
+    repository: RepositoryName,
+    digest: Digest,
+    findChild: (digest: Digest) => Promise<ManifestFacts | undefined>,
+  ): Promise<ManifestFacts | undefined> {
     const stored = await this.#findStored(repository, digest);
     if (stored) return stored;
     const manifest = await readManifest(this.#storage, repository, digest);
     if (!manifest) return undefined;
     // A manifest names its children by their digests, so this ends.
     const document = parseManifest(manifest.bytes);
-    const facts = await this.#derive(
-      document,
-      () => this.#readConfig(repository, document),
-      (child) => this.find(repository, child),
-    );
+    const facts = await this.#derive(document, () => this.#readConfig(repository, document), findChild);
     // A reader has the facts also where nothing can be written now, as in a read-only registry; the next one makes them again.
     await this.#write(repository, digest, facts).catch(() => undefined);
     return facts;

@@ -16,7 +16,7 @@ export type TagUsage = { tag: Tag; totalBytes: number; uniqueBytes: number };
 export type DeletionUsage = { totalBytes: number; freedBytes: number; keepers: { tag: Tag; bytes: number }[] };
 
 /** The blobs to which a tag leads, with their sizes; for a v1 image its layers. */
-type TagBlobs = { tag: Tag; blobs: Map<string, number> };
+type TagBlobs = { tag: Tag; blobs: ReadonlyMap<string, number> };
 
 /**
  * What each tag of a repository takes up: the blobs of its manifest, of its children, or the layers of its v1 image. Reads each
@@ -56,18 +56,19 @@ export async function usageOfDeletion(
 }
 
 async function blobsByTag(storage: StorageDriver, tags: Tags, repository: RepositoryName): Promise<TagBlobs[]> {
-  const documents = new Map<Digest, Promise<ManifestDocument | undefined>>();
-  const read = (digest: Digest) => {
-    const known = documents.get(digest) ?? readManifest(storage, repository, digest);
-    documents.set(digest, known);
-    return known;
+  const known = new Map<Digest, Promise<ReadonlyMap<string, number> | undefined>>();
+  // Each manifest once: a few indexes that list each other many times lead to one image by millions of ways.
+  const blobsOf = (digest: Digest, depth = 0): Promise<ReadonlyMap<string, number> | undefined> => {
+    const blobs = known.get(digest) ?? readBlobs(digest, depth);
+    known.set(digest, blobs);
+    return blobs;
   };
-  const blobsOf = async (digest: Digest, depth = 0): Promise<Map<string, number> | undefined> => {
-    const document = depth > MAX_INDEX_DEPTH ? undefined : await read(digest);
+  const readBlobs = async (digest: Digest, depth: number): Promise<ReadonlyMap<string, number> | undefined> => {
+    const document = depth > MAX_INDEX_DEPTH ? undefined : await readManifest(storage, repository, digest);
     if (!document) return undefined;
     const blobs = new Map<string, number>(document.blobs.map((blob) => [blob.digest, blob.sizeBytes]));
-    for (const child of document.manifests) {
-      for (const [name, sizeBytes] of (await blobsOf(child.digest, depth + 1)) ?? []) blobs.set(name, sizeBytes);
+    for (const child of new Set(document.manifests.map((each) => each.digest))) {
+      for (const [name, sizeBytes] of (await blobsOf(child, depth + 1)) ?? []) blobs.set(name, sizeBytes);
     }
     return blobs;
   };

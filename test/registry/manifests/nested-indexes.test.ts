@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { type Digest, parseRepositoryName, type Tag } from '../../../lib/model/names.ts';
+import { assembleRegistry, type Registry } from '../../../lib/registry/registry.ts';
+import { MemoryStorage } from '../../storage/memory.ts';
+import { type RegistryServer, startRegistry } from '../../support/registry-server.ts';
+import { V2Client } from '../../v2/client.ts';
+import { pushImage } from '../../v2/image.ts';
+
+const INDEX = 'application/vnd.oci.image.index.v1+json';
+const LEVELS = 4;
+/** By as many ways as this to the power of `LEVELS` the top leads to the image. */
+const REPEATED = 120;
+
+describe('indexes that list one another many times', () => {
+  const repository = parseRepositoryName('nested/app');
+  const storage = new MemoryStorage();
+  let server: RegistryServer;
+  let registry: Registry;
+  let top: Digest;
+  before(async () => {
+    server = await startRegistry(storage, { runsBackgroundWork: false });
+    const client = new V2Client(server.url);
+    const { digest, sizeBytes } = await pushImage(client, repository, undefined, { contents: ['a'] });
+    let children = [{ mediaType: 'application/vnd.oci.image.manifest.v1+json', digest, size: sizeBytes }];
+    for (let level = 1; level <= LEVELS; level++) {
+      const pair = ['a', 'b'].map(async (n) => {
+        const manifests = Array.from({ length: REPEATED }, () => children).flat();
+        const index = { schemaVersion: 2, mediaType: INDEX, manifests, annotations: { n } };
+        const { headers, status } = await client.pushManifest(repository, `${level}-${n}`, index);
+        assert.equal(status, 201);
+        const size = Buffer.byteLength(JSON.stringify(index));
+        return { mediaType: INDEX, digest: headers.get('Docker-Content-Digest') ?? '', size };
+      });
+      children = await Promise.all(pair);
+    }
+    top = children[0]?.digest as Digest;
+    registry = assembleRegistry(storage, { copiesLayers: false, projectsLazily: false });
+  });
+  after(() => server.stop());
+
+  it('are read once each to count what a deletion frees', async () => {
+    const usage = await registry.usage.ofDeletion(repository, new Set([`${LEVELS}-a` as Tag]));
+    assert.equal(usage.freedBytes, 0);
+    assert.ok(usage.totalBytes > 0);
+  });
+
+  it('are read once each for their facts', async () => {
+    storage.log.length = 0;
+    assert.equal((await registry.facts.find(repository, top))?.kind, 'index');
+    assert.ok(storage.log.length < 100, `${storage.log.length} requests`);
+  });
+});
