@@ -59,7 +59,8 @@ export class ImageFiles {
    * @throws RegistryError IMAGE_UNKNOWN, IMAGE_INCOMPLETE, IMAGE_DIFF_UNKNOWN
    */
   async findDiff(id: ImageId): Promise<ObjectInfo> {
-    const [stored] = await Promise.all([this.#storage.head(layout.imageDiff(id)), this.#images.layer(id)]);
+    const [stored, layer] = await Promise.all([this.#storage.head(layout.imageDiff(id)), this.#images.layer(id)]);
+    layer.value(); // the image exists
     return stored ?? fail(new RegistryError('IMAGE_DIFF_UNKNOWN', 'Diff queue is disabled'));
   }
 
