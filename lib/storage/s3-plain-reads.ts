@@ -13,7 +13,7 @@ import type { Place, S3Access } from './s3-access.ts';
 import type { Agents } from './s3-agents.ts';
 import { type ListPage, type ListRequest, listQueryOf, parseListPage } from './s3-list-page.ts';
 
-/** How long a server may send nothing. After that the SDK sends the request. */
+/** How long a server may not take a connection, or send nothing. After that the SDK sends the request. */
 const IDLE_TIMEOUT_MILLISECONDS = 5000;
 /** A server may have to look at many objects for a page. */
 const PAGE_TIMEOUT_MILLISECONDS = 60_000;
@@ -111,19 +111,20 @@ export class PlainReads {
       const { method, path: asked, timeoutMs = IDLE_TIMEOUT_MILLISECONDS } = requestAt(place);
       const { protocol, hostname, port } = place.base;
       const signed = signedRequest(place, method, asked);
-      return await this.#exchange(protocol, { method, hostname, port, ...signed }, timeoutMs);
+      return await this.#exchange(protocol, { method, hostname, port, ...signed, timeout: timeoutMs });
     } catch {
       return undefined;
     }
   }
 
-  async #exchange(protocol: string, options: RequestOptions, timeoutMs: number): Promise<PlainAnswer | undefined> {
+  async #exchange(protocol: string, options: RequestOptions): Promise<PlainAnswer | undefined> {
     const isTls = protocol === 'https:';
     const request = isTls
       ? httpsRequest({ ...options, agent: this.#agents.https })
       : httpRequest({ ...options, agent: this.#agents.http });
     return await new Promise((resolve, reject) => {
-      request.setTimeout(timeoutMs, () => request.destroy(new Error('S3 sends nothing')));
+      // By the option `timeout`, as `setTimeout` does not count the time until the server takes the connection.
+      request.on('timeout', () => request.destroy(new Error('S3 sends nothing')));
       request.on('error', reject);
       request.on('response', (response) => readAnswer(response, options.method === 'HEAD').then(resolve, reject));
       request.end();
