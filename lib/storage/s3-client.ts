@@ -2,6 +2,7 @@ import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { NodeHttpHandler, type NodeHttpHandlerOptions } from '@smithy/node-http-handler';
 import type { Credentials } from './aws-environment.ts';
 import { type Agents, createAgents } from './s3-agents.ts';
+import { sendInBlocks } from './s3-chunked-body.ts';
 import { isFull } from './s3-errors.ts';
 
 export type S3DriverOptions = {
@@ -70,12 +71,15 @@ export class S3Clients {
 
   /** For large request bodies. */
   get uploads(): S3Client {
-    this.#uploads ??= this.#watch(
-      createS3Client(this.#withSharedCredentials(), createAgents(), this.#region, {
-        socketTimeout: IDLE_TIMEOUT_MILLISECONDS,
-      }),
-    );
+    this.#uploads ??= this.#createUploads();
     return this.#uploads;
+  }
+
+  #createUploads(): S3Client {
+    const timeouts = { socketTimeout: IDLE_TIMEOUT_MILLISECONDS };
+    const client = createS3Client(this.#withSharedCredentials(), createAgents(), this.#region, timeouts);
+    sendInBlocks(client);
+    return this.#watch(client);
   }
 
   /**
