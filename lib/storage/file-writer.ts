@@ -61,9 +61,7 @@ class FileWriter {
     this.#waitingBytes += chunk.length;
     while (this.#writing && this.#isFull) await this.#writing;
     this.throwIfFailed();
-    this.#writing ??= this.#writeWaiting().finally(() => {
-      this.#writing = undefined;
-    });
+    if (!this.#writing && this.#waiting.length > 0) this.#writing = this.#writeWaiting();
   }
 
   /** Resolves when nothing is written any more. */
@@ -94,6 +92,8 @@ class FileWriter {
     } catch (error) {
       this.#failure ??= { error };
     }
+    // In the turn in which the last waiting chunk is written, so that a chunk which comes in the next one begins a write.
+    this.#writing = undefined;
   }
 
   #flush(): void {

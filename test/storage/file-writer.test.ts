@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import fc from 'fast-check';
 import { writeBody } from '../../lib/storage/file-writer.ts';
 import { MiB } from '../../lib/streams/bytes.ts';
 
@@ -19,7 +20,7 @@ function fakeFile({ gate = async () => {}, atMostBytes = Infinity, sync = async 
     datasync: sync,
   };
   const contents = () => {
-    const all = Buffer.alloc(Math.max(...written.map(({ position, bytes }) => position + bytes.length)));
+    const all = Buffer.alloc(Math.max(0, ...written.map(({ position, bytes }) => position + bytes.length)));
     for (const { position, bytes } of written) bytes.copy(all, position);
     return all;
   };
@@ -36,6 +37,13 @@ async function* each(chunks: readonly Uint8Array[], onRead: () => void = () => {
   }
 }
 
+const arrival = (turns: number) => ({ sizeBytes: 1, turns });
+
+/** Lets other tasks run for so many turns of the queue of microtasks. */
+async function pass(turns = 0): Promise<void> {
+  for (let turn = 0; turn < turns; turn++) await null;
+}
+
 describe('writeBody', () => {
   it('writes all chunks in order, and gives back each of them', async () => {
     const chunks = [...numbered(3000, 7), new Uint8Array(), ...numbered(9, MiB)];
@@ -47,6 +55,25 @@ describe('writeBody', () => {
       [...back],
       chunks.filter(({ length }) => length > 0),
     );
+  });
+
+  it('writes every chunk, wherever its arrival falls among the turns of a write', async () => {
+    const turns = fc.integer({ min: 0, max: 30 });
+    const arrivals = fc.array(fc.record({ sizeBytes: fc.integer({ min: 1, max: 9 }), turns }), { maxLength: 12 });
+    const writes = fc.array(turns, { minLength: 1, maxLength: 12 });
+    const check = async (chunks: { sizeBytes: number; turns: number }[], turnsOfWrites: number[]) => {
+      const expected = chunks.map(({ sizeBytes }, index) => new Uint8Array(sizeBytes).fill(index));
+      const written = fakeFile({ gate: () => pass(turnsOfWrites[written.calls.length % turnsOfWrites.length]) });
+      async function* body() {
+        for (const [index, chunk] of expected.entries()) {
+          await pass(chunks[index]?.turns);
+          yield chunk;
+        }
+      }
+      await writeBody(written.file, body());
+      assert.ok(written.contents().equals(Buffer.concat(expected)));
+    };
+    await fc.assert(fc.asyncProperty(arrivals, writes, check), { examples: [[[arrival(0), arrival(1)], [2]]] });
   });
 
   it('goes on where a write was incomplete', async () => {
