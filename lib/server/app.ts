@@ -82,7 +82,7 @@ export function createApp(options: AppOptions): Hono {
   if (settings.guardsBrowsers && isForAll) {
     app.use(browserGuard({ publicUrl: settings.publicUrl, origins: settings.cors?.origins }));
   }
-  if (settings.cors) app.use(corsOf(settings.cors));
+  if (settings.cors) app.use(unless(isPage, corsOf(settings.cors)));
   app.use(refuseLongPaths);
   app
     .get('/', (c) => (options.createPages && asksForPage(c) ? c.redirect('/ui/') : answer(c, settings.issue)))
@@ -115,6 +115,9 @@ export function createApp(options: AppOptions): Hono {
 function asksForPage(c: Context): boolean {
   return (c.req.header('Accept') ?? '').split(',').some((type) => type.trim().startsWith('text/html'));
 }
+
+/** The pages are for the browser's user, not for scripts of other origins. */
+const isPage = ({ req: { path } }: Context): boolean => path === '/ui' || path.startsWith('/ui/');
 
 /** Requests that need no login: the ping of v1, and those of upload sessions, which carry their permission. */
 const needsNoLogin = ({ req: { method, path } }: Context): boolean =>

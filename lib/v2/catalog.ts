@@ -1,7 +1,7 @@
 import { Hono } from 'hono';
+import { CatalogCursors } from '../http/catalog-cursor.ts';
 import { nextLink, pageSizeOf } from '../http/paging.ts';
 import { isV2Name, parseRepositoryName } from '../model/names.ts';
-import { CatalogCursors } from './catalog-cursor.ts';
 import type { V2Options } from './options.ts';
 
 export const DEFAULT_PAGE = 1000;

@@ -51,6 +51,11 @@ export class ManifestDeletion {
     if (!isDeleted) throw manifestUnknown(repository, { tag });
   }
 
+  /** As `TagDeletion.deleteResolved`. */
+  async deleteResolvedTag(repository: RepositoryName, resolved: ResolvedTag, by: string): Promise<boolean> {
+    return await this.#tagDeletion.deleteResolved(repository, resolved, by);
+  }
+
   /**
    * Deletes a manifest and every tag that names it. Its blobs stay. For T tags of the repository, M of which name it, at most
    * 2⌈T/1,000⌉ + 4M + 6 storage requests.

@@ -1,13 +1,24 @@
+import { isV2Name, isV2Tag, type Reference, type RepositoryName } from '../../model/names.ts';
 import type { ManifestKind } from '../../registry/manifests/facts.ts';
 
 /**
- * Commands that pull a manifest, the usual one first.
+ * Commands that pull a manifest, the usual one first. None for names of old buckets, which v2 clients cannot pull: such a name
+ * may hold what a shell executes.
  * @param host and port of the registry
- * @param reference `team/api:1.0` or `team/api@sha256:…`
  */
-export function pullCommands(host: string, reference: string, kind: ManifestKind): [string, ...string[]] {
-  const name = `${host}/${reference.replace(/^library\//, '')}`;
-  if (kind === 'chart') return [`helm pull oci://${withoutTag(name)}${versionOf(name)}`, `oras pull ${name}`];
+export function pullCommands(
+  host: string,
+  repository: RepositoryName,
+  reference: Reference,
+  kind: ManifestKind,
+): string[] {
+  if (!isV2Name(repository) || ('tag' in reference && !isV2Tag(reference.tag))) return [];
+  const path = `${host}/${repository.replace(/^library\//, '')}`;
+  const name = 'tag' in reference ? `${path}:${reference.tag}` : `${path}@${reference.digest}`;
+  if (kind === 'chart') {
+    const chart = 'tag' in reference ? `${path} --version ${versionOf(reference.tag)}` : name;
+    return [`helm pull oci://${chart}`, `oras pull ${name}`];
+  }
   if (kind === 'image' || kind === 'index') {
     return [
       `docker pull ${name}`,
@@ -19,14 +30,7 @@ export function pullCommands(host: string, reference: string, kind: ManifestKind
   return [`oras pull ${name}`, `crane manifest ${name}`];
 }
 
-const TAG = /:([^:/@]+)$/;
-
-function withoutTag(name: string): string {
-  return name.includes('@') ? name : name.replace(TAG, '');
-}
-
 /** Tags of charts have `_` where the version has `+`. https://helm.sh/docs/topics/registries/ */
-function versionOf(name: string): string {
-  const tag = name.includes('@') ? undefined : TAG.exec(name)?.[1];
-  return tag === undefined ? '' : ` --version ${tag.replaceAll('_', '+')}`;
+function versionOf(tag: string): string {
+  return tag.replaceAll('_', '+');
 }

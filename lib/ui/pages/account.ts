@@ -1,4 +1,5 @@
 import { type Context, Hono } from 'hono';
+import { claimed } from '../../auth/audit.ts';
 import { clientAddressOf } from '../../http/client-address.ts';
 import { RegistryError } from '../../model/errors.ts';
 import { html, NOTHING } from '../html/html.ts';
@@ -26,7 +27,7 @@ export const accountRoutes = (ui: Ui) =>
       if (!isSafe(ui, c)) return showForm(ui, c, { to, problem: T.insecure }, 403);
       const name = form.get('name') ?? '';
       try {
-        const caller = await ui.gate.withChallenge(c, name, () =>
+        const caller = await ui.gate.withChallenge(c, claimed(name), () =>
           login.authenticator.login(name, form.get('password') ?? '', clientAddressOf(c)),
         );
         ui.sessions.begin(c, await login.authenticator.holderOf(caller));

@@ -7,8 +7,9 @@ import { type Digest, parseV1RepositoryName, parseV1Tag, type RepositoryName, ty
 import { digestHtml, type Html, html, NOTHING, sizeHtml } from '../html/html.ts';
 import { repositoryPath, tagPath } from '../html/links.ts';
 import { TEXTS } from '../html/texts.ts';
+import { allowChange, type Change, type ChangeEnv } from '../session/changes.ts';
 import { allowForm, formOf } from '../session/forms.ts';
-import { outcomePath } from './notice.ts';
+import { type Outcome, outcomePath } from './notice.ts';
 import { crumbsOf } from './repository.ts';
 import type { Ui } from './ui.ts';
 
@@ -24,74 +25,59 @@ const MAX_READ = 1000;
 export const deletionRoutes = (ui: Ui) =>
   new Hono()
     .post('/ui/delete', allowForm(ui.sessions), async (c) => {
-      const { repository, chosen } = requestOf(c);
+      const { repository, tags } = changeOf(c);
       ui.gate.check(c, 'delete', repository);
       return await ui.show(c, {
         title: T.title,
         crumbs: crumbsOf(repository, false),
-        content: await planHtml(ui, c, repository, chosen),
+        content: await planHtml(ui, c, repository, tags),
       });
     })
 
-    .post('/ui/delete/confirmed', allowForm(ui.sessions), async (c) => {
-      const { repository, chosen } = requestOf(c);
-      checkWritable(ui);
-      ui.gate.check(c, 'delete', repository);
+    .post('/ui/delete/confirmed', allowForm(ui.sessions), allowChange(ui, 'delete', changeOf), async (c) => {
+      const { repository, tags: chosen } = c.var.change;
       const planned = new Map(formOf(c).getAll('planned').map(plannedTag));
-      addToAudit(c, { tags: [...chosen] });
       const deleted = await mapConcurrently([...chosen], async (tag) => {
         const now = await ui.registry.tags.find(repository, tag);
         // Only what the plan showed: a tag that has moved since names something else.
         if (!now || now.target.digest !== planned.get(tag)) return [];
-        await ui.registry.manifestDeletion.deleteTag(repository, tag, callerNameOf(c));
-        return [tag];
+        const isDeleted = await ui.registry.manifestDeletion.deleteResolvedTag(repository, now, callerNameOf(c));
+        return isDeleted ? [tag] : [];
       });
-      const tags = deleted.flat();
-      return finish(ui, c, repository, { done: 'deleted', tags, movedCount: chosen.size - tags.length });
+      return finish(ui, c, 'deleted', deleted.flat());
     })
 
-    .post('/ui/delete/undo', allowForm(ui.sessions), async (c) => {
-      const { repository, chosen } = requestOf(c);
-      checkWritable(ui);
-      ui.gate.check(c, 'push', repository);
-      addToAudit(c, { tags: [...chosen] });
+    .post('/ui/delete/undo', allowForm(ui.sessions), allowChange(ui, 'push', changeOf), async (c) => {
+      const { repository, tags: chosen } = c.var.change;
       const { tagRestoration, tags } = ui.registry;
       const restored = await mapConcurrently([...chosen], async (tag) => {
         if (await tags.find(repository, tag)) return []; // pushed again meanwhile
-        const plan = await tagRestoration.plan(repository, tag, 'previous');
-        await tagRestoration.restore(repository, plan, callerNameOf(c));
-        return [tag];
+        try {
+          const plan = await tagRestoration.plan(repository, tag, 'previous');
+          await tagRestoration.restore(repository, plan, callerNameOf(c));
+          return [tag];
+        } catch (error) {
+          if (error instanceof RegistryError) return []; // the collector has removed what it named, or it has moved
+          throw error;
+        }
       });
-      const done = restored.flat();
-      return finish(ui, c, repository, { done: 'restored', tags: done, movedCount: chosen.size - done.length }, 'push');
+      return finish(ui, c, 'restored', restored.flat());
     });
 
-function finish(
-  ui: Ui,
-  c: Context,
-  repository: RepositoryName,
-  outcome: Parameters<typeof outcomePath>[3],
-  action: 'delete' | 'push' = 'delete',
-): Response {
+function finish(ui: Ui, c: Context<ChangeEnv>, done: Outcome['done'], tags: Tag[]): Response {
+  const { repository, tags: chosen } = c.var.change;
+  addToAudit(c, { tags });
   ui.listings.forget(repository);
-  const response = c.redirect(outcomePath(ui, c, repository, outcome), 303);
-  c.res = response;
-  ui.gate.auditOutcome(c, action, repository);
-  return response;
-}
-
-/** @throws RegistryError UNSUPPORTED */
-function checkWritable(ui: Ui): void {
-  if (ui.isReadOnly) throw new RegistryError('UNSUPPORTED', 'this registry is read-only');
+  return c.redirect(outcomePath(ui, c, repository, { done, tags, movedCount: chosen.size - tags.length }), 303);
 }
 
 /** @throws RegistryError NAME_INVALID, TAG_INVALID, TOO_MANY_TAGS */
-function requestOf(c: Context): { repository: RepositoryName; chosen: Set<Tag> } {
+function changeOf(c: Context): Change {
   const form = formOf(c);
   const repository = parseV1RepositoryName(form.get('repository') ?? '');
-  const chosen = new Set(form.getAll('tag').map(parseV1Tag));
-  if (chosen.size > MAX_TAGS) throw new RegistryError('TOO_MANY_TAGS', T.tooMany(MAX_TAGS));
-  return { repository, chosen };
+  const tags = new Set(form.getAll('tag').map(parseV1Tag));
+  if (tags.size > MAX_TAGS) throw new RegistryError('TOO_MANY_TAGS', T.tooMany(MAX_TAGS));
+  return { repository, tags };
 }
 
 /** A field of the plan: `sha256:… 1.0`. */

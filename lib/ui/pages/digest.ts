@@ -17,12 +17,7 @@ export const digestRoutes = (ui: Ui) =>
   new Hono().get('/ui/digest', async (c) => {
     const digest = parseDigest(c.req.query('digest') ?? '');
     const after = c.req.query('after');
-    const { names, next } = await ui.registry.catalog.page({
-      size: LOOKED_INTO,
-      ...(after && { after }),
-      maySeeIn: (namespace) => ui.gate.mayListIn(c, namespace),
-      isShown: (name) => ui.gate.mayList(c, name),
-    });
+    const { names, next } = await ui.listRepositories(c, { size: LOOKED_INTO, after });
     const holds = async (name: RepositoryName) => {
       const [isManifest, blob] = await Promise.all([
         ui.registry.manifests.has(name, digest),

@@ -1,17 +1,16 @@
 import type { Context } from 'hono';
-import { addToAudit } from '../../auth/audit.ts';
 import { callerNameOf } from '../../auth/request-caller.ts';
 import { RegistryError } from '../../model/errors.ts';
-import { type Digest, isV2Name, type Reference, type RepositoryName } from '../../model/names.ts';
-import type { ManifestKind } from '../../registry/manifests/facts.ts';
+import type { Digest, Reference, RepositoryName } from '../../model/names.ts';
 import { decodeText, KiB } from '../../streams/bytes.ts';
 import { buildSteps, type ImageDetails, imageDetails, runConfig } from '../data/image-details.ts';
 import { pullCommands } from '../data/pull-commands.ts';
 import { shortDigest } from '../html/format.ts';
 import { copyHtml, digestHtml, type Html, html, isRecorded, NOTHING, sizeHtml, timeHtml } from '../html/html.ts';
-import { digestPath, type Place, tagPath } from '../html/links.ts';
+import { digestPath, placeOf, tagPath } from '../html/links.ts';
 import { tabsHtml } from '../html/paging.ts';
 import { TEXTS } from '../html/texts.ts';
+import type { Change, ChangeEnv } from '../session/changes.ts';
 import { formOf } from '../session/forms.ts';
 import { pageOrigin } from '../session/sessions.ts';
 import { historyHtml } from './history.ts';
@@ -60,7 +59,7 @@ export async function imagePage(
   const content = html`<h1>${name}</h1>
 <p class="sub"><code>${top.digest}</code> · ${TEXTS.kinds[kind]}${facts ? html` · ${sizeHtml(facts.totalBytes)}` : NOTHING}${isRecorded(facts?.createdAt) ? html` · ${T.built} ${timeHtml(facts.createdAt, new Date())}` : NOTHING}</p>
 ${descriptionHtml(top)}
-${isV2Name(repository) ? commandsHtml(new URL(pageOrigin(c)).host, name, kind) : NOTHING}
+${commandsHtml(pullCommands(new URL(pageOrigin(c)).host, repository, reference, kind))}
 ${tabsHtml(T.tabs.label, [
   ...platformTabs(top, { child, view, pathOf }),
   ...VIEWS.filter((known) => known !== 'history' || 'tag' in reference).map((known) => ({
@@ -110,8 +109,8 @@ function isKnown(platform: string | undefined): platform is string {
   return platform !== undefined && !platform.startsWith('unknown/') && !platform.includes('undefined');
 }
 
-function commandsHtml(host: string, name: string, kind: ManifestKind): Html {
-  const [first, ...others] = pullCommands(host, name, kind);
+function commandsHtml([first, ...others]: readonly string[]): Html {
+  if (first === undefined) return NOTHING;
   return html`${copyHtml(first)}<details><summary class="muted">${T.otherClients}</summary>${others.map((command) => copyHtml(command))}</details>`;
 }
 
@@ -219,18 +218,21 @@ function cut(text: string): string {
   return text.length > MAX_TEXT_CHARACTERS ? `${text.slice(0, MAX_TEXT_CHARACTERS)} …` : text;
 }
 
-/** Makes a tag name again what a move in its history set it to. */
-export async function restoreTag(ui: Ui, c: Context, { repository, tag }: Place): Promise<Response> {
-  if (ui.isReadOnly) throw new RegistryError('UNSUPPORTED', 'this registry is read-only');
+/** What the form of a tag's history changes. @throws RegistryError TAG_INVALID, and those of `placeOf` */
+export function restoredTag({ req }: Context): Change {
+  const { repository, tag } = placeOf(req.path);
   if (tag === undefined) throw new RegistryError('TAG_INVALID', 'only a tag has a history');
-  ui.gate.check(c, 'push', repository);
-  addToAudit(c, { tags: [tag] });
+  return { repository, tags: new Set([tag]) };
+}
+
+/** Makes a tag name again what a move in its history set it to. */
+export async function restoreTag(ui: Ui, c: Context<ChangeEnv>): Promise<Response> {
+  const { repository, tags } = c.var.change;
   const { tagRestoration } = ui.registry;
-  const plan = await tagRestoration.plan(repository, tag, { entry: formOf(c).get('entry') ?? '' });
-  await tagRestoration.restore(repository, plan, callerNameOf(c));
+  for (const tag of tags) {
+    const plan = await tagRestoration.plan(repository, tag, { entry: formOf(c).get('entry') ?? '' });
+    await tagRestoration.restore(repository, plan, callerNameOf(c));
+  }
   ui.listings.forget(repository);
-  const response = c.redirect(outcomePath(ui, c, repository, { done: 'restored', tags: [tag], movedCount: 0 }), 303);
-  c.res = response;
-  ui.gate.auditOutcome(c, 'push', repository);
-  return response;
+  return c.redirect(outcomePath(ui, c, repository, { done: 'restored', tags: [...tags], movedCount: 0 }), 303);
 }

@@ -1,7 +1,8 @@
 import { Hono } from 'hono';
 import { placeOf } from '../html/links.ts';
+import { allowChange } from '../session/changes.ts';
 import { allowForm } from '../session/forms.ts';
-import { imagePage, restoreTag } from './image.ts';
+import { imagePage, restoredTag, restoreTag } from './image.ts';
 import { repositoryPage } from './repository.ts';
 import type { Ui } from './ui.ts';
 
@@ -22,4 +23,4 @@ export const placeRoutes = (ui: Ui) =>
         : await repositoryPage(ui, c, place.repository);
     })
 
-    .post('/ui/r/*', allowForm(ui.sessions), (c) => restoreTag(ui, c, placeOf(c.req.path)));
+    .post('/ui/r/*', allowForm(ui.sessions), allowChange(ui, 'push', restoredTag), (c) => restoreTag(ui, c));

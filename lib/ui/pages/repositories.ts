@@ -47,13 +47,7 @@ const isFirstPage = (c: Context): boolean => c.req.query('after') === undefined;
 
 /** Storage requests of `Catalog.page`, and one for each row, side by side. */
 async function byName(ui: Ui, c: Context): Promise<Rows> {
-  const after = c.req.query('after');
-  const { names, next } = await ui.registry.catalog.page({
-    size: PAGE,
-    ...(after && { after }),
-    maySeeIn: (namespace) => ui.gate.mayListIn(c, namespace),
-    isShown: (name) => ui.gate.mayList(c, name),
-  });
+  const { names, next } = await ui.listRepositories(c, { size: PAGE, after: c.req.query('after') });
   return { rows: await withUsage(ui, names), ...(next !== undefined && { next: { after: next } }) };
 }
 

@@ -144,8 +144,10 @@ function commandHtml(
   { tags: [tag] }: TagRow,
   details: RowDetails | undefined,
 ): Html {
-  const [command] = pullCommands(new URL(pageOrigin(c)).host, `${repository}:${tag}`, details?.facts?.kind ?? 'image');
-  return copyHtml(command);
+  if (tag === undefined) return NOTHING;
+  const kind = details?.facts?.kind ?? 'image';
+  const [command] = pullCommands(new URL(pageOrigin(c)).host, repository, { tag }, kind);
+  return command === undefined ? NOTHING : copyHtml(command);
 }
 
 function untaggedHtml(c: Context, { repository, listing, now }: Shown): Html {

@@ -1,10 +1,12 @@
 // What all pages work with.
 import type { Context } from 'hono';
-import { isAnonymous, nameOf } from '../../auth/callers/caller.ts';
+import { ACTIONS, isAnonymous, nameOf } from '../../auth/callers/caller.ts';
 import type { Auth } from '../../auth/create-auth.ts';
 import { callerOf } from '../../auth/request-caller.ts';
+import { CatalogCursors } from '../../http/catalog-cursor.ts';
 import type { SigningKeys } from '../../model/signed-token.ts';
 import type { Registry } from '../../registry/registry.ts';
+import type { CatalogPage } from '../../registry/repositories/catalog.ts';
 import { RepositoryListings } from '../data/repository-listings.ts';
 import { ASSETS } from '../html/assets.ts';
 import type { Html } from '../html/html.ts';
@@ -30,6 +32,7 @@ export class Ui {
   readonly allowsInsecureLogin: boolean;
   readonly sessions: Sessions;
   readonly listings: RepositoryListings;
+  readonly #cursors: CatalogCursors;
 
   constructor({ registry, auth, keys, isReadOnly, allowsInsecureLogin }: UiOptions) {
     this.registry = registry;
@@ -39,11 +42,28 @@ export class Ui {
     this.allowsInsecureLogin = allowsInsecureLogin;
     this.sessions = new Sessions(keys);
     this.listings = new RepositoryListings(registry);
+    this.#cursors = new CatalogCursors(keys.accepted('catalog cursor'));
   }
 
   /** Whether the caller sees what concerns all of the registry. */
   isOperator(c: Context): boolean {
-    return this.gate.mayEverywhere(c, 'pull') && this.gate.mayEverywhere(c, 'delete');
+    return ACTIONS.every((action) => this.gate.mayEverywhere(c, action));
+  }
+
+  /**
+   * A page of the repositories that the caller may list. `next` is encrypted: it may name a namespace that the caller may not
+   * list. Storage requests of `Catalog.page`.
+   * @param after `next` of the page before; any other text means the first page
+   */
+  async listRepositories(c: Context, { size, after = '' }: { size: number; after?: string | undefined }) {
+    const position = this.#cursors.open(after);
+    const { names, next }: CatalogPage = await this.registry.catalog.page({
+      size,
+      ...(position !== undefined && { after: position }),
+      maySeeIn: (namespace) => this.gate.mayListIn(c, namespace),
+      isShown: (name) => this.gate.mayList(c, name),
+    });
+    return { names, ...(next !== undefined && { next: this.#cursors.seal(next) }) };
   }
 
   /** Answers with a page. */

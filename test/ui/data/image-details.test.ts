@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { parseManifest } from '../../../lib/model/manifest.ts';
 import { buildSteps, runConfig } from '../../../lib/ui/data/image-details.ts';
 import { pullCommands } from '../../../lib/ui/data/pull-commands.ts';
+import { placeOf } from '../../../lib/ui/html/links.ts';
 
 const descriptor = (mediaType: string, digit: number) => ({
   mediaType,
@@ -74,8 +75,16 @@ describe('a config', () => {
 
 describe('the commands that pull', () => {
   it('fit what is pulled', () => {
-    const first = (reference: string, kind: Parameters<typeof pullCommands>[2]) =>
-      pullCommands('r.example:5000', reference, kind)[0];
+    const first = (name: string, kind: Parameters<typeof pullCommands>[3]) => {
+      const { repository, tag, digest } = placeOf(`/ui/r/${name}`);
+      const reference = tag === undefined ? { digest: digest ?? assert.fail(name) } : { tag };
+      return pullCommands('r.example:5000', repository, reference, kind)[0];
+    };
+    const digest = `sha256:${'0'.repeat(64)}`;
+    assert.equal(first(`charts/web@${digest}`, 'chart'), `helm pull oci://r.example:5000/charts/web@${digest}`);
+    // What v1 clients push may not become a command of a shell.
+    assert.equal(first('team/api:$(id)', 'image'), undefined);
+    assert.equal(first('team/api;id:1', 'image'), undefined);
     assert.equal(first('team/api:1.0', 'image'), 'docker pull r.example:5000/team/api:1.0');
     assert.equal(first('library/app:1', 'index'), 'docker pull r.example:5000/app:1');
     assert.equal(first('charts/web:1.0_b2', 'chart'), 'helm pull oci://r.example:5000/charts/web --version 1.0+b2');

@@ -1,5 +1,5 @@
-// Encrypted positions in the catalog. A page may end at a namespace that the caller may not list: its name in the `Link` would
-// reveal that it exists.
+// Encrypted positions in the catalog. A page may end at a namespace that the caller may not list: its name in the link to the next
+// page would reveal that it exists.
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 
 const CIPHER = 'aes-256-gcm';
