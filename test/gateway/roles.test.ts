@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../lib/model/json.ts';
+import { type Key, layout } from '../../lib/model/layout.ts';
+import type { Digest, ImageId, RepositoryName } from '../../lib/model/names.ts';
 import { readPushEndpointStack, roleOf } from './push-endpoint.ts';
 import { statementsOf } from './role.ts';
 import { type Resource, readStack, SOURCE_TEMPLATE } from './template.ts';
@@ -69,6 +71,17 @@ describe('the roles of the functions', () => {
       ]) {
         assert.ok(!allows(statements, action, object(key)), `${action} ${key}`);
       }
+    }
+  });
+
+  it('the projection worker deletes what an earlier attempt described otherwise, and no other record of an image', () => {
+    const statements = statementsOf(resource('ProjectionWorker'));
+    const [id, layer] = ['a'.repeat(64) as ImageId, `sha256:${'b'.repeat(64)}` as Digest];
+    const content = { layer, jsonSum: 'c'.repeat(32), ancestrySum: 'd'.repeat(32) };
+    const mayDelete = (key: Key) => allows(statements, 's3:DeleteObject', object(key));
+    assert.ok(mayDelete(layout.describingGrant(id, 'a/b' as RepositoryName, [layer], content)));
+    for (const key of [layout.imageCell(id), layout.projectionRecord(id), layout.imageBlob(id, layer)]) {
+      assert.ok(!mayDelete(key), key);
     }
   });
 
