@@ -18,7 +18,10 @@ export type ListedImage = {
   cell?: ObjectInfo;
   /** When the newest of the objects was written. */
   newestAt: Date;
-  /** Whether a v1 client, docker-registry or a projection has written any of it. `_inprogress` alone does not count. */
+  /**
+   * Whether a v1 client, docker-registry or a projection has written any of it. `_inprogress` does not count, nor an ancestry,
+   * which a projection writes before it takes the id.
+   */
   isThere: boolean;
   isProjection: boolean;
   /** Whether it has a projection record, `view.json`. */
@@ -133,7 +136,7 @@ function addObject(image: ListedImage, info: ObjectInfo, { isValid, isOwn, onUnk
       image.sources.push({ id: object.id, info });
       return;
     case 'v1':
-      image.isThere ||= object.name !== '_inprogress';
+      image.isThere ||= object.name !== '_inprogress' && object.name !== 'ancestry';
       image.hasOwnLayer ||= object.name === 'layer';
       image.hasAncestry ||= object.name === 'ancestry';
       break;

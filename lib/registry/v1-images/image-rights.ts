@@ -168,7 +168,10 @@ export class ImageRights {
       check && this.#check(id, check, reader),
       grant.imageKind === 'projection' || (!isOfPushed && isProjection(this.#storage, id)),
     ]);
-    return isProjected === (grant.imageKind === 'projection') ? valid : undefined;
+    if (!valid || isProjected !== (grant.imageKind === 'projection')) return undefined;
+    // The caller asks for the source next.
+    this.#validGrants.set(id, grant);
+    return valid;
   }
 
   /** One storage request for 1,000 records; if there are more, up to 11 further ones. */

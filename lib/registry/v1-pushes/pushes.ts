@@ -11,8 +11,8 @@
 // hashed and compared, but not stored; these pushes succeed if their callers may read the image by then. Likewise a caller
 // without a right to a complete image, because all of its tags were deleted, gets one by sending the same bytes again.
 //
-// Projections. An id may become that of a projection at any moment. Its projection record is written before anything else of
-// the projection. A push first reads what it replaces, then looks for the record, and then writes on condition that what it
+// Projections. An id may become that of a projection at any moment. The grant that describes it, or its projection record, is
+// written before anything else of the projection but its ancestry. A push first reads what it replaces, then looks for the record, and then writes on condition that what it
 // read is unchanged. So it never overwrites an object of a projection.
 //
 // Collector. Each request looks at the cell of the image (`image-cell.ts`) before it writes; the same listing tells whether there

@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../model/json.ts';
-import type { RepositoryName, Tag } from '../../model/names.ts';
+import { LruCache } from '../../model/lru-cache.ts';
+import type { Digest, RepositoryName, Tag } from '../../model/names.ts';
 import type { TagMetadata } from '../tags/metadata.ts';
 import type { PushedManifest } from '../tags/pushed-manifest.ts';
 import type { IsRepeated } from '../tags/tag-change.ts';
@@ -16,12 +17,18 @@ export type ProjectTagOptions = {
   isCurrent?: () => boolean;
 };
 
+/** For how many tags this process remembers that it has projected them. */
+const MAX_REMEMBERED = 20_000;
+
 /** Projects tags ahead of the first v1 pull, when a v2 client has pushed or deleted them. */
 export class TagProjections {
   readonly #tags: Tags;
   readonly #projections: ImageProjections;
   readonly #metadata: TagMetadata;
   readonly #indexImagesUpdates: IndexImagesUpdates;
+
+  /** What tags named when this process had projected them and written their metadata. */
+  readonly #projected = new LruCache<string, Digest>({ max: MAX_REMEMBERED });
 
   /** Whether tags that are set are not projected: the first v1 request does that. */
   readonly isLazy: boolean;
@@ -62,7 +69,7 @@ export class TagProjections {
 
   /**
    * Makes the projection of a tag, grants it to the repository, and writes the metadata of the tag. For a tag that was read one
-   * storage request more; two requests where a push was only repeated.
+   * storage request more; two requests where a push was only repeated, and this process has done all of that for it.
    * @param options.isCurrent whether the tag has not been set again or deleted by this process
    * @returns what that changes for `_index_images`; `undefined` for nothing, as where v1 has no form for what the tag names
    */
@@ -81,10 +88,16 @@ export class TagProjections {
     const isGranted = seen.manifestGrants.some(
       ({ repository: holder, by: [manifest] }) => holder === repository && manifest === target.digest,
     );
-    if (isGranted && (await isRepeated())) return undefined;
+    const name = `${repository}:${tag}`;
+    const isDone =
+      this.#projected.get(name) === target.digest && this.#indexImagesUpdates.hasListed(repository, target.imageId);
+    if (isGranted && isDone && (await isRepeated())) return undefined;
     const projection = await this.#projections.project(repository, target, { pushed, seen });
     if (!projection) return undefined;
-    if (isCurrent()) await this.#metadata.put(repository, tag, metadataOf(projection.config, lastModified));
+    if (isCurrent()) {
+      await this.#metadata.put(repository, tag, metadataOf(projection.config, lastModified));
+      this.#projected.set(name, target.digest);
+    }
     return { projections: new Set([projection.id]), hasMovedTag: true };
   }
 }

@@ -49,12 +49,19 @@ export class IndexImagesUpdates {
    * `_index_images` names it for longer than needed.
    */
   readonly #areProjections = new LruCache<ImageId, boolean>({ max: MAX_REMEMBERED });
+  /** Projections that this process has added to `_index_images`, by repository and id. */
+  readonly #listed = new LruCache<string, true>({ max: MAX_REMEMBERED });
 
   constructor(storage: StorageDriver, dependencies: { tags: Tags; metadata: TagMetadata; indexImages: IndexImages }) {
     this.#storage = storage;
     this.#tags = dependencies.tags;
     this.#metadata = dependencies.metadata;
     this.#indexImages = dependencies.indexImages;
+  }
+
+  /** Whether this process has added the projection to `_index_images`, and has not removed it since. No storage request. */
+  hasListed(repository: RepositoryName, id: ImageId): boolean {
+    return this.#listed.has(`${repository} ${id}`);
   }
 
   /**
@@ -66,26 +73,31 @@ export class IndexImagesUpdates {
     for (const id of changes.projections) this.#areProjections.set(id, true);
     let listing = NO_LISTING;
     let manifests: ReadonlySet<string> | undefined;
+    let removed: ReadonlySet<ImageId> = changes.deletedProjections;
     await this.#indexImages.update(repository, async (ids) => {
       manifests = undefined;
+      removed = changes.deletedProjections;
       const candidates = candidatesOf(ids, changes);
       if (candidates.length === 0 && changes.deletedTags.size === 0) {
-        return { added: changes.projections, removed: changes.deletedProjections };
+        return { added: changes.projections, removed };
       }
       const hasUnknown = candidates.some((id) => !this.#areProjections.has(id));
       const left = LEFT_FOR_DELETION + ((await this.#storage.honorsDeleteConditions()) ? 0 : 1);
       // The tags are listed after the list is read. Where another push adds an image in between, both are read again.
       listing = await this.#listTags(repository, changes, { maxPages: left - (hasUnknown ? 1 : 0) });
-      if (!listing.isWhole) return { added: changes.projections, removed: changes.deletedProjections };
+      if (!listing.isWhole) return { added: changes.projections, removed };
       if (listing.objects.length === 0) manifests = new Set(await this.#firstManifests(repository));
       const untagged = await this.#withoutTag(repository, candidates, listing);
       const pages = Math.max(1, Math.ceil(listing.objects.length / PAGE));
       const maxLookups = changes.deletedTags.size === 0 ? MAX_LOOKUPS : Math.max(1, left - pages);
       // Where no tag is left, the manifests tell.
       if (!manifests) await this.#lookUpKinds(untagged, maxLookups);
-      const removed = untagged.filter((id) => this.#areProjections.get(id) ?? manifests?.has(id));
-      return { added: changes.projections, removed: new Set([...removed, ...changes.deletedProjections]) };
+      const unused = untagged.filter((id) => this.#areProjections.get(id) ?? manifests?.has(id));
+      removed = new Set([...unused, ...changes.deletedProjections]);
+      return { added: changes.projections, removed };
     });
+    for (const id of removed) this.#listed.delete(`${repository} ${id}`);
+    for (const id of changes.projections) this.#listed.set(`${repository} ${id}`, true);
     await this.#metadata.delete(repository, await this.#absentTags(repository, changes, listing));
     if (changes.deletedTags.size > 0 && manifests?.size === 0) await removeLeftovers(this.#storage, repository);
   }

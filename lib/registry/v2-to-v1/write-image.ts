@@ -8,7 +8,7 @@ import { LruCache } from '../../model/lru-cache.ts';
 import { hexOf, type ImageId, type RepositoryName } from '../../model/names.ts';
 import { pythonJson } from '../../model/python-json.ts';
 import { AS_JSON, type StorageDriver, StorageUnavailableError, unchanged } from '../../storage/driver.ts';
-import { encodeText } from '../../streams/bytes.ts';
+import { decodeText, encodeText } from '../../streams/bytes.ts';
 import type { BlobLink } from '../blobs/link.ts';
 import { earlierLook, type Look } from '../condemned/look.ts';
 import { writeChecksums } from '../v1-images/checksums.ts';
@@ -158,7 +158,7 @@ export class ProjectionWriter {
     const written = look.isValid ? look : (await this.#looks.at(id)).look; // to copy a layer takes long
     if (await this.#storage.put(layout.imageJson(id), json, { ...AS_JSON, ifAbsent: true, look: written })) {
       this.#whole.set(id, { look: written, content });
-    } else await this.#reconcile(image, options);
+    } else await this.#reconcile(image, options, { summed: json });
   }
 
   async #writeDescribed(image: ProjectedImage, seen: SeenImage, options: WriteOptions): Promise<void> {
@@ -174,8 +174,13 @@ export class ProjectionWriter {
   /**
    * Makes a projection whole that another process makes too, or has left unfinished: what is missing is written, and the grant
    * describes what is there. Something else than this projection, which a v1 client has pushed meanwhile, is replaced.
+   * @param lost.summed the JSON that this process has written the checksum of, and not stored because another was
    */
-  async #reconcile(image: ProjectedImage, options: WriteOptions): Promise<void> {
+  async #reconcile(
+    image: ProjectedImage,
+    options: WriteOptions,
+    { summed }: { summed?: Uint8Array | undefined } = {},
+  ): Promise<void> {
     const { id, ancestry } = image;
     const ancestryBytes = encodeText(pythonJson(ancestry));
     for (let reads = 0; reads < MAX_READS; reads++) {
@@ -201,8 +206,11 @@ export class ProjectionWriter {
         const bytes = encodeText(imageJson(image, image.created));
         if (this.#copiesLayers) await this.#copyLayer(id, bytes, linkOf(image, options));
         await this.#storage.put(layout.imageJson(id), bytes, { ...AS_JSON, ifAbsent: true, look });
+        summed = bytes;
       }
       if (!json || !hasAncestry) continue; // once more: what is there now?
+      const isSummedWrong = this.#copiesLayers && summed && !Buffer.from(json).equals(summed);
+      if (isSummedWrong) await this.#writeChecksum(id, json, linkOf(image, options));
       // A v1 push that was abandoned may hide the image from docker-registry, and an attempt that was may have described another JSON.
       await this.#storage.delete(layout.imageInProgress(id));
       const wrong = seen.descriptions.filter(
@@ -249,8 +257,7 @@ export class ProjectionWriter {
     });
     if (record.replacesPushedImage) await this.#removePushedImage(id, look);
     const json = encodeText(imageJson(image, record.created));
-    const putAncestry = async () =>
-      await this.#storage.put(layout.imageAncestry(id), encodeText(pythonJson(ancestry)), { ...AS_JSON, look });
+    const putAncestry = async () => await this.#putClaimedAncestry(id, ancestry, look);
     const putDescriptor = async () =>
       await this.#layers.putDescriptor(id, servedLayer, { look: earlierLook(look, lookAtBytes) });
     await Promise.all([putDescriptor(), putAncestry()]);
@@ -262,6 +269,17 @@ export class ProjectionWriter {
     await this.#storage.delete(layout.imageInProgress(id));
     await completeProjection(this.#storage, id, record, written);
     this.#whole.set(id, { look: written, content: undefined });
+  }
+
+  /**
+   * A v1 push that looked at the image before the claim may replace an ancestry that was there then, by its ETag: on S3 that of
+   * its bytes. So the same ancestry is written in other bytes.
+   */
+  async #putClaimedAncestry(id: ImageId, ancestry: ImageId[], look: Look): Promise<void> {
+    const text = pythonJson(ancestry);
+    const stored = await this.#storage.read(layout.imageAncestry(id));
+    const isSame = stored !== undefined && decodeText(stored.bytes).trimEnd() === text;
+    await this.#storage.put(layout.imageAncestry(id), encodeText(isSame ? `${text}\n` : text), { ...AS_JSON, look });
   }
 
   /**
@@ -299,6 +317,11 @@ export class ProjectionWriter {
       await this.#storage.delete(target);
       await this.#storage.copyIfAbsent(key, target, { mayKeepTime: true });
     }
+    await this.#writeChecksum(id, json, { key });
+  }
+
+  /** Reads the layer. */
+  async #writeChecksum(id: ImageId, json: Uint8Array, { key }: { key: Key }): Promise<void> {
     const object = await this.#storage.get(key);
     if (!object) throw new Error(`${key} is missing`);
     const sum = createHash('sha256').update(json).update('\n');

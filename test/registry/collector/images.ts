@@ -224,6 +224,18 @@ export function imagesSuite(name: string, open: OpenBucket): void {
       assert.deepEqual(await objectsOf(old), []);
     });
 
+    it('removes an ancestry of which there is no image, as a projection leaves it that ended before it took the id', async () => {
+      const [base, id] = [await pushed('ancestry/below'), idOf('ancestry alone')];
+      await bucket.put(layout.imageAncestry(id), JSON.stringify([id, base]));
+      bucket.settle();
+      await collect({ v1Images: 'collect' });
+      assert.equal((await readImageCell(bucket.storage, id)).state, 'live', 'it is young');
+      await runs(2, {});
+      assert.deepEqual(await objectsOf(id), []);
+      await runs(2, { v1Images: 'collect' });
+      assert.deepEqual(await objectsOf(base), [], 'it kept no other');
+    });
+
     it('refuses a v1 push of an image that it removes, and no step leaves one that looks complete', async () => {
       const id = await pushed('removing/pushed-again');
       bucket.grace();
