@@ -2,7 +2,7 @@ import type { Readable, Writable } from 'node:stream';
 
 const NEWLINE = 0x0a;
 
-/** Writes what `from` holds to `to` in whole lines; the rest, if any, at the end. */
+/** Writes what `from` holds to `to` in whole lines. A line that `from` does not end, as a killed process, is ended here. */
 export function forwardLines(from: Readable, to: Writable): void {
   let rest: Buffer[] = [];
   from.on('data', (chunk: Buffer) => {
@@ -15,6 +15,6 @@ export function forwardLines(from: Readable, to: Writable): void {
     rest = end === chunk.length ? [] : [chunk.subarray(end)];
   });
   from.on('end', () => {
-    if (rest.length > 0) to.write(Buffer.concat(rest));
+    if (rest.length > 0) to.write(Buffer.concat([...rest, Buffer.of(NEWLINE)]));
   });
 }

@@ -5,7 +5,7 @@ import { it } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { forwardLines } from '../../lib/workers/forward-lines.ts';
 
-it('lines of several processes do not mix, however they arrive', async () => {
+it('lines of several processes do not mix, however they arrive, and when a process ends within a line', async () => {
   const [one, other, to] = [new PassThrough(), new PassThrough(), new PassThrough()];
   forwardLines(one, to);
   forwardLines(other, to);
@@ -20,6 +20,8 @@ it('lines of several processes do not mix, however they arrive', async () => {
   }
   one.end();
   await setImmediate();
+  other.write('after it\n');
+  await setImmediate();
   to.end();
-  assert.equal(await text(to), 'first of other\nfirst of one\nsecond of one\nsecond of other\nthird');
+  assert.equal(await text(to), 'first of other\nfirst of one\nsecond of one\nsecond of other\nthird\nafter it\n');
 });

@@ -93,6 +93,13 @@ function unquotePart(quoted: string): string | undefined {
   return unquotePlus(quoted.replaceAll('%2E', '.'));
 }
 
+/** Longer lists, and longer names than `windows/amd64/10.0.20348`, are no help; many facts are held in memory at once. */
+const MAX_PLATFORMS = 100;
+const MAX_PLATFORM_CHARACTERS = 64;
+
+/** 127 on each side of the slash. https://www.rfc-editor.org/rfc/rfc6838#section-4.2 */
+const MAX_TYPE_CHARACTERS = 255;
+
 const IMAGE_CONFIGS: readonly string[] = [MEDIA_TYPES.dockerConfig, MEDIA_TYPES.ociConfig];
 
 /** Media types that tell what an artifact is: of the artifact, its config or its layers. */
@@ -126,8 +133,11 @@ export function factsOf(
     kind,
     totalBytes: sizes.reduce((sum, size) => sum + size, 0),
     ...(createdAt && { createdAt }),
-    platforms: [...new Set(platforms)],
-    ...(kind !== 'image' && artifactType && { artifactType }),
+    platforms: [...new Set(platforms.filter(({ length }) => length <= MAX_PLATFORM_CHARACTERS))].slice(
+      0,
+      MAX_PLATFORMS,
+    ),
+    ...(kind !== 'image' && artifactType && { artifactType: artifactType.slice(0, MAX_TYPE_CHARACTERS) }),
   };
 }
 

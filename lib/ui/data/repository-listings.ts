@@ -12,9 +12,10 @@ export type RepositoryListing = { tags: ListedTag[]; facts: Map<Digest, Manifest
 /** People look at one page after the other; what they see is at most this old. */
 const FRESH_MS = 10_000;
 const MAX_BYTES = 64 * MiB;
-/** In memory, with the longest names that are common. */
+/** In memory, with the longest names that are common; facts without the texts of their platforms. */
 const BYTES_OF_TAG = 400;
 const BYTES_OF_FACTS = 600;
+const BYTES_OF_TEXT = 32;
 
 /** The tags and facts of repositories, kept for ten seconds in at most 64 MiB. Rights are decided before, for each request. */
 export class RepositoryListings {
@@ -22,7 +23,7 @@ export class RepositoryListings {
   readonly #kept = new LruCache<RepositoryName, RepositoryListing>({
     ttlMs: FRESH_MS,
     maxBytes: MAX_BYTES,
-    bytesOf: ({ tags, facts }) => 1000 + tags.length * BYTES_OF_TAG + facts.size * BYTES_OF_FACTS,
+    bytesOf: ({ tags, facts }) => 1000 + tags.length * BYTES_OF_TAG + bytesOfFacts(facts),
   });
 
   constructor(registry: Pick<Registry, 'tags' | 'facts' | 'peers'>) {
@@ -50,4 +51,13 @@ export class RepositoryListings {
       facts: known,
     };
   }
+}
+
+function bytesOfFacts(facts: RepositoryListing['facts']): number {
+  let bytes = 0;
+  for (const { platforms, artifactType = '' } of facts.values()) {
+    const characters = platforms.reduce((sum, { length }) => sum + length, artifactType.length);
+    bytes += BYTES_OF_FACTS + 2 * characters + BYTES_OF_TEXT * platforms.length;
+  }
+  return bytes;
 }

@@ -71,10 +71,21 @@ function isAttached(tag: Tag, digests: ReadonlySet<Digest>): boolean {
   return algorithm !== undefined && digests.has(`${algorithm}:${hex}` as Digest);
 }
 
+const knownNames = new WeakMap<readonly ListedTag[], ReadonlySet<string>>();
+
+/** The names of listed tags: one set for all rows of a page. */
+function namesOf(tags: readonly ListedTag[]): ReadonlySet<string> {
+  const known = knownNames.get(tags);
+  if (known) return known;
+  const names = new Set<string>(tags.map(({ tag }) => tag));
+  knownNames.set(tags, names);
+  return names;
+}
+
 /** The kinds of artifacts that tags attach to a digest. */
 export function attachedKinds({ tags }: RepositoryListing, digest: Digest): ('signature' | 'attestation' | 'sbom')[] {
   const start = `${digest.slice(0, digest.indexOf(':'))}-${hexOf(digest)}`;
-  const names = new Set<string>(tags.map(({ tag }) => tag));
+  const names = namesOf(tags);
   const kinds = [
     ['sig', 'signature'],
     ['att', 'attestation'],

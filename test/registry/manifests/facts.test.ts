@@ -56,6 +56,16 @@ describe('the facts of a manifest', () => {
   const descriptor = (mediaType: string, text: string) => ({ mediaType, digest: digestOf(text), size: text.length });
   const parse = (manifest: object) => parseManifest(Buffer.from(JSON.stringify({ schemaVersion: 2, ...manifest })));
 
+  it('are short, however long the names in a manifest are', () => {
+    const manifests = Array.from({ length: 5000 }, (_, n) => ({
+      ...descriptor(`${OCI}.manifest.v1+json`, String(n)),
+      platform: { os: n % 2 === 0 ? 'linux' : 'x'.repeat(500), architecture: String(n) },
+    }));
+    const index = { mediaType: `${OCI}.index.v1+json`, manifests, artifactType: 'y'.repeat(100_000) };
+    const { platforms, artifactType } = factsOf(parse(index));
+    assert.deepEqual([platforms.length, platforms[0], artifactType?.length], [100, 'linux/0', 255]);
+  });
+
   it('say what an artifact is', () => {
     const of = (configType: string, layerType: string, more = {}) =>
       factsOf(
