@@ -108,6 +108,24 @@ export function imagesSuite(name: string, open: OpenBucket): void {
         assert.ok(await isWhole(id), 'pushed images stay with what they build on');
     });
 
+    it('keeps a grant that describes a projection which stays, of all grants that give no right', async () => {
+      const base = await project('described/base', 'v1', [await layer('described/base', 'described')]);
+      await pushed('described/child', { parents: [base.top] });
+      const plain = [parseRepositoryName('a/first'), parseRepositoryName('z/last')].map((repository) =>
+        layout.manifestGrant(base.top, repository, [base.digest]),
+      );
+      for (const key of plain) await bucket.put(key, 'a nonce');
+      await bucket.storage.delete(layout.tag(parseRepositoryName('described/base'), parseTag('v1')));
+      await bucket.storage.delete(layout.manifest(parseRepositoryName('described/base'), base.digest));
+      await runs(3, DELETED);
+      const grants = (await keysBelow(layout.imageProjections(base.top))).map(parseImageRecord);
+      assert.deepEqual(
+        grants.map((record) => record?.kind === 'grant' && record.grant.repository),
+        ['described/base'],
+      );
+      assert.ok(await isWhole(base.top));
+    });
+
     it('keeps the bytes of a projection on which a v1 client has tagged an image, without the manifest and the link', async () => {
       const repository = parseRepositoryName('built/base');
       const blob = await layer('built/base', 'built on');

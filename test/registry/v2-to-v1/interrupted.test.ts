@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { gunzipSync } from 'node:zlib';
-import { type Key, layout } from '../../../lib/model/layout.ts';
+import { type Key, layout, parseImageRecord } from '../../../lib/model/layout.ts';
 import { type ImageId, parseRepositoryName, parseTag } from '../../../lib/model/names.ts';
 import { assembleRegistry } from '../../../lib/registry/registry.ts';
+import { sumOf } from '../../../lib/registry/v1-images/images.ts';
 import { findProjectionRecord } from '../../../lib/registry/v1-images/projection-record.ts';
 import type { StorageDriver } from '../../../lib/storage/driver.ts';
 import { alterDriver } from '../../storage/altered-driver.ts';
@@ -85,14 +86,14 @@ describe('a projection that is interrupted', () => {
     const pushing = new Interceptor(storage);
     const server = await startRegistry(storage, { v1Layers: 'link', runsBackgroundWork: false });
     const other = await startRegistry(pushing.driver, { v1Layers: 'link', runsBackgroundWork: false });
+    let isProjected = () => {};
+    const projected = new Promise<void>((resolve) => {
+      isProjected = resolve;
+    });
     try {
       const pushed = await pushImage(new V2Client(server.url), REPOSITORY, TAG, { contents: ['base', 'top'] });
       const top = topOf(pushed);
       const { tagProjections } = assembleRegistry(projecting.driver, { copiesLayers: false });
-      let isProjected = () => {};
-      const projected = new Promise<void>((resolve) => {
-        isProjected = resolve;
-      });
       let answered: Promise<Response> | undefined;
       // The projection has written the ancestry, and is about to write its grant.
       projecting.before(
@@ -110,6 +111,7 @@ describe('a projection that is interrupted', () => {
             );
             const body = JSON.stringify({ id: top, comment: 'by a v1 client' });
             answered = fetch(new URL(`/v1/images/${top}/json`, other.url), { method: 'PUT', body });
+            void answered.then(() => goOn());
           }),
       );
       await tagProjections.update(NAME, TAG);
@@ -120,8 +122,47 @@ describe('a projection that is interrupted', () => {
       assert.deepEqual(JSON.parse((await textOf(storage, layout.imageAncestry(top))) ?? ''), ancestry);
       await pullFrom(storage, pushed);
     } finally {
+      isProjected();
       await server.stop();
       await other.stop();
+    }
+  });
+
+  it('before its JSON, which another one made with another time, is described as it is by the grants of later pushes', async () => {
+    const storage = new MemoryStorage();
+    const server = await startRegistry(storage, { v1Layers: 'link', runsBackgroundWork: false });
+    try {
+      const client = new V2Client(server.url);
+      const names = ['interrupted/1', 'interrupted/2', 'interrupted/3'] as const;
+      const pushed: PushedImage[] = [];
+      for (const [index, repository] of names.entries()) {
+        const config = { history: [{ created: `200${index}-01-01T00:00:00Z` }, {}] };
+        pushed.push(await pushImage(client, repository, TAG, { contents: ['base', repository], config }));
+      }
+      const base = baseOf(pushed[0] ?? assert.fail());
+      const dying = failing(storage, (key) => key === layout.imageJson(base));
+      const projectionsBy = (driver: StorageDriver) => assembleRegistry(driver, { copiesLayers: false }).tagProjections;
+      await assert.rejects(projectionsBy(dying).update(parseRepositoryName(names[0]), TAG), /dies here/);
+      await projectionsBy(storage).update(parseRepositoryName(names[1]), TAG);
+      await projectionsBy(storage).update(parseRepositoryName(names[2]), TAG);
+      const json = await storage.read(layout.imageJson(base));
+      const described = [...storage.objects.keys()].flatMap((key) => {
+        const record = key.startsWith(layout.imageRecords(base)) ? parseImageRecord(key) : undefined;
+        return record?.kind === 'grant' ? [[record.grant.repository, record.grant.content?.jsonSum]] : [];
+      });
+      const sum = json && sumOf(json.bytes);
+      assert.deepEqual(Object.fromEntries(described), {
+        ...Object.fromEntries(described),
+        [names[1]]: sum,
+        [names[2]]: sum,
+      });
+      assert.equal(described.length, names.length);
+      for (const [index, repository] of names.entries()) {
+        const [shown] = await pullFrom(storage, pushed[index] ?? assert.fail(), repository);
+        assert.deepEqual(shown?.json, json?.bytes);
+      }
+    } finally {
+      await server.stop();
     }
   });
 
