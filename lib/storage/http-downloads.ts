@@ -47,9 +47,10 @@ export class HttpDownloads {
 
   /**
    * Sends a GET.
-   * @returns `undefined` if there is no response with a status of 200 or 206 and a body of known length
+   * @returns `undefined` if there is no response with a status of 200 or 206 and a body of known length, and after an abort
    */
   async get(request: DownloadRequest, options: DownloadOptions): Promise<Download | undefined> {
+    if (options.signal?.aborted) return undefined;
     const { origin } = request.origin;
     const kept = [...this.#idle].findLast((idle) => idle.origin === origin);
     if (kept) this.#idle.delete(kept);

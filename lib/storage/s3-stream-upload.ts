@@ -10,7 +10,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import { PART_BYTES } from './multipart-limits.ts';
-import type { BodyUpload, UploadTarget } from './s3-upload.ts';
+import { type BodyUpload, type UploadTarget, wasSentOnce } from './s3-upload.ts';
 
 /** How many parts are sent at once, while the next one is gathered. */
 const PARTS_IN_FLIGHT = 2;
@@ -47,7 +47,8 @@ class SentUpload {
     const memory = Body instanceof Uint8Array && Body.buffer instanceof ArrayBuffer ? Body.buffer : undefined;
     this.#partMemory.begin(memory);
     const output: UploadPartCommandOutput = await client.send(command);
-    this.#partMemory.end(memory);
+    if (wasSentOnce(output)) this.#partMemory.end(memory);
+    else this.#partMemory.leave(memory);
     this.#partEtags.set(PartNumber, output.ETag ?? '');
     return output;
   }
@@ -65,23 +66,33 @@ async function* smallerThanParts(chunks: AsyncIterable<Uint8Array>): AsyncGenera
 /**
  * Frees the memory of parts that S3 has taken. Left to the garbage collector, which counts it late, they would double the memory
  * of an upload. `Upload` gathers a part in memory of its own, whose last bytes may begin the next part, or be all of it: so memory
- * is freed once no part in it is being sent and a part in other memory has begun. That of a part that failed is not freed.
+ * is freed once no part in it is being sent and a part in other memory has begun. That of a part that failed, or was
+ * sent again, is left to the garbage collector.
  */
 class PartMemory {
   readonly #parts = new Map<ArrayBuffer, number>();
+  readonly #left = new WeakSet<ArrayBuffer>();
   #newest: ArrayBuffer | undefined;
 
   begin(memory: ArrayBuffer | undefined): void {
     const before = this.#newest;
     this.#newest = memory;
-    if (memory) this.#parts.set(memory, (this.#parts.get(memory) ?? 0) + 1);
+    if (memory && !this.#left.has(memory)) this.#parts.set(memory, (this.#parts.get(memory) ?? 0) + 1);
     this.#freeIfUnused(before);
   }
 
   end(memory: ArrayBuffer | undefined): void {
-    if (!memory) return;
-    this.#parts.set(memory, (this.#parts.get(memory) ?? 0) - 1);
+    const parts = memory && this.#parts.get(memory);
+    if (!memory || parts === undefined) return;
+    this.#parts.set(memory, parts - 1);
     this.#freeIfUnused(memory);
+  }
+
+  /** A connection may still send from this memory. */
+  leave(memory: ArrayBuffer | undefined): void {
+    if (!memory) return;
+    this.#left.add(memory);
+    this.#parts.delete(memory);
   }
 
   #freeIfUnused(memory: ArrayBuffer | undefined): void {

@@ -7,6 +7,7 @@ import {
   CreateMultipartUploadCommand,
   PutObjectCommand,
   type PutObjectCommandInput,
+  type PutObjectCommandOutput,
   type S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
@@ -51,7 +52,7 @@ export type PartProof = { isByChecksum: boolean };
 /** The chunks of one part. */
 type Part = { chunks: Uint8Array[]; sizeBytes: number };
 
-/** One upload of a body in lent blocks: its parts are lists of them, never copied, and each is given back once it is sent. */
+/** One upload of a body in lent blocks: its parts are lists of them. Each is given back once it is sent, unless it was sent again. */
 export class S3Upload implements BodyUpload {
   readonly #client: S3Client;
   readonly #target: UploadTarget;
@@ -111,8 +112,8 @@ export class S3Upload implements BodyUpload {
         const head = rest.subarray(0, PART_BYTES - part.sizeBytes);
         part.chunks.push(head);
         part.sizeBytes += head.length;
-        // A chunk is given back once, so its memory belongs to one part.
-        rest = rest.length > head.length ? rest.slice(head.length) : rest.subarray(head.length);
+        // A chunk is given back once, so its memory belongs to one part: the next one gets a copy.
+        rest = new Uint8Array(rest.subarray(head.length));
       }
     }
     return part;
@@ -151,7 +152,7 @@ export class S3Upload implements BodyUpload {
     signWithHash(this.#options.bodySha256?.() ?? sha256Of(part.chunks), command);
     sendChunks(part.chunks, command);
     const output = await this.#client.send(command);
-    this.#giveBack(part);
+    if (wasSentOnce(output)) this.#giveBack(part);
     return output;
   }
 
@@ -192,7 +193,7 @@ export class S3Upload implements BodyUpload {
     const output = isProven ? unsigned : await send(sha256Of(part.chunks));
     if (isByChecksum && !isProven) this.#proof.isByChecksum = false; // now that the server has taken the signed part
     this.#sent.set(PartNumber, { PartNumber, ETag: output.ETag, ChecksumCRC32: output.ChecksumCRC32 });
-    this.#giveBack(part);
+    if (wasSentOnce(output) && isProven === isByChecksum) this.#giveBack(part);
   }
 
   async #complete(): Promise<{ ETag?: string | undefined }> {
@@ -217,11 +218,19 @@ export class S3Upload implements BodyUpload {
     return [...this.#sent.values()].sort(({ PartNumber: a = 0 }, { PartNumber: b = 0 }) => a - b);
   }
 
-  /** To be called when the server has answered that it has all bytes of a part. */
+  /** To be called when the server has answered that it has all bytes of a part, which were sent once. */
   #giveBack(part: Part): void {
     const { giveBack } = this.#options;
     if (giveBack) for (const chunk of part.chunks) giveBack(chunk);
   }
+}
+
+/**
+ * Whether a request had one attempt. A server may refuse an attempt before its body has arrived: then its connection still sends the
+ * body during the next attempt, and after it.
+ */
+export function wasSentOnce({ $metadata }: Pick<PutObjectCommandOutput, '$metadata'>): boolean {
+  return $metadata.attempts === 1;
 }
 
 /** Bucket policies may forbid unsigned bodies, and some servers do not know them. */

@@ -187,6 +187,12 @@ describe('downloads by HTTP', { timeout: 20_000 }, () => {
     assert.equal(ended.length, 2);
   });
 
+  it('send no request for a client that has gone already', async () => {
+    const origin = await serve((socket) => socket.write(headOf(content.length)));
+    assert.equal(await get(origin, { signal: AbortSignal.abort() }), undefined);
+    assert.equal(connections, 0);
+  });
+
   it('hold few buffers for a reader that releases none, and go on once it does', async () => {
     const origin = await serve((socket) => {
       socket.write(headOf(content.length));
