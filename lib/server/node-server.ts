@@ -134,6 +134,7 @@ async function sendSource(
   outgoing: ServerResponse,
   log: Log | undefined,
 ): Promise<void> {
+  outgoing.strictContentLength = true; // `write` and `end` throw where the source does not have the length of the headers
   if (!outgoing.destroyed) outgoing.writeHead(status, Object.fromEntries(headers));
   try {
     await writeAll(source, outgoing, outgoing.req.socket);

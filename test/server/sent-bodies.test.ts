@@ -124,3 +124,36 @@ it('a client sees that a body is not whole if its source fails, and the log has 
     await server.stop();
   }
 });
+
+for (const { title, sizeBytes } of [
+  { title: 'shorter', sizeBytes: 10 },
+  { title: 'longer', sizeBytes: 30 },
+]) {
+  it(`a body that is ${title} than its header says ends the connection, so that the next response does not seem to be its rest`, {
+    timeout: 10_000,
+  }, async () => {
+    let isRead = false;
+    const source = {
+      async next() {
+        if (isRead) return undefined;
+        isRead = true;
+        return { bytes: Buffer.alloc(sizeBytes, 'x'), release: () => undefined };
+      },
+      close: async () => undefined,
+    };
+    const app = new Hono()
+      .get('/blob', (c) => c.body(streamOf(source), 200, { 'Content-Length': '20' }))
+      .get('/next', (c) => c.text('next'));
+    const server = await startNodeServer(app, { host: '127.0.0.1', port: 0 });
+    try {
+      const socket = connect(Number(server.url.port), '127.0.0.1');
+      const head = 'HTTP/1.1\r\nHost: localhost\r\n';
+      socket.write(`GET /blob ${head}\r\nGET /next ${head}Connection: close\r\n\r\n`);
+      const received = Buffer.concat(await Array.fromAsync<Buffer>(socket)).toString();
+      assert.ok(!received.includes('next'));
+      assert.ok((received.match(/x{2,}/)?.[0].length ?? 0) <= 20);
+    } finally {
+      await server.stop();
+    }
+  });
+}
