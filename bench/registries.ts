@@ -3,7 +3,8 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { toolsDirectory } from '../test/e2e/programs.ts';
-import { answers, freePort, ServerProcess } from '../test/e2e/server-process.ts';
+import { answers, ServerProcess } from '../test/e2e/server-process.ts';
+import { freePort } from '../test/support/free-port.ts';
 import { type BenchStorage, folderOf, type RegistryName } from './storage.ts';
 
 export const PEER_VERSION = 'v3.1.1';

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import type { SuiteContext, TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../support/free-port.ts';
 import type { Backend } from './backends.ts';
-import { answers, freePort, ServerProcess } from './server-process.ts';
+import { answers, ServerProcess } from './server-process.ts';
 
 export const CLI = fileURLToPath(new URL('../../bin/stowage.js', import.meta.url));
 export const CONFIG = fileURLToPath(new URL('../../config.yml', import.meta.url));

@@ -1,5 +1,5 @@
 import { connect, createServer, type Socket } from 'node:net';
-import { freePort } from './server-process.ts';
+import { freePort } from '../support/free-port.ts';
 
 /** A wire between a client and the server, that counts what passes and can be cut. */
 export interface Wire {

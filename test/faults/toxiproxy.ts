@@ -3,7 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { toolsDirectory } from '../e2e/programs.ts';
-import { answers, freePort, ServerProcess } from '../e2e/server-process.ts';
+import { answers, ServerProcess } from '../e2e/server-process.ts';
+import { freePort } from '../support/free-port.ts';
 
 /** https://github.com/Shopify/toxiproxy/tree/v2.12.0#toxics */
 export type Toxic = {

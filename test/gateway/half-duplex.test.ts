@@ -5,8 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Hono } from 'hono';
 import { bodyOf } from '../../lib/http/request.ts';
 import { startNodeServer } from '../../lib/server/node-server.ts';
-import { freePort } from '../e2e/server-process.ts';
 import { openFiles } from '../storage/open.ts';
+import { freePort } from '../support/free-port.ts';
 import { startRegistry } from '../support/registry-server.ts';
 import { startLambdaProxy } from './lambda-proxy.ts';
 

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { JsonObject } from '../../lib/model/json.ts';
-import { answers, freePort, ServerProcess } from '../e2e/server-process.ts';
+import { answers, ServerProcess } from '../e2e/server-process.ts';
+import { freePort } from '../support/free-port.ts';
 import { startLambdaProxy } from './lambda-proxy.ts';
 import { arnOf, objectOf, type Resource, readStack, type Stack } from './template.ts';
 

@@ -3,7 +3,8 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { arch, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { toolsDirectory } from '../e2e/programs.ts';
-import { freePort, ServerProcess } from '../e2e/server-process.ts';
+import { ServerProcess } from '../e2e/server-process.ts';
+import { freePort } from '../support/free-port.ts';
 
 /** Below what `pip` made for whichever Python there is. */
 const RAPID = 'site-packages/samcli/local/rapid';

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join, posix } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import { answers, freePort, ServerProcess } from '../e2e/server-process.ts';
+import { answers, ServerProcess } from '../e2e/server-process.ts';
+import { freePort } from '../support/free-port.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const run = promisify(execFile);

@@ -12,7 +12,8 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { selectAncestors } from '../../lib/commands/support/parent-watch.ts';
 import { parsePs, parseWindowsProcesses } from '../../lib/commands/support/processes.ts';
-import { answers, freePort } from '../e2e/server-process.ts';
+import { answers } from '../e2e/server-process.ts';
+import { freePort } from '../support/free-port.ts';
 import { digestOf, V2Client } from '../v2/client.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
