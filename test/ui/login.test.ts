@@ -61,6 +61,12 @@ describe('the login of the pages', () => {
     assert.equal(refused.length, 2);
   });
 
+  it('takes no token of an identity provider, which a session would outlive', async () => {
+    const { status, text } = await browser().login('oidc', 'a.b.c');
+    assert.equal(status, 403);
+    assert.match(messageOf(text), /identity provider/);
+  });
+
   it('is throttled as logins of other clients are', async () => {
     const own = browser();
     const statuses: number[] = [];

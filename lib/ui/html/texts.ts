@@ -179,6 +179,7 @@ export const TEXTS = {
     password: 'Password',
     robot: 'A robot logs in as “robot” with its token as the password.',
     button: 'Log in',
+    oidc: 'A token of an identity provider is no login for a browser. Use a password, or the token of a robot.',
     wrong: 'The user name or the password is wrong.',
     tooMany: 'Too many failed logins. Try again in a minute.',
     insecure: 'Passwords are taken only over HTTPS, or on this machine itself. Open this page by https://.',

@@ -1,5 +1,6 @@
 import { type Context, Hono } from 'hono';
 import { claimed } from '../../auth/audit.ts';
+import { OIDC_USER } from '../../auth/callers/caller.ts';
 import { clientAddressOf } from '../../http/client-address.ts';
 import { RegistryError } from '../../model/errors.ts';
 import { html, NOTHING } from '../html/html.ts';
@@ -26,6 +27,8 @@ export const accountRoutes = (ui: Ui) =>
       const to = returnPath(form.get('to'));
       if (!isSafe(ui, c)) return showForm(ui, c, { to, problem: T.insecure }, 403);
       const name = form.get('name') ?? '';
+      // Such a token is valid for minutes, and a session would outlive it by hours.
+      if (name === OIDC_USER) return showForm(ui, c, { to, problem: T.oidc }, 403);
       try {
         const caller = await ui.gate.withChallenge(c, claimed(name), () =>
           login.authenticator.login(name, form.get('password') ?? '', clientAddressOf(c)),
