@@ -7,6 +7,7 @@ import { connect } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Hono } from 'hono';
+import type { KeyPrefix } from '../../lib/model/layout.ts';
 import { startNodeServer } from '../../lib/server/node-server.ts';
 import { streamOf } from '../../lib/streams/byte-source.ts';
 import { MiB } from '../../lib/streams/bytes.ts';
@@ -67,6 +68,15 @@ describe('a blob on disk', { timeout: 30_000 }, () => {
     assert.ok(first > 0);
     assert.ok(received.indexOf(content, first + content.length) > 0);
     assert.equal(received.subarray(-content.length).equals(content), true);
+  });
+
+  it('is not sent if its file has another length than its link says', async () => {
+    const small = randomBytes(100);
+    const { digest } = await client.pushBlob('a/b', small);
+    for await (const { key } of storage.driver.list(`oci/blobs/${digest.replace(':', '/')}` as KeyPrefix)) {
+      await storage.driver.put(key, small.subarray(1));
+    }
+    assert.equal((await client.send('GET', `/v2/a/b/blobs/${digest}`)).status, 500);
   });
 
   it('is closed when clients go away in the middle', { skip: process.platform !== 'linux' }, async () => {

@@ -59,6 +59,11 @@ export class Blobs {
   async read(link: BlobLink, range?: ByteRange): Promise<ReadableStream<Uint8Array>> {
     const object = await this.#storage.get(link.key, range ? { range } : {});
     if (!object) throw new Error(`a link points to ${link.key}, which is gone`); // damaged storage: a 500
+    const { sizeBytes } = object.info;
+    if (sizeBytes !== link.sizeBytes) {
+      await object.body.cancel();
+      throw new Error(`${link.key} has ${sizeBytes} bytes, but its link says ${link.sizeBytes}`); // damaged storage too
+    }
     return object.body;
   }
 
