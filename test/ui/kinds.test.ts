@@ -174,6 +174,28 @@ describe('the pages of', () => {
     assert.ok(!page.includes('href="ftp:'));
   });
 
+  it('an artifact of many files without a config, and texts that are cut', async () => {
+    const long = 'long text '.repeat(1000);
+    const config = await blob('kinds/files', '{}', 'application/vnd.oci.empty.v1+json');
+    const layers = Array.from({ length: 510 }, (_, n) => ({ ...config, mediaType: `application/x-${n}` }));
+    const manifest = {
+      schemaVersion: 2,
+      mediaType: `${OCI}.manifest.v1+json`,
+      artifactType: 'application/x-files',
+      config,
+      layers,
+      annotations: { long },
+    };
+    assert.equal((await client.pushManifest('kinds/files', 'many', manifest)).status, 201);
+    const page = await textOf('/ui/r/kinds/files:many');
+    for (const shown of ['no image config', '10 more are not shown', 'oras pull'])
+      assert.ok(page.includes(shown), shown);
+    assert.ok(!page.includes(long));
+    assert.equal((await client.pushManifest('kinds/files', 'none', { ...manifest, layers: [] })).status, 201);
+    assert.match(await textOf('/ui/r/kinds/files:none'), /It has no content/);
+    assert.match(await textOf('/ui/r/kinds/files:many?view=raw'), /x-509/);
+  });
+
   it('sha512 digests have no form of v1', async () => {
     const { manifest } = await pushImage(client, 'kinds/sha512', undefined, { contents: ['x'] });
     const { createHash } = await import('node:crypto');

@@ -31,7 +31,9 @@ export class ObjectSource implements TextSource {
         new GetObjectCommand({ Bucket: this.#bucket, Key: this.#key, ...(known && { IfNoneMatch: known }) }),
       );
       if (!Body || !ETag) throw new Error(`${this.name} has no content`);
-      if ((ContentLength ?? 0) > MAX_TEXT_BYTES) throw new Error(`${this.name} has more than ${MAX_TEXT_BYTES} bytes`);
+      // S3 always says the length; without it the text could have any.
+      if ((ContentLength ?? Number.POSITIVE_INFINITY) > MAX_TEXT_BYTES)
+        throw new Error(`${this.name} has more than ${MAX_TEXT_BYTES} bytes`);
       return { text: await Body.transformToString(), version: ETag };
     } catch (error) {
       if (statusOf(error) === 304) return undefined;

@@ -130,6 +130,11 @@ async function checkDescribed(check: Check, { id, names }: ListedImage, descript
   const found = await Promise.all([...keys, description.key].map((key) => check.storage.head(key)));
   const missing = keys.filter((_, index) => !found[index]);
   if (missing.length === 0 || !found.at(-1)) return;
+  // The JSON is written last: without it the projection was interrupted, and a v1 pull makes it.
+  if (!found[0]) {
+    await check.findings.add('unfinished-projection', description.key, `without ${missing.join(', ')}`);
+    return;
+  }
   await check.findings.add('torn-projection', description.key, `without ${missing.join(', ')}`, {
     action: 'record that it is not made, so that the next v1 request makes it',
     run: () => recordAsTorn(check.storage, id, description.key),

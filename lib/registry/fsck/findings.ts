@@ -41,6 +41,7 @@ export const FINDINGS = {
 
   'incomplete-image': { severity: 'error', advice: 'push the image again by a v1 client, or delete its tags' },
   'torn-projection': { severity: 'error', advice: 'run fsck --repair, then pull the tag by a v1 client' },
+  'unfinished-projection': { severity: 'warning', advice: 'nothing: the next v1 pull makes it' },
   'missing-layer': { severity: 'error', advice: 'push the image again' },
   'missing-marker': { severity: 'error', advice: 'run fsck --repair before the next collection' },
   'unfinished-push': { severity: 'warning', advice: 'push the image again, or leave it' },

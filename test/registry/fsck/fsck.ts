@@ -248,10 +248,16 @@ const CASES: Case[] = [
     },
   },
   {
+    title: 'a projection that was interrupted before its JSON',
+    finds: ['unfinished-projection'],
+    isRepaired: false,
+    damage: ({ full, remove }) => remove(layout.imageJson(full.app.slice('sha256:'.length) as ImageId)),
+  },
+  {
     title: 'a projection that lacks an object',
     finds: ['torn-projection'],
     isRepaired: true,
-    damage: ({ full, remove }) => remove(layout.imageJson(full.app.slice('sha256:'.length) as ImageId)),
+    damage: ({ full, remove }) => remove(layout.imageAncestry(full.app.slice('sha256:'.length) as ImageId)),
   },
   {
     title: 'a projection with a record that lacks an object',
