@@ -216,7 +216,10 @@ export function v1IndexSuite(name: string, open: OpenStorage): void {
         const before = await storage.keysBelow('');
         for (const path of ['/', '/images']) await announce(repository, '[{"id":"X"}]', path);
         await registry.send('PUT', `/v1/repositories/${repository}/properties`, { body: '{"access":"private"}' });
-        const added = (await storage.keysBelow('')).filter((key) => !before.includes(key));
+        // The history of a tag that a test above has deleted is written behind its answer.
+        const isOfTestAbove = (key: string) => key.startsWith('oci/repositories/nest/');
+        const after = await storage.keysBelow('');
+        const added = after.filter((key) => !before.includes(key) && !isOfTestAbove(key));
         for (const key of added) assert.match(key, /^repositories\/[^/]+\/[^/]+\/(?:_index_images|_private)$/);
         for (const key of added) assert.doesNotMatch(key, /\/\.\.?\//);
         await registry.send('DELETE', `/v1/repositories/${repository}/`);
