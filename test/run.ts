@@ -7,8 +7,6 @@ const COVERAGE = [
   '--experimental-test-coverage',
   '--test-coverage-include=lib/**',
   '--test-coverage-include=functions/**',
-  // They need an S3 server, so the S3 suites test them.
-  '--test-coverage-exclude=lib/storage/{s3,s3-client,s3-stream-upload}.ts',
   '--test-coverage-lines=96',
   '--test-coverage-branches=94',
 ];
