@@ -10,7 +10,6 @@ import {
   checkLook,
   type DeleteOptions,
   type ETag,
-  type MultipartUpload,
   type ObjectInfo,
   type PutOptions,
   type ReadObject,
@@ -20,6 +19,7 @@ import {
 import { type Bytes, concatBytes, encodeText } from '../../lib/streams/bytes.ts';
 import type { SyntheticObject, SyntheticObjects } from './sections.ts';
 import { SortedKeys } from './sorted-keys.ts';
+import { WithoutMultipart } from './without-multipart.ts';
 
 /** The keys of one listing request. */
 export const PAGE = 1000;
@@ -36,7 +36,7 @@ export type RequestCounts = { list: number; get: number; head: number; put: numb
 
 type Written = { etag: ETag; writtenAt: Date; sizeBytes: number } & ({ bytes: Bytes } | { offset: number });
 
-export class SimulatedStorage implements StorageDriver {
+export class SimulatedStorage extends WithoutMultipart implements StorageDriver {
   readonly requests: RequestCounts = { list: 0, get: 0, head: 0, put: 0, copy: 0, delete: 0 };
   readonly #bucket: SyntheticObjects;
   readonly #filledAt: Date;
@@ -50,6 +50,7 @@ export class SimulatedStorage implements StorageDriver {
 
   /** @param ageMs how long ago the objects of the bucket were written. Default 30 days */
   constructor(bucket: SyntheticObjects, { ageMs = 30 * DAY_MS }: { ageMs?: number } = {}) {
+    super();
     this.#bucket = bucket;
     this.#filledAt = new Date(Math.floor((Date.now() - ageMs) / 1000) * 1000);
   }
@@ -157,26 +158,6 @@ export class SimulatedStorage implements StorageDriver {
     return true;
   }
 
-  createMultipart(): Promise<MultipartUpload> {
-    throw notSimulated();
-  }
-
-  uploadPart(): Promise<undefined> {
-    throw notSimulated();
-  }
-
-  listParts(): Promise<undefined> {
-    throw notSimulated();
-  }
-
-  completeMultipart(): Promise<boolean> {
-    throw notSimulated();
-  }
-
-  abortMultipart(): Promise<void> {
-    throw notSimulated();
-  }
-
   async close(): Promise<void> {
     closeSync(this.#file);
     rmSync(this.#folder, { recursive: true });
@@ -269,8 +250,4 @@ export function etagOfBytes(bytes: Uint8Array): ETag {
 
 function writtenInfo(key: string, { etag, writtenAt, sizeBytes }: Written): ObjectInfo {
   return { key: key as Key, sizeBytes, etag, lastModified: writtenAt };
-}
-
-export function notSimulated(): Error {
-  return new Error('multipart uploads are not simulated');
 }

@@ -7,7 +7,6 @@ import {
   checkLook,
   type DeleteOptions,
   type ETag,
-  type MultipartUpload,
   type ObjectInfo,
   type PutOptions,
   type ReadObject,
@@ -16,17 +15,19 @@ import {
 } from '../../lib/storage/driver.ts';
 import { MiB } from '../../lib/streams/bytes.ts';
 import { receiveFrames, sendFrame } from './frames.ts';
-import { etagOfBytes, notSimulated, PAGE } from './simulated-storage.ts';
+import { etagOfBytes, PAGE } from './simulated-storage.ts';
 import type { SentInfo, SimulatorAnswer, SimulatorCalls, SimulatorRequest } from './simulator.ts';
+import { WithoutMultipart } from './without-multipart.ts';
 
 type Waiting = { resolve: (value: unknown) => void; reject: (error: Error) => void };
 
-export class SimulatorClient implements StorageDriver {
+export class SimulatorClient extends WithoutMultipart implements StorageDriver {
   readonly #socket: Socket;
   readonly #waiting = new Map<number, Waiting>();
   #lastId = 0;
 
   private constructor(socket: Socket) {
+    super();
     this.#socket = socket;
     receiveFrames(socket, (message) => {
       const { id, value, error } = message as SimulatorAnswer;
@@ -123,26 +124,6 @@ export class SimulatorClient implements StorageDriver {
 
   async honorsDeleteConditions(): Promise<boolean> {
     return true;
-  }
-
-  createMultipart(): Promise<MultipartUpload> {
-    throw notSimulated();
-  }
-
-  uploadPart(): Promise<undefined> {
-    throw notSimulated();
-  }
-
-  listParts(): Promise<undefined> {
-    throw notSimulated();
-  }
-
-  completeMultipart(): Promise<boolean> {
-    throw notSimulated();
-  }
-
-  abortMultipart(): Promise<void> {
-    throw notSimulated();
   }
 
   async close(): Promise<void> {

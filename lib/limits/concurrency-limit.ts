@@ -1,7 +1,7 @@
 // Bounds how many transfers (uploads, downloads) run at once in this process, and shares the slots among callers.
 
 import { RegistryError } from '../model/errors.ts';
-import { Slot } from './slot.ts';
+import { Slot, withSlot } from './slot.ts';
 import { MAX_WAITING, RETRY, WaitingRequests, type WaitOptions } from './waiting-requests.ts';
 
 /** As many layers as Docker transfers side by side. */
@@ -84,12 +84,7 @@ export class ConcurrencyLimit {
 
   /** Runs `work` with a slot, which is released when `work` has ended. @throws as `acquire` */
   async run<T>(caller: string, work: (slot: Slot) => Promise<T>, signal?: AbortSignal): Promise<T> {
-    const slot = await this.acquire(caller, signal);
-    try {
-      return await work(slot);
-    } finally {
-      slot.release();
-    }
+    return await withSlot(this.acquire(caller, signal), work);
   }
 
   /**

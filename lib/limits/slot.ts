@@ -60,3 +60,13 @@ export class Slot {
     this.#onRelease();
   }
 }
+
+/** Runs `work` with a slot, which is released when `work` has ended. @throws as `acquired` */
+export async function withSlot<T>(acquired: Promise<Slot>, work: (slot: Slot) => Promise<T>): Promise<T> {
+  const slot = await acquired;
+  try {
+    return await work(slot);
+  } finally {
+    slot.release();
+  }
+}

@@ -1,6 +1,6 @@
 // The worker's side of a limit on transfers that the coordinator counts for all workers.
 import { stalledTransfer, type TransferLimit } from '../limits/concurrency-limit.ts';
-import { Slot } from '../limits/slot.ts';
+import { Slot, withSlot } from '../limits/slot.ts';
 import { PACE } from '../limits/waiting-requests.ts';
 import type { CoordinatorAnswers, LimitName, WorkerAnswers } from './answers.ts';
 import type { Calls } from './calls.ts';
@@ -24,12 +24,7 @@ export class RemoteLimit implements TransferLimit {
 
   /** As `ConcurrencyLimit.run`. */
   async run<T>(caller: string, work: (slot: Slot) => Promise<T>, signal?: AbortSignal): Promise<T> {
-    const slot = await this.acquire(caller, signal);
-    try {
-      return await work(slot);
-    } finally {
-      slot.release();
-    }
+    return await withSlot(this.acquire(caller, signal), work);
   }
 
   /** As `ConcurrencyLimit.acquire`. One call of the coordinator. */

@@ -1,12 +1,9 @@
-import { isJsonObject, type JsonObject, type JsonValue, parseJson } from '../../model/json.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../../model/json.ts';
 import { type ManifestDocument, parseManifest } from '../../model/manifest.ts';
 import type { Digest, RepositoryName } from '../../model/names.ts';
+import { readConfig } from '../../registry/blobs/read-config.ts';
 import type { Registry } from '../../registry/registry.ts';
-import { type Bytes, MiB, readAtMost } from '../../streams/bytes.ts';
-
-/** Larger configs are offered as a download only. */
-const MAX_CONFIG_BYTES = 4 * MiB;
-const MAX_CONFIG_VALUES = 150_000;
+import type { Bytes } from '../../streams/bytes.ts';
 
 /** A manifest as its page shows it. `config` is absent where there is none, or it is no JSON object, or too large. */
 export type ImageDetails = {
@@ -24,21 +21,10 @@ export async function imageDetails(
   { digest, mediaType, bytes }: { digest: Digest; mediaType: string; bytes: Bytes },
 ): Promise<ImageDetails> {
   const document = parseManifest(bytes);
-  const config = await readConfig(blobs, repository, document);
+  const { config: described } = document;
+  const link = described?.mediaType.endsWith('json') ? await blobs.find(repository, described.digest) : undefined;
+  const config = link && (await readConfig(blobs, link));
   return { digest, mediaType, bytes, document, ...(config && { config }) };
-}
-
-async function readConfig(
-  blobs: Registry['blobs'],
-  repository: RepositoryName,
-  { config }: ManifestDocument,
-): Promise<JsonObject | undefined> {
-  if (!config || config.sizeBytes > MAX_CONFIG_BYTES || !/json$/.test(config.mediaType)) return undefined;
-  const link = await blobs.find(repository, config.digest);
-  if (!link) return undefined;
-  const bytes = await readAtMost(await blobs.read(link), MAX_CONFIG_BYTES, 'the config');
-  const value = parseJson(bytes, { maxValues: MAX_CONFIG_VALUES });
-  return isJsonObject(value) ? value : undefined;
 }
 
 /** A line of the build: a layer with the command that made it, or a command that made none. */

@@ -41,9 +41,12 @@ export async function imagePage(
   reference: Reference,
 ): Promise<Response> {
   const { manifests, facts: stored } = ui.registry;
-  const top = await imageDetails(ui.registry, repository, await manifests.get(repository, reference));
+  const manifest = await manifests.get(repository, reference);
+  const [top, facts] = await Promise.all([
+    imageDetails(ui.registry, repository, manifest),
+    stored.find(repository, manifest.digest),
+  ]);
   const view = VIEWS.find((known) => known === c.req.query('view'));
-  const facts = await stored.find(repository, top.digest);
   const kind = facts?.kind ?? 'image';
   const child = view === undefined ? chosenChild(top, c.req.query('child')) : undefined;
   const shown = child ? await childDetails(ui, repository, child) : top;

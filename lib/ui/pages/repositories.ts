@@ -33,13 +33,11 @@ export const repositoriesRoutes = (ui: Ui) =>
       return c.redirect('/ui/login', 303);
     }
     const order = ORDERS.find((known) => known === c.req.query('sort')) ?? 'name';
-    const overview = await ui.registry.usage.overview();
-    const found =
-      query !== ''
-        ? await searched(ui, c, query)
-        : order === 'name'
-          ? await byName(ui, c)
-          : byUsage(ui, c, order, overview);
+    const [overview, listed] = await Promise.all([
+      ui.registry.usage.overview(),
+      query !== '' ? searched(ui, c, query) : order === 'name' ? byName(ui, c) : undefined,
+    ]);
+    const found = listed ?? byUsage(ui, c, order, overview);
     return ui.show(c, { title: T.title, content: contentOf(ui, c, { query, order, overview, found }) });
   });
 
@@ -67,7 +65,7 @@ async function searched(ui: Ui, c: Context, query: string): Promise<Rows> {
 }
 
 /** By what the last usage run counted, for as many repositories as its overview holds. */
-function byUsage(ui: Ui, c: Context, order: Exclude<Order, 'name'>, overview: UsageOverview | undefined): Rows {
+function byUsage(ui: Ui, c: Context, order: Order, overview: UsageOverview | undefined): Rows {
   const from = numberOf(c.req.query('from'));
   const listed = (order === 'size' ? overview?.largest : overview?.latest) ?? [];
   const all = listed.filter(({ repository }) => ui.gate.mayList(c, repository));
