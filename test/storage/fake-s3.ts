@@ -26,8 +26,16 @@ const PAGE = 1000;
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-auth-using-authorization-header.html */
 const SIGNATURE_MS = 15 * 60_000;
 
-export async function startFakeS3(): Promise<FakeS3> {
-  const bucket = new FakeBucket();
+/** Refuses a request with this status and code; `undefined` to answer it. */
+type Refuse = (request: {
+  method: string;
+  key: string;
+  headers: Headers;
+}) => [status: number, code: string] | undefined;
+
+/** @param refuse what a server refuses that lacks something, or whose policy forbids it. Default: nothing */
+export async function startFakeS3(refuse: Refuse = () => undefined): Promise<FakeS3> {
+  const bucket = new FakeBucket(refuse);
   const server = createServer((incoming, outgoing) => {
     answer(bucket, incoming, outgoing).catch(() => outgoing.destroy());
   });
@@ -64,9 +72,15 @@ async function answer(bucket: FakeBucket, incoming: IncomingMessage, outgoing: S
 class FakeBucket {
   readonly objects = new Map<string, Stored>();
   readonly uploads = new Map<string, Upload>();
+  readonly #refuse: Refuse;
+
+  constructor(refuse: Refuse) {
+    this.#refuse = refuse;
+  }
 
   answer(request: Request): Answer {
-    const refusal = refusalOf(request);
+    const refused = this.#refuse(request);
+    const refusal = refused ? error(...refused) : refusalOf(request);
     if (refusal) return refusal;
     const { method, key, query } = request;
     if (key === '')
