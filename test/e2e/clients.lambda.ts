@@ -108,9 +108,10 @@ describe('clients of the stack behind API Gateway', () => {
 
   describe('a layer that is too large, without a push endpoint', () => {
     const atSuiteEnd = useCleanup();
+    let deployment: Deployment;
     let host: string;
     before(async () => {
-      const deployment = await deploy({ parameters: { PushEndpoint: 'none' } });
+      deployment = await deploy({ parameters: { PushEndpoint: 'none' } });
       atSuiteEnd(() => deployment.stop());
       ({ host } = deployment.gateway);
     });
@@ -121,20 +122,21 @@ describe('clients of the stack behind API Gateway', () => {
       [40, /413|content length exceeded|too large|broken pipe|connection reset/i],
     ] as const) {
       for (const { name } of engineKinds) {
-        test(`${name} gives up a layer of ${sizeMiB} MiB within seconds`, async (t) => {
+        test(`${name} gives up a layer of ${sizeMiB} MiB and says why`, async (t) => {
           const image = await makeCentos(join(directory, `${sizeMiB}-${name}`), sizeMiB, `${sizeMiB}`);
           const { docker, attempt: tryDocker } = dockerOf(engineNamed(name));
           await docker('login', '-u', USER, '-p', PASSWORD, host);
           const reference = `${host}/large/image:${sizeMiB}`;
           await docker('load', '-i', image.archive);
           await docker('tag', image.name, reference);
-          const started = performance.now();
+          const { passed } = deployment.gateway;
+          passed.length = 0;
           const { status, stdout, stderr } = await tryDocker('push', reference);
-          const seconds = (performance.now() - started) / 1000;
-          t.diagnostic(`${seconds.toFixed(1)} s: ${stderr.trim()}`);
+          t.diagnostic(stderr.trim());
           assert.notEqual(status, 0);
           assert.match(`${stdout}${stderr}`, message);
-          assert(seconds < 15, `${seconds} s`);
+          // Over its own limit the gateway answers while Docker sends, and Docker tries again if its write fails before it reads.
+          if (sizeMiB < 10) assert.equal(passed.filter((request) => request.status === 413).length, 1, 'tried again');
         });
       }
     }

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { discardRequestBody } from '../../lib/server/drain-request.ts';
 import { type Answer, answerOf, MalformedResult } from './answer.ts';
 import { Authorization, type AuthorizerFailure } from './authorization.ts';
 import { eventOf, type GatewayRequest, headersOf, queryOf } from './event.ts';
@@ -188,11 +189,10 @@ function send(incoming: IncomingMessage, outgoing: ServerResponse, answer: Answe
     ...(hasNoLength ? {} : { 'content-length': String(body.length) }),
     ...(isTaken ? {} : { connection: 'close' }),
   });
-  outgoing.end(body);
-  if (isTaken) return;
-  // What is still coming is taken for a while: a reset at once would keep the client from its answer.
-  incoming.resume();
-  setTimeout(() => incoming.destroy(), DRAIN_MS).unref();
+  if (isTaken) return void outgoing.end(body);
+  // Node closes the connection at `end`, and a close while the client still sends is a reset, which loses the answer.
+  outgoing.write(body);
+  void discardRequestBody(incoming, DRAIN_MS).then(() => outgoing.end());
 }
 
 async function within<T>(ms: number, work: Promise<T>): Promise<T | undefined> {
