@@ -3,8 +3,9 @@ import { userInfo } from 'node:os';
 import { Presets, SingleBar } from 'cli-progress';
 import type { Config } from '../../config/config.ts';
 import { readRetentionRules } from '../../config/retention-rules.ts';
+import type { OnProgress } from '../../registry/retention/carry-out-plan.ts';
 import type { PlannedTag, PlanProgress, PlanRecord } from '../../registry/retention/plan-record.ts';
-import type { OnProgress, Retention } from '../../registry/retention/retention.ts';
+import type { Retention } from '../../registry/retention/retention.ts';
 import { openForCommand } from './open-for-command.ts';
 
 type Output = { json: boolean; dryRun: boolean };
@@ -22,7 +23,7 @@ export async function plan(config: Config, { json, dryRun, rules: file }: Output
       return;
     }
     const record = await withBar('repositories', (onProgress) => retention.plan({ by: OPERATOR, rules, onProgress }));
-    await printTags(retention.tagsOf(record), { json });
+    await printTags(retention.plans.tagsOf(record), { json });
     printRecord(record, json);
     if (!json && record.counts.delete > 0) console.log(`stowage retention apply ${record.id} deletes them`);
   });
@@ -38,7 +39,8 @@ export async function apply(
 ): Promise<number> {
   return await withRetention(config, { writes: !dryRun }, async (retention) => {
     if (dryRun) {
-      const tags = id === undefined ? retention.preview() : retention.tagsOf(await retention.get(id));
+      const tags =
+        id === undefined ? retention.preview() : retention.plans.tagsOf((await retention.plans.read(id)).record);
       await printTags(tags, { json, only: 'delete' });
       return 0;
     }
@@ -53,7 +55,7 @@ export async function apply(
 export async function undo(config: Config, { id, json, dryRun }: Output & { id: string }): Promise<number> {
   return await withRetention(config, { writes: !dryRun }, async (retention) => {
     if (dryRun) {
-      await printTags(retention.tagsOf(await retention.get(id)), { json, only: 'delete' });
+      await printTags(retention.plans.tagsOf((await retention.plans.read(id)).record), { json, only: 'delete' });
       return 0;
     }
     const record = await withBar('tags', (onProgress) => retention.undo(id, { by: OPERATOR, onProgress }));
@@ -65,7 +67,7 @@ export async function undo(config: Config, { id, json, dryRun }: Output & { id: 
 /** Prints all plans, oldest first. */
 export async function list(config: Config, { json }: { json: boolean }): Promise<void> {
   await withRetention(config, { writes: false }, async (retention) => {
-    for (const record of await retention.list()) printRecord(record, json);
+    for (const record of await retention.plans.list()) printRecord(record, json);
   });
 }
 

@@ -11,6 +11,8 @@ import type { TagDeletion } from '../tags/delete-tag.ts';
 import type { Tags } from '../tags/tags.ts';
 import { ImageExpiries } from './image-expiry.ts';
 import { TagPlanner } from './plan-tags.ts';
+import { PlannedTags } from './planned-tags.ts';
+import { Plans } from './plans.ts';
 import { PullRecords } from './pull-records.ts';
 import { Retention } from './retention.ts';
 import type { RetentionRule } from './rules.ts';
@@ -49,12 +51,9 @@ export function createRetention(
   const pulls = new PullRecords(storage, { rules, ignored: ignorePullsBy, background });
   const expiries = new ImageExpiries(storage, { stored, blobs });
   const planner = new TagPlanner(storage, { tags, history, stored, facts, expiries });
+  const plannedTags = new PlannedTags({ tags, tagDeletion, history, restoration, planner });
   return {
-    retention: new Retention(
-      storage,
-      { catalog, tags, tagDeletion, history, restoration, planner, pulls },
-      { rules, undoMs },
-    ),
+    retention: new Retention({ plans: new Plans(storage), catalog, planner, plannedTags, pulls }, { rules, undoMs }),
     pulls,
   };
 }

@@ -18,16 +18,16 @@ const PLAN = '/retention/plans/:id';
  */
 export const retentionRoutes = ({ registry: { retention }, gate }: StowageOptions) =>
   new Hono()
-    .get(PLANS, gate.allowOperation, async (c) => c.json({ plans: await retention.list() }, 200, NOT_CACHED))
+    .get(PLANS, gate.allowOperation, async (c) => c.json({ plans: await retention.plans.list() }, 200, NOT_CACHED))
     .post(PLANS, gate.allowOperation, async (c) => {
       const record = await retention.plan({ by: callerNameOf(c) });
       return c.json(record, 201, { Location: `/v2/_stowage${PLANS}/${record.id}` });
     })
     .get(PLAN, gate.allowOperation, async (c) => {
-      const record = await retention.get(c.req.param('id'));
+      const { record } = await retention.plans.read(c.req.param('id'));
       const size = Math.min(pageSizeOf(c) ?? DEFAULT_PAGE, MAX_PAGE);
       const start = Number(/^\d{1,9}$/.exec(c.req.query('last') ?? '')?.[0] ?? 0);
-      const { tags, isLast } = await pageOf(record.finishedAt === undefined ? none() : retention.tagsOf(record), {
+      const { tags, isLast } = await pageOf(record.finishedAt === undefined ? none() : retention.plans.tagsOf(record), {
         start,
         size,
       });

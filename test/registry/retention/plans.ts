@@ -55,7 +55,7 @@ export function retentionSuite(name: string, open: () => Promise<OpenedStorage>)
     };
 
     const linesOf = async (retention: Retention, plan: PlanRecord): Promise<PlannedTag[]> =>
-      await Array.fromAsync(retention.tagsOf(plan));
+      await Array.fromAsync(retention.plans.tagsOf(plan));
 
     const reasonsOf = async (retention: Retention, plan: PlanRecord) =>
       Object.fromEntries(
@@ -89,8 +89,8 @@ export function retentionSuite(name: string, open: () => Promise<OpenedStorage>)
       assert.deepEqual(await tagsOf(repository), ['a']);
       const { done, skipped, by } = applied.applied ?? {};
       assert.deepEqual({ done, skipped, by }, { done: 2, skipped: [], by: 'bob' });
-      assert.deepEqual(await retention.get(plan.id), applied);
-      assert.ok((await retention.list()).some(({ id }) => id === plan.id));
+      assert.deepEqual((await retention.plans.read(plan.id)).record, applied);
+      assert.ok((await retention.plans.list()).some(({ id }) => id === plan.id));
     });
 
     it('leaves repositories and tags alone that no rule matches', async () => {
@@ -230,14 +230,14 @@ export function retentionSuite(name: string, open: () => Promise<OpenedStorage>)
         () => retentionFor(keepLast(repository), storage.driver).apply(plan.id, { by: 'bob' }),
       );
       await assert.rejects(retention.apply(plan.id, { by: 'alice' }), /another process carries out plan/);
-      assert.ok((await retention.get(plan.id)).applied?.finishedAt);
+      assert.ok((await retention.plans.read(plan.id)).record.applied?.finishedAt);
       assert.deepEqual(await tagsOf(repository), ['b']);
     });
 
     it('refuses plans that do not exist, and names that are no plans', async () => {
       const retention = retentionFor(keepLast('x/y'));
       for (const id of ['20260101T000000000Z-00000000', '../layout', '']) {
-        await assert.rejects(retention.get(id), { code: 'PLAN_UNKNOWN' });
+        await assert.rejects(retention.plans.read(id), { code: 'PLAN_UNKNOWN' });
         await assert.rejects(retention.apply(id, { by: 'alice' }), { code: 'PLAN_UNKNOWN' });
       }
     });

@@ -114,7 +114,7 @@ describe('retention over HTTP', () => {
     const [entry = ''] = lines;
     const { message, deleted, skipped } = JSON.parse(entry) as Record<string, unknown>;
     assert.deepEqual({ message, deleted, skipped }, { message: 'retention', deleted: 2, skipped: 0 });
-    assert.equal((await retention.list()).at(-1)?.by, 'stowage');
+    assert.equal((await retention.plans.list()).at(-1)?.by, 'stowage');
   });
 
   describe('counts as a pull', () => {
