@@ -1,6 +1,7 @@
 import type { APIGatewayProxyEvent, APIGatewayRequestAuthorizerEvent } from 'aws-lambda';
 import { forwardedFor } from '../../lib/http/forwarded-for.ts';
 import { cameByEdge, EDGE_HEADER } from '../edge.ts';
+import type { HttpEvent } from './http-request.ts';
 
 /**
  * The client's address. The gateway is the first trusted proxy; its event names the peer it saw, which is CloudFront where
@@ -11,6 +12,17 @@ export function clientAddressOf(event: Asked, trustedProxies: number, edgeKey = 
   const { sourceIp } = event.requestContext.identity;
   if (trustedProxies < 2 || !cameByEdge(valuesOf(event, EDGE_HEADER).at(-1), edgeKey)) return sourceIp;
   return forwardedFor(valuesOf(event, 'x-forwarded-for').join(','), trustedProxies) ?? sourceIp;
+}
+
+/** As `clientAddressOf`, for an event of an HTTP API. */
+export function httpClientAddressOf(
+  { headers, requestContext }: Pick<HttpEvent, 'headers' | 'requestContext'>,
+  trustedProxies: number,
+  edgeKey = process.env.EDGE_KEY,
+): string {
+  const { sourceIp } = requestContext.http;
+  if (trustedProxies < 2 || !cameByEdge(headers[EDGE_HEADER], edgeKey)) return sourceIp;
+  return forwardedFor(headers['x-forwarded-for'], trustedProxies) ?? sourceIp;
 }
 
 type Asked = Pick<APIGatewayProxyEvent | APIGatewayRequestAuthorizerEvent, 'multiValueHeaders' | 'requestContext'>;

@@ -4,7 +4,7 @@ import { requestId } from 'hono/request-id';
 import type { Auth } from '../auth/create-auth.ts';
 import type { Config, CorsConfig } from '../config/config.ts';
 import { browserGuard } from '../http/browser-guard.ts';
-import { errorResponse, isServerError } from '../http/error-response.ts';
+import { disarmContent } from '../http/disarm-content.ts';
 import { type GatewayLimits, limitBodies } from '../http/gateway-quirks.ts';
 import { PathRouter, refuseLongPaths } from '../http/path-limit.ts';
 import { refuseTheRest } from '../http/request.ts';
@@ -21,6 +21,7 @@ import type { V1Settings } from '../v1/options.ts';
 import { createV2 } from '../v2/app.ts';
 import type { Operate, StartCollection } from '../v2/stowage/options.ts';
 import { versionHeader } from '../v2/version-header.ts';
+import { onError } from './on-error.ts';
 
 export type AppOptions = {
   registry: Registry;
@@ -132,14 +133,6 @@ async function refuseV2(): Promise<never> {
   throw new RegistryError('UNAUTHORIZED', 'this registry is not standalone, and its index knows no v2 clients');
 }
 
-/** Keeps browsers from rendering or running pushed content as a page of this host. */
-async function disarmContent(c: Context, next: Next): Promise<void> {
-  await next();
-  c.res.headers.set('X-Content-Type-Options', 'nosniff');
-  if (c.res.headers.has('Content-Security-Policy')) return; // a page of the registry's own
-  c.res.headers.set('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'; sandbox");
-}
-
 async function refuseWrites(c: Context, next: Next): Promise<void> {
   if (!['GET', 'HEAD', 'OPTIONS'].includes(c.req.method)) {
     throw new RegistryError('UNSUPPORTED', 'this registry is read-only');
@@ -156,15 +149,4 @@ function corsOf({ origins, methods, headers, exposeHeaders, supportsCredentials,
     ...(supportsCredentials && { credentials: true }),
     ...(maxAgeSeconds !== undefined && { maxAge: maxAgeSeconds }),
   });
-}
-
-function onError(log: Log) {
-  return (error: Error, c: Context): Response => {
-    const fields = { requestId: c.get('requestId'), method: c.req.method, path: c.req.path };
-    if (c.req.raw.signal.aborted) log.info('client went away', { ...fields, reason: error.message });
-    else if (isServerError(error)) log.error('request failed', { ...fields, error });
-    const response = errorResponse(c.req.path.startsWith('/v2') ? 'v2' : 'v1', error);
-    response.headers.set('X-Request-Id', c.get('requestId'));
-    return response;
-  };
 }

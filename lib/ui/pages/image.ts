@@ -12,7 +12,6 @@ import { tabsHtml } from '../html/paging.ts';
 import { TEXTS } from '../html/texts.ts';
 import type { Change, ChangeEnv } from '../session/changes.ts';
 import { formOf } from '../session/forms.ts';
-import { pageOrigin } from '../session/sessions.ts';
 import { historyHtml } from './history.ts';
 import { outcomePath } from './notice.ts';
 import { referrersHtml } from './referrers.ts';
@@ -62,7 +61,7 @@ export async function imagePage(
   const content = html`<h1>${name}</h1>
 <p class="sub"><code>${top.digest}</code> · ${TEXTS.kinds[kind]}${facts ? html` · ${sizeHtml(facts.totalBytes)}` : NOTHING}${isRecorded(facts?.createdAt) ? html` · ${T.built} ${timeHtml(facts.createdAt, new Date())}` : NOTHING}</p>
 ${descriptionHtml(top)}
-${commandsHtml(pullCommands(new URL(pageOrigin(c)).host, repository, reference, kind))}
+${commandsHtml(pullCommands(ui.registryHost(c), repository, reference, kind))}
 ${tabsHtml(T.tabs.label, [
   ...platformTabs(top, { child, view, pathOf }),
   ...VIEWS.filter((known) => known !== 'history' || 'tag' in reference).map((known) => ({

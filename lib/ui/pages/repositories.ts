@@ -9,7 +9,6 @@ import { copyHtml, type Html, html, NOTHING, sizeHtml, timeHtml } from '../html/
 import { digestSearchPath, queryText, repositoryPath } from '../html/links.ts';
 import { pagingHtml, selectHtml } from '../html/paging.ts';
 import { TEXTS } from '../html/texts.ts';
-import { pageOrigin } from '../session/sessions.ts';
 import type { Ui } from './ui.ts';
 
 const T = TEXTS.repositories;
@@ -87,7 +86,7 @@ function contentOf(
   { query, order, overview, found }: { query: string; order: Order; overview: UsageOverview | undefined; found: Rows },
 ): Html {
   const { rows, total, next } = found;
-  const host = new URL(pageOrigin(c)).host;
+  const host = ui.registryHost(c);
   const now = new Date();
   return html`<h1>${T.title}</h1>
 <p class="sub">${query === '' ? host : T.found(total ?? 0, query)}</p>

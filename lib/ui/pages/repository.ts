@@ -14,7 +14,6 @@ import { digestPath, queryText, repositoryPath, tagPath } from '../html/links.ts
 import type { Crumb } from '../html/page.ts';
 import { pagingHtml, selectHtml, tabsHtml } from '../html/paging.ts';
 import { TEXTS } from '../html/texts.ts';
-import { pageOrigin } from '../session/sessions.ts';
 import { noticeHtml } from './notice.ts';
 import type { Ui } from './ui.ts';
 
@@ -78,7 +77,7 @@ async function tagsHtml(ui: Ui, c: Context, { repository, listing, now }: Shown)
   const mayDelete = !ui.isReadOnly && ui.gate.may(c, 'delete', repository);
   const [first] = items;
   const query = { filter, sort: order === 'version' ? '' : order };
-  return html`${first && from === 0 && filter === '' ? commandHtml(c, repository, first, details[0]) : NOTHING}
+  return html`${first && from === 0 && filter === '' ? commandHtml(ui, c, repository, first, details[0]) : NOTHING}
 <form class="filters" action="${repositoryPath(repository)}" method="get"><input type="search" name="filter" value="${filter}" aria-label="${T.filter.label}" placeholder="${T.filter.placeholder}" data-filter>${selectHtml('sort', { label: T.filter.sort, options: T.sortedBy, chosen: order })}<button>${T.filter.apply}</button></form>
 ${
   items.length === 0
@@ -139,6 +138,7 @@ export function platformsHtml(facts: ManifestFacts | undefined): Html {
 const MAX_CHIPS = 6;
 
 function commandHtml(
+  ui: Ui,
   c: Context,
   repository: RepositoryName,
   { tags: [tag] }: TagRow,
@@ -146,7 +146,7 @@ function commandHtml(
 ): Html {
   if (tag === undefined) return NOTHING;
   const kind = details?.facts?.kind ?? 'image';
-  const [command] = pullCommands(new URL(pageOrigin(c)).host, repository, { tag }, kind);
+  const [command] = pullCommands(ui.registryHost(c), repository, { tag }, kind);
   return command === undefined ? NOTHING : copyHtml(command);
 }
 

@@ -11,7 +11,7 @@ import { RepositoryListings } from '../data/repository-listings.ts';
 import { ASSETS } from '../html/assets.ts';
 import type { Html } from '../html/html.ts';
 import { type Crumb, type Frame, page } from '../html/page.ts';
-import { Sessions } from '../session/sessions.ts';
+import { pageOrigin, Sessions } from '../session/sessions.ts';
 
 export type UiOptions = {
   registry: Registry;
@@ -33,8 +33,9 @@ export class Ui {
   readonly sessions: Sessions;
   readonly listings: RepositoryListings;
   readonly #cursors: CatalogCursors;
+  readonly #publicHost: string | undefined;
 
-  constructor({ registry, auth, keys, isReadOnly, allowsInsecureLogin }: UiOptions) {
+  constructor({ registry, auth, keys, publicUrl, isReadOnly, allowsInsecureLogin }: UiOptions) {
     this.registry = registry;
     this.gate = auth.gate;
     this.login = auth.login;
@@ -43,6 +44,12 @@ export class Ui {
     this.sessions = new Sessions(keys);
     this.listings = new RepositoryListings(registry);
     this.#cursors = new CatalogCursors(keys.accepted('catalog cursor'));
+    this.#publicHost = publicUrl === undefined ? undefined : new URL(publicUrl).host;
+  }
+
+  /** Host and port of the registry in the commands that pages show: those of the pages, unless the configuration names others. */
+  registryHost(c: Context): string {
+    return this.#publicHost ?? new URL(pageOrigin(c)).host;
   }
 
   /** Whether the caller sees what concerns all of the registry. */
