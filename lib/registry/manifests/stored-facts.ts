@@ -1,5 +1,6 @@
 import type { Background } from '../../concurrency/background.ts';
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { inTurns } from '../../concurrency/turns.ts';
 import type { JsonObject } from '../../model/json.ts';
 import { type Key, layout, parseRepositoryRecord } from '../../model/layout.ts';
 import { LruCache } from '../../model/lru-cache.ts';
@@ -90,11 +91,14 @@ export class FactsStore {
       const record = parseRepositoryRecord(key);
       if (record?.kind === 'facts') found.push({ key, digest: record.digest, name: record.name });
     }
-    const parsed = await mapConcurrently(found, async ({ key, digest, name }) => {
-      const facts = await this.#parse(key, name);
-      return facts ? ([[digest, facts]] as const) : [];
-    });
-    return new Map(parsed.flat());
+    const known = new Map<Digest, ManifestFacts>();
+    for await (const group of inTurns(found)) {
+      await mapConcurrently(group, async ({ key, digest, name }) => {
+        const facts = await this.#parse(key, name);
+        if (facts) known.set(digest, facts);
+      });
+    }
+    return known;
   }
 
   /** The kinds of all manifests that have facts. One storage request per 1,000. */

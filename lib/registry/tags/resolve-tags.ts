@@ -4,6 +4,7 @@
 // under SSE-KMS, are resolved correctly too.
 
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { inTurns } from '../../concurrency/turns.ts';
 import { digestOfManifestKey, layout, tagOf } from '../../model/layout.ts';
 import { LruCache } from '../../model/lru-cache.ts';
 import type { Digest, ImageId, RepositoryName } from '../../model/names.ts';
@@ -70,17 +71,23 @@ export class TagResolver {
     const texts = new Map<ETag, string>();
     let left = objects;
     for await (const candidates of candidatesOf(this.#storage, repository, hints)) {
-      for (const text of candidates) {
-        const etag = this.#storage.etagOf(encodeText(text));
-        if (etag !== undefined && !texts.has(etag)) texts.set(etag, text);
+      for await (const group of inTurns(candidates)) {
+        for (const text of group) {
+          const etag = this.#storage.etagOf(encodeText(text));
+          if (etag !== undefined && !texts.has(etag)) texts.set(etag, text);
+        }
       }
       left = left.filter(({ etag }) => !texts.has(etag));
       if (left.length <= FEW) break;
     }
-    const resolved = objects.flatMap((object) => {
-      const text = texts.get(object.etag);
-      return text === undefined ? [] : (resolvedOf(object, text, { isRead: false }) ?? []);
-    });
+    const resolved: ResolvedTag[] = [];
+    for await (const group of inTurns(objects)) {
+      for (const object of group) {
+        const text = texts.get(object.etag);
+        const tag = text === undefined ? undefined : resolvedOf(object, text, { isRead: false });
+        if (tag) resolved.push(tag);
+      }
+    }
     return { resolved, left };
   }
 

@@ -1,19 +1,22 @@
 import { LruCache } from '../../model/lru-cache.ts';
-import type { Digest, RepositoryName, Tag } from '../../model/names.ts';
+import type { Digest, RepositoryName } from '../../model/names.ts';
 import type { ManifestFacts } from '../../registry/manifests/facts.ts';
 import type { Registry } from '../../registry/registry.ts';
 import { MiB } from '../../streams/bytes.ts';
-
-export type ListedTag = { tag: Tag; digest: Digest; pushedAt: Date };
+import { type ListedTag, TagRows } from './tag-rows.ts';
 
 /** What two listings tell about a repository. `facts` lacks manifests whose facts are not recorded yet. */
-export type RepositoryListing = { tags: ListedTag[]; facts: Map<Digest, ManifestFacts> };
+export type RepositoryListing = {
+  tags: readonly ListedTag[];
+  facts: ReadonlyMap<Digest, ManifestFacts>;
+  rows: TagRows;
+};
 
 /** People look at one page after the other; what they see is at most this old. */
 const FRESH_MS = 10_000;
 const MAX_BYTES = 64 * MiB;
-/** In memory, with the longest names that are common; facts without the texts of their platforms. */
-const BYTES_OF_TAG = 400;
+/** In memory, with the longest names that are common, and its row in three orders; facts without the texts of their platforms. */
+const BYTES_OF_TAG = 650;
 const BYTES_OF_FACTS = 600;
 const BYTES_OF_TEXT = 32;
 
@@ -46,10 +49,12 @@ export class RepositoryListings {
     const { tags, facts } = this.#registry;
     const [objects, known] = await Promise.all([Array.fromAsync(tags.listObjects(repository)), facts.all(repository)]);
     const resolved = await tags.resolveObjects(repository, objects, { expected: [...known.keys()] });
-    return {
-      tags: resolved.map(({ tag, target, lastModified }) => ({ tag, digest: target.digest, pushedAt: lastModified })),
-      facts: known,
-    };
+    const listed = resolved.map(({ tag, target, lastModified }) => ({
+      tag,
+      digest: target.digest,
+      pushedAt: lastModified,
+    }));
+    return { tags: listed, facts: known, rows: new TagRows(listed, known) };
   }
 }
 

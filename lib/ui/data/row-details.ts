@@ -4,7 +4,7 @@ import type { Digest, RepositoryName } from '../../model/names.ts';
 import type { ManifestFacts, ManifestKind } from '../../registry/manifests/facts.ts';
 import type { Registry } from '../../registry/registry.ts';
 import type { RepositoryListing } from './repository-listings.ts';
-import { attachedKinds, type TagRow } from './tag-rows.ts';
+import type { TagRow } from './tag-rows.ts';
 
 /** What a row shows beyond the listings. `marks`: which kinds of artifacts describe the image. */
 export type RowDetails = { pushedBy?: string; marks: Set<ManifestKind>; facts?: ManifestFacts };
@@ -30,7 +30,7 @@ export async function detailsOf(
   const inIndex = facts?.kind === 'index' ? await attestationsIn(registry, repository, row.digest) : [];
   const by = moves?.moves[0]?.by;
   return {
-    marks: new Set<ManifestKind>([...kinds, ...inIndex, ...attachedKinds(listing, row.digest)]),
+    marks: new Set<ManifestKind>([...kinds, ...inIndex, ...listing.rows.attachedTo(row.digest)]),
     ...(by !== undefined && { pushedBy: by }),
     ...(facts && { facts }),
   };

@@ -1,69 +1,138 @@
+import { inTurns, sortedInTurns } from '../../concurrency/turns.ts';
 import { matcherOf } from '../../model/name-pattern.ts';
-import { type Digest, hexOf, type Tag } from '../../model/names.ts';
+import type { Digest, Tag } from '../../model/names.ts';
 import type { ManifestFacts } from '../../registry/manifests/facts.ts';
-import { compareNaturally } from './natural-order.ts';
-import type { ListedTag, RepositoryListing } from './repository-listings.ts';
+import { compareText, naturalKey } from './natural-order.ts';
 
 export const TAG_ORDERS = ['version', 'pushed', 'size'] as const;
 export type TagOrder = (typeof TAG_ORDERS)[number];
 
-/** The tags of one digest. The first one is that by which the row is ordered. */
-export type TagRow = { tags: Tag[]; digest: Digest; pushedAt: Date; facts?: ManifestFacts };
+export type ListedTag = { tag: Tag; digest: Digest; pushedAt: Date };
+
+/** The tags of one digest, the highest version first. `moreTags`: how many of them are not in `tags`. */
+export type TagRow = { tags: readonly Tag[]; moreTags: number; digest: Digest; pushedAt: Date; facts?: ManifestFacts };
 
 export type Page<T> = { items: T[]; from: number; total: number };
 
+export type AttachedKind = 'signature' | 'attestation' | 'sbom';
+
 /** Tags by which cosign and others attach an artifact to a digest: `sha256-<hex>.sig`. They belong to the row of that digest. */
 const ATTACHED = /^(sha256|sha512)-([a-f0-9]{64,128})(?:\.(sig|att|sbom))?$/;
+const ATTACHED_KINDS: Record<string, AttachedKind> = { sig: 'signature', att: 'attestation', sbom: 'sbom' };
 
-/**
- * The rows of a page of tags. No storage request.
- * @param options.filter a part of the tag, or with `*` a pattern for all of it
- * @param options.from number of rows before the page
- */
-export function tagRows(
-  { tags, facts }: RepositoryListing,
-  { order, filter, from, size }: { order: TagOrder; filter: string; from: number; size: number },
-): Page<TagRow> {
-  const matches = filter.includes('*') ? matcherOf(filter) : (tag: string) => tag.includes(filter);
-  const rows = new Map<Digest, { listed: ListedTag[]; isWanted: boolean }>();
-  const attached: ListedTag[] = [];
-  const digests = new Set<Digest>(tags.map(({ digest }) => digest));
-  for (const listed of tags) {
-    if (isAttached(listed.tag, digests)) attached.push(listed);
-    else {
-      const row = rows.get(listed.digest) ?? { listed: [], isWanted: false };
-      row.listed.push(listed);
-      row.isWanted ||= matches(listed.tag);
-      rows.set(listed.digest, row);
+/** Tags of one digest that a row shows. */
+const MAX_SHOWN_TAGS = 20;
+
+/** Rows of a filter that are looked through before other requests get their turn. */
+const FILTERED_PER_TURN = 10_000;
+
+/** All tags of a digest, without the cut of a page. */
+type Row = { tags: Tag[]; digest: Digest; pushedAt: Date; facts?: ManifestFacts };
+
+/** The rows of a repository's tags. Each order is sorted once, in turns with other work, when a page first asks for it. */
+export class TagRows {
+  readonly #tags: readonly ListedTag[];
+  readonly #facts: ReadonlyMap<Digest, ManifestFacts>;
+  readonly #sorted = new Map<TagOrder, Promise<readonly Row[]>>();
+  readonly #attached = new Map<Digest, AttachedKind[]>();
+
+  constructor(tags: readonly ListedTag[], facts: ReadonlyMap<Digest, ManifestFacts>) {
+    this.#tags = tags;
+    this.#facts = facts;
+    for (const { tag } of tags) {
+      const [, algorithm, hex, end = ''] = ATTACHED.exec(tag) ?? [];
+      const kind = ATTACHED_KINDS[end];
+      if (kind === undefined) continue;
+      const digest = `${algorithm}:${hex}` as Digest;
+      this.#attached.set(digest, [...(this.#attached.get(digest) ?? []), kind]);
     }
   }
-  const wanted = [...rows].filter(([, { isWanted }]) => isWanted);
-  const sorted = wanted.map(([digest, { listed }]) => rowOf(digest, listed, facts.get(digest))).sort(ORDERS[order]);
-  return { items: sorted.slice(from, from + size), from, total: sorted.length };
+
+  /** The kinds of artifacts that tags attach to a digest. */
+  attachedTo(digest: Digest): readonly AttachedKind[] {
+    return this.#attached.get(digest) ?? [];
+  }
+
+  /**
+   * A page of rows. No storage request.
+   * @param options.filter a part of the tag, or with `*` a pattern for all of it
+   * @param options.from number of rows before the page
+   */
+  async page(options: { order: TagOrder; filter: string; from: number; size: number }): Promise<Page<TagRow>> {
+    const { order, filter, from, size } = options;
+    const all = await this.#inOrder(order);
+    const isWanted = filter.includes('*') ? matcherOf(filter) : (tag: string) => tag.includes(filter);
+    const wanted = filter === '' ? all : await rowsWith(all, isWanted);
+    const items = wanted.slice(from, from + size).map((row) => shownRow(row, filter === '' ? undefined : isWanted));
+    return { items, from, total: wanted.length };
+  }
+
+  #inOrder(order: TagOrder): Promise<readonly Row[]> {
+    const sorted = this.#sorted.get(order) ?? this.#sort(order);
+    this.#sorted.set(order, sorted);
+    return sorted;
+  }
+
+  async #sort(order: TagOrder): Promise<readonly Row[]> {
+    if (order === 'version') return await this.#byVersion();
+    const versions = await this.#inOrder('version');
+    if (order === 'pushed') return await sortedInTurns(versions, (a, b) => b.pushedAt.getTime() - a.pushedAt.getTime());
+    const sizeOf = ({ facts }: Row) => facts?.totalBytes ?? -1;
+    return await sortedInTurns(versions, (a, b) => sizeOf(b) - sizeOf(a));
+  }
+
+  /** Newest first, and names without a number at the end: `latest` and the like say less than a version. */
+  async #byVersion(): Promise<readonly Row[]> {
+    const tagged = new Set(this.#tags.map(({ digest }) => digest));
+    const keyed: { listed: ListedTag; key: string; isVersion: boolean }[] = [];
+    for await (const group of inTurns(this.#tags)) {
+      for (const listed of group) {
+        if (isAttached(listed.tag, tagged)) continue;
+        keyed.push({ listed, key: naturalKey(listed.tag), isVersion: /\d/.test(listed.tag) });
+      }
+    }
+    const sorted = await sortedInTurns(
+      keyed,
+      (a, b) =>
+        Number(b.isVersion) - Number(a.isVersion) ||
+        compareText(b.key, a.key) ||
+        compareText(b.listed.tag, a.listed.tag),
+    );
+    const rows = new Map<Digest, Row>();
+    for await (const group of inTurns(sorted)) {
+      for (const { listed } of group) this.#addTo(rows, listed);
+    }
+    return [...rows.values()];
+  }
+
+  #addTo(rows: Map<Digest, Row>, { tag, digest, pushedAt }: ListedTag): void {
+    const row = rows.get(digest);
+    if (row) {
+      row.tags.push(tag);
+      if (row.pushedAt < pushedAt) row.pushedAt = pushedAt;
+    } else {
+      const facts = this.#facts.get(digest);
+      rows.set(digest, { tags: [tag], digest, pushedAt, ...(facts && { facts }) });
+    }
+  }
 }
 
-function rowOf(digest: Digest, listed: readonly ListedTag[], facts: ManifestFacts | undefined): TagRow {
-  const sorted = listed.toSorted((a, b) => compareNaturally(b.tag, a.tag));
-  // `latest` and the like say less than a version.
-  const names = sorted.map(({ tag }) => tag);
-  const tags = [...names.filter(hasDigit), ...names.filter((tag) => !hasDigit(tag))];
-  const pushedAt = new Date(Math.max(...listed.map(({ pushedAt: at }) => at.getTime())));
-  return { tags, digest, pushedAt, ...(facts && { facts }) };
+async function rowsWith(rows: readonly Row[], isWanted: (tag: Tag) => boolean): Promise<Row[]> {
+  const wanted: Row[] = [];
+  for await (const group of inTurns(rows, FILTERED_PER_TURN)) {
+    for (const row of group) if (row.tags.some(isWanted)) wanted.push(row);
+  }
+  return wanted;
 }
 
-const hasDigit = (tag: string): boolean => /\d/.test(tag);
-
-/** Newest first, and names without a number at the end. */
-function byVersion(left: TagRow, right: TagRow): number {
-  const [a, b] = [String(left.tags[0]), String(right.tags[0])];
-  return Number(hasDigit(b)) - Number(hasDigit(a)) || compareNaturally(b, a);
+/** Of a digest with many tags those that the filter wants come first, so that the page shows why the row is there. */
+function shownRow({ tags, ...row }: Row, isWanted: ((tag: Tag) => boolean) | undefined): TagRow {
+  if (tags.length <= MAX_SHOWN_TAGS) return { ...row, tags, moreTags: 0 };
+  const first = isWanted ? tags.filter(isWanted) : [];
+  const chosen = new Set([...first, ...tags.slice(0, MAX_SHOWN_TAGS)]);
+  const shown = [...chosen].slice(0, MAX_SHOWN_TAGS);
+  return { ...row, tags: shown, moreTags: tags.length - shown.length };
 }
-
-const ORDERS: Record<TagOrder, (a: TagRow, b: TagRow) => number> = {
-  version: byVersion,
-  pushed: (a, b) => b.pushedAt.getTime() - a.pushedAt.getTime() || byVersion(a, b),
-  size: (a, b) => (b.facts?.totalBytes ?? -1) - (a.facts?.totalBytes ?? -1) || byVersion(a, b),
-};
 
 /** Whether the tag attaches an artifact to a digest that has a tag of its own. */
 function isAttached(tag: Tag, digests: ReadonlySet<Digest>): boolean {
@@ -71,33 +140,13 @@ function isAttached(tag: Tag, digests: ReadonlySet<Digest>): boolean {
   return algorithm !== undefined && digests.has(`${algorithm}:${hex}` as Digest);
 }
 
-const knownNames = new WeakMap<readonly ListedTag[], ReadonlySet<string>>();
-
-/** The names of listed tags: one set for all rows of a page. */
-function namesOf(tags: readonly ListedTag[]): ReadonlySet<string> {
-  const known = knownNames.get(tags);
-  if (known) return known;
-  const names = new Set<string>(tags.map(({ tag }) => tag));
-  knownNames.set(tags, names);
-  return names;
-}
-
-/** The kinds of artifacts that tags attach to a digest. */
-export function attachedKinds({ tags }: RepositoryListing, digest: Digest): ('signature' | 'attestation' | 'sbom')[] {
-  const start = `${digest.slice(0, digest.indexOf(':'))}-${hexOf(digest)}`;
-  const names = namesOf(tags);
-  const kinds = [
-    ['sig', 'signature'],
-    ['att', 'attestation'],
-    ['sbom', 'sbom'],
-  ] as const;
-  return kinds.flatMap(([end, kind]) => (names.has(`${start}.${end}`) ? [kind] : []));
-}
-
 /** Manifests without a tag, newest first as far as their facts tell. */
-export function untaggedRows({ tags, facts }: RepositoryListing): { digest: Digest; facts: ManifestFacts }[] {
+export async function untaggedRows(
+  tags: readonly ListedTag[],
+  facts: ReadonlyMap<Digest, ManifestFacts>,
+): Promise<{ digest: Digest; facts: ManifestFacts }[]> {
   const tagged = new Set(tags.map(({ digest }) => digest));
   const rows = [...facts].flatMap(([digest, known]) => (tagged.has(digest) ? [] : [{ digest, facts: known }]));
   const timeOf = (row: { facts: ManifestFacts }) => row.facts.createdAt?.getTime() ?? 0;
-  return rows.sort((a, b) => timeOf(b) - timeOf(a) || (a.digest < b.digest ? -1 : 1));
+  return await sortedInTurns(rows, (a, b) => timeOf(b) - timeOf(a) || compareText(a.digest, b.digest));
 }

@@ -52,6 +52,7 @@ export const TEXTS = {
     untaggedNote:
       'Pull these by digest. Those that no index lists are removed by a retention rule for untagged manifests, if there is one.',
     range: (from: number, to: number, of: number) => `${countText(from)}–${countText(to)} of ${countText(of)}`,
+    moreTags: (count: number) => `and ${plural(count, 'more tag')}`,
     immutable: 'immutable',
     v1Image: 'v1 image',
     gone: 'Nothing is stored for it',

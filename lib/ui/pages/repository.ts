@@ -8,7 +8,7 @@ import type { ManifestFacts } from '../../registry/manifests/facts.ts';
 import { pullCommands } from '../data/pull-commands.ts';
 import type { RepositoryListing } from '../data/repository-listings.ts';
 import { detailsOf, type RowDetails } from '../data/row-details.ts';
-import { TAG_ORDERS, type TagOrder, type TagRow, tagRows, untaggedRows } from '../data/tag-rows.ts';
+import { TAG_ORDERS, type TagOrder, type TagRow, untaggedRows } from '../data/tag-rows.ts';
 import { copyHtml, digestHtml, type Html, html, isRecorded, NOTHING, sizeHtml, timeHtml } from '../html/html.ts';
 import { digestPath, queryText, repositoryPath, tagPath } from '../html/links.ts';
 import type { Crumb } from '../html/page.ts';
@@ -72,7 +72,7 @@ async function tagsHtml(ui: Ui, c: Context, { repository, listing, now }: Shown)
   const order = TAG_ORDERS.find((known) => known === c.req.query('sort')) ?? 'version';
   const filter = (c.req.query('filter') ?? '').slice(0, 256);
   const from = fromOf(c);
-  const { items, total } = tagRows(listing, { order, filter, from, size: PAGE });
+  const { items, total } = await listing.rows.page({ order, filter, from, size: PAGE });
   const details = await mapConcurrently(items, (row) => detailsOf(ui.registry, repository, { row, listing }));
   const mayDelete = !ui.isReadOnly && ui.gate.may(c, 'delete', repository);
   const [first] = items;
@@ -119,7 +119,7 @@ function rowHtml(
   const facts = details?.facts ?? row.facts;
   const isFixed = ui.registry.tags.isImmutable(repository, first);
   return html`<tr data-names="${row.tags.join(' ')}">${mayDelete ? html`<td><input type="checkbox" name="tag" value="${first}" aria-label="${T.select(first)}"></td>` : NOTHING}
-<th scope="row" class="wide"><a href="${tagPath(repository, first)}"><code>${first}</code></a>${aliases.length > 0 ? html` <span class="muted">=</span>` : NOTHING}${aliases.map((tag) => html` <a href="${tagPath(repository, tag)}"><code>${tag}</code></a>`)}${isFixed ? html` <span class="chip plain">${T.immutable}</span>` : NOTHING}</th>
+<th scope="row" class="wide"><a href="${tagPath(repository, first)}"><code>${first}</code></a>${aliases.length > 0 ? html` <span class="muted">=</span>` : NOTHING}${aliases.map((tag) => html` <a href="${tagPath(repository, tag)}"><code>${tag}</code></a>`)}${row.moreTags > 0 ? html` <a href="${digestPath(repository, row.digest)}" class="muted">${T.moreTags(row.moreTags)}</a>` : NOTHING}${isFixed ? html` <span class="chip plain">${T.immutable}</span>` : NOTHING}</th>
 <td class="opt">${platformsHtml(facts)}</td><td class="num">${facts ? sizeHtml(facts.totalBytes) : html`<span class="muted">–</span>`}</td>
 <td class="opt">${[...(details?.marks ?? [])].map((kind) => html`<span class="chip plain">${kind in TEXTS.marks ? TEXTS.marks[kind as keyof typeof TEXTS.marks] : TEXTS.kinds[kind]}</span>`)}</td>
 <td class="opt">${timeHtml(row.pushedAt, now)}${details?.pushedBy === undefined ? NOTHING : html`<span class="muted"> · ${details.pushedBy}</span>`}</td></tr>`;
@@ -150,9 +150,9 @@ function commandHtml(
   return command === undefined ? NOTHING : copyHtml(command);
 }
 
-function untaggedHtml(c: Context, { repository, listing, now }: Shown): Html {
+async function untaggedHtml(c: Context, { repository, listing, now }: Shown): Promise<Html> {
   const from = fromOf(c);
-  const all = untaggedRows(listing);
+  const all = await untaggedRows(listing.tags, listing.facts);
   const rows = all.slice(from, from + PAGE);
   if (rows.length === 0) return html`<div class="panel empty"><p>${T.noUntagged}</p></div>`;
   return html`<p class="muted">${T.untaggedNote}</p>

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { compareNaturally } from '../../../lib/ui/data/natural-order.ts';
+import { compareText, naturalKey } from '../../../lib/ui/data/natural-order.ts';
+
+const compareNaturally = (a: string, b: string) => compareText(naturalKey(a), naturalKey(b)) || compareText(a, b);
 
 describe('the order of tags', () => {
   for (const sorted of [
@@ -11,6 +13,9 @@ describe('the order of tags', () => {
     ['2024-01-31', '2024-02-01', '2024-10-01'],
     ['1.0', '1.00'],
     ['a', 'b', 'b1', 'b2', 'b10'],
+    ['app', 'app-a', 'app.b', 'appendix'],
+    ['1-alpha', '1', '1.0-alpha', '1.0', '1.0_a', '1a'],
+    ['007', '8', '09', '10'],
     ['99999999999999999998', '99999999999999999999', '100000000000000000000'],
   ]) {
     it(`is ${sorted.join(' < ')}`, () => {
