@@ -2,6 +2,7 @@ import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import { reachedAt } from '../http/request.ts';
 import { RegistryError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
+import { compressPages, takesGzip } from './compress-pages.ts';
 import { ASSETS } from './html/assets.ts';
 import { accountRoutes } from './pages/account.ts';
 import { deletionRoutes } from './pages/delete-tags.ts';
@@ -18,14 +19,20 @@ import { setPageOrigin } from './session/sessions.ts';
 export function createPages(options: UiOptions & { log: Log }): Hono {
   const ui = new Ui(options);
   const app = new Hono();
-  for (const { path, contentType, body } of Object.values(ASSETS)) {
-    app.get(path, (c) =>
-      c.body(body, 200, { 'Content-Type': contentType, 'Cache-Control': 'public, max-age=31536000, immutable' }),
-    );
+  for (const { path, contentType, body, compressed } of Object.values(ASSETS)) {
+    app.get(path, (c) => {
+      c.header('Content-Type', contentType);
+      c.header('Cache-Control', 'public, max-age=31536000, immutable');
+      c.header('Vary', 'Accept-Encoding');
+      if (!takesGzip(c)) return c.body(body);
+      c.header('Content-Encoding', 'gzip');
+      return c.body(compressed);
+    });
   }
   app.get('/ui', (c) => c.redirect('/ui/', 308));
   app.use(
     '/ui/*',
+    compressPages(ui.sessions),
     pageHeaders,
     originOfPages(options.publicUrl),
     identifyBySession(ui.sessions, ui.login?.authenticator),

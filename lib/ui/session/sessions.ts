@@ -14,6 +14,9 @@ export const LIFETIME_SECONDS = 12 * 60 * 60;
 /** How long the page after a form shows its outcome. */
 const OUTCOME_SECONDS = 15 * 60;
 
+/** Makes tokens differ: what the size of a compressed page tells of one is worth nothing for the next. */
+const NONCE_BYTES = 12;
+
 const SESSION = 'ui session';
 
 export class Sessions {
@@ -47,11 +50,11 @@ export class Sessions {
     this.#send(c, session, nowMs);
   }
 
-  /** A token for a form of this session's pages. Sends the session's cookie if the browser does not have it yet. */
+  /** A token for a form of this session's pages, another one for each form. Sends the session's cookie if the browser does not have it yet. */
   formToken(c: Context, nowMs = Date.now()): string {
     const session = this.of(c, nowMs);
     if (c.get(SENT) !== session) this.#send(c, session, nowMs);
-    return this.#forms.sign({}, expiry(nowMs), [session.id]);
+    return this.#forms.sign({ nonce: randomBytes(NONCE_BYTES).toString('base64url') }, expiry(nowMs), [session.id]);
   }
 
   /** Whether the token belongs to a form of this session. */
