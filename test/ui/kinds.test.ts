@@ -70,6 +70,17 @@ describe('the pages of', () => {
     size: sizeBytes,
   });
 
+  it('a build cache that is an index of layers: its layers, and how to build from it', async () => {
+    const layer = await blob('kinds/cache', 'layer', `${OCI}.layer.v1.tar+gzip`);
+    const config = await blob('kinds/cache', '{}', 'application/vnd.buildkit.cacheconfig.v0');
+    const index = { schemaVersion: 2, mediaType: `${OCI}.index.v1+json`, manifests: [layer, config] };
+    assert.equal((await client.pushManifest('kinds/cache', 'main', index)).status, 201);
+    const text = await textOf('/ui/r/kinds/cache:main');
+    for (const shown of ['build cache', '--cache-from', layer.digest.slice(0, 19), config.mediaType])
+      assert.ok(text.includes(shown), shown);
+    assert.ok(!text.includes('docker pull'));
+  });
+
   it('an index: a tab for each platform, and attestations by their name', async () => {
     const amd64 = await pushImage(client, 'kinds/multi', undefined, { contents: ['a'] });
     const arm64 = await pushImage(client, 'kinds/multi', undefined, {

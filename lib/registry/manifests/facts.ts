@@ -15,7 +15,16 @@ const MAX_NAME_BYTES = 200;
 /** Stands for a field that is in the body. */
 const IN_BODY = '_';
 
-export const MANIFEST_KINDS = ['image', 'index', 'chart', 'signature', 'attestation', 'sbom', 'artifact'] as const;
+export const MANIFEST_KINDS = [
+  'image',
+  'index',
+  'cache',
+  'chart',
+  'signature',
+  'attestation',
+  'sbom',
+  'artifact',
+] as const;
 export type ManifestKind = (typeof MANIFEST_KINDS)[number];
 
 /** What follows from the bytes of a manifest and of its config, and so never changes. */
@@ -104,6 +113,7 @@ const IMAGE_CONFIGS: readonly string[] = [MEDIA_TYPES.dockerConfig, MEDIA_TYPES.
 
 /** Media types that tell what an artifact is: of the artifact, its config or its layers. */
 const KINDS: readonly [RegExp, ManifestKind][] = [
+  [/vnd\.buildkit\.cacheconfig/, 'cache'],
   [/vnd\.cncf\.helm\.config/, 'chart'],
   [/vnd\.dev\.cosign\.simplesigning|vnd\.dev\.sigstore\.bundle|vnd\.cncf\.notary\.signature/, 'signature'],
   [/vnd\.in-toto|vnd\.dsse\.envelope/, 'attestation'],
@@ -141,8 +151,10 @@ export function factsOf(
   };
 }
 
-function kindOf({ config, layers, artifactType }: ManifestDocument): ManifestKind {
-  const types = [artifactType ?? '', config?.mediaType ?? '', ...layers.map(({ mediaType }) => mediaType)];
+function kindOf({ config, layers, blobs, artifactType }: ManifestDocument): ManifestKind {
+  // BuildKit without `image-manifest=true` stores a cache as an index whose children are the config of the cache and its layers.
+  const own = config === undefined ? blobs : [config, ...layers];
+  const types = [artifactType ?? '', ...own.map(({ mediaType }) => mediaType)];
   const known = KINDS.find(([pattern]) => types.some((type) => pattern.test(type)));
   if (known) return known[1];
   if (config === undefined) return 'index';

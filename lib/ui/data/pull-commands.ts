@@ -19,6 +19,9 @@ export function pullCommands(
     const chart = 'tag' in reference ? `${path} --version ${versionOf(reference.tag)}` : name;
     return [`helm pull oci://${chart}`, `oras pull ${name}`];
   }
+  // https://docs.docker.com/build/cache/backends/registry/
+  if (kind === 'cache')
+    return [`docker buildx build --cache-from type=registry,ref=${name} .`, `crane manifest ${name}`];
   if (kind === 'image' || kind === 'index') {
     return [
       `docker pull ${name}`,

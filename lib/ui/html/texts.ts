@@ -61,6 +61,7 @@ export const TEXTS = {
   kinds: {
     image: 'image',
     index: 'multi-platform image',
+    cache: 'build cache',
     chart: 'Helm chart',
     signature: 'signature',
     attestation: 'attestation',

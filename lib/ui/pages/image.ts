@@ -159,9 +159,9 @@ function stepsHtml(shown: ImageDetails): Html {
 <tbody>${rows}</tbody></table></div>${steps.length > MAX_ROWS ? html`<p class="muted">${T.more(steps.length - MAX_ROWS)}</p>` : NOTHING}`;
 }
 
-function filesHtml({ document: { layers, manifests } }: ImageDetails): Html {
+function filesHtml({ document: { config, layers, blobs, manifests } }: ImageDetails): Html {
   const { columns } = T;
-  const items = [...layers, ...manifests];
+  const items = [...(config ? layers : blobs), ...manifests];
   if (items.length === 0) return html`<h2>${T.files}</h2><p class="muted">${T.nothing}</p>`;
   return html`<h2>${T.files}</h2>
 <div class="panel" tabindex="0" role="region" aria-label="${T.files}"><table>

@@ -78,6 +78,7 @@ describe('the facts of a manifest', () => {
       );
     const tar = `${OCI}.layer.v1.tar`;
     const empty = 'application/vnd.oci.empty.v1+json';
+    const cacheConfig = 'application/vnd.buildkit.cacheconfig.v0';
     const kinds = [
       of(`${OCI}.config.v1+json`, tar),
       of('application/vnd.cncf.helm.config.v1+json', 'application/vnd.cncf.helm.chart.content.v1.tar+gzip'),
@@ -85,8 +86,15 @@ describe('the facts of a manifest', () => {
       of(`${OCI}.config.v1+json`, 'application/vnd.in-toto+json'),
       of(empty, 'text/spdx+json', { artifactType: 'application/spdx+json' }),
       of(empty, 'text/plain', { artifactType: 'application/x.other' }),
+      of(cacheConfig, tar),
+      factsOf(
+        parse({
+          mediaType: `${OCI}.index.v1+json`,
+          manifests: [descriptor(tar, 'layer'), descriptor(cacheConfig, '{}')],
+        }),
+      ),
     ].map(({ kind }) => kind);
-    assert.deepEqual(kinds, ['image', 'chart', 'signature', 'attestation', 'sbom', 'artifact']);
+    assert.deepEqual(kinds, ['image', 'chart', 'signature', 'attestation', 'sbom', 'artifact', 'cache', 'cache']);
   });
 });
 

@@ -88,6 +88,8 @@ describe('the commands that pull', () => {
     assert.equal(first('team/api:1.0', 'image'), 'docker pull r.example:5000/team/api:1.0');
     assert.equal(first('library/app:1', 'index'), 'docker pull r.example:5000/app:1');
     assert.equal(first('charts/web:1.0_b2', 'chart'), 'helm pull oci://r.example:5000/charts/web --version 1.0+b2');
+    const cacheFrom = 'docker buildx build --cache-from type=registry,ref=r.example:5000/team/app:cache .';
+    assert.equal(first('team/app:cache', 'cache'), cacheFrom);
     assert.equal(first('team/files:1', 'artifact'), 'oras pull r.example:5000/team/files:1');
   });
 });
