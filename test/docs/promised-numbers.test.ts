@@ -217,6 +217,7 @@ const PROMISES: readonly (readonly [document: string, near: readonly string[], s
   ['docs/deploy.md', ['half-duplex', 'refused push'], milliseconds(LINGER_MS)],
   ['docs/deploy.md', ['chunks', 'for all of them'], seconds(UPLOAD_SECONDS)],
   ['docs/deploy.md', ['event of Lambda'], mebibytesToTenths(MAX_BODY_BYTES)],
+  ['docs/deploy.md', ['An answer may have'], mebibytesToTenths(MAX_BODY_BYTES)],
   ['docs/deploy.md', ['PushEndpoint=none'], mebibytesToTenths(MAX_BODY_BYTES)],
   [TEMPLATE, ['none = only layers'], mebibytesToTenths(MAX_BODY_BYTES)],
   [TEMPLATE, ['"UNSUPPORTED"', 'push endpoint'], mebibytesToTenths(MAX_BODY_BYTES)],

@@ -5,6 +5,7 @@ import { describe, test } from 'node:test';
 import type { JsonObject } from '../../lib/model/json.ts';
 import { SESSION_SECRET, USERS } from './deployment.ts';
 import { notificationsOf } from './events.ts';
+import { readHttpApi } from './http-api.ts';
 import { environmentVariablesOf, readPushEndpointStack, roleOf } from './push-endpoint.ts';
 import { readRestApi } from './rest-api.ts';
 import { readableSecrets, statementsOf } from './role.ts';
@@ -20,18 +21,20 @@ const KEY = 'arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234
 
 const BOUNDARY = 'arn:aws:iam::123456789012:policy/boundary';
 
-/** What the API and the push endpoint have to be told alike. */
-const SAME_FOR_BOTH = [
+/** What the API, the push endpoint and the pages have to be told alike. */
+const SAME_FOR_ALL = [
   'AWS_BUCKET',
   'STORAGE_PATH',
   'SECRET_KEY_ARN',
   'AUTH',
   'ACCESS',
-  'PUBLIC_URL',
   'TRUSTED_PROXIES',
   'EDGE_KEY',
   'LOGLEVEL',
 ];
+
+/** And what the first two of them, on the same host. */
+const SAME_FOR_BOTH = [...SAME_FOR_ALL, 'PUBLIC_URL'];
 
 const CHOICES: Record<string, string[]> = {
   BucketIs: ['new', 'existing'],
@@ -41,6 +44,7 @@ const CHOICES: Record<string, string[]> = {
   Edge: ['none', 'cloudfront'],
   EdgeKey: ['', 'abcdefgh12345678'],
   CertificateArn: ['', 'arn:aws:acm:eu-west-1:123456789012:certificate/1234abcd'],
+  Pages: ['on', 'off'],
 };
 
 /** These have nothing to do with the others, nor with one another. */
@@ -114,6 +118,7 @@ function check(stack: Stack): void {
   for (const [name, value] of stack.outputs) assert.doesNotMatch(value, /^$|\$\{|undefined|null|\[object/, name);
   const nested = readPushEndpointStack(stack);
   checkGateway(stack);
+  checkPages(stack);
   checkBucket(stack);
   checkPushEndpoint(stack, nested);
   checkRoles(stack, nested);
@@ -136,6 +141,21 @@ function checkGateway(stack: Stack): void {
   const mapped = ['DomainV1', 'DomainV2'].map((id) => stack.resources.get(id)?.properties.BasePath);
   assert.deepEqual(mapped, CertificateArn ? ['v1', 'v2'] : [undefined, undefined]);
   assert.equal(stack.outputs.has('HostTarget'), CertificateArn !== '');
+}
+
+function checkPages(stack: Stack): void {
+  const { Pages, RegistryHost, CertificateArn, Edge } = stack.parameters;
+  const isThere = Pages === 'on';
+  assert.equal(readHttpApi(stack) !== undefined, isThere);
+  const [host, ownHost] = ['restapi-id', 'pagesapi-id'].map((id) => `${id}.execute-api.eu-west-1.amazonaws.com`);
+  assert.equal(stack.outputs.get('PagesHost'), isThere ? ownHost : undefined);
+  const shown = CertificateArn || Edge === 'cloudfront' ? RegistryHost : ownHost;
+  assert.equal(stack.outputs.get('PagesUrl'), isThere ? `https://${shown}/ui/` : undefined);
+  assert.equal(stack.resources.has('DomainPages'), isThere && CertificateArn !== '');
+  if (!isThere) return;
+  const [own, ofApi] = ['Ui', 'RequestHandler'].map((id) => variablesOf(resourceOf(stack, id)));
+  for (const name of SAME_FOR_ALL) assert.equal(own?.[name], ofApi?.[name], name);
+  assert.equal(own?.PUBLIC_URL, `https://${RegistryHost || host}`);
 }
 
 function checkBucket(stack: Stack): void {
@@ -187,6 +207,7 @@ function checkRoles(stack: Stack, nested: Stack | undefined): void {
   const asking = [
     resourceOf(stack, 'RequestHandler'),
     resourceOf(stack, 'Authorizer'),
+    ...(stack.resources.has('Ui') ? [resourceOf(stack, 'Ui')] : []),
     ...(nested ? [roleOf(nested)] : []),
   ];
   for (const role of [worker, ...asking]) {

@@ -10,6 +10,7 @@ import { encryptBucket } from './bucket-encryption.ts';
 import { startCredentialsEndpoint } from './credentials-endpoint.ts';
 import { type BucketEvents, startBucketEvents } from './events.ts';
 import { type Gateway, startGateway } from './gateway.ts';
+import { type HttpGateway, readHttpApi, startHttpApi } from './http-api.ts';
 import { LambdaFunction } from './lambda-function.ts';
 import { type LambdaService, startLambdaService } from './lambda-service.ts';
 import {
@@ -39,6 +40,8 @@ export const BASIC = Buffer.from(`${USER}:${PASSWORD}`).toString('base64');
 export type Deployment = {
   stack: Stack;
   gateway: Gateway;
+  /** Undefined with `Pages: off`. */
+  pages: HttpGateway | undefined;
   functions: ReadonlyMap<string, LambdaFunction>;
   pushEndpoint: PushEndpoint | undefined;
   minio: Minio;
@@ -140,12 +143,23 @@ export async function deploy({
     if (pushEndpoint) ends.push(() => pushEndpoint.stop());
     const gateway = await startGateway(stack, { functions, headLength });
     ends.push(() => gateway.stop());
+    const pages = await startPages(stack, functions);
+    if (pages) ends.push(() => pages.stop());
     const s3Requests = s3?.requests ?? [];
-    return { stack, gateway, functions, pushEndpoint, minio, s3Requests, events, secrets, lambda, stop };
+    return { stack, gateway, pages, functions, pushEndpoint, minio, s3Requests, events, secrets, lambda, stop };
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+async function startPages(
+  stack: Stack,
+  functions: ReadonlyMap<string, LambdaFunction>,
+): Promise<HttpGateway | undefined> {
+  const api = readHttpApi(stack);
+  const called = api && functions.get(api.functionId);
+  return called && (await startHttpApi(api, called));
 }
 
 /** What only config.yml, not the template, knows of: another S3 than Amazon's. */

@@ -6,17 +6,25 @@ import { EDGE_HEADER } from '../../functions/edge.ts';
 import type { JsonObject } from '../../lib/model/json.ts';
 import { objectOf, readStack } from './template.ts';
 
-const stack = readStack(join(import.meta.dirname, '../../infra/edge.yaml'), {
-  parameters: {
-    RegistryHost: 'registry.example.com',
-    CertificateArn: 'arn:aws:acm:us-east-1:123456789012:certificate/x',
-    ApiHost: 'abc123.execute-api.eu-west-1.amazonaws.com',
-    PushEndpointHost: 'push.example.com',
-    EdgeKey: 'abcdefgh12345678',
-  },
-});
-const config = objectOf(stack.resources.get('Distribution')?.properties.DistributionConfig ?? null, 'config');
-const behaviors = [...(config.CacheBehaviors as JsonObject[]), config.DefaultCacheBehavior as JsonObject];
+const configWith = (PagesHost: string) => {
+  const stack = readStack(join(import.meta.dirname, '../../infra/edge.yaml'), {
+    parameters: {
+      RegistryHost: 'registry.example.com',
+      CertificateArn: 'arn:aws:acm:us-east-1:123456789012:certificate/x',
+      ApiHost: 'abc123.execute-api.eu-west-1.amazonaws.com',
+      PushEndpointHost: 'push.example.com',
+      PagesHost,
+      EdgeKey: 'abcdefgh12345678',
+    },
+  });
+  return objectOf(stack.resources.get('Distribution')?.properties.DistributionConfig ?? null, 'config');
+};
+const config = configWith('def456.execute-api.eu-west-1.amazonaws.com');
+const behaviorsOf = ({ CacheBehaviors, DefaultCacheBehavior }: JsonObject) => [
+  ...(CacheBehaviors as JsonObject[]),
+  DefaultCacheBehavior as JsonObject,
+];
+const behaviors = behaviorsOf(config);
 
 /** The first that matches, and the default for the rest; `*` is any number of characters, `/` among them. */
 function behaviorOf(path: string): JsonObject {
@@ -42,11 +50,26 @@ describe('the edge', () => {
     ['/v1/images/abc/layer', 'push-endpoint'],
     ['/v1/images/abc/json', 'api'],
     ['/v1/repositories/a/b/', 'api'],
+    ['/', 'pages'],
+    ['/ui', 'pages'],
+    ['/ui/', 'pages'],
+    ['/ui/r/team/api:1.0', 'pages'],
+    ['/v2/ui/manifests/latest', 'api'],
+    ['/uinothing', 'api'],
   ] as const) {
     test(`sends ${path} to the ${origin}`, () => assert.equal(behaviorOf(path).TargetOriginId, origin));
   }
 
-  test('shows its key to both, so that they know what comes from it', () => {
+  test('leads nowhere else without pages', () => {
+    const without = configWith('');
+    const named = ({ CacheBehaviors, Origins }: JsonObject) =>
+      [CacheBehaviors, Origins].map((list) => (list as JsonObject[]).length);
+    assert.deepEqual(named(without), [2, 2]);
+    assert.deepEqual(named(config), [5, 3]);
+    assert.ok(behaviorsOf(without).every(({ TargetOriginId }) => TargetOriginId !== 'pages'));
+  });
+
+  test('shows its key to all, so that they know what comes from it', () => {
     const key = [{ HeaderName: 'X-Stowage-Edge', HeaderValue: 'abcdefgh12345678' }];
     for (const origin of config.Origins as JsonObject[]) assert.deepEqual(origin.OriginCustomHeaders, key);
     assert.equal(key[0]?.HeaderName.toLowerCase(), EDGE_HEADER);

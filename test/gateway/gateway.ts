@@ -10,10 +10,12 @@ import { Authorization, type AuthorizerFailure } from './authorization.ts';
 import { eventOf, type GatewayRequest, headersOf, queryOf } from './event.ts';
 import { type GatewayResponseType, gatewayResponse, noSuchStage, payloadTooLarge } from './gateway-response.ts';
 import { EventTooLarge, type LambdaFunction } from './lambda-function.ts';
-import { headersBytes, MAX_HEADERS_BYTES, MAX_PAYLOAD_BYTES } from './limits.ts';
+import { headersBytes, MAX_HEADERS_BYTES } from './limits.ts';
+import { readBody } from './read-body.ts';
 import { type Integration, readRestApi } from './rest-api.ts';
 import { findRoute, type Route, splitStage } from './routes.ts';
 import { ACCOUNT, REGION, type Stack } from './template.ts';
+import { within } from './within.ts';
 
 /** How long a client may go on with a body that was refused; no page says. With less, a busy machine decides whether it reads why. */
 const DRAIN_MS = 10_000;
@@ -165,21 +167,6 @@ export async function startGateway(
 
 const refused = gatewayResponse;
 
-/** The whole body, since the gateway sends nothing on before it has it; undefined if it is too large. */
-async function readBody(incoming: IncomingMessage, count: (bytes: number) => void): Promise<Buffer | undefined> {
-  if (Number(incoming.headers['content-length'] ?? 0) > MAX_PAYLOAD_BYTES) return undefined;
-  const chunks: Buffer[] = [];
-  let sizeBytes = 0;
-  // Left open when it is left early: the client shall still read an answer.
-  for await (const chunk of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    count(chunk.length);
-    sizeBytes += chunk.length;
-    if (sizeBytes > MAX_PAYLOAD_BYTES) return undefined;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
-}
-
 function send(incoming: IncomingMessage, outgoing: ServerResponse, answer: Answer, headLength: 'zero' | 'none'): void {
   const { status, headers, body } = answer;
   const hasNoLength = incoming.method === 'HEAD' && headLength === 'none';
@@ -193,16 +180,4 @@ function send(incoming: IncomingMessage, outgoing: ServerResponse, answer: Answe
   // Node closes the connection at `end`, and a close while the client still sends is a reset, which loses the answer.
   outgoing.write(body);
   void discardRequestBody(incoming, DRAIN_MS).then(() => outgoing.end());
-}
-
-async function within<T>(ms: number, work: Promise<T>): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, ms, undefined);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -4,7 +4,7 @@ import { isJsonObject, type JsonObject, type JsonValue } from '../../lib/model/j
 import { type Key, layout } from '../../lib/model/layout.ts';
 import type { Digest, ImageId, RepositoryName } from '../../lib/model/names.ts';
 import { readPushEndpointStack, roleOf } from './push-endpoint.ts';
-import { statementsOf } from './role.ts';
+import { invokedFunctions, readableSecrets, statementsOf } from './role.ts';
 import { type Resource, readStack, SOURCE_TEMPLATE } from './template.ts';
 
 const PREFIX = 'registry/';
@@ -83,6 +83,55 @@ describe('the roles of the functions', () => {
     for (const key of [layout.imageCell(id), layout.projectionRecord(id), layout.imageBlob(id, layer)]) {
       assert.ok(!mayDelete(key), key);
     }
+  });
+
+  describe('of the pages', () => {
+    const statements = statementsOf(resource('Ui'));
+    const may = (action: 's3:PutObject' | 's3:DeleteObject', key: string) => allows(statements, action, object(key));
+
+    it('sets and deletes tags, and writes their history and facts', () => {
+      for (const action of ['s3:PutObject', 's3:DeleteObject'] as const) {
+        for (const key of ['tag_latest', 'taglatest_json']) assert.ok(may(action, `repositories/a/b/${key}`), key);
+      }
+      for (const key of ['history/latest/x', 'facts/sha256-x/y', 'manifests/sha256/x', 'blobs/sha256/x'])
+        assert.ok(may('s3:PutObject', `oci/repositories/a/b/${key}`), key);
+    });
+
+    it('deletes nothing but tags', () => {
+      for (const key of [
+        'images/x/layer',
+        'repositories/a/b/_index_images',
+        'oci/blobs/sha256/x',
+        'oci/data/x',
+        'oci/images/x/manifest.json',
+        'oci/repositories/a/b/manifests/sha256/x',
+        'oci/repositories/a/b/history/latest/x',
+        'oci/uploads/x',
+      ]) {
+        assert.ok(!may('s3:DeleteObject', key), key);
+      }
+    });
+
+    it('gives no rights, and changes nothing that belongs to the collector or to pushes', () => {
+      for (const key of [
+        'oci/robots/x.json',
+        'oci/layout.json',
+        'oci/gc/state.json',
+        'oci/usage.json',
+        'oci/uploads/x',
+        'images/x/layer',
+        'repositories/a/b/_private',
+        'oci/repositories/a/b/summary.json',
+      ]) {
+        for (const action of ['s3:PutObject', 's3:DeleteObject'] as const)
+          assert.ok(!may(action, key), `${action} ${key}`);
+      }
+    });
+
+    it('reads no other secrets, and calls no function', () => {
+      assert.equal(readableSecrets(statements).length, 2);
+      assert.deepEqual(invokedFunctions(statements), []);
+    });
   });
 
   it('the collector alone deletes bytes, and gives no rights', () => {
