@@ -8,6 +8,7 @@ import { createAuthenticator } from '../lib/auth/create-authenticator.ts';
 import { RegistryError } from '../lib/model/errors.ts';
 import { SigningKeys } from '../lib/model/signed-token.ts';
 import { openStorage } from '../lib/storage/open.ts';
+import '../lib/storage/s3-driver.ts'; // as in request-handler.ts
 import { readConfiguration } from './configuration.ts';
 import { clientAddressOf } from './gateway/client-address.ts';
 

@@ -1,7 +1,7 @@
 // Bundles one function for upload: `node functions/build.ts request-handler DIRECTORY`. `sam build` calls it through the Makefile.
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { build, type Metafile, type Plugin } from 'esbuild';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -74,13 +74,61 @@ function exportsOf(builtin: string): string[] {
 }
 
 /**
+ * Puts all that an entry loads at its start into one chunk, as Node takes up to a millisecond to load each. Without this, esbuild puts
+ * modules that are also used by a dynamic import into chunks of their own, one for each set of such users. So each module that is
+ * imported dynamically imports what the entry imports, which has been loaded before.
+ * @param entry path of its module
+ */
+function startsWithOneChunk(entry: string): Plugin {
+  return {
+    name: 'starts-with-one-chunk',
+    async setup({ onResolve, onLoad, resolve }) {
+      const atStart = (await importsOf(entry)).map((path) => join(dirname(entry), path));
+      onResolve({ filter: /^[.]{1,2}[/].*[.]ts$/ }, async ({ kind, path, importer, resolveDir }) => {
+        if (kind !== 'dynamic-import') return undefined;
+        const found = await resolve(path, { kind: 'import-statement', importer, resolveDir });
+        return { path: found.path, namespace: 'on-demand' };
+      });
+      onLoad({ filter: /./, namespace: 'on-demand' }, ({ path }) => ({
+        contents: [
+          ...atStart.map((module) => `import ${JSON.stringify(module)};`),
+          `export * from ${JSON.stringify(path)};`,
+        ].join('\n'),
+        resolveDir: ROOT,
+      }));
+    },
+  };
+}
+
+/** The relative paths of the modules that a module imports, apart from dynamic imports and those of types. */
+async function importsOf(module: string): Promise<string[]> {
+  const importsNothing: Plugin = {
+    name: 'imports-nothing',
+    setup({ onResolve }) {
+      onResolve({ filter: /./ }, ({ kind }) => (kind === 'entry-point' ? undefined : { external: true }));
+    },
+  };
+  const { metafile } = await build({
+    entryPoints: [module],
+    bundle: true,
+    format: 'esm',
+    write: false,
+    metafile: true,
+    plugins: [importsNothing],
+  });
+  const imports = Object.values(metafile.outputs).flatMap((output) => output.imports);
+  return imports.flatMap(({ path, kind }) => (kind === 'import-statement' && path.startsWith('.') ? [path] : []));
+}
+
+/**
  * Bundles a function with its imports, including the AWS SDK, so that the tested version runs, independent of the SDK in
  * the runtime. Dynamic imports become files of their own. The entry is `index.js`, the default of both kinds of Lambda.
  */
 export async function buildFunction(name: string, directory: string): Promise<Metafile> {
   await mkdir(directory, { recursive: true });
+  const entry = join(ROOT, 'functions', `${name}.ts`);
   const { metafile } = await build({
-    entryPoints: { index: join(ROOT, 'functions', `${name}.ts`) },
+    entryPoints: { index: entry },
     outdir: directory,
     bundle: true,
     splitting: true,
@@ -93,7 +141,7 @@ export async function buildFunction(name: string, directory: string): Promise<Me
       alias: { '@aws-sdk/credential-provider-node': join(ROOT, 'functions/lambda-credentials.ts') },
     }),
     inject: name in FETCH_CLASSES ? FETCH_CLASSES[name as keyof typeof FETCH_CLASSES] : [],
-    plugins: [dropsUnusedSchemas, keepsVersionAlone, importsNodeLazily],
+    plugins: [dropsUnusedSchemas, keepsVersionAlone, importsNodeLazily, startsWithOneChunk(entry)],
     legalComments: 'none',
     sourcemap: 'linked', // read by source-lines.ts
     sourcesContent: false,

@@ -6,6 +6,7 @@ import type { OriginBindings } from '../lib/http/request.ts';
 import { openApp } from '../lib/server/open-app.ts';
 import { openRegistry } from '../lib/server/open-registry.ts';
 import { openStorage } from '../lib/storage/open.ts';
+import '../lib/storage/s3-driver.ts'; // which opening the storage imports: here, so that the bundle has it in the chunk of the start
 import type { CollectorEvent } from './collector.ts';
 import { readConfiguration } from './configuration.ts';
 import { clientAddressOf } from './gateway/client-address.ts';
