@@ -19,8 +19,11 @@ type ManifestMediaType = (typeof MEDIA_TYPES)['ociManifest' | 'ociIndex' | 'dock
 /** https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md#properties */
 export type Descriptor = { mediaType: string; digest: Digest; sizeBytes: number };
 
-/** `platform` is `os/architecture`, if the index has it. BuildKit adds attestations, which describe another child. */
-export type IndexChild = Descriptor & { platform?: string; isAttestation?: true };
+/**
+ * `platform` is `os/architecture`, if the index has it. BuildKit adds attestations, which describe another child: `attests` is
+ * its digest, as the index spells it.
+ */
+export type IndexChild = Descriptor & { platform?: string; isAttestation?: true; attests?: string };
 
 export type ManifestDocument = {
   mediaType: ManifestMediaType;
@@ -59,6 +62,7 @@ export const MAX_INDEX_DEPTH = 4;
 
 /** https://github.com/moby/buildkit/blob/v0.17.0/docs/attestations/attestation-storage.md */
 const ATTESTATION = 'vnd.docker.reference.type';
+const ATTESTED = 'vnd.docker.reference.digest';
 
 /** Layers that a registry need not hold. https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#non-distributable-layers */
 const NONDISTRIBUTABLE = /^application\/vnd\.(?:docker\.image\.rootfs\.foreign|oci\.image\.layer\.nondistributable)\./;
@@ -158,10 +162,12 @@ function children(json: JsonObject): IndexChild[] {
   return descriptors(json, 'manifests').map((child, index) => {
     const item = list[index];
     const { platform, annotations } = isJsonObject(item) ? item : {};
+    const { [ATTESTATION]: type, [ATTESTED]: attests } = isJsonObject(annotations) ? annotations : {};
     return {
       ...child,
       ...(isJsonObject(platform) && { platform: `${platform.os}/${platform.architecture}` }),
-      ...(isJsonObject(annotations) && ATTESTATION in annotations && { isAttestation: true }),
+      ...(type !== undefined && { isAttestation: true }),
+      ...(type !== undefined && typeof attests === 'string' && { attests }),
     };
   });
 }

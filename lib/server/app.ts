@@ -100,9 +100,10 @@ export function createApp(options: AppOptions): Hono {
     });
   app.use('/v1/*', identify, limits.limitMemory).use('/v2/*', identify, limits.limitMemory);
   if (options.createPages) {
-    const { publicUrl, isReadOnly, pages } = settings;
+    const { publicUrl, isReadOnly, pages, storageRedirect } = settings;
     const allowsInsecureLogin = pages?.allowsInsecureLogin ?? false;
-    const shown = options.createPages({ registry, auth, keys, log, publicUrl, isReadOnly, allowsInsecureLogin });
+    const how = { publicUrl, isReadOnly, allowsInsecureLogin, storageRedirect };
+    const shown = options.createPages({ registry, auth, keys, log, ...how });
     app.use('/ui/*', limits.limitMemory).route('/', shown);
   }
   if (settings.isReadOnly) app.use(refuseWrites);

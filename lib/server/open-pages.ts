@@ -20,7 +20,7 @@ export async function openPages(
   { registry, storage, isReadOnly }: OpenRegistry,
   { log }: { log: Log },
 ): Promise<Hono> {
-  const { pages, publicUrl, secretKey, isStandalone, disableTokenAuth } = config;
+  const { pages, publicUrl, secretKey, isStandalone, disableTokenAuth, storageRedirect } = config;
   if (!pages) throw new Error('the configuration turns the pages off (pages: off)');
   if (!isStandalone && !disableTokenAuth) throw new Error('there are no pages where an index elsewhere decides access');
   if (!secretKey) throw new Error('secret_key is not set: sessions would be valid in one process only');
@@ -38,6 +38,9 @@ export async function openPages(
     .onError(onError(log))
     .get('/', (c) => c.redirect('/ui/'))
     .use('/ui/*', auth.limits.limitMemory)
-    .route('/', createPages({ registry, auth, keys, log, publicUrl, isReadOnly, allowsInsecureLogin }));
+    .route(
+      '/',
+      createPages({ registry, auth, keys, log, publicUrl, isReadOnly, allowsInsecureLogin, storageRedirect }),
+    );
   return refuseTheRest(app, '');
 }

@@ -25,6 +25,7 @@ describe('an error on a page', () => {
     publicUrl: undefined,
     isReadOnly: false,
     allowsInsecureLogin: false,
+    storageRedirect: false,
   });
   const answerTo = async (error: Error, method = 'GET') => {
     const app = new Hono().use(requestId()).all('*', (c) => {

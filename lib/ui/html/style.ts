@@ -33,6 +33,7 @@ tbody th{font-weight:inherit}
 tbody tr:hover{background:var(--accent-soft)}
 .num{text-align:right}
 .wide{white-space:normal;width:100%;overflow-wrap:anywhere}
+.wrap{white-space:normal;min-width:7em}
 code,pre{font:13px/1.5 var(--mono)}
 pre{margin:0;padding:var(--s4);overflow:auto;max-height:70vh;white-space:pre-wrap;overflow-wrap:anywhere}
 .chip{display:inline-block;padding:0 7px;border-radius:20px;font-size:12px;line-height:20px;background:var(--accent-soft);color:var(--accent);margin-right:4px}

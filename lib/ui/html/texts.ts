@@ -1,5 +1,5 @@
 // Every text of the pages, in one place, so that they can be translated.
-import { countText } from './format.ts';
+import { bytesText, countText } from './format.ts';
 
 const plural = (count: number, one: string, more = `${one}s`) => `${countText(count)} ${count === 1 ? one : more}`;
 
@@ -73,6 +73,7 @@ export const TEXTS = {
       label: 'Platform or view',
       image: 'Image',
       attestation: 'Attestation',
+      attestationOf: (platform: string) => `Attestation of ${platform}`,
       raw: 'Raw',
       v1: 'As v1',
       history: 'History',
@@ -124,6 +125,52 @@ export const TEXTS = {
       restore: 'Restore this',
       now: 'now',
     },
+  },
+  documents: {
+    label: 'Documents',
+    provenance: 'SLSA provenance',
+    statement: 'Statement',
+    notVerified: 'What it claims is not verified.',
+    download: 'Download',
+    tooLarge: (bytes: number) => `It is larger than ${bytesText(bytes)}. Download it to read it.`,
+    problems: {
+      absent: 'The repository does not hold it.',
+      notJson: 'It is no valid JSON. Download it to read it.',
+      corrupt: 'Its compression is damaged. Download it to read it.',
+      otherDigest: 'The stored bytes do not have the digest that the manifest says, so they are not shown.',
+    },
+    unknown: 'It is neither an SPDX, CycloneDX or Syft document nor a statement. Download it to read it.',
+    otherStatement: 'Statements of this type are not shown. Download it to read it.',
+    predicateType: 'Predicate type',
+    subjects: (count: number) => `About ${plural(count, 'subject')}`,
+  },
+  sbom: {
+    label: 'Packages',
+    format: 'Format',
+    name: 'About',
+    tools: 'Made by',
+    created: 'Created',
+    packages: (count: number) => plural(count, 'package'),
+    search: { label: 'Search packages', placeholder: 'Name, version, type, purl or licence' },
+    columns: { name: 'Package', version: 'Version', type: 'Type', licenses: 'Licences' },
+    none: 'It lists no packages.',
+    noneMatch: 'No package matches. Shorten the text, or leave it empty to see all.',
+  },
+  provenance: {
+    facts: {
+      builder: 'Builder',
+      source: 'Source',
+      commit: 'Commit',
+      entryPoint: 'Entry point',
+      buildType: 'Build type',
+      platform: 'Built on',
+      invocation: 'Invocation',
+      started: 'Started',
+      finished: 'Finished',
+    },
+    materials: 'What went into it',
+    noMaterials: 'It names nothing that went into the build.',
+    columns: { uri: 'From', digest: 'Digest' },
   },
   access: {
     may: 'What you may do here',

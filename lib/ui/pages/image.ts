@@ -1,6 +1,7 @@
 import type { Context } from 'hono';
 import { callerNameOf } from '../../auth/request-caller.ts';
 import { RegistryError } from '../../model/errors.ts';
+import type { IndexChild } from '../../model/manifest.ts';
 import type { Digest, Reference, RepositoryName } from '../../model/names.ts';
 import { decodeText, KiB } from '../../streams/bytes.ts';
 import { buildSteps, type ImageDetails, imageDetails, runConfig } from '../data/image-details.ts';
@@ -12,6 +13,7 @@ import { tabsHtml } from '../html/paging.ts';
 import { TEXTS } from '../html/texts.ts';
 import type { Change, ChangeEnv } from '../session/changes.ts';
 import { formOf } from '../session/forms.ts';
+import { documentsHtml } from './documents.ts';
 import { historyHtml } from './history.ts';
 import { outcomePath } from './notice.ts';
 import { referrersHtml } from './referrers.ts';
@@ -58,6 +60,11 @@ export async function imagePage(
     referrers: () => referrersHtml(ui, repository, top.digest),
     history: () => ('tag' in reference ? historyHtml(ui, c, repository, reference.tag) : NOTHING),
   };
+  const shownHtml = async () => {
+    const pathOfShown = (query: Record<string, string>) => pathOf({ ...(child && { child }), ...query });
+    const documents = typeof shown !== 'string' ? { repository, artifact: shown, pathOf: pathOfShown } : undefined;
+    return html`${documents ? await documentsHtml(ui, c, documents) : NOTHING}${detailsHtml(shown)}`;
+  };
   const content = html`<h1>${name}</h1>
 <p class="sub"><code>${top.digest}</code> · ${TEXTS.kinds[kind]}${facts ? html` · ${sizeHtml(facts.totalBytes)}` : NOTHING}${isRecorded(facts?.createdAt) ? html` · ${T.built} ${timeHtml(facts.createdAt, new Date())}` : NOTHING}</p>
 ${descriptionHtml(top)}
@@ -70,7 +77,7 @@ ${tabsHtml(T.tabs.label, [
     isCurrent: known === view,
   })),
 ])}
-${view ? await views[view]() : detailsHtml(shown)}`;
+${view ? await views[view]() : await shownHtml()}`;
   return await ui.show(c, { title: name, crumbs: crumbsOf(repository, false), content });
 }
 
@@ -98,11 +105,18 @@ function platformTabs(
   }: { child: Digest | undefined; view: View | undefined; pathOf: (query: Record<string, string>) => string },
 ) {
   if (config !== undefined) return [{ text: T.tabs.image, path: pathOf({}), isCurrent: view === undefined }];
-  return manifests.slice(0, MAX_TABS).map(({ digest, platform, isAttestation }) => ({
-    text: isAttestation ? T.tabs.attestation : isKnown(platform) ? platform : shortDigest(digest),
-    path: pathOf({ child: digest }),
-    isCurrent: digest === child,
+  return manifests.slice(0, MAX_TABS).map((listed) => ({
+    text: childTitle(listed, manifests),
+    path: pathOf({ child: listed.digest }),
+    isCurrent: listed.digest === child,
   }));
+}
+
+/** What a child of an index is called: its platform, or that of the child which it attests. */
+function childTitle({ digest, platform, isAttestation, attests }: IndexChild, children: readonly IndexChild[]): string {
+  if (!isAttestation) return isKnown(platform) ? platform : shortDigest(digest);
+  const attested = children.find((child) => child.digest === attests);
+  return isKnown(attested?.platform) ? T.tabs.attestationOf(attested.platform) : T.tabs.attestation;
 }
 
 const MAX_TABS = 50;

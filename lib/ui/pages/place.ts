@@ -2,6 +2,7 @@ import { Hono } from 'hono';
 import { placeOf } from '../html/links.ts';
 import { allowChange } from '../session/changes.ts';
 import { allowForm } from '../session/forms.ts';
+import { documentDownload } from './documents.ts';
 import { imagePage, restoredTag, restoreTag } from './image.ts';
 import { repositoryPage } from './repository.ts';
 import type { Ui } from './ui.ts';
@@ -12,6 +13,9 @@ export const placeRoutes = (ui: Ui) =>
     .get('/ui/r/*', async (c) => {
       const place = placeOf(c.req.path);
       ui.gate.check(c, 'pull', place.repository);
+      if (place.digest !== undefined && c.req.query('download') !== undefined) {
+        return await documentDownload(ui, c, place.repository, place.digest);
+      }
       const reference =
         place.digest !== undefined
           ? { digest: place.digest }

@@ -4,6 +4,7 @@ import { ACTIONS, isAnonymous, nameOf } from '../../auth/callers/caller.ts';
 import type { Auth } from '../../auth/create-auth.ts';
 import { callerOf } from '../../auth/request-caller.ts';
 import { CatalogCursors } from '../../http/catalog-cursor.ts';
+import { ConcurrencyLimit } from '../../limits/concurrency-limit.ts';
 import type { SigningKeys } from '../../model/signed-token.ts';
 import type { Registry } from '../../registry/registry.ts';
 import type { CatalogPage } from '../../registry/repositories/catalog.ts';
@@ -22,7 +23,12 @@ export type UiOptions = {
   isReadOnly: boolean;
   /** Whether the login takes passwords over plain HTTP from other machines. */
   allowsInsecureLogin: boolean;
+  /** Whether downloads are redirected to the bucket. */
+  storageRedirect: boolean;
 };
+
+/** Documents that are read at once, and how many of them for one caller: each takes CPU time for up to 32 MiB of JSON. */
+const DOCUMENT_READS = { what: 'documents', atOnce: 4, perCaller: 1 };
 
 export class Ui {
   readonly registry: Registry;
@@ -30,15 +36,20 @@ export class Ui {
   readonly login: Auth['login'];
   readonly isReadOnly: boolean;
   readonly allowsInsecureLogin: boolean;
+  readonly storageRedirect: boolean;
+  readonly limits: Auth['limits'];
+  readonly documentReads = new ConcurrencyLimit(DOCUMENT_READS);
   readonly sessions: Sessions;
   readonly listings: RepositoryListings;
   readonly #cursors: CatalogCursors;
   readonly #publicHost: string | undefined;
 
-  constructor({ registry, auth, keys, publicUrl, isReadOnly, allowsInsecureLogin }: UiOptions) {
+  constructor({ registry, auth, keys, publicUrl, isReadOnly, allowsInsecureLogin, storageRedirect }: UiOptions) {
     this.registry = registry;
     this.gate = auth.gate;
     this.login = auth.login;
+    this.limits = auth.limits;
+    this.storageRedirect = storageRedirect;
     this.isReadOnly = isReadOnly;
     this.allowsInsecureLogin = allowsInsecureLogin;
     this.sessions = new Sessions(keys);

@@ -1,0 +1,116 @@
+// Documents that describe an image: SBOMs and statements, each a layer of an artifact.
+import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
+import { CorruptLayerError } from '../../compression/corrupt-layer-error.ts';
+import { decompress } from '../../compression/decompress.ts';
+import { OversizedLayerError } from '../../compression/unpack-limits.ts';
+import { isJsonObject, parseJson } from '../../model/json.ts';
+import { InvalidJsonError } from '../../model/json-scanner.ts';
+import type { Descriptor } from '../../model/manifest.ts';
+import type { Digest, RepositoryName } from '../../model/names.ts';
+import type { Registry } from '../../registry/registry.ts';
+import { ByteReader } from '../../streams/byte-reader.ts';
+import { KiB, MiB } from '../../streams/bytes.ts';
+import type { ImageDetails } from './image-details.ts';
+import type { PackagePage } from './sbom.ts';
+import { type DocumentContent, DocumentReader } from './statement.ts';
+
+/** Larger documents, packed or unpacked, are not read. */
+export const MAX_DOCUMENT_BYTES = 32 * MiB;
+
+/** Read in one turn of the event loop: a few milliseconds. */
+const SLICE_BYTES = 64 * KiB;
+
+/** More documents of one artifact are not shown. */
+const MAX_DOCUMENTS = 20;
+
+/** A layer that is an SBOM or a statement. `predicateType` if an annotation says it. */
+export type AttachedDocument = Descriptor & { predicateType?: string };
+
+/** https://github.com/moby/buildkit/blob/v0.17.0/docs/attestations/attestation-storage.md#attestation-manifest-descriptor */
+const PREDICATE_TYPE = 'in-toto.io/predicate-type';
+
+const DOCUMENT_TYPE = /spdx|cyclonedx|vnd\.syft|vnd\.in-toto|vnd\.dsse\.envelope|vnd\.dev\.sigstore\.bundle/;
+
+/** The documents of an artifact, by the media types of its layers, or of the artifact where clients name it there only. */
+export function documentsOf({ bytes, document: { layers, artifactType = '' } }: ImageDetails): AttachedDocument[] {
+  const isArtifact = DOCUMENT_TYPE.test(artifactType);
+  const documents = layers.flatMap((layer, index) =>
+    isArtifact || DOCUMENT_TYPE.test(layer.mediaType) ? [{ layer, index }] : [],
+  );
+  if (documents.length === 0) return [];
+  const manifest = parseJson(bytes);
+  const described = isJsonObject(manifest) && Array.isArray(manifest.layers) ? manifest.layers : [];
+  return documents.slice(0, MAX_DOCUMENTS).map(({ layer, index }) => {
+    const item = described[index];
+    const annotations = isJsonObject(item) && isJsonObject(item.annotations) ? item.annotations : {};
+    const type = annotations[PREDICATE_TYPE];
+    return { ...layer, ...(typeof type === 'string' && { predicateType: type }) };
+  });
+}
+
+/** Why a document is not shown. */
+export type DocumentProblem = 'tooLarge' | 'absent' | 'notJson' | 'corrupt' | 'otherDigest';
+
+/**
+ * Reads a document that the repository holds. Two storage requests; one for a document that is too large. Memory: a piece of
+ * it, and what is shown of it.
+ */
+export async function readDocument(
+  { blobs }: Pick<Registry, 'blobs'>,
+  { repository, digest, page }: { repository: RepositoryName; digest: Digest; page: PackagePage },
+): Promise<DocumentContent | DocumentProblem> {
+  const link = await blobs.find(repository, digest);
+  if (!link) return 'absent';
+  if (link.sizeBytes > MAX_DOCUMENT_BYTES) return 'tooLarge';
+  const hash = createHash(digest.startsWith('sha512:') ? 'sha512' : 'sha256');
+  try {
+    const content = await read(unpacked(hashed(await blobs.read(link), hash)), new DocumentReader(page));
+    return digest.endsWith(`:${hash.digest('hex')}`) ? content : 'otherDigest';
+  } catch (error) {
+    if (error instanceof OversizedLayerError) return 'tooLarge';
+    if (error instanceof CorruptLayerError) return 'corrupt';
+    throw error;
+  }
+}
+
+/** Reads to the end also what is no JSON, since only then its digest is known. */
+async function read(body: AsyncIterable<Uint8Array>, reader: DocumentReader): Promise<DocumentContent | 'notJson'> {
+  let isJson = true;
+  const unlessInvalid = <T>(work: () => T): T | undefined => {
+    try {
+      return isJson ? work() : undefined;
+    } catch (error) {
+      if (!(error instanceof InvalidJsonError)) throw error;
+      isJson = false;
+      return undefined;
+    }
+  };
+  let sizeBytes = 0;
+  for await (const chunk of body) {
+    for (let at = 0; at < chunk.length; at += SLICE_BYTES) {
+      const slice = chunk.subarray(at, at + SLICE_BYTES);
+      unlessInvalid(() => reader.write(slice));
+      sizeBytes += slice.length;
+      if (sizeBytes < SLICE_BYTES) continue;
+      sizeBytes = 0;
+      await setImmediate();
+    }
+  }
+  return unlessInvalid(() => reader.end()) ?? 'notJson';
+}
+
+async function* hashed(body: AsyncIterable<Uint8Array>, hash: { update(bytes: Uint8Array): unknown }) {
+  for await (const chunk of body) {
+    hash.update(chunk);
+    yield chunk;
+  }
+}
+
+/** Some clients compress documents, whatever the media type says. */
+async function* unpacked(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const reader = new ByteReader(body);
+  const head = await reader.peek(2);
+  if (head[0] !== 0x1f || head[1] !== 0x8b) yield* reader.rest();
+  else yield* decompress(reader.rest(), 'gzip', { maxBytes: MAX_DOCUMENT_BYTES, maxRatio: Number.POSITIVE_INFINITY });
+}
