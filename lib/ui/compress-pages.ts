@@ -18,6 +18,7 @@ const MIN_BYTES = KiB;
 export function compressPages(sessions: Sessions): MiddlewareHandler {
   return async (c, next) => {
     await next();
+    if (!c.res.headers.get('Content-Type')?.startsWith('text/html')) return; // a download is sent as it comes
     c.header('Vary', 'Accept-Encoding', { append: true });
     if (!c.res.body || !takesGzip(c) || !(isOwnRequest(c) || sessions.of(c).holder === undefined)) return;
     const body = new Uint8Array(await c.res.arrayBuffer());
