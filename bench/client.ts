@@ -9,9 +9,10 @@ import { KiB, MiB } from '../lib/streams/bytes.ts';
 
 /** What to push, and the target: `http://127.0.0.1:5000/v2/bench/blob`. */
 export type PushTask = { repositoryUrl: string } & (
-  | { kind: 'patch' | 'put'; sizeMiB: number }
+  | { kind: 'patch' | 'put'; sizeMiB: number; atOnce: number }
   | { kind: 'small'; count: number; sizeBytes: number; atOnce: number }
 );
+/** `digest`: of the last blob. */
 export type PushResult = { seconds: number; digest: string };
 
 /** Go's HTTP client copies a body of unknown length in pieces of 32 KiB, each of which becomes a chunk: Docker's PATCH. */
@@ -19,8 +20,7 @@ const GO_CHUNK_BYTES = 32 * KiB;
 
 const agent = new Agent({ keepAlive: true });
 
-const { seconds, digest } = await push(JSON.parse(process.argv[2] ?? '') as PushTask);
-process.stdout.write(JSON.stringify({ seconds, digest } satisfies PushResult));
+process.stdout.write(JSON.stringify(await push(JSON.parse(process.argv[2] ?? '') as PushTask)));
 agent.destroy();
 
 async function push(task: PushTask): Promise<PushResult> {
@@ -33,12 +33,23 @@ async function push(task: PushTask): Promise<PushResult> {
   return { seconds, digest: [...digests.values()].at(-1) ?? '' };
 }
 
-async function pushBig({ repositoryUrl, kind, sizeMiB }: PushTask & { sizeMiB: number }): Promise<PushResult> {
-  const [first, rest] = [randomBytes(MiB), randomBytes(MiB)];
-  const blocks = Array.from({ length: sizeMiB }, (_, index) => (index === 0 ? first : rest));
-  const digest = digestOf(blocks);
+/** Pushes `atOnce` blobs, each over a connection of its own. */
+async function pushBig({
+  repositoryUrl,
+  kind,
+  sizeMiB,
+  atOnce,
+}: PushTask & { kind: 'patch' | 'put' }): Promise<PushResult> {
+  const rest = randomBytes(MiB);
+  const blobs = Array.from({ length: atOnce }, () => {
+    const blocks = [randomBytes(MiB), ...Array<Buffer>(sizeMiB - 1).fill(rest)];
+    return { blocks, digest: digestOf(blocks) };
+  });
   const pushIt = kind === 'put' ? pushByPut : pushByPatch;
-  return { seconds: await secondsOf(() => pushIt(repositoryUrl, blocks, digest)), digest };
+  const seconds = await secondsOf(() =>
+    Promise.all(blobs.map(({ blocks, digest }) => pushIt(repositoryUrl, blocks, digest))),
+  );
+  return { seconds, digest: blobs.at(-1)?.digest ?? '' };
 }
 
 /** As containerd does: POST, and a PUT of known length that names the digest. */

@@ -4,10 +4,19 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { PushResult, PushTask } from './client.ts';
+import type { FreshResult, FreshTask } from './fresh-connections.ts';
+import { median, percentile } from './statistics.ts';
 
-const execute = promisify(execFile);
+/** A load that takes longer hangs. */
+const LONGEST_MS = 300_000;
+
 const CLIENT = fileURLToPath(new URL('client.ts', import.meta.url));
+const FRESH_CLIENT = fileURLToPath(new URL('fresh-connections.ts', import.meta.url));
 const WRK_SCRIPT = fileURLToPath(new URL('wrk.lua', import.meta.url));
+
+async function execute(command: string, args: readonly string[]): Promise<{ stdout: string }> {
+  return await promisify(execFile)(command, args, { timeout: LONGEST_MS });
+}
 
 export async function push(task: PushTask): Promise<PushResult> {
   const { stdout } = await execute(process.execPath, [CLIENT, JSON.stringify(task)]);
@@ -55,6 +64,14 @@ export async function getRepeatedly(
   const { requests = 0, microseconds = 0, p50 = 0, p99 = 0, failed = 0 } = report;
   if (failed > 0) throw new Error(`GET ${url}: ${failed} of ${requests} requests failed`);
   return { perSecond: requests / (microseconds / 1e6), p50Ms: p50 / 1000, p99Ms: p99 / 1000 };
+}
+
+/** GETs over connections that are all opened at the same moment, one request each, in several rounds. */
+export async function getFresh(task: FreshTask): Promise<Requests> {
+  const { stdout } = await execute(process.execPath, [FRESH_CLIENT, JSON.stringify(task)]);
+  const { seconds, milliseconds } = JSON.parse(stdout) as FreshResult;
+  const perSecond = milliseconds.length / seconds;
+  return { perSecond, p50Ms: median(milliseconds), p99Ms: percentile(milliseconds, 0.99) };
 }
 
 /** @throws Error that says how to install it */

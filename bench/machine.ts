@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
-import { isPeerInstalled, PEER_VERSION } from './registries.ts';
+import { peers } from './registries.ts';
 
 /** The machine and the versions measured with, for readers who compare. */
 export function describeMachine(): string {
@@ -9,9 +9,15 @@ export function describeMachine(): string {
   const hardware = `${cpus().length} cores of ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 1024 ** 3)} GiB`;
   return [
     `${hardware}; ${system}, Linux ${release()}; everything on this machine, over loopback.`,
-    `Node ${process.version}, MinIO as .ci/install-tools pins it, ${isPeerInstalled ? `distribution ${PEER_VERSION}` : 'no peer'}, ` +
+    `Node ${process.version}, MinIO as .ci/install-tools pins it, ${versionsOfPeers()}, ` +
       `Stowage ${output('git', ['describe', '--always', '--dirty']).trim()}, ${new Date().toISOString().slice(0, 10)}.`,
   ].join('\n');
+}
+
+function versionsOfPeers(): string {
+  return Object.entries(peers)
+    .map(([name, { isInstalled, version }]) => (isInstalled ? `${name} ${version}` : `no ${name}`))
+    .join(', ');
 }
 
 function output(command: string, args: readonly string[]): string {

@@ -6,20 +6,22 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** sysconf(_SC_CLK_TCK), which is 100 on every Linux, independent of the kernel's tick rate. */
 const TICKS_PER_SECOND = 100;
 
-/** CPU time of a process, including its ended children. */
-export function cpuSecondsOf(pid: number): number {
-  return (statOf(pid)?.ticks ?? 0) / TICKS_PER_SECOND;
-}
-
-/** The ids of this process and all its descendants. */
-function ownCpuSeconds(): number {
+/** A process and all its descendants: a server of several workers is such a tree. */
+function treeOf(root: number): Stat[] {
   const stats = readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? (statOf(Number(name)) ?? []) : []));
-  const ticksBelow = (pid: number): number =>
-    stats.filter((stat) => stat.parent === pid).reduce((sum, stat) => sum + stat.ticks + ticksBelow(stat.pid), 0);
-  return (ticksBelow(process.pid) + (statOf(process.pid)?.ticks ?? 0)) / TICKS_PER_SECOND;
+  const below = (pid: number): Stat[] =>
+    stats.filter(({ parent }) => parent === pid).flatMap((stat) => [stat, ...below(stat.pid)]);
+  return [...stats.filter(({ pid }) => pid === root), ...below(root)];
 }
 
-function statOf(pid: number): { pid: number; parent: number; ticks: number } | undefined {
+/** CPU time of a process and all its descendants, including those that have ended. */
+export function cpuSecondsOf(root: number): number {
+  return treeOf(root).reduce((sum, { ticks }) => sum + ticks, 0) / TICKS_PER_SECOND;
+}
+
+type Stat = { pid: number; parent: number; ticks: number };
+
+function statOf(pid: number): Stat | undefined {
   let text: string;
   try {
     text = readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -48,9 +50,9 @@ function busySeconds(): number {
 /** The share of the machine that other processes used during `work`: 0.5 of two cores is one core. */
 export async function foreignShareDuring<T>(work: () => Promise<T>): Promise<{ result: T; foreignShare: number }> {
   const started = performance.now();
-  const before = busySeconds() - ownCpuSeconds();
+  const before = busySeconds() - cpuSecondsOf(process.pid);
   const result = await work();
-  const foreign = busySeconds() - ownCpuSeconds() - before;
+  const foreign = busySeconds() - cpuSecondsOf(process.pid) - before;
   const available = ((performance.now() - started) / 1000) * availableParallelism();
   return { result, foreignShare: Math.max(0, foreign / available) };
 }
@@ -66,12 +68,16 @@ export async function quiet(onWait: (foreignShare: number) => void): Promise<voi
   }
 }
 
-/** Resets the peak memory counter. https://man7.org/linux/man-pages/man5/proc_pid_clear_refs.5.html */
-export async function resetPeakMemory(pid: number): Promise<void> {
-  await writeFile(`/proc/${pid}/clear_refs`, '5');
+/** Resets the peak memory counters of a tree. https://man7.org/linux/man-pages/man5/proc_pid_clear_refs.5.html */
+export async function resetPeakMemory(root: number): Promise<void> {
+  await Promise.all(treeOf(root).map(({ pid }) => writeFile(`/proc/${pid}/clear_refs`, '5')));
 }
 
-export async function peakMemoryMiB(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  return Number(/^VmHWM:\s*(\d+) kB$/m.exec(status)?.[1]) / 1024;
+/** The sum of the peak RSS of each process of a tree. It is at least what they held together, as pages that they share count for each. */
+export async function peakMemoryMiB(root: number): Promise<number> {
+  const peaks = treeOf(root).map(async ({ pid }) => {
+    const status = await readFile(`/proc/${pid}/status`, 'utf8');
+    return Number(/^VmHWM:\s*(\d+) kB$/m.exec(status)?.[1]) / 1024;
+  });
+  return (await Promise.all(peaks)).reduce((sum, peak) => sum + peak, 0);
 }

@@ -1,6 +1,7 @@
 import type { Measure, Metric } from './measures.ts';
 import type { S3Requests } from './s3-requests.ts';
 import type { Samples } from './samples.ts';
+import { median } from './statistics.ts';
 import type { BenchStorage, RegistryName } from './storage.ts';
 
 export type Measured = { measure: Measure; samples: Map<RegistryName, Samples> };
@@ -14,65 +15,96 @@ const HEADINGS: Record<BenchStorage['kind'], string> = { s3: 'on S3', disk: 'on 
 export function measuredTables(measured: readonly Measured[]): string[] {
   return Object.entries(HEADINGS).flatMap(([kind, heading]) => {
     const ofKind = measured.filter(({ measure }) => measure.storage === kind);
-    return ofKind.length === 0 ? [] : [speedTable(heading, ofKind), resourcesTable(heading, ofKind)];
+    if (ofKind.length === 0) return [];
+    const shown = { measured: ofKind, hasZot: ofKind.some(({ samples }) => samples.has('zot')) };
+    return [speedTable(heading, shown), resourcesTable(heading, shown)];
   });
 }
 
-/** Medians with the lowest and the highest sample; the ratio is above 1 where Stowage is better. */
-function speedTable(heading: string, measured: readonly Measured[]): string {
+type Shown = { measured: readonly Measured[]; hasZot: boolean };
+
+/** Medians with the lowest and the highest sample; a ratio is above 1 where Stowage is better. */
+function speedTable(heading: string, { measured, hasZot }: Shown): string {
   const rows = measured.flatMap(({ measure, samples }) =>
     measure.metrics.map((metric, index) => {
-      const [stowage, peer] = bothOf(samples).map((taken) => taken?.values[index] ?? []);
-      return [metric.title, metric.unit, spread(stowage), spread(peer), ratio(metric, stowage, peer)];
+      const [stowage, distribution, zot] = NAMES.map((name) => samples.get(name)?.values[index] ?? []);
+      const toDistribution = ratio(metric, stowage, distribution);
+      return [
+        ...[metric.title, metric.unit, spread(stowage), spread(distribution), toDistribution?.toFixed(2) ?? ''],
+        aim(metric.aim, toDistribution, (least) => toDistribution === undefined || toDistribution >= least),
+        ...(hasZot ? [spread(zot), ratio(metric, stowage, zot)?.toFixed(2) ?? ''] : []),
+      ];
     }),
   );
-  return table([heading, 'unit', 'Stowage', 'distribution', 'ratio'], rows);
+  const zot = hasZot ? ['zot', 'ratio'] : [];
+  return table([heading, 'unit', 'Stowage', 'distribution', 'ratio', 'aim: at least', ...zot], rows);
 }
 
 /** CPU and memory of the server for one sample. */
-function resourcesTable(heading: string, measured: readonly Measured[]): string {
+function resourcesTable(heading: string, { measured, hasZot }: Shown): string {
+  const names = hasZot ? NAMES : NAMES.slice(0, 2);
   const rows = measured.map(({ measure, samples }) => {
-    const [stowage, peer] = bothOf(samples);
+    const cpu = names.map((name) => samples.get(name)).map((taken) => taken && median(taken.cpuSeconds));
+    const peak = names.map((name) => samples.get(name)).map((taken) => taken && Math.max(...taken.peakMiB));
+    const aimOfCpu = measure.aimsAtCpu ? cpu[1] : undefined;
+    const shown = (values: readonly (number | undefined)[]) =>
+      values.map((value) => (value === undefined ? '' : rounded(value)));
     return [
       measure.metrics[0]?.title ?? measure.name,
-      ...[stowage, peer].map((taken) => rounded(median(taken?.cpuSeconds ?? []))),
-      ...[stowage, peer].map((taken) => rounded(Math.max(0, ...(taken?.peakMiB ?? [])))),
+      ...[...shown(cpu), atMost(aimOfCpu, cpu[0])],
+      ...[...shown(peak), atMost(measure.aimMiB, peak[0])],
     ];
   });
-  return table([heading, 'CPU s, Stowage', 'distribution', 'peak MiB, Stowage', 'distribution'], rows);
+  const [stowage = '', ...peers] = names;
+  const head = [`CPU s, ${stowage}`, ...peers, 'at most', `peak MiB, ${stowage}`, ...peers, 'at most'];
+  return table([heading, ...head], rows);
 }
 
+/** The requests of each operation, and of how many Stowage sends no more than half of what distribution sends without its cache. */
 export function requestsTable(counted: Counted): string {
   const names = [...counted.keys()];
-  const [first = []] = counted.values();
+  const stowage = counted.get('Stowage') ?? [];
+  const peer = counted.get('distribution without cache');
   const shown = (requests: S3Requests | undefined) =>
     requests ? `${requests.untilAnswer}${requests.behind > 0 ? ` + ${requests.behind} behind` : ''}` : '';
-  const rows = first.map(({ operation }, index) => [
-    operation,
-    ...names.map((name) => shown(counted.get(name)?.[index])),
-  ]);
-  return table(['S3 requests', ...names], rows);
+  const rows = stowage.map((own, index) => {
+    const aims = [
+      { most: Math.min(own.aim?.untilAnswer ?? Infinity, peer?.[index]?.untilAnswer ?? Infinity), is: own.untilAnswer },
+      { most: own.aim?.inAll ?? Infinity, is: own.untilAnswer + own.behind, suffix: ' in all' },
+    ].filter(({ most }) => most < Infinity);
+    return [
+      own.operation,
+      ...names.map((name) => shown(counted.get(name)?.[index])),
+      aims.map(({ most, is, suffix = '' }) => `${atMost(most, is)}${suffix}`).join(', '),
+    ];
+  });
+  const halves = stowage.filter(({ untilAnswer }, index) => untilAnswer <= (peer?.[index]?.untilAnswer ?? 0) / 2);
+  const summary = `${halves.length} of ${stowage.length} operations take at most half of the requests of distribution without cache.`;
+  return [table(['S3 requests', ...names, 'at most'], rows), ...(peer ? [summary] : [])].join('\n\n');
 }
 
-function bothOf(samples: Map<RegistryName, Samples>): [Samples | undefined, Samples | undefined] {
-  return [samples.get('Stowage'), samples.get('distribution')];
+const NAMES = ['Stowage', 'distribution', 'zot'] as const;
+const MISSED = ': **missed**';
+
+/** @param isReached of the aim */
+function aim(wanted: number | undefined, is: number | undefined, isReached: (wanted: number) => boolean): string {
+  if (wanted === undefined) return '';
+  return `${rounded(wanted)}${is === undefined || isReached(wanted) ? '' : MISSED}`;
 }
 
-function ratio({ better }: Metric, stowage: readonly number[] = [], peer: readonly number[] = []): string {
-  if (stowage.length === 0 || peer.length === 0) return '';
+function atMost(most: number | undefined, is: number | undefined): string {
+  return aim(most, is, (wanted) => (is ?? 0) <= wanted);
+}
+
+function ratio({ better }: Metric, stowage: readonly number[] = [], peer: readonly number[] = []): number | undefined {
+  if (stowage.length === 0 || peer.length === 0) return undefined;
   const quotient = median(stowage) / median(peer);
-  return (better === 'more' ? quotient : 1 / quotient).toFixed(2);
+  return better === 'more' ? quotient : 1 / quotient;
 }
 
 function spread(values: readonly number[] = []): string {
   if (values.length === 0) return '';
   return `${rounded(median(values))} (${rounded(Math.min(...values))}–${rounded(Math.max(...values))})`;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length / 2;
-  return ((sorted[Math.floor(middle)] ?? 0) + (sorted[Math.ceil(middle) - 1] ?? 0)) / 2;
 }
 
 /** Rounds to three significant digits, the precision of such measurements. */

@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { MAX_WORKERS } from '../lib/config/keys.ts';
 import { type Minio, startMinio } from '../test/support/minio.ts';
 import { assertInstalled } from './load.ts';
 import { describeMachine } from './machine.ts';
 import { measures } from './measures.ts';
-import { isPeerInstalled, PEER_PATH, PEER_VERSION } from './registries.ts';
+import { peers, type Workers } from './registries.ts';
 import { type Counted, type Measured, measuredTables, requestsTable } from './report.ts';
 import { countS3Requests } from './s3-requests.ts';
 import { takeSamples } from './samples.ts';
@@ -22,6 +23,7 @@ type Options = {
   only: string[];
   size: number;
   samples: number;
+  workers: Workers;
   smallBlobs: number;
   seconds: number;
   quiet: boolean;
@@ -31,12 +33,13 @@ type Options = {
 const names = [...measures.map(({ name }) => name), S3_REQUESTS];
 
 await new Command('npm run bench --')
-  .description(`Measures Stowage and distribution ${PEER_VERSION} side by side, on a MinIO of their own and on disk.`)
+  .description(`Measures Stowage, distribution and zot side by side, on a MinIO of their own and on disk.`)
   .addOption(new Option('--only <names...>', 'measures to run').choices(names).default(names, 'everything'))
   .option('--size <MiB>', 'size of the large layer', parseCount, 1024)
-  .option('--samples <number>', 'samples of each registry, after one for warming up', parseCount, 5)
+  .option('--samples <number>', 'samples of each registry, after one for warming up', parseCount, 3)
   .option('--small-blobs <number>', 'number of blobs that one sample pushes', parseCount, 200)
-  .option('--seconds <number>', 'duration of one sample of manifest requests', parseCount, 8)
+  .option('--seconds <number>', 'duration of one sample of manifest requests', parseCount, 4)
+  .option('--workers <number>', 'processes of Stowage that serve, or auto for one for each CPU', parseWorkers, 'auto')
   .option(
     '--quiet',
     'wait until the machine is otherwise idle, and repeat samples that other processes disturbed',
@@ -45,19 +48,25 @@ await new Command('npm run bench --')
   .option('--write', `put the tables into ${relative(process.cwd(), DOCUMENT)}`, false)
   .addHelpText(
     'after',
-    '\nAll of it takes about 25 minutes and 5 GB of disk. Needs curl, wrk and MinIO: .ci/install-tools.',
+    '\nAll of it takes about 25 minutes and 5 GB of disk. Needs curl, wrk and MinIO: .ci/install-tools minio registry wrk.',
   )
   .action(bench)
   .parseAsync();
 
-async function bench({ only, samples, quiet, write, size, smallBlobs, seconds }: Options): Promise<void> {
+async function bench({ only, samples, workers, quiet, write, size, smallBlobs, seconds }: Options): Promise<void> {
   assertInstalled();
-  if (!isPeerInstalled) {
-    console.error(
-      `distribution ${PEER_VERSION} is left out: it is not at ${PEER_PATH} (get it with ".ci/install-tools registry")`,
-    );
+  const registries: RegistryName[] = ['Stowage'];
+  for (const name of ['distribution', 'zot'] as const) {
+    const { isInstalled, version, path, howToGet } = peers[name];
+    if (isInstalled) registries.push(name);
+    else console.error(`${name} ${version} is left out: it is not at ${path} (to get it: ${howToGet})`);
   }
-  const registries: RegistryName[] = isPeerInstalled ? ['Stowage', 'distribution'] : ['Stowage'];
+  const failures: string[] = [];
+  const onFailure = (what: string) => (name: RegistryName, error: unknown) => {
+    const message = error instanceof Error ? error.message : String(error);
+    failures.push(`${what}, ${name}`);
+    console.error(`\n${what}, ${name}: ${message}`);
+  };
   // All files, MinIO's objects included, lie in one directory, which is removed at every kind of exit.
   const directory = mkdtempSync(join(tmpdir(), 'stowage-bench-'));
   process.env.TMPDIR = directory;
@@ -71,7 +80,8 @@ async function bench({ only, samples, quiet, write, size, smallBlobs, seconds }:
         bucket,
         names: registries,
         sizes: { bigMiB: size, smallBlobs, seconds },
-        samples,
+        ...{ samples, workers },
+        onFailure: onFailure(measure.name),
         maxForeignShare: quiet ? MAX_FOREIGN_SHARE : undefined,
         progress,
       });
@@ -79,19 +89,29 @@ async function bench({ only, samples, quiet, write, size, smallBlobs, seconds }:
     }
     const counted: Counted = new Map();
     if (only.includes(S3_REQUESTS)) {
-      const counting: RegistryName[] = isPeerInstalled ? [...registries, 'distribution without cache'] : registries;
-      for (const name of counting) counted.set(name, await countS3Requests(await bucket(), name, progress));
+      const peerNames = ['distribution', 'distribution without cache'] as const;
+      for (const name of ['Stowage' as const, ...(peers.distribution.isInstalled ? peerNames : [])]) {
+        try {
+          counted.set(name, await countS3Requests(await bucket(), name, progress));
+        } catch (error) {
+          onFailure(S3_REQUESTS)(name, error);
+        }
+      }
     }
     progress('');
-    const how = `Medians of ${samples} samples (lowest–highest); one layer: ${size} MiB; small blobs: ${smallBlobs}.`;
+    const how =
+      `Medians of ${samples} samples (lowest–highest); one layer: ${size} MiB; small blobs: ${smallBlobs}; ` +
+      `workers of Stowage: ${workers}, but for the rows of one worker.`;
     const report = [
       describeMachine(),
       how,
       ...measuredTables(measured),
       ...(counted.size > 0 ? [requestsTable(counted)] : []),
+      ...(failures.length > 0 ? [`Failed, so that it is not in the tables: ${failures.join('; ')}.`] : []),
     ].join('\n\n');
     console.log(report);
     if (write) writeReport(report);
+    if (failures.length > 0) process.exitCode = 1;
   } finally {
     await (await minio)?.stop();
   }
@@ -120,5 +140,11 @@ function progress(text: string): void {
 function parseCount(text: string): number {
   const count = Number(text);
   if (!Number.isSafeInteger(count) || count < 1) throw new InvalidArgumentError('allowed: a whole number from 1 on');
+  return count;
+}
+
+function parseWorkers(text: string): Workers {
+  const count = text === 'auto' ? text : parseCount(text);
+  if (count !== 'auto' && count > MAX_WORKERS) throw new InvalidArgumentError(`allowed: auto, or 1 to ${MAX_WORKERS}`);
   return count;
 }

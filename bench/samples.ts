@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Measure, Sizes } from './measures.ts';
 import { cpuSecondsOf, foreignShareDuring, peakMemoryMiB, quiet, resetPeakMemory } from './proc.ts';
-import { type Registry, startRegistry } from './registries.ts';
+import { type Registry, startRegistry, type Workers } from './registries.ts';
 import { type BenchStorage, type Bucket, emptyStorage, folderOf, type RegistryName } from './storage.ts';
 
 /** Samples of one registry for one measure; `values` has a list for each metric. */
@@ -13,51 +13,76 @@ export type Samples = { values: number[][]; cpuSeconds: number[]; peakMiB: numbe
 export type MeasureOptions = {
   /** Those of measures on S3 share one bucket. */
   bucket: () => Promise<Bucket>;
+  /** The registries that are installed. */
   names: readonly RegistryName[];
+  workers: Workers;
   sizes: Sizes;
   samples: number;
   /** Wait for an idle machine, and repeat a sample in which other processes used a larger share than this. */
   maxForeignShare: number | undefined;
   progress: (text: string) => void;
+  /** Is called for a registry that cannot be measured further. */
+  onFailure: (name: RegistryName, error: unknown) => void;
 };
 
 /** How often a disturbed sample is repeated before it counts all the same. */
 const ATTEMPTS = 5;
 
+/** @returns the samples of each registry that has no failure */
 export async function takeSamples(measure: Measure, options: MeasureOptions): Promise<Map<RegistryName, Samples>> {
-  const { names, sizes, samples, progress } = options;
+  const { samples, progress, onFailure } = options;
   const directory = await mkdtemp(join(tmpdir(), 'stowage-bench-'));
   const storage: BenchStorage =
     measure.storage === 'disk'
       ? { kind: 'disk', directory: join(directory, 'disk') }
       : { kind: 's3', bucket: await options.bucket(), redirects: measure.redirects };
-  const runs: Run[] = [];
+  const runs = new Map<RegistryName, Run>();
+  const end = async (run: Run) => {
+    runs.delete(run.registry.name);
+    await run.registry.stop();
+    await emptyStorage(storage, run.registry.name);
+  };
+  const attempt = async (name: RegistryName, work: () => Promise<void>) => {
+    try {
+      await work();
+    } catch (error) {
+      onFailure(name, error);
+      const run = runs.get(name);
+      if (run) await end(run);
+    }
+  };
   try {
-    for (const name of names) {
+    for (const name of measuredNames(measure, options)) {
       progress(`${measure.name}: starting ${name}`);
-      if (storage.kind === 'disk') await mkdir(join(storage.directory, folderOf(name)), { recursive: true });
-      const registry = await startRegistry(name, { storage, directory });
-      const run = { registry, taken: emptySamples(measure), sample: async (): Promise<number[]> => [] };
-      runs.push(run);
-      run.sample = await measure.prepare(registry, sizes);
-      await run.sample(); // warms up
+      await attempt(name, async () => {
+        if (storage.kind === 'disk') await mkdir(join(storage.directory, folderOf(name)), { recursive: true });
+        const workers = measure.isOfOneWorker ? 1 : options.workers;
+        const registry = await startRegistry(name, { storage, directory, workers });
+        const run: Run = { registry, taken: emptySamples(measure), sample: async () => [] };
+        runs.set(name, run);
+        run.sample = await measure.prepare(registry, options.sizes);
+        await run.sample(); // warms up
+      });
     }
     for (let round = 1; round <= samples; round++) {
-      for (const run of runs) {
-        const what = `${measure.name}: ${round} of ${samples}, ${run.registry.name}`;
+      for (const [name, run] of runs) {
+        const what = `${measure.name}: ${round} of ${samples}, ${name}`;
         progress(what);
-        if (measure.fills) await emptyStorage(storage, run.registry.name);
-        await takeSample(run, { ...options, progress: (text) => progress(`${what}, ${text}`) });
+        await attempt(name, async () => {
+          if (measure.fills) await emptyStorage(storage, name);
+          await takeSample(run, { ...options, progress: (text) => progress(`${what}, ${text}`) });
+        });
       }
     }
-    return new Map(runs.map(({ registry, taken }) => [registry.name, taken]));
+    return new Map([...runs].map(([name, { taken }]) => [name, taken]));
   } finally {
-    for (const { registry } of runs) {
-      await registry.stop();
-      await emptyStorage(storage, registry.name);
-    }
+    for (const run of runs.values()) await end(run);
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+function measuredNames({ isOfOneWorker, peers }: Measure, { names }: MeasureOptions): readonly RegistryName[] {
+  return names.filter((name) => name === 'Stowage' || (!isOfOneWorker && peers.includes(name)));
 }
 
 type Run = { registry: Registry; taken: Samples; sample: () => Promise<number[]> };

@@ -7,7 +7,10 @@ import { DeleteObjectsCommand, paginateListObjectsV2, S3Client } from '@aws-sdk/
 import type { Minio } from '../test/support/minio.ts';
 
 /** The last one serves to count requests only: distribution without its cache, an unusual configuration. */
-export type RegistryName = 'Stowage' | 'distribution' | 'distribution without cache';
+export type RegistryName = 'Stowage' | 'distribution' | 'zot' | 'distribution without cache';
+
+/** Of the bucket. */
+export const REGION = 'us-east-1';
 
 export type Bucket = Pick<Minio, 'endpoint' | 'bucket' | 'credentials'>;
 
@@ -28,7 +31,7 @@ export async function emptyStorage(storage: BenchStorage, name: RegistryName): P
 }
 
 async function emptyFolder({ endpoint, credentials, bucket: Bucket }: Bucket, folder: string): Promise<void> {
-  const client = new S3Client({ endpoint, region: 'us-east-1', credentials, forcePathStyle: true });
+  const client = new S3Client({ endpoint, region: REGION, credentials, forcePathStyle: true });
   for await (const { Contents = [] } of paginateListObjectsV2({ client }, { Bucket, Prefix: `${folder}/` })) {
     const Objects = Contents.map(({ Key }) => ({ Key }));
     if (Objects.length > 0) await client.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects } }));
