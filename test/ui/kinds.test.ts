@@ -83,6 +83,7 @@ describe('the pages of', () => {
 
   it('an index: a tab for each platform, and attestations by their name', async () => {
     const amd64 = await pushImage(client, 'kinds/multi', undefined, { contents: ['a'] });
+    const alone = await pushImage(client, 'kinds/multi', undefined, { contents: ['alone'] });
     const arm64 = await pushImage(client, 'kinds/multi', undefined, {
       contents: ['b'],
       config: { architecture: 'arm64', history: [{ created_by: 'COPY only-arm /' }] },
@@ -113,12 +114,53 @@ describe('the pages of', () => {
     assert.ok(!page.includes('only-arm'));
     assert.ok((await textOf(`/ui/r/kinds/multi:1?child=${arm64.digest}`)).includes('only-arm'));
     const untagged = await textOf('/ui/r/kinds/multi?tab=untagged');
-    assert.ok(untagged.includes(amd64.digest));
+    assert.ok(untagged.includes(alone.digest));
+    for (const { digest } of [amd64, arm64, attestation]) assert.ok(!untagged.includes(digest), 'its index has a tag');
     const outside = await pushImage(client, 'kinds/other', '1', { contents: ['only-elsewhere'] });
     assert.ok(
       !(await textOf(`/ui/r/kinds/multi:1?child=${outside.digest}`)).includes('only-elsewhere'),
       'a digest that the index does not list',
     );
+  });
+
+  it('what has no tag: neither children of an index in a tagged index, and artifacts with what they refer to', async () => {
+    const image = await pushImage(client, 'kinds/reached', undefined, { contents: ['reached'] });
+    const indexOf = (...children: object[]) => ({
+      schemaVersion: 2,
+      mediaType: `${OCI}.index.v1+json`,
+      manifests: children,
+    });
+    const pushIndex = async (tag: string, index: object) => {
+      const response = await client.pushManifest('kinds/reached', tag, index);
+      assert.equal(response.status, 201);
+      const digest = response.headers.get('Docker-Content-Digest') ?? '';
+      return { mediaType: `${OCI}.index.v1+json`, digest, size: Buffer.byteLength(JSON.stringify(index)) };
+    };
+    const inner = await pushIndex('inner', indexOf(descriptorOf(image)));
+    await pushIndex('outer', indexOf(inner));
+    const { status } = await client.send('DELETE', '/v2/kinds/reached/manifests/inner');
+    assert.equal(status, 202);
+    const alone = await pushImage(client, 'kinds/reached', undefined, { contents: ['alone'] });
+    const sbom = {
+      config: `${OCI}.config.v1+json`,
+      layer: 'application/spdx+json',
+      artifactType: 'application/spdx+json',
+    };
+    const tagged = await pushImage(client, 'kinds/reached', 'signed', { contents: ['signed'] });
+    for (const [tag, subject] of [
+      ['of-tagged', tagged],
+      ['of-alone', alone],
+    ] as const) {
+      await artifact('kinds/reached', tag, { ...sbom, subject: descriptorOf(subject) });
+      await client.send('DELETE', `/v2/kinds/reached/manifests/${tag}`);
+    }
+    const page = await textOf('/ui/r/kinds/reached?tab=untagged');
+    for (const { digest } of [inner, image]) assert.ok(!page.includes(digest), digest);
+    assert.match(page, /1–3 of 3/);
+    assert.match(page, new RegExp(`refers to the tagged</span> <a href="[^"]+${tagged.digest}"><code>signed</code>`));
+    assert.match(page, new RegExp(`refers to</span> <a href="[^"]+${alone.digest}">`));
+    const outer = await textOf('/ui/r/kinds/reached:outer');
+    assert.match(outer, new RegExp(`<a href="/ui/r/kinds/reached@${image.digest}">`), 'the way on from a nested index');
   });
 
   it('an index whose child is gone', async () => {

@@ -140,13 +140,12 @@ function isAttached(tag: Tag, digests: ReadonlySet<Digest>): boolean {
   return algorithm !== undefined && digests.has(`${algorithm}:${hex}` as Digest);
 }
 
-/** Manifests without a tag, newest first as far as their facts tell. */
-export async function untaggedRows(
-  tags: readonly ListedTag[],
+/** Manifests to which no tag leads, newest first as far as their facts tell. */
+export async function unreachedRows(
   facts: ReadonlyMap<Digest, ManifestFacts>,
+  reached: ReadonlySet<Digest>,
 ): Promise<{ digest: Digest; facts: ManifestFacts }[]> {
-  const tagged = new Set(tags.map(({ digest }) => digest));
-  const rows = [...facts].flatMap(([digest, known]) => (tagged.has(digest) ? [] : [{ digest, facts: known }]));
+  const rows = [...facts].flatMap(([digest, known]) => (reached.has(digest) ? [] : [{ digest, facts: known }]));
   const timeOf = (row: { facts: ManifestFacts }) => row.facts.createdAt?.getTime() ?? 0;
   return await sortedInTurns(rows, (a, b) => timeOf(b) - timeOf(a) || compareText(a.digest, b.digest));
 }

@@ -10,6 +10,11 @@ ${first === undefined ? NOTHING : html`<a href="${first}">${TEXTS.paging.first}<
 ${next === undefined ? NOTHING : html`<a rel="next" href="${next}">${TEXTS.paging.next}</a>`}</nav>`;
 }
 
+/** Number of rows before a page, from its query. */
+export function startOf(text: string | undefined): number {
+  return /^\d{1,7}$/.test(text ?? '') ? Number(text) : 0;
+}
+
 /** A choice among views of the same thing. */
 export function tabsHtml(label: string, tabs: readonly { text: string; path: string; isCurrent: boolean }[]): Html {
   return html`<nav class="tabs" aria-label="${label}"><ul>${tabs.map(

@@ -48,9 +48,13 @@ export const TEXTS = {
     delete: 'Delete the selected tags…',
     noTags: 'This repository has no tags.',
     noneMatch: 'No tag matches the filter. A * stands for any text.',
-    noUntagged: 'Every manifest of this repository has a tag, or belongs to an index that has one.',
+    noUntagged: 'A tag leads to every manifest of this repository.',
     untaggedNote:
-      'Pull these by digest. Those that no index lists are removed by a retention rule for untagged manifests, if there is one.',
+      'No tag leads to these, also not by an index. Pull them by digest. A retention rule for untagged manifests removes them, if there is one; not what refers to a tagged image.',
+    unreadIndexes: (count: number) =>
+      `${plural(count, 'index is', 'indexes are')} not read yet, so manifests that only they list are shown here too. Load the page again to read more of them.`,
+    refersTo: 'refers to',
+    refersToTagged: 'refers to the tagged',
     range: (from: number, to: number, of: number) => `${countText(from)}–${countText(to)} of ${countText(of)}`,
     moreTags: (count: number) => `and ${plural(count, 'more tag')}`,
     immutable: 'immutable',

@@ -63,7 +63,7 @@ export async function imagePage(
   const shownHtml = async () => {
     const pathOfShown = (query: Record<string, string>) => pathOf({ ...(child && { child }), ...query });
     const documents = typeof shown !== 'string' ? { repository, artifact: shown, pathOf: pathOfShown } : undefined;
-    return html`${documents ? await documentsHtml(ui, c, documents) : NOTHING}${detailsHtml(shown)}`;
+    return html`${documents ? await documentsHtml(ui, c, documents) : NOTHING}${detailsHtml(repository, shown)}`;
   };
   const content = html`<h1>${name}</h1>
 <p class="sub"><code>${top.digest}</code> · ${TEXTS.kinds[kind]}${facts ? html` · ${sizeHtml(facts.totalBytes)}` : NOTHING}${isRecorded(facts?.createdAt) ? html` · ${T.built} ${timeHtml(facts.createdAt, new Date())}` : NOTHING}</p>
@@ -151,12 +151,12 @@ function descriptionHtml({ document: { annotations = {} }, config }: ImageDetail
   return html`<p>${cut(description ?? '')} ${[...new Set(urls)].map((url) => html`<a href="${url}" rel="noreferrer nofollow">${url}</a> `)}</p>`;
 }
 
-function detailsHtml(shown: ImageDetails | Digest): Html {
+function detailsHtml(repository: RepositoryName, shown: ImageDetails | Digest): Html {
   if (typeof shown === 'string')
     return html`<div class="panel empty"><p>${T.childElsewhere}</p><p><code>${shown}</code></p></div>`;
   const { document, config } = shown;
   const isImage = config !== undefined && (config.rootfs !== undefined || config.config !== undefined);
-  return html`<div class="grid"><section>${isImage ? stepsHtml(shown) : filesHtml(shown)}</section><aside>${isImage ? runHtml(shown) : html`<h2>${T.runs}</h2><p class="muted">${T.noConfig}</p>`}${pairsHtml(T.annotations, Object.entries(document.annotations ?? {}))}</aside></div>`;
+  return html`<div class="grid"><section>${isImage ? stepsHtml(shown) : filesHtml(repository, shown)}</section><aside>${isImage ? runHtml(shown) : html`<h2>${T.runs}</h2><p class="muted">${T.noConfig}</p>`}${pairsHtml(T.annotations, Object.entries(document.annotations ?? {}))}</aside></div>`;
 }
 
 function stepsHtml(shown: ImageDetails): Html {
@@ -173,18 +173,24 @@ function stepsHtml(shown: ImageDetails): Html {
 <tbody>${rows}</tbody></table></div>${steps.length > MAX_ROWS ? html`<p class="muted">${T.more(steps.length - MAX_ROWS)}</p>` : NOTHING}`;
 }
 
-function filesHtml({ document: { config, layers, blobs, manifests } }: ImageDetails): Html {
+function filesHtml(repository: RepositoryName, { document: { config, layers, blobs, manifests } }: ImageDetails): Html {
   const { columns } = T;
-  const items = [...(config ? layers : blobs), ...manifests];
+  const items = [
+    ...(config ? layers : blobs).map((blob) => ({ ...blob, shown: digestHtml(blob.digest) })),
+    ...manifests.map((child) => ({
+      ...child,
+      shown: html`<a href="${digestPath(repository, child.digest)}">${digestHtml(child.digest)}</a>`,
+    })),
+  ];
   if (items.length === 0) return html`<h2>${T.files}</h2><p class="muted">${T.nothing}</p>`;
   return html`<h2>${T.files}</h2>
 <div class="panel" tabindex="0" role="region" aria-label="${T.files}"><table>
-<thead><tr><th scope="col">${columns.mediaType}</th><th scope="col" class="num">${columns.size}</th><th scope="col" class="opt">${columns.digest}</th></tr></thead>
+<thead><tr><th scope="col">${columns.mediaType}</th><th scope="col" class="num">${columns.size}</th><th scope="col">${columns.digest}</th></tr></thead>
 <tbody>${items
     .slice(0, MAX_ROWS)
     .map(
-      ({ mediaType, sizeBytes, digest }) =>
-        html`<tr><td class="wide"><code>${mediaType}</code></td><td class="num">${sizeHtml(sizeBytes)}</td><td class="opt">${digestHtml(digest)}</td></tr>`,
+      ({ mediaType, sizeBytes, shown }) =>
+        html`<tr><td class="wide"><code>${mediaType}</code></td><td class="num">${sizeHtml(sizeBytes)}</td><td>${shown}</td></tr>`,
     )}</tbody></table></div>${items.length > MAX_ROWS ? html`<p class="muted">${T.more(items.length - MAX_ROWS)}</p>` : NOTHING}`;
 }
 

@@ -4,18 +4,19 @@ import { callerOf } from '../../auth/request-caller.ts';
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { RegistryError } from '../../model/errors.ts';
 import { namespaceOf, type RepositoryName, repositoryPartOf } from '../../model/names.ts';
-import type { ManifestFacts } from '../../registry/manifests/facts.ts';
 import { pullCommands } from '../data/pull-commands.ts';
 import type { RepositoryListing } from '../data/repository-listings.ts';
 import { detailsOf, type RowDetails } from '../data/row-details.ts';
-import { TAG_ORDERS, type TagOrder, type TagRow, untaggedRows } from '../data/tag-rows.ts';
-import { copyHtml, digestHtml, type Html, html, isRecorded, NOTHING, sizeHtml, timeHtml } from '../html/html.ts';
+import { TAG_ORDERS, type TagOrder, type TagRow } from '../data/tag-rows.ts';
+import { copyHtml, type Html, html, NOTHING, sizeHtml, timeHtml } from '../html/html.ts';
 import { digestPath, queryText, repositoryPath, tagPath } from '../html/links.ts';
 import type { Crumb } from '../html/page.ts';
-import { pagingHtml, selectHtml, tabsHtml } from '../html/paging.ts';
+import { pagingHtml, selectHtml, startOf, tabsHtml } from '../html/paging.ts';
 import { TEXTS } from '../html/texts.ts';
 import { noticeHtml } from './notice.ts';
+import { platformsHtml } from './platforms.ts';
 import type { Ui } from './ui.ts';
+import { untaggedHtml } from './untagged.ts';
 
 const T = TEXTS.repository;
 const PAGE = 50;
@@ -27,7 +28,7 @@ type Shown = { repository: RepositoryName; listing: RepositoryListing; now: Date
 
 /**
  * The page of a repository: its tags, manifests without one, or what the caller may do. The storage requests of
- * `RepositoryListings.of`, one for the summary, and at most four for each row.
+ * `RepositoryListings.of`, one for the summary, and at most four for each row, or those of `untaggedHtml`.
  */
 export async function repositoryPage(ui: Ui, c: Context, repository: RepositoryName): Promise<Response> {
   const [listing, summary] = await Promise.all([ui.listings.of(repository), ui.registry.usage.summary(repository)]);
@@ -40,7 +41,7 @@ export async function repositoryPage(ui: Ui, c: Context, repository: RepositoryN
   const shown = { repository, listing, now };
   const views: Record<Tab, () => Html | Promise<Html>> = {
     tags: () => tagsHtml(ui, c, shown),
-    untagged: () => untaggedHtml(c, shown),
+    untagged: () => untaggedHtml(ui, c, shown),
     access: () => accessHtml(ui, c, repository),
   };
   const content = html`<h1>${repository}</h1>
@@ -71,7 +72,7 @@ export function crumbsOf(repository: RepositoryName, isLast = true): Crumb[] {
 async function tagsHtml(ui: Ui, c: Context, { repository, listing, now }: Shown): Promise<Html> {
   const order = TAG_ORDERS.find((known) => known === c.req.query('sort')) ?? 'version';
   const filter = (c.req.query('filter') ?? '').slice(0, 256);
-  const from = fromOf(c);
+  const from = startOf(c.req.query('from'));
   const { items, total } = await listing.rows.page({ order, filter, from, size: PAGE });
   const details = await mapConcurrently(items, (row) => detailsOf(ui.registry, repository, { row, listing }));
   const mayDelete = !ui.isReadOnly && ui.gate.may(c, 'delete', repository);
@@ -125,18 +126,6 @@ function rowHtml(
 <td class="opt">${timeHtml(row.pushedAt, now)}${details?.pushedBy === undefined ? NOTHING : html`<span class="muted"> · ${details.pushedBy}</span>`}</td></tr>`;
 }
 
-/** Platforms as short as they are unambiguous; for anything but an image, what it is. */
-export function platformsHtml(facts: ManifestFacts | undefined): Html {
-  if (!facts) return html`<span class="chip plain">${T.v1Image}</span>`;
-  if (facts.kind !== 'image' && facts.kind !== 'index')
-    return html`<span class="chip plain">${TEXTS.kinds[facts.kind]}</span>`;
-  const shown = facts.platforms.slice(0, MAX_CHIPS);
-  const more = facts.platforms.length - shown.length;
-  return html`${shown.map((platform) => html`<span class="chip" title="${platform}">${platform.replace(/^linux\//, '')}</span>`)}${more > 0 ? html`<span class="muted">+${more}</span>` : NOTHING}`;
-}
-
-const MAX_CHIPS = 6;
-
 function commandHtml(
   ui: Ui,
   c: Context,
@@ -148,26 +137,6 @@ function commandHtml(
   const kind = details?.facts?.kind ?? 'image';
   const [command] = pullCommands(ui.registryHost(c), repository, { tag }, kind);
   return command === undefined ? NOTHING : copyHtml(command);
-}
-
-async function untaggedHtml(c: Context, { repository, listing, now }: Shown): Promise<Html> {
-  const from = fromOf(c);
-  const all = await untaggedRows(listing.tags, listing.facts);
-  const rows = all.slice(from, from + PAGE);
-  if (rows.length === 0) return html`<div class="panel empty"><p>${T.noUntagged}</p></div>`;
-  return html`<p class="muted">${T.untaggedNote}</p>
-<div class="panel" tabindex="0" role="region" aria-label="${T.tabs.untagged}"><table>
-<thead><tr><th scope="col">${T.columns.digest}</th><th scope="col">${T.columns.kind}</th><th scope="col" class="opt">${T.columns.platforms}</th><th scope="col" class="num">${T.columns.size}</th><th scope="col" class="opt">${T.columns.built}</th></tr></thead>
-<tbody>${rows.map(
-    ({ digest, facts }) =>
-      html`<tr><th scope="row" class="wide"><a href="${digestPath(repository, digest)}">${digestHtml(digest)}</a></th><td>${TEXTS.kinds[facts.kind]}</td><td class="opt">${platformsHtml(facts)}</td><td class="num">${sizeHtml(facts.totalBytes)}</td><td class="opt">${isRecorded(facts.createdAt) ? timeHtml(facts.createdAt, now) : html`<span class="muted">–</span>`}</td></tr>`,
-  )}</tbody></table></div>
-${pagingHtml({
-  range: T.range(from + 1, from + rows.length, all.length),
-  first: from > 0 ? repositoryPath(repository, { tab: 'untagged' }) : undefined,
-  next:
-    from + PAGE < all.length ? repositoryPath(repository, { tab: 'untagged', from: String(from + PAGE) }) : undefined,
-})}`;
 }
 
 function accessHtml(ui: Ui, c: Context, repository: RepositoryName): Html {
@@ -183,9 +152,4 @@ function accessHtml(ui: Ui, c: Context, repository: RepositoryName): Html {
     (action) =>
       html`<dt>${access.actions[action]}</dt><dd>${ui.gate.may(c, action, repository) ? access.yes : access.no} <span class="muted">(${whyOf(action)})</span></dd>`,
   )}</dl>`;
-}
-
-function fromOf(c: Context): number {
-  const text = c.req.query('from') ?? '';
-  return /^\d{1,7}$/.test(text) ? Number(text) : 0;
 }

@@ -8,6 +8,7 @@ import { ConcurrencyLimit } from '../../limits/concurrency-limit.ts';
 import type { SigningKeys } from '../../model/signed-token.ts';
 import type { Registry } from '../../registry/registry.ts';
 import type { CatalogPage } from '../../registry/repositories/catalog.ts';
+import { IndexChildren } from '../data/index-children.ts';
 import { RepositoryListings } from '../data/repository-listings.ts';
 import { ASSETS } from '../html/assets.ts';
 import type { Html } from '../html/html.ts';
@@ -41,6 +42,7 @@ export class Ui {
   readonly documentReads = new ConcurrencyLimit(DOCUMENT_READS);
   readonly sessions: Sessions;
   readonly listings: RepositoryListings;
+  readonly indexChildren: IndexChildren;
   readonly #cursors: CatalogCursors;
   readonly #publicHost: string | undefined;
 
@@ -54,6 +56,7 @@ export class Ui {
     this.allowsInsecureLogin = allowsInsecureLogin;
     this.sessions = new Sessions(keys);
     this.listings = new RepositoryListings(registry);
+    this.indexChildren = new IndexChildren(registry);
     this.#cursors = new CatalogCursors(keys.accepted('catalog cursor'));
     this.#publicHost = publicUrl === undefined ? undefined : new URL(publicUrl).host;
   }

@@ -1,0 +1,77 @@
+import type { Context } from 'hono';
+import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { RegistryError } from '../../model/errors.ts';
+import { parseManifest } from '../../model/manifest.ts';
+import type { Digest, RepositoryName, Tag } from '../../model/names.ts';
+import type { ManifestFacts } from '../../registry/manifests/facts.ts';
+import type { RepositoryListing } from '../data/repository-listings.ts';
+import { unreachedRows } from '../data/tag-rows.ts';
+import { digestHtml, type Html, html, isRecorded, NOTHING, sizeHtml, timeHtml } from '../html/html.ts';
+import { digestPath, repositoryPath } from '../html/links.ts';
+import { pagingHtml, startOf } from '../html/paging.ts';
+import { TEXTS } from '../html/texts.ts';
+import { platformsHtml } from './platforms.ts';
+import type { Ui } from './ui.ts';
+
+const T = TEXTS.repository;
+const PAGE = 50;
+
+type Row = { digest: Digest; facts: ManifestFacts; subject?: Digest };
+
+/**
+ * The manifests to which no tag leads. The storage requests of `IndexChildren.reachedByTags`, and one for each artifact on the
+ * page, to find what it refers to.
+ */
+export async function untaggedHtml(
+  ui: Ui,
+  c: Context,
+  { repository, listing, now }: { repository: RepositoryName; listing: RepositoryListing; now: Date },
+): Promise<Html> {
+  const reached = await ui.indexChildren.reachedByTags(repository, listing);
+  const all = await unreachedRows(listing.facts, reached.digests);
+  const from = startOf(c.req.query('from'));
+  const rows = await mapConcurrently(all.slice(from, from + PAGE), async (row): Promise<Row> => {
+    const isImage = row.facts.kind === 'image' || row.facts.kind === 'index';
+    const subject = isImage ? undefined : await subjectOf(ui, repository, row.digest);
+    return { ...row, ...(subject && { subject }) };
+  });
+  const unread = reached.unreadCount > 0 ? html`<p class="muted">${T.unreadIndexes(reached.unreadCount)}</p>` : NOTHING;
+  if (rows.length === 0) return html`<div class="panel empty"><p>${T.noUntagged}</p></div>${unread}`;
+  const tagOf = tagsOf(listing, new Set(rows.flatMap(({ subject }) => subject ?? [])));
+  return html`<p class="muted">${T.untaggedNote}</p>${unread}
+<div class="panel" tabindex="0" role="region" aria-label="${T.tabs.untagged}"><table>
+<thead><tr><th scope="col">${T.columns.digest}</th><th scope="col">${T.columns.kind}</th><th scope="col" class="opt">${T.columns.platforms}</th><th scope="col" class="num">${T.columns.size}</th><th scope="col" class="opt">${T.columns.built}</th></tr></thead>
+<tbody>${rows.map(
+    ({ digest, facts, subject }) =>
+      html`<tr><th scope="row" class="wide"><a href="${digestPath(repository, digest)}">${digestHtml(digest)}</a>${subject ? subjectHtml(repository, subject, { tag: tagOf.get(subject), isReached: reached.digests.has(subject) }) : NOTHING}</th><td>${TEXTS.kinds[facts.kind]}</td><td class="opt">${platformsHtml(facts)}</td><td class="num">${sizeHtml(facts.totalBytes)}</td><td class="opt">${isRecorded(facts.createdAt) ? timeHtml(facts.createdAt, now) : html`<span class="muted">–</span>`}</td></tr>`,
+  )}</tbody></table></div>
+${pagingHtml({
+  range: T.range(from + 1, from + rows.length, all.length),
+  first: from > 0 ? repositoryPath(repository, { tab: 'untagged' }) : undefined,
+  next:
+    from + PAGE < all.length ? repositoryPath(repository, { tab: 'untagged', from: String(from + PAGE) }) : undefined,
+})}`;
+}
+
+function subjectHtml(
+  repository: RepositoryName,
+  subject: Digest,
+  { tag, isReached }: { tag: Tag | undefined; isReached: boolean },
+): Html {
+  const name = tag === undefined ? digestHtml(subject) : html`<code>${tag}</code>`;
+  return html` <span class="muted">${isReached ? T.refersToTagged : T.refersTo}</span> <a href="${digestPath(repository, subject)}">${name}</a>`;
+}
+
+async function subjectOf(ui: Ui, repository: RepositoryName, digest: Digest): Promise<Digest | undefined> {
+  try {
+    return parseManifest((await ui.registry.manifests.get(repository, { digest })).bytes).subject?.digest;
+  } catch (error) {
+    if (error instanceof RegistryError) return undefined; // deleted since it was listed
+    throw error;
+  }
+}
+
+/** A tag of each of these digests that has one. */
+function tagsOf({ tags }: RepositoryListing, digests: ReadonlySet<Digest>): Map<Digest, Tag> {
+  return new Map(tags.flatMap(({ tag, digest }) => (digests.has(digest) ? [[digest, tag]] : [])));
+}
