@@ -76,6 +76,8 @@ class Connection {
   #target: () => Buffer = () => this.#head;
   #onBytes: OnBytes = () => this.destroy(); // bytes without a request
   #onFailure: (error: Error) => void = () => undefined;
+  /** `closed` of the socket is true before its handle is closed. */
+  #isClosed = false;
 
   constructor(url: URL, onClose: () => void) {
     this.origin = url.origin;
@@ -93,13 +95,16 @@ class Connection {
     this.#socket.setNoDelay();
     this.#socket.on('error', (error) => this.#onFailure(error));
     this.#socket.on('close', () => {
+      this.#isClosed = true;
       onClose();
       this.#onFailure(new Error('the server has closed the connection'));
     });
     this.#socket.on('timeout', () => this.destroy());
   }
 
+  /** TLS goes on handing out what it has decrypted, for ever if there is no room for it. The head has room. */
   destroy(): void {
+    this.#target = () => this.#head;
     this.#socket.destroy();
   }
 
@@ -109,10 +114,16 @@ class Connection {
   ): Promise<Download | undefined> {
     const onAbort = () => this.destroy();
     signal?.addEventListener('abort', onAbort, { once: true });
-    const end = (isWhole: boolean) => {
+    const end = (isWhole: boolean, onUnused = () => {}) => {
       signal?.removeEventListener('abort', onAbort);
-      if (isWhole) this.#keep(onEnd);
-      else this.destroy();
+      if (isWhole) {
+        this.#keep(onEnd);
+        onUnused();
+      } else {
+        this.destroy();
+        if (this.#isClosed) onUnused();
+        else this.#socket.once('close', onUnused);
+      }
     };
     try {
       return await this.#exchange(request, { ...options, end });
@@ -147,9 +158,8 @@ class Connection {
         if (head) {
           // At once, so that the bytes which follow go to the buffers of the body.
           const rest = this.#head.subarray(endOfHead + HEAD_END.length, arrivedBytes);
-          const connection = this.#forBody((isWhole) =>
-            end(isWhole && head.headers.connection?.toLowerCase() !== 'close'),
-          );
+          const isKept = head.headers.connection?.toLowerCase() !== 'close';
+          const connection = this.#forBody((isWhole, onUnused) => end(isWhole && isKept, onUnused));
           this.#socket.setTimeout(0);
           resolve({ ...head, body: new DownloadBody({ sizeBytes: head.sizeBytes, rest, ...options }, connection) });
         } else if (endOfHead >= 0 || arrivedBytes === MAX_HEAD_BYTES) {
@@ -203,8 +213,11 @@ type BodyConnection = {
   pause(): void;
   resume(): void;
   redirect(target: () => Buffer, onBytes: OnBytes, onFailure: (error: Error) => void): void;
-  /** @param isWhole whether the connection may serve another request */
-  end(isWhole: boolean): void;
+  /**
+   * @param isWhole whether the connection may serve another request
+   * @param onUnused is called once the connection no longer writes to what `target` has returned
+   */
+  end(isWhole: boolean, onUnused: () => void): void;
 };
 
 /** A buffer that fills up. What has arrived is lent in slices. */
@@ -335,17 +348,17 @@ class DownloadBody implements ByteSource {
   }
 
   #refill(): void {
-    this.#retire();
+    this.#takeRest();
+    this.#filling.retire();
     this.#filling = new Filling(this.#buffers);
     if (this.#buffers.hasFree) return;
     this.#isPaused = true;
     this.#connection.pause();
   }
 
-  #retire(): void {
+  #takeRest(): void {
     const rest = this.#filling.take();
     if (rest) this.#full.push(rest);
-    this.#filling.retire();
   }
 
   #resume(): void {
@@ -371,7 +384,7 @@ class DownloadBody implements ByteSource {
   #end(isWhole: boolean): void {
     this.#isOver = true;
     clearTimeout(this.#limit);
-    this.#retire();
-    this.#connection.end(isWhole);
+    this.#takeRest();
+    this.#connection.end(isWhole, () => this.#filling.retire());
   }
 }

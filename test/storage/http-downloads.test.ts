@@ -3,13 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { after, afterEach, describe, it } from 'node:test';
+import { after, afterEach, before as beforeAll, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createServer as createTlsServer } from 'node:tls';
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { type Download, HttpDownloads } from '../../lib/storage/http-downloads.ts';
-import { BUFFER_BYTES } from '../../lib/streams/buffer-pool.ts';
+import { BUFFER_BYTES, Buffers } from '../../lib/streams/buffer-pool.ts';
 import { type ByteSource, type LentBytes, streamOf } from '../../lib/streams/byte-source.ts';
-import { MiB, readAll } from '../../lib/streams/bytes.ts';
+import { KiB, MiB, readAll } from '../../lib/streams/bytes.ts';
 
 const content = randomBytes(5 * MiB);
 const OPTIONS = { asError: (error: unknown) => error };
@@ -75,21 +75,65 @@ describe('downloads by HTTP', { timeout: 20_000 }, () => {
     assert.equal(connections, 1);
   });
 
-  it('have all bytes over TLS', async () => {
+  describe('over TLS', () => {
     const before = process.env.NODE_TLS_REJECT_UNAUTHORIZED;
-    process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'; // the certificate is of no authority
-    try {
-      const origin = await serve((socket) => {
-        socket.write(headOf(content.length));
-        socket.write(content);
-      }, 'https');
-      for (let i = 0; i < 2; i++) {
-        assert.ok(Buffer.from(await readAll(streamOf(await opened(origin)))).equals(content));
-      }
-      assert.equal(connections, 1);
-    } finally {
+    beforeAll(() => {
+      process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'; // the certificate is of no authority
+    });
+    after(() => {
       if (before === undefined) delete process.env.NODE_TLS_REJECT_UNAUTHORIZED;
       else process.env.NODE_TLS_REJECT_UNAUTHORIZED = before;
+    });
+
+    // A record of TLS holds up to 16 KiB, and each write begins a new one.
+    for (const sizeBytes of [content.length, 16 * KiB, 16 * KiB - 1, 16 * KiB + 1, 4099, BUFFER_BYTES / 2 + 1]) {
+      it(`have all bytes, one after the other on one connection, written ${sizeBytes} bytes at a time`, async () => {
+        const body = content.subarray(0, 2 * BUFFER_BYTES + 12_345);
+        const origin = await serve((socket) => {
+          const whole = Buffer.concat([Buffer.from(headOf(body.length)), body]);
+          for (let start = 0; start < whole.length; start += sizeBytes) {
+            socket.write(whole.subarray(start, start + sizeBytes));
+          }
+        }, 'https');
+        for (let i = 0; i < 3; i++) {
+          assert.ok(Buffer.from(await readAll(streamOf(await opened(origin)))).equals(body));
+        }
+        assert.equal(connections, 1);
+      });
+    }
+
+    it('leave the request to another client after an endless head', async () => {
+      const origin = await serve((socket) => socket.write(`HTTP/1.1 200 OK\r\nX: ${'x'.repeat(100_000)}`), 'https');
+      assert.equal(await get(origin), undefined);
+      await sleep(20); // without room for the rest of it, Node would not return from decrypting
+    });
+
+    for (const { end, announced, isClosed } of [
+      { end: 'the server sends more than it announced', announced: 20_000, isClosed: false },
+      { end: 'the reader closes the body', announced: 60_000, isClosed: true },
+    ]) {
+      it(`share no buffer with others while their connection may still write to it: ${end}`, async () => {
+        const origin = await serve((socket) => {
+          (socket as TLSSocket).setMaxSendFragment(512); // so that the client decrypts many records in one turn
+          socket.write(headOf(announced));
+          setTimeout(() => socket.write(content.subarray(0, 60_000)), 20);
+        }, 'https');
+        const body = await opened(origin);
+        await assert.rejects(async () => {
+          for (let lent = await body.next(); lent; lent = await body.next()) {
+            lent.release();
+            if (isClosed) await body.close();
+          }
+        });
+        // Within the same turn of the event loop, while further records of the connection are decrypted.
+        const others = new Buffers(8);
+        const taken = Array.from({ length: 8 }, () => others.takeNow().fill(0));
+        await sleep(100);
+        for (const buffer of taken) {
+          assert.ok(buffer.every((byte) => byte === 0));
+          others.give(buffer);
+        }
+      });
     }
   });
 
