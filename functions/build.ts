@@ -13,7 +13,7 @@ const ROOT = join(import.meta.dirname, '..');
 const WEB_FUNCTIONS = ['push-endpoint'];
 
 /** Takes its requests as events and gives its answers as results, so that no other program sees its Request and Response. */
-const FETCH_CLASSES = { 'request-handler': [join(ROOT, 'functions/gateway/fetch-classes.ts')] };
+const FETCH_CLASSES = { 'request-handler': [join(ROOT, 'lib/http/fetch-classes.ts')] };
 
 /**
  * The SDK describes each of S3's more than one hundred operations in an array with computed keys, which esbuild cannot drop.

@@ -6,6 +6,7 @@ import { hasCode } from '../model/has-code.ts';
 import { createLog } from '../model/log.ts';
 import type { NodeServer } from '../server/node-server.ts';
 import type { ServeOptions as ServerOptions } from '../server/serve.ts';
+import { useFetchClasses } from '../server/use-fetch-classes.ts';
 import { configuredStorage } from '../storage/open.ts';
 import type { CoordinatorOptions } from '../workers/coordinator.ts';
 import { countWorkers } from '../workers/count-workers.ts';
@@ -107,6 +108,7 @@ async function serveUntilStopped(
 }
 
 async function serveAlone(config: Config, options: ServerOptions): Promise<NodeServer> {
+  useFetchClasses();
   const { serve } = await import('../server/serve.ts');
   return await serve(config, options);
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { createLog } from '../model/log.ts';
+import { useFetchClasses } from '../server/use-fetch-classes.ts';
 import { run } from './support/run.ts';
 
 /** Adds `stowage worker`, which only `stowage serve` runs. */
@@ -15,6 +16,7 @@ async function work(): Promise<void> {
   process.on('disconnect', () => process.exit(1));
   // A terminal and systemd signal all processes; the coordinator alone says when this one stops.
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => undefined);
+  useFetchClasses();
   const { runWorker } = await import('../workers/worker.ts');
   runWorker(process as never, ({ config }) => createLog(config.logLevel));
 }

@@ -12,6 +12,7 @@ import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Hono } from 'hono';
 import type { ClientBindings } from '../http/client-address.ts';
+import { Headers as OwnHeaders, Response as OwnResponse } from '../http/fetch-classes.ts';
 import { forwardedFor } from '../http/forwarded-for.ts';
 import { networkOf } from '../http/network.ts';
 import { allowHeader, type BodyBindings, type OriginBindings } from '../http/request.ts';
@@ -107,6 +108,7 @@ export function createNodeListener(
     // Node closes such a connection together with the answer, so the rest of the body is read before.
     if ((isHalfDuplex || !outgoing.shouldKeepAlive) && !(await discardRequestBody(incoming)) && isHalfDuplex)
       outgoing.destroy();
+    if (sendWhole(response, outgoing)) return RESPONSE_ALREADY_SENT;
     const source = response.body && knownSourceOf(response.body);
     if (!source) return response;
     await sendSource(response, source, outgoing, log);
@@ -125,6 +127,19 @@ export function createNodeListener(
       return void response.writeHead(204, { Allow: allowHeader() }).end();
     void listener(request, response).then(() => unsent.add(response, networkOf(clientOf(request) ?? '')));
   };
+}
+
+/**
+ * Sends an answer whose body is in memory, where that is known: with the classes of this project.
+ * @returns whether it was sent
+ */
+function sendWhole(response: Response | OwnResponse, outgoing: ServerResponse): boolean {
+  const body = response instanceof OwnResponse ? response.wholeBody : undefined;
+  if (body === undefined || !(response.headers instanceof OwnHeaders)) return false;
+  if (body && !response.headers.has('content-type')) return false;
+  if (body && !response.headers.has('content-length')) response.headers.set('content-length', String(body.length));
+  if (!outgoing.destroyed) outgoing.writeHead(response.status, response.headers.toList()).end(body);
+  return true;
 }
 
 /** Sends the body without web streams. If its source fails, the connection is cut, so that no client takes the part for the whole. */

@@ -1,7 +1,7 @@
-// The classes of the request handler's bundle behave as Node's, in what hono and the registry use.
+// The classes of the request handler's bundle and of `stowage serve` behave as Node's, in what hono and the registry use.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import * as own from '../../functions/gateway/fetch-classes.ts';
+import * as own from '../../lib/http/fetch-classes.ts';
 
 type Classes = { Headers: typeof Headers; Request: typeof Request; Response: typeof Response };
 
@@ -50,6 +50,10 @@ const uses: Record<string, (classes: Classes) => unknown> = {
     failureOf(() => new Headers({ 'a b': '' })),
     failureOf(() => new Headers({ '': '' })),
   ],
+  'a response of HTML': async ({ Response }) => {
+    const response = new Response(new String('<p>é') as string, { headers: { 'Content-Type': 'text/html' } });
+    return [[...response.headers], await response.text()];
+  },
   'a response without a body': async ({ Response }) => {
     const response = new Response(null, { status: 204, headers: { A: 'b' } });
     const { status, statusText, ok, body, bodyUsed } = response;
@@ -100,7 +104,7 @@ const uses: Record<string, (classes: Classes) => unknown> = {
   'a request without a URL': ({ Request }) => failureOf(() => new Request('nowhere')),
 };
 
-describe('the classes of the request handler', () => {
+describe('the classes of fetch that replace those of Node', () => {
   for (const [name, use] of Object.entries(uses)) {
     it(`give the same as Node's: ${name}`, async () => {
       assert.deepEqual(await use(ours), await use(node));

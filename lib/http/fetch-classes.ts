@@ -1,9 +1,11 @@
-// `Headers`, `Request` and `Response` for the request handler, in whose bundle they replace those of Node (build.ts). The first use of
-// Node's loads undici, which takes longer than all else that the first answer of an instance needs. They have what hono and the
-// registry use, and behave there as Node's do: test/functions/fetch-classes.test.ts compares both.
+// `Headers`, `Request` and `Response` instead of those of Node, for processes whose answers no other program sees: the bundle of the
+// request handler (functions/build.ts) and `stowage serve`. Node's are undici's: loading it takes longer than all else that the first
+// answer on Lambda needs, and its classes take as much time for an answer as the routes. These have what hono and the registry use, and
+// behave there as Node's do: test/http/fetch-classes.test.ts compares both.
 // https://fetch.spec.whatwg.org/
 
-type Body = string | Uint8Array<ArrayBuffer> | ArrayBuffer | ReadableStream<Uint8Array> | null;
+/** HTML of hono is an object of the class `String`. */
+type Body = string | string | Uint8Array<ArrayBuffer> | ArrayBuffer | ReadableStream<Uint8Array> | null;
 type HeadersInput = Iterable<readonly [string, string]> | Record<string, string>;
 
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
@@ -12,15 +14,21 @@ const TEXT = 'text/plain;charset=UTF-8';
 
 export class Headers {
   /** By name in lower case. Only cookies have more than one value. */
-  readonly #values = new Map<string, string[]>();
+  readonly #values: Map<string, string | string[]>;
 
   constructor(headers: HeadersInput = {}) {
+    if (headers instanceof Headers) {
+      this.#values = new Map(headers.#values);
+      return;
+    }
+    this.#values = new Map();
     const entries = Symbol.iterator in headers ? headers : Object.entries(headers);
     for (const [name, value] of entries) this.append(name, value);
   }
 
   get(name: string): string | null {
-    return this.#values.get(keyOf(name))?.join(', ') ?? null;
+    const value = this.#values.get(keyOf(name)) ?? null;
+    return Array.isArray(value) ? value.join(', ') : value;
   }
 
   has(name: string): boolean {
@@ -28,12 +36,18 @@ export class Headers {
   }
 
   set(name: string, value: string): void {
-    this.#values.set(keyOf(name), [checked(value)]);
+    const key = keyOf(name);
+    this.#values.set(key, key === COOKIE ? [checked(value)] : checked(value));
   }
 
   append(name: string, value: string): void {
     const key = keyOf(name);
-    this.#values.set(key, [...(this.#values.get(key) ?? []), checked(value)]);
+    const before = this.#values.get(key) ?? (key === COOKIE ? [] : undefined);
+    const added = checked(value);
+    this.#values.set(
+      key,
+      before === undefined ? added : Array.isArray(before) ? [...before, added] : `${before}, ${added}`,
+    );
   }
 
   delete(name: string): void {
@@ -41,19 +55,27 @@ export class Headers {
   }
 
   getSetCookie(): string[] {
-    return [...(this.#values.get(COOKIE) ?? [])];
+    return [this.#values.get(COOKIE) ?? []].flat();
   }
 
   forEach(use: (value: string, name: string, headers: Headers) => void): void {
     for (const [name, value] of this) use(value, name, this);
   }
 
+  /** Names and values in turn, as `ServerResponse.writeHead` takes them, in the order in which they were set. */
+  toList(): string[] {
+    const list: string[] = [];
+    for (const [name, value] of this.#values) {
+      if (!Array.isArray(value)) list.push(name, value);
+      else for (const cookie of value) list.push(name, cookie);
+    }
+    return list;
+  }
+
   /** In order of names. */
   *entries(): Generator<[string, string], undefined> {
     for (const name of [...this.#values.keys()].sort()) {
-      const values = this.#values.get(name) ?? [];
-      if (name === COOKIE) for (const value of values) yield [name, value];
-      else yield [name, values.join(', ')];
+      for (const value of [this.#values.get(name) ?? []].flat()) yield [name, value];
     }
   }
 
@@ -92,9 +114,15 @@ class Content {
 
   constructor(body: Body, headers: HeadersInput) {
     this.headers = new Headers(headers);
-    if (typeof body === 'string' && !this.headers.has('content-type')) this.headers.set('content-type', TEXT);
-    this.#source =
-      typeof body === 'string' ? Buffer.from(body) : body instanceof ArrayBuffer ? new Uint8Array(body) : body;
+    const isText = typeof body === 'string' || body instanceof String;
+    if (isText && !this.headers.has('content-type')) this.headers.set('content-type', TEXT);
+    this.#source = isText ? Buffer.from(String(body)) : body instanceof ArrayBuffer ? new Uint8Array(body) : body;
+  }
+
+  /** The whole body, `null` if there is none; `undefined` for a stream, and once the body is read or `body` was used. */
+  get wholeBody(): Uint8Array<ArrayBuffer> | null | undefined {
+    if (this.#isUsed || this.#stream || this.#source instanceof ReadableStream) return undefined;
+    return this.#source;
   }
 
   get body(): ReadableStream<Uint8Array> | null {
