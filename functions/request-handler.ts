@@ -3,8 +3,7 @@ import type { APIGatewayProxyEvent, APIGatewayProxyResult } from 'aws-lambda';
 import type { Caller } from '../lib/auth/callers/caller.ts';
 import type { CallerBindings } from '../lib/auth/request-caller.ts';
 import type { OriginBindings } from '../lib/http/request.ts';
-import { openApp } from '../lib/server/open-app.ts';
-import { openRegistry } from '../lib/server/open-registry.ts';
+import { openPullApp } from '../lib/server/pull-app.ts';
 import { openStorage } from '../lib/storage/open.ts';
 import '../lib/storage/s3-driver.ts'; // which opening the storage imports: here, so that the bundle has it in the chunk of the start
 import type { CollectorEvent } from './collector.ts';
@@ -19,20 +18,23 @@ const START: CollectorEvent = {};
 
 const { config, log } = await readConfiguration();
 const driver = await openStorage(config.storage, { verifies: false });
-const opened = await openRegistry(config, { log, driver });
-const app = await openApp({ ...config, storageRedirect: true }, opened, {
-  log,
-  version,
-  hasAuthorizer: true,
-  ...(collector && {
-    requestCollection: async () => (await import('./invoke-function.ts')).invokeFunction(collector, START),
-  }),
-  gatewayLimits: {
-    maxBodyBytes: MAX_BODY_BYTES,
-    // Set once it is known whether API Gateway passes on the Content-Length of a HEAD: see docs/deploy.md.
-    forwardsHeadContentLength: false,
+const answer = await openPullApp(
+  { ...config, storageRedirect: true },
+  {
+    log,
+    driver,
+    version,
+    hasAuthorizer: true,
+    ...(collector && {
+      requestCollection: async () => (await import('./invoke-function.ts')).invokeFunction(collector, START),
+    }),
+    gatewayLimits: {
+      maxBodyBytes: MAX_BODY_BYTES,
+      // Set once it is known whether API Gateway passes on the Content-Length of a HEAD: see docs/deploy.md.
+      forwardsHeadContentLength: false,
+    },
   },
-});
+);
 
 export const handler = async (event: APIGatewayProxyEvent): Promise<APIGatewayProxyResult> => {
   const caller = callerOf(event);
@@ -44,7 +46,7 @@ export const handler = async (event: APIGatewayProxyEvent): Promise<APIGatewayPr
     // The event names the domain that the client used.
     reached: { origin, authority: host, isCertain: true },
   };
-  return await resultOf(await app.fetch(request, bindings));
+  return await resultOf(await answer(request, bindings));
 };
 
 /** The caller that `authorizer.ts` put into the context, as JSON because a context holds strings only. */

@@ -1,42 +1,39 @@
 import { DEFAULT_UNPACK_LIMITS } from '../compression/unpack-limits.ts';
-import type { Background } from '../concurrency/background.ts';
 import { NO_PEERS, type Peers } from '../concurrency/peers.ts';
 import type { StorageDriver } from '../storage/driver.ts';
-import { Blobs } from './blobs/blobs.ts';
-import { ReusableBytes } from './blobs/reusable-bytes.ts';
+import type { Blobs } from './blobs/blobs.ts';
 import { BlobStore } from './blobs/store.ts';
 import { Collections } from './collector/collections.ts';
 import type { V1ImagesPolicy } from './collector/image-reasons.ts';
-import type { CollectionTimes } from './condemned/times.ts';
 import type { Fsck } from './fsck/fsck.ts';
 import { TagRestoration } from './history/restore-tag.ts';
-import { TagHistory } from './history/tag-history.ts';
+import type { TagHistory } from './history/tag-history.ts';
 import { ManifestDeletion } from './manifests/delete-manifest.ts';
 import { type IndexChildren, ManifestChecks } from './manifests/manifest-checks.ts';
+import { ManifestReads } from './manifests/manifest-reads.ts';
 import { Manifests } from './manifests/manifests.ts';
-import { Referrers } from './manifests/referrers.ts';
+import type { Referrers } from './manifests/referrers.ts';
 import { FactsStore } from './manifests/stored-facts.ts';
-import { StoredManifests } from './manifests/stored-manifests.ts';
 import { Adoption } from './old-buckets/adopt.ts';
-import { mergeTwiceQuoted } from './old-buckets/merge-twice-quoted.ts';
 import { createTagChangeHandler } from './on-tag-change.ts';
+import { assembleReads, type RegistryReads, type RegistryReadsOptions } from './registry-reads.ts';
 import { Catalog } from './repositories/catalog.ts';
 import { Search } from './repositories/search.ts';
 import { V1Repositories } from './repositories/v1-repositories.ts';
-import { createRetention, type RetentionSettings } from './retention/create-retention.ts';
+import { createRetention } from './retention/create-retention.ts';
 import type { PullRecords } from './retention/pull-records.ts';
 import type { Retention } from './retention/retention.ts';
+import { NO_RETENTION } from './retention/settings.ts';
 import { TagDeletion } from './tags/delete-tag.ts';
 import { IndexImages } from './tags/index-images.ts';
 import { TagMetadata } from './tags/metadata.ts';
-import { type IsImmutable, Tags } from './tags/tags.ts';
+import type { Tags } from './tags/tags.ts';
 import { Uploads } from './uploads/uploads.ts';
 import { type QuotaSettings, Quotas } from './usage/quotas.ts';
 import { Usage } from './usage/usage.ts';
 import { DescribedProjections } from './v1-images/described-projections.ts';
 import { ImageFiles } from './v1-images/files.ts';
 import { ImageGrants } from './v1-images/grants.ts';
-import { lookAtImage } from './v1-images/image-cell.ts';
 import { ImageLooks } from './v1-images/image-looks.ts';
 import { ImageRights } from './v1-images/image-rights.ts';
 import { Images } from './v1-images/images.ts';
@@ -54,6 +51,8 @@ export type Registry = {
   adoption: Adoption;
   blobs: Blobs;
   catalog: Catalog;
+  /** Conversions of v1 images. */
+  conversions: Pick<ImageConversions, 'convert'>;
   facts: FactsStore;
   collections: Collections;
   fsck: Pick<Fsck, 'run'>;
@@ -86,59 +85,34 @@ export type Registry = {
 
 /** `unpackLimits` defaults to `DEFAULT_UNPACK_LIMITS`. */
 export type RegistryOptions = Pick<ProjectionOptions, 'copiesLayers'> &
-  Partial<ProjectionOptions> & {
-    /**
-     * Runs what no request waits for: projections, tag metadata and `_index_images` after a tag change. Without it another
-     * process does that, or the first v1 request.
-     */
-    background?: Background;
+  Partial<ProjectionOptions> &
+  RegistryReadsOptions & {
     /** Whether projections are made by the first v1 request that needs them, and not behind the push. Default false. */
     projectsLazily?: boolean;
     /** Whether the manifests that an index names must exist. Default `required`. */
     indexChildren?: IndexChildren;
-    /** Tags that no push may move. Default none. */
-    isImmutable?: IsImmutable;
-    /** Default: this process serves alone. */
-    peers?: Peers;
     /** Default: no quotas. */
     quotas?: QuotaSettings;
-    /** Default: no rules, so that no tag is ever deleted by one. */
-    retention?: RetentionSettings;
-    /** The times of the collector: the operator chooses the grace period, tests the others. Default `COLLECTION_TIMES`. */
-    times?: CollectionTimes;
     /** Whether the collector removes images that v1 clients pushed and nothing keeps. Default `keep`. */
     v1Images?: V1ImagesPolicy;
   };
 
-/** Builds everything that acts on one storage, in the order of dependencies. @param opened the storage */
+/**
+ * Builds everything that acts on one storage, in the order of dependencies.
+ * @param opened the storage
+ * @param reads what was assembled before for pulls, with the same options
+ */
 export function assembleRegistry(
   opened: StorageDriver,
-  {
-    copiesLayers,
-    unpackLimits = DEFAULT_UNPACK_LIMITS,
-    background,
-    projectsLazily = false,
-    indexChildren,
-    isImmutable,
-    peers = NO_PEERS,
-    quotas: quotaSettings,
-    retention: retentionSettings,
-    times,
-    v1Images,
-  }: RegistryOptions,
+  options: RegistryOptions,
+  reads: RegistryReads = assembleReads(opened, options),
 ): Registry {
-  const storage = mergeTwiceQuoted(opened);
-
-  const reusable = new ReusableBytes(storage, {
-    lookAtImage: (id, look) => lookAtImage(storage, id, { look }),
-    times,
-  });
+  const { storage, blobs, history, pulls, referrers, reusable, stored, tags } = reads;
+  const { copiesLayers, unpackLimits = DEFAULT_UNPACK_LIMITS, background, projectsLazily = false } = options;
+  const { indexChildren, peers = NO_PEERS, retention: retentionSettings = NO_RETENTION, times, v1Images } = options;
   const store = new BlobStore(storage, reusable);
-  const blobs = new Blobs(storage, reusable);
   const uploads = new Uploads(storage, { blobs, store });
 
-  const history = new TagHistory(storage, { background, peers });
-  const tags = new Tags(storage, { isImmutable, recordMove: history.record });
   const metadata = new TagMetadata(storage);
   const indexImages = new IndexImages(storage);
 
@@ -180,11 +154,14 @@ export function assembleRegistry(
   const catalog = new Catalog(storage);
   const search = new Search(catalog, peers);
   const onTagChange = createTagChangeHandler({ background, search, tagProjections, indexImagesUpdates });
-  const referrers = new Referrers(storage);
-  const stored = new StoredManifests(storage, referrers, times);
   const checks = new ManifestChecks({ blobs, stored, immutableImageTags }, indexChildren ? { indexChildren } : {});
   const tagDeletion = new TagDeletion({ tags, metadata, onTagChange });
-  const manifests = new Manifests({ blobs, tags, conversions: imageConversions, stored, checks, facts, onTagChange });
+  const manifestReads = new ManifestReads({
+    tags,
+    stored,
+    convert: (repository, id) => imageConversions.convert(repository, id),
+  });
+  const manifests = new Manifests({ blobs, tags, reads: manifestReads, stored, checks, facts, onTagChange });
   const repositories = new V1Repositories(storage, {
     tags,
     tagDeletion,
@@ -200,9 +177,9 @@ export function assembleRegistry(
   });
 
   const restoration = new TagRestoration(storage, { history, tags, manifests, images, looks, metadata, onTagChange });
-  const { retention, pulls } = createRetention(
+  const retention = createRetention(
     storage,
-    { tags, tagDeletion, history, restoration, catalog, stored, facts, blobs, background },
+    { tags, tagDeletion, history, restoration, catalog, stored, facts, blobs, pulls },
     retentionSettings,
   );
 
@@ -221,7 +198,7 @@ export function assembleRegistry(
     });
   };
 
-  const quotas = new Quotas(storage, quotaSettings, peers);
+  const quotas = new Quotas(storage, options.quotas, peers);
 
   // Adoption looks for objects under twice-quoted keys itself, so it gets the storage without the merge.
   const adoption = new Adoption(opened, { catalog, tags, images, layers, conversions: imageConversions, grants });
@@ -230,6 +207,7 @@ export function assembleRegistry(
     adoption,
     blobs,
     catalog,
+    conversions: imageConversions,
     facts,
     collections: new Collections(loadCollector),
     // It reports twice-quoted keys as they are.

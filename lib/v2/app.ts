@@ -1,16 +1,17 @@
 import { Hono } from 'hono';
-import { allowHeader, refuseTheRest } from '../http/request.ts';
+import { refuseTheRest } from '../http/request.ts';
+import { blobPulls } from './blob-pulls.ts';
 import { blobRoutes } from './blobs.ts';
 import { catalogRoutes } from './catalog.ts';
+import { manifestPulls } from './manifest-pulls.ts';
 import { manifestRoutes } from './manifests.ts';
 import type { V2Options } from './options.ts';
+import { ping } from './ping.ts';
 import { referrerRoutes } from './referrers.ts';
 import { stowageRoutes } from './stowage/routes.ts';
 import { tagRoutes } from './tags.ts';
 import { tokenRoutes } from './token.ts';
 import { uploadRoutes } from './uploads.ts';
-
-const PING = ['/v2', '/v2/'];
 
 /**
  * The OCI distribution API, `/v2/` and all below it.
@@ -24,11 +25,10 @@ export function createV2(options: V2Options): Hono {
     .route('/_stowage', stowageRoutes(options))
     .route('/', tagRoutes(options))
     .route('/', referrerRoutes(options))
+    .route('/', manifestPulls(options))
     .route('/', manifestRoutes(options))
     .route('/', uploadRoutes(options))
+    .route('/', blobPulls(options))
     .route('/', blobRoutes(options));
-  return new Hono()
-    .on('GET', PING, gate.requireLogin, (c) => c.json({}))
-    .on('OPTIONS', PING, (c) => c.body(null, 204, { Allow: allowHeader(['GET']) }))
-    .route('/v2', refuseTheRest(routes, '/v2'));
+  return new Hono().route('/', ping(gate)).route('/v2', refuseTheRest(routes, '/v2'));
 }

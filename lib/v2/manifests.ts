@@ -3,10 +3,11 @@ import { addToAudit } from '../auth/audit.ts';
 import { accountOf, callerNameOf } from '../auth/request-caller.ts';
 import { locationBaseOf } from '../http/gateway-quirks.ts';
 import { preconditionOf } from '../http/preconditions.ts';
-import { EMPTY, isKnown, readBody } from '../http/request.ts';
+import { EMPTY, readBody } from '../http/request.ts';
 import { RegistryError } from '../model/errors.ts';
 import { parseReference, parseTag, type Tag } from '../model/names.ts';
 import { MiB } from '../streams/bytes.ts';
+import { MANIFEST_PATH } from './manifest-pulls.ts';
 import type { V2Options } from './options.ts';
 
 /** The spec requires at least this. https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests */
@@ -15,38 +16,10 @@ export const MAX_MANIFEST_BYTES = 4 * MiB;
 /** The spec requires at least ten. */
 export const MAX_TAGS = 100;
 
-const PATH = '/:name/manifests/:reference';
-
-/** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests */
-export const manifestRoutes = ({
-  registry: { manifests, manifestDeletion, pulls, quotas },
-  gate,
-  ...gateway
-}: V2Options) =>
+/** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests */
+export const manifestRoutes = ({ registry: { manifests, manifestDeletion, quotas }, gate, ...gateway }: V2Options) =>
   new Hono()
-    .get(PATH, gate.allow('pull'), async (c) => {
-      const { repository } = c.var;
-      const reference = parseReference(c.req.param('reference'));
-      const { digest, mediaType, bytes } = await manifests.get(repository, reference, {
-        mayPush: () => gate.may(c, 'push', repository),
-      });
-      if (c.req.method === 'GET') {
-        await pulls.note(repository, digest, { caller: callerNameOf(c), userAgent: c.req.header('User-Agent') ?? '' });
-      }
-      const etag = `"${digest}"`;
-      // Docker fails on a HEAD with a digest and without a length; without both it sends a GET.
-      const hasLength = c.req.method !== 'HEAD' || gateway.forwardsHeadContentLength;
-      if (hasLength) c.header('Docker-Content-Digest', digest);
-      c.header('ETag', etag);
-      // A tag may move, and a manifest may be deleted.
-      c.header('Cache-Control', 'no-cache');
-      if (isKnown(c, etag)) return c.body(null, 304);
-      c.header('Content-Type', mediaType);
-      c.header('Content-Length', String(bytes.length));
-      return c.req.method === 'HEAD' ? c.body(null) : c.body(bytes);
-    })
-
-    .put(PATH, gate.allow('push'), async (c) => {
+    .put(MANIFEST_PATH, gate.allow('push'), async (c) => {
       const name = c.req.param('name');
       const { repository } = c.var;
       const reference = parseReference(c.req.param('reference'));
@@ -72,7 +45,7 @@ export const manifestRoutes = ({
       });
     })
 
-    .delete(PATH, gate.allow('delete'), async (c) => {
+    .delete(MANIFEST_PATH, gate.allow('delete'), async (c) => {
       const { repository } = c.var;
       const reference = parseReference(c.req.param('reference'));
       if ('tag' in reference) await manifestDeletion.deleteTag(repository, reference.tag, callerNameOf(c));

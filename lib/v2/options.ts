@@ -4,7 +4,16 @@ import type { TokenService } from '../auth/token-service.ts';
 import type { GatewayLimits, GatewaySettings } from '../http/gateway-quirks.ts';
 import type { SigningKeys } from '../model/signed-token.ts';
 import type { Registry } from '../registry/registry.ts';
+import type { PullRegistry } from '../registry/registry-reads.ts';
 import type { Operate, StartCollection } from './stowage/options.ts';
+
+/** What the routes of pulls work with. */
+export type PullOptions = Pick<GatewaySettings, 'storageRedirect'> &
+  Pick<GatewayLimits, 'forwardsHeadContentLength'> & {
+    registry: PullRegistry;
+    gate: Gate;
+    limits: RequestLimits;
+  };
 
 /** What every route of v2 works with. */
 export type V2Options = GatewaySettings &

@@ -2,7 +2,7 @@ import { Hono } from 'hono';
 import { firstPage, nextLink, pageSizeOf } from '../http/paging.ts';
 import { RegistryError } from '../model/errors.ts';
 import { isV2Tag } from '../model/names.ts';
-import type { V2Options } from './options.ts';
+import type { PullOptions } from './options.ts';
 
 /** The longest beginning of a text that storage takes as a key. */
 const PRINTABLE = /^[\x20-\x7e]{0,255}/;
@@ -15,7 +15,7 @@ function positionOf(last: string): string {
 }
 
 /** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags */
-export const tagRoutes = ({ registry: { repositories, tags }, gate }: V2Options) =>
+export const tagRoutes = ({ registry: { repositories, tags }, gate }: PullOptions) =>
   new Hono().get('/:name/tags/list', gate.allow('pull'), async (c) => {
     const name = c.req.param('name');
     const { repository } = c.var;

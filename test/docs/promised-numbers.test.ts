@@ -43,7 +43,7 @@ import { IDLE_MS } from '../../lib/server/node-server.ts';
 import { BREAK_AFTER_MS } from '../../lib/storage/file-locks.ts';
 import { MAX_PARTS, MIN_PART_BYTES, PART_BYTES } from '../../lib/storage/multipart-limits.ts';
 import { GiB, KiB, MiB } from '../../lib/streams/bytes.ts';
-import { NAMED_BY_CONTENT } from '../../lib/v2/blobs.ts';
+import { NAMED_BY_CONTENT } from '../../lib/v2/blob-pulls.ts';
 import { DEFAULT_PAGE } from '../../lib/v2/catalog.ts';
 import { MAX_MANIFEST_BYTES, MAX_TAGS } from '../../lib/v2/manifests.ts';
 

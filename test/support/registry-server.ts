@@ -10,7 +10,7 @@ import type { V1ImagesPolicy } from '../../lib/registry/collector/image-reasons.
 import { COLLECTION_TIMES, type CollectionTimes } from '../../lib/registry/condemned/times.ts';
 import type { IndexChildren } from '../../lib/registry/manifests/manifest-checks.ts';
 import { assembleRegistry } from '../../lib/registry/registry.ts';
-import type { RetentionSettings } from '../../lib/registry/retention/create-retention.ts';
+import type { RetentionSettings } from '../../lib/registry/retention/settings.ts';
 import type { Quota } from '../../lib/registry/usage/quotas.ts';
 import { type AppSettings, createApp } from '../../lib/server/app.ts';
 import { loggedStart } from '../../lib/server/collect-regularly.ts';

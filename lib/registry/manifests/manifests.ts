@@ -2,7 +2,7 @@ import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { checkDigest, digestOf } from '../../model/content-digest.ts';
 import type { JsonObject } from '../../model/json.ts';
 import { layout } from '../../model/layout.ts';
-import { MAX_INDEX_DEPTH, type ManifestDocument, mediaTypeOfStored, parseManifest } from '../../model/manifest.ts';
+import { MAX_INDEX_DEPTH, type ManifestDocument, parseManifest } from '../../model/manifest.ts';
 import { algorithmOf, type Digest, type Reference, type RepositoryName, type Tag } from '../../model/names.ts';
 import { compareAndSwap } from '../../storage/compare-and-swap.ts';
 import { type ObjectInfo, StorageUnavailableError, unchanged } from '../../storage/driver.ts';
@@ -16,14 +16,11 @@ import type { PushedManifest } from '../tags/pushed-manifest.ts';
 import type { IsRepeated, OnTagChange } from '../tags/tag-change.ts';
 import type { Tags } from '../tags/tags.ts';
 import { type ResolvedTag, targetOf } from '../tags/target.ts';
-import type { ImageConversions } from '../v1-to-v2/convert-image.ts';
 import { distinct, type ManifestChecks } from './manifest-checks.ts';
 import { manifestUnknown, preconditionFailed } from './manifest-errors.ts';
+import type { ManifestReads } from './manifest-reads.ts';
 import type { FactsStore } from './stored-facts.ts';
 import type { Manifest, StoredManifests } from './stored-manifests.ts';
-
-/** How often a tag may move while it is read. */
-const MAX_MOVES = 5;
 
 export type PutManifestOptions = {
   /** The caller's name, for the history of the tags. */
@@ -47,7 +44,7 @@ type Replaced = { object: ObjectInfo | undefined } | { tag: ResolvedTag | undefi
 export class Manifests {
   readonly #blobs: Blobs;
   readonly #tags: Tags;
-  readonly #conversions: ImageConversions;
+  readonly #reads: ManifestReads;
   readonly #stored: StoredManifests;
   readonly #checks: ManifestChecks;
   readonly #facts: FactsStore;
@@ -56,7 +53,7 @@ export class Manifests {
   constructor(dependencies: {
     blobs: Blobs;
     tags: Tags;
-    conversions: ImageConversions;
+    reads: ManifestReads;
     stored: StoredManifests;
     checks: ManifestChecks;
     facts: FactsStore;
@@ -64,55 +61,21 @@ export class Manifests {
   }) {
     this.#blobs = dependencies.blobs;
     this.#tags = dependencies.tags;
-    this.#conversions = dependencies.conversions;
+    this.#reads = dependencies.reads;
     this.#stored = dependencies.stored;
     this.#checks = dependencies.checks;
     this.#facts = dependencies.facts;
     this.#onTagChange = dependencies.onTagChange;
   }
 
-  /**
-   * By digest one storage request; by tag two, or one if the manifest was read before. One more for a condemned manifest that
-   * becomes live because its reader may push. A tag that names a v1 image gives the conversion of that image.
-   * @throws RegistryError MANIFEST_UNKNOWN
-   */
-  async get(repository: RepositoryName, reference: Reference, reader: Reader = {}): Promise<Manifest> {
-    const manifest =
-      'digest' in reference
-        ? await this.#stored.find(repository, reference.digest, reader)
-        : await this.#findByTag(repository, reference.tag, reader);
-    if (!manifest) throw manifestUnknown(repository, reference);
-    return manifest;
+  /** As `ManifestReads.get`. @throws RegistryError MANIFEST_UNKNOWN */
+  async get(repository: RepositoryName, reference: Reference, reader?: Reader): Promise<Manifest> {
+    return await this.#reads.get(repository, reference, reader);
   }
 
   /** Whether the repository holds the manifest. One storage request. */
   async has(repository: RepositoryName, digest: Digest): Promise<boolean> {
     return await this.#stored.has(repository, digest);
-  }
-
-  async #findByTag(repository: RepositoryName, tag: Tag, reader: Reader): Promise<Manifest | undefined> {
-    let before: Digest | undefined;
-    for (let moves = 0; moves < MAX_MOVES; moves++) {
-      const resolved = await this.#tags.find(repository, tag);
-      // The same target twice, and nothing stored for it: the tag has not moved, so nothing will be there.
-      if (!resolved || resolved.target.digest === before) return undefined;
-      const manifest = await this.#findTarget(repository, resolved, reader);
-      if (manifest) return manifest;
-      before = resolved.target.digest;
-    }
-    return undefined;
-  }
-
-  async #findTarget(
-    repository: RepositoryName,
-    { target }: ResolvedTag,
-    reader?: Reader,
-  ): Promise<Manifest | undefined> {
-    const { digest, imageId } = target;
-    const manifest = await this.#stored.findTagged(repository, digest, reader);
-    if (manifest || !imageId) return manifest;
-    const conversion = await this.#conversions.convert(repository, imageId);
-    return conversion && { ...conversion, mediaType: mediaTypeOfStored(conversion.bytes) };
   }
 
   /**
@@ -226,7 +189,7 @@ export class Manifests {
       return { object };
     }
     const tag = await this.#tags.find(repository, reference.tag);
-    const current = tag && (await this.#findTarget(repository, tag));
+    const current = tag && (await this.#reads.findTarget(repository, tag));
     if (!precondition(current?.digest)) throw preconditionFailed(repository, reference);
     return { tag };
   }

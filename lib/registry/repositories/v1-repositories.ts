@@ -1,6 +1,6 @@
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { RegistryError } from '../../model/errors.ts';
-import { type Key, type KeyPrefix, layout } from '../../model/layout.ts';
+import { type Key, layout } from '../../model/layout.ts';
 import { parseManifest } from '../../model/manifest.ts';
 import { type Digest, type ImageId, type RepositoryName, sha256Digest, type Tag } from '../../model/names.ts';
 import { pythonJson } from '../../model/python-json.ts';
@@ -20,6 +20,7 @@ import type { ImageReader, ImageRight, ImageRights } from '../v1-images/image-ri
 import { type Images, imageUnknown } from '../v1-images/images.ts';
 import type { ImmutableImageTags } from '../v1-images/immutable-image-tags.ts';
 import { isTopProjection } from '../v1-images/projection-record.ts';
+import { repositoryExists } from './repository-exists.ts';
 import type { Search } from './search.ts';
 
 /** What v1 clients do to a repository and to its tags. */
@@ -71,14 +72,7 @@ export class V1Repositories {
    * Whether the repository has a tag, a manifest, or index images; links to blobs do not count. Two storage requests, side by side.
    */
   async exists(repository: RepositoryName): Promise<boolean> {
-    const prefixes = [layout.repository(repository), layout.manifests(repository)];
-    const found = await Promise.all(prefixes.map((prefix) => this.#holdsAnything(prefix)));
-    return found.includes(true);
-  }
-
-  async #holdsAnything(prefix: KeyPrefix): Promise<boolean> {
-    for await (const _ of listUnlessGone(this.#storage, prefix)) return true;
-    return false;
+    return await repositoryExists(this.#storage, repository);
   }
 
   /** @throws RegistryError REPOSITORY_UNKNOWN */

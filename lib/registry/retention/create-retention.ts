@@ -1,5 +1,3 @@
-import type { Background } from '../../concurrency/background.ts';
-import { DAY_MS } from '../../model/duration.ts';
 import type { StorageDriver } from '../../storage/driver.ts';
 import type { Blobs } from '../blobs/blobs.ts';
 import type { TagRestoration } from '../history/restore-tag.ts';
@@ -13,14 +11,9 @@ import { ImageExpiries } from './image-expiry.ts';
 import { TagPlanner } from './plan-tags.ts';
 import { PlannedTags } from './planned-tags.ts';
 import { Plans } from './plans.ts';
-import { PullRecords } from './pull-records.ts';
+import type { PullRecords } from './pull-records.ts';
 import { Retention } from './retention.ts';
-import type { RetentionRule } from './rules.ts';
-
-/** `undoMs` in milliseconds. `ignorePullsBy`: patterns of callers and programs whose pulls do not count. */
-export type RetentionSettings = { rules: readonly RetentionRule[]; undoMs: number; ignorePullsBy: readonly string[] };
-
-const NO_RETENTION: RetentionSettings = { rules: [], undoMs: 14 * DAY_MS, ignorePullsBy: [] };
+import type { RetentionSettings } from './settings.ts';
 
 /** Builds what the rules of retention need. */
 export function createRetention(
@@ -34,7 +27,7 @@ export function createRetention(
     stored,
     facts,
     blobs,
-    background,
+    pulls,
   }: {
     tags: Tags;
     tagDeletion: TagDeletion;
@@ -44,16 +37,12 @@ export function createRetention(
     stored: StoredManifests;
     facts: FactsStore;
     blobs: Blobs;
-    background: Background | undefined;
+    pulls: PullRecords;
   },
-  { rules, undoMs, ignorePullsBy }: RetentionSettings = NO_RETENTION,
-): { retention: Retention; pulls: PullRecords } {
-  const pulls = new PullRecords(storage, { rules, ignored: ignorePullsBy, background });
+  { rules, undoMs }: RetentionSettings,
+): Retention {
   const expiries = new ImageExpiries(storage, { stored, blobs });
   const planner = new TagPlanner(storage, { tags, history, stored, facts, expiries });
   const plannedTags = new PlannedTags({ tags, tagDeletion, history, restoration, planner });
-  return {
-    retention: new Retention({ plans: new Plans(storage), catalog, planner, plannedTags, pulls }, { rules, undoMs }),
-    pulls,
-  };
+  return new Retention({ plans: new Plans(storage), catalog, planner, plannedTags, pulls }, { rules, undoMs });
 }

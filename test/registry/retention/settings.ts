@@ -1,7 +1,7 @@
 import { retentionRules } from '../../../lib/config/retention-rules.ts';
 import { parseYaml } from '../../../lib/config/yaml.ts';
 import { DAY_MS } from '../../../lib/model/duration.ts';
-import type { RetentionSettings } from '../../../lib/registry/retention/create-retention.ts';
+import type { RetentionSettings } from '../../../lib/registry/retention/settings.ts';
 
 /** @param rules YAML, as in the configuration */
 export function retentionBy(rules: string): RetentionSettings {
