@@ -13,7 +13,7 @@ import { httpResultOf } from './gateway/http-result.ts';
 
 const { config, log } = await readConfiguration();
 const driver = await openStorage(config.storage, { verifies: false });
-const app = await openPages(config, await openRegistry(config, { log, driver }), { log });
+const app = await openPages({ ...config, storageRedirect: true }, await openRegistry(config, { log, driver }), { log });
 
 export const handler = async (event: HttpEvent): Promise<APIGatewayProxyStructuredResultV2> => {
   const origin = originOf(event);
