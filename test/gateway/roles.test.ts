@@ -97,6 +97,11 @@ describe('the roles of the functions', () => {
         assert.ok(may('s3:PutObject', `oci/repositories/a/b/${key}`), key);
     });
 
+    it('stores the conversion of an image that a v1 client pushed', () => {
+      for (const key of ['oci/images/x/manifest.json', 'oci/blobs/sha256/x', 'oci/data/x'])
+        assert.ok(may('s3:PutObject', key), key);
+    });
+
     it('deletes nothing but tags', () => {
       for (const key of [
         'images/x/layer',
