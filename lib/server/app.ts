@@ -3,6 +3,7 @@ import type { Auth } from '../auth/create-auth.ts';
 import type { Config } from '../config/config.ts';
 import type { SigningKeys } from '../model/signed-token.ts';
 import type { Registry } from '../registry/registry.ts';
+import type { AwsBucket } from '../storage/aws-bucket.ts';
 import type { createPages } from '../ui/app.ts';
 import { accessByIndex } from '../v1/access-by-index.ts';
 import { accessByRules } from '../v1/access-by-rules.ts';
@@ -34,7 +35,12 @@ export type AppOptions = ShellOptions & {
   createPages?: typeof createPages;
 };
 
-export type AppSettings = V1Settings & ShellSettings & Pick<Config, 'gc' | 'issue' | 'pages'>;
+export type AppSettings = V1Settings &
+  ShellSettings &
+  Pick<Config, 'gc' | 'issue' | 'pages'> & {
+    /** The bucket of AWS that holds the objects, if one does. */
+    awsBucket?: AwsBucket | undefined;
+  };
 
 /** The app of both protocols, with `/healthz`, `/readyz` and `/` for operators. Knows neither Lambda nor Node's server. */
 export function createApp(options: AppOptions): Hono {
@@ -74,9 +80,9 @@ export function createApp(options: AppOptions): Hono {
       return c.json({ status: 'ok', ...(problem && { problem }) });
     });
   if (options.createPages) {
-    const { publicUrl, isReadOnly, pages, storageRedirect } = settings;
+    const { publicUrl, isReadOnly, pages, storageRedirect, awsBucket } = settings;
     const allowsInsecureLogin = pages?.allowsInsecureLogin ?? false;
-    const how = { publicUrl, isReadOnly, allowsInsecureLogin, storageRedirect };
+    const how = { publicUrl, isReadOnly, allowsInsecureLogin, storageRedirect, awsBucket };
     const shown = options.createPages({ registry, auth, keys, log, ...how });
     app.use('/ui/*', limits.limitMemory).route('/', shown);
   }

@@ -1,6 +1,7 @@
 // Makes the app of a configuration. It knows neither Node's server nor Lambda.
 import type { Hono } from 'hono';
 import type { Config } from '../config/config.ts';
+import { awsBucketOf } from '../storage/aws-bucket.ts';
 import type { Operate, StartCollection } from '../v2/stowage/options.ts';
 import { createApp } from './app.ts';
 import type { OpenRegistry } from './open-registry.ts';
@@ -39,6 +40,7 @@ export async function openApp(
   const readiness = new Readiness(opened.storage);
   return createApp({
     ...around,
+    settings: { ...around.settings, awsBucket: awsBucketOf(config.storage) },
     registry: opened.registry,
     ...(createPages && { createPages }),
     ...(options.startCollection && { startCollection: options.startCollection }),

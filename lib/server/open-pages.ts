@@ -7,6 +7,7 @@ import { PathRouter, refuseLongPaths } from '../http/path-limit.ts';
 import { refuseTheRest } from '../http/request.ts';
 import type { Log } from '../model/log.ts';
 import { SigningKeys } from '../model/signed-token.ts';
+import { awsBucketOf } from '../storage/aws-bucket.ts';
 import { createPages } from '../ui/app.ts';
 import { onError } from './on-error.ts';
 import type { OpenRegistry } from './open-registry.ts';
@@ -33,14 +34,12 @@ export async function openPages(
     readsUsersLazily: true,
   });
   const { allowsInsecureLogin } = pages;
+  const how = { publicUrl, isReadOnly, allowsInsecureLogin, storageRedirect, awsBucket: awsBucketOf(config.storage) };
   const app = new Hono({ router: new PathRouter(new Hono().router) })
     .use(requestId(), disarmContent, refuseLongPaths)
     .onError(onError(log))
     .get('/', (c) => c.redirect('/ui/'))
     .use('/ui/*', auth.limits.limitMemory)
-    .route(
-      '/',
-      createPages({ registry, auth, keys, log, publicUrl, isReadOnly, allowsInsecureLogin, storageRedirect }),
-    );
+    .route('/', createPages({ registry, auth, keys, log, ...how }));
   return refuseTheRest(app, '');
 }

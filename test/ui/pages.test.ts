@@ -80,6 +80,60 @@ describe('the pages', () => {
     }
   });
 
+  it('group repositories by namespaces, and count in them what the caller may read', async () => {
+    const client = new V2Client(server.url, basic('admin'));
+    await pushImage(client, 'public/other', '1', { contents: ['other'] });
+    const rows = async (browser: Browser) => {
+      const { text } = await browser.open('/ui/?view=namespaces');
+      return [...text.matchAll(/<a href="\/ui\/\?namespace=([^"]+)">[^<]+<\/a><\/th><td class="num">([^<]+)/g)].map(
+        ([, name, count]) => `${name} ${count}`,
+      );
+    };
+    assert.deepEqual(await rows(nobody), ['public 2']);
+    assert.deepEqual(await rows(bob), ['bob 1', 'public 2']);
+    assert.deepEqual(await rows(admin), ['alice 1', 'bob 1', 'public 2']);
+    const { text } = await alice.open('/ui/?namespace=public');
+    assert.match(text, /<h1>Namespace public<\/h1>/);
+    assert.deepEqual(
+      [...text.matchAll(/"\/ui\/r\/([^"]+)"/g)].map(([, name]) => name),
+      ['public/base', 'public/other'],
+    );
+    const hidden = await bob.open('/ui/?namespace=alice');
+    const absent = await bob.open('/ui/?namespace=absent');
+    const shown = (page: string, name: string) => page.replaceAll(name, '').replaceAll(/value="[^"]+"/g, '');
+    assert.equal(shown(hidden.text, 'alice'), shown(absent.text, 'absent'));
+    await client.send('DELETE', '/v2/public/other/manifests/1');
+  });
+
+  it('tell the name of the bucket to operators only, with links to its console', async () => {
+    const awsBucket = { bucket: 'our-secret-bucket', keyPrefix: 'registry/', region: 'eu-west-1' };
+    const onAws = await startRegistry(storage.driver, { auth, awsBucket });
+    try {
+      for (const [name, isOperator] of [
+        ['admin', true],
+        ['alice', false],
+        ['', false],
+      ] as const) {
+        const browser = new Browser(onAws.url);
+        if (name !== '') await browser.login(name);
+        const repository = name === '' ? 'public/base:1' : 'alice/app:1.10';
+        for (const path of [
+          '/ui/',
+          '/ui/usage',
+          ...['', '?view=v1', '?view=raw'].map((view) => `/ui/r/${repository}${view}`),
+        ]) {
+          const { text } = await browser.open(path);
+          const isTold = isOperator && path.endsWith('view=v1');
+          assert.equal(text.includes('our-secret-bucket'), isTold, `${name} ${path}`);
+        }
+      }
+      const { text } = await new Browser(server.url).open('/ui/r/public/base:1?view=v1');
+      assert.doesNotMatch(text, /console/);
+    } finally {
+      await onAws.stop();
+    }
+  });
+
   it('open only what the caller may read, by whatever path', async () => {
     for (const [name, browser, repositories] of seen()) {
       for (const [repository, digest] of Object.entries(digests)) {

@@ -1,6 +1,7 @@
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { NO_PEERS, type Peers } from '../../concurrency/peers.ts';
-import type { RepositoryName } from '../../model/names.ts';
+import { inTurns } from '../../concurrency/turns.ts';
+import { namespaceOf, type RepositoryName } from '../../model/names.ts';
 import type { Catalog } from './catalog.ts';
 
 /** How long the listing is used. Repositories that the workers of this server add are found at once. */
@@ -42,10 +43,28 @@ export class Search {
     { page, size, isShown }: { page: number; size: number; isShown: (name: RepositoryName) => boolean },
   ): Promise<SearchResult> {
     const wanted = query.toLowerCase();
-    const names = (await this.#all()).filter((name) => name.toLowerCase().includes(wanted) && isShown(name));
+    const names: RepositoryName[] = [];
+    for await (const group of inTurns(await this.#all())) {
+      names.push(...group.filter((name) => name.toLowerCase().includes(wanted) && isShown(name)));
+    }
     const gone = await this.#goneOf(names);
     const left = gone.size > 0 ? names.filter((name) => !gone.has(name)) : names;
     return { total: left.length, names: left.slice((page - 1) * size, page * size) };
+  }
+
+  /**
+   * How many repositories each namespace has, in the order of the names. No storage request while the listing is fresh, else those
+   * of `Catalog.all`.
+   * @param isShown whether the caller may list a repository
+   */
+  async namespaces(isShown: (name: RepositoryName) => boolean): Promise<Map<string, number>> {
+    const counts = new Map<string, number>();
+    for await (const group of inTurns(await this.#all())) {
+      for (const name of group) {
+        if (isShown(name)) counts.set(namespaceOf(name), (counts.get(namespaceOf(name)) ?? 0) + 1);
+      }
+    }
+    return new Map([...counts].sort(([a], [b]) => (a < b ? -1 : 1)));
   }
 
   /** Something was pushed to the repository, so it exists. */

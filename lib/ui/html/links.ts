@@ -41,6 +41,11 @@ export function placeOf(path: string): Place {
     : { repository, tag: parseV1Tag(reference) };
 }
 
+/** The repositories of a namespace. */
+export function namespacePath(namespace: string): string {
+  return `/ui/${queryText({ namespace })}`;
+}
+
 /** @param digest as the user typed it */
 export function digestSearchPath(digest: string, query: Record<string, string> = {}): string {
   return `/ui/digest${queryText({ digest, ...query })}`;

@@ -17,7 +17,15 @@ export const TEXTS = {
   paging: { label: 'Pages', next: 'Next', first: 'First page' },
   repositories: {
     title: 'Repositories',
-    columns: { name: 'Repository', tags: 'Tags', unique: 'Unique', shared: 'Shared', pushed: 'Last push' },
+    views: { label: 'Repositories', all: 'All repositories', namespaces: 'Namespaces' },
+    columns: {
+      name: 'Repository',
+      namespace: 'Namespace',
+      tags: 'Tags',
+      unique: 'Unique',
+      shared: 'Shared',
+      pushed: 'Last push',
+    },
     sortedBy: { name: 'By name', size: 'Largest first', pushed: 'Last pushed first' },
     namespace: (name: string) => `Namespace ${name}`,
     found: (count: number, query: string) =>

@@ -56,7 +56,7 @@ export async function imagePage(
     'tag' in reference ? tagPath(repository, reference.tag, query) : digestPath(repository, reference.digest, query);
   const views: Record<View, () => Html | Promise<Html>> = {
     raw: () => rawHtml(top),
-    v1: () => v1Html(ui, top.digest),
+    v1: () => v1Html(ui, c, top.digest),
     referrers: () => referrersHtml(ui, repository, top.digest),
     history: () => ('tag' in reference ? historyHtml(ui, c, repository, reference.tag) : NOTHING),
   };

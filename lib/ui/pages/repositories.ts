@@ -6,13 +6,14 @@ import { namespaceOf, type RepositoryName, repositoryPartOf } from '../../model/
 import type { UsageOverview, UsageSummary } from '../../registry/usage/usage.ts';
 import { bytesText, countText } from '../html/format.ts';
 import { copyHtml, type Html, html, NOTHING, sizeHtml, timeHtml } from '../html/html.ts';
-import { digestSearchPath, queryText, repositoryPath } from '../html/links.ts';
-import { pagingHtml, selectHtml } from '../html/paging.ts';
+import { digestSearchPath, namespacePath, queryText, repositoryPath } from '../html/links.ts';
+import { pagingHtml, selectHtml, startOf, tabsHtml } from '../html/paging.ts';
 import { TEXTS } from '../html/texts.ts';
 import type { Ui } from './ui.ts';
 
 const T = TEXTS.repositories;
 const PAGE = 50;
+const NAMESPACES = 200;
 
 const ORDERS = ['name', 'size', 'pushed'] as const;
 type Order = (typeof ORDERS)[number];
@@ -31,26 +32,33 @@ export const repositoriesRoutes = (ui: Ui) =>
     if (ui.login && isAnonymous(caller) && !ui.gate.permissions.maySomewhere(caller, 'pull')) {
       return c.redirect('/ui/login', 303);
     }
+    if (c.req.query('view') === 'namespaces') return await namespacesPage(ui, c);
     const order = ORDERS.find((known) => known === c.req.query('sort')) ?? 'name';
+    const namespace = c.req.query('namespace') || undefined;
     const [overview, listed] = await Promise.all([
       ui.registry.usage.overview(),
-      query !== '' ? searched(ui, c, query) : order === 'name' ? byName(ui, c) : undefined,
+      query !== ''
+        ? searched(ui, c, query)
+        : order === 'name' || namespace !== undefined
+          ? byName(ui, c, namespace)
+          : undefined,
     ]);
     const found = listed ?? byUsage(ui, c, order, overview);
-    return ui.show(c, { title: T.title, content: contentOf(ui, c, { query, order, overview, found }) });
+    return ui.show(c, { title: T.title, content: contentOf(ui, c, { query, namespace, order, overview, found }) });
   });
 
 const isFirstPage = (c: Context): boolean => c.req.query('after') === undefined;
 
 /** Storage requests of `Catalog.page`, and one for each row, side by side. */
-async function byName(ui: Ui, c: Context): Promise<Rows> {
-  const { names, next } = await ui.listRepositories(c, { size: PAGE, after: c.req.query('after') });
-  return { rows: await withUsage(ui, names), ...(next !== undefined && { next: { after: next } }) };
+async function byName(ui: Ui, c: Context, namespace: string | undefined): Promise<Rows> {
+  const { names, next } = await ui.listRepositories(c, { size: PAGE, after: c.req.query('after'), namespace });
+  const query = namespace === undefined ? {} : { namespace };
+  return { rows: await withUsage(ui, names), ...(next !== undefined && { next: { ...query, after: next } }) };
 }
 
 /** Storage requests of `Search.find`, and one for each row, side by side. */
 async function searched(ui: Ui, c: Context, query: string): Promise<Rows> {
-  const page = numberOf(c.req.query('page')) || 1;
+  const page = startOf(c.req.query('page')) || 1;
   const { names, total } = await ui.registry.search.find(query, {
     page,
     size: PAGE,
@@ -65,7 +73,7 @@ async function searched(ui: Ui, c: Context, query: string): Promise<Rows> {
 
 /** By what the last usage run counted, for as many repositories as its overview holds. */
 function byUsage(ui: Ui, c: Context, order: Order, overview: UsageOverview | undefined): Rows {
-  const from = numberOf(c.req.query('from'));
+  const from = startOf(c.req.query('from'));
   const listed = (order === 'size' ? overview?.largest : overview?.latest) ?? [];
   const all = listed.filter(({ repository }) => ui.gate.mayList(c, repository));
   const rows = all.slice(from, from + PAGE).map((usage) => ({ name: usage.repository, usage }));
@@ -76,25 +84,70 @@ async function withUsage(ui: Ui, names: readonly RepositoryName[]): Promise<Row[
   return await mapConcurrently(names, async (name) => ({ name, usage: await ui.registry.usage.summary(name) }));
 }
 
-function numberOf(text: string | undefined): number {
-  return /^\d{1,9}$/.test(text ?? '') ? Number(text) : 0;
-}
-
 function contentOf(
   ui: Ui,
   c: Context,
-  { query, order, overview, found }: { query: string; order: Order; overview: UsageOverview | undefined; found: Rows },
+  {
+    query,
+    namespace,
+    order,
+    overview,
+    found,
+  }: {
+    query: string;
+    namespace: string | undefined;
+    order: Order;
+    overview: UsageOverview | undefined;
+    found: Rows;
+  },
 ): Html {
   const { rows, total, next } = found;
   const host = ui.registryHost(c);
   const now = new Date();
-  return html`<h1>${T.title}</h1>
+  const isWhole = query === '' && namespace === undefined;
+  const first = namespace === undefined ? '/ui/' : namespacePath(namespace);
+  return html`<h1>${namespace === undefined ? T.title : T.namespace(namespace)}</h1>
 <p class="sub">${query === '' ? host : T.found(total ?? 0, query)}</p>
-${overview && query === '' && ui.isOperator(c) ? totalsHtml(overview) : NOTHING}
-${overview && query === '' ? orderForm(order) : NOTHING}
-${rows.length === 0 ? emptyHtml(host, query) : tableHtml(rows, now)}
-${pagingHtml({ first: next || !isFirstPage(c) ? '/ui/' : undefined, next: next && `/ui/${queryText(next)}` })}
+${overview && isWhole && ui.isOperator(c) ? totalsHtml(overview) : NOTHING}
+${query === '' ? viewsHtml(isWhole ? 'all' : undefined) : NOTHING}
+${overview && isWhole ? orderForm(order) : NOTHING}
+${rows.length === 0 ? emptyHtml(host, isWhole) : tableHtml(rows, now)}
+${pagingHtml({ first: next || !isFirstPage(c) ? first : undefined, next: next && `/ui/${queryText(next)}` })}
 <p class="muted">${overview ? html`${T.counted} ${timeHtml(new Date(overview.at), now)}.` : html`${T.neverCounted} <code>stowage usage</code>.`}</p>`;
+}
+
+/** The namespaces with their repositories. Storage requests of `Search.namespaces`. */
+async function namespacesPage(ui: Ui, c: Context): Promise<Response> {
+  const all = [...(await ui.registry.search.namespaces((name) => ui.gate.mayList(c, name)))];
+  const from = startOf(c.req.query('from'));
+  const shown = all.slice(from, from + NAMESPACES);
+  const rows = shown.map(
+    ([name, count]) =>
+      html`<tr><th scope="row" class="wide"><a href="${namespacePath(name)}">${name}/</a></th><td class="num">${countText(count)}</td></tr>`,
+  );
+  const pathFrom = (start: number) => `/ui/${queryText({ view: 'namespaces', from: String(start) })}`;
+  const content = html`<h1>${T.views.namespaces}</h1>
+${viewsHtml('namespaces')}
+${
+  shown.length === 0
+    ? html`<div class="panel empty"><p>${T.none}</p></div>`
+    : html`<div class="panel" tabindex="0" role="region" aria-label="${T.views.namespaces}"><table>
+<thead><tr><th scope="col">${T.columns.namespace}</th><th scope="col" class="num">${T.title}</th></tr></thead>
+<tbody>${rows}</tbody></table></div>`
+}
+${pagingHtml({
+  ...(shown.length > 0 && { range: TEXTS.repository.range(from + 1, from + shown.length, all.length) }),
+  first: from > 0 ? pathFrom(0) : undefined,
+  next: from + NAMESPACES < all.length ? pathFrom(from + NAMESPACES) : undefined,
+})}`;
+  return await ui.show(c, { title: T.views.namespaces, content });
+}
+
+function viewsHtml(current: 'all' | 'namespaces' | undefined): Html {
+  return tabsHtml(T.views.label, [
+    { text: T.views.all, path: '/ui/', isCurrent: current === 'all' },
+    { text: T.views.namespaces, path: '/ui/?view=namespaces', isCurrent: current === 'namespaces' },
+  ]);
 }
 
 function totalsHtml({ repositories, largest, uniqueBytes, sharedBytes, reclaimableBytes }: UsageOverview): Html {
@@ -122,12 +175,12 @@ function tableHtml(rows: readonly Row[], now: Date): Html {
 function rowHtml({ name, usage }: Row, now: Date): Html {
   const namespace = namespaceOf(name);
   const none = html`<span class="muted">–</span>`;
-  return html`<tr><th scope="row" class="wide"><a href="${repositoryPath(name)}"><span class="muted">${namespace}/</span>${repositoryPartOf(name)}</a></th>
+  return html`<tr><th scope="row" class="wide"><a class="muted" href="${namespacePath(namespace)}">${namespace}/</a><a href="${repositoryPath(name)}">${repositoryPartOf(name)}</a></th>
 <td class="num">${usage ? countText(usage.tags) : none}</td><td class="num opt">${usage ? sizeHtml(usage.uniqueBytes) : none}</td><td class="num opt">${usage ? sizeHtml(usage.sharedBytes) : none}</td>
 <td class="opt">${usage?.lastPush === undefined ? none : timeHtml(new Date(usage.lastPush), now)}</td></tr>`;
 }
 
-function emptyHtml(host: string, query: string): Html {
-  if (query !== '') return html`<div class="panel empty"><p>${T.noneFound}</p></div>`;
+function emptyHtml(host: string, isWhole: boolean): Html {
+  if (!isWhole) return html`<div class="panel empty"><p>${T.noneFound}</p></div>`;
   return html`<div class="panel empty"><p>${T.none}</p><p>${T.firstPush}</p>${copyHtml(`docker push ${host}/app:1.0`)}</div>`;
 }

@@ -9,7 +9,7 @@ import type { RepositoryListing } from '../data/repository-listings.ts';
 import { detailsOf, type RowDetails } from '../data/row-details.ts';
 import { TAG_ORDERS, type TagOrder, type TagRow } from '../data/tag-rows.ts';
 import { copyHtml, type Html, html, NOTHING, sizeHtml, timeHtml } from '../html/html.ts';
-import { digestPath, queryText, repositoryPath, tagPath } from '../html/links.ts';
+import { digestPath, namespacePath, repositoryPath, tagPath } from '../html/links.ts';
 import type { Crumb } from '../html/page.ts';
 import { pagingHtml, selectHtml, startOf, tabsHtml } from '../html/paging.ts';
 import { TEXTS } from '../html/texts.ts';
@@ -64,7 +64,7 @@ export function crumbsOf(repository: RepositoryName, isLast = true): Crumb[] {
   const namespace = namespaceOf(repository);
   return [
     { text: TEXTS.repositories.title, path: '/ui/' },
-    { text: namespace, path: `/ui/${queryText({ q: `${namespace}/` })}` },
+    { text: namespace, path: namespacePath(namespace) },
     { text: repositoryPartOf(repository), ...(!isLast && { path: repositoryPath(repository) }) },
   ];
 }

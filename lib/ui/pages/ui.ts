@@ -8,6 +8,7 @@ import { ConcurrencyLimit } from '../../limits/concurrency-limit.ts';
 import type { SigningKeys } from '../../model/signed-token.ts';
 import type { Registry } from '../../registry/registry.ts';
 import type { CatalogPage } from '../../registry/repositories/catalog.ts';
+import type { AwsBucket } from '../../storage/aws-bucket.ts';
 import { IndexChildren } from '../data/index-children.ts';
 import { RepositoryListings } from '../data/repository-listings.ts';
 import { ASSETS } from '../html/assets.ts';
@@ -26,6 +27,8 @@ export type UiOptions = {
   allowsInsecureLogin: boolean;
   /** Whether downloads are redirected to the bucket. */
   storageRedirect: boolean;
+  /** The bucket of AWS that holds the objects: operators get links to its console. */
+  awsBucket?: AwsBucket | undefined;
 };
 
 /** Documents that are read at once, and how many of them for one caller: each takes CPU time for up to 32 MiB of JSON. */
@@ -38,6 +41,7 @@ export class Ui {
   readonly isReadOnly: boolean;
   readonly allowsInsecureLogin: boolean;
   readonly storageRedirect: boolean;
+  readonly #awsBucket: AwsBucket | undefined;
   readonly limits: Auth['limits'];
   readonly documentReads = new ConcurrencyLimit(DOCUMENT_READS);
   readonly sessions: Sessions;
@@ -46,7 +50,9 @@ export class Ui {
   readonly #cursors: CatalogCursors;
   readonly #publicHost: string | undefined;
 
-  constructor({ registry, auth, keys, publicUrl, isReadOnly, allowsInsecureLogin, storageRedirect }: UiOptions) {
+  constructor(options: UiOptions) {
+    const { registry, auth, keys, publicUrl, isReadOnly, allowsInsecureLogin, storageRedirect, awsBucket } = options;
+    this.#awsBucket = awsBucket;
     this.registry = registry;
     this.gate = auth.gate;
     this.login = auth.login;
@@ -71,17 +77,26 @@ export class Ui {
     return ACTIONS.every((action) => this.gate.mayEverywhere(c, action));
   }
 
+  /** The bucket of AWS, for callers who may know its name. */
+  bucketFor(c: Context): AwsBucket | undefined {
+    return this.isOperator(c) ? this.#awsBucket : undefined;
+  }
+
   /**
    * A page of the repositories that the caller may list. `next` is encrypted: it may name a namespace that the caller may not
    * list. Storage requests of `Catalog.page`.
-   * @param after `next` of the page before; any other text means the first page
+   * @param options.after `next` of the page before; any other text means the first page
+   * @param options.namespace those of one namespace only
    */
-  async listRepositories(c: Context, { size, after = '' }: { size: number; after?: string | undefined }) {
-    const position = this.#cursors.open(after);
+  async listRepositories(
+    c: Context,
+    { size, after = '', namespace }: { size: number; after?: string | undefined; namespace?: string | undefined },
+  ) {
+    const position = this.#cursors.open(after) ?? namespace;
     const { names, next }: CatalogPage = await this.registry.catalog.page({
       size,
       ...(position !== undefined && { after: position }),
-      maySeeIn: (namespace) => this.gate.mayListIn(c, namespace),
+      maySeeIn: (name) => (namespace === undefined || name === namespace) && this.gate.mayListIn(c, name),
       isShown: (name) => this.gate.mayList(c, name),
     });
     return { names, ...(next !== undefined && { next: this.#cursors.seal(next) }) };
