@@ -12,8 +12,8 @@ const ROOT = join(import.meta.dirname, '..');
  */
 const WEB_FUNCTIONS = ['push-endpoint'];
 
-/** Takes its requests as events and gives its answers as results, so that no other program sees its Request and Response. */
-const FETCH_CLASSES = { 'request-handler': [join(ROOT, 'lib/http/fetch-classes.ts')] };
+/** Take their requests as events and give their answers as results, so that no other program sees their Request and Response. */
+const WITH_OWN_FETCH_CLASSES = ['request-handler', 'ui'];
 
 /**
  * The SDK describes each of S3's more than one hundred operations in an array with computed keys, which esbuild cannot drop.
@@ -140,7 +140,7 @@ export async function buildFunction(name: string, directory: string): Promise<Me
     ...(!WEB_FUNCTIONS.includes(name) && {
       alias: { '@aws-sdk/credential-provider-node': join(ROOT, 'functions/lambda-credentials.ts') },
     }),
-    inject: name in FETCH_CLASSES ? FETCH_CLASSES[name as keyof typeof FETCH_CLASSES] : [],
+    inject: WITH_OWN_FETCH_CLASSES.includes(name) ? [join(ROOT, 'lib/http/fetch-classes.ts')] : [],
     plugins: [dropsUnusedSchemas, keepsVersionAlone, importsNodeLazily, startsWithOneChunk(entry)],
     legalComments: 'none',
     sourcemap: 'linked', // read by source-lines.ts

@@ -17,7 +17,7 @@ import { startSecretsManager } from '../gateway/secrets-manager.ts';
 const run = promisify(execFile);
 
 /** What is loaded before the first answer to a pull, or to a login. */
-const MAX_BYTES = { 'request-handler': 400_000, authorizer: 170_000 };
+const MAX_BYTES = { 'request-handler': 400_000, authorizer: 170_000, ui: 500_000 };
 
 const SECRET_KEY = 'arn:aws:secretsmanager:us-east-1:123456789012:secret:key';
 const USERS = 'arn:aws:secretsmanager:us-east-1:123456789012:secret:users';
@@ -134,6 +134,30 @@ describe('a cold Lambda function', () => {
     );
     assert.deepEqual(unwanted(answers[1]?.loaded), []);
     assert.equal(secrets.reads(USERS), 1);
+  });
+
+  it('shows the login of the pages without undici, by one request for its start', async () => {
+    requests.length = 0;
+    const readsBefore = secrets.reads(USERS);
+    const page = {
+      rawPath: '/ui/login',
+      rawQueryString: '',
+      headers: { accept: 'text/html', 'accept-encoding': 'gzip' },
+      isBase64Encoded: false,
+      requestContext: {
+        domainName: 'abc.example',
+        requestId: 'request',
+        http: { method: 'GET', sourceIp: '192.0.2.1' },
+      },
+    };
+    const { answers } = await start('ui', [page]);
+    assert.equal(answers[0]?.answer.statusCode, 200);
+    assert.deepEqual(
+      answers[0]?.loaded.filter((name) => /undici|http2/.test(name)),
+      [],
+    );
+    assert.deepEqual(requests, ['GET /bucket/registry/oci/layout.json']);
+    assert.equal(secrets.reads(USERS), readsBefore);
   });
 
   it('names the line of the source where it fails', async () => {
