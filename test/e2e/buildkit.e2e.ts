@@ -109,7 +109,19 @@ for (const kind of nearAndFar) {
 
       const page = await pageOf('built/app:1');
       assert.ok(page.includes('linux/amd64') && !page.includes('unknown/unknown'));
+      assert.match(page, />Attestation of linux\/amd64</);
       assert.match(await pageOf('built/app'), /provenance/i);
+      const documentOf = (type: string) =>
+        pageOf(
+          `built/app:1?child=${attestation?.digest}&document=${1 + predicates.findIndex((known) => known?.startsWith(type))}`,
+        );
+      const sbom = await documentOf('https://spdx.dev/');
+      for (const shown of ['SPDX 2.3', '>busybox<', '>1.35.0<', '>GPL-2.0-only<'])
+        assert.ok(sbom.includes(shown), shown);
+      const provenance = await documentOf('https://slsa.dev/');
+      for (const shown of ['buildkit', '<code>Dockerfile</code>', 'linux/amd64', 'datetime=']) {
+        assert.ok(provenance.includes(shown), shown);
+      }
     });
 
     for (const form of ['image', 'index'] as const) {

@@ -24,28 +24,35 @@ const SLICE_BYTES = 64 * KiB;
 /** More documents of one artifact are not shown. */
 const MAX_DOCUMENTS = 20;
 
-/** A layer that is an SBOM or a statement. `predicateType` if an annotation says it. */
-export type AttachedDocument = Descriptor & { predicateType?: string };
+/** A layer that is an SBOM or a statement. `type` says what it is: a predicate type, else a media type. */
+export type AttachedDocument = Descriptor & { type: string };
 
-/** https://github.com/moby/buildkit/blob/v0.17.0/docs/attestations/attestation-storage.md#attestation-manifest-descriptor */
-const PREDICATE_TYPE = 'in-toto.io/predicate-type';
+/**
+ * Of layers, as BuildKit and `cosign attest` name it; of the manifest, for a Sigstore bundle.
+ * @see https://github.com/moby/buildkit/blob/v0.17.0/docs/attestations/attestation-storage.md#attestation-manifest-descriptor
+ */
+const PREDICATE_TYPES = ['in-toto.io/predicate-type', 'predicateType'] as const;
+const BUNDLED_TYPE = 'dev.sigstore.bundle.predicateType';
 
 const DOCUMENT_TYPE = /spdx|cyclonedx|vnd\.syft|vnd\.in-toto|vnd\.dsse\.envelope|vnd\.dev\.sigstore\.bundle/;
 
 /** The documents of an artifact, by the media types of its layers, or of the artifact where clients name it there only. */
-export function documentsOf({ bytes, document: { layers, artifactType = '' } }: ImageDetails): AttachedDocument[] {
+export function documentsOf({ bytes, document }: ImageDetails): AttachedDocument[] {
+  const { layers, artifactType = '', annotations } = document;
   const isArtifact = DOCUMENT_TYPE.test(artifactType);
-  const documents = layers.flatMap((layer, index) =>
-    isArtifact || DOCUMENT_TYPE.test(layer.mediaType) ? [{ layer, index }] : [],
-  );
+  const isDocument = ({ mediaType }: Descriptor) => DOCUMENT_TYPE.test(mediaType);
+  const documents = layers
+    .map((layer, index) => ({ layer, index }))
+    .filter(({ layer }) => isArtifact || isDocument(layer));
   if (documents.length === 0) return [];
   const manifest = parseJson(bytes);
-  const described = isJsonObject(manifest) && Array.isArray(manifest.layers) ? manifest.layers : [];
+  const listed = isJsonObject(manifest) && Array.isArray(manifest.layers) ? manifest.layers : [];
   return documents.slice(0, MAX_DOCUMENTS).map(({ layer, index }) => {
-    const item = described[index];
-    const annotations = isJsonObject(item) && isJsonObject(item.annotations) ? item.annotations : {};
-    const type = annotations[PREDICATE_TYPE];
-    return { ...layer, ...(typeof type === 'string' && { predicateType: type }) };
+    const item = listed[index];
+    const own = isJsonObject(item) && isJsonObject(item.annotations) ? item.annotations : {};
+    const predicateType = PREDICATE_TYPES.map((name) => own[name]).find((type) => typeof type === 'string');
+    const mediaType = isDocument(layer) ? layer.mediaType : artifactType;
+    return { ...layer, type: predicateType ?? annotations?.[BUNDLED_TYPE] ?? mediaType };
   });
 }
 

@@ -87,8 +87,7 @@ const TITLES: readonly [RegExp, string][] = [
   [/sigstore\.bundle|dsse|in-toto/, T.statement],
 ];
 
-function titleOf({ mediaType, predicateType }: AttachedDocument): string {
-  const type = predicateType ?? mediaType;
+function titleOf({ type }: AttachedDocument): string {
   return TITLES.find(([pattern]) => pattern.test(type))?.[1] ?? type.slice(0, 80);
 }
 

@@ -27,22 +27,26 @@ const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 const INDEX = 'application/vnd.oci.image.index.v1+json';
 const IN_TOTO = 'application/vnd.in-toto+json';
 
-type Layer = { mediaType: string; content: unknown; predicateType?: string };
+type Layer = { mediaType: string; content: unknown; predicateType?: string; annotations?: object };
 
 /** Pushes a manifest with documents as its layers. */
 async function pushArtifact(
   client: V2Client,
   repository: string,
-  { layers, tag, ...fields }: { layers: Layer[]; tag?: string; artifactType?: string; subject?: object },
+  {
+    layers,
+    tag,
+    ...fields
+  }: { layers: Layer[]; tag?: string; artifactType?: string; subject?: object; annotations?: object },
 ): Promise<{ digest: string; size: number; blobs: string[] }> {
   const pushed = [];
-  for (const { mediaType, content, predicateType } of layers) {
+  for (const { mediaType, content, predicateType, annotations: others } of layers) {
     const bytes =
       content instanceof Uint8Array
         ? Buffer.from(content)
         : Buffer.from(typeof content === 'string' ? content : JSON.stringify(content));
     const { digest } = await client.pushBlob(repository, bytes);
-    const annotations = predicateType === undefined ? {} : { 'in-toto.io/predicate-type': predicateType };
+    const annotations = { ...others, ...(predicateType && { 'in-toto.io/predicate-type': predicateType }) };
     pushed.push({ mediaType, digest, size: bytes.length, annotations });
   }
   const { digest: config } = await client.pushBlob(repository, Buffer.from('{}'));
@@ -83,7 +87,10 @@ describe('the page of an artifact', () => {
     assert.equal(status, 200, path);
     return text;
   };
-  const pageOf = async (layer: Layer, fields: { artifactType?: string } = {}): Promise<string> => {
+  const pageOf = async (
+    layer: Layer,
+    fields: { artifactType?: string; annotations?: object } = {},
+  ): Promise<string> => {
     const { digest } = await pushArtifact(client, 'docs/one', { layers: [layer], ...fields });
     return await textOf(`/ui/r/docs/one@${digest}`);
   };
@@ -125,6 +132,24 @@ describe('the page of an artifact', () => {
     );
     const other = statement('https://in-toto.io/attestation/vulns/v0.1', {});
     assert.match(await pageOf({ mediaType: IN_TOTO, content: other }), /Statements of this type are not shown/);
+  });
+
+  it('is headed by what the document says, as far as annotations tell', async () => {
+    const content = envelope(statement(PREDICATE_TYPES.provenance1, PROVENANCE_1));
+    const dsse = 'application/vnd.dsse.envelope.v1+json';
+    const bundle = 'application/vnd.dev.sigstore.bundle.v0.3+json';
+    const predicateType = PREDICATE_TYPES.provenance1;
+    const headed = async (...options: Parameters<typeof pageOf>) =>
+      /<section><h2>([^<]*)/.exec(await pageOf(...options))?.[1];
+    assert.equal(await headed({ mediaType: dsse, content }), 'Statement');
+    assert.equal(await headed({ mediaType: dsse, content, annotations: { predicateType } }), 'SLSA provenance');
+    const annotations = { 'dev.sigstore.bundle.predicateType': predicateType };
+    assert.equal(
+      await headed({ mediaType: bundle, content }, { artifactType: bundle, annotations }),
+      'SLSA provenance',
+    );
+    const file = { mediaType: 'application/vnd.oci.image.layer.v1.tar', content: CYCLONEDX };
+    assert.equal(await headed(file, { artifactType: 'application/vnd.cyclonedx+json' }), 'CycloneDX');
   });
 
   it('finds packages without a script, and shows them 50 at a time', async () => {
