@@ -52,6 +52,8 @@ export class ProvenanceReader {
   #materialCount = 0;
   /** What the client of BuildKit says about its directory, which the builder has not checked. */
   readonly #claimed: { source?: string; commit?: string } = {};
+  /** The file whose steps BuildKit has run, which it names here alone if it has the usual name. */
+  #builtFile: string | undefined;
 
   constructor() {
     this.selection = fieldsOf({ ...this.#inVersion02(), ...this.#inVersion1() });
@@ -61,6 +63,7 @@ export class ProvenanceReader {
     const { source } = this.#facts;
     const commit = this.#facts.commit ?? (source === undefined ? undefined : this.#commitOf(source));
     return {
+      ...(this.#builtFile !== undefined && { entryPoint: this.#builtFile }),
       ...(source === undefined && this.#claimed),
       ...this.#facts,
       ...(commit !== undefined && { commit }),
@@ -137,6 +140,13 @@ export class ProvenanceReader {
         const [source, commit] = [textOf(vcs.source), textOf(vcs.revision)];
         if (source !== undefined) this.#claimed.source ??= source;
         if (commit !== undefined) this.#claimed.commit ??= commit;
+      }),
+      source: fieldsOf({
+        infos: {
+          items: recordOf(['filename'], ({ filename }) => {
+            this.#builtFile ??= textOf(filename);
+          }),
+        },
       }),
     });
     return {

@@ -8,6 +8,7 @@ import {
   PREDICATE_TYPES,
   PROVENANCE_1,
   PROVENANCE_02,
+  PROVENANCE_OF_DIRECTORY,
   PROVENANCE_OF_WORKFLOW,
   SPDX,
   SPDX3,
@@ -206,6 +207,20 @@ describe('SLSA provenance', () => {
         },
       ],
       materialCount: 2,
+    });
+  });
+
+  it('of version 1 without a source names the file whose steps were run', () => {
+    const { provenance } = read(statement(PREDICATE_TYPES.provenance1, PROVENANCE_OF_DIRECTORY));
+    assert.deepEqual(provenance, {
+      buildType: PROVENANCE_OF_DIRECTORY.buildDefinition.buildType,
+      entryPoint: 'Dockerfile',
+      invocation: 'yljimmyyivevgjjzjtisp5m0v',
+      platform: 'linux/amd64',
+      startedAt: '2026-11-27T19:27:43.872579596Z',
+      finishedAt: '2026-11-27T19:27:44.875922459Z',
+      materials: [],
+      materialCount: 0,
     });
   });
 

@@ -213,6 +213,39 @@ export const PROVENANCE_1 = {
   },
 };
 
+/** As BuildKit 0.34 makes it of a directory. */
+export const PROVENANCE_OF_DIRECTORY = {
+  buildDefinition: {
+    buildType: 'https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md',
+    externalParameters: {
+      configSource: {},
+      request: { frontend: 'dockerfile.v0', locals: [{ name: 'context' }, { name: 'dockerfile' }] },
+    },
+    internalParameters: {
+      buildConfig: { llbDefinition: [{ id: 'step0', op: { Op: { source: { identifier: 'local://context' } } } }] },
+      builderPlatform: 'linux/amd64',
+      dockerfileVersion: '1.28.0-dev',
+      targetPlatform: 'linux/amd64',
+    },
+  },
+  runDetails: {
+    builder: { id: '' },
+    metadata: {
+      invocationId: 'yljimmyyivevgjjzjtisp5m0v',
+      startedOn: '2026-11-27T19:27:43.872579596Z',
+      finishedOn: '2026-11-27T19:27:44.875922459Z',
+      buildkit_metadata: {
+        source: {
+          locations: { step0: {} },
+          infos: [{ filename: 'Dockerfile', language: 'Dockerfile', data: 'RlJPTSBzY3JhdGNoCg==', llbDefinition: [] }],
+        },
+        layers: {},
+      },
+      buildkit_completeness: { request: true, resolvedDependencies: false },
+    },
+  },
+};
+
 /** As the workflows of GitHub make it. */
 export const PROVENANCE_OF_WORKFLOW = {
   buildDefinition: {
