@@ -11,6 +11,7 @@ import { type AddressInfo, createServer as createTcpServer, type Socket, type Se
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Hono } from 'hono';
+import { TurnQueue } from '../concurrency/turn-queue.ts';
 import type { ClientBindings } from '../http/client-address.ts';
 import { Headers as OwnHeaders, Response as OwnResponse } from '../http/fetch-classes.ts';
 import { forwardedFor } from '../http/forwarded-for.ts';
@@ -32,6 +33,8 @@ const KEEP_ALIVE_MS = 75_000;
 /** Time without any byte after which a transfer is cut. Slow transfers are legitimate, so a whole request has no limit. */
 export const IDLE_MS = 5 * 60_000;
 const CLOSE_IDLE_MS = 100;
+/** How many requests begin in one turn of the event loop. */
+const REQUESTS_IN_A_TURN = 8;
 const MAX_HEADER_BYTES = 32 * 1024;
 /** Placeholder in the URL of a request without `Host`, which HTTP/1.0 allows. No answer contains it. */
 const UNNAMED_HOST = 'localhost';
@@ -84,6 +87,7 @@ export function createNodeListener(
   const clientOf = ({ headers, socket }: IncomingMessage) =>
     forwardedFor(headers['x-forwarded-for']?.toString(), trustedOf(headers)) ?? socket.remoteAddress;
   const unsent = new UnsentAnswers(maxUnsentBytes);
+  const queue = new TurnQueue(REQUESTS_IN_A_TURN);
   const fetch = async (request: Request, env: HttpBindings) => {
     const { incoming, outgoing } = env;
     const { headers, socket } = incoming;
@@ -125,7 +129,10 @@ export function createNodeListener(
     // `OPTIONS *` asks about the whole server. https://www.rfc-editor.org/rfc/rfc9110#section-9.3.7
     if (request.method === 'OPTIONS' && request.url === '*')
       return void response.writeHead(204, { Allow: allowHeader() }).end();
-    void listener(request, response).then(() => unsent.add(response, networkOf(clientOf(request) ?? '')));
+    queue.run(() => {
+      if (request.socket.destroyed) return; // the client has gone meanwhile
+      void listener(request, response).then(() => unsent.add(response, networkOf(clientOf(request) ?? '')));
+    });
   };
 }
 
