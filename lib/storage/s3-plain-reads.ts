@@ -18,6 +18,9 @@ const IDLE_TIMEOUT_MILLISECONDS = 5000;
 /** A server may have to look at many objects for a page. */
 const PAGE_TIMEOUT_MILLISECONDS = 60_000;
 
+/** These requests have no body. Without this header the signer hashes it each time. */
+const SHA256_OF_NOTHING = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
+
 export type PlainAnswer = { headers: IncomingHttpHeaders; bytes: Bytes } | 'absent';
 
 type PlainRequest = {
@@ -137,7 +140,10 @@ function signedPart({ region, base: { host } }: Place, method: string, path: str
 }
 
 function signedRequest(place: Place, method: string, path: string): { path: string; headers: Record<string, string> } {
-  const headers = { 'X-Amz-Date': amzDate(Date.now() + place.clockOffsetMs) };
+  const headers = {
+    'X-Amz-Date': amzDate(Date.now() + place.clockOffsetMs),
+    'X-Amz-Content-Sha256': SHA256_OF_NOTHING,
+  };
   const signed = aws4.sign({ ...signedPart(place, method, path), headers }, place.credentials);
   const written = Object.entries(signed.headers ?? {}).map(([name, value]) => [name, String(value)]);
   return { path: signed.path ?? path, headers: Object.fromEntries(written) };
