@@ -1,5 +1,6 @@
 // The pages of the built stack behind the stand-in for an HTTP API, request by request, with the rights of the function's role.
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { type Key, layout } from '../../lib/model/layout.ts';
@@ -120,6 +121,19 @@ describe('the pages of the stack', () => {
     await pushImage(client, 'team/app', '1.0', { contents: ['a'] });
     const { text } = await (await loggedIn()).open('/ui/r/team/app:1.0');
     assert.ok(text.includes(`docker pull ${REGISTRY_HOST}/team/app:1.0`), text);
+  });
+
+  it('lead to the bucket for a download, which may be larger than their answers', async () => {
+    const bytes = randomBytes(1000);
+    const { digest } = await client.pushBlob('team/app', bytes);
+    const browser = await loggedIn();
+    const cookie = `__Host-stowage=${browser.cookies.get('__Host-stowage')}`;
+    const url = new URL(`/ui/r/team/app@${digest}?download=1`, urlOf(deployment));
+    const answer = await fetch(url, { headers: { Cookie: cookie }, redirect: 'manual' });
+    assert.equal(answer.status, 303);
+    const location = new URL(answer.headers.get('Location') ?? '');
+    assert.ok(location.searchParams.has('X-Amz-Signature'), location.pathname);
+    assert.deepEqual(Buffer.from(await (await fetch(location)).arrayBuffer()), bytes);
   });
 
   it('delete a tag and restore it', async () => {
