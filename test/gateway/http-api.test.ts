@@ -184,6 +184,17 @@ describe('the API of the pages in the template', () => {
     assert.deepEqual(read(), { functionId: 'Ui', timeoutMs: 30_000, requestsPerSecond: 1000 });
   });
 
+  test('has an alarm for its failures, which notifies the topic', () => {
+    const AlarmTopicArn = 'arn:aws:sns:eu-west-1:123456789012:alarms';
+    const { resources } = readStack(SOURCE_TEMPLATE, { parameters: { AlarmTopicArn } });
+    assert.partialDeepStrictEqual(resources.get('PagesFailAlarm')?.properties, {
+      Namespace: 'AWS/ApiGateway',
+      MetricName: '5xx',
+      Dimensions: [{ Name: 'ApiId', Value: 'pagesapi-id' }],
+      AlarmActions: [AlarmTopicArn],
+    });
+  });
+
   test('is not there with Pages off', () => {
     const stack = readStack(SOURCE_TEMPLATE, { parameters: { Pages: 'off' } });
     assert.equal(readHttpApi(stack), undefined);
