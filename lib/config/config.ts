@@ -1,18 +1,21 @@
 import type { JsonValue } from '../model/json.ts';
 import { COLLECTION_TIMES } from '../registry/condemned/times.ts';
 import { configuredStorage, type StorageConfig } from '../storage/open.ts';
+import type { TrustedKeySource } from '../ui/data/signatures/trusted-keys.ts';
 import { readAuth } from './auth.ts';
 import { HOST, PORT, WORKERS } from './keys.ts';
 import type { Settings } from './settings.ts';
 import { readStorage } from './storage.ts';
 
-/** The settings of Flask-Cors; `undefined` where the key is not set. */
 /** The web pages of the Node process. */
 export type PagesConfig = {
   /** Whether their login takes passwords over plain HTTP from other machines. */
   allowsInsecureLogin: boolean;
+  /** What verifies signatures. */
+  trustedKeys: TrustedKeySource[];
 };
 
+/** The settings of Flask-Cors; `undefined` where the key is not set. */
 export type CorsConfig = {
   origins: string[];
   methods: string[] | undefined;
@@ -92,7 +95,10 @@ function readGc(settings: Settings): { everyMs?: number; graceMs: number } {
 /** Undefined where no pages are served. */
 function readPages(settings: Settings): PagesConfig | undefined {
   if (settings.isSwitchedOff('pages') || !settings.get('pages.enabled')) return undefined;
-  return { allowsInsecureLogin: settings.get('pages.insecure_login') };
+  return {
+    allowsInsecureLogin: settings.get('pages.insecure_login'),
+    trustedKeys: settings.get('pages.trusted_keys') ?? [],
+  };
 }
 
 function readNginxRedirect(settings: Settings, storage: StorageConfig): string | undefined {

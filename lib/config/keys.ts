@@ -19,6 +19,7 @@ import { immutableTags } from './immutable-tags.ts';
 import { oidcRules } from './oidc-rules.ts';
 import { quotas } from './quotas.ts';
 import { retentionRules } from './retention-rules.ts';
+import { trustedKeys } from './trusted-keys.ts';
 import {
   anything,
   autoOr,
@@ -196,6 +197,8 @@ export const USED_KEYS = {
   'pages.enabled': withDefault(boolean, true),
   /** Whether the login of the pages takes passwords over plain HTTP from other machines. */
   'pages.insecure_login': withDefault(boolean, false),
+  /** What verifies signatures on the pages. */
+  'pages.trusted_keys': optional(trustedKeys),
 
   'mirroring.source': optional(orOff(url)),
 

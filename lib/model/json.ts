@@ -81,3 +81,24 @@ function endOfString(bytes: Uint8Array, quote: number): number {
 export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
+
+/**
+ * Whether no object in a JSON document names a member twice. `JSON.parse` takes the last one, other programs take the first, so
+ * they would read different documents. Each member has one colon outside of strings.
+ * @param value what `parseJson` made of the bytes
+ */
+export function hasUniqueNames(bytes: Uint8Array, value: JsonValue): boolean {
+  let written = 0;
+  for (let at = 0; at < bytes.length; at++) {
+    if (bytes[at] === QUOTE) at = endOfString(bytes, at);
+    else if (bytes[at] === COLON) written++;
+  }
+  return written === countMembers(value);
+}
+
+function countMembers(value: JsonValue): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  const items = Object.values(value);
+  const own = Array.isArray(value) ? 0 : items.length;
+  return items.reduce<number>((sum, item) => sum + countMembers(item), own);
+}

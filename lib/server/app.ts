@@ -5,6 +5,7 @@ import type { SigningKeys } from '../model/signed-token.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { AwsBucket } from '../storage/aws-bucket.ts';
 import type { createPages } from '../ui/app.ts';
+import type { TrustedKey } from '../ui/data/signatures/trusted-keys.ts';
 import { accessByIndex } from '../v1/access-by-index.ts';
 import { accessByRules } from '../v1/access-by-rules.ts';
 import { answer } from '../v1/answers.ts';
@@ -33,6 +34,8 @@ export type AppOptions = ShellOptions & {
   auth: Auth;
   /** Absent where the process serves no web pages. */
   createPages?: typeof createPages;
+  /** What verifies signatures on the pages. */
+  trustedKeys?: readonly TrustedKey[];
 };
 
 export type AppSettings = V1Settings &
@@ -82,7 +85,8 @@ export function createApp(options: AppOptions): Hono {
   if (options.createPages) {
     const { publicUrl, isReadOnly, pages, storageRedirect, awsBucket } = settings;
     const allowsInsecureLogin = pages?.allowsInsecureLogin ?? false;
-    const how = { publicUrl, isReadOnly, allowsInsecureLogin, storageRedirect, awsBucket };
+    const { trustedKeys = [] } = options;
+    const how = { publicUrl, isReadOnly, allowsInsecureLogin, storageRedirect, awsBucket, trustedKeys };
     const shown = options.createPages({ registry, auth, keys, log, ...how });
     app.use('/ui/*', limits.limitMemory).route('/', shown);
   }

@@ -2,6 +2,7 @@
 import type { Hono } from 'hono';
 import type { Config } from '../config/config.ts';
 import { awsBucketOf } from '../storage/aws-bucket.ts';
+import { openTrustedKeys } from '../ui/data/signatures/trusted-keys.ts';
 import type { Operate, StartCollection } from '../v2/stowage/options.ts';
 import { createApp } from './app.ts';
 import type { OpenRegistry } from './open-registry.ts';
@@ -37,12 +38,13 @@ export async function openApp(
   const { indexAccess } = around.settings;
   // An index elsewhere decides who may read what, and knows no sessions of browsers. A process without pages loads none of them.
   const createPages = hasPages && config.pages && !indexAccess ? (await import('../ui/app.ts')).createPages : undefined;
+  const trustedKeys = await openTrustedKeys((createPages && config.pages?.trustedKeys) ?? []);
   const readiness = new Readiness(opened.storage);
   return createApp({
     ...around,
     settings: { ...around.settings, awsBucket: awsBucketOf(config.storage) },
     registry: opened.registry,
-    ...(createPages && { createPages }),
+    ...(createPages && { createPages, trustedKeys }),
     ...(options.startCollection && { startCollection: options.startCollection }),
     ...(options.requestCollection && { requestCollection: options.requestCollection }),
     ...(options.operate && { operate: options.operate }),

@@ -9,12 +9,14 @@ import type { Log } from '../model/log.ts';
 import { SigningKeys } from '../model/signed-token.ts';
 import { awsBucketOf } from '../storage/aws-bucket.ts';
 import { createPages } from '../ui/app.ts';
+import { openTrustedKeys } from '../ui/data/signatures/trusted-keys.ts';
 import { onError } from './on-error.ts';
 import type { OpenRegistry } from './open-registry.ts';
 
 /**
  * Makes an app of the web pages alone, for a process apart from those that answer the registry's APIs.
- * @throws Error if the configuration turns the pages off, or has no `secret_key`: all processes of the pages need the same
+ * @throws Error if the configuration turns the pages off, names a trusted key that is not usable, or has no `secret_key`: all
+ * processes of the pages need the same
  */
 export async function openPages(
   config: Config,
@@ -34,7 +36,9 @@ export async function openPages(
     readsUsersLazily: true,
   });
   const { allowsInsecureLogin } = pages;
-  const how = { publicUrl, isReadOnly, allowsInsecureLogin, storageRedirect, awsBucket: awsBucketOf(config.storage) };
+  const trustedKeys = await openTrustedKeys(pages.trustedKeys);
+  const awsBucket = awsBucketOf(config.storage);
+  const how = { publicUrl, isReadOnly, allowsInsecureLogin, storageRedirect, awsBucket, trustedKeys };
   const app = new Hono({ router: new PathRouter(new Hono().router) })
     .use(requestId(), disarmContent, refuseLongPaths)
     .onError(onError(log))

@@ -50,7 +50,7 @@ test('the configuration in effect is printed as YAML with the origin of each val
     downloads_at_once: 256,
     unpacking: { max_bytes: 107374182400, max_ratio: 200 },
     search_backend: null,
-    pages: { enabled: true, insecure_login: false },
+    pages: { enabled: true, insecure_login: false, trusted_keys: null },
     mirroring: { source: null },
     cors: {
       origins: ['https://a'],

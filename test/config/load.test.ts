@@ -342,7 +342,7 @@ describe('each key has one type', () => {
       auth: undefined,
       immutableTags: [],
       gc: { everyMs: 86_400_000, graceMs: 259_200_000 },
-      pages: { allowsInsecureLogin: false },
+      pages: { allowsInsecureLogin: false, trustedKeys: [] },
       quotas: [],
       retention: { undoMs: 1_209_600_000, rules: [], ignorePullsBy: [...SCANNERS] },
       trustedProxies: 0,

@@ -20,6 +20,7 @@ const ORDER = [
   'ui/pages',
   'ui/session',
   'ui/data',
+  'ui/data/signatures',
   'ui/html',
   'auth',
   'auth/tokens',

@@ -96,7 +96,10 @@ describe('a server with the classes of this project', () => {
   ] as const) {
     it(`answers as one with those of Node, ${title}`, async () => {
       const storage = await openFiles();
-      const server = await startRegistry(storage.driver, { ...settings, pages: { allowsInsecureLogin: true } });
+      const server = await startRegistry(storage.driver, {
+        ...settings,
+        pages: { allowsInsecureLogin: true, trustedKeys: [] },
+      });
       try {
         const requests = await requestsTo(new V2Client(server.url));
         await server.idle();

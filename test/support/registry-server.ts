@@ -17,6 +17,7 @@ import { loggedStart } from '../../lib/server/collect-regularly.ts';
 import { startNodeServer } from '../../lib/server/node-server.ts';
 import type { StorageDriver } from '../../lib/storage/driver.ts';
 import { createPages } from '../../lib/ui/app.ts';
+import type { TrustedKey } from '../../lib/ui/data/signatures/trusted-keys.ts';
 
 export type RegistryServer = {
   url: URL;
@@ -66,6 +67,7 @@ export type TestSettings = Partial<AppSettings> & {
   unpackLimits?: UnpackLimits;
   retention?: RetentionSettings;
   quotas?: Quota[];
+  trustedKeys?: readonly TrustedKey[];
   /** Takes lines of the log from `warning` on. Default: errors go to stderr. */
   onLogLine?: (line: string) => void;
   times?: CollectionTimes;
@@ -87,6 +89,7 @@ export async function startRegistry(
     unpackLimits,
     retention,
     quotas,
+    trustedKeys,
     onLogLine,
     times,
     v1Images,
@@ -119,6 +122,7 @@ export async function startRegistry(
     auth,
     isReady: async () => true,
     createPages,
+    ...(trustedKeys && { trustedKeys }),
     settings: { ...TEST_SETTINGS, ...settings },
     version: TEST_VERSION,
   });

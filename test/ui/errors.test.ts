@@ -26,6 +26,7 @@ describe('an error on a page', () => {
     isReadOnly: false,
     allowsInsecureLogin: false,
     storageRedirect: false,
+    trustedKeys: [],
   });
   const answerTo = async (error: Error, method = 'GET') => {
     const app = new Hono().use(requestId()).all('*', (c) => {

@@ -33,8 +33,12 @@ export async function headUnlessGone(storage: StorageDriver, key: Key): Promise<
 }
 
 /** As `StorageDriver.list`, without gone forms. One more storage request for each object of their size. */
-export async function* listUnlessGone(storage: StorageDriver, prefix: KeyPrefix): AsyncGenerator<ObjectInfo> {
-  for await (const info of storage.list(prefix)) {
+export async function* listUnlessGone(
+  storage: StorageDriver,
+  prefix: KeyPrefix,
+  options: { after?: Key } = {},
+): AsyncGenerator<ObjectInfo> {
+  for await (const info of storage.list(prefix, options)) {
     const present = info.sizeBytes === GONE_BYTES ? (await readUnlessGone(storage, info.key))?.info : info;
     if (present) yield present;
   }

@@ -151,7 +151,15 @@ export function factsOf(
   };
 }
 
-function kindOf({ config, layers, blobs, artifactType }: ManifestDocument): ManifestKind {
+/** A bundle of Sigstore is a signature, or signs a statement of another type, which it names. */
+const BUNDLE = /vnd\.dev\.sigstore\.bundle/;
+const PREDICATE = 'dev.sigstore.bundle.predicateType';
+const SIGN_PREDICATE = 'https://sigstore.dev/cosign/sign/v1';
+
+function kindOf({ config, layers, blobs, artifactType, annotations }: ManifestDocument): ManifestKind {
+  const predicate = BUNDLE.test(artifactType ?? '') ? annotations?.[PREDICATE] : undefined;
+  if (predicate !== undefined && predicate !== SIGN_PREDICATE)
+    return /spdx|cyclonedx/.test(predicate) ? 'sbom' : 'attestation';
   // BuildKit without `image-manifest=true` stores a cache as an index whose children are the config of the cache and its layers.
   const own = config === undefined ? blobs : [config, ...layers];
   const types = [artifactType ?? '', ...own.map(({ mediaType }) => mediaType)];

@@ -54,15 +54,27 @@ export class Referrers {
     await this.#storage.delete(layout.referrer(repository, subject, digest));
   }
 
-  /** The digests of up to `PAGE_SIZE` referrers. One storage request. */
-  async digests(repository: RepositoryName, subject: Digest): Promise<Digest[]> {
+  /**
+   * The digests of up to `PAGE_SIZE` referrers. One storage request.
+   * @param options.after the last digest of the page before, as `next` gives it
+   */
+  async digests(
+    repository: RepositoryName,
+    subject: Digest,
+    { after, size = PAGE_SIZE }: { after?: string | undefined; size?: number } = {},
+  ): Promise<{ digests: Digest[]; next?: string }> {
+    const folder = layout.referrers(repository, subject);
     const digests: Digest[] = [];
-    for await (const { key } of listUnlessGone(this.#storage, layout.referrers(repository, subject))) {
+    let next: string | undefined;
+    const from = after === undefined ? {} : { after: layout.referrersAfter(repository, subject, after) };
+    for await (const { key } of listUnlessGone(this.#storage, folder, from)) {
       const record = parseRepositoryRecord(key);
-      if (record?.kind === 'referrer') digests.push(record.digest);
-      if (digests.length === PAGE_SIZE) break;
+      if (record?.kind !== 'referrer') continue;
+      if (digests.length === size) return { digests, ...(next !== undefined && { next }) };
+      digests.push(record.digest);
+      next = key.slice(folder.length);
     }
-    return digests;
+    return { digests };
   }
 
   /**

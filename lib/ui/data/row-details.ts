@@ -26,7 +26,7 @@ export async function detailsOf(
     registry.referrers.digests(repository, row.digest),
     row.facts ?? registry.facts.find(repository, row.digest),
   ]);
-  const kinds = referrers.flatMap((digest) => listing.facts.get(digest)?.kind ?? []);
+  const kinds = referrers.digests.flatMap((digest) => listing.facts.get(digest)?.kind ?? []);
   const inIndex = facts?.kind === 'index' ? await attestationsIn(registry, repository, row.digest) : [];
   const by = moves?.moves[0]?.by;
   return {

@@ -57,7 +57,7 @@ export async function imagePage(
   const views: Record<View, () => Html | Promise<Html>> = {
     raw: () => rawHtml(top),
     v1: () => v1Html(ui, c, top.digest),
-    referrers: () => referrersHtml(ui, repository, top.digest),
+    referrers: () => referrersHtml(ui, repository, { subject: top, after: c.req.query('after'), pathOf }),
     history: () => ('tag' in reference ? historyHtml(ui, c, repository, reference.tag) : NOTHING),
   };
   const shownHtml = async () => {

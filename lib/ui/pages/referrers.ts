@@ -1,25 +1,72 @@
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import type { Digest, RepositoryName } from '../../model/names.ts';
-import { digestHtml, type Html, html, sizeHtml } from '../html/html.ts';
+import { holdsSignatures, readSignatures } from '../data/read-signatures.ts';
+import { digestHtml, type Html, html, NOTHING, sizeHtml } from '../html/html.ts';
 import { digestPath } from '../html/links.ts';
+import { pagingHtml } from '../html/paging.ts';
 import { TEXTS } from '../html/texts.ts';
+import { signaturesHtml } from './signatures.ts';
 import type { Ui } from './ui.ts';
 
 const T = TEXTS.image;
 
-/** What refers to a manifest. What a signature or an SBOM claims is not verified. */
-export async function referrersHtml(ui: Ui, repository: RepositoryName, subject: Digest): Promise<Html> {
-  const digests = await ui.registry.referrers.digests(repository, subject);
-  if (digests.length === 0) return html`<div class="panel empty"><p>${T.noReferrers}</p></div>`;
-  const rows = await mapConcurrently(digests, async (digest) => {
-    const facts = await ui.registry.facts.find(repository, digest);
-    if (!facts) return [];
-    return [
-      html`<tr><th scope="row" class="wide"><a href="${digestPath(repository, digest)}">${digestHtml(digest)}</a></th><td>${TEXTS.kinds[facts.kind]}</td><td class="opt"><code>${facts.artifactType ?? ''}</code></td><td class="num">${sizeHtml(facts.totalBytes)}</td></tr>`,
-    ];
+/** Referrers on a page. */
+const PAGE_SIZE = 25;
+
+/** A part of a key, as the next page is named by. */
+const POSITION = /^[a-f0-9]{64,128}$/;
+
+/**
+ * What refers to a manifest, and its signatures. Storage requests: one for the list, one for each referrer on the page, and
+ * those of `readSignatures`.
+ * @param options.after of the page before; any other text means the first page
+ */
+export async function referrersHtml(
+  ui: Ui,
+  repository: RepositoryName,
+  {
+    subject,
+    after,
+    pathOf,
+  }: {
+    subject: { digest: Digest; bytes: Uint8Array };
+    after: string | undefined;
+    pathOf: (query: Record<string, string>) => string;
+  },
+): Promise<Html> {
+  const position = after !== undefined && POSITION.test(after) ? after : undefined;
+  const { registry } = ui;
+  const { digests, next } = await registry.referrers.digests(repository, subject.digest, {
+    after: position,
+    size: PAGE_SIZE,
+  });
+  const found = await mapConcurrently(digests, async (digest) => {
+    const facts = await registry.facts.find(repository, digest);
+    return facts ? [{ digest, facts }] : [];
+  });
+  const referrers = found.flat();
+  const signatures = await readSignatures(registry, repository, {
+    subject,
+    keys: ui.trustedKeys.filter((key) => key.isFor(repository)),
+    now: new Date(),
+    referrers: referrers.filter(({ facts }) => holdsSignatures(facts)).map(({ digest }) => digest),
+    hasTags: position === undefined,
   });
   const { columns } = TEXTS.repository;
-  return html`<p class="muted">${T.referrerNote}</p><div class="panel" tabindex="0" role="region" aria-label="${T.tabs.referrers}"><table>
+  const rows = referrers.map(
+    ({ digest, facts }) =>
+      html`<tr><th scope="row" class="wide"><a href="${digestPath(repository, digest)}">${digestHtml(digest)}</a></th><td>${TEXTS.kinds[facts.kind]}</td><td class="opt"><code>${facts.artifactType ?? ''}</code></td><td class="num">${sizeHtml(facts.totalBytes)}</td></tr>`,
+  );
+  if (rows.length === 0 && signatures.signatures.length === 0) {
+    return html`<div class="panel empty"><p>${T.noReferrers}</p></div>`;
+  }
+  const table = html`<h2>${T.tabs.referrers}</h2><div class="panel" tabindex="0" role="region" aria-label="${T.tabs.referrers}"><table>
 <thead><tr><th scope="col">${columns.digest}</th><th scope="col">${columns.kind}</th><th scope="col" class="opt">${T.columns.mediaType}</th><th scope="col" class="num">${columns.size}</th></tr></thead>
-<tbody>${rows.flat()}</tbody></table></div>`;
+<tbody>${rows}</tbody></table></div>`;
+  return html`${signaturesHtml(repository, subject.digest, signatures)}
+${rows.length > 0 ? table : NOTHING}
+${pagingHtml({
+  first: position === undefined ? undefined : pathOf({ view: 'referrers' }),
+  next: next === undefined ? undefined : pathOf({ view: 'referrers', after: next }),
+})}`;
 }

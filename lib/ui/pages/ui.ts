@@ -11,6 +11,7 @@ import type { CatalogPage } from '../../registry/repositories/catalog.ts';
 import type { AwsBucket } from '../../storage/aws-bucket.ts';
 import { IndexChildren } from '../data/index-children.ts';
 import { RepositoryListings } from '../data/repository-listings.ts';
+import type { TrustedKey } from '../data/signatures/trusted-keys.ts';
 import { ASSETS } from '../html/assets.ts';
 import type { Html } from '../html/html.ts';
 import { type Crumb, type Frame, page } from '../html/page.ts';
@@ -29,6 +30,8 @@ export type UiOptions = {
   storageRedirect: boolean;
   /** The bucket of AWS that holds the objects: operators get links to its console. */
   awsBucket?: AwsBucket | undefined;
+  /** What verifies signatures. */
+  trustedKeys: readonly TrustedKey[];
 };
 
 /** Documents that are read at once, and how many of them for one caller: each takes CPU time for up to 32 MiB of JSON. */
@@ -44,6 +47,7 @@ export class Ui {
   readonly #awsBucket: AwsBucket | undefined;
   readonly limits: Auth['limits'];
   readonly documentReads = new ConcurrencyLimit(DOCUMENT_READS);
+  readonly trustedKeys: readonly TrustedKey[];
   readonly sessions: Sessions;
   readonly listings: RepositoryListings;
   readonly indexChildren: IndexChildren;
@@ -53,6 +57,7 @@ export class Ui {
   constructor(options: UiOptions) {
     const { registry, auth, keys, publicUrl, isReadOnly, allowsInsecureLogin, storageRedirect, awsBucket } = options;
     this.#awsBucket = awsBucket;
+    this.trustedKeys = options.trustedKeys;
     this.registry = registry;
     this.gate = auth.gate;
     this.login = auth.login;
