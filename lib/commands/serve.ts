@@ -2,7 +2,6 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { PasswordThread } from '../auth/passwords/password-thread.ts';
 import type { Config } from '../config/config.ts';
 import { MAX_WORKERS } from '../config/keys.ts';
-import { hasCode } from '../model/has-code.ts';
 import { createLog } from '../model/log.ts';
 import type { NodeServer } from '../server/node-server.ts';
 import type { ServeOptions as ServerOptions } from '../server/serve.ts';
@@ -10,6 +9,7 @@ import { useFetchClasses } from '../server/use-fetch-classes.ts';
 import { configuredStorage } from '../storage/open.ts';
 import type { CoordinatorOptions } from '../workers/coordinator.ts';
 import { countWorkers } from '../workers/count-workers.ts';
+import { ignoreClosedOutput } from './support/closed-output.ts';
 import { watchParent } from './support/parent-watch.ts';
 import { usersPlaceOf } from './support/place.ts';
 import { CONFIG_OPTION, type ConfigOptions, load, run } from './support/run.ts';
@@ -116,15 +116,6 @@ async function serveAlone(config: Config, options: ServerOptions): Promise<NodeS
 async function serveByWorkers(config: Config, options: CoordinatorOptions): Promise<NodeServer> {
   const coordinator = await import('../workers/coordinator.ts');
   return await coordinator.serveByWorkers(config, options);
-}
-
-/** The reader of the output, such as npm, may end before the transfers that the server still serves. */
-function ignoreClosedOutput(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error) => {
-      if (!hasCode(error, 'EPIPE')) throw error;
-    });
-  }
 }
 
 function printGreeting({ url }: NodeServer, { storage }: Config, version: string): void {

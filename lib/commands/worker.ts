@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { createLog } from '../model/log.ts';
 import { useFetchClasses } from '../server/use-fetch-classes.ts';
+import { ignoreClosedOutput } from './support/closed-output.ts';
 import { run } from './support/run.ts';
 
 /** Adds `stowage worker`, which only `stowage serve` runs. */
@@ -13,6 +14,7 @@ export function addWorkerCommand(program: Command): void {
 
 async function work(): Promise<void> {
   if (!process.send) throw new Error('stowage serve --workers starts this command; it does nothing by itself');
+  ignoreClosedOutput(); // the coordinator can end before this process writes its last lines
   process.on('disconnect', () => process.exit(1));
   // A terminal and systemd signal all processes; the coordinator alone says when this one stops.
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => undefined);

@@ -53,6 +53,8 @@ export type WorkerAnswers = {
   start: { argument: Start; result: string };
   /** Resolves when all transfers have ended. */
   stop: { argument: undefined; result: undefined };
+  /** Tells that the event loop turns. */
+  ping: { argument: undefined; result: undefined };
   'cut off slot': { argument: SlotName; result: undefined };
   operate: { argument: OperationRequest; result: OperationAnswer };
   hear: { argument: Told; result: undefined };

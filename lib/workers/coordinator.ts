@@ -13,6 +13,7 @@ import type { TlsFiles } from '../server/serve.ts';
 import type { CoordinatorAnswers, Start, WorkerAnswers } from './answers.ts';
 import { Calls } from './calls.ts';
 import { forwardLines } from './forward-lines.ts';
+import { Heartbeat } from './heartbeat.ts';
 import { bindSocket } from './listening-socket.ts';
 import { SharedState, WorkerHoldings } from './shared-state.ts';
 
@@ -29,6 +30,9 @@ const MAX_FAILURES = 5;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 30_000;
 
+/** How often the coordinator looks whether its workers answer. One that hangs is replaced after 60 to 70 s. */
+const CHECK_MS = 10_000;
+
 export type CoordinatorOptions = {
   workers: number;
   log: Log;
@@ -38,6 +42,8 @@ export type CoordinatorOptions = {
   comparePassword: ComparePassword;
   /** Is called once, when the workers cannot be kept running. The caller then stops the server. */
   onFailure: (error: Error) => void;
+  /** Calls `check` at intervals, for as long as the process runs; every 10 s by default. */
+  schedule?: (check: () => void) => void;
 };
 
 type Worker = {
@@ -45,6 +51,7 @@ type Worker = {
   calls: Calls<CoordinatorAnswers, WorkerAnswers>;
   /** Resolves with a description when the process has ended. */
   ended: Promise<string>;
+  heartbeat: Heartbeat;
 };
 
 /**
@@ -95,6 +102,10 @@ class Coordinator {
     this.#fd = fd;
     this.#options = options;
     this.#state = new SharedState(config, options);
+    const { schedule = everyTenSeconds } = options;
+    schedule(() => {
+      for (const { heartbeat } of this.#workers.values()) heartbeat.check();
+    });
   }
 
   /** Starts the first worker, which prepares storage, and then the others. @returns the origin that they serve */
@@ -218,7 +229,14 @@ class Coordinator {
       child.once('error', (error) => resolve(error.message));
       child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : signal));
     });
-    const worker = { child, calls, ended };
+    const heartbeat = new Heartbeat(
+      () => calls.call('ping', undefined),
+      () => {
+        this.#options.log.error('a worker does not answer and is ended', { worker: index });
+        child.kill('SIGKILL');
+      },
+    );
+    const worker = { child, calls, ended, heartbeat };
     this.#workers.set(index, worker);
     void ended.then(async () => {
       if (this.#workers.get(index) === worker) this.#workers.delete(index);
@@ -233,4 +251,8 @@ class Coordinator {
     if (!first) throw new RegistryError('UNAVAILABLE', 'the worker that does this is being started, try again');
     return first.calls;
   }
+}
+
+function everyTenSeconds(check: () => void): void {
+  setInterval(check, CHECK_MS).unref();
 }

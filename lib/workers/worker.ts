@@ -36,6 +36,7 @@ export function runWorker(channel: Channel, createLog: (start: Start) => Log): v
       await serving?.stop();
       return undefined;
     },
+    ping: () => undefined,
     'cut off slot': ({ limit, id }) => void transfers[limit].cutOff(id) as undefined,
     async operate(request, signal) {
       if (!serving?.operate) throw new RegistryError('UNAVAILABLE', 'this worker does no operations');
