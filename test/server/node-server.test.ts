@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { it } from 'node:test';
+import { text } from 'node:stream/consumers';
+import { describe, it } from 'node:test';
+import type { HttpBindings } from '@hono/node-server';
 import { Hono } from 'hono';
 import { listenProblem } from '../../lib/server/listen-error.ts';
 import { startNodeServer } from '../../lib/server/node-server.ts';
@@ -36,6 +38,55 @@ it('stops only after the answer under way is sent', TIMEOUT, async () => {
   goOn();
   assert.equal(await (await answer).text(), 'whole');
   await stopped;
+});
+
+describe('many requests at once', () => {
+  const PIPELINED = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(63);
+  const LAST = 'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
+
+  it(
+    'begin in their order, a few in each turn of the event loop, in which Node accepts one connection',
+    TIMEOUT,
+    async (t) => {
+      let begun = 0;
+      const inTurns: number[] = [];
+      const app = new Hono().get('/', (c) => {
+        if (begun === 0)
+          setImmediate(() => {
+            inTurns.push(begun);
+            begun = 0;
+          });
+        return c.text(String(++begun));
+      });
+      const server = await startNodeServer(app, { host: '127.0.0.1', port: 0 });
+      t.after(() => server.stop());
+      const socket = connect(Number(server.url.port), '127.0.0.1');
+      socket.write(PIPELINED + LAST);
+      assert.equal((await text(socket)).match(/HTTP\/1\.1 200 OK/g)?.length, 64);
+      assert.equal(
+        inTurns.reduce((sum, each) => sum + each, 0),
+        64,
+      );
+      // Two groups of eight: those that wait, and those that arrive.
+      assert.ok(Math.max(...inTurns) <= 16, String(inTurns));
+    },
+  );
+
+  it('are not begun any more once their client has gone', TIMEOUT, async (t) => {
+    let begun = 0;
+    const app = new Hono<{ Bindings: HttpBindings }>().get('/', (c) => {
+      begun++;
+      c.env.incoming.socket.destroy();
+      return c.text('too late');
+    });
+    const server = await startNodeServer(app as unknown as Hono, { host: '127.0.0.1', port: 0 });
+    t.after(() => server.stop());
+    const socket = connect(Number(server.url.port), '127.0.0.1');
+    socket.on('error', () => undefined).write(PIPELINED);
+    await once(socket, 'close');
+    await fetch(server.url).catch(() => undefined);
+    assert.ok(begun <= 9, `${begun} were begun`);
+  });
 });
 
 it('names the options that choose another port if the port is in use', async () => {
