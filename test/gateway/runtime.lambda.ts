@@ -4,12 +4,13 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import type { APIGatewayProxyResult } from 'aws-lambda';
+import type { APIGatewayProxyResult, APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
 import { KiB } from '../../lib/streams/bytes.ts';
 import { V2Client } from '../v2/client.ts';
 import { pushImage } from '../v2/image.ts';
 import { BASIC, type Deployment, deploy } from './deployment.ts';
 import { eventOf } from './event.ts';
+import { httpEventOf } from './http-event.ts';
 import { readRestApi } from './rest-api.ts';
 import { findRoute } from './routes.ts';
 import { type Runtime, startRuntime } from './runtime.ts';
@@ -68,6 +69,19 @@ describe('bundles under the runtime of Lambda', () => {
       const refused = await runtime.invoke({ methodArn, requestContext, headers: { Authorization: 'Basic eDp5' } });
       assert.equal(JSON.parse(refused.text).errorMessage, 'Unauthorized');
       t.diagnostic(`first answer ${round(allowed.milliseconds)} ms, next ${round(refused.milliseconds)} ms`);
+    });
+  });
+
+  test('the function of the pages starts, and shows a login with a cookie', async (t) => {
+    const sent = { method: 'GET', url: '/ui/login', host: 'abc.execute-api.eu-west-1.amazonaws.com' };
+    const event = httpEventOf({ ...sent, rawHeaders: [], body: Buffer.alloc(0), clientAddress: '192.0.2.1' });
+    await starting('Ui', async (runtime) => {
+      const first = await runtime.invoke(event);
+      const { statusCode, cookies } = JSON.parse(first.text) as APIGatewayProxyStructuredResultV2;
+      assert.equal(statusCode, 200, runtime.log());
+      assert.match(cookies?.[0] ?? '', /^__Host-stowage=/);
+      const next = await runtime.invoke(event);
+      t.diagnostic(`first answer ${round(first.milliseconds)} ms, next ${round(next.milliseconds)} ms`);
     });
   });
 
