@@ -5,11 +5,17 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { Hono } from 'hono';
 import type { OriginBindings } from '../../lib/http/request.ts';
+import { digestOf } from '../../lib/model/content-digest.ts';
+import { layout } from '../../lib/model/layout.ts';
 import { createLog } from '../../lib/model/log.ts';
+import { MEDIA_TYPES } from '../../lib/model/manifest.ts';
+import { hexOf, parseRepositoryName, parseTag } from '../../lib/model/names.ts';
 import { openPages } from '../../lib/server/open-pages.ts';
 import { type OpenRegistry, openRegistry } from '../../lib/server/open-registry.ts';
+import { encodeText } from '../../lib/streams/bytes.ts';
 import { htpasswdOf } from '../auth/test-auth.ts';
 import { loadKeys } from '../config/load-text.ts';
+import { hiddenFields, tokenOf } from '../ui/browser.ts';
 
 const HOST = 'registry.example.com';
 
@@ -28,7 +34,10 @@ describe('the pages without the APIs', () => {
       secret_key: 'a secret of the tests',
       public_url: `https://${HOST}`,
       auth: { htpasswd },
-      access: [{ repositories: ['public/*'], users: ['anonymous'], actions: ['pull'] }],
+      access: [
+        { repositories: ['public/*'], users: ['anonymous'], actions: ['pull'] },
+        { repositories: ['*'], users: ['alice'], actions: ['pull', 'push', 'delete'] },
+      ],
     };
     const { config } = loadKeys(keys);
     opened = await openRegistry(config, { log });
@@ -82,6 +91,51 @@ describe('the pages without the APIs', () => {
       });
       assert.equal((await app.fetch(request, at(origin))).status, status);
     });
+  }
+
+  it('show what a form has changed in another process', async () => {
+    const { config } = loadKeys(keys);
+    const other = await openPages(config, await openRegistry(config, { log, driver: opened.storage }), { log });
+    const repository = parseRepositoryName('team/app');
+    const bytes = encodeText(JSON.stringify({ schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests: [] }));
+    const digest = digestOf(bytes);
+    await opened.storage.put(layout.manifest(repository, digest), bytes);
+    for (const tag of ['stays', 'goes']) {
+      await opened.storage.put(layout.tag(repository, parseTag(tag)), encodeText(hexOf(digest)));
+    }
+    const origin = 'https://abc.example';
+    let cookie = '';
+    const send = async (at: Hono, path: string, fields?: [string, string][]) => {
+      const { text, cookie: next, location } = await visit(at, origin + path, { cookie, ...(fields && { fields }) });
+      cookie = next;
+      return { text, location };
+    };
+    const form = await send(app, '/ui/login');
+    await send(app, '/ui/login', [...hiddenFields(form.text), ['name', 'alice'], ['password', 'alice-password']]);
+    const page = await send(app, '/ui/r/team/app');
+    const tagged = /ui\/r\/team\/app:goes"/;
+    assert.match(page.text, tagged);
+    const { location } = await send(other, '/ui/delete/confirmed', [
+      ['token', tokenOf(page.text)],
+      ['repository', repository],
+      ['tag', 'goes'],
+      ['planned', `${digest} goes`],
+    ]);
+    const { text } = await send(app, location);
+    assert.match(text, /1 tag deleted/);
+    assert.doesNotMatch(text, tagged);
+  });
+
+  async function visit(at: Hono, url: string, { cookie, fields }: { cookie: string; fields?: [string, string][] }) {
+    const { origin, host } = new URL(url);
+    const request = new Request(url, {
+      headers: { Origin: origin, Cookie: cookie },
+      ...(fields && { method: 'POST', body: new URLSearchParams(fields) }),
+    });
+    const response = await at.fetch(request, { reached: { origin, authority: host, isCertain: true } });
+    const [line] = response.headers.getSetCookie();
+    const location = response.headers.get('Location') ?? '';
+    return { text: await response.text(), cookie: line?.split(';')[0] ?? cookie, location };
   }
 
   for (const [title, change, message] of [

@@ -23,10 +23,15 @@ export function outcomePath(ui: Ui, c: Context, repository: RepositoryName, outc
   return repositoryPath(repository, { outcome: isLong ? ui.sessions.seal(c, { ...shown, tags: [] }) : sealed });
 }
 
-/** What the last form has done, with a way back. */
-export function noticeHtml(ui: Ui, c: Context, repository: RepositoryName): Html {
+/** What the last form has done; undefined on a page that does not follow a form. */
+export function outcomeOf(ui: Ui, c: Context): Shown | undefined {
   const sealed = c.req.query('outcome');
-  const outcome = (sealed === undefined ? undefined : ui.sessions.unseal(c, sealed)) as Shown | undefined;
+  return sealed === undefined ? undefined : (ui.sessions.unseal(c, sealed) as Shown | undefined);
+}
+
+/** Tells the outcome of a form, with a way back. */
+export function noticeHtml(ui: Ui, c: Context, repository: RepositoryName): Html {
+  const outcome = outcomeOf(ui, c);
   if (!outcome) return NOTHING;
   const { done, tags, count, movedCount } = outcome;
   const T = TEXTS.remove;

@@ -13,7 +13,7 @@ import { digestPath, namespacePath, repositoryPath, tagPath } from '../html/link
 import type { Crumb } from '../html/page.ts';
 import { pagingHtml, selectHtml, startOf, tabsHtml } from '../html/paging.ts';
 import { TEXTS } from '../html/texts.ts';
-import { noticeHtml } from './notice.ts';
+import { noticeHtml, outcomeOf } from './notice.ts';
 import { platformsHtml } from './platforms.ts';
 import type { Ui } from './ui.ts';
 import { untaggedHtml } from './untagged.ts';
@@ -31,6 +31,8 @@ type Shown = { repository: RepositoryName; listing: RepositoryListing; now: Date
  * `RepositoryListings.of`, one for the summary, and at most four for each row, or those of `untaggedHtml`.
  */
 export async function repositoryPage(ui: Ui, c: Context, repository: RepositoryName): Promise<Response> {
+  // The form may have been answered by another process, whose change a listing that is kept here does not show.
+  if (outcomeOf(ui, c)) ui.listings.forget(repository);
   const [listing, summary] = await Promise.all([ui.listings.of(repository), ui.registry.usage.summary(repository)]);
   const isEmpty = listing.tags.length === 0 && listing.facts.size === 0;
   if (isEmpty && !(await ui.registry.catalog.has(repository))) {
