@@ -13,6 +13,7 @@
 //  oci/repositories/<ns>/<repo>/facts/<algorithm>-<hex>/<facts>  empty: the name holds facts of that manifest
 //  oci/repositories/<ns>/<repo>/pulled/<algorithm>-<hex>        empty: its time is that of the last pull, to the day
 //  oci/repositories/<ns>/<repo>/summary.json                    what the repository takes up, as the last usage run counted it
+//  oci/repositories/<ns>/<repo>/shared-layers.json              which tags share a layer, as the last usage run found it
 //  oci/blobs/<algorithm>/<hex>/copy-<uuid>                      bytes whose digest was known when they were stored
 //  oci/blobs/<algorithm>/<hex>/data-<uuid>-<size>               pointer, empty: data/<uuid> has this digest
 //  oci/blobs/<algorithm>/<hex>/condemned-<uuid>                 mark, empty: the collector has condemned the copy or data with this uuid
@@ -180,6 +181,7 @@ export const layout = {
   repositoryPulls: (repository: RepositoryName) => folder('oci/repositories', partsOf(repository), 'pulled'),
   lastPulled: (repository: RepositoryName, digest: Digest) =>
     at('oci/repositories', partsOf(repository), 'pulled', dashed(digest)),
+  sharedLayers: (repository: RepositoryName) => at('oci/repositories', partsOf(repository), 'shared-layers.json'),
   usageSummary: (repository: RepositoryName) => at('oci/repositories', partsOf(repository), 'summary.json'),
   usageOverview: () => at('oci', 'usage.json'),
   quotas: () => at('oci', 'quotas.json'),
@@ -484,7 +486,7 @@ export type RepositoryRecord = { repository: RepositoryName } & (
   | { kind: 'facts'; digest: Digest; name: string }
   | { kind: 'referrer'; subject: Digest; digest: Digest }
   | { kind: 'history'; move: TagMove }
-  | { kind: 'summary' }
+  | { kind: 'summary' | 'shared layers' }
 );
 
 const REPOSITORY_RECORD = /^oci\/repositories\/([^/]+)\/([^/]+)\/([^/]+)(?:\/(.+))?$/;
@@ -516,6 +518,7 @@ function parseInRepository(kind: string | undefined, rest: string): WithoutRepos
   if (kind === 'pulled' && digest && name === undefined) return { kind: 'pull', digest };
   if (kind === 'facts' && digest && name !== undefined) return { kind: 'facts', digest, name };
   if (kind === 'summary.json' && rest === '') return { kind: 'summary' };
+  if (kind === 'shared-layers.json' && rest === '') return { kind: 'shared layers' };
   if (kind === 'referrers') {
     const [, algorithm, subject, hex] = REFERRER.exec(rest) ?? [];
     if (algorithm === undefined || hex === undefined) return undefined;

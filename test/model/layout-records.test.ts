@@ -46,6 +46,7 @@ describe('keys below oci/repositories/', () => {
         [layout.facts(repository, digest, '1.image'), { kind: 'facts', digest, name: '1.image' }],
         [layout.historyEntry(repository, move), { kind: 'history', move }],
         [layout.usageSummary(repository), { kind: 'summary' }],
+        [layout.sharedLayers(repository), { kind: 'shared layers' }],
       ];
       for (const [key, record] of cases) assert.deepEqual(parseRepositoryRecord(key), { repository, ...record });
     }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { layout } from '../../lib/model/layout.ts';
 import { parseDigest, parseRepositoryName, parseTag } from '../../lib/model/names.ts';
+import { assembleRegistry } from '../../lib/registry/registry.ts';
 import { encodeText } from '../../lib/streams/bytes.ts';
 import { type OpenedStorage, openFiles } from '../storage/open.ts';
 import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
@@ -298,6 +299,17 @@ describe('the pages of', () => {
     assert.match(await textOf('/ui/?q=nothing-has-this'), /No repository that you may read/);
     assert.match(await textOf('/ui/usage'), /<meter/);
     assert.match(await textOf('/ui/r/pages/r1'), /unique/);
+  });
+
+  it('an image that shares layers with other tags, once a usage run has found them', async () => {
+    for (const tag of ['1', '2', '3', '4', '5'])
+      await pushImage(client, 'kinds/sharing', tag, { contents: ['base', tag] });
+    assert.doesNotMatch(await textOf('/ui/r/kinds/sharing:1'), /also in/);
+    await assembleRegistry(storage.driver, { copiesLayers: false }).usage.run();
+    const page = await textOf('/ui/r/kinds/sharing:1');
+    const [first = '', second = ''] = page.split('<tbody>')[1]?.split('</tr>') ?? [];
+    assert.match(first, /also in(?: <a href="\/ui\/r\/kinds\/sharing:[2-5]">[2-5]<\/a>){3} and others/);
+    assert.doesNotMatch(second, /also in/);
   });
 
   it('a digest: of a manifest, of a layer, of nothing', async () => {

@@ -42,13 +42,14 @@ type Kept = { edges: Map<Digest, ManifestEdges>; gone: Map<Digest, ETag> };
  * The manifests of a repository with what they name. One storage request, one for each manifest that was not read before, and one
  * to store what was read.
  * @param listed the manifests of the listing
- * @param onRead called after each manifest that was read
+ * @param options.onRead called after each manifest that was read
+ * @param options.mayRead whether one more manifest may be read; those that are not are left out
  */
 export async function readEdges(
   storage: StorageDriver,
   repository: RepositoryName,
   listed: ReadonlyMap<Digest, ObjectInfo>,
-  onRead: () => Promise<void> = async () => undefined,
+  { onRead, mayRead = () => true }: { onRead?: () => Promise<void>; mayRead?: () => boolean } = {},
 ): Promise<Map<Digest, ListedManifest>> {
   if (listed.size === 0) return new Map();
   const object = await storage.read(layout.manifestEdges(repository));
@@ -62,8 +63,9 @@ export async function readEdges(
       found.set(digest, { info, state, ...(edges && state !== 'gone' && { edges }) });
       return;
     }
+    if (!mayRead()) return;
     const read = await readManifest(storage, repository, digest);
-    await onRead();
+    await onRead?.();
     if (!read) return; // deleted since it was listed
     isChanged ||= read.state === 'gone' || edges === undefined;
     found.set(digest, read);

@@ -71,12 +71,9 @@ export class RepositoriesStage implements Stage {
       return;
     }
     const records = sortRecords(inOci, (key) => run.report.unknown(key));
-    const manifests = await readEdges(
-      run.storage,
-      repository,
-      records.manifests,
-      everyNth(READS_PER_CHECKPOINT, stage.heartbeat),
-    );
+    const manifests = await readEdges(run.storage, repository, records.manifests, {
+      onRead: everyNth(READS_PER_CHECKPOINT, stage.heartbeat),
+    });
     const digests = [...manifests.keys()];
     const tags = await resolveTags(run, resolver, { repository, objects: tagObjects, manifests: digests });
     const twiceQuoted = await this.#twiceQuotedTags(stage, repository, digests);

@@ -42,6 +42,7 @@ export function sortRecords(objects: readonly ObjectInfo[], onUnknown: (key: Key
         records.derived.push({ kind: record.kind, digest: record.digest, info });
         break;
       case 'summary':
+      case 'shared layers':
         break;
       case undefined:
         onUnknown(info.key);

@@ -95,6 +95,9 @@ export const TEXTS = {
     layers: 'Layers',
     columns: { number: '#', madeBy: 'Made by', size: 'Size', digest: 'Digest', mediaType: 'Media type' },
     unknownStep: 'not recorded',
+    alsoIn: 'also in',
+    andOthers: 'and others',
+    sharedFound: 'Which other tags have a layer was found',
     runs: 'Runs',
     config: {
       entrypoint: 'Entrypoint',

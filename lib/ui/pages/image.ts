@@ -4,7 +4,7 @@ import { RegistryError } from '../../model/errors.ts';
 import type { IndexChild } from '../../model/manifest.ts';
 import type { Digest, Reference, RepositoryName } from '../../model/names.ts';
 import { decodeText, KiB } from '../../streams/bytes.ts';
-import { buildSteps, type ImageDetails, imageDetails, runConfig } from '../data/image-details.ts';
+import { type ImageDetails, imageDetails, runConfig } from '../data/image-details.ts';
 import { pullCommands } from '../data/pull-commands.ts';
 import { shortDigest } from '../html/format.ts';
 import { copyHtml, digestHtml, type Html, html, isRecorded, NOTHING, sizeHtml, timeHtml } from '../html/html.ts';
@@ -15,6 +15,7 @@ import type { Change, ChangeEnv } from '../session/changes.ts';
 import { formOf } from '../session/forms.ts';
 import { documentsHtml } from './documents.ts';
 import { historyHtml } from './history.ts';
+import { cut, layersHtml, MAX_ROWS, type Sharing } from './layers.ts';
 import { outcomePath } from './notice.ts';
 import { referrersHtml } from './referrers.ts';
 import { crumbsOf } from './repository.ts';
@@ -25,15 +26,13 @@ const T = TEXTS.image;
 
 /** Longer texts are cut on a page: the whole is one request away, by the registry's API. */
 const MAX_RAW_CHARACTERS = 256 * KiB;
-const MAX_TEXT_CHARACTERS = 4 * KiB;
-const MAX_ROWS = 500;
 
 const VIEWS = ['raw', 'v1', 'referrers', 'history'] as const;
 type View = (typeof VIEWS)[number];
 
 /**
  * The page of a manifest: of an image its layers and config, of an index one tab for each platform. Storage requests: those of
- * `Manifests.get`, one for the facts, and three for the child and the config that are shown.
+ * `Manifests.get`, one for the facts, three for the child and the config that are shown, and one for the layers that tags share.
  */
 export async function imagePage(
   ui: Ui,
@@ -63,7 +62,7 @@ export async function imagePage(
   const shownHtml = async () => {
     const pathOfShown = (query: Record<string, string>) => pathOf({ ...(child && { child }), ...query });
     const documents = typeof shown !== 'string' ? { repository, artifact: shown, pathOf: pathOfShown } : undefined;
-    return html`${documents ? await documentsHtml(ui, c, documents) : NOTHING}${detailsHtml(repository, shown)}`;
+    return html`${documents ? await documentsHtml(ui, c, documents) : NOTHING}${detailsHtml(repository, shown, { except: top.digest, layers: await ui.registry.usage.sharedLayers(repository) })}`;
   };
   const content = html`<h1>${name}</h1>
 <p class="sub"><code>${top.digest}</code> · ${TEXTS.kinds[kind]}${facts ? html` · ${sizeHtml(facts.totalBytes)}` : NOTHING}${isRecorded(facts?.createdAt) ? html` · ${T.built} ${timeHtml(facts.createdAt, new Date())}` : NOTHING}</p>
@@ -151,26 +150,12 @@ function descriptionHtml({ document: { annotations = {} }, config }: ImageDetail
   return html`<p>${cut(description ?? '')} ${[...new Set(urls)].map((url) => html`<a href="${url}" rel="noreferrer nofollow">${url}</a> `)}</p>`;
 }
 
-function detailsHtml(repository: RepositoryName, shown: ImageDetails | Digest): Html {
+function detailsHtml(repository: RepositoryName, shown: ImageDetails | Digest, sharing: Sharing): Html {
   if (typeof shown === 'string')
     return html`<div class="panel empty"><p>${T.childElsewhere}</p><p><code>${shown}</code></p></div>`;
   const { document, config } = shown;
   const isImage = config !== undefined && (config.rootfs !== undefined || config.config !== undefined);
-  return html`<div class="grid"><section>${isImage ? stepsHtml(shown) : filesHtml(repository, shown)}</section><aside>${isImage ? runHtml(shown) : html`<h2>${T.runs}</h2><p class="muted">${T.noConfig}</p>`}${pairsHtml(T.annotations, Object.entries(document.annotations ?? {}))}</aside></div>`;
-}
-
-function stepsHtml(shown: ImageDetails): Html {
-  const { columns } = T;
-  const steps = buildSteps(shown);
-  const rows = steps.slice(0, MAX_ROWS).map(({ command, layer }) => {
-    const text =
-      command === undefined ? html`<span class="muted">${T.unknownStep}</span>` : html`<code>${cut(command)}</code>`;
-    return html`<tr><td${layer ? NOTHING : html` class="muted"`}>${layer ? layer.number : '–'}</td><td class="wide">${text}</td><td class="num">${layer ? sizeHtml(layer.sizeBytes) : html`<span class="muted">–</span>`}</td><td class="opt">${layer ? digestHtml(layer.digest) : NOTHING}</td></tr>`;
-  });
-  return html`<h2>${T.layers}</h2>
-<div class="panel" tabindex="0" role="region" aria-label="${T.layers}"><table>
-<thead><tr><th scope="col">${columns.number}</th><th scope="col">${columns.madeBy}</th><th scope="col" class="num">${columns.size}</th><th scope="col" class="opt">${columns.digest}</th></tr></thead>
-<tbody>${rows}</tbody></table></div>${steps.length > MAX_ROWS ? html`<p class="muted">${T.more(steps.length - MAX_ROWS)}</p>` : NOTHING}`;
+  return html`<div class="grid"><section>${isImage ? layersHtml(repository, shown, sharing) : filesHtml(repository, shown)}</section><aside>${isImage ? runHtml(shown) : html`<h2>${T.runs}</h2><p class="muted">${T.noConfig}</p>`}${pairsHtml(T.annotations, Object.entries(document.annotations ?? {}))}</aside></div>`;
 }
 
 function filesHtml(repository: RepositoryName, { document: { config, layers, blobs, manifests } }: ImageDetails): Html {
@@ -234,10 +219,6 @@ function pretty(text: string): string {
 
 function limited(text: string): string {
   return text.length > MAX_RAW_CHARACTERS ? `${text.slice(0, MAX_RAW_CHARACTERS)}\n… ${T.tooLarge}` : text;
-}
-
-function cut(text: string): string {
-  return text.length > MAX_TEXT_CHARACTERS ? `${text.slice(0, MAX_TEXT_CHARACTERS)} …` : text;
 }
 
 /** What the form of a tag's history changes. @throws RegistryError TAG_INVALID, and those of `placeOf` */

@@ -1,0 +1,96 @@
+// Which tags of a repository share a layer, by what the collector keeps of its manifests.
+import { inTurns } from '../../concurrency/turns.ts';
+import { digestOfManifestKey, layout } from '../../model/layout.ts';
+import type { Digest, RepositoryName, Tag } from '../../model/names.ts';
+import type { ObjectInfo, StorageDriver } from '../../storage/driver.ts';
+import { type ListedManifest, readEdges } from '../collector/edges.ts';
+import type { Tags } from '../tags/tags.ts';
+import type { SharedLayers } from './shared-layers.ts';
+
+/** Of larger repositories it is not known. The manifests of one take up to 20 MB. */
+const MAX_MANIFESTS = 20_000;
+
+/** Layers of a repository that are stored, those of most tags first, and tags that are named for each. */
+const MAX_LAYERS = 2000;
+const MAX_NAMED = 6;
+
+/** Steps from an index to a child, over all tags of a repository. */
+const MAX_STEPS = 2_000_000;
+
+/** `isWhole`: no manifest was left unread. */
+export type FoundLayers = { shared: SharedLayers; isWhole: boolean };
+
+/**
+ * One storage request per 1,000 manifests and tags, those of `readEdges`, and those of `Tags.resolveAll`.
+ * @param options.mayRead whether one more manifest may be read that no run has read before
+ * @returns `undefined` if the repository has too many manifests
+ */
+export async function findSharedLayers(
+  { storage, tags }: { storage: StorageDriver; tags: Tags },
+  repository: RepositoryName,
+  { at, mayRead }: { at: string; mayRead: () => boolean },
+): Promise<FoundLayers | undefined> {
+  const listed = new Map<Digest, ObjectInfo>();
+  for await (const object of storage.list(layout.manifests(repository))) {
+    const digest = digestOfManifestKey(object.key);
+    if (digest) listed.set(digest, object);
+    if (listed.size > MAX_MANIFESTS) return undefined;
+  }
+  const manifests = await readEdges(storage, repository, listed, { mayRead });
+  const resolved = await tags.resolveAll(repository, { manifests: [...listed.keys()] });
+  const newestFirst = resolved.toSorted((a, b) => b.lastModified.getTime() - a.lastModified.getTime());
+  const targets = new Map<Digest, Tag>();
+  for (const { tag, target } of newestFirst) if (!targets.has(target.digest)) targets.set(target.digest, tag);
+  return { shared: { at, ...(await sharedBy(targets, manifests)) }, isWhole: manifests.size === listed.size };
+}
+
+type Use = { count: number; in: number[] };
+
+async function sharedBy(
+  targets: ReadonlyMap<Digest, Tag>,
+  manifests: ReadonlyMap<Digest, ListedManifest>,
+): Promise<Omit<SharedLayers, 'at'>> {
+  const uses = new Map<Digest, Use>();
+  const names = [...targets].map(([digest, tag]) => ({ tag, digest }));
+  let steps = 0;
+  for await (const group of inTurns([...names.entries()])) {
+    for (const [index, { digest }] of group) {
+      for (const blob of blobsOf(digest)) {
+        const use = uses.get(blob) ?? { count: 0, in: [] };
+        use.count++;
+        if (use.in.length < MAX_NAMED) use.in.push(index);
+        uses.set(blob, use);
+      }
+    }
+  }
+  const shared = [...uses].filter(([, { count }]) => count > 1);
+  const most = shared.sort(([, a], [, b]) => b.count - a.count).slice(0, MAX_LAYERS);
+  return numbered(names, most);
+
+  /** Each manifest once. */
+  function blobsOf(top: Digest): Set<Digest> {
+    const [blobs, seen] = [new Set<Digest>(), new Set([top])];
+    for (const digest of seen) {
+      if (steps++ > MAX_STEPS) break;
+      const edges = manifests.get(digest)?.edges;
+      for (const blob of edges?.blobs ?? []) blobs.add(blob);
+      for (const child of edges?.manifests ?? []) seen.add(child);
+    }
+    return blobs;
+  }
+}
+
+/** Keeps only the targets that a layer names. */
+function numbered(names: readonly { tag: Tag; digest: Digest }[], layers: readonly [Digest, Use][]) {
+  const used = [...new Set(layers.flatMap(([, use]) => use.in))].sort((a, b) => a - b);
+  const positions = new Map(used.map((index, position) => [index, position]));
+  return {
+    targets: used.flatMap((index) => names[index] ?? []),
+    layers: Object.fromEntries(
+      layers.map(([digest, { count, in: indexes }]) => [
+        digest,
+        { count, in: indexes.flatMap((index) => positions.get(index) ?? []) },
+      ]),
+    ),
+  };
+}
