@@ -1,8 +1,10 @@
 // Bundles one function for upload: `node functions/build.ts request-handler DIRECTORY`. `sam build` calls it through the Makefile.
-import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
 import { dirname, join } from 'node:path';
 import { build, type Metafile, type Plugin } from 'esbuild';
+import { parseYaml } from '../lib/config/yaml.ts';
+import { builtConfiguration } from './built-configuration.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 
@@ -150,7 +152,10 @@ export async function buildFunction(name: string, directory: string): Promise<Me
     metafile: true,
   });
   await writeFile(join(directory, 'package.json'), '{ "type": "module" }\n');
-  await cp(join(ROOT, 'config.yml'), join(directory, 'config.yml'));
+  const text = await readFile(join(ROOT, 'config.yml'), 'utf8');
+  for (const [file, content] of Object.entries(builtConfiguration(text, parseYaml(text)))) {
+    await writeFile(join(directory, file), content);
+  }
   return metafile;
 }
 

@@ -1,8 +1,8 @@
 import { ACTIONS, type Action } from '../auth/callers/caller.ts';
 import type { AccessRule } from '../auth/rules/permissions.ts';
 import { isNull, list, NotAllowedError, type ValueType } from './value-types.ts';
-import { parsed } from './yaml.ts';
 import { isMap, lineOf, type YamlMap, type YamlNode } from './yaml-nodes.ts';
+import { parsed } from './yaml-values.ts';
 
 const RULE_KEYS = ['repositories', 'users', 'groups', 'actions', 'deny'] as const;
 type RuleKey = (typeof RULE_KEYS)[number];

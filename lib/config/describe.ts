@@ -1,5 +1,5 @@
 import { dump, YAML11_SCHEMA } from 'js-yaml';
-import type { LoadedConfig } from './load.ts';
+import type { LoadedConfig } from './read-parsed.ts';
 import type { Setting } from './settings.ts';
 
 /**

@@ -1,5 +1,5 @@
 import { ConfigError } from './config-error.ts';
-import { expandEnv } from './expand-env.ts';
+import { expandEnv, type Variables } from './expand-env.ts';
 import { COMMON, isFlavorLike } from './flavor-names.ts';
 import { isClosedBy } from './guards.ts';
 import { position } from './position.ts';
@@ -18,7 +18,8 @@ export type Flavor = {
  * With an empty SETTINGS_FLAVOR the top level of the file is the configuration.
  * @throws ConfigError
  */
-export function selectFlavor(file: string, root: YamlNode, env: NodeJS.ProcessEnv): Flavor {
+export function selectFlavor(file: string, root: YamlNode, variables: Variables): Flavor {
+  const { env } = variables;
   if (!isMap(root)) {
     throw new ConfigError(
       `${position(file, lineOf(root))} must be a map of flavors, or of keys; it is ${shapeOf(root)}`,
@@ -34,7 +35,7 @@ export function selectFlavor(file: string, root: YamlNode, env: NodeJS.ProcessEn
   if (!base) throw new ConfigError(`${position(file, lineOf(root.get(COMMON)))} common must be a map of keys`);
   const isBase = commonIsBase(env);
   const keys = new Map([...(isBase ? base : []), ...own]);
-  checkGuards({ file, name, base, own, keys, isBase, env });
+  checkGuards({ file, name, base, own, keys, isBase, variables });
   return { name, keys, line };
 }
 
@@ -50,10 +51,10 @@ function checkGuards(flavor: {
   own: YamlMap;
   keys: YamlMap;
   isBase: boolean;
-  env: NodeJS.ProcessEnv;
+  variables: Variables;
 }): void {
-  const { file, name, base, own, keys, isBase, env } = flavor;
-  if (!isClosedBy(base, env)) return;
+  const { file, name, base, own, keys, isBase, variables } = flavor;
+  if (!isClosedBy(base, variables)) return;
   const line = lineOf(base.get('auth'));
   if (!isBase && !keys.has('auth')) {
     throw new ConfigError(
@@ -61,7 +62,7 @@ function checkGuards(flavor: {
     );
   }
   const written = own.get('auth');
-  const effective = written && expandEnv(written, env);
+  const effective = written && expandEnv(written, variables);
   if (!isScalar(effective) || !effective.variable || !isOff(effective) || written === base.get('auth')) return;
   throw new ConfigError(
     `${position(file, lineOf(written), 'auth')} of ${name} hides that of common (in line ${line}), but the variable ${effective.variable.name} is not set; set it, or remove the line; auth: null is an open registry`,

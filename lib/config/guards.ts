@@ -1,7 +1,7 @@
 // The keys that close a registry, the rules of retention, and quotas. A misspelt one would leave the registry open, or have no
 // effect, so it is an error.
 import { closestName } from './closest-name.ts';
-import { expandEnv } from './expand-env.ts';
+import { expandEnv, type Variables } from './expand-env.ts';
 import { isOff } from './value-types.ts';
 import { isMap, type YamlMap, type YamlNode } from './yaml-nodes.ts';
 
@@ -35,7 +35,7 @@ export function guardIn(node: YamlNode | undefined): string | undefined {
 }
 
 /** Whether these keys of a file close the registry, given the current environment variables. */
-export function isClosedBy(keys: YamlMap, env: NodeJS.ProcessEnv): boolean {
+export function isClosedBy(keys: YamlMap, variables: Variables): boolean {
   const node = keys.get('auth');
-  return node !== undefined && !isOff(expandEnv(node, env));
+  return node !== undefined && !isOff(expandEnv(node, variables));
 }

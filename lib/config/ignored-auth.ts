@@ -1,5 +1,6 @@
 // Signs that the operator of an open registry wants logins: settings of other registries that have no effect here.
 import { ConfigError } from './config-error.ts';
+import type { Variables } from './expand-env.ts';
 import { isClosedBy } from './guards.ts';
 import { position } from './position.ts';
 import { isMap, lineOf, type YamlMap } from './yaml-nodes.ts';
@@ -18,8 +19,9 @@ export function checkIgnoredAuth(
   { path, text, remedy = "set AUTH='{htpasswd: ./users}'" }: { path: string; text: string; remedy?: string },
   root: YamlMap,
   flavor: string | undefined,
-  env: NodeJS.ProcessEnv,
+  variables: Variables,
 ): string[] {
+  const { env } = variables;
   const foreign = Object.keys(env).find((name) => REGISTRY_2.test(name) && env[name]);
   if (foreign) {
     throw new ConfigError(
@@ -31,7 +33,7 @@ export function checkIgnoredAuth(
     warnings.push(`${path}: the variable AUTH is set, but no key reads it (auth: _env:AUTH): the registry is open`);
   }
   for (const [name, node] of flavor === undefined ? [] : root) {
-    if (name === flavor || !isMap(node) || !isClosedBy(node, env)) continue;
+    if (name === flavor || !isMap(node) || !isClosedBy(node, variables)) continue;
     const where = position(path, lineOf(node.get('auth')), 'auth');
     warnings.push(
       `${where} of ${name} does not count: the flavor ${flavor}, which is in effect, has none, so the registry is open`,

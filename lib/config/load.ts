@@ -1,22 +1,11 @@
-import { type Config, readConfig } from './config.ts';
+import { readConfig } from './config.ts';
 import { ConfigError } from './config-error.ts';
 import { findFile } from './find-file.ts';
-import { selectFlavor } from './flavor.ts';
 import { checkIgnoredAuth } from './ignored-auth.ts';
-import { checkRootKeys } from './root-keys.ts';
-import { type Setting, Settings } from './settings.ts';
+import { type LoadedConfig, readParsed } from './read-parsed.ts';
+import { Settings } from './settings.ts';
 import { parseYaml } from './yaml.ts';
 import { isMap, YamlError, type YamlNode } from './yaml-nodes.ts';
-
-export type LoadedConfig = {
-  config: Config;
-  /** One line each, with file and key. */
-  warnings: string[];
-  /** Every effective value with its origin, secrets masked. */
-  settings: Setting[];
-  /** File, line and name of a key, as the beginning of a message. */
-  where(name: string): string;
-};
 
 export type LoadOptions = {
   env: NodeJS.ProcessEnv;
@@ -32,20 +21,7 @@ export type LoadOptions = {
  */
 export function loadConfig({ env, file, directory = process.cwd() }: LoadOptions): LoadedConfig {
   const found = findFile(file, env, directory);
-  const { path } = found;
-  const root = parseFile(path, found.text);
-  const { name, keys, line } = selectFlavor(path, root, env);
-  const rootWarnings = name !== undefined && isMap(root) ? checkRootKeys(path, root, name) : [];
-  const settings = new Settings(path, keys, env, line);
-  const config = readConfig(settings, path, name);
-  settings.checkNames();
-  const ignored = !config.auth && isMap(root) ? checkIgnoredAuth(found, root, name, env) : [];
-  return {
-    config,
-    warnings: [...rootWarnings, ...settings.warnings, ...ignored],
-    settings: settings.read,
-    where: (key) => settings.where(key),
-  };
+  return readParsed(found, parseFile(found.path, found.text), { env, parse: parseYaml });
 }
 
 /**
@@ -59,12 +35,13 @@ export function readKeys(
 ): Pick<LoadedConfig, 'config' | 'warnings'> {
   const text = JSON.stringify(keys);
   const root = parseFile(source, text);
-  const settings = new Settings(source, isMap(root) ? root : new Map(), env);
+  const variables = { env, parse: parseYaml };
+  const settings = new Settings(source, isMap(root) ? root : new Map(), variables);
   const config = readConfig(settings, source, undefined);
   settings.checkNames();
   const remedy = "set auth: { htpasswd: './users' } in config";
   const ignored =
-    !config.auth && isMap(root) ? checkIgnoredAuth({ path: source, text, remedy }, root, undefined, env) : [];
+    !config.auth && isMap(root) ? checkIgnoredAuth({ path: source, text, remedy }, root, undefined, variables) : [];
   return { config, warnings: [...settings.warnings, ...ignored] };
 }
 

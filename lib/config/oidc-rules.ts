@@ -1,7 +1,7 @@
 import type { OidcRule } from '../auth/oidc/logins.ts';
 import { boolean, isNull, list, mapOf, NotAllowedError, text, type ValueType } from './value-types.ts';
-import { parsed } from './yaml.ts';
 import { isMap, lineOf, type YamlMap, type YamlNode } from './yaml-nodes.ts';
+import { parsed } from './yaml-values.ts';
 
 const RULE_KEYS = ['issuer', 'jwks_uri', 'audience', 'claims', 'groups', 'insecure'];
 

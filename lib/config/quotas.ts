@@ -3,8 +3,8 @@ import { formatSize, parseSize } from '../model/size.ts';
 import type { Quota } from '../registry/usage/quotas.ts';
 import { closestName } from './closest-name.ts';
 import { isNull, list, NotAllowedError, text, type ValueType } from './value-types.ts';
-import { parsed } from './yaml.ts';
 import { isMap, lineOf, type YamlNode } from './yaml-nodes.ts';
+import { parsed } from './yaml-values.ts';
 
 const KEYS = ['repositories', 'bytes'] as const;
 const SIZE = 'a size of at least one byte, such as 500MB or 50GiB';

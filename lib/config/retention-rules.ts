@@ -11,12 +11,10 @@ import {
   type VersionLevel,
 } from '../registry/retention/rules.ts';
 import { closestName } from './closest-name.ts';
-import { ConfigError } from './config-error.ts';
 import { duration } from './duration.ts';
-import { position } from './position.ts';
 import { integer, isNull, list, NotAllowedError, type ValueType } from './value-types.ts';
-import { parsed, parseYaml } from './yaml.ts';
-import { isMap, isScalar, lineOf, YamlError, type YamlMap, type YamlNode } from './yaml-nodes.ts';
+import { isMap, isScalar, lineOf, type YamlMap, type YamlNode } from './yaml-nodes.ts';
+import { parsed } from './yaml-values.ts';
 
 const RULE_KEYS = ['repositories', 'tags', 'keep', 'expires', 'untagged'] as const;
 const DECIDING_KEYS = ['keep', 'expires', 'untagged'] as const;
@@ -59,23 +57,6 @@ export const retentionRules: ValueType<RetentionRule[]> = {
   },
   format: (rules) => rules.map(formatRule),
 };
-
-/**
- * Reads rules that stand in a file of their own, which is a list.
- * @throws ConfigError
- */
-export function readRetentionRules(file: string, text: string): RetentionRule[] {
-  try {
-    const rules = retentionRules.parse(parseYaml(text));
-    if (rules) return rules;
-    throw new ConfigError(`${file}: is not allowed; allowed: ${retentionRules.allowed}`);
-  } catch (error) {
-    if (error instanceof YamlError)
-      throw new ConfigError(`${file}: is not valid YAML: ${error.message}`, { cause: error });
-    if (error instanceof NotAllowedError) throw new ConfigError(`${position(file, error.line)} ${error.message}`);
-    throw error;
-  }
-}
 
 class RuleReader {
   readonly #node: YamlNode;

@@ -1,13 +1,13 @@
 import { closestName } from './closest-name.ts';
 import { ConfigError } from './config-error.ts';
-import { expandEnv } from './expand-env.ts';
+import { expandEnv, type Variables } from './expand-env.ts';
 import { guardIn, guardMeantBy } from './guards.ts';
 import { type KeyName, UNUSED_KEYS, type UnusedKey, USED_KEYS, type UsedKey, type ValueOf } from './keys.ts';
 import { position } from './position.ts';
 import { fromWhere, holdsMask, MASK, originOf, show, withoutSecrets } from './shown-values.ts';
 import { isNull, isOff, isPlaceholder, NotAllowedError, PLACEHOLDER } from './value-types.ts';
-import { parsed } from './yaml.ts';
 import { isMap, isScalar, lineOf, YamlError, type YamlMap, type YamlNode } from './yaml-nodes.ts';
+import { parsed } from './yaml-values.ts';
 
 /** An effective value as written in the file, with its origin, for `stowage config`. Secrets are masked. */
 export type Setting = {
@@ -25,14 +25,14 @@ export class Settings {
   readonly read: Setting[] = [];
   readonly #file: string;
   readonly #root: YamlMap;
-  readonly #env: NodeJS.ProcessEnv;
+  readonly #variables: Variables;
   /** Position of the flavor, for messages about missing keys. */
   readonly #line: number | undefined;
 
-  constructor(file: string, root: YamlMap, env: NodeJS.ProcessEnv, line?: number) {
+  constructor(file: string, root: YamlMap, variables: Variables, line?: number) {
     this.#file = file;
-    this.#root = new Map([...root].map(([name, node]) => [name, expandEnv(node, env)]));
-    this.#env = env;
+    this.#root = new Map([...root].map(([name, node]) => [name, expandEnv(node, variables)]));
+    this.#variables = variables;
     this.#line = line;
   }
 
@@ -55,8 +55,8 @@ export class Settings {
 
   /** The first of these environment variables that is set; parsed and shown like a key. @throws ConfigError */
   variable<V>(name: string, key: UsedKey<V>, variables: readonly string[]): V {
-    const variable = variables.find((candidate) => this.#env[candidate]) ?? '';
-    const node = expandEnv({ text: `_env:${variable}`, isPlain: true }, this.#env);
+    const variable = variables.find((candidate) => this.#variables.env[candidate]) ?? '';
+    const node = expandEnv({ text: `_env:${variable}`, isPlain: true }, this.#variables);
     return this.#read(name, node, key, { where: name, source: node, isVariable: true });
   }
 

@@ -1,6 +1,7 @@
 // The types of keys. Each type parses a node of the file and describes the allowed values.
-import { parsed, parseYaml, plainValue, toData } from './yaml.ts';
-import { isMap, isScalar, type Scalar, type YamlNode } from './yaml-nodes.ts';
+import { isNullText, plainValue } from './plain-value.ts';
+import { isMap, isScalar, type ParseYaml, type Scalar, YamlError, type YamlNode } from './yaml-nodes.ts';
+import { parsed, toData } from './yaml-values.ts';
 
 /** The samples' placeholder for a value that the operator has to fill in. */
 export const PLACEHOLDER = 'REPLACEME';
@@ -143,7 +144,7 @@ export function orOff<T>(type: ValueType<T>): ValueType<T> {
   return { ...type, parse: (node) => (isOff(node) ? null : type.parse(node)) };
 }
 
-/** Whether a value is off: falsy in Python, as docker-registry tested it, or the placeholder. Never throws. */
+/** Whether a value is off: falsy in Python, as docker-registry tested it, or the placeholder. Never throws a YamlError. */
 export function isOff(node: YamlNode | undefined): boolean {
   if (node === undefined) return true;
   if (isMap(node)) return [...node.values()].every(isOff);
@@ -169,18 +170,19 @@ function whereText<T>(node: YamlNode, read: (value: string) => T | undefined): T
 
 /** The scalar's text; null if it is empty or a spelling of null. */
 function textOf(scalar: Scalar): string | null {
-  const { text: value, isPlain } = scalar.variable ? unquoted(scalar.text.trim()) : scalar;
-  return value === '' || (isPlain && plainValue(value) === null) ? null : value;
+  const { text: value, isPlain } = scalar.variable ? unquoted(scalar.text.trim(), scalar.variable.parse) : scalar;
+  return value === '' || (isPlain && isNullText(value)) ? null : value;
 }
 
 /** Removes the quotes of `"0123"` and `'0123'`; leaves any other text, also one with unmatched quotes. */
-function unquoted(value: string): Scalar {
+function unquoted(value: string, parse: ParseYaml): Scalar {
   if (/^(?:"[\s\S]*"|'[\s\S]*')$/.test(value)) {
     try {
-      const node = parseYaml(value);
+      const node = parse(value);
       if (isScalar(node)) return node;
-    } catch {
+    } catch (error) {
       // A secret may begin and end with a quote.
+      if (!(error instanceof YamlError)) throw error;
     }
   }
   return { text: value, isPlain: true };

@@ -1,11 +1,14 @@
 // Nodes of a YAML document. A scalar keeps its text, since its key decides the type.
 
+/** @throws YamlError */
+export type ParseYaml = (text: string) => YamlNode;
+
 export type Scalar = {
   readonly text: string;
   /** Written without quotes, so that `null`, `yes` or `5000` may be other than text. */
   readonly isPlain: boolean;
   /** The text comes from an environment variable or its default, and is YAML that is not parsed yet. */
-  readonly variable?: { readonly name: string; readonly isDefault: boolean };
+  readonly variable?: { readonly name: string; readonly isDefault: boolean; readonly parse: ParseYaml };
 };
 export type YamlMap = ReadonlyMap<string, YamlNode>;
 export type YamlNode = Scalar | readonly YamlNode[] | YamlMap;

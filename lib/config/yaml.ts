@@ -1,15 +1,14 @@
 // YAML 1.1 as docker-registry read it, restricted to safe tags. Scalars keep their text and their keys decide the type, so a
 // secret of digits stays a text, and `yes` is a boolean only where a boolean is expected.
-import { boolYaml11Tag, floatYaml11Tag, intYaml11Tag, NOT_RESOLVED, nullYaml11Tag, YAMLException } from 'js-yaml';
+import { YAMLException } from 'js-yaml';
 import { composeYaml } from './compose-yaml.ts';
-import { isMap, isScalar, placeAt, YamlError, type YamlNode } from './yaml-nodes.ts';
-
-/** A text that is a plain scalar in every context, as most values of environment variables are. Parsing it takes js-yaml far longer. */
-const WORD = /^(?:[A-Za-z0-9_/][A-Za-z0-9_./-]*)?$/;
+import { parseSimpleYaml } from './simple-yaml.ts';
+import { YamlError, type YamlNode } from './yaml-nodes.ts';
 
 /** @throws YamlError, with the line if the text has more than one */
 export function parseYaml(text: string): YamlNode {
-  if (WORD.test(text)) return { text, isPlain: true };
+  const simple = parseSimpleYaml(text);
+  if (simple) return simple;
   try {
     const documents = composeYaml(text);
     if (documents.length > 1)
@@ -45,34 +44,4 @@ function reasonWithoutValues(reason: string): string {
   if (/\btag\b/.test(reason)) return 'this tag is not allowed (quote a text that begins with "!")';
   const remedy = REMEDIES.find(([beginning]) => reason.startsWith(beginning))?.[1];
   return `${reason.replaceAll(/ "[^"]*"/g, '')}${remedy ? ` (${remedy})` : ''}`;
-}
-
-/** The value of an unquoted scalar in YAML 1.1. `y` and `n` are texts, as in PyYAML and against the specification. */
-export function plainValue(text: string): string | number | boolean | null {
-  if (/^[yn]$/i.test(text)) return text;
-  for (const tag of [nullYaml11Tag, boolYaml11Tag, intYaml11Tag, floatYaml11Tag]) {
-    const value = tag.resolve(text, false, tag.tagName);
-    if (value !== NOT_RESOLVED) return value;
-  }
-  return text;
-}
-
-/** Parses the YAML of an environment variable in a node. @throws YamlError */
-export function parsed(node: YamlNode): YamlNode {
-  return isScalar(node) && node.variable ? withoutLines(parseYaml(node.text)) : node;
-}
-
-/** Drops line numbers: lines of a variable are not lines of the file. */
-function withoutLines(node: YamlNode): YamlNode {
-  if (isMap(node)) for (const item of node.values()) withoutLines(item);
-  else if (!isScalar(node)) for (const item of node) withoutLines(item);
-  return placeAt(node, undefined);
-}
-
-/** The node as plain data. @throws YamlError */
-export function toData(node: YamlNode): unknown {
-  const value = parsed(node);
-  if (isScalar(value)) return value.isPlain ? plainValue(value.text) : value.text;
-  if (isMap(value)) return Object.fromEntries([...value].map(([key, item]) => [key, toData(item)]));
-  return value.map(toData);
 }

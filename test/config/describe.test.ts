@@ -4,7 +4,7 @@ import { load } from 'js-yaml';
 import type { Config } from '../../lib/config/config.ts';
 import { ConfigError } from '../../lib/config/config-error.ts';
 import { describeConfig } from '../../lib/config/describe.ts';
-import type { LoadedConfig } from '../../lib/config/load.ts';
+import type { LoadedConfig } from '../../lib/config/read-parsed.ts';
 import { SCANNERS } from '../../lib/registry/retention/pulling-programs.ts';
 import { type Env, loadFixture, loadKeys, loadText, messageOf, textFile } from './load-text.ts';
 

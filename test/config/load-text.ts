@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ConfigError } from '../../lib/config/config-error.ts';
-import { type LoadedConfig, loadConfig } from '../../lib/config/load.ts';
+import { loadConfig } from '../../lib/config/load.ts';
+import type { LoadedConfig } from '../../lib/config/read-parsed.ts';
 
 export type Env = Record<string, string>;
 

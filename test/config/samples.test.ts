@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { UNUSED_KEYS } from '../../lib/config/keys.ts';
-import type { LoadedConfig } from '../../lib/config/load.ts';
+import type { LoadedConfig } from '../../lib/config/read-parsed.ts';
 import { type Env, loadFixture, loadKeys, messageOf, textFile, withoutPosition } from './load-text.ts';
 
 const SHIPPED = '../../../config.yml';

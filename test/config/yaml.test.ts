@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
+import { boolYaml11Tag, floatYaml11Tag, intYaml11Tag, NOT_RESOLVED, nullYaml11Tag } from 'js-yaml';
 import { composeYaml } from '../../lib/config/compose-yaml.ts';
 import { expandEnv } from '../../lib/config/expand-env.ts';
-import { parseYaml, toData } from '../../lib/config/yaml.ts';
+import { plainValue } from '../../lib/config/plain-value.ts';
+import { parseSimpleYaml } from '../../lib/config/simple-yaml.ts';
+import { parseYaml } from '../../lib/config/yaml.ts';
 import { YamlError } from '../../lib/config/yaml-nodes.ts';
+import { toData } from '../../lib/config/yaml-values.ts';
 
 const data = (text: string) => toData(parseYaml(text));
 
@@ -103,7 +108,7 @@ again: _env:AGAIN
 unset: [_env:B, "_env:B:", "_env:B:b:c:d", "_env:EMPTY:default", _env:toString]
 url: _env:B:sqlite:////tmp/x
 `;
-  assert.deepEqual(toData(expandEnv(parseYaml(text), env)), {
+  assert.deepEqual(toData(expandEnv(parseYaml(text), { env, parse: parseYaml })), {
     '_env:A': 'key',
     map: { deep: { deeper: 'a' } },
     list: ['a', [[1, 'two']], 'x_env:A'],
@@ -134,3 +139,64 @@ for (const word of [
     assert.deepEqual([parseYaml(word)], composeYaml(word));
   });
 }
+
+for (const map of [
+  '{htpasswd: "arn:aws:secretsmanager:us-east-1:123456789012:secret:users-AbC"}',
+  '{a_b: ""}',
+  '{y: "# {[,]}: *&!"}',
+]) {
+  test(`the map ${map} is what js-yaml makes of it`, () => {
+    assert.deepEqual([parseSimpleYaml(map)], composeYaml(map));
+  });
+}
+
+for (const text of [
+  '{a: "\\n"}',
+  '{a: "b", c: "d"}',
+  '{"a": "b"}',
+  '{a: b}',
+  "{a: 'b'}",
+  '{<<: "b"}',
+  '{a: "ä"}',
+  '{a: "b"} # c',
+]) {
+  test(`${text} is left to js-yaml`, () => {
+    assert.equal(parseSimpleYaml(text), undefined);
+  });
+}
+
+test('plain scalars have the values that js-yaml gives them', () => {
+  const byJsYaml = (text: string) => {
+    const values = [nullYaml11Tag, boolYaml11Tag, intYaml11Tag, floatYaml11Tag].map((tag) =>
+      tag.resolve(text, false, tag.tagName),
+    );
+    const resolved = values.filter((value) => value !== NOT_RESOLVED);
+    return resolved.length > 0 && !/^[yn]$/i.test(text) ? resolved[0] : text;
+  };
+  const likeNumber = fc.string({ unit: fc.constantFrom(...'+-0123456789abcdefABCDEFx_.:eINinfan'), maxLength: 8 });
+  const words = [
+    'null',
+    'Null',
+    'nULL',
+    '~',
+    'true',
+    'True',
+    'tRUE',
+    'yes',
+    'off',
+    'OFF',
+    '.inf',
+    '-.Inf',
+    '.NaN',
+    '-0',
+    '-.nan',
+  ];
+  const rare = ['0b1_0', '0x_', '0b_', '010', '09', '1:30', '-1:30.5', '1_000', '.', '._', '+.5e+3', '9'.repeat(400)];
+  const texts = fc.oneof(likeNumber, fc.constantFrom(...words, ...rare));
+  fc.assert(
+    fc.property(texts, (text) => {
+      assert.deepEqual(plainValue(text), byJsYaml(text));
+    }),
+    { numRuns: 20_000, examples: [...words, ...rare].map((text): [string] => [text]) },
+  );
+});

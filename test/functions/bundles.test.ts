@@ -1,7 +1,7 @@
 // What the bundles of the functions load before their first answer, counted. A timing would depend on the machine.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -17,7 +17,7 @@ import { startSecretsManager } from '../gateway/secrets-manager.ts';
 const run = promisify(execFile);
 
 /** What is loaded before the first answer to a pull, or to a login. */
-const MAX_BYTES = { 'request-handler': 400_000, authorizer: 170_000, ui: 500_000 };
+const MAX_BYTES = { 'request-handler': 200_000, authorizer: 110_000, ui: 500_000 };
 
 const SECRET_KEY = 'arn:aws:secretsmanager:us-east-1:123456789012:secret:key';
 const USERS = 'arn:aws:secretsmanager:us-east-1:123456789012:secret:users';
@@ -160,6 +160,53 @@ describe('a cold Lambda function', () => {
     assert.equal(secrets.reads(USERS), readsBefore);
   });
 
+  it('reads variables that hold more than simple YAML', async () => {
+    const AUTH = `{htpasswd: '${USERS}', groups: {team: [alice]}}`;
+    const [first] = (
+      await start('request-handler', [pull], {
+        AUTH,
+        ACCESS: '[{repositories: other/*, users: [alice], actions: [pull]}]',
+      })
+    ).answers;
+    assert.equal(first?.answer.statusCode, 403);
+    const [second] = (
+      await start('request-handler', [pull], {
+        AUTH,
+        ACCESS: '[{users: [alice], repositories: cold/*, actions: [pull]}]',
+      })
+    ).answers;
+    assert.equal(second?.answer.statusCode, 200);
+  });
+
+  it('reads a config.yml that was changed after the build', async () => {
+    const changed = join(directory, 'changed');
+    await cp(join(directory, 'request-handler'), changed, { recursive: true });
+    const text = await readFile(join(changed, 'config.yml'), 'utf8');
+    await writeFile(
+      join(changed, 'config.yml'),
+      text.replace('  access: _env:ACCESS', '  access: [{repositories: other/*, users: [alice], actions: [pull]}]'),
+    );
+    const [first] = (await start('changed', [pull])).answers;
+    assert.equal(first?.answer.statusCode, 403);
+  });
+
+  it('answers requests that are no pulls', async () => {
+    const asked = (httpMethod: string, path: string) => ({
+      ...pull,
+      httpMethod,
+      requestContext: { ...pull.requestContext, path },
+    });
+    const { answers } = await start('request-handler', [
+      asked('GET', '/v1/_ping'),
+      asked('POST', '/v2/cold/app/blobs/uploads/'),
+      asked('GET', '/v2/cold/app/manifests/'),
+    ]);
+    assert.deepEqual(
+      answers.map(({ answer }) => answer.statusCode),
+      [200, 202, 404],
+    );
+  });
+
   it('names the line of the source where it fails', async () => {
     await assert.rejects(
       start('authorizer', [], { AUTH: '' }),
@@ -168,7 +215,7 @@ describe('a cold Lambda function', () => {
   });
 
   for (const [name, maxBytes] of Object.entries(MAX_BYTES)) {
-    it(`loads at most ${maxBytes} bytes of ${name} before its first answer, and no AWS SDK`, (t) => {
+    it(`loads at most ${maxBytes} bytes of ${name} before its first answer, and neither the AWS SDK nor js-yaml`, (t) => {
       const metafile = metafiles.get(name) ?? assert.fail();
       const files = loadedFiles(metafile, ['index', 's3-driver']);
       const sizeBytes = files.reduce((sum, file) => sum + (metafile.outputs[file]?.bytes ?? 0), 0);
@@ -176,7 +223,7 @@ describe('a cold Lambda function', () => {
       assert.ok(sizeBytes > 50_000 && sizeBytes <= maxBytes, `${sizeBytes} bytes`);
       const inputs = files.flatMap((file) => Object.keys(metafile.outputs[file]?.inputs ?? {}));
       assert.deepEqual(
-        inputs.filter((input) => /@aws-sdk|@smithy/.test(input)),
+        inputs.filter((input) => /@aws-sdk|@smithy|js-yaml/.test(input)),
         [],
       );
     });

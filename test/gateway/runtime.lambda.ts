@@ -16,7 +16,7 @@ import { findRoute } from './routes.ts';
 import { type Runtime, startRuntime } from './runtime.ts';
 
 /** So that an instance is ready soon. */
-const MAX_PULL_BYTES = 400_000;
+const MAX_PULL_BYTES = 200_000;
 
 describe('bundles under the runtime of Lambda', () => {
   let deployment: Deployment;

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { Presets, SingleBar } from 'cli-progress';
 import type { Config } from '../../config/config.ts';
-import { readRetentionRules } from '../../config/retention-rules.ts';
+import { readRetentionRules } from '../../config/retention-file.ts';
 import type { OnProgress } from '../../registry/retention/carry-out-plan.ts';
 import type { PlannedTag, PlanProgress, PlanRecord } from '../../registry/retention/plan-record.ts';
 import type { Retention } from '../../registry/retention/retention.ts';

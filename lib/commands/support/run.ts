@@ -2,7 +2,8 @@
 import { Option } from 'commander';
 import type { Config } from '../../config/config.ts';
 import { ConfigError } from '../../config/config-error.ts';
-import { type LoadedConfig, loadConfig } from '../../config/load.ts';
+import { loadConfig } from '../../config/load.ts';
+import type { LoadedConfig } from '../../config/read-parsed.ts';
 import { defaultNotice, isPlaceOfServer, type Written } from './place.ts';
 import { findRunningServers } from './running-servers.ts';
 
