@@ -2,8 +2,8 @@ import { REPOSITORY_PATTERN } from '../model/name-pattern.ts';
 import { MAX_TRUSTED_KEYS, parseTrustedKey, type TrustedKeySource } from '../ui/data/signatures/trusted-keys.ts';
 import { closestName } from './closest-name.ts';
 import { isNull, list, NotAllowedError, text, type ValueType } from './value-types.ts';
-import { parsed } from './yaml.ts';
 import { isMap, lineOf, type YamlNode } from './yaml-nodes.ts';
+import { parsed } from './yaml-values.ts';
 
 const KEYS = ['name', 'key', 'repositories'] as const;
 const MAX_NAME_CHARACTERS = 64;
