@@ -124,7 +124,7 @@ function pagesIn(start: () => Promise<PagesServer>): void {
       const { context, page } = await loggedIn({ javaScriptEnabled });
       await page.getByRole('searchbox').first().fill('api');
       await page.keyboard.press('Enter');
-      await page.getByRole('link', { name: 'team/api' }).click();
+      await page.getByRole('rowheader', { name: 'team/api' }).getByRole('link', { name: 'api', exact: true }).click();
       await page.getByLabel('Select 1.10').check();
       await page.getByRole('button', { name: 'Delete the selected tags…' }).click();
       await page.getByRole('heading', { name: 'Delete 1 tag of team/api?' }).waitFor();
