@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { parseJson } from '../../lib/model/json.ts';
+import { hasUniqueNames, type JsonValue, parseJson } from '../../lib/model/json.ts';
 import { encodeText, MiB } from '../../lib/streams/bytes.ts';
 
 const parse = (text: string, maxValues?: number) => parseJson(encodeText(text), maxValues ? { maxValues } : {});
@@ -37,5 +37,36 @@ describe('parseJson', () => {
     assert.equal(parse(`[${'[],'.repeat((16 * MiB) / 3)}[]]`), undefined);
     assert.equal(parsed.mock.callCount(), 0);
     assert.equal((parse(`[${'0,'.repeat(900_000)}0]`) as unknown[]).length, 900_001);
+  });
+});
+
+describe('hasUniqueNames', () => {
+  const isUnique = (text: string) => hasUniqueNames(encodeText(text), JSON.parse(text) as JsonValue);
+
+  it('finds a name that an object has twice, however it is written and wherever it is', () => {
+    for (const text of [
+      '{"a":1,"a":1}',
+      '{"a":1,"\\u0061":1}',
+      '{"\\u0061":1,"a":1}',
+      '{"\\\\":1}',
+      '[{"b":{"a":1,"c":[],"a":2}}]',
+      '{"__proto__":1,"__proto__":2}',
+      '{"1":1,"1":2}',
+    ]) {
+      assert.equal(isUnique(text), false, text);
+    }
+  });
+
+  it('takes colons in strings, and equal names in different objects, for what they are', () => {
+    for (const text of [
+      '{"a":":","b":"\\":"}',
+      '[{"a":1},{"a":{"a":2}}]',
+      '{":":1}',
+      '{"__proto__":{"a":1}}',
+      '"a"',
+      '1',
+    ]) {
+      assert.equal(isUnique(text), true, text);
+    }
   });
 });

@@ -51,3 +51,35 @@ describe('without secret_key', () => {
     assert.deepEqual(await warningsOf({ secret_key, ...bucket }), []);
   });
 });
+
+describe('a trusted key in a file', () => {
+  const opening = async (key: string) => {
+    const storage = await openFiles();
+    try {
+      const { config } = loadKeys({ pages: { trusted_keys: [{ name: 'release', key }] } });
+      const { driver } = storage;
+      const opened = {
+        registry: assembleRegistry(driver, { copiesLayers: false }),
+        storage: driver,
+        isReadOnly: false,
+      };
+      await openApp(config, opened, { log: createLog('error', () => true), version: '0', hasPages: true });
+    } finally {
+      await storage.close();
+    }
+  };
+  const pathOf = (name: string) => new URL(`../fixtures/${name}`, import.meta.url).pathname;
+
+  it('is read at the start', async () => {
+    await opening(pathOf('localhost-cert.pem'));
+  });
+
+  it('stops the start if it cannot be read, or is no public key', async () => {
+    const problem = (file: string, why: string) => ({
+      message: new RegExp(`^pages\\.trusted_keys: the key release in ${file} is not usable: ${why}`),
+    });
+    await assert.rejects(opening('/nowhere/release.pub'), problem('/nowhere/release.pub', 'ENOENT'));
+    const privateKey = pathOf('localhost-key.pem');
+    await assert.rejects(opening(privateKey), problem(privateKey, 'it is a private key'));
+  });
+});

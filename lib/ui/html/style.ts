@@ -51,8 +51,8 @@ button,.button{font:inherit;font-size:13px;padding:4px 12px;border:1px solid var
 .notice form{display:inline}
 .problem{background:var(--warn-soft);color:var(--warn)}
 .claim{padding:var(--s3) var(--s4);margin:0 0 var(--s3)}.claim p{margin:0 0 var(--s2)}
-dl.facts{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:6px var(--s5);margin:0}
-dl.facts dt{color:var(--muted)}dl.facts dd{margin:0;overflow-wrap:anywhere}
+dl.facts{display:grid;grid-template-columns:fit-content(40%) minmax(0,1fr);gap:6px var(--s5);margin:0}
+dl.facts dt{color:var(--muted);overflow-wrap:anywhere}dl.facts dd{margin:0;overflow-wrap:anywhere}
 .grid{display:grid;grid-template-columns:minmax(0,2fr) minmax(260px,1fr);gap:var(--s5)}
 .filters{display:flex;flex-wrap:wrap;gap:var(--s2);align-items:center;margin-bottom:var(--s3)}
 .filters input[type=search]{width:auto;flex:0 1 260px}

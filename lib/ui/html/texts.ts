@@ -199,7 +199,7 @@ export const TEXTS = {
       unknown: 'signature',
     },
     problems: {
-      unreadable: 'It has not the form of such a signature, or names a field twice.',
+      unreadable: 'It has not the form of such a signature, or names a field twice or with escapes.',
       tooLarge: 'It is too large to be read here.',
       otherType: 'What is signed is of another type.',
       otherDigest: 'It is a signature of another manifest than this one.',

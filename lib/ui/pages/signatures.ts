@@ -28,12 +28,13 @@ function signatureHtml(repository: RepositoryName, subject: Digest, signature: S
   const { claims, manifest } = signature;
   const { facts } = T;
   const isVerified = 'signer' in signature;
+  const isRead = isVerified || claims.digests.length > 0 || signature.problem === 'otherDigest';
   const chip = isVerified
     ? html`<span class="chip">${T.verified(signature.signer)}</span>`
     : html`<span class="chip warn">${T.notVerified}</span>`;
   const rows: [string, Html | undefined][] = [
     [facts.why, isVerified ? undefined : html`${T.problems[signature.problem]}`],
-    [facts.digest, claims.format === 'unknown' ? undefined : digestsHtml(claims.digests, subject)],
+    [facts.digest, isRead ? digestsHtml(claims.digests, subject) : undefined],
     [facts.reference, textHtml(claims.reference)],
     [facts.predicateType, textHtml(claims.predicateType)],
     ...claims.annotations
