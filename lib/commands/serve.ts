@@ -110,7 +110,8 @@ async function serveUntilStopped(
 async function serveAlone(config: Config, options: ServerOptions): Promise<NodeServer> {
   useFetchClasses();
   const { serve } = await import('../server/serve.ts');
-  return await serve(config, options);
+  const { hashByThread } = await import('../streams/hash-thread.ts');
+  return await serve(config, { ...options, ...hashByThread() });
 }
 
 async function serveByWorkers(config: Config, options: CoordinatorOptions): Promise<NodeServer> {

@@ -5,6 +5,7 @@ import type { Slot } from '../limits/slot.ts';
 import { receiving } from '../limits/transfers.ts';
 import { RegistryError } from '../model/errors.ts';
 import { type Bytes, readAtMost, tooLarge } from '../streams/bytes.ts';
+import type { HashBlocks } from '../streams/hash-blocks.ts';
 import { NOWHERE } from './path-limit.ts';
 import type { RequestOrigin } from './request-origin.ts';
 import { routePath } from './route-path.ts';
@@ -51,6 +52,8 @@ export type Blocks = {
   bytes: AsyncIterable<Uint8Array>;
   /** Takes back a block whose bytes are no longer needed, to use its memory again. */
   giveBack?: (block: Uint8Array) => void;
+  /** Hashes the blocks beside this thread. Default: `hashHere`. */
+  hashBlocks?: HashBlocks;
 };
 
 /** As `bodyOf`, in blocks where the server can, for bodies of any size. */

@@ -22,6 +22,7 @@ import { UnsentAnswers } from '../limits/unsent-answers.ts';
 import type { Log } from '../model/log.ts';
 import { blockPool } from '../streams/block-pool.ts';
 import { type ByteSource, knownSourceOf, writeAll } from '../streams/byte-source.ts';
+import type { HashBlocks } from '../streams/hash-blocks.ts';
 import { discardBodyAfterResponse, discardRequestBody } from './drain-request.ts';
 import { listenError } from './listen-error.ts';
 import { requestBlocks } from './request-blocks.ts';
@@ -63,6 +64,8 @@ export type ListenOptions = {
    * the rest of an unwanted body before it answers, and cuts the connection where the rest takes too long.
    */
   isHalfDuplex?: boolean;
+  /** Hashes the blocks of `blockPool` in which bodies arrive. Default: in this thread. */
+  hashBlocks?: HashBlocks;
   /** For answers that break off because storage fails. */
   log?: Log;
 };
@@ -70,7 +73,7 @@ export type ListenOptions = {
 /** A fixed number of trusted proxies, or a function of the request's headers. */
 export type TrustedProxies = number | ((headers: IncomingHttpHeaders) => number);
 
-export type ListenerOptions = Pick<ListenOptions, 'trustedProxies' | 'isHalfDuplex' | 'log'> & {
+export type ListenerOptions = Pick<ListenOptions, 'trustedProxies' | 'isHalfDuplex' | 'hashBlocks' | 'log'> & {
   /** True from when connections are no longer kept for a next request. */
   isStopping?: () => boolean;
   /** Bound of the memory for answers that clients do not receive. */
@@ -80,7 +83,14 @@ export type ListenerOptions = Pick<ListenOptions, 'trustedProxies' | 'isHalfDupl
 /** What answers the requests of a Node server, with HTTPS or without. */
 export function createNodeListener(
   app: Hono,
-  { trustedProxies = 0, isHalfDuplex = false, isStopping = () => false, maxUnsentBytes, log }: ListenerOptions = {},
+  {
+    trustedProxies = 0,
+    isHalfDuplex = false,
+    hashBlocks,
+    isStopping = () => false,
+    maxUnsentBytes,
+    log,
+  }: ListenerOptions = {},
 ): (request: IncomingMessage, response: ServerResponse) => void {
   const trustedOf = (headers: IncomingHttpHeaders) =>
     typeof trustedProxies === 'number' ? trustedProxies : trustedProxies(headers);
@@ -94,7 +104,11 @@ export function createNodeListener(
     const clientAddress = clientOf(incoming);
     const bindings: HttpBindings & ClientBindings & OriginBindings & BodyBindings = {
       ...env,
-      readBlocks: (onBytes) => ({ bytes: requestBlocks(incoming, onBytes), giveBack: blockPool.giveBack }),
+      readBlocks: (onBytes) => ({
+        bytes: requestBlocks(incoming, onBytes),
+        giveBack: blockPool.giveBack,
+        ...(hashBlocks && { hashBlocks }),
+      }),
       disconnect: () => void incoming.socket.destroy(),
       ...(clientAddress !== undefined && { clientAddress }),
       get reached() {

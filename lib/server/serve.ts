@@ -9,6 +9,7 @@ import type { Log } from '../model/log.ts';
 import type { StorageSharing } from '../storage/configured-storage.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { openStorage } from '../storage/open.ts';
+import type { HashBlocks } from '../streams/hash-blocks.ts';
 import { createOperations } from '../v2/stowage/operations.ts';
 import type { Operate } from '../v2/stowage/options.ts';
 import { accessLog } from './access-log.ts';
@@ -35,6 +36,8 @@ export type ServeOptions = {
   trustedProxies?: TrustedProxies;
   /** Whether the hop in front passes on no answer before the request body has ended. */
   isHalfDuplex?: boolean;
+  /** As in `ListenOptions`. */
+  hashBlocks?: HashBlocks;
   /** Present if this process is one of several workers of a server. */
   worker?: WorkerOptions;
 };
@@ -58,7 +61,7 @@ export type Serving = NodeServer & { operate?: Operate };
  */
 export async function serve(config: Config, options: ServeOptions): Promise<Serving> {
   const { log, version, tlsFiles, runsBackgroundWork = true, comparePassword, worker } = options;
-  const { trustedProxies = config.trustedProxies, isHalfDuplex = false } = options;
+  const { trustedProxies = config.trustedProxies, isHalfDuplex = false, hashBlocks } = options;
   const tls = tlsFiles && (await readTlsFiles(tlsFiles));
   const background = new Background(log);
   const opened = await openRegistry(config, {
@@ -97,6 +100,7 @@ export async function serve(config: Config, options: ServeOptions): Promise<Serv
     trustedProxies,
     isHalfDuplex,
     log,
+    ...(hashBlocks && { hashBlocks }),
     ...(tls && { tls }),
     ...(worker && { sockets: worker.sockets, maxUnsentBytes: MAX_UNSENT_BYTES / worker.sharing.workers }),
   });

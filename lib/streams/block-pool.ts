@@ -41,6 +41,11 @@ export class BlockPool {
     if (this.#idle.length < this.#maxIdle) this.#idle.push(new Uint8Array(buffer));
     else free(buffer);
   };
+
+  /** Notes that the memory of a taken block has moved: it was transferred to a thread and has come back. */
+  follow(before: ArrayBufferLike, after: Uint8Array): void {
+    if (this.#taken.delete(before)) this.#taken.add(after.buffer);
+  }
 }
 
 /** The blocks of this process. */

@@ -3,6 +3,7 @@ import type { News, Peers } from '../concurrency/peers.ts';
 import { RegistryError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
 import { type Serving, serve } from '../server/serve.ts';
+import { hashByThread } from '../streams/hash-thread.ts';
 import type { CoordinatorAnswers, Start, Told, WorkerAnswers } from './answers.ts';
 import { Calls, type Channel } from './calls.ts';
 import { RemoteLimit } from './remote-limit.ts';
@@ -22,6 +23,7 @@ export function runWorker(channel: Channel, createLog: (start: Start) => Log): v
         log: createLog(start),
         version,
         ...(tlsFiles && { tlsFiles }),
+        ...hashByThread(),
         comparePassword: (password, hash) => calls.call('compare password', { password, hash }),
         worker: {
           sockets,

@@ -16,6 +16,7 @@ import { type AppSettings, createApp } from '../../lib/server/app.ts';
 import { loggedStart } from '../../lib/server/collect-regularly.ts';
 import { startNodeServer } from '../../lib/server/node-server.ts';
 import type { StorageDriver } from '../../lib/storage/driver.ts';
+import type { HashBlocks } from '../../lib/streams/hash-blocks.ts';
 import { createPages } from '../../lib/ui/app.ts';
 import type { TrustedKey } from '../../lib/ui/data/signatures/trusted-keys.ts';
 
@@ -64,6 +65,7 @@ export type TestSettings = Partial<AppSettings> & {
   indexChildren?: IndexChildren;
   trustedProxies?: number;
   isHalfDuplex?: boolean;
+  hashBlocks?: HashBlocks;
   unpackLimits?: UnpackLimits;
   retention?: RetentionSettings;
   quotas?: Quota[];
@@ -86,6 +88,7 @@ export async function startRegistry(
     indexChildren,
     trustedProxies = 0,
     isHalfDuplex = false,
+    hashBlocks,
     unpackLimits,
     retention,
     quotas,
@@ -126,7 +129,13 @@ export async function startRegistry(
     settings: { ...TEST_SETTINGS, ...settings },
     version: TEST_VERSION,
   });
-  const server = await startNodeServer(app, { host: '127.0.0.1', port: 0, trustedProxies, isHalfDuplex });
+  const server = await startNodeServer(app, {
+    host: '127.0.0.1',
+    port: 0,
+    trustedProxies,
+    isHalfDuplex,
+    ...(hashBlocks && { hashBlocks }),
+  });
   return {
     url: server.url,
     idle: () => background.idle(),

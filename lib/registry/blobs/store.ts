@@ -2,13 +2,14 @@
 //
 // Bytes whose digest is known beforehand are stored as a copy (`oci/blobs/`), others under a uuid (`oci/data/`) with a pointer in
 // the folder of their digest. Each key has a uuid of its own, so no key of bytes is written twice, not even after its deletion.
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { checkDigest, digestOf } from '../../model/content-digest.ts';
 import { parseJson } from '../../model/json.ts';
 import { lastPartOf, layout } from '../../model/layout.ts';
 import { algorithmOf, type Digest, type DigestAlgorithm } from '../../model/names.ts';
 import { AS_JSON, type PutStreamOptions, type StorageDriver } from '../../storage/driver.ts';
 import { concatBytes, KiB, MiB } from '../../streams/bytes.ts';
+import { type HashBlocks, hashHere } from '../../streams/hash-blocks.ts';
 import type { Look } from '../condemned/look.ts';
 import { ReusableBytes, type StoredBlob, type StoredBytes } from './reusable-bytes.ts';
 
@@ -36,13 +37,17 @@ export class BlobStore {
    * is known. Where bytes of that digest are in storage, the body is hashed all the same and then dropped: the LIST is the only
    * request. If `body` throws or has another digest than `expected`, nothing is stored.
    * @param options.giveBack takes back each chunk of `body` that is no longer needed
+   * @param options.hashBlocks hashes bodies of more than 4 MiB. Default: `hashHere`
    * @throws RegistryError DIGEST_INVALID
    */
   async put(
     body: AsyncIterable<Uint8Array>,
-    options: { expected?: Digest; algorithm?: DigestAlgorithm } & Pick<PutStreamOptions, 'signal' | 'giveBack'> = {},
+    options: { expected?: Digest; algorithm?: DigestAlgorithm; hashBlocks?: HashBlocks } & Pick<
+      PutStreamOptions,
+      'signal' | 'giveBack'
+    > = {},
   ): Promise<StoredBlob> {
-    const { expected, signal, giveBack } = options;
+    const { expected, signal, giveBack, hashBlocks = hashHere } = options;
     const algorithm = expected ? algorithmOf(expected) : (options.algorithm ?? 'sha256');
     const source = body[Symbol.asyncIterator]();
     const beginning: Uint8Array[] = [];
@@ -59,19 +64,16 @@ export class BlobStore {
       sizeBytes += next.value.length;
     }
 
-    const hash = createHash(algorithm);
-    let digest: Digest | undefined;
-    async function* hashed() {
-      for (const chunk of beginning.splice(0)) {
-        hash.update(chunk);
-        yield chunk;
-      }
+    async function* whole() {
+      yield* beginning.splice(0);
       for await (const chunk of { [Symbol.asyncIterator]: () => source }) {
         sizeBytes += chunk.length;
-        hash.update(chunk);
         yield chunk;
       }
-      digest = `${algorithm}:${hash.digest('hex')}` as Digest;
+    }
+    let digest: Digest | undefined;
+    async function* hashed() {
+      digest = `${algorithm}:${yield* hashBlocks(algorithm, whole())}` as Digest;
       if (expected) checkDigest(digest, expected); // throwing within the body aborts the upload
     }
     const reused = expected && (await this.#findUnmarked(expected));

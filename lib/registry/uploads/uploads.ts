@@ -4,6 +4,7 @@ import { RegistryError } from '../../model/errors.ts';
 import type { Key } from '../../model/layout.ts';
 import { algorithmOf, type Digest, type DigestAlgorithm, type RepositoryName } from '../../model/names.ts';
 import type { ByteRange, StorageDriver } from '../../storage/driver.ts';
+import type { HashBlocks } from '../../streams/hash-blocks.ts';
 import type { Blobs } from '../blobs/blobs.ts';
 import type { BlobLink } from '../blobs/link.ts';
 import type { StoredBlob, StoredBytes } from '../blobs/reusable-bytes.ts';
@@ -14,6 +15,8 @@ export type UploadBody = {
   bytes: AsyncIterable<Uint8Array>;
   /** Takes back each chunk of `bytes` that is no longer needed, to use its memory again. */
   giveBack?: (chunk: Uint8Array) => void;
+  /** Hashes chunks of `bytes`. Default: `hashHere`. */
+  hashBlocks?: HashBlocks;
   /** From `Content-Range`; without it the body follows the bytes that have arrived. */
   range?: ByteRange;
   /** From `Content-Length`. */
@@ -169,8 +172,12 @@ export class Uploads {
 /** Loaded when the first chunk arrives: few clients send chunks. */
 const chunkedUploads = () => import('./chunks.ts');
 
-function transferOf({ signal, giveBack }: UploadBody): Pick<UploadBody, 'signal' | 'giveBack'> {
-  return { ...(signal && { signal }), ...(giveBack && { giveBack }) };
+function transferOf({
+  signal,
+  giveBack,
+  hashBlocks,
+}: UploadBody): Pick<UploadBody, 'signal' | 'giveBack' | 'hashBlocks'> {
+  return { ...(signal && { signal }), ...(giveBack && { giveBack }), ...(hashBlocks && { hashBlocks }) };
 }
 
 function checkRange(session: UploadSession, { range, sizeBytes }: UploadBody): void {
