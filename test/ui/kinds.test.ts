@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { layout } from '../../lib/model/layout.ts';
-import { parseDigest, parseRepositoryName, parseTag } from '../../lib/model/names.ts';
+import { type ImageId, parseDigest, parseImageId, parseRepositoryName, parseTag } from '../../lib/model/names.ts';
 import { assembleRegistry } from '../../lib/registry/registry.ts';
 import { encodeText } from '../../lib/streams/bytes.ts';
 import { type OpenedStorage, openFiles } from '../storage/open.ts';
 import { type RegistryServer, startRegistry } from '../support/registry-server.ts';
+import { tar } from '../support/tar.ts';
 import { until } from '../support/until.ts';
 import { V2Client } from '../v2/client.ts';
 import { pushImage } from '../v2/image.ts';
@@ -207,6 +208,57 @@ describe('the pages of', () => {
     await storage.driver.put(layout.tag(parseRepositoryName('kinds/old'), parseTag('1')), encodeText(id));
     assert.match(await textOf('/ui/r/kinds/old'), />v1 image</);
     assert.equal((await browser.open('/ui/r/kinds/old:1')).status, 404, 'its layers are not there');
+  });
+
+  it('a v1 image of an old bucket: its layers, and its objects by the id that v1 clients know', async () => {
+    const repository = parseRepositoryName('kinds/bucket');
+    const [base, top] = ['1'.repeat(64), '2'.repeat(64)].map((id) => parseImageId(id)) as [ImageId, ImageId];
+    for (const [id, parent] of [[base], [top, base]] as const) {
+      const command = { Cmd: ['/bin/sh', '-c', `#(nop) ADD file of ${id.slice(0, 4)}`] };
+      const json = {
+        id,
+        ...(parent && { parent }),
+        created: '2014-06-05T00:00:00Z',
+        container_config: command,
+        os: 'linux',
+      };
+      const ancestry = parent ? [id, parent] : [id];
+      for (const [key, body] of [
+        [layout.imageJson(id), encodeText(JSON.stringify({ ...json, architecture: 'amd64' }))],
+        [layout.imageAncestry(id), encodeText(JSON.stringify(ancestry))],
+        [layout.imageLayer(id), new Uint8Array(tar([{ path: id.slice(0, 4), content: Buffer.from(id) }]))],
+      ] as const) {
+        await storage.driver.put(key, body);
+      }
+    }
+    const index = encodeText(JSON.stringify([{ id: top }, { id: base }]));
+    await storage.driver.put(layout.indexImages(repository), index);
+    await storage.driver.put(layout.tag(repository, parseTag('14.04')), encodeText(top));
+    assert.match(await textOf('/ui/r/kinds/bucket'), />v1 image</);
+    const page = await textOf('/ui/r/kinds/bucket:14.04');
+    for (const shown of ['file of 1111', 'file of 2222', 'docker pull']) assert.ok(page.includes(shown), shown);
+    const asV1 = await textOf('/ui/r/kinds/bucket:14.04?view=v1');
+    for (const shown of [`<dd><code>${top}</code>`, `<li><code>${base}</code>`, `images/${top}/layer`])
+      assert.ok(asV1.includes(shown), shown);
+  });
+
+  it('an image of schema 2, and a module of WebAssembly', async () => {
+    const { manifest } = await pushImage(client, 'kinds/schema2', undefined, { contents: ['two'] });
+    const { config, layers } = manifest as { config: object; layers: object[] };
+    const type = 'application/vnd.docker';
+    const put = await client.pushManifest('kinds/schema2', '2', {
+      schemaVersion: 2,
+      mediaType: `${type}.distribution.manifest.v2+json`,
+      config: { ...config, mediaType: `${type}.container.image.v1+json` },
+      layers: layers.map((layer) => ({ ...layer, mediaType: `${type}.image.rootfs.diff.tar.gzip` })),
+    });
+    assert.equal(put.status, 201);
+    assert.match(await textOf('/ui/r/kinds/schema2'), />amd64</);
+    assert.match(await textOf('/ui/r/kinds/schema2:2'), /<code>two<\/code>.*\/bin\/app/s);
+    await artifact('kinds/wasm', '1.0.0', { config: 'application/vnd.wasm.config.v0+json', layer: 'application/wasm' });
+    const page = await textOf('/ui/r/kinds/wasm:1.0.0');
+    for (const shown of ['>application/wasm<', 'oras pull', '· artifact ·']) assert.ok(page.includes(shown), shown);
+    assert.doesNotMatch(page, /docker pull/);
   });
 
   it('400 layers, and labels that lead to other sites', async () => {

@@ -55,7 +55,7 @@ export async function imagePage(
     'tag' in reference ? tagPath(repository, reference.tag, query) : digestPath(repository, reference.digest, query);
   const views: Record<View, () => Html | Promise<Html>> = {
     raw: () => rawHtml(top),
-    v1: () => v1Html(ui, c, top.digest),
+    v1: () => v1Html(ui, c, { repository, reference, digest: top.digest }),
     referrers: () => referrersHtml(ui, repository, { subject: top, after: c.req.query('after'), pathOf }),
     history: () => ('tag' in reference ? historyHtml(ui, c, repository, reference.tag) : NOTHING),
   };
