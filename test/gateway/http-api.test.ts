@@ -43,7 +43,7 @@ describe('an event of an HTTP API', () => {
     assert.equal('cookies' in httpEventOf(sent()), false);
   });
 
-  test('says how the client came, whatever the client says', () => {
+  test('says how the client came, not what the client claims', () => {
     const rawHeaders = ['X-Forwarded-For', '6.6.6.6', 'X-Forwarded-Proto', 'http'];
     const { headers, requestContext } = httpEventOf(sent({ rawHeaders }));
     assert.equal(headers['x-forwarded-for'], '6.6.6.6, 192.0.2.1');
