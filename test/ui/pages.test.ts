@@ -247,26 +247,27 @@ describe('the pages', () => {
     assert.equal((await alice.open('/ui/r/alice/app:1.9')).status, 200);
   });
 
-  it('show what was deleted by a URL that proxies accept, however long the tags are', async () => {
-    const { manifest, digest } = await pushImage(new V2Client(server.url, basic('admin')), 'long/app', 't', {
-      contents: ['a'],
+  for (const count of [30, 100])
+    it(`show that ${count} long tags were deleted by a URL that gateways accept, also in a Referer`, async () => {
+      const { manifest, digest } = await pushImage(new V2Client(server.url, basic('admin')), 'long/app', 't', {
+        contents: ['a'],
+      });
+      const tags = Array.from({ length: count }, (_, n) => `${n}-${'x'.repeat(120)}`);
+      const query = tags.map((tag) => `tag=${tag}`).join('&');
+      await new V2Client(server.url, basic('admin')).pushManifest('long/app', `t?${query}`, manifest);
+      const { text } = await admin.open('/ui/r/long/app');
+      const response = await admin.post('/ui/delete/confirmed', [
+        ['token', tokenOf(text)],
+        ['repository', 'long/app'],
+        ...tags.flatMap((tag): [string, string][] => [
+          ['tag', tag],
+          ['planned', `${digest} ${tag}`],
+        ]),
+      ]);
+      const location = response.headers.get('Location') ?? '';
+      assert.ok(location.length < 4096, `${location.length} characters`);
+      assert.match((await admin.open(location)).text, new RegExp(`${count} tags deleted`));
     });
-    const tags = Array.from({ length: 100 }, (_, n) => `${n}-${'x'.repeat(120)}`);
-    const query = tags.map((tag) => `tag=${tag}`).join('&');
-    await new V2Client(server.url, basic('admin')).pushManifest('long/app', `t?${query}`, manifest);
-    const { text } = await admin.open('/ui/r/long/app');
-    const response = await admin.post('/ui/delete/confirmed', [
-      ['token', tokenOf(text)],
-      ['repository', 'long/app'],
-      ...tags.flatMap((tag): [string, string][] => [
-        ['tag', tag],
-        ['planned', `${digest} ${tag}`],
-      ]),
-    ]);
-    const location = response.headers.get('Location') ?? '';
-    assert.ok(location.length < 8192, `${location.length} characters`);
-    assert.match((await admin.open(location)).text, /100 tags deleted/);
-  });
 
   it('leave a tag alone that has moved since the plan', async () => {
     const { text } = await alice.open('/ui/r/alice/app');

@@ -12,8 +12,11 @@ export type Outcome = { done: 'deleted' | 'restored'; tags: string[]; movedCount
 /** `tags` are those that can be undone here: none where they do not fit into a URL. */
 type Shown = Outcome & { count: number };
 
-/** Proxies accept URLs of 8 KiB. https://nginx.org/en/docs/http/ngx_http_core_module.html#large_client_header_buffers */
-const MAX_SEALED_CHARACTERS = 6 * KiB;
+/**
+ * API Gateway accepts a request line and headers of 10,240 bytes together. A browser that comes from such a page sends its URL once
+ * more, in `Referer`. https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
+ */
+const MAX_SEALED_CHARACTERS = 3 * KiB;
 
 /** The page of the repository, with what a form has done. */
 export function outcomePath(ui: Ui, c: Context, repository: RepositoryName, outcome: Outcome): string {
