@@ -10,13 +10,13 @@ const DEFAULT_COST = 10;
 export async function isPassword(password: string, hash: string): Promise<boolean> {
   const lengthBytes = Buffer.byteLength(password);
   if (lengthBytes === 0 || lengthBytes > MAX_PASSWORD_BYTES) return false;
-  const { bcryptVerify } = await import('hash-wasm');
+  const { bcryptVerify } = await import('./bcrypt-wasm.ts');
   return await bcryptVerify({ password, hash });
 }
 
 /** Hashes a password, in the form that `htpasswd -B` writes. */
 export async function hashPassword(password: string, costFactor = DEFAULT_COST): Promise<string> {
-  const { bcrypt } = await import('hash-wasm');
+  const { bcrypt } = await import('./bcrypt-wasm.ts');
   return (await bcrypt({ password, salt: randomBytes(16), costFactor })).replace(/^\$2a/, '$2y');
 }
 

@@ -24,7 +24,7 @@ const NO_PARTS = { partCount: 0, etagChain: '', sha256Chain: '' };
 
 /** WebAssembly: its state can be exported, which Node's hash cannot. Loaded when the first chunk arrives. */
 async function createHasher(algorithm: DigestAlgorithm): Promise<IHasher> {
-  const { createSHA256, createSHA512 } = await import('hash-wasm');
+  const { createSHA256, createSHA512 } = await import('./sha-wasm.ts');
   return await (algorithm === 'sha256' ? createSHA256() : createSHA512());
 }
 
