@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { KeyLocks } from '../concurrency/key-locks.ts';
 import { hasCode } from '../model/has-code.ts';
@@ -313,7 +313,7 @@ export class FilesDriver implements StorageDriver {
         return isPlaced ? file.etag : undefined;
       });
     } finally {
-      await rm(file.path, { force: true });
+      await ifPresent(unlink(file.path));
     }
   }
 

@@ -132,6 +132,27 @@ describe('writeBody', () => {
     assert.ok(isWritten);
   });
 
+  it('has the system write a body to the disk while it arrives, one flush at a time', async () => {
+    let [syncs, running] = [0, 0];
+    const sync = async () => {
+      syncs++;
+      assert.equal(++running, 1);
+      await pass(turnsOfSync);
+      running--;
+    };
+    const { file } = fakeFile({ sync });
+    let turnsOfSync = 0;
+    await writeBody(file, each(numbered(48, MiB)));
+    assert.equal(syncs, 3);
+    [turnsOfSync, syncs] = [1000, 0];
+    await writeBody(file, each(numbered(48, MiB)));
+    assert.ok(syncs === 1 || syncs === 2, `${syncs} flushes, each as long as many writes`);
+    assert.equal(running, 0);
+    syncs = 0;
+    await writeBody(file, each(numbered(15, MiB)));
+    assert.equal(syncs, 0);
+  });
+
   it('throws the error of an early flush, which the system reports only once', async () => {
     const broken = Object.assign(new Error('input/output error'), { code: 'EIO' });
     const { file } = fakeFile({ sync: () => Promise.reject(broken) });
