@@ -84,6 +84,7 @@ export const TEXTS = {
     tabs: {
       label: 'Platform or view',
       image: 'Image',
+      content: 'Content',
       attestation: 'Attestation',
       attestationOf: (platform: string) => `Attestation of ${platform}`,
       raw: 'Raw',
@@ -113,7 +114,6 @@ export const TEXTS = {
     environment: 'Environment',
     labels: 'Labels',
     annotations: 'Annotations',
-    noConfig: 'It has no image config.',
     nothing: 'It has no content.',
     otherClients: 'Other clients',
     childElsewhere: 'The index lists this manifest, but the repository does not hold it.',

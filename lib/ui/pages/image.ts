@@ -3,6 +3,7 @@ import { callerNameOf } from '../../auth/request-caller.ts';
 import { RegistryError } from '../../model/errors.ts';
 import type { IndexChild } from '../../model/manifest.ts';
 import type { Digest, Reference, RepositoryName } from '../../model/names.ts';
+import type { ManifestKind } from '../../registry/manifests/facts.ts';
 import { decodeText, KiB } from '../../streams/bytes.ts';
 import { type ImageDetails, imageDetails, runConfig } from '../data/image-details.ts';
 import { pullCommands } from '../data/pull-commands.ts';
@@ -50,7 +51,7 @@ export async function imagePage(
   const kind = facts?.kind ?? 'image';
   const child = view === undefined ? chosenChild(top, c.req.query('child')) : undefined;
   const shown = child ? await childDetails(ui, repository, child) : top;
-  const name = 'tag' in reference ? `${repository}:${reference.tag}` : `${repository}@${reference.digest}`;
+  const name = 'tag' in reference ? `${repository}:${reference.tag}` : `${repository}@${shortDigest(reference.digest)}`;
   const pathOf = (query: Record<string, string>) =>
     'tag' in reference ? tagPath(repository, reference.tag, query) : digestPath(repository, reference.digest, query);
   const views: Record<View, () => Html | Promise<Html>> = {
@@ -69,7 +70,7 @@ export async function imagePage(
 ${descriptionHtml(top)}
 ${commandsHtml(pullCommands(ui.registryHost(c), repository, reference, kind))}
 ${tabsHtml(T.tabs.label, [
-  ...platformTabs(top, { child, view, pathOf }),
+  ...platformTabs(top, { kind, child, view, pathOf }),
   ...VIEWS.filter((known) => known !== 'history' || 'tag' in reference).map((known) => ({
     text: T.tabs[known],
     path: pathOf({ view: known }),
@@ -98,12 +99,21 @@ async function childDetails(ui: Ui, repository: RepositoryName, digest: Digest):
 function platformTabs(
   { document: { config, manifests } }: ImageDetails,
   {
+    kind,
     child,
     view,
     pathOf,
-  }: { child: Digest | undefined; view: View | undefined; pathOf: (query: Record<string, string>) => string },
+  }: {
+    kind: ManifestKind;
+    child: Digest | undefined;
+    view: View | undefined;
+    pathOf: (query: Record<string, string>) => string;
+  },
 ) {
-  if (config !== undefined) return [{ text: T.tabs.image, path: pathOf({}), isCurrent: view === undefined }];
+  if (config !== undefined || manifests.length === 0) {
+    const text = kind === 'image' ? T.tabs.image : T.tabs.content;
+    return [{ text, path: pathOf({}), isCurrent: view === undefined }];
+  }
   return manifests.slice(0, MAX_TABS).map((listed) => ({
     text: childTitle(listed, manifests),
     path: pathOf({ child: listed.digest }),
@@ -155,7 +165,7 @@ function detailsHtml(repository: RepositoryName, shown: ImageDetails | Digest, s
     return html`<div class="panel empty"><p>${T.childElsewhere}</p><p><code>${shown}</code></p></div>`;
   const { document, config } = shown;
   const isImage = config !== undefined && (config.rootfs !== undefined || config.config !== undefined);
-  return html`<div class="grid"><section>${isImage ? layersHtml(repository, shown, sharing) : filesHtml(repository, shown)}</section><aside>${isImage ? runHtml(shown) : html`<h2>${T.runs}</h2><p class="muted">${T.noConfig}</p>`}${pairsHtml(T.annotations, Object.entries(document.annotations ?? {}))}</aside></div>`;
+  return html`<div class="grid"><section>${isImage ? layersHtml(repository, shown, sharing) : filesHtml(repository, shown)}</section><aside>${isImage ? runHtml(shown) : NOTHING}${pairsHtml(T.annotations, Object.entries(document.annotations ?? {}))}</aside></div>`;
 }
 
 function filesHtml(repository: RepositoryName, { document: { config, layers, blobs, manifests } }: ImageDetails): Html {
