@@ -16,6 +16,9 @@ import { encodeFacts, factsOf, isInBody, kindIn, type ManifestFacts, type Manife
 /** How many children of an index count towards its size. */
 const MAX_CHILDREN = 32;
 
+/** Lists of so many platforms are one in memory where they are equal. */
+const MAX_SHARED = 8;
+
 /** Manifests whose facts this process has written or seen. */
 const REMEMBERED = { max: 20_000 };
 
@@ -92,10 +95,17 @@ export class FactsStore {
       if (record?.kind === 'facts') found.push({ key, digest: record.digest, name: record.name });
     }
     const known = new Map<Digest, ManifestFacts>();
+    const shared = new Map<string, string[]>(); // most manifests of a repository have the same platforms
     for await (const group of inTurns(found)) {
       await mapConcurrently(group, async ({ key, digest, name }) => {
         const facts = await this.#parse(key, name);
-        if (facts) known.set(digest, facts);
+        if (!facts) return;
+        if (facts.platforms.length <= MAX_SHARED) {
+          const list = facts.platforms.join();
+          facts.platforms = shared.get(list) ?? facts.platforms;
+          shared.set(list, facts.platforms);
+        }
+        known.set(digest, facts);
       });
     }
     return known;

@@ -55,6 +55,7 @@ export class TagResolver {
     const start = this.#areETagsMD5 || objects.length <= FEW ? [] : await this.#readTags([first]);
     const matched = await this.#match(repository, { objects: start.length > 0 ? others : objects, ...hints });
     const read = await this.#readTags(matched.left);
+    if (start.length === 0 && read.length === 0) return matched.resolved;
     const byName = new Map([...start, ...matched.resolved, ...read].map((resolved) => [resolved.tag, resolved]));
     return objects.flatMap(({ key }) => byName.get(tagOf(key)) ?? []);
   }

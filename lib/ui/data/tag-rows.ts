@@ -7,7 +7,8 @@ import { compareText, naturalKey } from './natural-order.ts';
 export const TAG_ORDERS = ['version', 'pushed', 'size'] as const;
 export type TagOrder = (typeof TAG_ORDERS)[number];
 
-export type ListedTag = { tag: Tag; digest: Digest; pushedAt: Date };
+/** `pushedMs` as `Date.now`: a number takes less memory than a date, and there may be 100,000. */
+export type ListedTag = { tag: Tag; digest: Digest; pushedMs: number };
 
 /** The tags of one digest, the highest version first. `moreTags`: how many of them are not in `tags`. */
 export type TagRow = { tags: readonly Tag[]; moreTags: number; digest: Digest; pushedAt: Date; facts?: ManifestFacts };
@@ -27,7 +28,7 @@ const MAX_SHOWN_TAGS = 20;
 const FILTERED_PER_TURN = 10_000;
 
 /** All tags of a digest, without the cut of a page. */
-type Row = { tags: Tag[]; digest: Digest; pushedAt: Date; facts?: ManifestFacts };
+type Row = { tags: Tag[]; digest: Digest; pushedMs: number; facts: ManifestFacts | undefined };
 
 /** The rows of a repository's tags. Each order is sorted once, in turns with other work, when a page first asks for it. */
 export class TagRows {
@@ -40,6 +41,7 @@ export class TagRows {
     this.#tags = tags;
     this.#facts = facts;
     for (const { tag } of tags) {
+      if (!tag.startsWith('sha')) continue;
       const [, algorithm, hex, end = ''] = ATTACHED.exec(tag) ?? [];
       const kind = ATTACHED_KINDS[end];
       if (kind === undefined) continue;
@@ -76,7 +78,7 @@ export class TagRows {
   async #sort(order: TagOrder): Promise<readonly Row[]> {
     if (order === 'version') return await this.#byVersion();
     const versions = await this.#inOrder('version');
-    if (order === 'pushed') return await sortedInTurns(versions, (a, b) => b.pushedAt.getTime() - a.pushedAt.getTime());
+    if (order === 'pushed') return await sortedInTurns(versions, (a, b) => b.pushedMs - a.pushedMs);
     const sizeOf = ({ facts }: Row) => facts?.totalBytes ?? -1;
     return await sortedInTurns(versions, (a, b) => sizeOf(b) - sizeOf(a));
   }
@@ -105,14 +107,13 @@ export class TagRows {
     return [...rows.values()];
   }
 
-  #addTo(rows: Map<Digest, Row>, { tag, digest, pushedAt }: ListedTag): void {
+  #addTo(rows: Map<Digest, Row>, { tag, digest, pushedMs }: ListedTag): void {
     const row = rows.get(digest);
     if (row) {
       row.tags.push(tag);
-      if (row.pushedAt < pushedAt) row.pushedAt = pushedAt;
+      row.pushedMs = Math.max(row.pushedMs, pushedMs);
     } else {
-      const facts = this.#facts.get(digest);
-      rows.set(digest, { tags: [tag], digest, pushedAt, ...(facts && { facts }) });
+      rows.set(digest, { tags: [tag], digest, pushedMs, facts: this.#facts.get(digest) });
     }
   }
 }
@@ -126,7 +127,8 @@ async function rowsWith(rows: readonly Row[], isWanted: (tag: Tag) => boolean): 
 }
 
 /** Of a digest with many tags those that the filter wants come first, so that the page shows why the row is there. */
-function shownRow({ tags, ...row }: Row, isWanted: ((tag: Tag) => boolean) | undefined): TagRow {
+function shownRow({ tags, digest, pushedMs, facts }: Row, isWanted: ((tag: Tag) => boolean) | undefined): TagRow {
+  const row = { digest, pushedAt: new Date(pushedMs), ...(facts && { facts }) };
   if (tags.length <= MAX_SHOWN_TAGS) return { ...row, tags, moreTags: 0 };
   const first = isWanted ? tags.filter(isWanted) : [];
   const chosen = new Set([...first, ...tags.slice(0, MAX_SHOWN_TAGS)]);

@@ -35,7 +35,7 @@ function repositoryOf(indexes: number, padding = 0) {
   const tags = Array.from({ length: indexes }, (_, n) => {
     add(indexOf(n), 'index');
     add(imageOf(n), 'image');
-    return { tag: `t${n}` as Tag, digest: indexOf(n), pushedAt: new Date() };
+    return { tag: `t${n}` as Tag, digest: indexOf(n), pushedMs: 0 };
   });
   const listing = { tags, facts, rows: new TagRows(tags, facts) };
   return { read, listing, children: new IndexChildren({ manifests }) };

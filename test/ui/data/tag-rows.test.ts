@@ -8,7 +8,7 @@ const digestOf = (n: number) => `sha256:${String(n).padStart(64, '0')}` as Diges
 const listed = (tag: string, n: number, pushedMs = 0): ListedTag => ({
   tag: tag as Tag,
   digest: digestOf(n),
-  pushedAt: new Date(pushedMs),
+  pushedMs,
 });
 const factsOf = (totalBytes: number): ManifestFacts => ({ kind: 'image', totalBytes, platforms: [] });
 
