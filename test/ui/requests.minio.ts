@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { mapConcurrently } from '../../lib/concurrency/map-concurrently.ts';
 import { layout } from '../../lib/model/layout.ts';
-import { parseDigest, parseRepositoryName, parseTag } from '../../lib/model/names.ts';
+import { type Digest, parseDigest, parseRepositoryName, parseTag } from '../../lib/model/names.ts';
 import { encodeFacts } from '../../lib/registry/manifests/facts.ts';
 import { S3Driver } from '../../lib/storage/s3-driver.ts';
 import { encodeText } from '../../lib/streams/bytes.ts';
@@ -13,10 +13,12 @@ import { type RegistryServer, startRegistry } from '../support/registry-server.t
 import { V2Client } from '../v2/client.ts';
 import { pushImage } from '../v2/image.ts';
 import { Browser } from './browser.ts';
+import { readFixture } from './data/signatures/fixture.ts';
 
 describe('S3 requests of the web pages', () => {
   const TAGS = 3000;
   const ROWS = 50;
+  const REFERRERS = 1000;
   let minio: Minio;
   let proxy: FaultyProxy;
   let behind: S3Driver;
@@ -65,6 +67,31 @@ describe('S3 requests of the web pages', () => {
     );
   }
 
+  /** A thousand bundles that refer to a manifest, all with the same bytes. */
+  async function plantReferrers(subject: Digest): Promise<void> {
+    const repository = parseRepositoryName('large/app');
+    const mediaType = 'application/vnd.dev.sigstore.bundle.v0.3+json';
+    const bytes = readFixture('signature.bundle');
+    const { digest: blob } = await new V2Client(server.url).pushBlob('large/app', bytes);
+    const { name, body } = encodeFacts({ kind: 'signature', totalBytes: 1000, platforms: [], artifactType: mediaType });
+    const numbers = Array.from({ length: REFERRERS }, (_, n) => n);
+    const plantOne = async (n: number) => {
+      const text = JSON.stringify({
+        schemaVersion: 2,
+        mediaType: 'application/vnd.oci.image.manifest.v1+json',
+        artifactType: mediaType,
+        config: { mediaType: 'application/vnd.oci.empty.v1+json', digest: blob, size: bytes.length },
+        layers: [{ mediaType, digest: blob, size: bytes.length }],
+        annotations: { n: String(n) },
+      });
+      const digest = parseDigest(`sha256:${createHash('sha256').update(text).digest('hex')}`);
+      await behind.put(layout.manifest(repository, digest), encodeText(text));
+      await behind.put(layout.facts(repository, digest, name), body);
+      await behind.put(layout.referrer(repository, subject, digest), encodeText('{}'));
+    };
+    await mapConcurrently(numbers, plantOne, 64);
+  }
+
   const requestsOf = async (path: string): Promise<string[]> => {
     await server.idle();
     proxy.requests.length = 0;
@@ -98,5 +125,16 @@ describe('S3 requests of the web pages', () => {
   it('for the page of an image do not grow with the repository', async () => {
     await assertAtMost(6, '/ui/r/large/app:1.7');
     await assertAtMost(7, '/ui/r/large/app:1.7?view=history');
+  });
+
+  it('for what refers to an image are four for each of the 25 on the page, of a thousand', async () => {
+    const page = '/ui/r/large/app:1.7?view=referrers';
+    // Those of the image, the list, and two tags that are not there.
+    await assertAtMost(6 + 1 + 2, page);
+    const digest = /sha256:[a-f0-9]{64}/.exec((await browser.open(page)).text)?.[0] ?? assert.fail('no digest');
+    await plantReferrers(parseDigest(digest));
+    await assertAtMost(6 + 1 + 2 + 4 * 25, page);
+    const next = /rel="next" href="([^"]+)"/.exec((await browser.open(page)).text)?.[1] ?? assert.fail('one page');
+    await assertAtMost(6 + 1 + 4 * 25, next.replaceAll('&amp;', '&'));
   });
 });

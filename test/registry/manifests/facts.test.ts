@@ -96,6 +96,26 @@ describe('the facts of a manifest', () => {
     ].map(({ kind }) => kind);
     assert.deepEqual(kinds, ['image', 'chart', 'signature', 'attestation', 'sbom', 'artifact', 'cache', 'cache']);
   });
+
+  it('call a bundle of Sigstore what it signs, and nothing else by the annotation that says so', () => {
+    const bundle = 'application/vnd.dev.sigstore.bundle.v0.3+json';
+    const kindOf = (predicateType: string | undefined, artifactType = bundle) =>
+      factsOf(
+        parse({
+          mediaType: `${OCI}.manifest.v1+json`,
+          artifactType,
+          config: descriptor('application/vnd.oci.empty.v1+json', '{}'),
+          layers: [descriptor(artifactType, 'layer')],
+          ...(predicateType && { annotations: { 'dev.sigstore.bundle.predicateType': predicateType } }),
+        }),
+      ).kind;
+    assert.equal(kindOf(undefined), 'signature');
+    assert.equal(kindOf('https://sigstore.dev/cosign/sign/v1'), 'signature');
+    assert.equal(kindOf('https://slsa.dev/provenance/v1'), 'attestation');
+    assert.equal(kindOf('https://spdx.dev/Document'), 'sbom');
+    assert.equal(kindOf('https://cyclonedx.org/bom'), 'sbom');
+    assert.equal(kindOf('https://spdx.dev/Document', 'application/x.other'), 'artifact');
+  });
 });
 
 describe('the facts of a repository', () => {
