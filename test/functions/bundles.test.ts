@@ -30,14 +30,20 @@ const digest = 'd'.repeat(64);
 /** Runs a bundle in a process of its own, with some events, and tells what it has loaded and answered. */
 const PROGRAM = `
 const nodeModules = () => process.moduleLoadList.filter((name) => name.startsWith('NativeModule ')).map((name) => name.slice(13));
+const { instantiate } = WebAssembly;
+let instances = 0;
+WebAssembly.instantiate = (...args) => instantiate(...args, instances++);
 const { handler } = await import(process.argv[1] + '/index.js');
 const answers = [];
-for (const event of JSON.parse(process.argv[2])) answers.push({ answer: await handler(event, {}), loaded: nodeModules() });
+for (const event of JSON.parse(process.argv[2])) {
+  answers.push({ answer: await handler(event, {}), loaded: nodeModules(), instances });
+}
 console.log(JSON.stringify({ answers }));
 process.exit();
 `;
 
-type Loaded = { answers: { answer: Record<string, unknown>; loaded: string[] }[] };
+/** `instances` of WebAssembly: bcrypt makes one for each comparison. */
+type Loaded = { answers: { answer: Record<string, unknown>; loaded: string[]; instances: number }[] };
 
 describe('a cold Lambda function', () => {
   const requests: string[] = [];
@@ -123,7 +129,7 @@ describe('a cold Lambda function', () => {
     assert.deepEqual(second?.loaded, first?.loaded);
   });
 
-  it('lets a user in without undici, and reads the users once', async () => {
+  it('lets a user in without undici, reads the users once, and compares the password once', async () => {
     const requestContext = { path: '/v2/', identity: { sourceIp: '192.0.2.1' } };
     const Authorization = `Basic ${Buffer.from('alice:correct horse').toString('base64')}`;
     const login = { methodArn: METHOD_ARN, requestContext, headers: { Authorization } };
@@ -134,6 +140,10 @@ describe('a cold Lambda function', () => {
     );
     assert.deepEqual(unwanted(answers[1]?.loaded), []);
     assert.equal(secrets.reads(USERS), 1);
+    assert.deepEqual(
+      answers.map(({ instances }) => instances),
+      [1, 1],
+    );
   });
 
   it('shows the login of the pages without undici, by one request for its start', async () => {
