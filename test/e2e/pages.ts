@@ -42,6 +42,32 @@ export function describePages(title: string, start: () => Promise<PagesServer>):
   describe(title, () => pagesIn(start));
 }
 
+/** A signature of cosign by a tag, which nothing verifies, with words that do not fit into a narrow window. */
+async function pushSignature(client: V2Client, repository: string, digest: string): Promise<void> {
+  const words = 'a-long-word-without-a-break'.repeat(12);
+  const payload = {
+    critical: {
+      type: 'cosign container image signature',
+      identity: { 'docker-reference': words },
+      image: { 'docker-manifest-digest': digest },
+    },
+    optional: { [words]: words },
+  };
+  const bytes = Buffer.from(JSON.stringify(payload));
+  const [config, layer] = [
+    await client.pushBlob(repository, Buffer.from('{}')),
+    await client.pushBlob(repository, bytes),
+  ];
+  const annotations = { 'dev.cosignproject.cosign/signature': 'AAAA' };
+  const mediaType = 'application/vnd.dev.cosign.simplesigning.v1+json';
+  await client.pushManifest(repository, `${digest.replace(':', '-')}.sig`, {
+    schemaVersion: 2,
+    mediaType: 'application/vnd.oci.image.manifest.v1+json',
+    config: { mediaType: 'application/vnd.oci.image.config.v1+json', digest: config.digest, size: 2 },
+    layers: [{ mediaType, digest: layer.digest, size: bytes.length, annotations }],
+  });
+}
+
 function pagesIn(start: () => Promise<PagesServer>): void {
   let server: PagesServer;
   let browser: Browser;
@@ -54,7 +80,8 @@ function pagesIn(start: () => Promise<PagesServer>): void {
       ['2.0', ['base', 'app', 'more']],
       ['latest', ['base', 'app', 'more']],
     ] as const) {
-      await pushImage(client, 'team/api', tag, { contents: [...contents] });
+      const { digest } = await pushImage(client, 'team/api', tag, { contents: [...contents] });
+      if (tag === '2.0') await pushSignature(client, 'team/api', digest);
     }
     await pushImage(client, 'team/api', undefined, { contents: ['untagged'] });
     const words = 'a-long-word-without-a-break'.repeat(12);
