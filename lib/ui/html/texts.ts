@@ -120,6 +120,7 @@ export const TEXTS = {
     more: (count: number) => `${countText(count)} more are not shown.`,
     files: 'Content',
     children: 'Manifests',
+    describes: (kind: string, platform: string) => `${kind} of ${platform}`,
     noReferrers: 'No signature, SBOM or other artifact refers to it.',
     rawManifest: 'Manifest',
     rawConfig: 'Config',

@@ -1,5 +1,8 @@
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import type { Digest, RepositoryName } from '../../model/names.ts';
+import type { ManifestFacts, ManifestKind } from '../../registry/manifests/facts.ts';
+import { type Attached, attachedTo } from '../data/attached.ts';
+import type { ImageDetails } from '../data/image-details.ts';
 import { holdsSignatures, readSignatures } from '../data/read-signatures.ts';
 import { digestHtml, type Html, html, NOTHING, sizeHtml } from '../html/html.ts';
 import { digestPath } from '../html/links.ts';
@@ -18,7 +21,7 @@ const POSITION = /^[a-f0-9]{64,128}$/;
 
 /**
  * What refers to a manifest, and its signatures. Storage requests: one for the list, one for each referrer on the page, and
- * those of `readSignatures`.
+ * those of `readSignatures` and `attachedTo`.
  * @param options.after of the page before; any other text means the first page
  */
 export async function referrersHtml(
@@ -29,7 +32,7 @@ export async function referrersHtml(
     after,
     pathOf,
   }: {
-    subject: { digest: Digest; bytes: Uint8Array };
+    subject: ImageDetails;
     after: string | undefined;
     pathOf: (query: Record<string, string>) => string;
   },
@@ -40,11 +43,14 @@ export async function referrersHtml(
     after: position,
     size: PAGE_SIZE,
   });
-  const found = await mapConcurrently(digests, async (digest) => {
-    const facts = await registry.facts.find(repository, digest);
-    return facts ? [{ digest, facts }] : [];
-  });
+  const attached = position === undefined ? await attachedTo(registry, repository, subject) : [];
+  const withFacts = async <T extends { digest: Digest }>(found: T) => {
+    const facts = await registry.facts.find(repository, found.digest);
+    return facts ? [{ ...found, facts }] : [];
+  };
+  const found = await mapConcurrently(digests, (digest) => withFacts({ digest }));
   const referrers = found.flat();
+  const others = (await mapConcurrently(attached, withFacts)).flat();
   const signatures = await readSignatures(registry, repository, {
     subject,
     keys: ui.trustedKeys.filter((key) => key.isFor(repository)),
@@ -53,9 +59,10 @@ export async function referrersHtml(
     hasTags: position === undefined,
   });
   const { columns } = TEXTS.repository;
-  const rows = referrers.map(
-    ({ digest, facts }) =>
-      html`<tr><th scope="row" class="wide"><a href="${digestPath(repository, digest)}">${digestHtml(digest)}</a></th><td>${TEXTS.kinds[facts.kind]}</td><td class="opt"><code>${facts.artifactType ?? ''}</code></td><td class="num">${sizeHtml(facts.totalBytes)}</td></tr>`,
+  const described: (Attached & { facts: ManifestFacts })[] = [...referrers, ...others];
+  const rows = described.map(
+    ({ digest, facts, platform }) =>
+      html`<tr><th scope="row" class="wide"><a href="${digestPath(repository, digest)}">${digestHtml(digest)}</a></th><td>${kindText(facts.kind, platform)}</td><td class="opt"><code>${facts.artifactType ?? ''}</code></td><td class="num">${sizeHtml(facts.totalBytes)}</td></tr>`,
   );
   if (rows.length === 0 && signatures.signatures.length === 0) {
     return html`<div class="panel empty"><p>${T.noReferrers}</p></div>`;
@@ -69,4 +76,8 @@ ${pagingHtml({
   first: position === undefined ? undefined : pathOf({ view: 'referrers' }),
   next: next === undefined ? undefined : pathOf({ view: 'referrers', after: next }),
 })}`;
+}
+
+function kindText(kind: ManifestKind, platform: string | undefined): string {
+  return platform === undefined ? TEXTS.kinds[kind] : T.describes(TEXTS.kinds[kind], platform);
 }

@@ -186,9 +186,30 @@ describe('the page of an artifact', () => {
     assertShows(sbom, ['of-arm64', '>libssl3<', '>SPDX<', '>SLSA provenance<']);
     const [, provenance = ''] = /href="([^"]+document=2)"/.exec(sbom) ?? [];
     assertShows(await textOf(provenance.replaceAll('&amp;', '&')), ['4b220de5058abfd01ff619c9d2ff6b09a049bea0']);
+    const referrers = await textOf(`/ui/r/${repository}:1?view=referrers`);
+    assertShows(referrers, [
+      '>attestation of linux/amd64<',
+      `@${children[3]?.digest}"`,
+      '>attestation of linux/arm64<',
+    ]);
     const found = await textOf(`/ui/r/${repository}:1?child=${children[3]?.digest}&filter=lodash`);
     assertShows(found, ['>lodash<', `name="child" value="${children[3]?.digest}"`]);
     assert.ok(!found.includes('>libssl3<'));
+  });
+
+  it('that a tag of cosign attaches is among what refers to the image', async () => {
+    const image = await pushImage(client, 'docs/tagged', '1', { contents: ['tagged'] });
+    assert.match(await textOf('/ui/r/docs/tagged:1?view=referrers'), /No signature, SBOM or other artifact/);
+    const layers = { sbom: { mediaType: 'text/spdx+json', content: SPDX }, att: { mediaType: IN_TOTO, content: '{}' } };
+    for (const [end, layer] of Object.entries(layers)) {
+      const tag = `${image.digest.replace(':', '-')}.${end}`;
+      const { digest } = await pushArtifact(client, 'docs/tagged', { tag, layers: [layer] });
+      const text = await textOf('/ui/r/docs/tagged:1?view=referrers');
+      assertShows(text, [
+        `href="/ui/r/docs/tagged@${digest}"`,
+        end === 'sbom' ? '<td>SBOM</td>' : '<td>attestation</td>',
+      ]);
+    }
   });
 
   it('of a compressed document shows its content', async () => {
