@@ -4,6 +4,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { AxeBuilder } from '@axe-core/playwright';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { pushArtifact } from '../ui/documents/push-artifact.ts';
+import { PREDICATE_TYPES, PROVENANCE_02, SPDX, statement } from '../ui/documents/samples.ts';
 import type { V2Client } from '../v2/client.ts';
 import { pushImage } from '../v2/image.ts';
 import { startChromium } from './browser.ts';
@@ -23,6 +25,9 @@ const PAGES = [
   '/ui/r/team/api:2.0?view=v1',
   '/ui/r/team/api:2.0?view=referrers',
   '/ui/r/team/api:2.0?view=history',
+  '/ui/r/team/documents:1',
+  '/ui/r/team/documents:1?document=2',
+  '/ui/r/team/documents:1?filter=nothing',
   '/ui/r/team/long',
   '/ui/none',
 ];
@@ -84,6 +89,21 @@ function pagesIn(start: () => Promise<PagesServer>): void {
       if (tag === '2.0') await pushSignature(client, 'team/api', digest);
     }
     await pushImage(client, 'team/api', undefined, { contents: ['untagged'] });
+    const long = {
+      name: 'a-long-name'.repeat(20),
+      versionInfo: '1'.repeat(200),
+      licenseDeclared: 'MIT AND '.repeat(30),
+    };
+    await pushArtifact(client, 'team/documents', {
+      tag: '1',
+      layers: [
+        { mediaType: 'application/spdx+json', content: { ...SPDX, packages: [...SPDX.packages, long] } },
+        {
+          mediaType: 'application/vnd.in-toto+json',
+          content: statement(PREDICATE_TYPES.provenance02, PROVENANCE_02),
+        },
+      ],
+    });
     const words = 'a-long-word-without-a-break'.repeat(12);
     await pushImage(client, 'team/long', `v${words.slice(0, 120)}`, {
       contents: [words],
@@ -184,6 +204,20 @@ function pagesIn(start: () => Promise<PagesServer>): void {
     assert.equal(await page.locator('tbody tr:visible').count(), 2);
     await context.close();
   });
+
+  for (const javaScriptEnabled of [true, false]) {
+    it(`find a package of an SBOM ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, async () => {
+      const { context, page } = await loggedIn({ javaScriptEnabled });
+      await page.goto(`${server.url.origin}/ui/r/team/documents:1`);
+      await page.getByLabel('Search packages').fill('libssl');
+      if (javaScriptEnabled) assert.equal(await page.locator('[data-names]:visible').count(), 1);
+      await page.getByLabel('Search packages').press('Enter');
+      await page.waitForURL('**filter=libssl**');
+      assert.equal(await page.locator('[data-names]').count(), 1);
+      assert.equal(await page.getByText('libssl3').count(), 1);
+      await context.close();
+    });
+  }
 
   it('run no script that was pushed, even where a page would show it', async () => {
     const { client } = server;
