@@ -13,7 +13,7 @@ import type { Ui } from './ui.ts';
 
 const T = TEXTS.image;
 
-/** Referrers on a page. */
+/** Rows on a page; more only for an index with many attestations. */
 const PAGE_SIZE = 25;
 
 /** A part of a key, as the next page is named by. */
@@ -39,11 +39,11 @@ export async function referrersHtml(
 ): Promise<Html> {
   const position = after !== undefined && POSITION.test(after) ? after : undefined;
   const { registry } = ui;
+  const attached = position === undefined ? await attachedTo(registry, repository, subject) : [];
   const { digests, next } = await registry.referrers.digests(repository, subject.digest, {
     after: position,
-    size: PAGE_SIZE,
+    size: Math.max(PAGE_SIZE - attached.length, 1),
   });
-  const attached = position === undefined ? await attachedTo(registry, repository, subject) : [];
   const withFacts = async <T extends { digest: Digest }>(found: T) => {
     const facts = await registry.facts.find(repository, found.digest);
     return facts ? [{ ...found, facts }] : [];
