@@ -273,7 +273,7 @@ describe('the page of what refers to a manifest', () => {
     assert.match(text, /\d+ further signatures of these manifests are not shown/);
   });
 
-  it('leaves the mark in the list of tags at "signed", whatever is verified', async () => {
+  it('leaves the mark in the list of tags at "signed", also where a signature is verified', async () => {
     await storage.driver.put(layout.tag(REPOSITORY, parseTag('1')), encodeText(IMAGE_DIGEST.slice(7)));
     const list = await open(trusting, `/ui/r/${REPOSITORY}`);
     assert.match(list, />signed</);

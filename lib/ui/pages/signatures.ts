@@ -32,14 +32,14 @@ function signatureHtml(repository: RepositoryName, subject: Digest, signature: S
   const chip = isVerified
     ? html`<span class="chip">${T.verified(signature.signer)}</span>`
     : html`<span class="chip warn">${T.notVerified}</span>`;
-  const rows: [string, Html | undefined][] = [
+  const rows: [string | Html, Html | undefined][] = [
     [facts.why, isVerified ? undefined : html`${T.problems[signature.problem]}`],
     [facts.digest, isRead ? digestsHtml(claims.digests, subject) : undefined],
     [facts.reference, textHtml(claims.reference)],
     [facts.predicateType, textHtml(claims.predicateType)],
     ...claims.annotations
       .slice(0, MAX_ANNOTATIONS)
-      .map(([name, value]): [string, Html | undefined] => [cut(name), textHtml(value)]),
+      .map(([name, value]): [Html, Html | undefined] => [html`<code>${cut(name)}</code>`, textHtml(value)]),
     [facts.signedAt, dateHtml(claims.signedAt)],
     [facts.expiresAt, claims.expiresAt && html`${exactTime(claims.expiresAt)}`],
     ...certificateRows(claims.certificate, (name) => name),

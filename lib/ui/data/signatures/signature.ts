@@ -13,7 +13,7 @@ export type Trust = {
   now: Date;
 };
 
-/** What a signature says. Without a verification anyone who may push can have made it up. */
+/** What a signature says. Unless it is verified, every caller who may push can have made it up. */
 export type Claims = {
   format: 'cosign' | 'bundle' | 'attestation' | 'notation' | 'unknown';
   /** What it says to have signed. */

@@ -98,7 +98,7 @@ describe('a signature of cosign', () => {
     }
   });
 
-  it('shows the certificate and the log beside it as claims, whoever signed it', async () => {
+  it('shows the certificate and the log beside it as claims, also where a trusted key signed it', async () => {
     const keyless = readFixture('chains/keyless.pem').toString();
     const beside = {
       'dev.sigstore.cosign/certificate': keyless,
