@@ -39,7 +39,7 @@ await new Command('npm run bench --')
   .option('--samples <number>', 'samples of each registry, after one for warming up', parseCount, 3)
   .option('--small-blobs <number>', 'number of blobs that one sample pushes', parseCount, 200)
   .option('--seconds <number>', 'duration of one sample of manifest requests', parseCount, 4)
-  .option('--workers <number>', 'processes of Stowage that serve, or auto for one for each CPU', parseWorkers, 'auto')
+  .option('--workers <number>', 'processes of Stowage that serve, or auto for one for each CPU', parseWorkers, 1)
   .option(
     '--quiet',
     'wait until the machine is otherwise idle, and repeat samples that other processes disturbed',
