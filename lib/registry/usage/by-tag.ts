@@ -23,7 +23,7 @@ type TagBlobs = { tag: Tag; blobs: ReadonlyMap<string, number> };
  * manifest once; in memory are the blobs of all of them.
  */
 export async function usageByTag(storage: StorageDriver, tags: Tags, repository: RepositoryName): Promise<TagUsage[]> {
-  const bytes = await blobsByTag(storage, tags, repository);
+  const { found: bytes } = await blobsByTag(storage, tags, repository);
   const uses = new Map<string, number>();
   for (const { blobs } of bytes) for (const name of blobs.keys()) uses.set(name, (uses.get(name) ?? 0) + 1);
   return bytes.map(({ tag, blobs }) => ({
@@ -33,14 +33,21 @@ export async function usageByTag(storage: StorageDriver, tags: Tags, repository:
   }));
 }
 
-/** What is freed when these tags of a repository are deleted, as far as this repository alone decides. As `usageByTag`. */
+/** Blobs of all tags together: they take some 50 MB. */
+const MAX_BLOBS = 500_000;
+
+/**
+ * What is freed when these tags of a repository are deleted, as far as this repository alone decides. As `usageByTag`.
+ * @returns `undefined` if its tags lead to more than `maxBlobs` blobs, as a few indexes with many children can make them
+ */
 export async function usageOfDeletion(
   storage: StorageDriver,
   tags: Tags,
   repository: RepositoryName,
-  chosen: ReadonlySet<Tag>,
-): Promise<DeletionUsage> {
-  const bytes = await blobsByTag(storage, tags, repository);
+  { chosen, maxBlobs = MAX_BLOBS }: { chosen: ReadonlySet<Tag>; maxBlobs?: number },
+): Promise<DeletionUsage | undefined> {
+  const { found: bytes, isWhole } = await blobsByTag(storage, tags, repository, maxBlobs);
+  if (!isWhole) return undefined;
   const deleted = new Map(bytes.flatMap(({ tag, blobs }) => (chosen.has(tag) ? [...blobs] : [])));
   const others = bytes.filter(({ tag }) => !chosen.has(tag));
   const kept = new Set(others.flatMap(({ blobs }) => [...blobs.keys()]));
@@ -55,7 +62,14 @@ export async function usageOfDeletion(
   };
 }
 
-async function blobsByTag(storage: StorageDriver, tags: Tags, repository: RepositoryName): Promise<TagBlobs[]> {
+/** `isWhole`: false if there are more than `maxBlobs`, and some are left out. */
+async function blobsByTag(
+  storage: StorageDriver,
+  tags: Tags,
+  repository: RepositoryName,
+  maxBlobs = Number.POSITIVE_INFINITY,
+): Promise<{ found: TagBlobs[]; isWhole: boolean }> {
+  let blobCount = 0;
   const known = new Map<Digest, Promise<ReadonlyMap<string, number> | undefined>>();
   // Each manifest once: a few indexes that list each other many times lead to one image by millions of ways.
   const blobsOf = (digest: Digest, depth = 0): Promise<ReadonlyMap<string, number> | undefined> => {
@@ -64,18 +78,24 @@ async function blobsByTag(storage: StorageDriver, tags: Tags, repository: Reposi
     return blobs;
   };
   const readBlobs = async (digest: Digest, depth: number): Promise<ReadonlyMap<string, number> | undefined> => {
-    const document = depth > MAX_INDEX_DEPTH ? undefined : await readManifest(storage, repository, digest);
+    const isLeftOut = depth > MAX_INDEX_DEPTH || blobCount > maxBlobs;
+    const document = isLeftOut ? undefined : await readManifest(storage, repository, digest);
     if (!document) return undefined;
     const blobs = new Map<string, number>(document.blobs.map((blob) => [blob.digest, blob.sizeBytes]));
+    blobCount += blobs.size;
     for (const child of new Set(document.manifests.map((each) => each.digest))) {
-      for (const [name, sizeBytes] of (await blobsOf(child, depth + 1)) ?? []) blobs.set(name, sizeBytes);
+      const ofChild = (await blobsOf(child, depth + 1)) ?? new Map<string, number>();
+      blobCount += ofChild.size;
+      if (blobCount > maxBlobs) break;
+      for (const [name, sizeBytes] of ofChild) blobs.set(name, sizeBytes);
     }
     return blobs;
   };
-  return await mapConcurrently(await tags.resolveAll(repository), async ({ tag, target }: ResolvedTag) => ({
+  const found = await mapConcurrently(await tags.resolveAll(repository), async ({ tag, target }: ResolvedTag) => ({
     tag,
     blobs: (await blobsOf(target.digest)) ?? (target.imageId ? await layersOf(storage, target.imageId) : new Map()),
   }));
+  return { found, isWhole: blobCount <= maxBlobs };
 }
 
 async function readManifest(

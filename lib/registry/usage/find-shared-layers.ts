@@ -1,5 +1,5 @@
 // Which tags of a repository share a layer, by what the collector keeps of its manifests.
-import { inTurns } from '../../concurrency/turns.ts';
+import { setImmediate } from 'node:timers/promises';
 import { digestOfManifestKey, layout } from '../../model/layout.ts';
 import type { Digest, RepositoryName, Tag } from '../../model/names.ts';
 import type { ObjectInfo, StorageDriver } from '../../storage/driver.ts';
@@ -14,8 +14,11 @@ const MAX_MANIFESTS = 20_000;
 const MAX_LAYERS = 2000;
 const MAX_NAMED = 6;
 
-/** Steps from an index to a child, over all tags of a repository. */
-const MAX_STEPS = 2_000_000;
+/** Manifests and blobs that are looked at, over all tags of a repository: a few indexes may lead from each tag to very many. */
+const MAX_STEPS = 4_000_000;
+
+/** Steps after which other work of the process gets its turn: a few milliseconds. */
+const STEPS_PER_TURN = 20_000;
 
 /** `isWhole`: no manifest was left unread. */
 export type FoundLayers = { shared: SharedLayers; isWhole: boolean };
@@ -23,12 +26,13 @@ export type FoundLayers = { shared: SharedLayers; isWhole: boolean };
 /**
  * One storage request per 1,000 manifests and tags, those of `readEdges`, and those of `Tags.resolveAll`.
  * @param options.mayRead whether one more manifest may be read that no run has read before
+ * @param options.maxSteps manifests and blobs that are looked at, from the newest tag on; further ones are left out
  * @returns `undefined` if the repository has too many manifests
  */
 export async function findSharedLayers(
   { storage, tags }: { storage: StorageDriver; tags: Tags },
   repository: RepositoryName,
-  { at, mayRead }: { at: string; mayRead: () => boolean },
+  { at, mayRead, maxSteps = MAX_STEPS }: { at: string; mayRead: () => boolean; maxSteps?: number },
 ): Promise<FoundLayers | undefined> {
   const listed = new Map<Digest, ObjectInfo>();
   for await (const object of storage.list(layout.manifests(repository))) {
@@ -41,27 +45,31 @@ export async function findSharedLayers(
   const newestFirst = resolved.toSorted((a, b) => b.lastModified.getTime() - a.lastModified.getTime());
   const targets = new Map<Digest, Tag>();
   for (const { tag, target } of newestFirst) if (!targets.has(target.digest)) targets.set(target.digest, tag);
-  return { shared: { at, ...(await sharedBy(targets, manifests)) }, isWhole: manifests.size === listed.size };
+  return {
+    shared: { at, ...(await sharedBy(targets, { manifests, maxSteps })) },
+    isWhole: manifests.size === listed.size,
+  };
 }
 
 type Use = { count: number; in: number[] };
 
 async function sharedBy(
   targets: ReadonlyMap<Digest, Tag>,
-  manifests: ReadonlyMap<Digest, ListedManifest>,
+  { manifests, maxSteps }: { manifests: ReadonlyMap<Digest, ListedManifest>; maxSteps: number },
 ): Promise<Omit<SharedLayers, 'at'>> {
   const uses = new Map<Digest, Use>();
   const names = [...targets].map(([digest, tag]) => ({ tag, digest }));
-  let steps = 0;
-  for await (const group of inTurns([...names.entries()])) {
-    for (const [index, { digest }] of group) {
-      for (const blob of blobsOf(digest)) {
-        const use = uses.get(blob) ?? { count: 0, in: [] };
-        use.count++;
-        if (use.in.length < MAX_NAMED) use.in.push(index);
-        uses.set(blob, use);
-      }
+  let [steps, turnAt] = [0, STEPS_PER_TURN];
+  for (const [index, { digest }] of names.entries()) {
+    for (const blob of blobsOf(digest)) {
+      const use = uses.get(blob) ?? { count: 0, in: [] };
+      use.count++;
+      if (use.in.length < MAX_NAMED) use.in.push(index);
+      uses.set(blob, use);
     }
+    if (steps < turnAt) continue;
+    turnAt = steps + STEPS_PER_TURN;
+    await setImmediate();
   }
   const shared = [...uses].filter(([, { count }]) => count > 1);
   const most = shared.sort(([, a], [, b]) => b.count - a.count).slice(0, MAX_LAYERS);
@@ -71,8 +79,9 @@ async function sharedBy(
   function blobsOf(top: Digest): Set<Digest> {
     const [blobs, seen] = [new Set<Digest>(), new Set([top])];
     for (const digest of seen) {
-      if (steps++ > MAX_STEPS) break;
       const edges = manifests.get(digest)?.edges;
+      steps += 1 + (edges?.blobs.length ?? 0);
+      if (steps > maxSteps) break;
       for (const blob of edges?.blobs ?? []) blobs.add(blob);
       for (const child of edges?.manifests ?? []) seen.add(child);
     }

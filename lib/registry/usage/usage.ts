@@ -118,9 +118,9 @@ export class Usage {
   }
 
   /** What the deletion of these tags frees. See `usageOfDeletion`. */
-  async ofDeletion(repository: RepositoryName, tags: ReadonlySet<Tag>): Promise<DeletionUsage> {
+  async ofDeletion(repository: RepositoryName, chosen: ReadonlySet<Tag>): Promise<DeletionUsage | undefined> {
     const { usageOfDeletion } = await import('./by-tag.ts');
-    return await usageOfDeletion(this.#storage, this.#tags, repository, tags);
+    return await usageOfDeletion(this.#storage, this.#tags, repository, { chosen });
   }
 
   /** What the last run stored for a repository. One storage request. */

@@ -118,8 +118,9 @@ async function freedHtml(
   chosen: ReadonlySet<Tag>,
   tagCount: number,
 ): Promise<Html> {
-  if (tagCount > MAX_READ) return html`${T.notCounted(MAX_READ)}`;
-  const { freedBytes, keepers } = await ui.registry.usage.ofDeletion(repository, chosen);
+  const usage = tagCount > MAX_READ ? undefined : await ui.registry.usage.ofDeletion(repository, chosen);
+  if (!usage) return html`${T.notCounted(MAX_READ)}`;
+  const { freedBytes, keepers } = usage;
   const [first, ...more] = keepers;
   return html`${T.frees} ${sizeHtml(freedBytes)}. ${first ? html`<code>${first.tag}</code> ${T.keeps} ${sizeHtml(first.bytes)}${more.length > 0 ? T.andOthers(more.length) : NOTHING}.` : NOTHING}`;
 }

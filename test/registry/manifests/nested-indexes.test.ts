@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { type Digest, parseRepositoryName, type Tag } from '../../../lib/model/names.ts';
 import { assembleRegistry, type Registry } from '../../../lib/registry/registry.ts';
+import { usageOfDeletion } from '../../../lib/registry/usage/by-tag.ts';
 import { MemoryStorage } from '../../storage/memory.ts';
 import { type RegistryServer, startRegistry } from '../../support/registry-server.ts';
 import { V2Client } from '../../v2/client.ts';
@@ -41,8 +42,15 @@ describe('indexes that list one another many times', () => {
 
   it('are read once each to count what a deletion frees', async () => {
     const usage = await registry.usage.ofDeletion(repository, new Set([`${LEVELS}-a` as Tag]));
-    assert.equal(usage.freedBytes, 0);
+    assert.equal(usage?.freedBytes, 0);
     assert.ok(usage.totalBytes > 0);
+  });
+
+  it('are not counted where they lead to too many blobs', async () => {
+    const chosen = new Set([`${LEVELS}-a` as Tag]);
+    const usageOf = (maxBlobs: number) => usageOfDeletion(storage, registry.tags, repository, { chosen, maxBlobs });
+    assert.equal(await usageOf(2 * LEVELS), undefined, 'each of the indexes leads to a config and a layer');
+    assert.ok(await usageOf(1000));
   });
 
   it('are read once each for their facts', async () => {

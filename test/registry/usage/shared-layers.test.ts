@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { parseDigest, parseRepositoryName, parseTag, type RepositoryName } from '../../../lib/model/names.ts';
 import { assembleRegistry } from '../../../lib/registry/registry.ts';
+import { findSharedLayers } from '../../../lib/registry/usage/find-shared-layers.ts';
 import { tagsSharing } from '../../../lib/registry/usage/shared-layers.ts';
 import { MemoryStorage } from '../../storage/memory.ts';
 import { startRegistry } from '../../support/registry-server.ts';
@@ -72,6 +73,21 @@ describe('the layers that tags of a repository share', () => {
       assert.ok(base);
       const { tags, areAll } = tagsSharing(shared, base, { except: parseDigest(first.digest) });
       assert.deepEqual([tags, areAll], [['1.8', '1.7', '1.6', '1.5', '1.4', '1.3'], false]);
+    });
+  });
+
+  it('are looked for in a number of steps that a few large indexes cannot exceed', async () => {
+    await withServer(async (client, storage) => {
+      await pushImage(client, app, '1.0', { contents: ['base', 'one'] });
+      await pushImage(client, app, '2.0', { contents: ['base', 'two'] });
+      const { tags } = assembleRegistry(storage, { copiesLayers: false });
+      const sharedIn = async (maxSteps: number) => {
+        const options = { at: new Date().toISOString(), mayRead: () => true, maxSteps };
+        const found = await findSharedLayers({ storage, tags }, app, options);
+        return Object.keys(found?.shared.layers ?? {}).length;
+      };
+      const steps = 2 * (1 + 3); // of each tag the manifest, its config and two layers
+      assert.deepEqual([await sharedIn(steps), await sharedIn(steps - 1)], [1, 0]);
     });
   });
 
