@@ -21,9 +21,8 @@ export function httpRequestOf(event: HttpEvent, origin: string): Request {
   const { requestContext, rawPath, rawQueryString, cookies, isBase64Encoded } = event;
   const { method } = requestContext.http;
   const headers = new Headers();
-  for (const [name, value] of Object.entries(event.headers)) if (value !== undefined) headers.set(name, value);
-  // All cookies of the request, which are in no header of the event.
-  if (cookies && cookies.length > 0) headers.set('Cookie', cookies.join('; '));
+  const given = { ...event.headers, ...(cookies && { cookie: cookies.join('; ') }) }; // cookies are in no header of the event
+  for (const [name, value] of Object.entries(given)) if (value && !UNSENDABLE.test(value)) headers.set(name, value);
   const hasBody = event.body !== undefined && method !== 'GET' && method !== 'HEAD';
   const body = hasBody ? Buffer.from(event.body ?? '', isBase64Encoded ? 'base64' : 'utf8') : undefined;
   if (body) headers.set('Content-Length', String(body.length));
@@ -31,6 +30,9 @@ export function httpRequestOf(event: HttpEvent, origin: string): Request {
   const query = rawQueryString === '' ? '' : `?${rawQueryString}`;
   return new Request(`${origin}${encoded(rawPath)}${query}`, { method, headers, ...(body && { body }) });
 }
+
+/** `Headers` throws for these. A header that has one, which a client may have sent as UTF-8, is left out. */
+const UNSENDABLE = /[\0\r\n]|[^\0-\xff]/;
 
 /**
  * The path as it is in a URL. The gateway decodes it, as seen in

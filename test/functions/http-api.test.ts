@@ -45,6 +45,15 @@ describe('an event of an HTTP API', () => {
     assert.equal(httpRequestOf(event(), ORIGIN).headers.get('Cookie'), null);
   });
 
+  test('lacks a header that no request can have, and has the others', () => {
+    const given = { 'user-agent': 'a ✓', 'x-test': 'a\r\nb', accept: 'text/html' };
+    const { headers } = httpRequestOf(event({ headers: given, cookies: ['a=✓'] }), ORIGIN);
+    assert.deepEqual(
+      ['user-agent', 'x-test', 'cookie', 'accept'].map((name) => headers.get(name)),
+      [null, null, null, 'text/html'],
+    );
+  });
+
   for (const [title, body] of [
     ['as text', { body: 'name=a&b', isBase64Encoded: false }],
     ['in base64', { body: Buffer.from('name=a&b').toString('base64'), isBase64Encoded: true }],
