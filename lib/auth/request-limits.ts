@@ -72,7 +72,8 @@ export class RequestLimits {
 
   /**
    * Opens a body for sending. A small one is read at once. A larger one waits for a download slot and holds it until the
-   * client has taken the last byte.
+   * client has taken the last byte. For HEAD nothing is opened: the router drops the body of such an answer without closing it, so a
+   * slot would never be released.
    * @throws RegistryError TOOMANYREQUESTS, UNAVAILABLE
    */
   async download(
@@ -80,6 +81,7 @@ export class RequestLimits {
     sizeBytes: number,
     open: () => Promise<ReadableStream<Uint8Array>>,
   ): Promise<Bytes | ReadableStream<Uint8Array>> {
+    if (c.req.method === 'HEAD') return new Uint8Array();
     if (sizeBytes <= SMALL_DOWNLOAD_BYTES) return await readAll(await open());
     const clientGone = c.req.raw.signal;
     const slot = await this.#downloads.acquire(accountOf(c), clientGone);
