@@ -18,10 +18,17 @@ export type Selection = {
 /** Larger values are not taken. Bounds the time of `JSON.parse`, too. */
 export const MAX_TAKEN_BYTES = 64 * 1024;
 const MAX_DEPTH = 200;
+/** Values that are looked at one by one: twice as many as in an SBOM of 32 MiB. Bounds the time for small ones. */
+export const MAX_SCANNED_VALUES = 2_000_000;
 
 /** The bytes are not JSON, or nested too deep. */
 export class InvalidJsonError extends Error {
   override readonly name = 'InvalidJsonError';
+}
+
+/** The document has more values in the selected objects and arrays than are read. */
+export class TooManyValuesError extends Error {
+  override readonly name = 'TooManyValuesError';
 }
 
 const QUOTE = 0x22;
@@ -46,6 +53,7 @@ export class JsonScanner {
   #state: State = 'value';
   /** Of the value that comes next. */
   #selection: Selection | undefined;
+  #values = 0;
   /** Of a value that is skipped or taken as a whole: the brackets that are open in it. */
   #depth = 0;
   #isInString = false;
@@ -58,7 +66,7 @@ export class JsonScanner {
     this.#selection = selection;
   }
 
-  /** @throws InvalidJsonError */
+  /** @throws InvalidJsonError, TooManyValuesError */
   write(piece: Uint8Array): void {
     const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.length);
     for (let at = 0; at < bytes.length; ) {
@@ -104,6 +112,7 @@ export class JsonScanner {
   }
 
   #startValue(byte: number, selection: Selection | undefined): 0 | 1 {
+    if (++this.#values > MAX_SCANNED_VALUES) throw new TooManyValuesError(`more than ${MAX_SCANNED_VALUES} values`);
     const isObject = byte === OPEN_BRACE && selection?.fields !== undefined;
     const isDescended = isObject || (byte === OPEN_BRACKET && selection?.items !== undefined);
     if (selection && isDescended) {

@@ -5,7 +5,7 @@ import { CorruptLayerError } from '../../compression/corrupt-layer-error.ts';
 import { decompress } from '../../compression/decompress.ts';
 import { OversizedLayerError } from '../../compression/unpack-limits.ts';
 import { isJsonObject, parseJson } from '../../model/json.ts';
-import { InvalidJsonError } from '../../model/json-scanner.ts';
+import { InvalidJsonError, TooManyValuesError } from '../../model/json-scanner.ts';
 import type { Descriptor } from '../../model/manifest.ts';
 import type { Digest, RepositoryName } from '../../model/names.ts';
 import type { Registry } from '../../registry/registry.ts';
@@ -57,7 +57,7 @@ export function documentsOf({ bytes, document }: ImageDetails): AttachedDocument
 }
 
 /** Why a document is not shown. */
-export type DocumentProblem = 'tooLarge' | 'absent' | 'notJson' | 'corrupt' | 'otherDigest';
+export type DocumentProblem = 'tooLarge' | 'tooMany' | 'absent' | 'notJson' | 'corrupt' | 'otherDigest';
 
 /**
  * Reads a document that the repository holds. Two storage requests; one for a document that is too large. Memory: a piece of
@@ -81,15 +81,19 @@ export async function readDocument(
   }
 }
 
-/** Reads to the end also what is no JSON, since only then its digest is known. */
-async function read(body: AsyncIterable<Uint8Array>, reader: DocumentReader): Promise<DocumentContent | 'notJson'> {
-  let isJson = true;
-  const unlessInvalid = <T>(work: () => T): T | undefined => {
+/** Reads to the end also what is not shown, since only then its digest is known. */
+async function read(
+  body: AsyncIterable<Uint8Array>,
+  reader: DocumentReader,
+): Promise<DocumentContent | 'notJson' | 'tooMany'> {
+  let problem: 'notJson' | 'tooMany' | undefined;
+  const unlessRefused = <T>(work: () => T): T | undefined => {
     try {
-      return isJson ? work() : undefined;
+      return problem === undefined ? work() : undefined;
     } catch (error) {
-      if (!(error instanceof InvalidJsonError)) throw error;
-      isJson = false;
+      if (error instanceof TooManyValuesError) problem = 'tooMany';
+      else if (error instanceof InvalidJsonError) problem = 'notJson';
+      else throw error;
       return undefined;
     }
   };
@@ -97,14 +101,15 @@ async function read(body: AsyncIterable<Uint8Array>, reader: DocumentReader): Pr
   for await (const chunk of body) {
     for (let at = 0; at < chunk.length; at += SLICE_BYTES) {
       const slice = chunk.subarray(at, at + SLICE_BYTES);
-      unlessInvalid(() => reader.write(slice));
+      unlessRefused(() => reader.write(slice));
       sizeBytes += slice.length;
       if (sizeBytes < SLICE_BYTES) continue;
       sizeBytes = 0;
       await setImmediate();
     }
   }
-  return unlessInvalid(() => reader.end()) ?? 'notJson';
+  const content = unlessRefused(() => reader.end());
+  return content ?? problem ?? 'notJson';
 }
 
 async function* hashed(body: AsyncIterable<Uint8Array>, hash: { update(bytes: Uint8Array): unknown }) {

@@ -45,12 +45,12 @@ export class DocumentReader {
     this.#scanner = new JsonScanner([this.#sbom.selection, statement, envelopes].reduce(eitherOf));
   }
 
-  /** @throws InvalidJsonError */
+  /** @throws InvalidJsonError, TooManyValuesError */
   write(bytes: Uint8Array): void {
     this.#scanner.write(bytes);
   }
 
-  /** After the last byte. @throws InvalidJsonError */
+  /** After the last byte. @throws InvalidJsonError, TooManyValuesError */
   end(): DocumentContent {
     this.#scanner.end();
     this.#payload?.end();

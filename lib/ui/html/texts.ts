@@ -150,6 +150,7 @@ export const TEXTS = {
     tooLarge: (bytes: number) => `It is larger than ${bytesText(bytes)}. Download it to read it.`,
     problems: {
       absent: 'The repository does not hold it.',
+      tooMany: 'It has too many values to be shown here. Download it to read it.',
       notJson: 'It is no valid JSON. Download it to read it.',
       corrupt: 'Its compression is damaged. Download it to read it.',
       otherDigest: 'The stored bytes do not have the digest that the manifest says, so they are not shown.',
@@ -253,7 +254,7 @@ export const TEXTS = {
     keeps: 'keeps',
     andOthers: (count: number) => `, ${plural(count, 'further tag')} some of it`,
     notCounted: (most: number) =>
-      `What this frees is not counted for repositories of more than ${countText(most)} tags.`,
+      `What this frees is not counted for repositories of more than ${countText(most)} tags, or of very many layers.`,
     aliases: 'The tags that are not selected name the same images, and keep them.',
     columns: { tag: 'Tag', digest: 'Digest' },
     confirm: 'Delete the selected tags',

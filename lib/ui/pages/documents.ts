@@ -75,7 +75,7 @@ async function contentHtml(
 /** What a statement is about. */
 function subjectsHtml({ subjects }: DocumentContent): Html {
   if (subjects.length === 0) return NOTHING;
-  const textOf = ({ name, digest }: Subject) => html`<li>${name} <code>${digest ?? ''}</code></li>`;
+  const textOf = ({ name, digest }: Subject) => html`<li><bdi>${name}</bdi> <code>${digest ?? ''}</code></li>`;
   return html`<details><summary class="muted">${T.subjects(subjects.length)}</summary><ul>${subjects.map(textOf)}</ul></details>`;
 }
 

@@ -17,9 +17,9 @@ export function errorPage(ui: Ui, c: Context, error: Error, log: Log): Response 
     const { pathname, search } = new URL(c.req.url);
     return c.redirect(`/ui/login?${new URLSearchParams({ to: pathname + search })}`, 303);
   }
-  if (isServerError(error) && !(error instanceof FormRefused)) {
-    log.error('page failed', { requestId: c.get('requestId'), path: c.req.path, error });
-  }
+  const fields = { requestId: c.get('requestId'), path: c.req.path };
+  if (c.req.raw.signal.aborted) log.info('client went away', { ...fields, reason: error.message });
+  else if (isServerError(error) && !(error instanceof FormRefused)) log.error('page failed', { ...fields, error });
   const { text, status, detail } = aboutError(error);
   const id = status === 500 ? html` <code>${c.get('requestId') as string}</code>` : NOTHING;
   return ui.show(

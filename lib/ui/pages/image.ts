@@ -1,10 +1,11 @@
 import type { Context } from 'hono';
 import { callerNameOf } from '../../auth/request-caller.ts';
 import { RegistryError } from '../../model/errors.ts';
+import { isJsonWithin } from '../../model/json.ts';
 import type { IndexChild } from '../../model/manifest.ts';
 import type { Digest, Reference, RepositoryName } from '../../model/names.ts';
 import type { ManifestKind } from '../../registry/manifests/facts.ts';
-import { decodeText, KiB } from '../../streams/bytes.ts';
+import { decodeText, encodeText, KiB } from '../../streams/bytes.ts';
 import { type ImageDetails, imageDetails, runConfig } from '../data/image-details.ts';
 import { pullCommands } from '../data/pull-commands.ts';
 import { shortDigest } from '../html/format.ts';
@@ -57,7 +58,7 @@ export async function imagePage(
   const views: Record<View, () => Html | Promise<Html>> = {
     raw: () => rawHtml(top),
     v1: () => v1Html(ui, c, { repository, reference, digest: top.digest }),
-    referrers: () => referrersHtml(ui, repository, { subject: top, after: c.req.query('after'), pathOf }),
+    referrers: () => referrersHtml(ui, c, repository, { subject: top, after: c.req.query('after'), pathOf }),
     history: () => ('tag' in reference ? historyHtml(ui, c, repository, reference.tag) : NOTHING),
   };
   const shownHtml = async () => {
@@ -157,7 +158,7 @@ function descriptionHtml({ document: { annotations = {} }, config }: ImageDetail
     (url) => /^https?:\/\//.test(url) && URL.canParse(url),
   );
   if (description === undefined && urls.length === 0) return NOTHING;
-  return html`<p>${cut(description ?? '')} ${[...new Set(urls)].map((url) => html`<a href="${url}" rel="noreferrer nofollow">${url}</a> `)}</p>`;
+  return html`<p><bdi>${cut(description ?? '')}</bdi> ${[...new Set(urls)].map((url) => html`<a href="${url}" rel="noreferrer nofollow">${url}</a> `)}</p>`;
 }
 
 function detailsHtml(repository: RepositoryName, shown: ImageDetails | Digest, sharing: Sharing): Html {
@@ -219,12 +220,16 @@ function pairsHtml(title: string, pairs: readonly [string, string][]): Html {
 
 function rawHtml({ bytes, config, digest }: ImageDetails): Html {
   return html`<h2>${T.rawManifest}</h2><p class="muted"><code>${digest}</code></p><div class="panel"><pre tabindex="0">${pretty(decodeText(bytes))}</pre></div>
-${config ? html`<h2>${T.rawConfig}</h2><div class="panel"><pre tabindex="0">${limited(JSON.stringify(config, null, 2))}</pre></div>` : NOTHING}`;
+${config ? html`<h2>${T.rawConfig}</h2><div class="panel"><pre tabindex="0">${pretty(JSON.stringify(config))}</pre></div>` : NOTHING}`;
 }
+
+/** JSON of more values, or of deeper ones, is shown as it is: lines with indents would take a hundred times its size. */
+const MAX_INDENTED = { maxValues: 20_000, maxDepth: 32 };
 
 /** JSON with line breaks; as it is if it has them. */
 function pretty(text: string): string {
-  return limited(text.includes('\n') ? text : JSON.stringify(JSON.parse(text), null, 2));
+  const isShort = !text.includes('\n') && isJsonWithin(encodeText(text), MAX_INDENTED);
+  return limited(isShort ? JSON.stringify(JSON.parse(text), null, 2) : text);
 }
 
 function limited(text: string): string {

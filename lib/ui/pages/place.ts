@@ -1,4 +1,5 @@
 import { Hono } from 'hono';
+import { accountOf } from '../../auth/request-caller.ts';
 import { placeOf } from '../html/links.ts';
 import { allowChange } from '../session/changes.ts';
 import { allowForm } from '../session/forms.ts';
@@ -22,9 +23,9 @@ export const placeRoutes = (ui: Ui) =>
           : place.tag !== undefined
             ? { tag: place.tag }
             : undefined;
-      return reference
-        ? await imagePage(ui, c, place.repository, reference)
-        : await repositoryPage(ui, c, place.repository);
+      const make = () =>
+        reference ? imagePage(ui, c, place.repository, reference) : repositoryPage(ui, c, place.repository);
+      return await ui.pages.run(accountOf(c), make, c.req.raw.signal);
     })
 
     .post('/ui/r/*', allowForm(ui.sessions), allowChange(ui, 'push', restoredTag), (c) => restoreTag(ui, c));

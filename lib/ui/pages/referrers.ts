@@ -1,3 +1,5 @@
+import type { Context } from 'hono';
+import { accountOf } from '../../auth/request-caller.ts';
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import type { Digest, RepositoryName } from '../../model/names.ts';
 import type { ManifestFacts, ManifestKind } from '../../registry/manifests/facts.ts';
@@ -26,6 +28,7 @@ const POSITION = /^[a-f0-9]{64,128}$/;
  */
 export async function referrersHtml(
   ui: Ui,
+  c: Context,
   repository: RepositoryName,
   {
     subject,
@@ -51,13 +54,15 @@ export async function referrersHtml(
   const found = await mapConcurrently(digests, (digest) => withFacts({ digest }));
   const referrers = found.flat();
   const others = (await mapConcurrently(attached, withFacts)).flat();
-  const signatures = await readSignatures(registry, repository, {
-    subject,
-    keys: ui.trustedKeys.filter((key) => key.isFor(repository)),
-    now: new Date(),
-    referrers: referrers.filter(({ facts }) => holdsSignatures(facts)).map(({ digest }) => digest),
-    hasTags: position === undefined,
-  });
+  const read = () =>
+    readSignatures(registry, repository, {
+      subject,
+      keys: ui.trustedKeys.filter((key) => key.isFor(repository)),
+      now: new Date(),
+      referrers: referrers.filter(({ facts }) => holdsSignatures(facts)).map(({ digest }) => digest),
+      hasTags: position === undefined,
+    });
+  const signatures = await ui.signatureReads.run(accountOf(c), read, c.req.raw.signal);
   const { columns } = TEXTS.repository;
   const described: (Attached & { facts: ManifestFacts })[] = [...referrers, ...others];
   const rows = described.map(
