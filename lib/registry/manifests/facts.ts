@@ -156,12 +156,14 @@ const BUNDLE = /vnd\.dev\.sigstore\.bundle/;
 const PREDICATE = 'dev.sigstore.bundle.predicateType';
 const SIGN_PREDICATE = 'https://sigstore.dev/cosign/sign/v1';
 
-function kindOf({ config, layers, blobs, artifactType, annotations }: ManifestDocument): ManifestKind {
+function kindOf({ config, layers, manifests, blobs, artifactType, annotations }: ManifestDocument): ManifestKind {
   const predicate = BUNDLE.test(artifactType ?? '') ? annotations?.[PREDICATE] : undefined;
   if (predicate !== undefined && predicate !== SIGN_PREDICATE)
     return /spdx|cyclonedx/.test(predicate) ? 'sbom' : 'attestation';
   // BuildKit without `image-manifest=true` stores a cache as an index whose children are the config of the cache and its layers.
-  const own = config === undefined ? blobs : [config, ...layers];
+  // An index of images may list an SBOM too.
+  const ofIndex = manifests.length > 0 ? [] : blobs;
+  const own = config === undefined ? ofIndex : [config, ...layers];
   const types = [artifactType ?? '', ...own.map(({ mediaType }) => mediaType)];
   const known = KINDS.find(([pattern]) => types.some((type) => pattern.test(type)));
   if (known) return known[1];

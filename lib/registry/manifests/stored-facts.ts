@@ -16,6 +16,9 @@ import { encodeFacts, factsOf, isInBody, kindIn, type ManifestFacts, type Manife
 /** How many children of an index count towards its size. */
 const MAX_CHILDREN = 32;
 
+/** Manifests whose facts one reader makes: an index with its children, and theirs. */
+const MAX_MADE = 100;
+
 /** Lists of so many platforms are one in memory where they are equal. */
 const MAX_SHARED = 8;
 
@@ -56,16 +59,23 @@ export class FactsStore {
 
   /**
    * The facts of a manifest; made if they are missing, with those of the children of an index. One storage request; for each
-   * manifest whose facts are made, one for the manifest and those of `recordLater`.
+   * manifest whose facts are made, one for the manifest and those of `recordLater`. One reader makes those of 100 manifests. Without the
+   * others the facts of an index are not stored: the next reader goes on.
    * @returns `undefined` if the repository does not hold the manifest
    */
   async find(repository: RepositoryName, digest: Digest): Promise<ManifestFacts | undefined> {
     const known = new Map<Digest, Promise<ManifestFacts | undefined>>();
     // Each child once: a few indexes that list each other many times lead to one image by millions of ways.
+    let madeCount = 0;
     const findOnce = (child: Digest): Promise<ManifestFacts | undefined> => {
-      const found = known.get(child) ?? this.#find(repository, child, findOnce);
+      const found = known.get(child) ?? this.#find(repository, child, options);
       known.set(child, found);
       return found;
+    };
+    const options = {
+      findChild: findOnce,
+      mayMake: () => madeCount++ < MAX_MADE,
+      isWhole: () => madeCount <= MAX_MADE,
     };
     return await findOnce(digest);
   }
@@ -73,15 +83,24 @@ export class FactsStore {
   async #find(
     repository: RepositoryName,
     digest: Digest,
-    findChild: (digest: Digest) => Promise<ManifestFacts | undefined>,
+    {
+      findChild,
+      mayMake,
+      isWhole,
+    }: {
+      findChild: (digest: Digest) => Promise<ManifestFacts | undefined>;
+      mayMake: () => boolean;
+      isWhole: () => boolean;
+    },
   ): Promise<ManifestFacts | undefined> {
     const stored = await this.#findStored(repository, digest);
-    if (stored) return stored;
+    if (stored || !mayMake()) return stored;
     const manifest = await readManifest(this.#storage, repository, digest);
     if (!manifest) return undefined;
     // A manifest names its children by their digests, so this ends.
     const document = parseManifest(manifest.bytes);
     const facts = await this.#derive(document, () => this.#readConfig(repository, document), findChild);
+    if (document.manifests.length > 0 && !isWhole()) return facts;
     // A reader has the facts also where nothing can be written now, as in a read-only registry; the next one makes them again.
     await this.#write(repository, digest, facts).catch(() => undefined);
     return facts;

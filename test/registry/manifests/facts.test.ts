@@ -97,6 +97,13 @@ describe('the facts of a manifest', () => {
     assert.deepEqual(kinds, ['image', 'chart', 'signature', 'attestation', 'sbom', 'artifact', 'cache', 'cache']);
   });
 
+  it('call an index of images an index, whatever else it lists', () => {
+    const sbom = descriptor('application/spdx+json', 'sbom');
+    const indexOf = (...manifests: object[]) => factsOf(parse({ mediaType: `${OCI}.index.v1+json`, manifests })).kind;
+    assert.equal(indexOf(descriptor(`${OCI}.manifest.v1+json`, 'image'), sbom), 'index');
+    assert.equal(indexOf(sbom), 'sbom');
+  });
+
   it('call a bundle of Sigstore what it signs, and nothing else by the annotation that says so', () => {
     const bundle = 'application/vnd.dev.sigstore.bundle.v0.3+json';
     const kindOf = (predicateType: string | undefined, artifactType = bundle) =>

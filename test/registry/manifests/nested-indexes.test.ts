@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { digestOf } from '../../../lib/model/content-digest.ts';
+import { layout } from '../../../lib/model/layout.ts';
 import { type Digest, parseRepositoryName, type Tag } from '../../../lib/model/names.ts';
 import { assembleRegistry, type Registry } from '../../../lib/registry/registry.ts';
 import { usageOfDeletion } from '../../../lib/registry/usage/by-tag.ts';
+import { encodeText } from '../../../lib/streams/bytes.ts';
 import { MemoryStorage } from '../../storage/memory.ts';
 import { type RegistryServer, startRegistry } from '../../support/registry-server.ts';
 import { V2Client } from '../../v2/client.ts';
@@ -57,5 +60,45 @@ describe('indexes that list one another many times', () => {
     storage.log.length = 0;
     assert.equal((await registry.facts.find(repository, top))?.kind, 'index');
     assert.ok(storage.log.length < 100, `${storage.log.length} requests`);
+  });
+});
+
+describe('an index of twelve indexes of twelve images', () => {
+  const repository = parseRepositoryName('wide/app');
+  const storage = new MemoryStorage();
+  const { facts } = assembleRegistry(storage, { copiesLayers: false });
+  const IMAGE = 'application/vnd.oci.image.manifest.v1+json';
+  const put = async (mediaType: string, content: object) => {
+    const bytes = encodeText(JSON.stringify({ schemaVersion: 2, mediaType, ...content }));
+    const digest = digestOf(bytes);
+    await storage.put(layout.manifest(repository, digest), bytes);
+    return { mediaType, digest, size: bytes.length };
+  };
+  const image = (name: string) => {
+    const config = {
+      mediaType: 'application/vnd.oci.image.config.v1+json',
+      digest: digestOf(encodeText(name)),
+      size: 2,
+    };
+    return put(IMAGE, { config, layers: [] });
+  };
+  const numbers = Array.from({ length: 12 }, (_, n) => n);
+
+  it('gets its facts by two readers, of which each makes those of a hundred manifests at most', async () => {
+    const indexes = numbers.map(async (n) =>
+      put(INDEX, { manifests: await Promise.all(numbers.map((m) => image(`${n} ${m}`))) }),
+    );
+    const { digest } = await put(INDEX, { manifests: await Promise.all(indexes) });
+    const madeByReader = async () => {
+      storage.log.length = 0;
+      assert.equal((await facts.find(repository, digest))?.kind, 'index');
+      return storage.log.filter((line) => line.startsWith('GET') && line.includes('/manifests/')).length;
+    };
+    assert.equal(await madeByReader(), 100);
+    assert.equal((await facts.all(repository)).get(digest), undefined);
+    const madeNext = await madeByReader();
+    assert.ok(madeNext > 0 && madeNext <= 100, `${madeNext}`);
+    assert.equal((await facts.all(repository)).get(digest)?.totalBytes, 2 * 144);
+    assert.equal(await madeByReader(), 0);
   });
 });
