@@ -112,6 +112,7 @@ const NOUNS: Record<CollectedKind, string> = {
   history: 'history entries',
   facts: 'facts',
   pull: 'markers of pulls',
+  usage: 'usage figures',
   bytes: 'blobs',
   pointer: 'pointers',
   mark: 'marks',

@@ -1,7 +1,8 @@
-// Level (a): the referrer entries of manifests that are not there, and the facts and markers of pulls of such manifests.
+// Level (a): the referrer entries of manifests that are not there, and what is derived of manifests or repositories that are not.
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { isJsonObject, parseJson } from '../../model/json.ts';
-import type { Digest } from '../../model/names.ts';
+import { layout } from '../../model/layout.ts';
+import type { Digest, RepositoryName } from '../../model/names.ts';
 import type { ObjectInfo } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
 import { condemnedBy, parseCondemned } from '../condemned/condemned.ts';
@@ -57,5 +58,22 @@ export async function collectDerived(
   await mapConcurrently(left, async ({ kind, info }) => {
     await run.storage.delete(info.key);
     run.report.did('remove', kind, info.key, { reason: 'its manifest is not there' });
+  });
+}
+
+/**
+ * Removes what usage runs, and the collector for itself, have found in a repository that has neither tags nor manifests any more. One
+ * storage request for each object. The next run finds it again if something is pushed meanwhile.
+ */
+export async function collectUsage(
+  run: CollectorRun,
+  repository: RepositoryName,
+  usage: readonly ObjectInfo[],
+): Promise<void> {
+  const left = usage.filter(({ lastModified }) => isRipe(run, lastModified));
+  if (left.length === 0) return;
+  await mapConcurrently([...left.map(({ key }) => key), layout.manifestEdges(repository)], async (key) => {
+    await run.storage.delete(key);
+    run.report.did('remove', 'usage', key, { reason: 'the repository has neither tags nor manifests' });
   });
 }

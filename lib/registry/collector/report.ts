@@ -14,6 +14,7 @@ export type CollectedKind =
   | 'history'
   | 'facts'
   | 'pull'
+  | 'usage'
   | 'bytes'
   | 'pointer'
   | 'mark'

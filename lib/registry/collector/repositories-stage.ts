@@ -13,7 +13,7 @@ import type { ReadLink } from './blob-copies.ts';
 import { collectHistory } from './collect-history.ts';
 import { collectLinks } from './collect-links.ts';
 import { collectManifests, type UntaggedManifests } from './collect-manifests.ts';
-import { collectDerived, collectReferrers } from './collect-referrers.ts';
+import { collectDerived, collectReferrers, collectUsage } from './collect-referrers.ts';
 import { type ListedManifest, readEdges } from './edges.ts';
 import { keepAllGrants, keepProjectionOf, keepTaggedImage } from './image-names.ts';
 import { type ListedRepository, listRepositories } from './listed-repositories.ts';
@@ -103,6 +103,8 @@ export class RepositoriesStage implements Stage {
     await this.#noteLinks(run, repository, linked);
     await collectReferrers(run, records.referrers, present);
     await collectDerived(run, records.derived, present);
+    const isEmpty = present.size + tagObjects.length + twiceQuoted.tags.length === 0;
+    if (isEmpty && !hasBadTag) await collectUsage(run, repository, records.usage);
     await collectHistory(run, {
       repository,
       history: records.history,

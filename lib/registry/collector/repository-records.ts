@@ -11,6 +11,8 @@ export type RepositoryRecords = {
   history: HistoryEntry[];
   /** Facts and markers of pulls: derived of a manifest, and named by it. */
   derived: { kind: 'facts' | 'pull'; digest: Digest; info: ObjectInfo }[];
+  /** What the last usage run has found. */
+  usage: ObjectInfo[];
 };
 
 /** @param onUnknown called with each key that the layout does not have */
@@ -21,6 +23,7 @@ export function sortRecords(objects: readonly ObjectInfo[], onUnknown: (key: Key
     referrers: [],
     history: [],
     derived: [],
+    usage: [],
   };
   for (const info of objects) {
     const record = parseRepositoryRecord(info.key);
@@ -43,6 +46,7 @@ export function sortRecords(objects: readonly ObjectInfo[], onUnknown: (key: Key
         break;
       case 'summary':
       case 'shared layers':
+        records.usage.push(info);
         break;
       case undefined:
         onUnknown(info.key);

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { digestOf } from '../../../lib/model/content-digest.ts';
 import { layout } from '../../../lib/model/layout.ts';
 import { type Digest, hexOf, parseRepositoryName, parseTag } from '../../../lib/model/names.ts';
+import { encodeText } from '../../../lib/streams/bytes.ts';
 import { type Bucket, keysOf } from './bucket.ts';
 import type { OpenBucket } from './open.ts';
 
@@ -187,6 +189,26 @@ export function repositoriesSuite(name: string, open: OpenBucket): void {
       assert.ok(!(await bucket.isCondemned(link)) && (await bucket.has(key)));
       assert.ok(report.problems.samples.some((sample) => sample.includes(key)));
       await bucket.storage.delete(key);
+    });
+
+    it('lets what usage runs have found go the grace period after the last tag and manifest of a repository', async () => {
+      const usageOf = (name: string) => {
+        const repository = parseRepositoryName(name);
+        return [layout.usageSummary(repository), layout.sharedLayers(repository), layout.manifestEdges(repository)];
+      };
+      const names = ['usage/emptied', 'usage/tagged', 'usage/untagged'];
+      const present = async (name: string) =>
+        (await Promise.all(usageOf(name).map((key) => bucket.storage.head(key)))).filter((info) => info).length;
+      for (const key of names.flatMap(usageOf)) await bucket.put(key, '{}');
+      await bucket.image('usage/untagged', 'untagged');
+      await bucket.tag('usage/tagged', 'v', digestOf(encodeText('elsewhere')));
+      bucket.settle();
+      await bucket.collect();
+      assert.equal(await present('usage/emptied'), 3, 'young');
+      grace();
+      const { report } = await bucket.collect();
+      assert.deepEqual(await Promise.all(names.map(present)), [0, 3, 3]);
+      assert.equal(report.actions.remove?.usage?.count, 3);
     });
 
     it('leaves a key that the layout does not have, and reports it', async () => {
