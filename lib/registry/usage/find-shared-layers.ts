@@ -1,14 +1,16 @@
 // Which tags of a repository share a layer, by what the collector keeps of its manifests.
 import { setImmediate } from 'node:timers/promises';
 import { digestOfManifestKey, layout } from '../../model/layout.ts';
-import type { Digest, RepositoryName, Tag } from '../../model/names.ts';
+import type { Digest, Tag } from '../../model/names.ts';
 import type { ObjectInfo, StorageDriver } from '../../storage/driver.ts';
 import { type ListedManifest, readEdges } from '../collector/edges.ts';
 import type { Tags } from '../tags/tags.ts';
+import type { RepositoryUsage } from './ledger.ts';
 import type { SharedLayers } from './shared-layers.ts';
 
-/** Of larger repositories it is not known. The manifests of one take up to 20 MB. */
+/** Of larger repositories it is not known. The manifests of one take up to 20 MB, as the collector keeps them. */
 const MAX_MANIFESTS = 20_000;
+const MAX_TAGS = 100_000;
 
 /** Layers of a repository that are stored, those of most tags first, and tags that are named for each. */
 const MAX_LAYERS = 2000;
@@ -25,22 +27,32 @@ export type FoundLayers = { shared: SharedLayers; isWhole: boolean };
 
 /**
  * One storage request per 1,000 manifests and tags, those of `readEdges`, and those of `Tags.resolveAll`.
+ * @param usage of the repository, as it was just counted; none of these requests for one that is too large
  * @param options.mayRead whether one more manifest may be read that no run has read before
  * @param options.maxSteps manifests and blobs that are looked at, from the newest tag on; further ones are left out
- * @returns `undefined` if the repository has too many manifests
+ * @param options.onObject called for each manifest that is listed or read
+ * @returns `undefined` if the repository is too large
  */
 export async function findSharedLayers(
   { storage, tags }: { storage: StorageDriver; tags: Tags },
-  repository: RepositoryName,
-  { at, mayRead, maxSteps = MAX_STEPS }: { at: string; mayRead: () => boolean; maxSteps?: number },
+  usage: Pick<RepositoryUsage, 'repository' | 'manifests' | 'tags'>,
+  {
+    at,
+    mayRead,
+    maxSteps = MAX_STEPS,
+    onObject,
+  }: { at: string; mayRead: () => boolean; maxSteps?: number; onObject?: () => void },
 ): Promise<FoundLayers | undefined> {
+  const { repository } = usage;
+  if (usage.manifests > MAX_MANIFESTS || usage.tags > MAX_TAGS) return undefined;
   const listed = new Map<Digest, ObjectInfo>();
   for await (const object of storage.list(layout.manifests(repository))) {
+    onObject?.();
     const digest = digestOfManifestKey(object.key);
     if (digest) listed.set(digest, object);
     if (listed.size > MAX_MANIFESTS) return undefined;
   }
-  const manifests = await readEdges(storage, repository, listed, { mayRead });
+  const manifests = await readEdges(storage, repository, listed, { mayRead, onRead: async () => onObject?.() });
   const resolved = await tags.resolveAll(repository, { manifests: [...listed.keys()] });
   const newestFirst = resolved.toSorted((a, b) => b.lastModified.getTime() - a.lastModified.getTime());
   const targets = new Map<Digest, Tag>();

@@ -41,7 +41,7 @@ export type LayerUsage = { layer: Digest | Key; sizeBytes: number; repositories:
 export type MeasureOptions = {
   /** Whether the collector removes v1 images that v1 clients pushed once no tag leads to them. */
   v1Images: V1ImagesPolicy;
-  /** Called for each object of a listing. */
+  /** Called for each object of a listing. What it throws ends the run. */
   onObject?: () => void;
   /** Called with all bytes; several times for a digest of which there are several copies. */
   onLayer?: (layer: LayerUsage) => void;

@@ -3,7 +3,7 @@ import { isJsonObject, parseJson } from '../../model/json.ts';
 import type { Digest, Tag } from '../../model/names.ts';
 import type { Bytes } from '../../streams/bytes.ts';
 
-/** `oci/repositories/<ns>/<repo>/shared-layers.json`. `in`: positions in `targets` of some manifests that use the layer. */
+/** `in`: positions in `targets` of some manifests that use the layer. */
 export type SharedLayers = {
   /** When the run began, in ISO 8601. */
   at: string;
@@ -11,7 +11,10 @@ export type SharedLayers = {
   layers: Record<Digest, { count: number; in: number[] }>;
 };
 
-/** `undefined` for anything that a run did not store. */
+/** `oci/repositories/<ns>/<repo>/shared-layers.json`: without a list where the repository was too large for one. */
+export type StoredSharedLayers = SharedLayers | Pick<SharedLayers, 'at'>;
+
+/** `undefined` where there is no list, and for anything that a run did not store. */
 export function parseSharedLayers(bytes: Bytes): SharedLayers | undefined {
   const value = parseJson(bytes);
   if (!isJsonObject(value) || !Array.isArray(value.targets) || !isJsonObject(value.layers)) return undefined;

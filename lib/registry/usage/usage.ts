@@ -2,7 +2,7 @@ import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { isJsonObject, parseJson } from '../../model/json.ts';
 import { type Key, layout } from '../../model/layout.ts';
 import type { RepositoryName, Tag } from '../../model/names.ts';
-import { AS_JSON, type StorageDriver } from '../../storage/driver.ts';
+import { AS_JSON, type Condition, type ETag, type StorageDriver } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
 import type { V1ImagesPolicy } from '../collector/image-reasons.ts';
 import type { Tags } from '../tags/tags.ts';
@@ -10,13 +10,19 @@ import type { DeletionUsage, TagUsage } from './by-tag.ts';
 import type { Ledger, RepositoryUsage, TotalUsage } from './ledger.ts';
 import type { MeasureOptions } from './measure.ts';
 import type { Quotas } from './quotas.ts';
-import { parseSharedLayers, type SharedLayers } from './shared-layers.ts';
+import { parseSharedLayers, type SharedLayers, type StoredSharedLayers } from './shared-layers.ts';
+
+/** What a repository took up at the time of a run. `totalBytes` is the sum of unique and shared ones. */
+export type UsageSummary = RepositoryUsage & { totalBytes: number; at: string };
 
 /**
- * What a repository took up at the time of a run. `totalBytes` is the sum of unique and shared ones. `knowsLayers`: which of its tags
- * share a layer was found for this state of the repository.
+ * `sharedLayers`: which tags of the repository share a layer was `found` for this state of it, or is stored for an earlier one, if at
+ * all; absent where it was never looked for.
  */
-export type UsageSummary = RepositoryUsage & { totalBytes: number; at: string; knowsLayers?: true };
+type StoredSummary = UsageSummary & { sharedLayers?: 'found' | 'outdated' };
+
+/** `etag` of the summary that this run has stored. */
+type Changed = { summary: UsageSummary; etag: ETag | undefined };
 
 /**
  * `largest`: the repositories with the most unique bytes, largest first. `latest`: those that were pushed to last, the last one
@@ -35,8 +41,12 @@ const MAX_LISTED = 1000;
 /** Manifests that one run reads which no run has read before: the next run goes on. */
 const MAX_READ_MANIFESTS = 10_000;
 
-/** Repositories whose shared layers are found at once: the manifests of each are in memory. */
-const FOUND_AT_ONCE = 4;
+/** Repositories in which one run looks for shared layers, those that were pushed to last first. */
+const MAX_SEARCHED = 2000;
+
+/** Repositories that are searched at once: the manifests and tags of each are in memory. Larger ones are searched one by one. */
+const SEARCHED_AT_ONCE = 4;
+const MAX_BESIDE_OTHERS = { manifests: 2000, tags: 10_000 };
 
 /** What repositories take up. */
 export class Usage {
@@ -61,8 +71,9 @@ export class Usage {
 
   /**
    * Counts, and stores a summary for each repository and one for all of storage, so that both are read by one request. The
-   * storage requests of `measure`, two for each repository, those of `findSharedLayers` and one more for each that has changed since
-   * the last run and has several tags, and one for all quotas.
+   * storage requests of `measure`, two for each repository, one for all quotas, and for up to 2,000 repositories with several tags
+   * that have changed since the last run two and those of `findSharedLayers`. That is the last step: a run that ends before it has
+   * counted everything.
    * @param options.writes false to store nothing
    */
   async run({ writes = true, ...options }: Omit<MeasureOptions, 'v1Images'> & { writes?: boolean } = {}): Promise<{
@@ -72,8 +83,7 @@ export class Usage {
     const at = new Date().toISOString();
     const { measure } = await import('./measure.ts'); // loaded when needed: a pull does not wait for it
     const ledger = await measure(this.#storage, this.#tags, { ...options, v1Images: this.#v1Images });
-    const measured = summariesOf(ledger, at);
-    const repositories = writes ? await this.#findLayers(measured) : measured;
+    const repositories = summariesOf(ledger, at);
     const overview = {
       at,
       ...ledger.total,
@@ -82,33 +92,56 @@ export class Usage {
       latest: repositories.toSorted(byLastPush).slice(0, MAX_LISTED),
     };
     if (writes) {
-      await mapConcurrently(repositories, (summary) => this.#put(layout.usageSummary(summary.repository), summary));
+      const changed = await this.#putSummaries(repositories);
       await this.#put(layout.usageOverview(), overview);
       await this.#quotas.record(at, repositories);
+      await this.#findLayers(changed, options);
     }
     return { overview, repositories };
   }
 
-  /** Stores which tags share a layer. A repository that has not changed is left as the last run found it. */
-  async #findLayers(summaries: readonly UsageSummary[]): Promise<UsageSummary[]> {
-    const { findSharedLayers } = await import('./find-shared-layers.ts');
-    let readCount = 0;
-    const mayRead = () => readCount++ < MAX_READ_MANIFESTS;
-    const find = async (summary: UsageSummary): Promise<UsageSummary> => {
-      const { repository, at } = summary;
-      const before = await this.summary(repository);
-      if (before?.knowsLayers && isSameState(before, summary)) return { ...summary, knowsLayers: true };
-      if (Math.max(summary.tags, before?.tags ?? 0) < 2) return summary;
-      const found = await findSharedLayers({ storage: this.#storage, tags: this.#tags }, repository, { at, mayRead });
-      if (!found) return summary;
-      await this.#put(layout.sharedLayers(repository), found.shared);
-      return found.isWhole ? { ...summary, knowsLayers: true } : summary;
-    };
-    return await mapConcurrently(summaries, find, FOUND_AT_ONCE);
+  /** @returns the repositories of which it is to be found anew which tags share a layer */
+  async #putSummaries(summaries: readonly UsageSummary[]): Promise<Changed[]> {
+    const changed = await mapConcurrently(summaries, async (summary) => {
+      const before = await this.#storedSummary(summary.repository);
+      const isFound = before?.sharedLayers === 'found' && isSameState(before, summary);
+      const isSearched = !isFound && (summary.tags > 1 || before?.sharedLayers !== undefined);
+      const sharedLayers: StoredSummary['sharedLayers'] = isFound ? 'found' : isSearched ? 'outdated' : undefined;
+      const key = layout.usageSummary(summary.repository);
+      const etag = await this.#put(key, { ...summary, ...(sharedLayers && { sharedLayers }) });
+      return isSearched ? [{ summary, etag }] : [];
+    });
+    return changed.flat();
   }
 
-  async #put(key: Key, value: UsageSummary | UsageOverview | SharedLayers): Promise<void> {
-    await this.#storage.put(key, encodeText(JSON.stringify(value)), AS_JSON);
+  /** Stores which tags share a layer: for a repository that is too large no list, where manifests are left to read a part of it. */
+  async #findLayers(changed: readonly Changed[], { onObject }: Pick<MeasureOptions, 'onObject'>): Promise<void> {
+    const { findSharedLayers } = await import('./find-shared-layers.ts');
+    let readCount = 0;
+    const options = { ...(onObject && { onObject }), mayRead: () => readCount++ < MAX_READ_MANIFESTS };
+    const search = async ({ summary, etag }: Changed): Promise<void> => {
+      const { repository, at } = summary;
+      const found = await findSharedLayers({ storage: this.#storage, tags: this.#tags }, summary, { ...options, at });
+      await this.#put(layout.sharedLayers(repository), found?.shared ?? { at });
+      // Another run may have counted meanwhile.
+      const unchanged = etag === undefined ? {} : { ifMatch: etag };
+      if (!found || found.isWhole)
+        await this.#put(layout.usageSummary(repository), { ...summary, sharedLayers: 'found' }, unchanged);
+    };
+    const latest = changed.toSorted((a, b) => byLastPush(a.summary, b.summary)).slice(0, MAX_SEARCHED);
+    const isLarge = ({ summary: { manifests, tags } }: Changed) =>
+      manifests > MAX_BESIDE_OTHERS.manifests || tags > MAX_BESIDE_OTHERS.tags;
+    const small = latest.filter((each) => !isLarge(each));
+    await mapConcurrently(small, search, SEARCHED_AT_ONCE);
+    await mapConcurrently(latest.filter(isLarge), search, 1);
+  }
+
+  async #put(
+    key: Key,
+    value: StoredSummary | UsageOverview | StoredSharedLayers,
+    condition: Condition = {},
+  ): Promise<ETag | undefined> {
+    return await this.#storage.put(key, encodeText(JSON.stringify(value)), { ...AS_JSON, ...condition });
   }
 
   /** What each tag of a repository takes up now. See `usageByTag`. */
@@ -125,7 +158,14 @@ export class Usage {
 
   /** What the last run stored for a repository. One storage request. */
   async summary(repository: RepositoryName): Promise<UsageSummary | undefined> {
-    return (await this.#read(layout.usageSummary(repository))) as UsageSummary | undefined;
+    const stored = await this.#storedSummary(repository);
+    if (!stored) return undefined;
+    const { sharedLayers: _, ...summary } = stored;
+    return summary;
+  }
+
+  async #storedSummary(repository: RepositoryName): Promise<StoredSummary | undefined> {
+    return (await this.#read(layout.usageSummary(repository))) as StoredSummary | undefined;
   }
 
   /** Which tags share a layer, as the last run found it. One storage request. */

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { digestOf } from '../../../lib/model/content-digest.ts';
+import { layout } from '../../../lib/model/layout.ts';
 import { parseDigest, parseRepositoryName, parseTag, type RepositoryName } from '../../../lib/model/names.ts';
 import { assembleRegistry } from '../../../lib/registry/registry.ts';
 import { findSharedLayers } from '../../../lib/registry/usage/find-shared-layers.ts';
 import { tagsSharing } from '../../../lib/registry/usage/shared-layers.ts';
+import { encodeText } from '../../../lib/streams/bytes.ts';
 import { MemoryStorage } from '../../storage/memory.ts';
 import { startRegistry } from '../../support/registry-server.ts';
 import { V2Client } from '../../v2/client.ts';
@@ -83,7 +86,7 @@ describe('the layers that tags of a repository share', () => {
       const { tags } = assembleRegistry(storage, { copiesLayers: false });
       const sharedIn = async (maxSteps: number) => {
         const options = { at: new Date().toISOString(), mayRead: () => true, maxSteps };
-        const found = await findSharedLayers({ storage, tags }, app, options);
+        const found = await findSharedLayers({ storage, tags }, { repository: app, manifests: 2, tags: 2 }, options);
         return Object.keys(found?.shared.layers ?? {}).length;
       };
       const steps = 2 * (1 + 3); // of each tag the manifest, its config and two layers
@@ -110,4 +113,73 @@ describe('the layers that tags of a repository share', () => {
       assert.ok(again.some((line) => line.startsWith('PUT') && line.endsWith('shared-layers.json')));
     });
   });
+
+  it('name no tag that is deleted, also where one tag is left', async () => {
+    await withServer(async (client, storage) => {
+      const { digest } = await pushImage(client, app, '1.0', { contents: ['base', 'one'] });
+      await pushImage(client, app, '2.0', { contents: ['base', 'two'] });
+      assert.deepEqual(Object.keys((await sharing(storage, app)).shared.layers).length, 1);
+      assert.equal((await client.send('DELETE', `/v2/${app}/manifests/2.0`)).status, 202);
+      assert.deepEqual((await sharing(storage, app)).shared.layers, {});
+      assert.equal((await client.send('GET', `/v2/${app}/manifests/${digest}`)).status, 200);
+    });
+  });
+
+  it('are looked for after everything is counted, so that the figures are stored also where the search fails', async () => {
+    await withServer(async (client, storage) => {
+      await pushTwo(client);
+      const put = storage.put.bind(storage);
+      storage.put = async (key, ...others) => {
+        if (key === layout.manifestEdges(app)) throw new Error('no room');
+        return await put(key, ...others);
+      };
+      const { usage } = assembleRegistry(storage, { copiesLayers: false });
+      await assert.rejects(usage.run(), /no room/);
+      assert.equal((await usage.overview())?.repositories, 1);
+      assert.equal((await usage.summary(app))?.tags, 2);
+      storage.put = put;
+      await usage.run();
+      assert.equal((await usage.sharedLayers(app))?.targets.length, 2);
+    });
+  });
+
+  it('are not looked for any more once the process stops', async () => {
+    await withServer(async (client, storage) => {
+      await pushTwo(client);
+      const { usage } = assembleRegistry(storage, { copiesLayers: false });
+      const onObject = () => {
+        if (storage.objects.has(layout.usageOverview())) throw new Error('the process stops');
+      };
+      await assert.rejects(usage.run({ onObject }), /the process stops/);
+      assert.equal(await usage.sharedLayers(app), undefined);
+    });
+  });
+
+  it('are not looked for in a repository that is too large, and what was found before is not shown any more', async () => {
+    await withServer(async (client, storage) => {
+      await pushTwo(client);
+      const { usage } = await sharing(storage, app);
+      for (let n = 0; n < 20_000; n++) {
+        const bytes = encodeText(`manifest ${n}`);
+        await storage.put(layout.manifest(app, digestOf(bytes)), bytes);
+      }
+      storage.log.length = 0;
+      await usage.run();
+      assert.equal(await usage.sharedLayers(app), undefined);
+      const isRead = (line: string) => line.startsWith('GET') && /manifests|edges/.test(line);
+      assert.deepEqual(storage.log.filter(isRead), []);
+    });
+  });
+
+  it('take no request in a repository with too many tags', async () => {
+    const storage = new MemoryStorage();
+    const { tags } = assembleRegistry(storage, { copiesLayers: false });
+    const counted = { repository: app, manifests: 1, tags: 100_001 };
+    assert.equal(await findSharedLayers({ storage, tags }, counted, { at: '', mayRead: () => true }), undefined);
+    assert.deepEqual(storage.log, []);
+  });
 });
+
+async function pushTwo(client: V2Client): Promise<void> {
+  for (const tag of ['1.0', '2.0']) await pushImage(client, 'team/app', tag, { contents: ['base', tag] });
+}
