@@ -31,11 +31,18 @@ function takesBody(method: string): boolean {
 function headersOf({ multiValueHeaders, headers }: APIGatewayProxyEvent): Headers {
   const result = new Headers();
   for (const [name, values] of Object.entries(multiValueHeaders ?? {})) {
-    for (const value of values ?? []) result.append(name, value);
+    for (const value of values ?? []) result.append(name, headerText(value));
   }
   // Test events of the console have only `headers`.
-  for (const [name, value] of Object.entries(headers ?? {})) if (value && !result.has(name)) result.set(name, value);
+  for (const [name, value] of Object.entries(headers ?? {})) {
+    if (value && !result.has(name)) result.set(name, headerText(value));
+  }
   return result;
+}
+
+/** A value as Node's server gives it, with one character for each byte, since `Headers` takes no others. The event may have it in UTF-8. */
+function headerText(value: string): string {
+  return /[^\0-\xff]/.test(value) ? Buffer.from(value).toString('latin1') : value;
 }
 
 /** The gateway has decoded the values. Repeated names are only in `multiValueQueryStringParameters`. */

@@ -56,6 +56,14 @@ describe('an event', () => {
     assert.equal(requestOf({ ...given, requestContext }).url, `https://${domainName}/v2/a%2Fb/tags/list`);
   });
 
+  test('has headers of any bytes', () => {
+    const { headers } = requestOf(
+      event({ multiValueHeaders: { Host: ['a'], A: ['é✓'] }, headers: { A: 'é✓', B: '✓' } }),
+    );
+    const asBytes = (text: string) => Buffer.from(text).toString('latin1');
+    assert.deepEqual([headers.get('A'), headers.get('B')], [asBytes('é✓'), asBytes('✓')]);
+  });
+
   test('keeps every value of its query', () => {
     const given = { multiValueQueryStringParameters: { tag: ['a', 'b+c'], digest: ['sha256:x'] } };
     const { searchParams } = new URL(requestOf(event(given)).url);
