@@ -1,4 +1,5 @@
 import type { APIGatewayProxyEventV2 } from 'aws-lambda';
+import { isSendable } from './sendable.ts';
 
 /** What of the event names the client and its request, for `addressOf` and `originOf` too. */
 export type HttpEvent = Pick<
@@ -21,8 +22,9 @@ export function httpRequestOf(event: HttpEvent, origin: string): Request {
   const { requestContext, rawPath, rawQueryString, cookies, isBase64Encoded } = event;
   const { method } = requestContext.http;
   const headers = new Headers();
-  const given = { ...event.headers, ...(cookies && { cookie: cookies.join('; ') }) }; // cookies are in no header of the event
-  for (const [name, value] of Object.entries(given)) if (value && !UNSENDABLE.test(value)) headers.set(name, value);
+  // Cookies are in no header of the event. Those of other hosts of the domain do not take the session's with them.
+  const given = { ...event.headers, ...(cookies && { cookie: cookies.filter(isSendable).join('; ') }) };
+  for (const [name, value] of Object.entries(given)) if (value && isSendable(value)) headers.set(name, value);
   const hasBody = event.body !== undefined && method !== 'GET' && method !== 'HEAD';
   const body = hasBody ? Buffer.from(event.body ?? '', isBase64Encoded ? 'base64' : 'utf8') : undefined;
   if (body) headers.set('Content-Length', String(body.length));
@@ -30,9 +32,6 @@ export function httpRequestOf(event: HttpEvent, origin: string): Request {
   const query = rawQueryString === '' ? '' : `?${rawQueryString}`;
   return new Request(`${origin}${encoded(rawPath)}${query}`, { method, headers, ...(body && { body }) });
 }
-
-/** `Headers` throws for these. A header that has one, which a client may have sent as UTF-8, is left out. */
-const UNSENDABLE = /[\0\r\n]|[^\0-\xff]/;
 
 /**
  * The path as it is in a URL. The gateway decodes it, as seen in

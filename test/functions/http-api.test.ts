@@ -54,6 +54,11 @@ describe('an event of an HTTP API', () => {
     );
   });
 
+  test('keeps the cookie of its session beside one that no request can have', () => {
+    const { headers } = httpRequestOf(event({ cookies: ['place=Łódź', '__Host-stowage=a.b'] }), ORIGIN);
+    assert.equal(headers.get('Cookie'), '__Host-stowage=a.b');
+  });
+
   for (const [title, body] of [
     ['as text', { body: 'name=a&b', isBase64Encoded: false }],
     ['in base64', { body: Buffer.from('name=a&b').toString('base64'), isBase64Encoded: true }],
