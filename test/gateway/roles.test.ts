@@ -93,6 +93,7 @@ describe('the roles of the functions', () => {
       for (const action of ['s3:PutObject', 's3:DeleteObject'] as const) {
         for (const key of ['tag_latest', 'taglatest_json']) assert.ok(may(action, `repositories/a/b/${key}`), key);
       }
+      assert.ok(may('s3:PutObject', 'repositories/a/b/json'), 'what is recorded of latest');
       for (const key of ['history/latest/x', 'facts/sha256-x/y', 'manifests/sha256/x', 'blobs/sha256/x'])
         assert.ok(may('s3:PutObject', `oci/repositories/a/b/${key}`), key);
     });
@@ -105,6 +106,7 @@ describe('the roles of the functions', () => {
     it('deletes nothing but tags', () => {
       for (const key of [
         'images/x/layer',
+        'repositories/a/b/json',
         'repositories/a/b/_index_images',
         'oci/blobs/sha256/x',
         'oci/data/x',
