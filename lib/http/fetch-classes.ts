@@ -9,7 +9,6 @@ type Body = string | string | Uint8Array<ArrayBuffer> | ArrayBuffer | ReadableSt
 type HeadersInput = Iterable<readonly [string, string]> | Record<string, string>;
 
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-const WHITESPACE = '\t\n\r ';
 const COOKIE = 'set-cookie';
 const TEXT = 'text/plain;charset=UTF-8';
 
@@ -18,7 +17,7 @@ export class Headers {
   readonly #values: Map<string, string | string[]>;
 
   constructor(headers: HeadersInput = {}) {
-    if (#values in headers) {
+    if (headers instanceof Headers) {
       this.#values = new Map(headers.#values);
       return;
     }
@@ -45,10 +44,9 @@ export class Headers {
     const key = keyOf(name);
     const before = this.#values.get(key) ?? (key === COOKIE ? [] : undefined);
     const added = checked(value);
-    const separator = key === 'cookie' ? '; ' : ', ';
     this.#values.set(
       key,
-      before === undefined ? added : Array.isArray(before) ? [...before, added] : before + separator + added,
+      before === undefined ? added : Array.isArray(before) ? [...before, added] : `${before}, ${added}`,
     );
   }
 
@@ -102,18 +100,10 @@ function keyOf(name: string): string {
 
 /** @throws TypeError for a value that would end the header, or that has characters beyond Latin-1 */
 function checked(value: string): string {
-  const text = trimmed(String(value));
+  const text = String(value).replace(/^[\t\n\r ]+|[\t\n\r ]+$/g, '');
   if (/[\0\n\r]|[^\0-\xff]/.test(text))
     throw new TypeError('the value of a header has a character that it cannot have');
   return text;
-}
-
-/** Not by a pattern: for whitespace within the value, its time would grow with the square of the length. */
-function trimmed(value: string): string {
-  let [start, end] = [0, value.length];
-  while (start < end && WHITESPACE.includes(value.charAt(start))) start++;
-  while (start < end && WHITESPACE.includes(value.charAt(end - 1))) end--;
-  return value.slice(start, end);
 }
 
 class Content {

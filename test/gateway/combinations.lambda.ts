@@ -155,6 +155,7 @@ function checkPages(stack: Stack): void {
   if (!isThere) return;
   const [own, ofApi] = ['Ui', 'RequestHandler'].map((id) => variablesOf(resourceOf(stack, id)));
   for (const name of SAME_FOR_ALL) assert.equal(own?.[name], ofApi?.[name], name);
+  assert.equal('AccessLogSettings' in resourceOf(stack, 'PagesStage').properties, stack.resources.has('PagesLog'));
   assert.equal(own?.PUBLIC_URL, `https://${RegistryHost || host}`);
 }
 

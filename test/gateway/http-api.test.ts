@@ -13,7 +13,7 @@ import { CERTIFICATE, type HttpGateway, readHttpApi, startHttpApi } from './http
 import { type HttpRequest, httpEventOf } from './http-event.ts';
 import { EventTooLarge } from './lambda-function.ts';
 import { MAX_EVENT_BYTES } from './limits.ts';
-import { objectOf, readStack, SOURCE_TEMPLATE } from './template.ts';
+import { arnOf, objectOf, readStack, SOURCE_TEMPLATE } from './template.ts';
 
 const sent = (given: Partial<HttpRequest> = {}): HttpRequest => ({
   method: 'GET',
@@ -195,8 +195,21 @@ describe('the API of the pages in the template', () => {
     });
   });
 
+  test('writes its access log to a group that needs no entry in the resource policy of the account', () => {
+    const { resources } = readStack(SOURCE_TEMPLATE, { parameters: { GatewayLogs: 'role-exists' } });
+    assert.match(String(resources.get('PagesLog')?.properties.LogGroupName), /^\/aws\/vendedlogs\//);
+    assert.partialDeepStrictEqual(resources.get('PagesStage')?.properties, {
+      AccessLogSettings: { DestinationArn: arnOf('PagesLog') },
+    });
+    const { resources: withoutLog } = readStack(SOURCE_TEMPLATE);
+    assert.deepEqual(
+      [withoutLog.has('PagesLog'), withoutLog.get('PagesStage')?.properties.AccessLogSettings],
+      [false, undefined],
+    );
+  });
+
   test('is not there with Pages off', () => {
-    const stack = readStack(SOURCE_TEMPLATE, { parameters: { Pages: 'off' } });
+    const stack = readStack(SOURCE_TEMPLATE, { parameters: { Pages: 'off', GatewayLogs: 'role-exists' } });
     assert.equal(readHttpApi(stack), undefined);
     assert.deepEqual(
       [...stack.resources.keys()].filter((id) => /Pages|^Ui|CallUi/.test(id)),

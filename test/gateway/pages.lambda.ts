@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import type { JsonObject } from '../../lib/model/json.ts';
 import { type Key, layout } from '../../lib/model/layout.ts';
 import { MEDIA_TYPES, parseManifest } from '../../lib/model/manifest.ts';
 import { parseDigest, parseRepositoryName } from '../../lib/model/names.ts';
@@ -17,15 +18,20 @@ import { LAYERS } from '../v1/layer-samples.ts';
 import { newImage } from '../v1/use-registry.ts';
 import { digestOf, V2Client } from '../v2/client.ts';
 import { pushImage } from '../v2/image.ts';
-import { type Deployment, deploy } from './deployment.ts';
+import { type Deployment, type DeployOptions, deploy } from './deployment.ts';
 import { CERTIFICATE } from './http-api.ts';
+import { objectOf } from './template.ts';
 
 setDefaultCACertificates([...getCACertificates(), CERTIFICATE.toString()]);
 
 const REGISTRY_HOST = 'restapi-id.execute-api.eu-west-1.amazonaws.com';
 
-async function deployPages(parameters: Record<string, string> = {}): Promise<Deployment> {
-  return await deploy({ parameters: { PushEndpoint: 'none', ...parameters }, htpasswd: await htpasswdOf(['alice']) });
+async function deployPages(
+  parameters: Record<string, string> = {},
+  edits: Pick<DeployOptions, 'edit' | 'editPushEndpoint'> = {},
+): Promise<Deployment> {
+  const htpasswd = await htpasswdOf(['alice']);
+  return await deploy({ parameters: { PushEndpoint: 'none', ...parameters }, htpasswd, ...edits });
 }
 
 function urlOf({ pages }: Deployment): URL {
@@ -169,22 +175,63 @@ describe('the pages of the stack', () => {
     return (await storage.read(key))?.bytes ?? assert.fail(`${key} is gone`);
   }
 
-  it('show an image that a v1 client pushed, delete its tag and restore it', async () => {
+  for (const tag of ['14.04', 'latest']) {
+    it(`show an image that a v1 client pushed as ${tag}, delete the tag and restore it`, async () => {
+      await deletesAndRestores(`old/ubuntu-${tag}`, tag);
+    });
+  }
+
+  async function deletesAndRestores(repository: string, tag: string): Promise<void> {
     const v1 = new V1Client(deployment.gateway.url, basic('alice').Authorization);
     // A format that v2 clients do not read: the conversion stores the layer again.
     const image = newImage({ layer: LAYERS['tar.bz2'] ?? assert.fail() });
-    await v1.push('old/ubuntu', [image], { '14.04': image.id });
+    await v1.push(repository, [image], { [tag]: image.id });
     const browser = await loggedIn();
     for (const view of ['', '?view=raw', '?view=v1', '?view=history']) {
-      const { status, text } = await browser.open(`/ui/r/old/ubuntu:14.04${view}`);
+      const { status, text } = await browser.open(`/ui/r/${repository}:${tag}${view}`);
       assert.equal(status, 200, text);
     }
-    const page = await deleteTag(browser, 'old/ubuntu', '14.04');
-    assert.match(await undo(browser, page, '14.04'), /1 tag restored/);
+    const page = await deleteTag(browser, repository, tag);
+    assert.match(await undo(browser, page, tag), /1 tag restored/);
     assert.deepEqual(
-      (await v1.pull('old/ubuntu', '14.04')).map(({ id }) => id),
+      (await v1.pull(repository, tag)).map(({ id }) => id),
       [image.id],
     );
+  }
+});
+
+describe('a private stack whose rules name callers without a login', () => {
+  const rules = '[{repositories: "*", users: [anonymous], actions: [pull, push, delete]}]';
+  let deployment: Deployment;
+  before(async () => {
+    const variables = (template: JsonObject, path: string[]) =>
+      path.reduce((map: JsonObject, name) => objectOf(map[name] ?? null, name), template);
+    deployment = await deployPages(
+      { PushEndpoint: 'web-function' },
+      {
+        edit: (template) => {
+          const own = variables(template, ['Resources', 'Ui', 'Properties', 'Environment', 'Variables']);
+          Object.assign(own, { ACCESS: rules });
+        },
+        editPushEndpoint: (template) => {
+          const own = variables(template, ['Resources', 'PushEndpoint', 'Properties', 'EnvironmentVariables']);
+          Object.assign(own, { ACCESS: rules });
+        },
+      },
+    );
+  });
+  after(() => deployment?.stop());
+
+  it('asks for a login on its pages', async () => {
+    const response = await fetch(new URL('/ui/', urlOf(deployment)), { redirect: 'manual' });
+    assert.deepEqual([response.status, response.headers.get('Location')], [303, '/ui/login']);
+    assert.equal((await new Browser(urlOf(deployment)).login('alice')).status, 200);
+  });
+
+  it('asks for a login at its push endpoint', async () => {
+    const { url } = deployment.pushEndpoint ?? assert.fail('there is no push endpoint');
+    for (const path of ['/v2/', '/v2/_token', '/v2/team/app/tags/list'])
+      assert.equal((await fetch(new URL(path, url))).status, 401, path);
   });
 });
 

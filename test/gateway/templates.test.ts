@@ -8,6 +8,7 @@ import { loadConfig } from '../../lib/config/load.ts';
 import type { JsonObject, JsonValue } from '../../lib/model/json.ts';
 import { parseCloudFormationYaml } from './cloudformation-yaml.ts';
 import { SESSION_SECRET, USERS } from './deployment.ts';
+import { environmentVariablesOf, readPushEndpointStack } from './push-endpoint.ts';
 import { objectOf, readStack, SOURCE_TEMPLATE, type Stack, type StackOptions } from './template.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -26,8 +27,8 @@ function templateOf(name: string): JsonObject {
 }
 
 const resourcesOf = (template: JsonObject) => Object.entries(objectOf(template.Resources ?? null, 'Resources'));
-const variablesOf = ({ resources }: Stack) => {
-  const { Environment = null } = resources.get('RequestHandler')?.properties ?? {};
+const variablesOf = ({ resources }: Stack, id = 'RequestHandler') => {
+  const { Environment = null } = resources.get(id)?.properties ?? {};
   return objectOf(objectOf(Environment, 'Environment').Variables ?? null, 'Variables');
 };
 
@@ -107,6 +108,27 @@ describe('a variable of the environment that the stack leaves out', () => {
   });
 });
 
+describe('whether each caller has to log in', () => {
+  for (const [Access, expected] of [
+    ['private', 'false'],
+    ['anonymous-pull', 'true'],
+  ] as const) {
+    test(`is the same for the authorizer, the pages and the push endpoint with Access ${Access}`, () => {
+      const stack = read({ parameters: { Access, RegistryHost: 'registry.example.com' } });
+      const nested = readPushEndpointStack(stack);
+      const told = [
+        variablesOf(stack, 'Authorizer'),
+        variablesOf(stack, 'Ui'),
+        nested && environmentVariablesOf(nested),
+      ];
+      assert.deepEqual(
+        told.map((variables) => variables?.ANONYMOUS_PULL),
+        [expected, expected, expected],
+      );
+    });
+  }
+});
+
 describe('the permissions boundary', () => {
   const BOUNDARY = 'arn:aws:iam::123456789012:policy/boundary';
   for (const name of TEMPLATES) {
@@ -174,8 +196,8 @@ describe('infra/push-endpoint-ecs.yaml', () => {
     const missing = Object.keys(objectOf(EnvironmentVariables, 'EnvironmentVariables')).filter(
       (name) => !text.includes(`"Name":"${name}"`),
     );
-    // SECRET_KEY comes from the secret itself.
-    assert.deepEqual(missing.sort(), ['EDGE_KEY', 'SECRET_KEY_ARN']);
+    // SECRET_KEY comes from the secret itself. ANONYMOUS_PULL restricts rules in the package; the container has a file of its own.
+    assert.deepEqual(missing.sort(), ['ANONYMOUS_PULL', 'EDGE_KEY', 'SECRET_KEY_ARN']);
     assert.match(text, /"Name":"SECRET_KEY"/);
   });
 

@@ -1,19 +1,7 @@
 import { rangeOfPattern, repositoryMatcher } from '../../model/name-pattern.ts';
 import type { RepositoryName } from '../../model/names.ts';
-import {
-  type Action,
-  ANONYMOUS,
-  ANONYMOUS_NAME,
-  type Anonymous,
-  type Caller,
-  type Grant,
-  type User,
-} from '../callers/caller.ts';
-
-/** In `users` of an access rule: every caller, with or without a login. */
-const ANY_CALLER = ANONYMOUS_NAME;
-/** In `users` of an access rule: every caller with a login. */
-const LOGGED_IN = '*';
+import { type Action, ANONYMOUS, type Anonymous, type Caller, type Grant, type User } from '../callers/caller.ts';
+import { ANY_CALLER, LOGGED_IN } from './rule-users.ts';
 
 /** A line of `access`: callers for whom these actions are allowed, or denied, in these repositories. */
 export type AccessRule = {

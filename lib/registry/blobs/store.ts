@@ -55,10 +55,10 @@ export class BlobStore {
     while (sizeBytes <= SMALL_BYTES) {
       const next = await source.next();
       if (next.done) {
-        // In memory of its own: the connection of an attempt that storage has refused may still send it after the next attempt.
-        const bytes = giveBack ? Buffer.concat(beginning) : concatBytes(beginning);
+        const bytes = concatBytes(beginning);
+        const stored = await this.putSmall(bytes, { algorithm, ...(expected && { expected }) });
         if (giveBack) for (const chunk of beginning) giveBack(chunk);
-        return await this.putSmall(bytes, { algorithm, ...(expected && { expected }) });
+        return stored;
       }
       beginning.push(next.value);
       sizeBytes += next.value.length;
