@@ -1,5 +1,6 @@
 // Pages of what is no plain image, of large repositories, and of requests that cannot be right.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { layout } from '../../lib/model/layout.ts';
 import { type ImageId, parseDigest, parseImageId, parseRepositoryName, parseTag } from '../../lib/model/names.ts';
@@ -301,12 +302,12 @@ describe('the pages of', () => {
     assert.match(await textOf('/ui/r/kinds/files:many?view=raw'), /x-509/);
   });
 
-  it('sha512 digests have no form of v1', async () => {
+  it('an image with a sha512 digest, which has no form of v1, and no tag of cosign, since none is so long', async () => {
     const { manifest } = await pushImage(client, 'kinds/sha512', undefined, { contents: ['x'] });
-    const { createHash } = await import('node:crypto');
     const digest = `sha512:${createHash('sha512').update(JSON.stringify(manifest)).digest('hex')}`;
     assert.equal((await client.pushManifest('kinds/sha512', digest, manifest)).status, 201);
     assert.match(await textOf(`/ui/r/kinds/sha512@${digest}?view=v1`), /do not see/);
+    assert.match(await textOf(`/ui/r/kinds/sha512@${digest}?view=referrers`), /No signature, SBOM or other artifact/);
   });
 
   it('many tags and moves: a page after the other', async () => {

@@ -1,16 +1,6 @@
-// Tags by which cosign, and clients without the referrers API, attach an artifact to the manifest that their names tell.
-// https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md
-// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
 import { DAY_MS, formatDuration } from '../../model/duration.ts';
 import type { Digest, Tag } from '../../model/names.ts';
 import type { Verdict } from './decide.ts';
-
-const ATTACHED = /^(sha256-[a-f0-9]{64}|sha512-[a-f0-9]{128})(?:\.(?:sig|att|sbom))?$/;
-
-/** The manifest that the tag attaches something to; `undefined` for any other tag. */
-export function subjectOfTag(tag: Tag): Digest | undefined {
-  return ATTACHED.exec(tag)?.[1]?.replace('-', ':') as Digest | undefined;
-}
 
 /** `isImageTagged`: the image is reached from a tag that stays. */
 export type AttachedVerdict = Verdict & { isImageTagged: boolean };

@@ -1,4 +1,5 @@
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { subjectOfTag } from '../../model/attached-tag.ts';
 import { layout, parseRepositoryRecord } from '../../model/layout.ts';
 import { MAX_INDEX_DEPTH, parseManifest } from '../../model/manifest.ts';
 import type { Digest, RepositoryName, Tag } from '../../model/names.ts';
@@ -9,7 +10,7 @@ import type { FactsStore } from '../manifests/stored-facts.ts';
 import type { StoredManifests } from '../manifests/stored-manifests.ts';
 import type { Tags } from '../tags/tags.ts';
 import { encodeMoveTarget, type ResolvedTag } from '../tags/target.ts';
-import { type AttachedTag, type AttachedVerdict, decideAttached, subjectOfTag } from './attached-tags.ts';
+import { type AttachedTag, type AttachedVerdict, decideAttached } from './attached-tags.ts';
 import { type Clock, decide, type TagFacts, type Verdict } from './decide.ts';
 import type { ImageExpiries } from './image-expiry.ts';
 import { type TagRule, tagMatcherOf, usesPulls } from './rules.ts';

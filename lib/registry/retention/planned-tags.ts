@@ -1,4 +1,5 @@
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { subjectOfTag } from '../../model/attached-tag.ts';
 import { RegistryError } from '../../model/errors.ts';
 import type { RepositoryName } from '../../model/names.ts';
 import type { TagRestoration } from '../history/restore-tag.ts';
@@ -6,7 +7,6 @@ import type { TagHistory } from '../history/tag-history.ts';
 import type { TagDeletion } from '../tags/delete-tag.ts';
 import type { Tags } from '../tags/tags.ts';
 import { type ResolvedTag, targetOf } from '../tags/target.ts';
-import { subjectOfTag } from './attached-tags.ts';
 import type { PlannedTag } from './plan-record.ts';
 import type { TagPlanner } from './plan-tags.ts';
 

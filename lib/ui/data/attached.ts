@@ -1,5 +1,6 @@
+import { attachedTag } from '../../model/attached-tag.ts';
 import type { ManifestDocument } from '../../model/manifest.ts';
-import { type Digest, hexOf, parseTag, type RepositoryName } from '../../model/names.ts';
+import type { Digest, RepositoryName } from '../../model/names.ts';
 import type { Registry } from '../../registry/registry.ts';
 
 /** A manifest that describes another one without naming it as its subject. `platform`: of the image in an index that it describes. */
@@ -19,8 +20,7 @@ export async function attachedTo(
   repository: RepositoryName,
   { digest, document: { manifests } }: { digest: Digest; document: ManifestDocument },
 ): Promise<Attached[]> {
-  const start = `${digest.slice(0, digest.indexOf(':'))}-${hexOf(digest)}`;
-  const names = ['att', 'sbom'].map((end) => parseTag(`${start}.${end}`));
+  const names = (['att', 'sbom'] as const).flatMap((ending) => attachedTag(digest, ending) ?? []);
   const tagged = await Promise.all(names.map((tag) => tags.find(repository, tag)));
   const platforms = new Map<string, string | undefined>(manifests.map((child) => [child.digest, child.platform]));
   const attestations = manifests.filter(({ isAttestation }) => isAttestation).slice(0, MAX_ATTESTATIONS);

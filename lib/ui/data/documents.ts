@@ -7,7 +7,7 @@ import { OversizedLayerError } from '../../compression/unpack-limits.ts';
 import { isJsonObject, parseJson } from '../../model/json.ts';
 import { InvalidJsonError, TooManyValuesError } from '../../model/json-scanner.ts';
 import type { Descriptor } from '../../model/manifest.ts';
-import type { Digest, RepositoryName } from '../../model/names.ts';
+import { algorithmOf, type Digest, hexOf, type RepositoryName } from '../../model/names.ts';
 import type { Registry } from '../../registry/registry.ts';
 import { ByteReader } from '../../streams/byte-reader.ts';
 import { KiB, MiB } from '../../streams/bytes.ts';
@@ -70,10 +70,10 @@ export async function readDocument(
   const link = await blobs.find(repository, digest);
   if (!link) return 'absent';
   if (link.sizeBytes > MAX_DOCUMENT_BYTES) return 'tooLarge';
-  const hash = createHash(digest.startsWith('sha512:') ? 'sha512' : 'sha256');
+  const hash = createHash(algorithmOf(digest));
   try {
     const content = await read(unpacked(hashed(await blobs.read(link), hash)), new DocumentReader(page));
-    return digest.endsWith(`:${hash.digest('hex')}`) ? content : 'otherDigest';
+    return hash.digest('hex') === hexOf(digest) ? content : 'otherDigest';
   } catch (error) {
     if (error instanceof OversizedLayerError) return 'tooLarge';
     if (error instanceof CorruptLayerError) return 'corrupt';

@@ -1,8 +1,9 @@
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { attachedTag } from '../../model/attached-tag.ts';
 import { RegistryError } from '../../model/errors.ts';
 import { isJsonObject, type JsonValue } from '../../model/json.ts';
 import { type Descriptor, parseManifest } from '../../model/manifest.ts';
-import { type Digest, hexOf, parseTag, type Reference, type RepositoryName } from '../../model/names.ts';
+import type { Digest, Reference, RepositoryName } from '../../model/names.ts';
 import type { ManifestFacts } from '../../registry/manifests/facts.ts';
 import type { Registry } from '../../registry/registry.ts';
 import { KiB, MiB, readAtMost } from '../../streams/bytes.ts';
@@ -16,9 +17,9 @@ export const MAX_SIGNATURES = 50;
 /** Manifests of signatures list few layers; those of cosign hold the signatures themselves. */
 const MAX_MANIFEST_BYTES = 512 * KiB;
 /** Signed statements may hold a whole SBOM. */
-const MAX_SIGNATURE_BYTES = 4 * MiB;
+export const MAX_SIGNATURE_BYTES = 4 * MiB;
 /** All that is read for a page. */
-const MAX_PAGE_BYTES = 8 * MiB;
+export const MAX_PAGE_BYTES = 8 * MiB;
 /** Each may take some MiB. */
 const READS_AT_ONCE = 4;
 
@@ -50,8 +51,7 @@ export async function readSignatures(
   { referrers, hasTags, ...trust }: Trust & { referrers: readonly Digest[]; hasTags: boolean },
 ): Promise<{ signatures: ShownSignature[]; hiddenCount: number }> {
   const { digest } = trust.subject;
-  const attached = `${digest.slice(0, digest.indexOf(':'))}-${hexOf(digest)}`;
-  const tags = hasTags ? [parseTag(`${attached}.sig`), parseTag(`${attached}.att`)] : [];
+  const tags = hasTags ? (['sig', 'att'] as const).flatMap((ending) => attachedTag(digest, ending) ?? []) : [];
   const references: Reference[] = [...tags.map((tag) => ({ tag })), ...referrers.map((found) => ({ digest: found }))];
   const found = await mapConcurrently(references, (from) => sourcesIn(registry, repository, from), READS_AT_ONCE);
   const sources = found.flat();

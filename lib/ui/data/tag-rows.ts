@@ -1,4 +1,5 @@
 import { inTurns, sortedInTurns } from '../../concurrency/turns.ts';
+import { type AttachedEnding, parseAttachedTag, subjectOfTag } from '../../model/attached-tag.ts';
 import { matcherOf } from '../../model/name-pattern.ts';
 import type { Digest, Tag } from '../../model/names.ts';
 import type { ManifestFacts } from '../../registry/manifests/facts.ts';
@@ -17,12 +18,10 @@ export type Page<T> = { items: T[]; from: number; total: number };
 
 export type AttachedKind = 'signature' | 'attestation' | 'sbom';
 
-/** Tags by which cosign and others attach an artifact to a digest: `sha256-<hex>.sig`. They belong to the row of that digest. */
-const ATTACHED = /^(sha256|sha512)-([a-f0-9]{64,128})(?:\.(sig|att|sbom))?$/;
-const ATTACHED_KINDS: Record<string, AttachedKind> = { sig: 'signature', att: 'attestation', sbom: 'sbom' };
+const ATTACHED_KINDS: Record<AttachedEnding, AttachedKind> = { sig: 'signature', att: 'attestation', sbom: 'sbom' };
 
 /** Tags of one digest that a row shows. */
-const MAX_SHOWN_TAGS = 20;
+export const MAX_SHOWN_TAGS = 20;
 
 /** Rows of a filter that are looked through before other requests get their turn. */
 const FILTERED_PER_TURN = 10_000;
@@ -42,11 +41,9 @@ export class TagRows {
     this.#facts = facts;
     for (const { tag } of tags) {
       if (!tag.startsWith('sha')) continue;
-      const [, algorithm, hex, end = ''] = ATTACHED.exec(tag) ?? [];
-      const kind = ATTACHED_KINDS[end];
-      if (kind === undefined) continue;
-      const digest = `${algorithm}:${hex}` as Digest;
-      this.#attached.set(digest, [...(this.#attached.get(digest) ?? []), kind]);
+      const { subject, ending } = parseAttachedTag(tag) ?? {};
+      if (!subject || !ending) continue;
+      this.#attached.set(subject, [...(this.#attached.get(subject) ?? []), ATTACHED_KINDS[ending]]);
     }
   }
 
@@ -83,7 +80,7 @@ export class TagRows {
     return await sortedInTurns(versions, (a, b) => sizeOf(b) - sizeOf(a));
   }
 
-  /** Newest first, and names without a number at the end: `latest` and the like say less than a version. */
+  /** The highest version first; tags without a number, such as `latest`, at the end. */
   async #byVersion(): Promise<readonly Row[]> {
     const tagged = new Set(this.#tags.map(({ digest }) => digest));
     const keyed: { listed: ListedTag; key: string; isVersion: boolean }[] = [];
@@ -138,8 +135,8 @@ function shownRow({ tags, digest, pushedMs, facts }: Row, isWanted: ((tag: Tag) 
 
 /** Whether the tag attaches an artifact to a digest that has a tag of its own. */
 function isAttached(tag: Tag, digests: ReadonlySet<Digest>): boolean {
-  const [, algorithm, hex] = ATTACHED.exec(tag) ?? [];
-  return algorithm !== undefined && digests.has(`${algorithm}:${hex}` as Digest);
+  const subject = subjectOfTag(tag);
+  return subject !== undefined && digests.has(subject);
 }
 
 /** Manifests to which no tag leads, newest first as far as their facts tell. */

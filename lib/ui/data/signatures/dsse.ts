@@ -3,7 +3,7 @@
 // https://github.com/in-toto/attestation/blob/v1.1.0/spec/v1/statement.md
 // https://github.com/sigstore/protobuf-specs/blob/v0.5.0/protos/sigstore_bundle.proto
 import { isJsonObject, type JsonObject, type JsonValue } from '../../../model/json.ts';
-import { hexOf } from '../../../model/names.ts';
+import { algorithmOf, hexOf } from '../../../model/names.ts';
 import { concatBytes, encodeText } from '../../../streams/bytes.ts';
 import { parseCertificate } from './certificates.ts';
 import { besideOf, signedBy } from './cosign.ts';
@@ -111,7 +111,7 @@ async function checkStatement(
 
 /** Whether a subject of a statement is this digest. */
 function isOf(item: JsonObject, digest: Trust['subject']['digest']): boolean {
-  return textIn(objectIn(item, 'digest'), digest.slice(0, digest.indexOf(':'))) === hexOf(digest);
+  return textIn(objectIn(item, 'digest'), algorithmOf(digest)) === hexOf(digest);
 }
 
 function signaturesIn(value: JsonValue | undefined): Uint8Array[] {
