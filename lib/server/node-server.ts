@@ -35,7 +35,7 @@ const KEEP_ALIVE_MS = 75_000;
 export const IDLE_MS = 5 * 60_000;
 const CLOSE_IDLE_MS = 100;
 /** How many requests begin in one turn of the event loop. */
-const REQUESTS_IN_A_TURN = 8;
+export const REQUESTS_IN_A_TURN = 8;
 const MAX_HEADER_BYTES = 32 * 1024;
 /** Placeholder in the URL of a request without `Host`, which HTTP/1.0 allows. No answer contains it. */
 const UNNAMED_HOST = 'localhost';

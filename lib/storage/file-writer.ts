@@ -11,7 +11,7 @@ const MAX_BUFFERS = 1024;
  * After so many bytes the system is told to begin writing them to the disk. By itself it would begin only when the file is
  * synced, and the client would wait for all of it.
  */
-const FLUSH_BYTES = 16 * MiB;
+export const FLUSH_BYTES = 16 * MiB;
 
 type WritableFile = Pick<FileHandle, 'writev' | 'datasync'>;
 

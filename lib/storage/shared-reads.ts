@@ -1,5 +1,5 @@
 /** How many reads of one key are under way at once. Further callers share the next one, and wait for half a read on average. */
-const READS_AT_ONCE = 2;
+export const READS_AT_ONCE = 2;
 
 type Reads<T> = { underWay: number; next?: { start: () => void; result: Promise<T> } };
 

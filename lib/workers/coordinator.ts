@@ -31,7 +31,7 @@ const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 30_000;
 
 /** How often the coordinator looks whether its workers answer. One that hangs is replaced after 60 to 70 s. */
-const CHECK_MS = 10_000;
+export const CHECK_MS = 10_000;
 
 export type CoordinatorOptions = {
   workers: number;

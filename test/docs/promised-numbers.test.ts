@@ -32,6 +32,8 @@ import { MAX_HIDDEN_NAMESPACES } from '../../lib/registry/repositories/catalog.t
 import { FRESH_MS as SEARCH_FRESH_MS } from '../../lib/registry/repositories/search.ts';
 import { MAX_ENTRIES } from '../../lib/registry/tags/index-images.ts';
 import { SESSION_SECONDS, UPLOAD_SECONDS } from '../../lib/registry/uploads/session.ts';
+import { MAX_MANIFESTS, MAX_LAYERS as MAX_SHARED_LAYERS } from '../../lib/registry/usage/find-shared-layers.ts';
+import { MAX_READ_MANIFESTS } from '../../lib/registry/usage/usage.ts';
 import { MAX_LIST_BYTES } from '../../lib/registry/v1-images/files.ts';
 import { PUSHER_RECORD_LIFETIME_MS } from '../../lib/registry/v1-images/image-rights.ts';
 import { UNPACKINGS } from '../../lib/registry/v1-images/layers.ts';
@@ -39,13 +41,28 @@ import { LIFETIME_MS as PENDING_PUSH_MS } from '../../lib/registry/v1-pushes/pen
 import { UNPACK_SLOTS } from '../../lib/registry/v2-to-v1/gzip-layers.ts';
 import { RECENT_MILLISECONDS } from '../../lib/registry/v2-to-v1/v1-tags.ts';
 import { LINGER_MS } from '../../lib/server/drain-request.ts';
-import { IDLE_MS } from '../../lib/server/node-server.ts';
+import { IDLE_MS, REQUESTS_IN_A_TURN } from '../../lib/server/node-server.ts';
 import { BREAK_AFTER_MS } from '../../lib/storage/file-locks.ts';
+import { FLUSH_BYTES } from '../../lib/storage/file-writer.ts';
 import { MAX_PARTS, MIN_PART_BYTES, PART_BYTES } from '../../lib/storage/multipart-limits.ts';
+import { READS_AT_ONCE } from '../../lib/storage/shared-reads.ts';
 import { GiB, KiB, MiB } from '../../lib/streams/bytes.ts';
+import { MAX_DOCUMENT_BYTES } from '../../lib/ui/data/documents.ts';
+import { MAX_READ_BYTES as MAX_INDEX_BYTES, MAX_READ as MAX_INDEXES } from '../../lib/ui/data/index-children.ts';
+import { MAX_PAGE_BYTES, MAX_SIGNATURE_BYTES, MAX_SIGNATURES } from '../../lib/ui/data/read-signatures.ts';
+import { FRESH_MS as LISTING_FRESH_MS, MAX_BYTES as MAX_LISTING_BYTES } from '../../lib/ui/data/repository-listings.ts';
+import { MAX_RSA_BITS, MAX_TRUSTED_KEYS, MIN_RSA_BITS } from '../../lib/ui/data/signatures/trusted-keys.ts';
+import { MAX_SHOWN_TAGS } from '../../lib/ui/data/tag-rows.ts';
+import { MAX_READ as MAX_PLANNED_TAGS } from '../../lib/ui/pages/delete-tags.ts';
+import { LOOKED_INTO } from '../../lib/ui/pages/digest.ts';
+import { PAGE_SIZE as PACKAGES } from '../../lib/ui/pages/documents.ts';
+import { PAGE_SIZE as REFERRERS } from '../../lib/ui/pages/referrers.ts';
+import { LIFETIME_SECONDS as BROWSER_SESSION_SECONDS } from '../../lib/ui/session/sessions.ts';
 import { NAMED_BY_CONTENT } from '../../lib/v2/blob-pulls.ts';
 import { DEFAULT_PAGE } from '../../lib/v2/catalog.ts';
 import { MAX_MANIFEST_BYTES, MAX_TAGS } from '../../lib/v2/manifests.ts';
+import { CHECK_MS } from '../../lib/workers/coordinator.ts';
+import { MAX_UNANSWERED_CHECKS } from '../../lib/workers/heartbeat.ts';
 
 const ROOT = new URL('../../', import.meta.url);
 const read = (path: string) => readFileSync(new URL(path, ROOT), 'utf8');
@@ -122,6 +139,8 @@ const largestLayer = (megabitsPerSecond: number) => {
 /** A document, words that stand in one paragraph, table row or list item of it, and the number that it says there. */
 const PROMISES: readonly (readonly [document: string, near: readonly string[], says: Spelling])[] = [
   ['docs/operations.md', ['SIGTERM'], seconds(DEFAULT_GRACE_SECONDS)],
+  ['docs/operations.md', ['worker that hangs'], milliseconds(CHECK_MS * MAX_UNANSWERED_CHECKS)],
+  ['docs/architecture.md', ['answers no ping'], milliseconds(CHECK_MS * MAX_UNANSWERED_CHECKS)],
   ['README.md', ['port', 'npm', 'serves'], count(Number(PORT.fallback))],
 
   ['docs/oci.md', ['storage_redirect', '307', 'If-Range'], seconds(PRESIGNED_SECONDS)],
@@ -240,6 +259,36 @@ const PROMISES: readonly (readonly [document: string, near: readonly string[], s
   ['docs/auth.md', ['gateway'], seconds(AUTHORIZER_SECONDS)],
   ['docs/security.md', ['anonymous-pull', 'Authorization'], seconds(AUTHORIZER_SECONDS)],
   ['docs/deploy.md', ['| `Versioning`'], seconds(numberIn(TEMPLATE, /NoncurrentDays: (\d+)/) * 24 * 60 * 60)],
+
+  ['docs/pages.md', ['Lists of tags are at most'], milliseconds(LISTING_FRESH_MS)],
+  ['docs/pages.md', ['Listings of a repository are kept'], milliseconds(LISTING_FRESH_MS)],
+  ['docs/pages.md', ['Listings of a repository are kept'], mebibytes(MAX_LISTING_BYTES)],
+  ['docs/pages.md', ['signed cookie'], seconds(BROWSER_SESSION_SECONDS)],
+  ['docs/pages.md', ['packages of SPDX'], count(PACKAGES, 'at a time')],
+  ['docs/pages.md', ['document of more than'], mebibytes(MAX_DOCUMENT_BYTES)],
+  ['docs/pages.md', ['A public key', 'A certificate'], count(MIN_RSA_BITS, 'to')],
+  ['docs/pages.md', ['A public key', 'A certificate'], count(MAX_RSA_BITS, 'bits')],
+  ['docs/pages.md', ['A public key', 'A certificate'], count(MAX_TRUSTED_KEYS, 'keys')],
+  ['docs/pages.md', ['A page of what refers to a manifest'], count(REFERRERS, 'referrers')],
+  ['docs/pages.md', ['A page of what refers to a manifest'], count(MAX_SIGNATURES, 'signatures')],
+  ['docs/pages.md', ['A page of what refers to a manifest'], mebibytes(MAX_SIGNATURE_BYTES)],
+  ['docs/pages.md', ['A page of what refers to a manifest'], mebibytes(MAX_PAGE_BYTES)],
+  ['docs/pages.md', ['A row names'], count(MAX_SHOWN_TAGS, 'tags')],
+  ['docs/pages.md', ['What has no tag is found'], count(MAX_INDEXES)],
+  ['docs/pages.md', ['What has no tag is found'], mebibytes(MAX_INDEX_BYTES)],
+  ['docs/pages.md', ['Which tags share a layer is known'], count(MAX_MANIFESTS, 'manifests')],
+  ['docs/pages.md', ['Which tags share a layer is known'], count(MAX_SHARED_LAYERS, 'layers')],
+  ['docs/pages.md', ['Digests are looked for'], count(LOOKED_INTO, 'repositories')],
+  ['docs/pages.md', ['Deletion plans count'], count(MAX_PLANNED_TAGS, 'tags')],
+  ['docs/lifecycle.md', ['which tags of a repository share a layer'], count(MAX_MANIFESTS, 'manifests')],
+  [
+    'docs/lifecycle.md',
+    ['which tags of a repository share a layer'],
+    new RegExp(`reads ${count(MAX_READ_MANIFESTS).source}`),
+  ],
+  ['docs/benchmarks.md', ['| push of one layer, disk |'], mebibytes(FLUSH_BYTES)],
+  ['docs/benchmarks.md', ['| manifest GET, many connections, one tag |'], count(READS_AT_ONCE, 'concurrent reads')],
+  ['docs/benchmarks.md', ['| manifest GET, many connections, 100'], count(REQUESTS_IN_A_TURN, 'requests')],
 
   ['docs/decisions/presigned-pulls.md', ['storage_redirect'], seconds(PRESIGNED_SECONDS)],
   ['docs/decisions/upload-state-in-the-url.md', ['signed with a key'], seconds(SESSION_SECONDS)],

@@ -9,11 +9,11 @@ import type { RepositoryUsage } from './ledger.ts';
 import type { SharedLayers } from './shared-layers.ts';
 
 /** Of larger repositories it is not known. The manifests of one take up to 20 MB, as the collector keeps them. */
-const MAX_MANIFESTS = 20_000;
+export const MAX_MANIFESTS = 20_000;
 const MAX_TAGS = 100_000;
 
 /** Layers of a repository that are stored, those of most tags first, and tags that are named for each. */
-const MAX_LAYERS = 2000;
+export const MAX_LAYERS = 2000;
 const MAX_NAMED = 6;
 
 /** Manifests and blobs that are looked at, over all tags of a repository: a few indexes may lead from each tag to very many. */

@@ -39,7 +39,7 @@ export type UsageOverview = TotalUsage & {
 const MAX_LISTED = 1000;
 
 /** Manifests that one run reads which no run has read before: the next run goes on. */
-const MAX_READ_MANIFESTS = 10_000;
+export const MAX_READ_MANIFESTS = 10_000;
 
 /** Repositories in which one run looks for shared layers, those that were pushed to last first. */
 const MAX_SEARCHED = 2000;

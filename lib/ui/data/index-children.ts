@@ -9,8 +9,8 @@ import { MiB } from '../../streams/bytes.ts';
 import type { RepositoryListing } from './repository-listings.ts';
 
 /** What one page reads of indexes. */
-const MAX_READ = 200;
-const MAX_READ_BYTES = 8 * MiB;
+export const MAX_READ = 200;
+export const MAX_READ_BYTES = 8 * MiB;
 const READ_AT_ONCE = 16;
 
 const MAX_KEPT_BYTES = 8 * MiB;

@@ -14,8 +14,8 @@ export type RepositoryListing = {
 };
 
 /** People look at one page after the other; what they see is at most this old. */
-const FRESH_MS = 10_000;
-const MAX_BYTES = 64 * MiB;
+export const FRESH_MS = 10_000;
+export const MAX_BYTES = 64 * MiB;
 /** In memory, as measured: a tag with its row in three orders, and facts, both without their texts. */
 const BYTES_OF_TAG = 260;
 const BYTES_OF_FACTS = 340;

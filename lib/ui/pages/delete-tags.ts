@@ -19,7 +19,7 @@ const T = TEXTS.remove;
 const MAX_TAGS = 100;
 
 /** Reading the manifests of more tags takes too long for a page. */
-const MAX_READ = 1000;
+export const MAX_READ = 1000;
 
 /** Deletes tags: a plan first, then the deletion of exactly what the plan showed, then a way back. */
 export const deletionRoutes = (ui: Ui) =>

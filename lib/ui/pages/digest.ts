@@ -10,7 +10,7 @@ import type { Ui } from './ui.ts';
 const T = TEXTS.digest;
 
 /** Repositories that one page looks into: one storage request for a manifest, and one for a blob, of each. */
-const LOOKED_INTO = 100;
+export const LOOKED_INTO = 100;
 
 /** Which repositories that the caller may read hold a manifest or blob. */
 export const digestRoutes = (ui: Ui) =>

@@ -16,7 +16,7 @@ import type { Ui } from './ui.ts';
 const T = TEXTS.documents;
 
 /** Packages on a page. */
-const PAGE_SIZE = 50;
+export const PAGE_SIZE = 50;
 
 /**
  * The SBOMs and statements in an artifact: a tab for each, and the content of the chosen one. Two storage requests.

@@ -16,7 +16,7 @@ import type { Ui } from './ui.ts';
 const T = TEXTS.image;
 
 /** Rows on a page; more only for an index with many attestations. */
-const PAGE_SIZE = 25;
+export const PAGE_SIZE = 25;
 
 /** A part of a key, as the next page is named by. */
 const POSITION = /^[a-f0-9]{64,128}$/;

@@ -23,7 +23,7 @@ export const MAX_TRUSTED_KEYS = 20;
 
 /** https://github.com/notaryproject/specifications/blob/v1.1.0/specs/signature-specification.md#certificate-requirements */
 export const MIN_RSA_BITS = 2048;
-const MAX_RSA_BITS = 8192;
+export const MAX_RSA_BITS = 8192;
 
 /** Curves with the hashes that signers use with them, the likelier first. */
 const HASHES: Readonly<Record<string, readonly string[]>> = {
