@@ -45,7 +45,7 @@ async function measurePages(size: Size): Promise<void> {
   const proxy = await startFaultyProxy(minio.endpoint);
   const counted = new S3Driver({ ...minio.driverOptions, endpoint: proxy.endpoint });
   try {
-    const paths = await plant(direct, size);
+    const paths = await fillStorage(direct, size);
     const requests = await countRequests(counted, paths, proxy.requests);
     const rows = await timePages(direct, paths);
     console.log(tableOf(rows.map((row, index) => ({ ...row, requests: requests[index] ?? 0 }))));
@@ -57,7 +57,7 @@ async function measurePages(size: Size): Promise<void> {
 }
 
 /** Repositories with a tag and a summary each; one with many tags, each of a manifest of its own. */
-async function plant(storage: StorageDriver, { repositories, tags }: Size): Promise<string[]> {
+async function fillStorage(storage: StorageDriver, { repositories, tags }: Size): Promise<string[]> {
   const server = await startRegistry(storage);
   const { manifest, digest } = await pushImage(new V2Client(server.url), LARGE, 'latest', { contents: ['large'] });
   const hex = digest.slice('sha256:'.length);

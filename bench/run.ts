@@ -1,4 +1,4 @@
-// `npm run bench`: Stowage and its peer on the same MinIO, and each on a directory of the same disk, in turn.
+// `npm run bench`: Stowage and its peers on the same MinIO, and each on a directory of the same disk, in turn.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';

@@ -30,7 +30,7 @@ const LONGEST_HOLD_MS = 5000;
 /** Idle time after which background work counts as finished. */
 const SETTLED_MS = 700;
 
-/** @param bucket accessed through a proxy; the registry's prefix in it is emptied afterwards */
+/** @param minio accessed through a proxy; the registry's prefix in it is emptied afterwards */
 export async function countS3Requests(minio: Minio, name: RegistryName, progress: (text: string) => void) {
   const proxy = await startFaultyProxy(minio.endpoint);
   const directory = await mkdtemp(join(tmpdir(), 'stowage-bench-'));

@@ -1,4 +1,4 @@
-// Takes samples of both registries alternately, each from a fresh process.
+// Takes samples of each registry in turn, which is a fresh process for each measure.
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -5,7 +5,7 @@ import type { CallerBindings } from '../lib/auth/request-caller.ts';
 import type { OriginBindings } from '../lib/http/request.ts';
 import { openPullApp } from '../lib/server/pull-app.ts';
 import { openStorage } from '../lib/storage/open.ts';
-import '../lib/storage/s3-driver.ts'; // which opening the storage imports: here, so that the bundle has it in the chunk of the start
+import '../lib/storage/s3-driver.ts'; // openStorage imports it dynamically; with this import it is in the chunk that the start loads
 import type { CollectorEvent } from './collector.ts';
 import { readConfiguration } from './configuration.ts';
 import { clientAddressOf } from './gateway/client-address.ts';

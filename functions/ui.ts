@@ -24,7 +24,7 @@ export const handler = async (event: HttpEvent): Promise<APIGatewayProxyStructur
   return await httpResultOf(await app.fetch(httpRequestOf(event, origin), bindings));
 };
 
-/** CloudFront asks by the API's own host; its clients asked for the registry's. The gateway itself takes HTTPS only. */
+/** CloudFront sends the API's own host in place of the host of `public_url` that the browser requested. The gateway takes HTTPS only. */
 function originOf({ headers, requestContext: { domainName } }: HttpEvent): string {
   const { publicUrl } = config;
   return new URL(publicUrl && cameByEdge(headers[EDGE_HEADER]) ? publicUrl : `https://${domainName}`).origin;

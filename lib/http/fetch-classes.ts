@@ -4,8 +4,7 @@
 // behave there as Node's do: test/http/fetch-classes.test.ts compares both.
 // https://fetch.spec.whatwg.org/
 
-/** HTML of hono is an object of the class `String`. */
-type Body = string | string | Uint8Array<ArrayBuffer> | ArrayBuffer | ReadableStream<Uint8Array> | null;
+type Body = string | Uint8Array<ArrayBuffer> | ArrayBuffer | ReadableStream<Uint8Array> | null;
 type HeadersInput = Iterable<readonly [string, string]> | Record<string, string>;
 
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
@@ -114,7 +113,7 @@ class Content {
 
   constructor(body: Body, headers: HeadersInput) {
     this.headers = new Headers(headers);
-    const isText = typeof body === 'string' || body instanceof String;
+    const isText = typeof body === 'string' || body instanceof String; // of which hono's HTML is an object
     if (isText && !this.headers.has('content-type')) this.headers.set('content-type', TEXT);
     this.#source = isText ? Buffer.from(String(body)) : body instanceof ArrayBuffer ? new Uint8Array(body) : body;
   }

@@ -82,13 +82,11 @@ export function createApp(options: AppOptions): Hono {
       const problem = await users?.usersProblem();
       return c.json({ status: 'ok', ...(problem && { problem }) });
     });
-  if (options.createPages) {
-    const { publicUrl, isReadOnly, pages, storageRedirect, awsBucket } = settings;
-    const allowsInsecureLogin = pages?.allowsInsecureLogin ?? false;
-    const { trustedKeys = [] } = options;
-    const how = { publicUrl, isReadOnly, allowsInsecureLogin, storageRedirect, awsBucket, trustedKeys };
-    const shown = options.createPages({ registry, auth, keys, log, ...how });
-    app.use('/ui/*', limits.limitMemory).route('/', shown);
+  const { createPages, trustedKeys = [] } = options;
+  if (createPages) {
+    const allowsInsecureLogin = settings.pages?.allowsInsecureLogin ?? false;
+    const pages = createPages({ ...settings, registry, auth, keys, log, allowsInsecureLogin, trustedKeys });
+    app.use('/ui/*', limits.limitMemory).route('/', pages);
   }
   return addProtocols(app, options, [createV1(v1Options), createV2(v2Options)]);
 }

@@ -38,12 +38,12 @@ export async function openPages(
   const { allowsInsecureLogin } = pages;
   const trustedKeys = await openTrustedKeys(pages.trustedKeys);
   const awsBucket = awsBucketOf(config.storage);
-  const how = { publicUrl, isReadOnly, allowsInsecureLogin, storageRedirect, awsBucket, trustedKeys };
+  const settings = { publicUrl, isReadOnly, allowsInsecureLogin, storageRedirect, awsBucket, trustedKeys };
   const app = new Hono({ router: new PathRouter(new Hono().router) })
     .use(requestId(), disarmContent, refuseLongPaths)
     .onError(onError(log))
     .get('/', (c) => c.redirect('/ui/'))
     .use('/ui/*', auth.limits.limitMemory)
-    .route('/', createPages({ registry, auth, keys, log, ...how }));
+    .route('/', createPages({ ...settings, registry, auth, keys, log }));
   return refuseTheRest(app, '');
 }

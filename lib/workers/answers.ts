@@ -53,7 +53,7 @@ export type WorkerAnswers = {
   start: { argument: Start; result: string };
   /** Resolves when all transfers have ended. */
   stop: { argument: undefined; result: undefined };
-  /** Tells that the event loop turns. */
+  /** Resolves once the event loop of the worker has run it. */
   ping: { argument: undefined; result: undefined };
   'cut off slot': { argument: SlotName; result: undefined };
   operate: { argument: OperationRequest; result: OperationAnswer };

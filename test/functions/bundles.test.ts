@@ -129,7 +129,7 @@ describe('a cold Lambda function', () => {
     assert.deepEqual(second?.loaded, first?.loaded);
   });
 
-  it('lets a user in without undici, reads the users once, and compares the password once', async () => {
+  it('authenticates a user without undici, reads the users once, and compares the password once', async () => {
     const requestContext = { path: '/v2/', identity: { sourceIp: '192.0.2.1' } };
     const Authorization = `Basic ${Buffer.from('alice:correct horse').toString('base64')}`;
     const login = { methodArn: METHOD_ARN, requestContext, headers: { Authorization } };

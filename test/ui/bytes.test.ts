@@ -37,7 +37,7 @@ describe('the bytes of pages', () => {
     server = await startRegistry(storage.driver, { auth });
     alice = new Browser(server.url);
     await alice.login('alice');
-    await plant();
+    await fillStorage();
   });
   after(async () => {
     await server.stop();
@@ -45,7 +45,7 @@ describe('the bytes of pages', () => {
   });
 
   /** Names and sizes that differ, since equal ones are compressed better. */
-  async function plant(): Promise<void> {
+  async function fillStorage(): Promise<void> {
     const client = new V2Client(server.url, basic('alice'));
     const contents = Array.from({ length: 127 }, (_, n) => `RUN install ${n} ${randomBytes(12).toString('hex')}`);
     const { digest, manifest } = await pushImage(client, 'team/app', 'latest', { contents });

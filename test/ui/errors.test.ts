@@ -40,9 +40,9 @@ describe('an error on a page', () => {
   for (const [code, status, title] of [
     ['NAME_UNKNOWN', 404, 'Not found'],
     ['DENIED', 403, 'Not allowed'],
-    ['NAME_INVALID', 400, 'That cannot be right'],
+    ['NAME_INVALID', 400, 'Invalid request'],
     ['UNSUPPORTED', 405, 'Read-only'],
-    ['SIZE_INVALID', 413, 'That cannot be right'],
+    ['SIZE_INVALID', 413, 'Invalid request'],
     ['TOOMANYREQUESTS', 429, 'Busy'],
     ['UNAVAILABLE', 503, 'Busy'],
     ['UNKNOWN', 500, 'Something failed'],

@@ -1,4 +1,4 @@
-// Pages of what is no plain image, of large repositories, and of requests that cannot be right.
+// Pages of what is no plain image, of large repositories, and of invalid requests.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
@@ -395,7 +395,7 @@ describe('the pages of', () => {
     assert.match(undone.text, /0 tags restored\. 1 tag moved/);
   });
 
-  it('requests that cannot be right: an error page with the status, and no stack', async () => {
+  it('invalid requests: an error page with the status, and no stack', async () => {
     const token = tokenOf(await textOf('/ui/r/kinds/fixed'));
     for (const [path, status] of [
       ['/ui/nothing', 404],

@@ -28,11 +28,11 @@ describe('the pages of a large registry', () => {
   before(async () => {
     server = await startRegistry(storage);
     browser = new Browser(server.url);
-    await plant();
+    await fillStorage();
   });
   after(() => server.stop());
 
-  async function plant(): Promise<void> {
+  async function fillStorage(): Promise<void> {
     const { digest } = await pushImage(new V2Client(server.url), large, 'latest', { contents: ['large'] });
     await server.idle();
     subject = parseDigest(digest);

@@ -32,7 +32,7 @@ describe('S3 requests of the web pages', () => {
     driver = new S3Driver({ ...minio.driverOptions, endpoint: proxy.endpoint });
     server = await startRegistry(driver);
     browser = new Browser(server.url);
-    await plant();
+    await fillStorage();
     await driver.findLimitations(); // a server does this at its start, so it is not counted
     await server.idle();
   });
@@ -44,7 +44,7 @@ describe('S3 requests of the web pages', () => {
   });
 
   /** A repository of 3,000 tags, each of a manifest of its own with facts and an entry in the history. */
-  async function plant(): Promise<void> {
+  async function fillStorage(): Promise<void> {
     const { manifest } = await pushImage(new V2Client(server.url), 'large/app', 'latest', { contents: ['large'] });
     const repository = parseRepositoryName('large/app');
     const { name, body } = encodeFacts({ kind: 'image', totalBytes: 1000, platforms: ['linux/amd64'] });
@@ -68,14 +68,14 @@ describe('S3 requests of the web pages', () => {
   }
 
   /** A thousand bundles that refer to a manifest, all with the same bytes. */
-  async function plantReferrers(subject: Digest): Promise<void> {
+  async function storeReferrers(subject: Digest): Promise<void> {
     const repository = parseRepositoryName('large/app');
     const mediaType = 'application/vnd.dev.sigstore.bundle.v0.3+json';
     const bytes = readFixture('signature.bundle');
     const { digest: blob } = await new V2Client(server.url).pushBlob('large/app', bytes);
     const { name, body } = encodeFacts({ kind: 'signature', totalBytes: 1000, platforms: [], artifactType: mediaType });
     const numbers = Array.from({ length: REFERRERS }, (_, n) => n);
-    const plantOne = async (n: number) => {
+    const storeOne = async (n: number) => {
       const text = JSON.stringify({
         schemaVersion: 2,
         mediaType: 'application/vnd.oci.image.manifest.v1+json',
@@ -89,7 +89,7 @@ describe('S3 requests of the web pages', () => {
       await behind.put(layout.facts(repository, digest, name), body);
       await behind.put(layout.referrer(repository, subject, digest), encodeText('{}'));
     };
-    await mapConcurrently(numbers, plantOne, 64);
+    await mapConcurrently(numbers, storeOne, 64);
   }
 
   const requestsOf = async (path: string): Promise<string[]> => {
@@ -132,7 +132,7 @@ describe('S3 requests of the web pages', () => {
     // Those of the image, the list, and two tags that are not there.
     await assertAtMost(6 + 1 + 2, page);
     const digest = /sha256:[a-f0-9]{64}/.exec((await browser.open(page)).text)?.[0] ?? assert.fail('no digest');
-    await plantReferrers(parseDigest(digest));
+    await storeReferrers(parseDigest(digest));
     await assertAtMost(6 + 1 + 2 + 4 * 25, page);
     const next = /rel="next" href="([^"]+)"/.exec((await browser.open(page)).text)?.[1] ?? assert.fail('one page');
     await assertAtMost(6 + 1 + 4 * 25, next.replaceAll('&amp;', '&'));

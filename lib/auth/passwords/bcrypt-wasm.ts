@@ -1,2 +1,2 @@
-// Of hash-wasm what passwords need, so that a bundle has no more of it.
+// Exports only what passwords need of hash-wasm, so that bundles leave out its other algorithms.
 export { bcrypt, bcryptVerify } from 'hash-wasm';

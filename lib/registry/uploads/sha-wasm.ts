@@ -1,2 +1,2 @@
-// Of hash-wasm what chunks need, so that a bundle has no more of it.
+// Exports only what chunks need of hash-wasm, so that bundles leave out its other algorithms.
 export { createSHA256, createSHA512 } from 'hash-wasm';

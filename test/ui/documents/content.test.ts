@@ -49,12 +49,12 @@ const SPDX_SBOM = {
 };
 
 describe('an SBOM', () => {
-  it('in SPDX 2', () => {
+  it('is read in SPDX 2', () => {
     assert.deepEqual(read(SPDX), { subjects: [], sbom: SPDX_SBOM });
     assert.equal(read({ ...SPDX, spdxVersion: 'SPDX-2.2' }).sbom?.format, 'SPDX 2.2');
   });
 
-  it('in CycloneDX, with components inside others, and tools as they were until 1.4', () => {
+  it('is read in CycloneDX, with components inside others, and tools as they were until 1.4', () => {
     const { sbom } = read(CYCLONEDX);
     assert.deepEqual(sbom, {
       format: 'CycloneDX 1.6',
@@ -80,7 +80,7 @@ describe('an SBOM', () => {
     assert.deepEqual([old?.format, old?.tools], ['CycloneDX 1.4', ['syft 0.5']]);
   });
 
-  it('in the format of syft', () => {
+  it('is read in the format of syft', () => {
     const { sbom } = read(SYFT);
     assert.deepEqual(sbom?.packages, [
       {
@@ -95,7 +95,7 @@ describe('an SBOM', () => {
     assert.deepEqual([sbom?.format, sbom?.name, sbom?.tools], ['Syft 16.0.36', 'debian', ['syft 1.30.0']]);
   });
 
-  it('in SPDX 3, with the licences that relations lead to', () => {
+  it('is read in SPDX 3, with the licences that relations lead to', () => {
     const { sbom } = read(SPDX3);
     assert.deepEqual(
       sbom?.packages.map(({ name, version, type, purl, licenses }) => [name, version, type, purl, licenses]),
@@ -107,7 +107,7 @@ describe('an SBOM', () => {
     assert.deepEqual([sbom?.format, sbom?.name, sbom?.tools], ['SPDX 3', 'test-sbom', ['maker']]);
   });
 
-  it('in a statement, in an envelope, and in a bundle, whatever the sizes of the pieces', () => {
+  it('is read in a statement, in an envelope, and in a bundle, whatever the sizes of the pieces', () => {
     const stated = statement(PREDICATE_TYPES.spdx, SPDX);
     const subjects = [{ name: stated.subject[0]?.name, digest: `sha256:${SUBJECT_HEX}` }];
     const expected = { predicateType: PREDICATE_TYPES.spdx, subjects, sbom: SPDX_SBOM };
@@ -134,7 +134,7 @@ describe('an SBOM', () => {
     assert.deepEqual(names({ from: 3 }), [[], 3, 3]);
   });
 
-  it('of 30,000 packages keeps those of one page', () => {
+  it('of 30,000 packages gives those of one page, and the number of all', () => {
     const packages = Array.from({ length: 30_000 }, (_, n) => ({ name: `p${n}`, versionInfo: '1' }));
     const { sbom } = read({ ...SPDX, packages }, { page: { filter: '9', from: 50, size: 50 }, pieceBytes: 65_536 });
     assert.equal(sbom?.packages.length, 50);
@@ -165,7 +165,7 @@ describe('an SBOM', () => {
 });
 
 describe('SLSA provenance', () => {
-  it('of version 0.2, with what the client of BuildKit says about its directory', () => {
+  it('is read in version 0.2, with what the client of BuildKit says about its directory', () => {
     const { sbom, provenance } = read(statement(PREDICATE_TYPES.provenance02, PROVENANCE_02));
     assert.equal(sbom, undefined);
     assert.deepEqual(provenance, {
@@ -188,7 +188,7 @@ describe('SLSA provenance', () => {
     });
   });
 
-  it('of version 1: the source that BuildKit has checked, rather than what its client says', () => {
+  it('is read in version 1: the source that BuildKit has checked, rather than what its client says', () => {
     const { provenance } = read(envelope(statement(PREDICATE_TYPES.provenance1, PROVENANCE_1)));
     assert.deepEqual(provenance, {
       buildType: PROVENANCE_1.buildDefinition.buildType,
@@ -224,7 +224,7 @@ describe('SLSA provenance', () => {
     });
   });
 
-  it('of version 1 by a workflow: the commit of its repository', () => {
+  it('is read in version 1 by a workflow: the commit of its repository', () => {
     const { provenance } = read(statement(PREDICATE_TYPES.provenance1, PROVENANCE_OF_WORKFLOW));
     assert.equal(provenance?.source, 'https://github.com/myorg/myrepo');
     assert.equal(provenance?.commit, 'c0ffee');

@@ -4,7 +4,7 @@ import { decodeText } from '../../../streams/bytes.ts';
 import { derElements, objectIdText, TAGS } from './der.ts';
 import { keyProblem } from './trusted-keys.ts';
 
-/** Whom a certificate names, and who issued it. Texts as the certificate has them. */
+/** The subject and the issuer that a certificate names. Texts as the certificate has them. */
 export type CertificateClaims = {
   subject: string;
   /** Addresses and URLs, such as `email:a@example.com`. */
@@ -109,8 +109,8 @@ const OTHER_PURPOSES: readonly string[] = [
 ];
 
 /**
- * Verifies a chain from a trusted certificate down to that of the signer, so that no key is used which nothing trusted vouches
- * for. Not checked: revocation, certificate policies, and whom the certificate names.
+ * Verifies a chain from a trusted certificate down to that of the signer, so that only keys are used whose certificates the trusted
+ * one has issued, directly or through others. Not checked: revocation, certificate policies, and whom the certificate names.
  * @param chain the signer's first
  * @param options.times all of them must lie in the validity of each certificate
  * @returns the signer's key, and what is wrong with the chain

@@ -6,7 +6,7 @@ import type { RepositoryName } from '../../../model/names.ts';
 
 /** As the configuration has it: the text of a PEM file, or where it is. */
 export type TrustedKeySource = {
-  /** What pages call it. */
+  /** The name by which pages show it. */
   name: string;
   /** Patterns of the repositories whose signatures it verifies. */
   repositories: string[];
