@@ -77,7 +77,7 @@ export class ProvenanceReader {
     const material = this.#materials.find(
       ({ uri, digest }) => digest !== undefined && uri.startsWith(`git+${source}@`),
     );
-    return material && hexOf(material);
+    return material?.digest && digitsOf(material.digest);
   }
 
   #fact(name: FactName): Selection {
@@ -126,7 +126,7 @@ export class ProvenanceReader {
       digest: {
         take: (value) => {
           const digest = digestOf(value);
-          if (digest !== undefined) this.#facts.commit ??= digest.slice(digest.indexOf(':') + 1);
+          if (digest !== undefined) this.#facts.commit ??= digitsOf(digest);
         },
       },
       entryPoint: this.#fact('entryPoint'),
@@ -175,7 +175,8 @@ export class ProvenanceReader {
   }
 }
 
-function hexOf({ digest = '' }: Material): string {
+/** The digits of `sha1:4b22…`. */
+function digitsOf(digest: string): string {
   return digest.slice(digest.indexOf(':') + 1);
 }
 

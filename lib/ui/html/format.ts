@@ -1,4 +1,8 @@
 // Values as people read them. The exact value belongs into the title of the element.
+import { KiB } from '../../streams/bytes.ts';
+
+/** Longer texts are cut on a page: the whole is one request away, by the registry's API. */
+const MAX_TEXT_CHARACTERS = 4 * KiB;
 
 const SIZES = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] as const;
 
@@ -58,4 +62,9 @@ export function exactTime(at: Date): string {
 export function shortDigest(digest: string): string {
   const [algorithm = '', hex = ''] = digest.split(':');
   return `${algorithm}:${hex.slice(0, 12)}`;
+}
+
+/** The text, or the beginning of a long one. */
+export function cut(text: string, maxCharacters = MAX_TEXT_CHARACTERS): string {
+  return text.length > maxCharacters ? `${text.slice(0, maxCharacters)} …` : text;
 }

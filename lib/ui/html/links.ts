@@ -9,6 +9,9 @@ import {
   type Tag,
 } from '../../model/names.ts';
 
+/** The path of one page with a query. */
+export type PathOf = (query: Record<string, string>) => string;
+
 export type Place = { repository: RepositoryName; tag?: Tag; digest?: Digest };
 
 const PREFIX = '/ui/r/';

@@ -6,6 +6,7 @@ import { RegistryError } from '../../model/errors.ts';
 import { type Digest, parseV1RepositoryName, parseV1Tag, type RepositoryName, type Tag } from '../../model/names.ts';
 import { digestHtml, type Html, html, NOTHING, sizeHtml } from '../html/html.ts';
 import { repositoryPath, tagPath } from '../html/links.ts';
+import { tableHtml } from '../html/table.ts';
 import { TEXTS } from '../html/texts.ts';
 import { allowChange, type Change, type ChangeEnv } from '../session/changes.ts';
 import { allowForm, formOf } from '../session/forms.ts';
@@ -100,13 +101,12 @@ async function planHtml(ui: Ui, c: Context, repository: RepositoryName, chosen: 
     return html`<tr><td><input type="checkbox" name="tag" value="${tag}" aria-label="${TEXTS.repository.select(tag)}"${isChosen ? html` checked` : NOTHING}><input type="hidden" name="planned" value="${digest} ${tag}"></td>
 <th scope="row" class="wide"><a href="${tagPath(repository, tag)}"><code>${tag}</code></a>${isFixed ? html` <span class="chip plain">${TEXTS.repository.immutable}</span>` : NOTHING}</th><td>${digestHtml(digest)}</td></tr>`;
   };
+  const rows = [...found.map((tag) => row(tag, true)), ...aliases.map((tag) => row(tag, false))];
   return html`<h1>${T.question(found.length, repository)}</h1>
 <p class="sub">${await freedHtml(ui, repository, chosen, listing.tags.length)}</p>
 <form action="/ui/delete/confirmed" method="post">
 <input type="hidden" name="token" value="${ui.sessions.formToken(c)}"><input type="hidden" name="repository" value="${repository}">
-<div class="panel" tabindex="0" role="region" aria-label="${T.title}"><table>
-<thead><tr><td></td><th scope="col">${T.columns.tag}</th><th scope="col">${T.columns.digest}</th></tr></thead>
-<tbody>${found.map((tag) => row(tag, true))}${aliases.map((tag) => row(tag, false))}</tbody></table></div>
+${tableHtml(T.title, ['', T.columns.tag, T.columns.digest], rows)}
 ${aliases.length > 0 ? html`<p class="muted">${T.aliases}</p>` : NOTHING}
 <p class="actions"><button class="danger">${T.confirm}</button><button formaction="/ui/delete">${T.update}</button><a href="${repositoryPath(repository)}">${T.cancel}</a></p>
 </form>`;

@@ -1,12 +1,12 @@
 import type { Context } from 'hono';
 import { accountOf } from '../../auth/request-caller.ts';
-import type { Digest, RepositoryName } from '../../model/names.ts';
+import { type Digest, hexOf, type RepositoryName } from '../../model/names.ts';
 import { type AttachedDocument, documentsOf, MAX_DOCUMENT_BYTES, readDocument } from '../data/documents.ts';
 import type { ImageDetails } from '../data/image-details.ts';
 import type { DocumentContent, Subject } from '../data/statement.ts';
 import { type Html, html, NOTHING, sizeHtml } from '../html/html.ts';
-import { digestPath } from '../html/links.ts';
-import { tabsHtml } from '../html/paging.ts';
+import { digestPath, type PathOf } from '../html/links.ts';
+import { startOf, tabsHtml } from '../html/paging.ts';
 import { TEXTS } from '../html/texts.ts';
 import { factsHtml, webLinkHtml } from './facts.ts';
 import { provenanceHtml } from './provenance.ts';
@@ -25,18 +25,13 @@ export const PAGE_SIZE = 50;
 export async function documentsHtml(
   ui: Ui,
   c: Context,
-  {
-    repository,
-    artifact,
-    pathOf,
-  }: { repository: RepositoryName; artifact: ImageDetails; pathOf: (query: Record<string, string>) => string },
+  { repository, artifact, pathOf }: { repository: RepositoryName; artifact: ImageDetails; pathOf: PathOf },
 ): Promise<Html> {
   const documents = documentsOf(artifact);
   const number = Number(c.req.query('document') ?? 1);
   const chosen = documents[number - 1] ?? documents[0];
   if (!chosen) return NOTHING;
-  const here = (query: Record<string, string> = {}) =>
-    pathOf({ ...(chosen !== documents[0] && { document: String(number) }), ...query });
+  const here: PathOf = (query) => pathOf({ ...(chosen !== documents[0] && { document: String(number) }), ...query });
   const tabs = documents.map((document, index) => ({
     text: titleOf(document),
     path: pathOf(index === 0 ? {} : { document: String(index + 1) }),
@@ -50,11 +45,11 @@ ${await contentHtml(ui, c, { repository, chosen, here })}
 async function contentHtml(
   ui: Ui,
   c: Context,
-  options: { repository: RepositoryName; chosen: AttachedDocument; here: (query?: Record<string, string>) => string },
+  options: { repository: RepositoryName; chosen: AttachedDocument; here: PathOf },
 ): Promise<Html> {
   const { repository, chosen, here } = options;
   const filter = (c.req.query('filter') ?? '').trim();
-  const from = Math.max(0, Math.trunc(Number(c.req.query('from')) || 0));
+  const from = startOf(c.req.query('from'));
   const page = { filter, from, size: PAGE_SIZE };
   const content = await ui.documentReads.run(
     accountOf(c),
@@ -106,6 +101,6 @@ export async function documentDownload(
   return c.body(body, 200, {
     'Content-Type': 'application/octet-stream',
     'Content-Length': String(link.sizeBytes),
-    'Content-Disposition': `attachment; filename="${digest.slice(digest.indexOf(':') + 1).slice(0, 12)}.json"`,
+    'Content-Disposition': `attachment; filename="${hexOf(digest).slice(0, 12)}.json"`,
   });
 }

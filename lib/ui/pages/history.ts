@@ -1,10 +1,16 @@
 import type { Context } from 'hono';
+import { callerNameOf } from '../../auth/request-caller.ts';
+import { RegistryError } from '../../model/errors.ts';
 import type { RepositoryName, Tag } from '../../model/names.ts';
 import { showTarget, type TagTarget } from '../../registry/tags/target.ts';
 import { digestHtml, type Html, html, NOTHING, timeHtml } from '../html/html.ts';
-import { digestPath, tagPath } from '../html/links.ts';
+import { digestPath, placeOf, tagPath } from '../html/links.ts';
 import { pagingHtml } from '../html/paging.ts';
+import { tableHtml } from '../html/table.ts';
 import { TEXTS } from '../html/texts.ts';
+import type { Change, ChangeEnv } from '../session/changes.ts';
+import { formOf } from '../session/forms.ts';
+import { outcomePath } from './notice.ts';
 import type { Ui } from './ui.ts';
 
 const T = TEXTS.image.history;
@@ -27,11 +33,29 @@ export async function historyHtml(ui: Ui, c: Context, repository: RepositoryName
     return html`<tr><th scope="row">${timeHtml(at, now)}</th><td>${by ?? html`<span class="muted">${T.unknown}</span>`}</td><td>${targetHtml(from, '–')}</td><td>${targetHtml(to, T.deleted)}</td><td>${isCurrent ? html`<span class="muted">${T.now}</span>` : to && mayPush ? restore : NOTHING}</td></tr>`;
   });
   const { columns } = T;
-  return html`<div class="panel" tabindex="0" role="region" aria-label="${TEXTS.image.tabs.history}"><table>
-<thead><tr><th scope="col">${columns.when}</th><th scope="col">${columns.who}</th><th scope="col">${columns.from}</th><th scope="col">${columns.to}</th><td></td></tr></thead>
-<tbody>${rows}</tbody></table></div>
+  const headings = [columns.when, columns.who, columns.from, columns.to, ''];
+  return html`${tableHtml(TEXTS.image.tabs.history, headings, rows)}
 ${pagingHtml({
   first: after === undefined ? undefined : tagPath(repository, tag, { view: 'history' }),
   next: next === undefined ? undefined : tagPath(repository, tag, { view: 'history', after: next }),
 })}`;
+}
+
+/** What the form of a tag's history changes. @throws RegistryError TAG_INVALID, and those of `placeOf` */
+export function restoredTag({ req }: Context): Change {
+  const { repository, tag } = placeOf(req.path);
+  if (tag === undefined) throw new RegistryError('TAG_INVALID', 'only a tag has a history');
+  return { repository, tags: new Set([tag]) };
+}
+
+/** Makes a tag name again what a move in its history set it to. */
+export async function restoreTag(ui: Ui, c: Context<ChangeEnv>): Promise<Response> {
+  const { repository, tags } = c.var.change;
+  const { tagRestoration } = ui.registry;
+  for (const tag of tags) {
+    const plan = await tagRestoration.plan(repository, tag, { entry: formOf(c).get('entry') ?? '' });
+    await tagRestoration.restore(repository, plan, callerNameOf(c));
+  }
+  ui.listings.forget(repository);
+  return c.redirect(outcomePath(ui, c, repository, { done: 'restored', tags: [...tags], movedCount: 0 }), 303);
 }

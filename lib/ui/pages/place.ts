@@ -4,7 +4,8 @@ import { placeOf } from '../html/links.ts';
 import { allowChange } from '../session/changes.ts';
 import { allowForm } from '../session/forms.ts';
 import { documentDownload } from './documents.ts';
-import { imagePage, restoredTag, restoreTag } from './image.ts';
+import { restoredTag, restoreTag } from './history.ts';
+import { imagePage } from './image.ts';
 import { repositoryPage } from './repository.ts';
 import type { Ui } from './ui.ts';
 

@@ -1,5 +1,6 @@
 import type { Provenance } from '../data/provenance.ts';
 import { type Html, html, NOTHING } from '../html/html.ts';
+import { tableHtml } from '../html/table.ts';
 import { TEXTS } from '../html/texts.ts';
 import { factsHtml, toldTimeHtml, webLinkHtml } from './facts.ts';
 
@@ -32,9 +33,7 @@ function materialsHtml({ materials, materialCount }: Provenance): Html {
       html`<tr><th scope="row" class="wide">${webLinkHtml(uri)}</th><td class="opt"><code title="${digest}">${shortened(digest)}</code></td></tr>`,
   );
   return html`<h2>${T.materials}</h2>
-<div class="panel" tabindex="0" role="region" aria-label="${T.materials}"><table>
-<thead><tr><th scope="col">${columns.uri}</th><th scope="col" class="opt">${columns.digest}</th></tr></thead>
-<tbody>${rows}</tbody></table></div>${materialCount > materials.length ? html`<p class="muted">${TEXTS.image.more(materialCount - materials.length)}</p>` : NOTHING}`;
+${tableHtml(T.materials, [columns.uri, [columns.digest, 'opt']], rows)}${materialCount > materials.length ? html`<p class="muted">${TEXTS.image.more(materialCount - materials.length)}</p>` : NOTHING}`;
 }
 
 function shortened(digest: string): string {

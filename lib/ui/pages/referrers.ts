@@ -7,8 +7,9 @@ import { type Attached, attachedTo } from '../data/attached.ts';
 import type { ImageDetails } from '../data/image-details.ts';
 import { holdsSignatures, readSignatures } from '../data/read-signatures.ts';
 import { digestHtml, type Html, html, NOTHING, sizeHtml } from '../html/html.ts';
-import { digestPath } from '../html/links.ts';
+import { digestPath, type PathOf } from '../html/links.ts';
 import { pagingHtml } from '../html/paging.ts';
+import { tableHtml } from '../html/table.ts';
 import { TEXTS } from '../html/texts.ts';
 import { signaturesHtml } from './signatures.ts';
 import type { Ui } from './ui.ts';
@@ -30,15 +31,7 @@ export async function referrersHtml(
   ui: Ui,
   c: Context,
   repository: RepositoryName,
-  {
-    subject,
-    after,
-    pathOf,
-  }: {
-    subject: ImageDetails;
-    after: string | undefined;
-    pathOf: (query: Record<string, string>) => string;
-  },
+  { subject, after, pathOf }: { subject: ImageDetails; after: string | undefined; pathOf: PathOf },
 ): Promise<Html> {
   const position = after !== undefined && POSITION.test(after) ? after : undefined;
   const { registry } = ui;
@@ -72,9 +65,8 @@ export async function referrersHtml(
   if (rows.length === 0 && signatures.signatures.length === 0) {
     return html`<div class="panel empty"><p>${T.noReferrers}</p></div>`;
   }
-  const table = html`<h2>${T.tabs.referrers}</h2><div class="panel" tabindex="0" role="region" aria-label="${T.tabs.referrers}"><table>
-<thead><tr><th scope="col">${columns.digest}</th><th scope="col">${columns.kind}</th><th scope="col" class="opt">${T.columns.mediaType}</th><th scope="col" class="num">${columns.size}</th></tr></thead>
-<tbody>${rows}</tbody></table></div>`;
+  const headings = [columns.digest, columns.kind, [T.columns.mediaType, 'opt'], [columns.size, 'num']] as const;
+  const table = html`<h2>${T.tabs.referrers}</h2>${tableHtml(T.tabs.referrers, headings, rows)}`;
   return html`${signaturesHtml(repository, subject.digest, signatures)}
 ${rows.length > 0 ? table : NOTHING}
 ${pagingHtml({

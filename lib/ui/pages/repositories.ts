@@ -8,6 +8,7 @@ import { bytesText, countText } from '../html/format.ts';
 import { copyHtml, type Html, html, NOTHING, sizeHtml, timeHtml } from '../html/html.ts';
 import { digestSearchPath, namespacePath, queryText, repositoryPath } from '../html/links.ts';
 import { pagingHtml, selectHtml, startOf, tabsHtml } from '../html/paging.ts';
+import { tableHtml } from '../html/table.ts';
 import { TEXTS } from '../html/texts.ts';
 import type { Ui } from './ui.ts';
 
@@ -111,7 +112,7 @@ function contentOf(
 ${overview && isWhole && ui.isOperator(c) ? totalsHtml(overview) : NOTHING}
 ${query === '' ? viewsHtml(isWhole ? 'all' : undefined) : NOTHING}
 ${overview && isWhole ? orderForm(order) : NOTHING}
-${rows.length === 0 ? emptyHtml(host, isWhole) : tableHtml(rows, now)}
+${rows.length === 0 ? emptyHtml(host, isWhole) : repositoriesTable(rows, now)}
 ${pagingHtml({ first: next || !isFirstPage(c) ? first : undefined, next: next && `/ui/${queryText(next)}` })}
 <p class="muted">${overview ? html`${T.counted} ${timeHtml(new Date(overview.at), now)}.` : html`${T.neverCounted} <code>stowage usage</code>.`}</p>`;
 }
@@ -131,9 +132,7 @@ ${viewsHtml('namespaces')}
 ${
   shown.length === 0
     ? html`<div class="panel empty"><p>${T.none}</p></div>`
-    : html`<div class="panel" tabindex="0" role="region" aria-label="${T.views.namespaces}"><table>
-<thead><tr><th scope="col">${T.columns.namespace}</th><th scope="col" class="num">${T.title}</th></tr></thead>
-<tbody>${rows}</tbody></table></div>`
+    : tableHtml(T.views.namespaces, [T.columns.namespace, [T.title, 'num']], rows)
 }
 ${pagingHtml({
   ...(shown.length > 0 && { range: TEXTS.repository.range(from + 1, from + shown.length, all.length) }),
@@ -165,11 +164,19 @@ function orderForm(order: Order): Html {
   return html`<form class="filters" action="/ui/" method="get">${selectHtml('sort', { label: TEXTS.repository.filter.sort, options: T.sortedBy, chosen: order })}<button>${TEXTS.repository.filter.apply}</button></form>`;
 }
 
-function tableHtml(rows: readonly Row[], now: Date): Html {
+function repositoriesTable(rows: readonly Row[], now: Date): Html {
   const { columns } = T;
-  return html`<div class="panel" tabindex="0" role="region" aria-label="${T.title}"><table>
-<thead><tr><th scope="col">${columns.name}</th><th scope="col" class="num">${columns.tags}</th><th scope="col" class="num opt">${columns.unique}</th><th scope="col" class="num opt">${columns.shared}</th><th scope="col" class="opt">${columns.pushed}</th></tr></thead>
-<tbody>${rows.map((row) => rowHtml(row, now))}</tbody></table></div>`;
+  return tableHtml(
+    T.title,
+    [
+      columns.name,
+      [columns.tags, 'num'],
+      [columns.unique, 'num opt'],
+      [columns.shared, 'num opt'],
+      [columns.pushed, 'opt'],
+    ],
+    rows.map((row) => rowHtml(row, now)),
+  );
 }
 
 function rowHtml({ name, usage }: Row, now: Date): Html {

@@ -7,11 +7,12 @@ import { namespaceOf, type RepositoryName, repositoryPartOf } from '../../model/
 import { pullCommands } from '../data/pull-commands.ts';
 import type { RepositoryListing } from '../data/repository-listings.ts';
 import { detailsOf, type RowDetails } from '../data/row-details.ts';
-import { TAG_ORDERS, type TagOrder, type TagRow } from '../data/tag-rows.ts';
+import { TAG_ORDERS, type TagRow } from '../data/tag-rows.ts';
 import { copyHtml, type Html, html, NOTHING, sizeHtml, timeHtml } from '../html/html.ts';
 import { digestPath, namespacePath, repositoryPath, tagPath } from '../html/links.ts';
 import type { Crumb } from '../html/page.ts';
 import { pagingHtml, selectHtml, startOf, tabsHtml } from '../html/paging.ts';
+import { type Column, tableHtml } from '../html/table.ts';
 import { TEXTS } from '../html/texts.ts';
 import { noticeHtml, outcomeOf } from './notice.ts';
 import { platformsHtml } from './platforms.ts';
@@ -79,6 +80,15 @@ async function tagsHtml(ui: Ui, c: Context, { repository, listing, now }: Shown)
   const details = await mapConcurrently(items, (row) => detailsOf(ui.registry, repository, { row, listing }));
   const mayDelete = !ui.isReadOnly && ui.gate.may(c, 'delete', repository);
   const [first] = items;
+  const columns: Column[] = [
+    ...(mayDelete ? [''] : []),
+    T.columns.tag,
+    [T.columns.platforms, 'opt'],
+    [T.columns.size, 'num'],
+    [T.columns.marks, 'opt'],
+    [T.columns.pushed, 'opt'],
+  ];
+  const rows = items.map((row, index) => rowHtml(ui, { repository, row, details: details[index], mayDelete, now }));
   const query = { filter, sort: order === 'version' ? '' : order };
   return html`${first && from === 0 && filter === '' ? commandHtml(ui, c, repository, first, details[0]) : NOTHING}
 <form class="filters" action="${repositoryPath(repository)}" method="get"><input type="search" name="filter" value="${filter}" aria-label="${T.filter.label}" placeholder="${T.filter.placeholder}" data-filter>${selectHtml('sort', { label: T.filter.sort, options: T.sortedBy, chosen: order })}<button>${T.filter.apply}</button></form>
@@ -87,9 +97,7 @@ ${
     ? html`<div class="panel empty"><p>${filter === '' ? T.noTags : T.noneMatch}</p></div>`
     : html`<form action="/ui/delete" method="post">
 ${mayDelete ? html`<input type="hidden" name="token" value="${ui.sessions.formToken(c)}"><input type="hidden" name="repository" value="${repository}">` : NOTHING}
-<div class="panel" tabindex="0" role="region" aria-label="${T.tabs.tags}"><table>
-<thead><tr>${mayDelete ? html`<td></td>` : NOTHING}<th scope="col">${T.columns.tag}</th><th scope="col" class="opt">${T.columns.platforms}</th><th scope="col" class="num">${T.columns.size}</th><th scope="col" class="opt">${T.columns.marks}</th><th scope="col" class="opt">${T.columns.pushed}</th></tr></thead>
-<tbody>${items.map((row, index) => rowHtml(ui, { repository, row, details: details[index], mayDelete, order, now }))}</tbody></table></div>
+${tableHtml(T.tabs.tags, columns, rows)}
 ${mayDelete ? html`<p class="actions"><button class="danger">${T.delete}</button></p>` : NOTHING}
 </form>`
 }
@@ -113,7 +121,6 @@ function rowHtml(
     row: TagRow;
     details: RowDetails | undefined;
     mayDelete: boolean;
-    order: TagOrder;
     now: Date;
   },
 ): Html {

@@ -1,16 +1,15 @@
 import type { PackagePage, Sbom } from '../data/sbom.ts';
 import { type Html, html, NOTHING } from '../html/html.ts';
+import type { PathOf } from '../html/links.ts';
 import { pagingHtml } from '../html/paging.ts';
+import { tableHtml } from '../html/table.ts';
 import { TEXTS } from '../html/texts.ts';
 import { factsHtml, toldTimeHtml } from './facts.ts';
 
 const T = TEXTS.sbom;
 
-/** The packages of an SBOM: a page of them, with a search. @param options.here the page, with a query */
-export function packagesHtml(
-  sbom: Sbom,
-  { page, here }: { page: PackagePage; here: (query?: Record<string, string>) => string },
-): Html {
+/** The packages of an SBOM: a page of them, with a search. @param options.here path of this page */
+export function packagesHtml(sbom: Sbom, { page, here }: { page: PackagePage; here: PathOf }): Html {
   const { format, name, tools, createdAt, packages, matchCount, packageCount } = sbom;
   const { filter, from, size } = page;
   const pathFrom = (first: number) => here({ filter, from: first === 0 ? '' : String(first) });
@@ -21,8 +20,8 @@ export function packagesHtml(
     [T.created, toldTimeHtml(createdAt)],
   ])}
 <h2>${T.packages(packageCount)}</h2>
-${packageCount === 0 ? NOTHING : searchHtml(filter, here())}
-${packages.length > 0 ? tableHtml(packages) : html`<div class="panel empty"><p>${packageCount === 0 ? T.none : T.noneMatch}</p></div>`}
+${packageCount === 0 ? NOTHING : searchHtml(filter, here({}))}
+${packages.length > 0 ? packagesTable(packages) : html`<div class="panel empty"><p>${packageCount === 0 ? T.none : T.noneMatch}</p></div>`}
 ${pagingHtml({
   ...(packages.length > 0 && {
     range: TEXTS.repository.range(from + 1, from + packages.length, matchCount),
@@ -39,13 +38,11 @@ function searchHtml(filter: string, path: string): Html {
   return html`<form class="filters" action="${pathname}" method="get">${others}<input type="search" name="filter" data-filter value="${filter}" placeholder="${T.search.placeholder}" aria-label="${T.search.label}"> <button>${TEXTS.search.button}</button></form>`;
 }
 
-function tableHtml(packages: Sbom['packages']): Html {
+function packagesTable(packages: Sbom['packages']): Html {
   const { columns } = T;
   const rows = packages.map(
     ({ name, version = '', type = '', purl = '', licenses = '' }) =>
       html`<tr data-names="${name} ${version}"><th scope="row" class="wrap"${purl === '' ? NOTHING : html` title="${purl}"`}>${name}</th><td class="wrap">${version}</td><td class="opt">${type}</td><td class="wrap">${licenses}</td></tr>`,
   );
-  return html`<div class="panel" tabindex="0" role="region" aria-label="${T.label}"><table>
-<thead><tr><th scope="col">${columns.name}</th><th scope="col">${columns.version}</th><th scope="col" class="opt">${columns.type}</th><th scope="col">${columns.licenses}</th></tr></thead>
-<tbody>${rows}</tbody></table></div>`;
+  return tableHtml(T.label, [columns.name, columns.version, [columns.type, 'opt'], columns.licenses], rows);
 }

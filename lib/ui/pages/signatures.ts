@@ -1,10 +1,11 @@
 import type { Digest, RepositoryName } from '../../model/names.ts';
 import type { ShownSignature } from '../data/read-signatures.ts';
 import type { CertificateClaims } from '../data/signatures/certificates.ts';
-import { exactTime } from '../html/format.ts';
+import { cut, exactTime } from '../html/format.ts';
 import { digestHtml, type Html, html, NOTHING, timeHtml } from '../html/html.ts';
 import { digestPath } from '../html/links.ts';
 import { TEXTS } from '../html/texts.ts';
+import { type Fact, factsHtml } from './facts.ts';
 
 const T = TEXTS.signatures;
 
@@ -32,14 +33,14 @@ function signatureHtml(repository: RepositoryName, subject: Digest, signature: S
   const chip = isVerified
     ? html`<span class="chip">${T.verified(signature.signer)}</span>`
     : html`<span class="chip warn">${T.notVerified}</span>`;
-  const rows: [string | Html, Html | undefined][] = [
+  const rows: Fact[] = [
     [facts.why, isVerified ? undefined : html`${T.problems[signature.problem]}`],
     [facts.digest, isRead ? digestsHtml(claims.digests, subject) : undefined],
     [facts.reference, textHtml(claims.reference)],
     [facts.predicateType, textHtml(claims.predicateType)],
     ...claims.annotations
       .slice(0, MAX_ANNOTATIONS)
-      .map(([name, value]): [Html, Html | undefined] => [html`<code>${cut(name)}</code>`, textHtml(value)]),
+      .map(([name, value]): Fact => [html`<code>${cut(name, MAX_CHARACTERS)}</code>`, textHtml(value)]),
     [facts.signedAt, dateHtml(claims.signedAt)],
     [facts.expiresAt, claims.expiresAt && html`${exactTime(claims.expiresAt)}`],
     ...certificateRows(claims.certificate, (name) => name),
@@ -47,20 +48,17 @@ function signatureHtml(repository: RepositoryName, subject: Digest, signature: S
     [T.loggedAt, dateHtml(claims.beside?.loggedAt)],
     [facts.from, html`<a href="${digestPath(repository, manifest)}">${digestHtml(manifest)}</a>`],
   ];
-  return html`<div class="panel claim"><p>${chip} ${T.formats[claims.format]}</p><dl class="facts">${rows.map(([name, value]) => (value ? html`<dt>${name}</dt><dd>${value}</dd>` : NOTHING))}</dl></div>`;
+  return html`<div class="panel claim"><p>${chip} ${T.formats[claims.format]}</p>${factsHtml(rows)}</div>`;
 }
 
 function digestsHtml(digests: readonly string[], subject: Digest): Html {
   if (digests.includes(subject)) return html`${T.thisManifest}`;
   if (digests.length === 0) return html`${T.noDigest}`;
   const more = digests.length - MAX_DIGESTS;
-  return html`${digests.slice(0, MAX_DIGESTS).map((digest) => html`<code>${cut(digest)}</code> `)}${more > 0 ? T.andMore(more) : NOTHING}`;
+  return html`${digests.slice(0, MAX_DIGESTS).map((digest) => html`<code>${cut(digest, MAX_CHARACTERS)}</code> `)}${more > 0 ? T.andMore(more) : NOTHING}`;
 }
 
-function certificateRows(
-  certificate: CertificateClaims | undefined,
-  label: (name: string) => string,
-): [string, Html | undefined][] {
+function certificateRows(certificate: CertificateClaims | undefined, label: (name: string) => string): Fact[] {
   if (!certificate) return [];
   const { validFrom, validTo } = certificate;
   const { facts } = T;
@@ -74,13 +72,9 @@ function certificateRows(
 }
 
 function textHtml(text: string | undefined): Html | undefined {
-  return text === undefined || text === '' ? undefined : html`<code>${cut(text)}</code>`;
+  return text === undefined || text === '' ? undefined : html`<code>${cut(text, MAX_CHARACTERS)}</code>`;
 }
 
 function dateHtml(at: Date | undefined): Html | undefined {
   return at && timeHtml(at, new Date());
-}
-
-function cut(text: string): string {
-  return text.length > MAX_CHARACTERS ? `${text.slice(0, MAX_CHARACTERS)} …` : text;
 }

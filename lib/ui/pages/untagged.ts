@@ -9,6 +9,7 @@ import { unreachedRows } from '../data/tag-rows.ts';
 import { digestHtml, type Html, html, isRecorded, NOTHING, sizeHtml, timeHtml } from '../html/html.ts';
 import { digestPath, repositoryPath } from '../html/links.ts';
 import { pagingHtml, startOf } from '../html/paging.ts';
+import { type Column, tableHtml } from '../html/table.ts';
 import { TEXTS } from '../html/texts.ts';
 import { platformsHtml } from './platforms.ts';
 import type { Ui } from './ui.ts';
@@ -38,13 +39,21 @@ export async function untaggedHtml(
   const unread = reached.unreadCount > 0 ? html`<p class="muted">${T.unreadIndexes(reached.unreadCount)}</p>` : NOTHING;
   if (rows.length === 0) return html`<div class="panel empty"><p>${T.noUntagged}</p></div>${unread}`;
   const tagOf = tagsOf(listing, new Set(rows.flatMap(({ subject }) => subject ?? [])));
-  return html`<p class="muted">${T.untaggedNote}</p>${unread}
-<div class="panel" tabindex="0" role="region" aria-label="${T.tabs.untagged}"><table>
-<thead><tr><th scope="col">${T.columns.digest}</th><th scope="col">${T.columns.kind}</th><th scope="col" class="opt">${T.columns.platforms}</th><th scope="col" class="num">${T.columns.size}</th><th scope="col" class="opt">${T.columns.built}</th></tr></thead>
-<tbody>${rows.map(
+  const columns: Column[] = [
+    T.columns.digest,
+    T.columns.kind,
+    [T.columns.platforms, 'opt'],
+    [T.columns.size, 'num'],
+    [T.columns.built, 'opt'],
+  ];
+  const nameOf = (subject: Digest) =>
+    subjectHtml(repository, subject, { tag: tagOf.get(subject), isReached: reached.digests.has(subject) });
+  const rowsHtml = rows.map(
     ({ digest, facts, subject }) =>
-      html`<tr><th scope="row" class="wide"><a href="${digestPath(repository, digest)}">${digestHtml(digest)}</a>${subject ? subjectHtml(repository, subject, { tag: tagOf.get(subject), isReached: reached.digests.has(subject) }) : NOTHING}</th><td>${TEXTS.kinds[facts.kind]}</td><td class="opt">${platformsHtml(facts)}</td><td class="num">${sizeHtml(facts.totalBytes)}</td><td class="opt">${isRecorded(facts.createdAt) ? timeHtml(facts.createdAt, now) : html`<span class="muted">–</span>`}</td></tr>`,
-  )}</tbody></table></div>
+      html`<tr><th scope="row" class="wide"><a href="${digestPath(repository, digest)}">${digestHtml(digest)}</a>${subject ? nameOf(subject) : NOTHING}</th><td>${TEXTS.kinds[facts.kind]}</td><td class="opt">${platformsHtml(facts)}</td><td class="num">${sizeHtml(facts.totalBytes)}</td><td class="opt">${isRecorded(facts.createdAt) ? timeHtml(facts.createdAt, now) : html`<span class="muted">–</span>`}</td></tr>`,
+  );
+  return html`<p class="muted">${T.untaggedNote}</p>${unread}
+${tableHtml(T.tabs.untagged, columns, rowsHtml)}
 ${pagingHtml({
   range: T.range(from + 1, from + rows.length, all.length),
   first: from > 0 ? repositoryPath(repository, { tab: 'untagged' }) : undefined,

@@ -3,6 +3,7 @@ import type { UsageOverview } from '../../registry/usage/usage.ts';
 import { countText } from '../html/format.ts';
 import { copyHtml, type Html, html, NOTHING, sizeHtml, timeHtml } from '../html/html.ts';
 import { repositoryPath } from '../html/links.ts';
+import { type Column, tableHtml } from '../html/table.ts';
 import { TEXTS } from '../html/texts.ts';
 import type { Ui } from './ui.ts';
 
@@ -30,14 +31,20 @@ function overviewHtml(overview: UsageOverview): Html {
     [T.parts.kept, overview.keptBytes],
     [T.parts.metadata, overview.metadataBytes],
   ] as const;
-  return html`<p class="sub">${T.note} ${timeHtml(new Date(overview.at), new Date())}</p>
-<dl class="stats">${parts.map(([name, bytes]) => html`<div><dt>${name}</dt><dd>${sizeHtml(bytes)}</dd></div>`)}</dl>
-<div class="panel" tabindex="0" role="region" aria-label="${T.title}"><table>
-<thead><tr><th scope="col">${columns.name}</th><th scope="col" class="num">${columns.tags}</th><th scope="col" class="num">${columns.unique}</th><th scope="col" class="opt">${T.share}</th><th scope="col" class="num opt">${columns.shared}</th></tr></thead>
-<tbody>${overview.largest
+  const headings: Column[] = [
+    columns.name,
+    [columns.tags, 'num'],
+    [columns.unique, 'num'],
+    [T.share, 'opt'],
+    [columns.shared, 'num opt'],
+  ];
+  const rows = overview.largest
     .slice(0, SHOWN)
     .map(
       ({ repository, tags, uniqueBytes, sharedBytes }) =>
         html`<tr><th scope="row" class="wide"><a href="${repositoryPath(repository)}">${repository}</a></th><td class="num">${countText(tags)}</td><td class="num">${sizeHtml(uniqueBytes)}</td><td class="opt">${overview.uniqueBytes > 0 ? html`<meter min="0" max="${overview.uniqueBytes}" value="${uniqueBytes}" aria-label="${T.share}"></meter>` : NOTHING}</td><td class="num opt">${sizeHtml(sharedBytes)}</td></tr>`,
-    )}</tbody></table></div>`;
+    );
+  return html`<p class="sub">${T.note} ${timeHtml(new Date(overview.at), new Date())}</p>
+<dl class="stats">${parts.map(([name, bytes]) => html`<div><dt>${name}</dt><dd>${sizeHtml(bytes)}</dd></div>`)}</dl>
+${tableHtml(T.title, headings, rows)}`;
 }

@@ -3,7 +3,9 @@ import type { Key } from '../../model/layout.ts';
 import { type Digest, hexOf, type ImageId, isImageId, type Reference, type RepositoryName } from '../../model/names.ts';
 import { consoleLink } from '../html/console-link.ts';
 import { type Html, html, sizeHtml } from '../html/html.ts';
+import { tableHtml } from '../html/table.ts';
 import { TEXTS } from '../html/texts.ts';
+import { factsHtml } from './facts.ts';
 import type { Ui } from './ui.ts';
 
 const T = TEXTS.image.v1;
@@ -28,12 +30,14 @@ export async function v1Html(
     const text = html`<code>${key}</code>`;
     return bucket ? html`<a href="${consoleLink(bucket, key)}" rel="noreferrer">${text}</a>` : text;
   };
-  return html`<dl class="facts"><dt>${T.id}</dt><dd><code>${id}</code></dd></dl>
+  const rows = objects.map(
+    ({ key, sizeBytes }) =>
+      html`<tr><td class="wide">${keyHtml(key)}</td><td class="num">${sizeHtml(sizeBytes)}</td></tr>`,
+  );
+  return html`${factsHtml([[T.id, html`<code>${id}</code>`]])}
 <h2>${T.ancestry}</h2><ol>${ancestry.slice(0, MAX_SHOWN).map((image) => html`<li><code>${image}</code></li>`)}</ol>
 <h2>${T.objects}</h2>
-<div class="panel" tabindex="0" role="region" aria-label="${T.objects}"><table>
-<thead><tr><th scope="col">${T.columns.key}</th><th scope="col" class="num">${T.columns.size}</th></tr></thead>
-<tbody>${objects.map(({ key, sizeBytes }) => html`<tr><td class="wide">${keyHtml(key)}</td><td class="num">${sizeHtml(sizeBytes)}</td></tr>`)}</tbody></table></div>`;
+${tableHtml(T.objects, [T.columns.key, [T.columns.size, 'num']], rows)}`;
 }
 
 /** What a tag names; a manifest that was made from a v1 image has another digest. Else the id of the manifest's projection. */
