@@ -1,6 +1,6 @@
 import type { JsonValue } from '../../model/json.ts';
 import { eitherOf, fieldsOf, type Selection } from '../../model/json-scanner.ts';
-import { known, listOf, recordOf, takeText, textOf } from './document-values.ts';
+import { recordOf, takeText, textOf } from './document-values.ts';
 import {
   CYCLONEDX_FIELDS,
   cycloneDxPackage,
@@ -12,6 +12,7 @@ import {
   spdx3Package,
   syftPackage,
 } from './sbom-packages.ts';
+import { Spdx3Licenses } from './spdx3-licenses.ts';
 
 export type Sbom = {
   /** `SPDX 2.3`, `CycloneDX 1.6`, `Syft 16.0.7` */
@@ -194,36 +195,4 @@ export class SbomReader {
         this.#spdx3.add(element);
     }
   }
-}
-
-const LISTED = /^https?:\/\/spdx\.org\/licenses\/([^/]+)$/;
-
-/** More are not kept, so that some packages have no licence on the page. */
-const MAX_RELATIONS = 50_000;
-
-/** Licences of SPDX 3 are elements of their own, and relations lead from packages to them. */
-class Spdx3Licenses {
-  readonly #expressions = new Map<string, string>();
-  readonly #declared = new Map<string, string>();
-  readonly #concluded = new Map<string, string>();
-
-  add({ type, spdxId, name, relationshipType, from, to, simplelicensing_licenseExpression: expression }: Draft): void {
-    const text = typeof type === 'string' && type.endsWith('SimpleLicensingText') ? name : undefined;
-    keep(this.#expressions, textOf(spdxId), textOf(expression ?? text));
-    const [first] = listOf(to);
-    if (relationshipType === 'hasDeclaredLicense') keep(this.#declared, textOf(from), textOf(first));
-    if (relationshipType === 'hasConcludedLicense') keep(this.#concluded, textOf(from), textOf(first));
-  }
-
-  of(id: string | undefined): string | undefined {
-    const find = (relations: Map<string, string>) => {
-      const license = relations.get(id ?? '') ?? '';
-      return known(this.#expressions.get(license) ?? LISTED.exec(license)?.[1]);
-    };
-    return find(this.#concluded) ?? find(this.#declared);
-  }
-}
-
-function keep(map: Map<string, string>, key: string | undefined, value: string | undefined): void {
-  if (key !== undefined && value !== undefined && map.size < MAX_RELATIONS) map.set(key, value);
 }
