@@ -1,5 +1,4 @@
 import type { APIGatewayProxyEventV2 } from 'aws-lambda';
-import { isSendable } from './sendable.ts';
 
 /** What of the event names the client and its request, for `addressOf` and `originOf` too. */
 export type HttpEvent = Pick<
@@ -31,6 +30,13 @@ export function httpRequestOf(event: HttpEvent, origin: string): Request {
   if (!headers.has('X-Request-Id')) headers.set('X-Request-Id', requestContext.requestId);
   const query = rawQueryString === '' ? '' : `?${rawQueryString}`;
   return new Request(`${origin}${encoded(rawPath)}${query}`, { method, headers, ...(body && { body }) });
+}
+
+/** `Headers` throws for these. A header that has one, which a client may have sent as UTF-8, is left out. */
+const UNSENDABLE = /[\0\r\n]|[^\0-\xff]/;
+
+function isSendable(value: string): boolean {
+  return !UNSENDABLE.test(value);
 }
 
 /**

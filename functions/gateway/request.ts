@@ -1,6 +1,5 @@
 import type { APIGatewayProxyEvent } from 'aws-lambda';
 import { KiB } from '../../lib/streams/bytes.ts';
-import { isSendable } from './sendable.ts';
 
 /**
  * A Lambda event has at most 6,291,556 bytes and holds the body in base64 beside the headers: 4.4 MiB always fit.
@@ -32,13 +31,18 @@ function takesBody(method: string): boolean {
 function headersOf({ multiValueHeaders, headers }: APIGatewayProxyEvent): Headers {
   const result = new Headers();
   for (const [name, values] of Object.entries(multiValueHeaders ?? {})) {
-    for (const value of values ?? []) if (isSendable(value)) result.append(name, value);
+    for (const value of values ?? []) result.append(name, headerText(value));
   }
   // Test events of the console have only `headers`.
   for (const [name, value] of Object.entries(headers ?? {})) {
-    if (value && isSendable(value) && !result.has(name)) result.set(name, value);
+    if (value && !result.has(name)) result.set(name, headerText(value));
   }
   return result;
+}
+
+/** A value as Node's server gives it, with one character for each byte, since `Headers` takes no others. The event may have it in UTF-8. */
+function headerText(value: string): string {
+  return /[^\0-\xff]/.test(value) ? Buffer.from(value).toString('latin1') : value;
 }
 
 /** The gateway has decoded the values. Repeated names are only in `multiValueQueryStringParameters`. */

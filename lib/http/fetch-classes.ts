@@ -8,6 +8,7 @@ type Body = string | Uint8Array<ArrayBuffer> | ArrayBuffer | ReadableStream<Uint
 type HeadersInput = Iterable<readonly [string, string]> | Record<string, string>;
 
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const WHITESPACE = '\t\n\r ';
 const COOKIE = 'set-cookie';
 const TEXT = 'text/plain;charset=UTF-8';
 
@@ -16,7 +17,7 @@ export class Headers {
   readonly #values: Map<string, string | string[]>;
 
   constructor(headers: HeadersInput = {}) {
-    if (headers instanceof Headers) {
+    if (#values in headers) {
       this.#values = new Map(headers.#values);
       return;
     }
@@ -43,9 +44,10 @@ export class Headers {
     const key = keyOf(name);
     const before = this.#values.get(key) ?? (key === COOKIE ? [] : undefined);
     const added = checked(value);
+    const separator = key === 'cookie' ? '; ' : ', ';
     this.#values.set(
       key,
-      before === undefined ? added : Array.isArray(before) ? [...before, added] : `${before}, ${added}`,
+      before === undefined ? added : Array.isArray(before) ? [...before, added] : before + separator + added,
     );
   }
 
@@ -99,10 +101,18 @@ function keyOf(name: string): string {
 
 /** @throws TypeError for a value that would end the header, or that has characters beyond Latin-1 */
 function checked(value: string): string {
-  const text = String(value).replace(/^[\t\n\r ]+|[\t\n\r ]+$/g, '');
+  const text = trimmed(String(value));
   if (/[\0\n\r]|[^\0-\xff]/.test(text))
     throw new TypeError('the value of a header has a character that it cannot have');
   return text;
+}
+
+/** Not by a pattern: for whitespace within the value, its time would grow with the square of the length. */
+function trimmed(value: string): string {
+  let [start, end] = [0, value.length];
+  while (start < end && WHITESPACE.includes(value.charAt(start))) start++;
+  while (start < end && WHITESPACE.includes(value.charAt(end - 1))) end--;
+  return value.slice(start, end);
 }
 
 class Content {

@@ -26,6 +26,7 @@ import type { HashBlocks } from '../streams/hash-blocks.ts';
 import { discardBodyAfterResponse, discardRequestBody } from './drain-request.ts';
 import { listenError } from './listen-error.ts';
 import { requestBlocks } from './request-blocks.ts';
+import { UnansweredRequests } from './unanswered-requests.ts';
 
 /** Time for a client to send its headers. */
 const HEADERS_MS = 60_000;
@@ -97,6 +98,7 @@ export function createNodeListener(
   const clientOf = ({ headers, socket }: IncomingMessage) =>
     forwardedFor(headers['x-forwarded-for']?.toString(), trustedOf(headers)) ?? socket.remoteAddress;
   const unsent = new UnsentAnswers(maxUnsentBytes);
+  const unanswered = new UnansweredRequests();
   const queue = new TurnQueue(REQUESTS_IN_A_TURN);
   const fetch = async (request: Request, env: HttpBindings) => {
     const { incoming, outgoing } = env;
@@ -138,6 +140,7 @@ export function createNodeListener(
     hostname: UNNAMED_HOST,
   });
   return (request, response) => {
+    if (!unanswered.admit(request, response)) return;
     if (isStopping()) response.shouldKeepAlive = false;
     discardBodyAfterResponse(response, request);
     // `OPTIONS *` asks about the whole server. https://www.rfc-editor.org/rfc/rfc9110#section-9.3.7

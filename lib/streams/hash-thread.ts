@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 import { extname } from 'node:path';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { type BlockPool, blockPool } from './block-pool.ts';
-import type { HashBlocks } from './hash-blocks.ts';
+import { type HashBlocks, hashHere } from './hash-blocks.ts';
 
 /** Starts a hash. Its blocks and their end come through the port, which returns each hashed block and at last the digest. */
 export type HashStart = { algorithm: string; port: MessagePort };
@@ -27,21 +27,24 @@ export function hashByThread(cpus = availableParallelism()): { hashBlocks?: Hash
 /** One thread for all bodies. It is started for the first one, and again if it has ended. */
 export class HashThread {
   readonly #pool: BlockPool;
+  readonly #start: () => Worker;
   #worker: Worker | undefined;
 
-  constructor(pool: BlockPool) {
+  constructor(pool: BlockPool, start = () => new Worker(PROGRAM)) {
     this.#pool = pool;
+    this.#start = start;
   }
 
   /**
    * Passes blocks on once they are hashed, in their order. Their memory moves to the thread and back, so the caller uses the blocks
-   * that come out, and not those that it has passed in.
+   * that come out, and not those that it has passed in. Hashes in this thread where the system allows no further one.
    * @param blocks of the pool
    * @returns (at the end) the digest in hexadecimal
    * @throws what `blocks` throws; Error if the thread has ended
    */
   async *hash(algorithm: string, blocks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, string> {
     const worker = this.#running();
+    if (!worker) return yield* hashHere(algorithm, blocks);
     const hash = new RemoteHash(worker, {
       algorithm,
       pool: this.#pool,
@@ -63,13 +66,18 @@ export class HashThread {
     }
   }
 
-  #running(): Worker {
+  /** Undefined if no thread can be started, as where the threads of a container are limited. */
+  #running(): Worker | undefined {
     if (this.#worker) return this.#worker;
-    const worker = new Worker(PROGRAM);
-    worker.unref(); // it does not keep the process alive
-    worker.once('error', () => this.#forget(worker)).once('exit', () => this.#forget(worker));
-    this.#worker = worker;
-    return worker;
+    try {
+      const worker = this.#start();
+      worker.unref(); // it does not keep the process alive
+      worker.once('error', () => this.#forget(worker)).once('exit', () => this.#forget(worker));
+      this.#worker = worker;
+      return worker;
+    } catch {
+      return undefined;
+    }
   }
 
   #forget(worker: Worker): void {

@@ -39,6 +39,7 @@ export class WorkerHoldings {
   readonly #locks = new Map<number, () => void>();
   /** Tells the worker that a slot was taken from it. */
   readonly #onCutOff: (name: SlotName) => void;
+  #hasEnded = false;
 
   constructor(state: SharedState, onCutOff: (name: SlotName) => void) {
     this.#state = state;
@@ -48,7 +49,7 @@ export class WorkerHoldings {
   readonly handlers: Omit<Handlers<CoordinatorAnswers>, 'operate' | 'tell'> = {
     'acquire slot': async ({ caller, ...name }, signal) => {
       const slot = await this.#state.transfers[name.limit].acquire(caller, signal);
-      if (signal.aborted) slot.release();
+      if (signal.aborted || this.#hasEnded) slot.release();
       else this.#hold(name, slot);
       return undefined;
     },
@@ -106,11 +107,13 @@ export class WorkerHoldings {
       granted.reject(new RegistryError('UNAVAILABLE', `other requests hold ${key}, try again`));
     });
     await granted.promise;
-    this.#locks.set(id, held.resolve);
+    if (this.#hasEnded) held.resolve();
+    else this.#locks.set(id, held.resolve);
   }
 
-  /** Frees what the worker held, once it has ended. */
+  /** Frees what the worker held, once it has ended, and what is granted to it later: its calls may still wait. */
   async release(): Promise<void> {
+    this.#hasEnded = true;
     for (const slot of this.#slots.values()) slot.release();
     this.#slots.clear();
     const locks = [...this.#locks.values()];

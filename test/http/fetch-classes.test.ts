@@ -42,6 +42,27 @@ const uses: Record<string, (classes: Classes) => unknown> = {
     headers.append('set-cookie', 'b=2');
     return [headers.getSetCookie(), [...headers], headers.get('set-cookie')];
   },
+  'request headers in several lines': ({ Headers }) => {
+    const headers = new Headers([
+      ['Cookie', 'a=1'],
+      ['Accept', 'text/html'],
+    ]);
+    headers.append('cookie', 'b=2');
+    headers.append('accept', '*/*');
+    return [...headers];
+  },
+  'headers of another class that counts as theirs': ({ Headers }) => {
+    class Lazy {
+      *[Symbol.iterator]() {
+        yield ['a', 'b'] as [string, string];
+      }
+    }
+    Object.setPrototypeOf(Lazy.prototype, Headers.prototype);
+    return [...new Headers(new Lazy() as unknown as Headers)];
+  },
+  // A pattern that looks for whitespace at the end would take 10¹² steps.
+  'a value with a megabyte of spaces in it': ({ Headers }) =>
+    new Headers({ a: ` b${' '.repeat(1024 * 1024)}c ` }).get('a')?.length,
   'headers that no client could be sent': ({ Headers }) => [
     failureOf(() => new Headers({ a: 'b\r\nc: d' })),
     failureOf(() => new Headers({ a: 'b\0' })),

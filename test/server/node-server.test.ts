@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { HttpBindings } from '@hono/node-server';
 import { Hono } from 'hono';
 import { listenProblem } from '../../lib/server/listen-error.ts';
@@ -71,6 +72,36 @@ describe('many requests at once', () => {
       assert.ok(Math.max(...inTurns) <= 16, String(inTurns));
     },
   );
+
+  it('end the connection on which too many wait for their answers', TIMEOUT, async (t) => {
+    const { promise: released, resolve: release } = Promise.withResolvers<void>();
+    const app = new Hono().get('/', async (c) => {
+      await released;
+      return c.text('late');
+    });
+    const server = await startNodeServer(app, { host: '127.0.0.1', port: 0 });
+    t.after(async () => {
+      release();
+      await server.stop();
+    });
+    const socket = connect(Number(server.url.port), '127.0.0.1').on('error', () => undefined);
+    socket.resume().write(PIPELINED.repeat(5));
+    await once(socket, 'close');
+  });
+
+  it('are any number on a connection that waits for its answers', TIMEOUT, async (t) => {
+    const app = new Hono().get('/', (c) => c.text('one'));
+    const server = await startNodeServer(app, { host: '127.0.0.1', port: 0 });
+    t.after(() => server.stop());
+    const socket = connect(Number(server.url.port), '127.0.0.1').setEncoding('latin1');
+    let answers = '';
+    socket.on('data', (chunk) => (answers += chunk));
+    for (let round = 1; round <= 5; round++) {
+      socket.write(PIPELINED);
+      while (answers.split('200 OK').length <= 63 * round) await nextTurn();
+    }
+    socket.end();
+  });
 
   it('are not begun any more once their client has gone', TIMEOUT, async (t) => {
     let begun = 0;

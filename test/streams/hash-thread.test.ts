@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { BLOCK_BYTES, BlockPool } from '../../lib/streams/block-pool.ts';
 import { HashThread, hashByThread } from '../../lib/streams/hash-thread.ts';
+
+const PROGRAM = new URL('../../lib/streams/hash-thread-program.ts', import.meta.url);
 
 describe('HashThread', { timeout: 30_000 }, () => {
   const pool = new BlockPool();
@@ -18,8 +21,12 @@ describe('HashThread', { timeout: 30_000 }, () => {
   }
 
   /** What comes out of the thread; its blocks go back to the pool. */
-  async function hash(algorithm: string, blocks: AsyncIterable<Uint8Array>): Promise<{ bytes: Buffer; hex: string }> {
-    const hashing = thread.hash(algorithm, blocks);
+  async function hash(
+    algorithm: string,
+    blocks: AsyncIterable<Uint8Array>,
+    by = thread,
+  ): Promise<{ bytes: Buffer; hex: string }> {
+    const hashing = by.hash(algorithm, blocks);
     const copies: Buffer[] = [];
     for (;;) {
       const { done, value } = await hashing.next();
@@ -81,6 +88,24 @@ describe('HashThread', { timeout: 30_000 }, () => {
       message: 'the thread that hashes has ended',
     });
     await assertHashed('sha256', randomBytes(2 * BLOCK_BYTES));
+  });
+
+  it('hashes without a thread where none can be started, and looks for one again for the next body', async () => {
+    let isAllowed = false;
+    const tried: boolean[] = [];
+    const limited = new HashThread(pool, () => {
+      tried.push(isAllowed);
+      if (!isAllowed) throw new Error('the system allows no further thread');
+      return new Worker(PROGRAM);
+    });
+    for (const now of [false, false, true, true]) {
+      isAllowed = now;
+      const body = randomBytes(3 * BLOCK_BYTES + 7);
+      const { bytes, hex } = await hash('sha256', blocksOf(body), limited);
+      assert.ok(bytes.equals(body));
+      assert.equal(hex, createHash('sha256').update(body).digest('hex'));
+    }
+    assert.deepEqual(tried, [false, false, true]);
   });
 
   it('is not used on a single CPU', () => {

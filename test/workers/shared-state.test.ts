@@ -57,6 +57,19 @@ describe('what workers share', () => {
     assert.equal(await waiting, 'granted');
   });
 
+  it('frees at once the slot and the lock for which a worker waited that has ended', async () => {
+    const state = openState({ uploadsAtOnce: 1 });
+    const [ended, other] = [openWorker(state), openWorker(state)];
+    await ended.acquire(1);
+    await other.lock(1, true);
+    void ended.acquire(2);
+    void ended.lock(1, true);
+    await ended.holdings.release();
+    other.holdings.handlers['release lock']({ id: 1 }, new AbortController().signal);
+    const granted = Promise.all([other.acquire(1), other.lock(2, true)]);
+    assert.equal(await hasSettled(granted), true);
+  });
+
   it('gives no slot to a request whose client has gone away', async () => {
     const state = openState({ uploadsAtOnce: 1 });
     const [one, other] = [openWorker(state), openWorker(state)];

@@ -55,10 +55,10 @@ export class BlobStore {
     while (sizeBytes <= SMALL_BYTES) {
       const next = await source.next();
       if (next.done) {
-        const bytes = concatBytes(beginning);
-        const stored = await this.putSmall(bytes, { algorithm, ...(expected && { expected }) });
+        // In memory of its own: the connection of an attempt that storage has refused may still send it after the next attempt.
+        const bytes = giveBack ? Buffer.concat(beginning) : concatBytes(beginning);
         if (giveBack) for (const chunk of beginning) giveBack(chunk);
-        return stored;
+        return await this.putSmall(bytes, { algorithm, ...(expected && { expected }) });
       }
       beginning.push(next.value);
       sizeBytes += next.value.length;
