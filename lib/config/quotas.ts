@@ -1,8 +1,8 @@
-import { coversRepositories, REPOSITORY_PATTERN } from '../model/name-pattern.ts';
+import { coversRepositories } from '../model/name-pattern.ts';
 import { formatSize, parseSize } from '../model/size.ts';
 import type { Quota } from '../registry/usage/quotas.ts';
-import { closestName } from './closest-name.ts';
-import { isNull, list, NotAllowedError, text, type ValueType } from './value-types.ts';
+import { checkItemKeys, failOf, readRepositoryPatterns } from './list-item.ts';
+import { isNull, NotAllowedError, text, type ValueType } from './value-types.ts';
 import { isMap, lineOf, type YamlNode } from './yaml-nodes.ts';
 import { parsed } from './yaml-values.ts';
 
@@ -36,30 +36,14 @@ export const quotas: ValueType<Quota[]> = {
 /** @param number from 1 on, for messages */
 function readQuota(item: YamlNode, number: number): Quota {
   const node = parsed(item);
-  const fail = (problem: string, at?: YamlNode): never => {
-    throw new NotAllowedError(`quota ${number} ${problem}`, lineOf(at) ?? lineOf(node));
-  };
+  const fail = failOf(`quota ${number}`, node);
   if (!isMap(node) || node.size === 0) return fail(`must be a map with ${KEYS.join(' and ')}`);
-  const unknown = [...node.keys()].find((key) => !KEYS.some((known) => known === key));
-  if (unknown !== undefined) {
-    const closest = closestName(unknown, KEYS);
-    return fail(
-      `has ${unknown}; ${closest ? `did you mean ${closest}?` : `allowed: ${KEYS.join(', ')}`}`,
-      node.get(unknown),
-    );
-  }
-  const patternsNode = node.get('repositories');
-  const patterns = patternsNode && list.parse(patternsNode);
-  if (!patterns || patterns.length === 0) {
-    return fail("names no repositories; allowed: patterns such as team/*, or '**' for all", patternsNode);
-  }
-  const wrong = patterns.find((pattern) => !REPOSITORY_PATTERN.test(pattern));
-  if (wrong !== undefined) {
-    return fail(`has ${JSON.stringify(wrong)} in repositories, which no name can match`, patternsNode);
-  }
+  checkItemKeys(node, KEYS, fail);
+  const allowed = "patterns such as team/*, or '**' for all";
+  const repositories = readRepositoryPatterns(node.get('repositories'), { fail, allowed });
   const bytesNode = node.get('bytes');
   const written = bytesNode && text.parse(bytesNode);
   const limitBytes = written ? parseSize(written.trim()) : undefined;
   if (!limitBytes) return fail(`has no bytes that are allowed; allowed: ${SIZE}`, bytesNode);
-  return { repositories: patterns, limitBytes };
+  return { repositories, limitBytes };
 }

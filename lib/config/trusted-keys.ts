@@ -1,12 +1,12 @@
-import { REPOSITORY_PATTERN } from '../model/name-pattern.ts';
 import { MAX_TRUSTED_KEYS, parseTrustedKey, type TrustedKeySource } from '../ui/data/signatures/trusted-keys.ts';
-import { closestName } from './closest-name.ts';
-import { isNull, list, NotAllowedError, text, type ValueType } from './value-types.ts';
+import { checkItemKeys, failOf, readRepositoryPatterns } from './list-item.ts';
+import { isNull, NotAllowedError, text, type ValueType } from './value-types.ts';
 import { isMap, lineOf, type YamlNode } from './yaml-nodes.ts';
 import { parsed } from './yaml-values.ts';
 
 const KEYS = ['name', 'key', 'repositories'] as const;
 const MAX_NAME_CHARACTERS = 64;
+const ALLOWED_REPOSITORIES = 'patterns such as team/*, or nothing for all';
 
 /** A list of trusted keys. A key in the file itself is read here, one in another file when the server starts. */
 export const trustedKeys: ValueType<TrustedKeySource[]> = {
@@ -39,18 +39,9 @@ export const trustedKeys: ValueType<TrustedKeySource[]> = {
 /** @param number from 1 on, for messages, which hold no text of a key: it may be a private one */
 function readKey(item: YamlNode, number: number): TrustedKeySource {
   const node = parsed(item);
-  const fail = (problem: string, at?: YamlNode): never => {
-    throw new NotAllowedError(`key ${number} ${problem}`, lineOf(at) ?? lineOf(node));
-  };
+  const fail = failOf(`key ${number}`, node);
   if (!isMap(node)) return fail(`must be a map with ${KEYS.join(', ')}`);
-  const unknown = [...node.keys()].find((key) => !KEYS.some((known) => known === key));
-  if (unknown !== undefined) {
-    const closest = closestName(unknown, KEYS);
-    return fail(
-      `has ${unknown}; ${closest ? `did you mean ${closest}?` : `allowed: ${KEYS.join(', ')}`}`,
-      node.get(unknown),
-    );
-  }
+  checkItemKeys(node, KEYS, fail);
   const nameNode = node.get('name');
   const name = (nameNode && text.parse(nameNode))?.trim();
   if (!name || name.length > MAX_NAME_CHARACTERS) {
@@ -67,22 +58,10 @@ function readKey(item: YamlNode, number: number): TrustedKeySource {
       return fail(`(${name}) is not usable: ${error instanceof Error ? error.message : 'unknown'}`, keyNode);
     }
   }
+  const repositories = node.get('repositories');
   return {
     name,
-    repositories: readRepositories(node.get('repositories'), fail),
+    repositories: repositories ? readRepositoryPatterns(repositories, { fail, allowed: ALLOWED_REPOSITORIES }) : ['*'],
     ...(isPem ? { pem: key } : { path: key }),
   };
-}
-
-function readRepositories(node: YamlNode | undefined, fail: (problem: string, at?: YamlNode) => never): string[] {
-  if (node === undefined) return ['*'];
-  const patterns = list.parse(node);
-  if (!patterns || patterns.length === 0) {
-    return fail('names no repositories; allowed: patterns such as team/*, or nothing for all', node);
-  }
-  const wrong = patterns.find((pattern) => !REPOSITORY_PATTERN.test(pattern));
-  if (wrong !== undefined) {
-    return fail(`has ${JSON.stringify(wrong)} in repositories, which no name can match`, node);
-  }
-  return patterns;
 }
