@@ -1,4 +1,5 @@
 import type { JsonValue } from './json.ts';
+import { BACKSLASH, CLOSE_BRACE, CLOSE_BRACKET, COLON, COMMA, OPEN_BRACE, OPEN_BRACKET, QUOTE } from './json-bytes.ts';
 
 /** What is read of a value. The rest of the document is skipped; of its syntax only strings and brackets are looked at. */
 export type Selection = {
@@ -30,15 +31,6 @@ export class InvalidJsonError extends Error {
 export class TooManyValuesError extends Error {
   override readonly name = 'TooManyValuesError';
 }
-
-const QUOTE = 0x22;
-const COMMA = 0x2c;
-const COLON = 0x3a;
-const OPEN_BRACKET = 0x5b;
-const BACKSLASH = 0x5c;
-const CLOSE_BRACKET = 0x5d;
-const OPEN_BRACE = 0x7b;
-const CLOSE_BRACE = 0x7d;
 
 type State = 'value' | 'item or end' | 'name or end' | 'name' | 'colon' | 'comma or end' | 'whole value' | 'done';
 
