@@ -24,6 +24,7 @@ import { ARRIVED_BYTES, PARSED_BYTES, PARSED_PER_BYTE } from '../../lib/limits/b
 import { FEW } from '../../lib/limits/concurrency-limit.ts';
 import { MAX_BYTES as UNSENT_BYTES } from '../../lib/limits/unsent-answers.ts';
 import { PACE, WAIT_MS } from '../../lib/limits/waiting-requests.ts';
+import { MAX_SCANNED_VALUES } from '../../lib/model/json-scanner.ts';
 import { MAX_DESCRIPTORS } from '../../lib/model/manifest.ts';
 import { MAX_KEY_PART_BYTES, parseTag } from '../../lib/model/names.ts';
 import { PRESIGNED_SECONDS } from '../../lib/registry/blobs/blobs.ts';
@@ -57,6 +58,7 @@ import { MAX_READ as MAX_PLANNED_TAGS } from '../../lib/ui/pages/delete-tags.ts'
 import { LOOKED_INTO } from '../../lib/ui/pages/digest.ts';
 import { PAGE_SIZE as PACKAGES } from '../../lib/ui/pages/documents.ts';
 import { PAGE_SIZE as REFERRERS } from '../../lib/ui/pages/referrers.ts';
+import { DOCUMENT_READS, PAGES, SIGNATURE_READS } from '../../lib/ui/pages/ui.ts';
 import { LIFETIME_SECONDS as BROWSER_SESSION_SECONDS } from '../../lib/ui/session/sessions.ts';
 import { NAMED_BY_CONTENT } from '../../lib/v2/blob-pulls.ts';
 import { DEFAULT_PAGE } from '../../lib/v2/catalog.ts';
@@ -188,6 +190,17 @@ const PROMISES: readonly (readonly [document: string, near: readonly string[], s
   ['docs/security.md', ['list', 'files', '`test/registry/unpacking.ts`'], mebibytes(MAX_LIST_BYTES)],
   ['docs/security.md', ['| Unpacking of layers'], count(UNPACKINGS.atOnce, 'bzip2')],
   ['docs/security.md', ['| Unpacking of layers'], count(UNPACK_SLOTS.atOnce, 'zstd')],
+  ['docs/security.md', ['| Web pages of repositories'], count(PAGES.atOnce, 'at once')],
+  ['docs/security.md', ['| Web pages of repositories'], count(PAGES.perCaller, 'of one caller')],
+  ['docs/security.md', ['| Documents on web pages'], mebibytes(MAX_DOCUMENT_BYTES)],
+  ['docs/security.md', ['| Documents on web pages'], count(MAX_SCANNED_VALUES, 'values')],
+  ['docs/security.md', ['| Documents on web pages'], count(DOCUMENT_READS.atOnce, 'at once')],
+  ['docs/security.md', ['| Documents on web pages'], count(DOCUMENT_READS.perCaller, 'of one caller')],
+  ['docs/security.md', ['| Lists of signatures'], mebibytes(MAX_PAGE_BYTES)],
+  ['docs/security.md', ['| Lists of signatures'], count(MAX_SIGNATURES, 'signatures')],
+  ['docs/security.md', ['| Lists of signatures'], count(MAX_TRUSTED_KEYS, 'keys')],
+  ['docs/security.md', ['| Lists of signatures'], count(SIGNATURE_READS.atOnce, 'at once')],
+  ['docs/security.md', ['| Lists of signatures'], count(SIGNATURE_READS.perCaller, 'of one caller')],
   ['docs/security.md', ['Presigned URLs'], seconds(PRESIGNED_SECONDS)],
   ['docs/security.md', ['upload session', 'signed'], seconds(SESSION_SECONDS)],
   ['docs/security.md', ['upload session', 'signed'], seconds(UPLOAD_SECONDS)],
@@ -266,6 +279,7 @@ const PROMISES: readonly (readonly [document: string, near: readonly string[], s
   ['docs/pages.md', ['signed cookie'], seconds(BROWSER_SESSION_SECONDS)],
   ['docs/pages.md', ['packages of SPDX'], count(PACKAGES, 'at a time')],
   ['docs/pages.md', ['document of more than'], mebibytes(MAX_DOCUMENT_BYTES)],
+  ['docs/pages.md', ['document of more than'], count(MAX_SCANNED_VALUES, 'values')],
   ['docs/pages.md', ['A public key', 'A certificate'], count(MIN_RSA_BITS, 'to')],
   ['docs/pages.md', ['A public key', 'A certificate'], count(MAX_RSA_BITS, 'bits')],
   ['docs/pages.md', ['A public key', 'A certificate'], count(MAX_TRUSTED_KEYS, 'keys')],

@@ -35,11 +35,11 @@ export type UiOptions = {
 };
 
 /** Pages of repositories and images that are made at once, and how many of them for one caller: each may hold tens of MiB of manifests. */
-const PAGES = { what: 'pages', atOnce: 16, perCaller: 4 };
+export const PAGES = { what: 'pages', atOnce: 16, perCaller: 4 };
 /** Each takes CPU time for up to 32 MiB of JSON. */
-const DOCUMENT_READS = { what: 'documents', atOnce: 4, perCaller: 1 };
+export const DOCUMENT_READS = { what: 'documents', atOnce: 4, perCaller: 1 };
 /** Each may hold four signatures of 4 MiB and what they parse to, and be verified with each trusted key. */
-const SIGNATURE_READS = { what: 'lists of signatures', atOnce: 4, perCaller: 1 };
+export const SIGNATURE_READS = { what: 'lists of signatures', atOnce: 4, perCaller: 1 };
 
 export class Ui {
   readonly registry: Registry;
