@@ -25,13 +25,19 @@ describe('pages that are made at once', () => {
     opened = [];
     held = undefined;
     gate = Promise.withResolvers();
+    const waitFor = async (key: Key) => {
+      if (held === undefined || !key.includes(held)) return;
+      opened.push(key);
+      await gate.promise;
+    };
     const driver = alterDriver(new MemoryStorage(), (original) => ({
       async get(key, options) {
-        if (held !== undefined && key.includes(held)) {
-          opened.push(key);
-          await gate.promise;
-        }
+        await waitFor(key);
         return await original.get(key, options);
+      },
+      async head(key) {
+        await waitFor(key);
+        return await original.head(key);
       },
     }));
     server = await startRegistry(driver, { auth: await openTestAuth({ users: ['alice', 'bob'] }) });
@@ -96,6 +102,20 @@ describe('pages that are made at once', () => {
     };
     const [slow, quick] = [await signed('signed/slow'), await signed('signed/quick')];
     await assertLimit({ slow: slow.path, quick: quick.path, text: 'not verified', blob: slow.blob, perCaller: 1 });
+  });
+
+  it('four searches for a digest, while another caller does not wait', async () => {
+    await pushArtifact(client, 'blobs/app', { layers: [], tag: '1' });
+    const [slow, quick] = await Promise.all(
+      ['slow', 'quick'].map(async (content) => (await client.pushBlob('blobs/app', Buffer.from(content))).digest),
+    );
+    await assertLimit({
+      slow: `/ui/digest?digest=${slow}`,
+      quick: `/ui/digest?digest=${quick}`,
+      text: 'blobs/app',
+      blob: slow,
+      perCaller: 4,
+    });
   });
 
   it('four pages of images for a caller, while another caller does not wait', async () => {

@@ -14,7 +14,7 @@ export const LOOKED_INTO = 100;
 
 /** Which repositories that the caller may read hold a manifest or blob. */
 export const digestRoutes = (ui: Ui) =>
-  new Hono().get('/ui/digest', async (c) => {
+  new Hono().get('/ui/digest', ui.limitPages, async (c) => {
     const digest = parseDigest(c.req.query('digest') ?? '');
     const after = c.req.query('after');
     const { names, next } = await ui.listRepositories(c, { size: LOOKED_INTO, after });

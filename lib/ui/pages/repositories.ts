@@ -25,7 +25,7 @@ type Rows = { rows: Row[]; total?: number; next?: Record<string, string> };
 
 /** The repositories that the caller may pull from, all or by a part of their name. */
 export const repositoriesRoutes = (ui: Ui) =>
-  new Hono().get('/ui/', async (c) => {
+  new Hono().get('/ui/', ui.limitPages, async (c) => {
     const query = (c.req.query('q') ?? '').trim();
     if (/^sha(256|512):/.test(query)) return c.redirect(digestSearchPath(query), 303);
     // Without a right to anything a list would be empty for ever.

@@ -1,8 +1,8 @@
 // What all pages work with.
-import type { Context } from 'hono';
+import type { Context, MiddlewareHandler } from 'hono';
 import { ACTIONS, isAnonymous, nameOf } from '../../auth/callers/caller.ts';
 import type { Auth } from '../../auth/create-auth.ts';
-import { callerOf } from '../../auth/request-caller.ts';
+import { accountOf, callerOf } from '../../auth/request-caller.ts';
 import { CatalogCursors } from '../../http/catalog-cursor.ts';
 import { ConcurrencyLimit } from '../../limits/concurrency-limit.ts';
 import type { SigningKeys } from '../../model/signed-token.ts';
@@ -34,7 +34,7 @@ export type UiOptions = {
   trustedKeys: readonly TrustedKey[];
 };
 
-/** Pages of repositories and images that are made at once, and how many of them for one caller: each may hold tens of MiB of manifests. */
+/** Pages that are made at once, and how many of them for one caller: each may hold tens of MiB of manifests, or send 200 storage requests. */
 export const PAGES = { what: 'pages', atOnce: 16, perCaller: 4 };
 /** Each takes CPU time for up to 32 MiB of JSON. */
 export const DOCUMENT_READS = { what: 'documents', atOnce: 4, perCaller: 1 };
@@ -77,6 +77,11 @@ export class Ui {
     this.#cursors = new CatalogCursors(keys.accepted('catalog cursor'));
     this.#publicHost = publicUrl === undefined ? undefined : new URL(publicUrl).host;
   }
+
+  /** Makes the page when there is room for one more of the caller. */
+  readonly limitPages: MiddlewareHandler = async (c, next) => {
+    await this.pages.run(accountOf(c), async () => await next(), c.req.raw.signal);
+  };
 
   /** Host and port of the registry in the commands that pages show: those of the pages, unless the configuration names others. */
   registryHost(c: Context): string {
