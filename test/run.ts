@@ -1,6 +1,7 @@
 // `npm test`, and `npm test -- [OPTION]...` with further options of `node --test`, which has to have them before the pattern.
 // `npm test -- --coverage` also measures coverage, and fails below the floors.
 import { spawnSync } from 'node:child_process';
+import { existsSync, statfsSync } from 'node:fs';
 import { resolve } from 'node:path';
 
 const COVERAGE = [
@@ -20,6 +21,15 @@ const options = [
 const cache = options.includes('--experimental-test-coverage')
   ? {}
   : { NODE_COMPILE_CACHE: resolve('node_modules/.cache/node') };
-const env = { ...process.env, ...cache };
+// Tests sync what they store. Where there is plenty of memory for files, that takes a fifth of the time away; containers often have 64 MiB.
+const MEMORY_FILES = '/dev/shm';
+const directory = hasFree(MEMORY_FILES, 4 * 1024 ** 3) ? { TMPDIR: MEMORY_FILES } : {};
+const env = { ...directory, ...process.env, ...cache };
 const { status } = spawnSync(process.execPath, [...options, 'test/**/*.test.ts'], { stdio: 'inherit', env });
 process.exitCode = status ?? 1;
+
+function hasFree(path: string, bytes: number): boolean {
+  if (!existsSync(path)) return false;
+  const { bavail, bsize } = statfsSync(path);
+  return bavail * bsize >= bytes;
+}

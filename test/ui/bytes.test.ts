@@ -34,7 +34,7 @@ describe('the bytes of pages', () => {
       users: ['alice'],
       access: [{ repositories: ['*'], users: ['alice', 'anonymous'], actions: ['pull', 'push', 'delete'] }],
     });
-    server = await startRegistry(storage.driver, { auth });
+    server = await startRegistry(storage.driver, { auth, v1Projection: 'lazy' }); // 90 images of 127 layers
     alice = new Browser(server.url);
     await alice.login('alice');
     await fillStorage();
