@@ -119,7 +119,7 @@ async function* hashed(body: AsyncIterable<Uint8Array>, hash: { update(bytes: Ui
   }
 }
 
-/** Some clients compress documents, whatever the media type says. */
+/** Some clients compress documents without saying so in the media type. */
 async function* unpacked(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const reader = new ByteReader(body);
   const head = await reader.peek(2);
