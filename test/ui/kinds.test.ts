@@ -73,6 +73,22 @@ describe('the pages of', () => {
     size: sizeBytes,
   });
 
+  it('what has no tag: also a manifest whose facts are missing, and none that was deleted by its digest', async () => {
+    const [kept, deleted] = [
+      await pushImage(client, 'kinds/untagged', undefined, { contents: ['kept'] }),
+      await pushImage(client, 'kinds/untagged', undefined, { contents: ['deleted'] }),
+    ];
+    await server.idle();
+    const facts = layout.repositoryFacts(parseRepositoryName('kinds/untagged'));
+    for await (const { key } of storage.driver.list(facts)) {
+      if (key.includes(kept.digest.slice('sha256:'.length))) await storage.driver.delete(key);
+    }
+    assert.equal((await client.send('DELETE', `/v2/kinds/untagged/manifests/${deleted.digest}`)).status, 202);
+    const text = await textOf('/ui/r/kinds/untagged?tab=untagged');
+    assert.ok(text.includes(kept.digest));
+    assert.ok(!text.includes(deleted.digest));
+  });
+
   it('a build cache that is an index of layers: its layers, and how to build from it', async () => {
     const layer = await blob('kinds/cache', 'layer', `${OCI}.layer.v1.tar+gzip`);
     const config = await blob('kinds/cache', '{}', 'application/vnd.buildkit.cacheconfig.v0');

@@ -50,14 +50,16 @@ describe('the pages of a large registry', () => {
       await storage.put(layout.tag(large, parseTag(`${n % 7}.${n % 101}.${n}`)), encodeText(hexOf(own)));
     }
     for (let n = 0; n < REFERRERS; n++) {
-      const own = digestOf(`referrer ${n}`);
-      const artifactType = 'application/spdx+json';
-      const descriptor = {
-        mediaType: 'application/vnd.oci.image.manifest.v1+json',
-        digest: own,
-        size: 500,
-        artifactType,
-      };
+      const [artifactType, mediaType] = ['application/spdx+json', 'application/vnd.oci.image.manifest.v1+json'];
+      const manifest = JSON.stringify({
+        ...{ schemaVersion: 2, mediaType, artifactType, layers: [] },
+        config: { mediaType: 'application/vnd.oci.empty.v1+json', digest: digestOf('{}'), size: 2 },
+        subject: { mediaType, digest: subject, size: 500 },
+        annotations: { n: String(n) },
+      });
+      const own = digestOf(manifest);
+      await storage.put(layout.manifest(large, own), encodeText(manifest), { contentType: mediaType });
+      const descriptor = { mediaType, digest: own, size: manifest.length, artifactType };
       await storage.put(layout.referrer(large, subject, own), encodeText(JSON.stringify(descriptor)));
       await putFacts(own, { kind: 'sbom', totalBytes: n, platforms: [], artifactType });
     }
@@ -92,7 +94,8 @@ describe('the pages of a large registry', () => {
   it('show the tags of a filter, and manifests without a tag, within the same requests', async () => {
     const filtered = await open(`/ui/r/${large}?filter=*.19999`, listings + 4 * ROWS);
     assert.match(filtered, /1–1 of 1</);
-    const untagged = await open(`/ui/r/${large}?tab=untagged`, listings + 4 * ROWS);
+    const manifests = Math.ceil((REFERRERS + 1) / 1000);
+    const untagged = await open(`/ui/r/${large}?tab=untagged`, listings + manifests + ROWS);
     assert.match(untagged, /1–50 of 1,000/);
   });
 

@@ -78,6 +78,11 @@ export class Manifests {
     return await this.#stored.has(repository, digest);
   }
 
+  /** The digests of all manifests of a repository. One storage request per 1,000. */
+  async list(repository: RepositoryName): Promise<Digest[]> {
+    return await this.#stored.list(repository);
+  }
+
   /**
    * Stores a manifest whose blobs and children this repository holds. For N of them N + 1 storage requests, the N side by side,
    * two for each tag, and one for a subject; three more, beside the N, where tags may be immutable. One more for each blob, and

@@ -11,6 +11,7 @@ import { Look } from '../condemned/look.ts';
 import { hasManifest, type ReadManifest, readManifest } from '../condemned/read-manifest.ts';
 import { type Reader, reviveForReader } from '../condemned/revive-for-reader.ts';
 import { COLLECTION_TIMES, type CollectionTimes } from '../condemned/times.ts';
+import { listManifests } from '../tags/resolve-tags.ts';
 import type { Referrers } from './referrers.ts';
 
 /** Memory of one process for the manifests that it read by tag most recently. */
@@ -66,6 +67,11 @@ export class StoredManifests {
     const manifest = await this.find(repository, digest, reader);
     if (manifest) this.#remembered.set(name, manifest);
     return manifest;
+  }
+
+  /** The digests of all manifests of a repository. One storage request per 1,000. */
+  async list(repository: RepositoryName): Promise<Digest[]> {
+    return await listManifests(this.#storage, repository);
   }
 
   /** Whether the repository holds it. One storage request. */

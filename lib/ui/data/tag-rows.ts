@@ -139,12 +139,12 @@ function isAttached(tag: Tag, digests: ReadonlySet<Digest>): boolean {
   return subject !== undefined && digests.has(subject);
 }
 
-/** Manifests to which no tag leads, newest first as far as their facts tell. */
+/** Manifests to which no tag leads, newest first as far as their facts tell. @param manifests all of a repository */
 export async function unreachedRows(
-  facts: ReadonlyMap<Digest, ManifestFacts>,
-  reached: ReadonlySet<Digest>,
-): Promise<{ digest: Digest; facts: ManifestFacts }[]> {
-  const rows = [...facts].flatMap(([digest, known]) => (reached.has(digest) ? [] : [{ digest, facts: known }]));
-  const timeOf = (row: { facts: ManifestFacts }) => row.facts.createdAt?.getTime() ?? 0;
+  manifests: readonly Digest[],
+  { facts, reached }: { facts: ReadonlyMap<Digest, ManifestFacts>; reached: ReadonlySet<Digest> },
+): Promise<{ digest: Digest; facts: ManifestFacts | undefined }[]> {
+  const rows = manifests.flatMap((digest) => (reached.has(digest) ? [] : [{ digest, facts: facts.get(digest) }]));
+  const timeOf = (row: { facts: ManifestFacts | undefined }) => row.facts?.createdAt?.getTime() ?? 0;
   return await sortedInTurns(rows, (a, b) => timeOf(b) - timeOf(a) || compareText(a.digest, b.digest));
 }

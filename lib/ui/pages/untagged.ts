@@ -20,22 +20,29 @@ const PAGE = 50;
 type Row = { digest: Digest; facts: ManifestFacts; subject?: Digest };
 
 /**
- * The manifests to which no tag leads. The storage requests of `IndexChildren.reachedByTags`, and one for each artifact on the
- * page, to find what it refers to.
+ * The manifests to which no tag leads. The storage requests of `IndexChildren.reachedByTags` and `Manifests.list`, one for each
+ * artifact on the page, to find what it refers to, and those of `FactsStore.find` for each manifest on it whose facts are missing.
  */
 export async function untaggedHtml(
   ui: Ui,
   c: Context,
   { repository, listing, now }: { repository: RepositoryName; listing: RepositoryListing; now: Date },
 ): Promise<Html> {
-  const reached = await ui.indexChildren.reachedByTags(repository, listing);
-  const all = await unreachedRows(listing.facts, reached.digests);
+  // Facts outlive their manifest until the collector removes them.
+  const [reached, manifests] = await Promise.all([
+    ui.indexChildren.reachedByTags(repository, listing),
+    ui.registry.manifests.list(repository),
+  ]);
+  const all = await unreachedRows(manifests, { facts: listing.facts, reached: reached.digests });
   const from = startOf(c.req.query('from'));
-  const rows = await mapConcurrently(all.slice(from, from + PAGE), async (row): Promise<Row> => {
-    const isImage = row.facts.kind === 'image' || row.facts.kind === 'index';
-    const subject = isImage ? undefined : await subjectOf(ui, repository, row.digest);
-    return { ...row, ...(subject && { subject }) };
+  const shown = await mapConcurrently(all.slice(from, from + PAGE), async ({ digest, facts: known }) => {
+    const facts = known ?? (await ui.registry.facts.find(repository, digest));
+    if (!facts) return []; // deleted since it was listed
+    const isImage = facts.kind === 'image' || facts.kind === 'index';
+    const subject = isImage ? undefined : await subjectOf(ui, repository, digest);
+    return [{ digest, facts, ...(subject && { subject }) } satisfies Row];
   });
+  const rows: Row[] = shown.flat();
   const unread = reached.unreadCount > 0 ? html`<p class="muted">${T.unreadIndexes(reached.unreadCount)}</p>` : NOTHING;
   if (rows.length === 0) return html`<div class="panel empty"><p>${T.noUntagged}</p></div>${unread}`;
   const tagOf = tagsOf(listing, new Set(rows.flatMap(({ subject }) => subject ?? [])));
