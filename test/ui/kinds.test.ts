@@ -87,6 +87,12 @@ describe('the pages of', () => {
     const text = await textOf('/ui/r/kinds/untagged?tab=untagged');
     assert.ok(text.includes(kept.digest));
     assert.ok(!text.includes(deleted.digest));
+    assert.equal((await client.send('DELETE', `/v2/kinds/untagged/manifests/${kept.digest}`)).status, 202);
+    assert.equal(
+      (await browser.open('/ui/r/kinds/untagged')).status,
+      404,
+      'the repository went with its last manifest',
+    );
   });
 
   it('a build cache that is an index of layers: its layers, and how to build from it', async () => {

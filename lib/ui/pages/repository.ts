@@ -29,14 +29,14 @@ type Shown = { repository: RepositoryName; listing: RepositoryListing; now: Date
 
 /**
  * The page of a repository: its tags, manifests without one, or what the caller may do. The storage requests of
- * `RepositoryListings.of`, one for the summary, and at most four for each row, or those of `untaggedHtml`.
+ * `RepositoryListings.of`, one for the summary, two where there is no tag, and at most four for each row, or those of
+ * `untaggedHtml`.
  */
 export async function repositoryPage(ui: Ui, c: Context, repository: RepositoryName): Promise<Response> {
   // The form may have been answered by another process, whose change a listing that is kept here does not show.
   if (outcomeOf(ui, c)) ui.listings.forget(repository);
   const [listing, summary] = await Promise.all([ui.listings.of(repository), ui.registry.usage.summary(repository)]);
-  const isEmpty = listing.tags.length === 0 && listing.facts.size === 0;
-  if (isEmpty && !(await ui.registry.catalog.has(repository))) {
+  if (listing.tags.length === 0 && !(await ui.registry.repositories.exists(repository))) {
     throw new RegistryError('NAME_UNKNOWN', `there is no repository ${repository}`);
   }
   const now = new Date();
