@@ -44,7 +44,7 @@ export const handler = async (event: APIGatewayProxyEvent): Promise<APIGatewayPr
     ...(caller && { caller }),
     clientAddress: clientAddressOf(event, config.trustedProxies),
     // The event names the domain that the client used.
-    reached: { origin, authority: host, isCertain: true },
+    reached: () => ({ origin, authority: host, isCertain: true }),
   };
   return await resultOf(await answer(request, bindings));
 };

@@ -19,7 +19,7 @@ export const handler = async (event: HttpEvent): Promise<APIGatewayProxyStructur
   const origin = originOf(event);
   const bindings: ClientBindings & OriginBindings = {
     clientAddress: httpClientAddressOf(event, config.trustedProxies),
-    reached: { origin, authority: new URL(origin).host, isCertain: true },
+    reached: () => ({ origin, authority: new URL(origin).host, isCertain: true }),
   };
   return await httpResultOf(await app.fetch(httpRequestOf(event, origin), bindings));
 };

@@ -85,7 +85,7 @@ function withBodyHeader(request: Request): Request {
 function bindingsOf({ url }: Request, { clientAddress = '' }: FetchOptions = {}): OriginBindings & ClientBindings {
   const { origin, host } = new URL(url);
   return {
-    reached: { origin, authority: host, isCertain: true },
+    reached: () => ({ origin, authority: host, isCertain: true }),
     ...(isIP(clientAddress) !== 0 && { clientAddress }),
   };
 }

@@ -91,12 +91,12 @@ export function holdUploadSlot(c: Context, slot: Slot): void {
 export const EMPTY = { 'Content-Length': '0' };
 
 /** The origin of a request, found by the server or gateway that passes it on. */
-export type OriginBindings = { reached?: RequestOrigin | undefined };
+export type OriginBindings = { reached?: () => RequestOrigin | undefined };
 
 /** The origin by which this client reaches the registry; undefined without a valid `Host`. */
 export function reachedAt(c: Context): RequestOrigin | undefined {
   const { reached } = (c.env ?? {}) as OriginBindings;
-  return reached;
+  return reached?.();
 }
 
 /** As `reachedAt`, for URLs in the answer. */

@@ -23,6 +23,8 @@ export class LruCache<K, V> {
   /** A Map iterates in order of insertion: the entry used last is inserted last. */
   readonly #entries = new Map<K, Entry<V>>();
   readonly #loading = new Map<K, Promise<V>>();
+  /** The entry that was used last. It has its place, and to insert it again costs memory. */
+  #newest: K | undefined;
   #bytes = 0;
 
   constructor({
@@ -46,8 +48,10 @@ export class LruCache<K, V> {
       this.delete(key);
       return undefined;
     }
-    this.#entries.delete(key);
-    this.#entries.set(key, entry);
+    if (key !== this.#newest) {
+      this.#entries.delete(key);
+      this.#insert(key, entry);
+    }
     return entry.value;
   }
 
@@ -71,7 +75,7 @@ export class LruCache<K, V> {
     this.delete(key);
     const bytes = this.#bytesOf(value);
     if (bytes > this.#maxBytes) return;
-    this.#entries.set(key, { value, expiresAtMs: this.#now() + ttlMs, bytes });
+    this.#insert(key, { value, expiresAtMs: this.#now() + ttlMs, bytes });
     this.#bytes += bytes;
     for (const oldest of this.#entries.keys()) {
       if (this.#entries.size <= this.#max && this.#bytes <= this.#maxBytes) return;
@@ -105,7 +109,13 @@ export class LruCache<K, V> {
     }
   }
 
+  #insert(key: K, entry: Entry<V>): void {
+    this.#entries.set(key, entry);
+    this.#newest = key;
+  }
+
   #drop(key: K): boolean {
+    if (key === this.#newest) this.#newest = undefined;
     this.#bytes -= this.#entries.get(key)?.bytes ?? 0;
     return this.#entries.delete(key);
   }

@@ -49,7 +49,7 @@ describe('the pages without the APIs', () => {
   });
 
   const at = (origin: string): OriginBindings => ({
-    reached: { origin, authority: new URL(origin).host, isCertain: true },
+    reached: () => ({ origin, authority: new URL(origin).host, isCertain: true }),
   });
   const get = async (path: string, origin = 'https://abc.example') =>
     await app.fetch(new Request(origin + path), at(origin));
@@ -132,7 +132,7 @@ describe('the pages without the APIs', () => {
       headers: { Origin: origin, Cookie: cookie },
       ...(fields && { method: 'POST', body: new URLSearchParams(fields) }),
     });
-    const response = await at.fetch(request, { reached: { origin, authority: host, isCertain: true } });
+    const response = await at.fetch(request, { reached: () => ({ origin, authority: host, isCertain: true }) });
     const [line] = response.headers.getSetCookie();
     const location = response.headers.get('Location') ?? '';
     return { text: await response.text(), cookie: line?.split(';')[0] ?? cookie, location };
