@@ -20,6 +20,6 @@ export async function invokeFunction(
   if (name === undefined) throw new Error(`${arn} is not the ARN of a function`);
   const service = new AwsService(arn, endpoint);
   const path = `/2015-03-31/functions/${name}/invocations`;
-  const response = await service.post(path, JSON.stringify(event), { 'X-Amz-Invocation-Type': 'Event' });
+  const response = await service.post(path, JSON.stringify(event), { 'x-amz-invocation-type': 'Event' });
   if (response.status !== ACCEPTED) throw new Error(`Lambda refuses to invoke ${arn}: ${response.status}`);
 }

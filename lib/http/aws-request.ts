@@ -1,10 +1,11 @@
 // Requests to services of AWS other than S3, without their SDKs, each of which would double the size of a Lambda function; and without
 // `fetch`, whose first call takes longer than all else that an instance does at its start.
+import { hash } from 'node:crypto';
 import { request as httpRequest, type OutgoingHttpHeaders } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { text } from 'node:stream/consumers';
-import aws4 from 'aws4';
 import { type Credentials, credentialsOfEnvironment } from '../storage/aws-environment.ts';
+import { AwsSigner } from '../storage/aws-signature.ts';
 
 const TIMEOUT_MS = 10_000;
 
@@ -14,7 +15,7 @@ export type AwsAnswer = { status: number; body: string };
 
 /** One service in one region. Requests are signed with the credentials of the environment, a profile or a role. */
 export class AwsService {
-  readonly #name: string;
+  readonly #signer: AwsSigner;
   readonly #endpoint: URL;
   readonly #region: string;
   #sdkCredentials: Promise<() => Promise<Credentials>> | undefined;
@@ -28,17 +29,22 @@ export class AwsService {
     const [, partition, name, region] = ARN.exec(arn) ?? [];
     if (!name || !region) throw new Error(`${arn} is not the ARN of a resource in a region`);
     const domain = partition === 'aws-cn' ? 'amazonaws.com.cn' : 'amazonaws.com';
-    this.#name = name;
+    this.#signer = new AwsSigner(name);
     this.#endpoint = new URL(endpoint ?? `https://${name}.${region}.${domain}`);
     this.#region = region;
   }
 
-  /** @param path from `/` on. @throws Error if there is no answer within 10 s */
+  /**
+   * @param path from `/` on, of characters that are not percent-encoded
+   * @param headers with names in lower case
+   * @throws Error if there is no answer within 10 s
+   */
   async post(path: string, body: string, headers: Record<string, string>): Promise<AwsAnswer> {
-    const { host } = this.#endpoint;
-    const request = { service: this.#name, region: this.#region, method: 'POST', host, path, headers, body };
-    const signed = aws4.sign(request, await this.#credentials());
-    return await post(new URL(path, this.#endpoint), body, { ...signed.headers });
+    const url = new URL(path, this.#endpoint);
+    const sized = { ...headers, 'content-length': String(Buffer.byteLength(body)) };
+    const request = { method: 'POST', host: url.host, path: url.pathname, headers: sized };
+    const signing = { region: this.#region, credentials: await this.#credentials(), timeMs: Date.now() };
+    return await post(url, body, this.#signer.headersOf(request, hash('sha256', body), signing));
   }
 
   async #credentials(): Promise<Credentials> {

@@ -27,12 +27,6 @@ export function crc32Of(chunks: readonly Uint8Array[]): string {
 }
 
 /**
- * For `signWithHash`: the signature does not depend on the body.
- * https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
- */
-export const UNSIGNED_PAYLOAD = 'UNSIGNED-PAYLOAD';
-
-/**
  * Signs the request with the known hash of its body, which the SDK would otherwise compute again.
  * @param sha256 in hex, or `UNSIGNED_PAYLOAD`
  */

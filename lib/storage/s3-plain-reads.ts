@@ -5,8 +5,8 @@
 // by the SDK, which handles retries, clock skew, buckets in other regions and errors.
 import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage, type RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import aws4 from 'aws4';
 import { type Bytes, concatBytes, decodeText } from '../streams/bytes.ts';
+import { AwsSigner, percentEncode, queryStringOf, type Signing } from './aws-signature.ts';
 import type { ByteRange, PresignOptions } from './driver.ts';
 import { type Download, type DownloadOptions, HttpDownloads } from './http-downloads.ts';
 import type { Place, S3Access } from './s3-access.ts';
@@ -18,15 +18,16 @@ const IDLE_TIMEOUT_MILLISECONDS = 5000;
 /** A server may have to look at many objects for a page. */
 const PAGE_TIMEOUT_MILLISECONDS = 60_000;
 
-/** These requests have no body. Without this header the signer hashes it each time. */
+/** These requests have no body. */
 const SHA256_OF_NOTHING = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 
 export type PlainAnswer = { headers: IncomingHttpHeaders; bytes: Bytes } | 'absent';
 
 type PlainRequest = {
   method: 'GET' | 'HEAD';
-  /** Percent-encoded, with the query. */
+  /** Percent-encoded. */
   path: string;
+  query?: Record<string, string>;
   timeoutMs?: number;
 };
 
@@ -34,6 +35,7 @@ export class PlainReads {
   readonly #access: S3Access;
   readonly #agents: Agents;
   readonly #downloads = new HttpDownloads();
+  readonly #signer = new AwsSigner('s3');
 
   constructor(access: S3Access, agents: Agents) {
     this.#access = access;
@@ -56,7 +58,8 @@ export class PlainReads {
   async download(key: string, range: ByteRange | undefined, options: DownloadOptions): Promise<Download | undefined> {
     try {
       const place = await this.#access.place();
-      const { path, headers } = signedRequest(place, 'GET', place.base.pathname + encodeKey(key));
+      const path = place.base.pathname + encodeKey(key);
+      const headers = this.#headersOf({ method: 'GET', path }, place);
       const ranged = range && { Range: `bytes=${range.start}-${range.end}` };
       const request = { origin: place.base, path, headers: { ...headers, ...ranged } };
       const download = await this.#downloads.get(request, options);
@@ -81,11 +84,12 @@ export class PlainReads {
 
   /** A page of a listing. @returns `undefined` if the SDK has to send the request */
   async page(request: ListRequest): Promise<ListPage | undefined> {
-    const query = Object.entries(listQueryOf(request)).map(([name, value]) => `${name}=${encodePart(value)}`);
+    const query = listQueryOf(request);
     const timeoutMs = PAGE_TIMEOUT_MILLISECONDS;
     const answer = await this.#send(({ base }) => ({
       method: 'GET',
-      path: `${bucketPathOf(base)}?${query.join('&')}`,
+      path: bucketPathOf(base),
+      query,
       timeoutMs,
     }));
     return answer === undefined || answer === 'absent' ? undefined : parseListPage(decodeText(answer.bytes));
@@ -97,27 +101,31 @@ export class PlainReads {
    */
   async presign(method: 'GET' | 'HEAD', key: string, { expiresSeconds, contentType }: PresignOptions): Promise<URL> {
     const place = await this.#access.place();
-    const { base, credentials } = place;
-    const query = [
-      `X-Amz-Date=${amzDate(Date.now() + place.clockOffsetMs)}`,
-      `X-Amz-Expires=${expiresSeconds}`,
-      ...(contentType !== undefined && method === 'GET' ? [`response-content-type=${encodePart(contentType)}`] : []),
-    ];
-    const path = `${base.pathname}${encodeKey(key)}?${query.join('&')}`;
-    const request = { ...signedPart(place, method, path), signQuery: true };
-    return new URL(`${base.origin}${aws4.sign(request, credentials).path}`);
+    const { host, origin, pathname } = place.base;
+    const path = pathname + encodeKey(key);
+    const query = contentType !== undefined && method === 'GET' ? { 'response-content-type': contentType } : undefined;
+    const request = { method, host, path, ...(query && { query }) };
+    return new URL(`${origin}${path}?${this.#signer.presignedQuery(request, expiresSeconds, signingAt(place))}`);
   }
 
   async #send(requestAt: (place: Place) => PlainRequest): Promise<PlainAnswer | undefined> {
     try {
       const place = await this.#access.place();
-      const { method, path: asked, timeoutMs = IDLE_TIMEOUT_MILLISECONDS } = requestAt(place);
+      const request = requestAt(place);
+      const { method, query, timeoutMs: timeout = IDLE_TIMEOUT_MILLISECONDS } = request;
       const { protocol, hostname, port } = place.base;
-      const signed = signedRequest(place, method, asked);
-      return await this.#exchange(protocol, { method, hostname, port, ...signed, timeout: timeoutMs });
+      const path = query ? `${request.path}?${queryStringOf(query)}` : request.path;
+      const headers = this.#headersOf(request, place);
+      return await this.#exchange(protocol, { method, hostname, port, path, headers, timeout });
     } catch {
       return undefined;
     }
+  }
+
+  #headersOf(request: PlainRequest, place: Place): Record<string, string> {
+    const { method, path, query } = request;
+    const unsigned = { method, path, host: place.base.host, ...(query && { query }) };
+    return this.#signer.headersOf(unsigned, SHA256_OF_NOTHING, signingAt(place));
   }
 
   async #exchange(protocol: string, options: RequestOptions): Promise<PlainAnswer | undefined> {
@@ -135,18 +143,8 @@ export class PlainReads {
   }
 }
 
-function signedPart({ region, base: { host } }: Place, method: string, path: string) {
-  return { service: 's3', region, method, host, path };
-}
-
-function signedRequest(place: Place, method: string, path: string): { path: string; headers: Record<string, string> } {
-  const headers = {
-    'X-Amz-Date': amzDate(Date.now() + place.clockOffsetMs),
-    'X-Amz-Content-Sha256': SHA256_OF_NOTHING,
-  };
-  const signed = aws4.sign({ ...signedPart(place, method, path), headers }, place.credentials);
-  const written = Object.entries(signed.headers ?? {}).map(([name, value]) => [name, String(value)]);
-  return { path: signed.path ?? path, headers: Object.fromEntries(written) };
+function signingAt({ region, credentials, clockOffsetMs }: Place): Signing {
+  return { region, credentials, timeMs: Date.now() + clockOffsetMs };
 }
 
 /** Whether the body is that of the whole object, or of this range of it. */
@@ -175,15 +173,5 @@ function bucketPathOf(base: URL): string {
 }
 
 function encodeKey(key: string): string {
-  return key.split('/').map(encodePart).join('/');
-}
-
-/** Percent-encodes all but the unreserved characters of RFC 3986, as the signature requires. */
-function encodePart(part: string): string {
-  return encodeURIComponent(part).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
-}
-
-/** `20261124T091500Z` */
-function amzDate(milliseconds: number): string {
-  return new Date(milliseconds).toISOString().replace(/[-:]|\.\d{3}/g, '');
+  return key.split('/').map(percentEncode).join('/');
 }

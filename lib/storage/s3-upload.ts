@@ -11,9 +11,10 @@ import {
   type S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
+import { UNSIGNED_PAYLOAD } from './aws-signature.ts';
 import type { PutStreamOptions } from './driver.ts';
 import { MAX_PARTS, PART_BYTES } from './multipart-limits.ts';
-import { crc32Of, sha256Of, signWithHash, UNSIGNED_PAYLOAD } from './s3-checksums.ts';
+import { crc32Of, sha256Of, signWithHash } from './s3-checksums.ts';
 import { sendChunks } from './s3-chunked-body.ts';
 import { isRefusal, statusOf } from './s3-errors.ts';
 

@@ -1,6 +1,7 @@
 // A function's role: MinIO judges by the very statements of the template what a function may do with the bucket.
-import aws4 from 'aws4';
+import { hash } from 'node:crypto';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../lib/model/json.ts';
+import { AwsSigner } from '../../lib/storage/aws-signature.ts';
 import type { Minio } from '../support/minio.ts';
 import { objectOf, physicalId, REGION, type Resource, type Stack } from './template.ts';
 
@@ -50,18 +51,11 @@ export async function assumeRole(minio: Minio, statements: readonly JsonObject[]
   const Statement = forS3.length > 0 ? forS3.flatMap(forMinio) : nothing;
   const Policy = JSON.stringify({ Version: '2012-10-17', Statement });
   const body = new URLSearchParams({ Action: 'AssumeRole', Version: '2011-06-15', Policy }).toString();
-  const { host } = new URL(minio.endpoint);
-  const type = 'application/x-www-form-urlencoded';
-  const request = {
-    service: 'sts',
-    region: REGION,
-    method: 'POST',
-    host,
-    path: '/',
-    headers: { 'Content-Type': type },
-  };
-  const { headers } = aws4.sign({ ...request, body }, minio.credentials);
-  const response = await fetch(minio.endpoint, { method: 'POST', headers: headers as Record<string, string>, body });
+  const type = { 'content-type': 'application/x-www-form-urlencoded' };
+  const request = { method: 'POST', host: new URL(minio.endpoint).host, path: '/', headers: type };
+  const signing = { region: REGION, credentials: minio.credentials, timeMs: Date.now() };
+  const headers = new AwsSigner('sts').headersOf(request, hash('sha256', body), signing);
+  const response = await fetch(minio.endpoint, { method: 'POST', headers, body });
   const text = await response.text();
   const valueOfTag = (name: string) =>
     new RegExp(`<${name}>([^<]+)<`).exec(text)?.[1] ?? fail(`MinIO gave no role: ${response.status} ${text}`);

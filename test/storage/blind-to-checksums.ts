@@ -1,4 +1,4 @@
-import aws4 from 'aws4';
+import { AwsSigner } from '../../lib/storage/aws-signature.ts';
 import type { Minio } from '../support/minio.ts';
 import { forward, type S3Proxy, sendResponse, startProxy } from './s3-proxy.ts';
 
@@ -13,16 +13,21 @@ export type BlindServer = S3Proxy & {
  */
 export async function startBlindServer({ endpoint, credentials }: Minio): Promise<BlindServer> {
   const { host } = new URL(endpoint);
+  const signer = new AwsSigner('s3');
   let ignored = 0;
   const proxy = await startProxy(async (incoming, outgoing) => {
-    const { method = '', url: path = '' } = incoming;
+    const { method = '', url = '' } = incoming;
+    const { pathname: path, searchParams } = new URL(url, endpoint);
     const headers: Record<string, string> = {};
     for (const [name, value] of Object.entries(incoming.headers)) {
       if (name.startsWith('x-amz-checksum-')) ignored++;
-      else if (!['host', 'connection', 'authorization', 'x-amz-date'].includes(name)) headers[name] = String(value);
+      else if (!['host', 'connection', 'authorization', 'x-amz-date', 'x-amz-content-sha256'].includes(name))
+        headers[name] = String(value);
     }
-    const signed = aws4.sign({ service: 's3', region: 'us-east-1', host, method, path, headers }, credentials);
-    await sendResponse(await forward(endpoint, incoming, outgoing, signed.headers ?? {}), outgoing);
+    const request = { method, host, path, query: Object.fromEntries(searchParams), headers };
+    const payloadHash = String(incoming.headers['x-amz-content-sha256']);
+    const signed = signer.headersOf(request, payloadHash, { region: 'us-east-1', credentials, timeMs: Date.now() });
+    await sendResponse(await forward(endpoint, incoming, outgoing, signed), outgoing);
   });
   return { ...proxy, ignored: () => ignored };
 }

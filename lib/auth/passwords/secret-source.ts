@@ -26,8 +26,8 @@ export class SecretSource implements TextSource {
 
   async read(known?: string): Promise<VersionedText | undefined> {
     const response = await this.#service.post('/', JSON.stringify({ SecretId: this.name }), {
-      'Content-Type': 'application/x-amz-json-1.1',
-      'X-Amz-Target': 'secretsmanager.GetSecretValue',
+      'content-type': 'application/x-amz-json-1.1',
+      'x-amz-target': 'secretsmanager.GetSecretValue',
     });
     const answer: unknown = JSON.parse(response.body);
     if (response.status !== OK || !isJsonObject(answer))
