@@ -8,6 +8,7 @@ import { hasCode } from '../model/has-code.ts';
 import type { ETag } from './driver.ts';
 import { ifPresent } from './file-errors.ts';
 import { writeBody } from './file-writer.ts';
+import { syncNames, writeWholeFile } from './write-file.ts';
 
 export type WrittenFile = { path: string; etag: ETag };
 
@@ -24,16 +25,18 @@ export async function writeTemporaryFile(
   giveBack?: (chunk: Uint8Array) => void,
 ): Promise<WrittenFile> {
   const path = join(directory, randomUUID());
-  const handle = await open(path, 'wx');
   try {
-    if (body instanceof Uint8Array) await handle.writeFile(body);
-    else await writeBody(handle, body, giveBack);
-    return { path, etag: await sealFile(handle) };
+    if (body instanceof Uint8Array) return { path, etag: etagOf(await writeWholeFile(path, body, uniqueSeconds())) };
+    const handle = await open(path, 'wx');
+    try {
+      await writeBody(handle, body, giveBack);
+      return { path, etag: await sealFile(handle) };
+    } finally {
+      await handle.close();
+    }
   } catch (error) {
     await rm(path, { force: true });
     throw error;
-  } finally {
-    await handle.close();
   }
 }
 
@@ -56,7 +59,7 @@ export async function copyToTemporaryFile(directory: string, source: string): Pr
 
 /** Gives a written file its ETag, and syncs it. */
 export async function sealFile(handle: FileHandle): Promise<ETag> {
-  const seconds = uniqueMicroseconds() / 1e6;
+  const seconds = uniqueSeconds();
   await handle.utimes(seconds, seconds);
   await handle.sync();
   return etagOf(await handle.stat({ bigint: true }));
@@ -73,10 +76,10 @@ export function etagOf(stats: BigIntStats): ETag {
 
 let lastMicroseconds = 0;
 
-/** Times are at least two apart, since their conversion to seconds in floating point is off by up to half of one. */
-function uniqueMicroseconds(): number {
+/** Times are at least two microseconds apart, since seconds in floating point are off by up to half of one. */
+function uniqueSeconds(): number {
   lastMicroseconds = Math.max(Date.now() * 1000 + Math.floor(Math.random() * 1000), lastMicroseconds + 2);
-  return lastMicroseconds;
+  return lastMicroseconds / 1e6;
 }
 
 /**
@@ -86,10 +89,10 @@ function uniqueMicroseconds(): number {
 export async function linkFile(from: string, to: string, check: () => void = () => {}): Promise<boolean> {
   for (let attempt = 1; ; attempt++) {
     try {
-      await makeDirectory(dirname(to));
+      const changed = [dirname(to), ...(await makeDirectories(dirname(to)))];
       check();
       await link(from, to);
-      await syncDirectory(dirname(to));
+      await Promise.all(changed.map(syncDirectory));
       return true;
     } catch (error) {
       // A delete has removed the empty folder between the two steps.
@@ -134,11 +137,17 @@ export async function isDirectory(path: string): Promise<boolean> {
 
 /** Makes a directory and those above it, and syncs them. */
 export async function makeDirectory(directory: string): Promise<void> {
+  await Promise.all((await makeDirectories(directory)).map(syncDirectory));
+}
+
+/** Makes a directory and those above it. @returns the directories to sync, which are those above each new one */
+async function makeDirectories(directory: string): Promise<string[]> {
   const firstMade = await mkdirWithRetries(directory);
-  if (firstMade === undefined) return;
-  // The name of each new directory is stored in the one above it.
+  if (firstMade === undefined) return [];
   const top = dirname(firstMade);
-  for (let made = directory; made.length > top.length; made = dirname(made)) await syncDirectory(dirname(made));
+  const changed: string[] = [];
+  for (let made = directory; made.length > top.length; made = dirname(made)) changed.push(dirname(made));
+  return changed;
 }
 
 /** `mkdir` also fails with EEXIST or ENOTDIR if a delete removes a directory that it has just found: then it is called again. */
@@ -161,12 +170,7 @@ async function isAtOrBelowFile(path: string): Promise<boolean> {
 export async function syncDirectory(directory: string): Promise<void> {
   if (process.platform === 'win32') return; // Windows cannot open a directory, and NTFS journals names
   try {
-    const handle = await open(directory, 'r');
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
+    await syncNames(directory);
   } catch (error) {
     if (!hasCode(error, 'ENOENT')) throw error; // removed meanwhile, and the remover syncs the directory above
   }
