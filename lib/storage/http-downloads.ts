@@ -3,20 +3,16 @@
 //
 // Only the usual response is understood: HTTP/1.1, a body of known length. For any other the caller sends the request again by
 // another client.
-import { connect, isIP, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import type { Socket } from 'node:net';
 import type { ByteSource } from '../streams/byte-source.ts';
-import { KiB } from '../streams/bytes.ts';
 import { type BodyConnection, type BodyOptions, DownloadBody, type OnBytes } from './download-body.ts';
+import { contentLengthOf, HEAD_END, type Head, isKeptOpen, MAX_HEAD_BYTES, parseHead } from './http-head.ts';
+import { openSocket } from './http-socket.ts';
 
-const MAX_HEAD_BYTES = 16 * KiB;
-const HEAD_END = '\r\n\r\n';
 /** How long a server may take to send the headers. */
 const HEAD_TIMEOUT_MILLISECONDS = 5000;
 /** Less than the time after which servers close idle connections: S3 after some 20 s. */
 const KEPT_MILLISECONDS = 5000;
-
-const DEFAULT_PORTS: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443 };
 
 export type DownloadRequest = {
   /** Scheme, host and port. */
@@ -52,7 +48,7 @@ export class HttpDownloads {
   }
 }
 
-type Head = { status: number; headers: Record<string, string>; sizeBytes: number };
+type DownloadHead = Head & { sizeBytes: number };
 
 class Connection {
   readonly origin: string;
@@ -67,18 +63,10 @@ class Connection {
 
   constructor(url: URL, onClose: () => void) {
     this.origin = url.origin;
-    const onread = {
+    this.#socket = openSocket(url, {
       buffer: () => this.#target(),
-      callback: (sizeBytes: number) => {
-        this.#onBytes(sizeBytes);
-        return true;
-      },
-    };
-    const host = url.hostname.replace(/^\[|\]$/g, '');
-    const to = { host, port: Number(url.port || DEFAULT_PORTS[url.protocol]), onread };
-    this.#socket =
-      url.protocol === 'https:' ? connectTls({ ...to, ...(isIP(host) === 0 && { servername: host }) }) : connect(to);
-    this.#socket.setNoDelay();
+      onBytes: (sizeBytes) => this.#onBytes(sizeBytes),
+    });
     this.#socket.on('error', (error) => this.#onFailure(error));
     this.#socket.on('close', () => {
       this.#isClosed = true;
@@ -140,11 +128,11 @@ class Connection {
       this.#onBytes = (sizeBytes) => {
         arrivedBytes += sizeBytes;
         const endOfHead = this.#head.subarray(0, arrivedBytes).indexOf(HEAD_END);
-        const head = endOfHead < 0 ? undefined : parseHead(this.#head.toString('latin1', 0, endOfHead));
+        const head = endOfHead < 0 ? undefined : parseDownloadHead(this.#head.toString('latin1', 0, endOfHead));
         if (head) {
           // At once, so that the bytes which follow go to the buffers of the body.
           const rest = this.#head.subarray(endOfHead + HEAD_END.length, arrivedBytes);
-          const isKept = head.headers.connection?.toLowerCase() !== 'close';
+          const isKept = isKeptOpen(head);
           const connection = this.#forBody((isWhole, onUnused) => end(isWhole && isKept, onUnused));
           this.#socket.setTimeout(0);
           resolve({ ...head, body: new DownloadBody({ sizeBytes: head.sizeBytes, rest, ...options }, connection) });
@@ -176,20 +164,9 @@ class Connection {
 }
 
 /** `undefined` for a response that this module does not understand. */
-function parseHead(text: string): Head | undefined {
-  const [statusLine = '', ...lines] = text.split('\r\n');
-  const status = Number(/^HTTP\/1\.1 (200|206)(?: |$)/.exec(statusLine)?.[1]);
-  const headers: Record<string, string> = {};
-  for (const line of lines) {
-    const colon = line.indexOf(':');
-    if (colon < 1) return undefined;
-    const name = line.slice(0, colon).toLowerCase();
-    const value = line.slice(colon + 1).trim();
-    headers[name] = Object.hasOwn(headers, name) ? `${headers[name]}, ${value}` : value;
-  }
-  const length = headers['content-length'] ?? '';
-  if (!status || !/^\d{1,15}$/.test(length) || 'transfer-encoding' in headers || 'content-encoding' in headers) {
-    return undefined;
-  }
-  return { status, headers, sizeBytes: Number(length) };
+function parseDownloadHead(text: string): DownloadHead | undefined {
+  const head = parseHead(text);
+  const sizeBytes = head && contentLengthOf(head);
+  if (sizeBytes === undefined || (head?.status !== 200 && head?.status !== 206)) return undefined;
+  return 'transfer-encoding' in head.headers || 'content-encoding' in head.headers ? undefined : { ...head, sizeBytes };
 }

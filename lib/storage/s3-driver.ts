@@ -52,7 +52,7 @@ export class S3Driver implements StorageDriver {
     this.#options = options;
     this.#locks = locks;
     this.#access = new S3Access(options, { load: () => this.#sdk(), loaded: () => this.#loaded });
-    this.#plainReads = new PlainReads(this.#access, this.#agents);
+    this.#plainReads = new PlainReads(this.#access);
   }
 
   async #sdk(): Promise<S3SdkDriver> {

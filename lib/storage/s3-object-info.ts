@@ -1,9 +1,8 @@
-import type { IncomingHttpHeaders } from 'node:http';
 import type { Key } from '../model/layout.ts';
 import type { ETag, ObjectInfo } from './driver.ts';
 
 /** Of the headers of a response that has the whole object, or none of it. */
-export function infoOf(key: Key, headers: IncomingHttpHeaders): ObjectInfo {
+export function infoOf(key: Key, headers: Readonly<Record<string, string | undefined>>): ObjectInfo {
   const { etag: ETag, 'last-modified': lastModified, 'content-length': sizeBytes } = headers;
   const LastModified = lastModified === undefined ? undefined : new Date(lastModified);
   return { key, sizeBytes: Number(sizeBytes), etag: etagOf({ ETag }), lastModified: dateOf({ LastModified }) };

@@ -3,14 +3,13 @@
 //
 // This module handles two responses: the object, and no such object. After anything else the caller sends the request again
 // by the SDK, which handles retries, clock skew, buckets in other regions and errors.
-import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage, type RequestOptions } from 'node:http';
-import { request as httpsRequest } from 'node:https';
-import { type Bytes, concatBytes, decodeText } from '../streams/bytes.ts';
+import { type Bytes, decodeText } from '../streams/bytes.ts';
 import { AwsSigner, percentEncode, queryStringOf, type Signing } from './aws-signature.ts';
 import type { ByteRange, PresignOptions } from './driver.ts';
+import type { HttpAnswer } from './http-answer.ts';
 import { type Download, type DownloadOptions, HttpDownloads } from './http-downloads.ts';
+import { HttpExchanges } from './http-exchanges.ts';
 import type { Place, S3Access } from './s3-access.ts';
-import type { Agents } from './s3-agents.ts';
 import { type ListPage, type ListRequest, listQueryOf, parseListPage } from './s3-list-page.ts';
 
 /** How long a server may not take a connection, or send nothing. After that the SDK sends the request. */
@@ -21,7 +20,9 @@ const PAGE_TIMEOUT_MILLISECONDS = 60_000;
 /** These requests have no body. */
 const SHA256_OF_NOTHING = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 
-export type PlainAnswer = { headers: IncomingHttpHeaders; bytes: Bytes } | 'absent';
+type Headers = Readonly<Record<string, string>>;
+
+export type PlainAnswer = { headers: Headers; bytes: Bytes } | 'absent';
 
 type PlainRequest = {
   method: 'GET' | 'HEAD';
@@ -33,13 +34,13 @@ type PlainRequest = {
 
 export class PlainReads {
   readonly #access: S3Access;
-  readonly #agents: Agents;
+  readonly #exchanges: HttpExchanges;
   readonly #downloads = new HttpDownloads();
   readonly #signer = new AwsSigner('s3');
 
-  constructor(access: S3Access, agents: Agents) {
+  constructor(access: S3Access, exchanges = new HttpExchanges()) {
     this.#access = access;
-    this.#agents = agents;
+    this.#exchanges = exchanges;
   }
 
   /**
@@ -71,13 +72,14 @@ export class PlainReads {
     return undefined;
   }
 
-  /** Closes the connections that no download uses. */
+  /** Closes the connections that no request uses. */
   close(): void {
+    this.#exchanges.close();
     this.#downloads.close();
   }
 
   /** The headers of the bucket. @returns `undefined` if the SDK has to send the request */
-  async bucket(): Promise<IncomingHttpHeaders | undefined> {
+  async bucket(): Promise<Headers | undefined> {
     const answer = await this.#send(({ base }) => ({ method: 'HEAD', path: bucketPathOf(base) }));
     return answer === 'absent' ? undefined : answer?.headers;
   }
@@ -112,11 +114,10 @@ export class PlainReads {
     try {
       const place = await this.#access.place();
       const request = requestAt(place);
-      const { method, query, timeoutMs: timeout = IDLE_TIMEOUT_MILLISECONDS } = request;
-      const { protocol, hostname, port } = place.base;
+      const { method, query, timeoutMs: idleMs = IDLE_TIMEOUT_MILLISECONDS } = request;
       const path = query ? `${request.path}?${queryStringOf(query)}` : request.path;
       const headers = this.#headersOf(request, place);
-      return await this.#exchange(protocol, { method, hostname, port, path, headers, timeout });
+      return understand(method, await this.#exchanges.send({ method, origin: place.base, path, headers, idleMs }));
     } catch {
       return undefined;
     }
@@ -126,20 +127,6 @@ export class PlainReads {
     const { method, path, query } = request;
     const unsigned = { method, path, host: place.base.host, ...(query && { query }) };
     return this.#signer.headersOf(unsigned, SHA256_OF_NOTHING, signingAt(place));
-  }
-
-  async #exchange(protocol: string, options: RequestOptions): Promise<PlainAnswer | undefined> {
-    const isTls = protocol === 'https:';
-    const request = isTls
-      ? httpsRequest({ ...options, agent: this.#agents.https })
-      : httpRequest({ ...options, agent: this.#agents.http });
-    return await new Promise((resolve, reject) => {
-      // By the option `timeout`, as `setTimeout` does not count the time until the server takes the connection.
-      request.on('timeout', () => request.destroy(new Error('S3 sends nothing')));
-      request.on('error', reject);
-      request.on('response', (response) => readAnswer(response, options.method === 'HEAD').then(resolve, reject));
-      request.end();
-    });
   }
 }
 
@@ -153,17 +140,10 @@ function isOfRange({ status, headers }: Download, range: ByteRange | undefined):
   return status === 206 && headers['content-range']?.startsWith(`bytes ${range.start}-`) === true;
 }
 
-async function readAnswer(response: IncomingMessage, isHead: boolean): Promise<PlainAnswer | undefined> {
-  const bytes = await new Promise<Bytes>((resolve, reject) => {
-    const chunks: Uint8Array[] = [];
-    response.on('data', (chunk: Uint8Array) => chunks.push(chunk));
-    response.on('error', reject);
-    response.on('end', () => resolve(concatBytes(chunks)));
-  });
-  const { statusCode, headers } = response;
-  if (statusCode === 200) return { headers, bytes };
+function understand(method: string, { status, headers, bytes }: HttpAnswer): PlainAnswer | undefined {
+  if (status === 200) return { headers, bytes };
   // A 404 may also mean that there is no bucket. The response to HEAD cannot tell the two apart.
-  const isAbsent = statusCode === 404 && (isHead || decodeText(bytes).includes('<Code>NoSuchKey</Code>'));
+  const isAbsent = status === 404 && (method === 'HEAD' || decodeText(bytes).includes('<Code>NoSuchKey</Code>'));
   return isAbsent ? 'absent' : undefined;
 }
 

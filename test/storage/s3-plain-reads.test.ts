@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
 import { it } from 'node:test';
+import { HttpExchanges } from '../../lib/storage/http-exchanges.ts';
 import { S3Access } from '../../lib/storage/s3-access.ts';
 import { PlainReads } from '../../lib/storage/s3-plain-reads.ts';
 
-it('a read that gets no connection is left to the SDK, which tells why, and does not wait for the system to give up', async (t) => {
+it('a read that gets no connection is left to the SDK, which tells why, and does not wait for the system to give up', async () => {
   const load = () => assert.fail('the SDK is not needed for the address');
   const options = {
     bucket: 'bucket',
@@ -16,8 +15,7 @@ it('a read that gets no connection is left to the SDK, which tells why, and does
     credentials: { accessKeyId: 'id', secretAccessKey: 'secret' },
   };
   // The connection is never made, as where a firewall drops its packets.
-  const agents = { http: new HttpAgent({ lookup: () => undefined }), https: new HttpsAgent() };
-  t.after(() => agents.http.destroy());
-  const reads = new PlainReads(new S3Access(options, { load, loaded: () => undefined }), agents);
+  const exchanges = new HttpExchanges({ lookup: () => undefined });
+  const reads = new PlainReads(new S3Access(options, { load, loaded: () => undefined }), exchanges);
   assert.equal(await reads.object('GET', 'key'), undefined);
 });
