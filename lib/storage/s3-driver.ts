@@ -19,6 +19,7 @@ import type {
   UploadedPart,
 } from './driver.ts';
 import { StorageUnavailableError } from './driver.ts';
+import { isOfKept, KeptObjects } from './kept-objects.ts';
 import { Md5Etags } from './md5-etags.ts';
 import type { S3SdkDriver } from './s3.ts';
 import { S3Access } from './s3-access.ts';
@@ -40,6 +41,7 @@ export class S3Driver implements StorageDriver {
   readonly #agents = createAgents();
   readonly #plainReads: PlainReads;
   readonly #sharedReads = new SharedReads<ReadObject | undefined>();
+  readonly #kept = new KeptObjects();
   readonly #md5Etags = new Md5Etags();
   #loading: Promise<S3SdkDriver> | undefined;
   #loaded: S3SdkDriver | undefined;
@@ -94,7 +96,7 @@ export class S3Driver implements StorageDriver {
     return { info: infoOf(key, { ...headers, 'content-length': wholeSize }), body: streamOf(body) };
   }
 
-  /** Concurrent reads of one object may share a request. */
+  /** Concurrent reads of one object may share a request. Two requests if another process has written the same bytes again. */
   async read(key: Key): Promise<ReadObject | undefined> {
     return await this.#sharedReads.read(key, async () => {
       const object = await this.#readOnce(key);
@@ -104,9 +106,18 @@ export class S3Driver implements StorageDriver {
   }
 
   async #readOnce(key: Key): Promise<ReadObject | undefined> {
-    const answer = await this.#plainReads.object('GET', this.#at(key));
-    if (answer) return answer === 'absent' ? undefined : { info: infoOf(key, answer.headers), bytes: answer.bytes };
-    return await (await this.#sdk()).read(key);
+    const kept = this.#kept.get(key);
+    let answer = await this.#plainReads.object('GET', this.#at(key), kept?.info.etag);
+    if (kept && answer && answer !== 'absent' && answer.isUnchanged) {
+      if (isOfKept(kept, answer.headers)) return kept;
+      answer = await this.#plainReads.object('GET', this.#at(key));
+    }
+    if (answer === undefined || answer === 'absent') this.#kept.drop(key);
+    if (answer === undefined) return await (await this.#sdk()).read(key);
+    if (answer === 'absent') return undefined;
+    const object = { info: infoOf(key, answer.headers), bytes: answer.bytes };
+    this.#kept.keep(key, object, answer.headers.date);
+    return object;
   }
 
   etagOf(bytes: Uint8Array): ETag | undefined {
@@ -161,6 +172,7 @@ export class S3Driver implements StorageDriver {
   }
 
   async put(key: Key, body: Uint8Array, options?: PutOptions): Promise<ETag | undefined> {
+    this.#kept.drop(key);
     const etag = await (await this.#sdk()).put(key, body, options);
     if (etag !== undefined) this.#md5Etags.learn(etag, body);
     return etag;
@@ -175,6 +187,7 @@ export class S3Driver implements StorageDriver {
   }
 
   async delete(key: Key, options?: DeleteOptions): Promise<boolean> {
+    this.#kept.drop(key);
     return await (await this.#sdk()).delete(key, options);
   }
 
@@ -183,6 +196,7 @@ export class S3Driver implements StorageDriver {
   }
 
   async deleteMany(keys: readonly Key[]): Promise<void> {
+    for (const key of keys) this.#kept.drop(key);
     await (await this.#sdk()).deleteMany(keys);
   }
 

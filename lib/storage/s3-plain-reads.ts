@@ -5,7 +5,7 @@
 // by the SDK, which handles retries, clock skew, buckets in other regions and errors.
 import { type Bytes, decodeText } from '../streams/bytes.ts';
 import { AwsSigner, percentEncode, queryStringOf, type Signing } from './aws-signature.ts';
-import type { ByteRange, PresignOptions } from './driver.ts';
+import type { ByteRange, ETag, PresignOptions } from './driver.ts';
 import type { HttpAnswer } from './http-answer.ts';
 import { type Download, type DownloadOptions, HttpDownloads } from './http-downloads.ts';
 import { HttpExchanges } from './http-exchanges.ts';
@@ -22,12 +22,14 @@ const SHA256_OF_NOTHING = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca4959
 
 type Headers = Readonly<Record<string, string>>;
 
-export type PlainAnswer = { headers: Headers; bytes: Bytes } | 'absent';
+/** `isUnchanged`: the object has the ETag that the caller knows, and its bytes are not sent. */
+export type PlainAnswer = { headers: Headers; bytes: Bytes; isUnchanged: boolean } | 'absent';
 
 type PlainRequest = {
   method: 'GET' | 'HEAD';
   /** Percent-encoded. */
   path: string;
+  knownEtag?: ETag | undefined;
   query?: Record<string, string>;
   timeoutMs?: number;
 };
@@ -46,10 +48,11 @@ export class PlainReads {
   /**
    * An object, or with HEAD its headers.
    * @param key with the key prefix of the storage
+   * @param knownEtag of an object whose bytes the caller has
    * @returns `undefined` if the SDK has to send the request
    */
-  async object(method: 'GET' | 'HEAD', key: string): Promise<PlainAnswer | undefined> {
-    return await this.#send(({ base }) => ({ method, path: base.pathname + encodeKey(key) }));
+  async object(method: 'GET' | 'HEAD', key: string, knownEtag?: ETag): Promise<PlainAnswer | undefined> {
+    return await this.#send(({ base }) => ({ method, path: base.pathname + encodeKey(key), knownEtag }));
   }
 
   /**
@@ -117,15 +120,16 @@ export class PlainReads {
       const { method, query, timeoutMs: idleMs = IDLE_TIMEOUT_MILLISECONDS } = request;
       const path = query ? `${request.path}?${queryStringOf(query)}` : request.path;
       const headers = this.#headersOf(request, place);
-      return understand(method, await this.#exchanges.send({ method, origin: place.base, path, headers, idleMs }));
+      return understand(request, await this.#exchanges.send({ method, origin: place.base, path, headers, idleMs }));
     } catch {
       return undefined;
     }
   }
 
   #headersOf(request: PlainRequest, place: Place): Record<string, string> {
-    const { method, path, query } = request;
-    const unsigned = { method, path, host: place.base.host, ...(query && { query }) };
+    const { method, path, query, knownEtag } = request;
+    const headers = knownEtag === undefined ? {} : { 'if-none-match': knownEtag };
+    const unsigned = { method, path, host: place.base.host, headers, ...(query && { query }) };
     return this.#signer.headersOf(unsigned, SHA256_OF_NOTHING, signingAt(place));
   }
 }
@@ -140,8 +144,10 @@ function isOfRange({ status, headers }: Download, range: ByteRange | undefined):
   return status === 206 && headers['content-range']?.startsWith(`bytes ${range.start}-`) === true;
 }
 
-function understand(method: string, { status, headers, bytes }: HttpAnswer): PlainAnswer | undefined {
-  if (status === 200) return { headers, bytes };
+function understand({ method, knownEtag }: PlainRequest, answer: HttpAnswer): PlainAnswer | undefined {
+  const { status, headers, bytes } = answer;
+  if (status === 200) return { headers, bytes, isUnchanged: false };
+  if (status === 304 && knownEtag !== undefined) return { headers, bytes, isUnchanged: true };
   // A 404 may also mean that there is no bucket. The response to HEAD cannot tell the two apart.
   const isAbsent = status === 404 && (method === 'HEAD' || decodeText(bytes).includes('<Code>NoSuchKey</Code>'));
   return isAbsent ? 'absent' : undefined;
