@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 
-/** Operations that change a file system; `write` is a write through a file handle. */
+/** Operations that change a file system; `write` is a write through a file handle or a descriptor. */
 export type Change = 'mkdir' | 'open' | 'write' | 'sync' | 'link' | 'rename' | 'writeFile' | 'copyFile';
 
 export const CHANGES: readonly Change[] = ['mkdir', 'open', 'write', 'sync', 'link', 'rename', 'writeFile', 'copyFile'];
@@ -14,11 +14,16 @@ export const CHANGES: readonly Change[] = ['mkdir', 'open', 'write', 'sync', 'li
 export async function withFailing(change: Change, code: string, task: () => Promise<void>): Promise<number> {
   const { promises } = fs;
   const original = { ...promises };
+  const { open, write, fsync } = fs;
   let refused = 0;
-  const refuse = async (): Promise<never> => {
+  const refusal = (): Error => {
     refused++;
-    throw Object.assign(new Error(`${code}: refused by the test, ${change}`), { code });
+    return Object.assign(new Error(`${code}: refused by the test, ${change}`), { code });
   };
+  const refuse = async (): Promise<never> => {
+    throw refusal();
+  };
+  failDescriptors(change, refusal);
   if (change === 'write' || change === 'sync') {
     promises.open = async (...args) => {
       const handle = await original.open(...args);
@@ -37,7 +42,27 @@ export async function withFailing(change: Change, code: string, task: () => Prom
     await task();
   } finally {
     Object.assign(promises, original);
+    Object.assign(fs, { open, write, fsync });
     syncBuiltinESMExports();
   }
   return refused;
+}
+
+/** What `withFailing` does for functions with a callback, as far as the product uses them. Directories are opened for reading, and synced. */
+function failDescriptors(change: Change, refusal: () => Error): void {
+  const { open, fsync } = fs;
+  const forReading = new Set<number>();
+  type Done = (error: Error | null, file?: number) => void;
+  const openOrFail = (path: string, flags: string, done: Done) => {
+    if (change === 'open' && flags !== 'r') return done(refusal());
+    open(path, flags, (error, file) => {
+      if (flags === 'r') forReading.add(file);
+      else forReading.delete(file);
+      done(error, file);
+    });
+  };
+  const syncOrFail = (file: number, done: Done) => (forReading.has(file) ? fsync(file, done) : done(refusal()));
+  if (change === 'open' || change === 'sync') Object.assign(fs, { open: openOrFail });
+  if (change === 'sync') Object.assign(fs, { fsync: syncOrFail });
+  if (change === 'write') Object.assign(fs, { write: (...args: unknown[]) => (args.at(-1) as Done)(refusal()) });
 }
