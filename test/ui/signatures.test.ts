@@ -29,6 +29,7 @@ const cosign: Layer = {
 };
 const bundle: Layer = { mediaType: BUNDLE, bytes: readFixture('signature.bundle') };
 const notation: Layer = { mediaType: 'application/jose+json', bytes: readFixture('notation-ec.jws') };
+const cose: Layer = { mediaType: 'application/cose', bytes: readFixture('notation-ec.cose') };
 
 describe('the page of what refers to a manifest', () => {
   let storage: OpenedStorage;
@@ -105,6 +106,7 @@ describe('the page of what refers to a manifest', () => {
       [await attach([cosign], 'application/vnd.dev.cosign.artifact.sig.v1+json'), 'cosign.pub'],
       [await attach([bundle], BUNDLE), 'cosign.pub'],
       [await attach([notation], NOTATION), 'ec-root'],
+      [await attach([cose], NOTATION), 'ec-root'],
     ];
     const [verified, without, elsewhere] = await Promise.all(
       [trusting, trustless, foreign].map((server) => open(server)),
@@ -169,7 +171,10 @@ describe('the page of what refers to a manifest', () => {
     const text = (content: string) => Buffer.from(content);
     const large = Buffer.alloc(4 * 1024 * 1024 + 1, ' ');
     const cases: [Layer[], string, RegExp][] = [
-      [[{ mediaType: 'application/cose', bytes: text('x') }], NOTATION, /COSE signature, whose content is not shown/],
+      [[{ mediaType: 'application/cose', bytes: text('x') }], NOTATION, /not the form/],
+      [[{ mediaType: 'application/cose', bytes: Buffer.alloc(100_000, 0xd2) }], NOTATION, /not the form/],
+      [[{ mediaType: 'application/cose', bytes: notation.bytes }], NOTATION, /not the form/],
+      [[{ mediaType: 'application/jose+json', bytes: cose.bytes }], NOTATION, /not the form/],
       [[{ mediaType: 'text/plain', bytes: text('x') }], NOTATION, /of another type/],
       [[{ mediaType: 'application/jose+json', bytes: text('{}') }], NOTATION, /not the form/],
       [[{ mediaType: BUNDLE, bytes: text('{"mediaType":7}') }], BUNDLE, /not the form/],

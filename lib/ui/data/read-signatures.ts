@@ -10,6 +10,8 @@ import { KiB, MiB, readAtMost } from '../../streams/bytes.ts';
 import { checkSimpleSigning } from './signatures/cosign.ts';
 import { checkBundle, checkEnvelope } from './signatures/dsse.ts';
 import { checkNotation } from './signatures/notation.ts';
+import { parseCose } from './signatures/notation-cose.ts';
+import { parseJws } from './signatures/notation-jws.ts';
 import { type CheckedSignature, parseStrictly, type Trust, unknownSignature } from './signatures/signature.ts';
 
 /** Signatures that are read for a page. */
@@ -111,8 +113,11 @@ function annotationsIn(layer: JsonValue | undefined): Record<string, string> {
 }
 
 const NOTATION = 'application/vnd.cncf.notary.signature';
-const JWS = 'application/jose+json';
-const COSE = 'application/cose';
+/** Readers of its envelopes, by media type. */
+const NOTATION_ENVELOPES = new Map([
+  ['application/jose+json', parseJws],
+  ['application/cose', parseCose],
+]);
 const SIMPLE_SIGNING = 'application/vnd.dev.cosign.simplesigning.v1+json';
 const ENVELOPE = 'application/vnd.dsse.envelope.v1+json';
 const BUNDLE = /^application\/vnd\.dev\.sigstore\.bundle[.+]/;
@@ -128,12 +133,11 @@ async function check(
   { layer, isNotation, trust }: { layer: Layer; isNotation: boolean; trust: Trust },
 ): Promise<CheckedSignature> {
   const { mediaType, annotations } = layer;
-  if (isNotation && mediaType !== JWS) {
-    return unknownSignature(mediaType === COSE ? 'unknownFormat' : 'otherType', 'notation');
-  }
+  const parseEnvelope = NOTATION_ENVELOPES.get(mediaType);
+  if (isNotation && !parseEnvelope) return unknownSignature('otherType', 'notation');
   const bytes = await readLayer(registry, repository, layer);
   if (!bytes) return unknownSignature('unavailable');
-  if (isNotation) return await checkNotation(bytes, trust);
+  if (isNotation) return await checkNotation(parseEnvelope?.(bytes), trust);
   if (mediaType === SIMPLE_SIGNING) return await checkSimpleSigning(bytes, annotations, trust);
   return mediaType === ENVELOPE ? await checkEnvelope(bytes, trust) : await checkBundle(bytes, trust);
 }

@@ -212,7 +212,6 @@ export const TEXTS = {
       invalidChain: 'Its chain of certificates does not lead to the trusted one, or is not made for signatures.',
       wrongSignature: 'It names a trusted certificate, but its holder did not sign this.',
       unknownScheme: 'It has another signing scheme, or a condition, that is not verified here.',
-      unknownFormat: 'It is a COSE signature, whose content is not shown.',
       unavailable: 'The repository does not hold what was signed.',
     },
     facts: {

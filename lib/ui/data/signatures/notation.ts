@@ -1,10 +1,8 @@
-// Signatures of notation, as JWS. https://github.com/notaryproject/specifications/blob/v1.1.0/specs/signature-envelope-jws.md
+// Signatures of notation. https://github.com/notaryproject/specifications/blob/v1.1.0/specs/signature-specification.md
 import { constants, type KeyObject, type X509Certificate } from 'node:crypto';
 import type { JsonObject, JsonValue } from '../../../model/json.ts';
-import { encodeText } from '../../../streams/bytes.ts';
 import { certificateClaims, MAX_CHAIN, parseCertificate, verifyChain } from './certificates.ts';
 import {
-  base64Of,
   type CheckedSignature,
   type Claims,
   objectIn,
@@ -16,31 +14,36 @@ import {
   timeOf,
   unknownSignature,
 } from './signature.ts';
-import { isSignature } from './trusted-keys.ts';
+import { isSignature, type Signed } from './trusted-keys.ts';
+
+/** What an envelope holds: JWS or COSE. */
+export type NotationEnvelope = Signed & {
+  /** The protected headers, by their names in JWS. */
+  header: JsonObject;
+  payload: Uint8Array;
+  /** The signer's first. */
+  certificates: readonly Uint8Array[];
+};
 
 const PAYLOAD = 'application/vnd.cncf.notary.payload.v1+json';
-const SCHEME = 'io.cncf.notary.signingScheme';
-const SIGNING_TIME = 'io.cncf.notary.signingTime';
-const EXPIRY = 'io.cncf.notary.expiry';
+export const SCHEME = 'io.cncf.notary.signingScheme';
+export const SIGNING_TIME = 'io.cncf.notary.signingTime';
+export const EXPIRY = 'io.cncf.notary.expiry';
 /** Headers that are understood where `crit` names them. */
 const UNDERSTOOD: readonly JsonValue[] = [SCHEME, EXPIRY];
 /** The signing time is the signer's own claim. The other scheme, of signing authorities, is not verified. */
 const X509 = 'notary.x509';
 
-export async function checkNotation(bytes: Uint8Array, trust: Trust): Promise<CheckedSignature> {
-  const envelope = parseStrictly(bytes);
-  const header = base64Of(envelope?.protected, 'url');
-  const payload = base64Of(envelope?.payload, 'url');
-  const signature = base64Of(envelope?.signature, 'url');
-  const protectedHeader = header && parseStrictly(header);
-  const target = objectIn(payload && parseStrictly(payload), 'targetArtifact');
-  const chain = chainOf(objectIn(envelope, 'header')?.x5c);
-  if (!protectedHeader || !signature || !target || !chain) return unknownSignature('unreadable', 'notation');
-  const claims = claimsOf(protectedHeader, target, chain);
-  const problem = headerProblem(protectedHeader, claims, trust);
+/** @param envelope `undefined` for bytes that are none */
+export async function checkNotation(envelope: NotationEnvelope | undefined, trust: Trust): Promise<CheckedSignature> {
+  const target = objectIn(envelope && parseStrictly(envelope.payload), 'targetArtifact');
+  const chain = envelope && chainOf(envelope.certificates);
+  if (!envelope || !target || !chain) return unknownSignature('unreadable', 'notation');
+  const { header } = envelope;
+  const claims = claimsOf(header, target, chain);
+  const problem = headerProblem(header, claims, trust);
   if (problem) return { claims, problem };
-  const text = `${envelope?.protected}.${envelope?.payload}`;
-  const algorithm = textIn(protectedHeader, 'alg');
+  const algorithm = textIn(header, 'alg');
   let found: Problem = trust.keys.some((key) => 'certificate' in key) ? 'untrusted' : 'noKeys';
   for (const key of trust.keys) {
     if (!('certificate' in key) || !chain.some(({ raw }) => raw.equals(key.certificate.raw))) continue;
@@ -48,17 +51,17 @@ export async function checkNotation(bytes: Uint8Array, trust: Trust): Promise<Ch
     const times = [trust.now, ...(claims.signedAt ? [claims.signedAt] : [])];
     const verified = verifyChain(chain, { trusted: key.certificate, times });
     if ('problem' in verified) found = verified.problem;
-    else if (await isSigned(text, { algorithm, signature, publicKey: verified.publicKey }))
+    else if (await isSigned(envelope, { algorithm, publicKey: verified.publicKey }))
       return { claims, signer: key.name };
     else found = 'wrongSignature';
   }
   return { claims, problem: found };
 }
 
-function chainOf(value: JsonValue | undefined): [X509Certificate, ...X509Certificate[]] | undefined {
-  if (!Array.isArray(value) || value.length > MAX_CHAIN) return undefined;
-  const [first, ...others] = value.flatMap((item) => parseCertificate(base64Of(item) ?? new Uint8Array()) ?? []);
-  return first && others.length + 1 === value.length ? [first, ...others] : undefined;
+function chainOf(certificates: readonly Uint8Array[]): [X509Certificate, ...X509Certificate[]] | undefined {
+  if (certificates.length > MAX_CHAIN) return undefined;
+  const [first, ...others] = certificates.flatMap((bytes) => parseCertificate(bytes) ?? []);
+  return first && others.length + 1 === certificates.length ? [first, ...others] : undefined;
 }
 
 function claimsOf(header: JsonObject, target: JsonObject, [signer]: readonly [X509Certificate, ...unknown[]]): Claims {
@@ -79,7 +82,10 @@ function headerProblem(header: JsonObject, claims: Claims, { subject, now }: Tru
   if (header.cty !== PAYLOAD) return 'otherType';
   if (claims.digests[0] !== subject.digest) return 'otherDigest';
   const { crit } = header;
-  const isUnderstood = Array.isArray(crit) && crit.includes(SCHEME) && crit.every((name) => UNDERSTOOD.includes(name));
+  const isUnderstood =
+    Array.isArray(crit) &&
+    crit.includes(SCHEME) &&
+    crit.every((name) => UNDERSTOOD.includes(name) && Object.hasOwn(header, String(name)));
   if (!isUnderstood || header[SCHEME] !== X509 || !claims.signedAt) return 'unknownScheme';
   if (EXPIRY in header && (!claims.expiresAt || claims.expiresAt <= now)) return 'expired';
   return undefined;
@@ -96,12 +102,8 @@ const ALGORITHMS: Readonly<Record<string, { hash: string; keys: string }>> = {
 };
 
 async function isSigned(
-  text: string,
-  {
-    algorithm = '',
-    signature,
-    publicKey,
-  }: { algorithm: string | undefined; signature: Uint8Array; publicKey: KeyObject },
+  { bytes, signature }: Signed,
+  { algorithm = '', publicKey }: { algorithm: string | undefined; publicKey: KeyObject },
 ): Promise<boolean> {
   const known = Object.hasOwn(ALGORITHMS, algorithm) ? ALGORITHMS[algorithm] : undefined;
   const { namedCurve, modulusLength } = publicKey.asymmetricKeyDetails ?? {};
@@ -111,5 +113,5 @@ async function isSigned(
     namedCurve === undefined
       ? { padding: RSA_PKCS1_PSS_PADDING, saltLength: RSA_PSS_SALTLEN_DIGEST }
       : { dsaEncoding: 'ieee-p1363' };
-  return await isSignature({ bytes: encodeText(text), signature }, { publicKey, hash: known.hash, options });
+  return await isSignature({ bytes, signature }, { publicKey, hash: known.hash, options });
 }

@@ -45,7 +45,6 @@ export type Problem =
   | 'invalidChain'
   | 'wrongSignature'
   | 'unknownScheme'
-  | 'unknownFormat'
   | 'unavailable';
 
 /** `signer` is the name of the trusted key that made the signature; with a `problem` the signature is not verified. */

@@ -1,5 +1,6 @@
-// Signatures of test/ui/data/signatures/fixtures, made by cosign 3.1.3 and notation 1.3.2 over image.manifest. The certificates of
-// `chains` are valid from 2020 to 2120 unless their name says otherwise; `signer.key.pem` is the key of those for signers.
+// Signatures of test/ui/data/signatures/fixtures, made by cosign 3.1.3 and notation 1.3.2 over image.manifest; those in COSE with
+// `--signature-format cose`. The certificates of `chains` are valid from 2020 to 2120 unless their name says otherwise;
+// `signer.key.pem` is the key of those for signers.
 import { createHash, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { parseDigest, parseRepositoryName } from '../../../../lib/model/names.ts';
