@@ -50,6 +50,9 @@ const EXAMPLES: [string, CborValue][] = [
   ],
 ];
 
+/** A reserved value with the bytes of an argument that would follow it, if there were more lengths of arguments. */
+const withArgument = (info: number) => `${info.toString(16)}${'00'.repeat(2 ** (info - 24))}`;
+
 describe('parseCbor', () => {
   it('reads the examples of RFC 8949', () => {
     for (const [hex, value] of EXAMPLES) assert.deepEqual(parseHex(hex), value, hex);
@@ -78,13 +81,16 @@ describe('parseCbor', () => {
     ],
     ['lengths beyond the end', ['5affffffff', '7affffffff', '9affffffff', 'baffffffff', '5b001fffffffffffff00']],
     ['indefinite lengths', ['5f4100ff', '7f6161ff', '9f00ff', 'bf0000ff', 'ff', '81ff', 'a1ffff']],
-    ['reserved values', ['1c', '1d', '1e', '1f', 'df00', 'fc']],
+    ['reserved values', ['1c', '1d', '1e', '1f', 'df00', 'fc', ...[28, 29, 30, 31].map(withArgument)]],
     ['half floats and other simple values', ['f93c00', 'f7', 'f0', 'f8ff', 'e0']],
     [
       'integers beyond 53 bits',
       ['1b0020000000000000', '1bffffffffffffffff', '3bffffffffffffffff', 'db002000000000000000'],
     ],
-    ['keys that are repeated', ['a200000000', 'a20000180000', 'a2616101616102', 'a1616100a0', '82a200000000']],
+    [
+      'keys that are repeated',
+      ['a200000000', 'a20000180000', 'a2616101616102', 'a1616100a0', '82a200000000', 'a2000000000101'],
+    ],
     ['keys of other types', ['a1f400', 'a1f600', 'a1400000', 'a18000', 'a1a000', 'a1c10000', 'a1fb3ff000000000000000']],
     ['texts that are not UTF-8', ['61ff', '62c328', '63eda080']],
   ];

@@ -151,6 +151,7 @@ function testForm({ name: formName, make, parse }: Form): void {
     }
     for (const bytes of [Buffer.alloc(0), Buffer.alloc(3), Buffer.alloc(100_000)]) {
       assert.equal(await resultFor({ chain: [bytes] }), 'unreadable');
+      assert.equal(await resultFor({ chain: ['good', bytes, 'inter', 'root'] }), 'unreadable');
     }
     assert.equal(resultOf(await checkNotation(undefined, root)), 'unreadable');
   });
