@@ -37,7 +37,9 @@ export class Sections implements SyntheticObjects {
     for (const section of this.#sections) {
       const at = lastAtOrBefore(section, key);
       if (at < 0 || !key.startsWith(section.start(at))) continue;
-      return section.objects(at).find((object) => object.key === key);
+      const objects = section.objects(at);
+      const object = objects[countUpTo(objects, key) - 1];
+      return object?.key === key ? object : undefined;
     }
     return undefined;
   }
@@ -50,8 +52,11 @@ export class Sections implements SyntheticObjects {
         const start = section.start(at);
         if (start > prefix && !start.startsWith(prefix)) break;
         if (start < prefix && !prefix.startsWith(start)) continue;
-        for (const object of section.objects(at)) {
-          if (object.key > after && object.key.startsWith(prefix)) yield object;
+        const objects = section.objects(at);
+        for (let next = countUpTo(objects, after); next < objects.length; next++) {
+          const object = objects[next];
+          if (object?.key.startsWith(prefix)) yield object;
+          else if (object && object.key > prefix) break;
         }
       }
     }
@@ -68,6 +73,18 @@ function lastAtOrBefore({ count, start, search = start }: Section, key: string):
     else high = middle;
   }
   return low - 1;
+}
+
+/** How many of the objects, which are in byte order, have keys up to this one. */
+function countUpTo(objects: readonly SyntheticObject[], key: string): number {
+  let low = 0;
+  let high = objects.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((objects[middle]?.key ?? '') <= key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 export function kept<K, V>(cache: Map<K, V>, key: K, create: () => V): V {

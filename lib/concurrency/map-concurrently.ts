@@ -12,19 +12,31 @@ export async function mapConcurrently<T, R>(
   atOnce = REQUESTS_AT_ONCE,
 ): Promise<R[]> {
   const results: R[] = new Array(items.length);
+  const store = async ([index, item]: [number, T]) => {
+    results[index] = await run(item);
+  };
+  await forEachConcurrently(items.entries(), store, Math.min(atOnce, items.length));
+  return results;
+}
+
+/** As `mapConcurrently` without results. Each item is taken when it is its turn, so `items` may be made on the way. */
+export async function forEachConcurrently<T>(
+  items: Iterable<T>,
+  run: (item: T) => Promise<void>,
+  atOnce = REQUESTS_AT_ONCE,
+): Promise<void> {
   const errors: unknown[] = [];
-  const queue = items.entries();
+  const queue = items[Symbol.iterator]();
   const work = async () => {
-    for (const [index, item] of queue) {
+    for (let next = queue.next(); !next.done; next = queue.next()) {
       if (errors.length > 0) return;
       try {
-        results[index] = await run(item);
+        await run(next.value);
       } catch (error) {
         errors.push(error);
       }
     }
   };
-  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, work));
+  await Promise.all(Array.from({ length: atOnce }, work));
   if (errors.length > 0) throw errors[0];
-  return results;
 }

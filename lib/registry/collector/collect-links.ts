@@ -1,5 +1,5 @@
 // Level (a): the links of a repository. A link is kept while a manifest that is there, live or condemned, names its digest.
-import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { forEachConcurrently } from '../../concurrency/map-concurrently.ts';
 import type { Digest } from '../../model/names.ts';
 import type { ObjectInfo } from '../../storage/driver.ts';
 import {
@@ -11,29 +11,33 @@ import {
 } from '../blobs/link.ts';
 import { condemnedBy } from '../condemned/condemned.ts';
 import { GONE_BYTES, isGone } from '../condemned/gone.ts';
+import type { ListedDigests } from '../inventory/listed-objects.ts';
 import { removeCondemned, replaceListed, reportWaiting, verdictOn } from './condemn.ts';
 import type { CollectorRun } from './stage.ts';
 
 /**
  * Condemns, revives and removes the links of a repository. Two storage requests for each link that is condemned or revived, one
  * for each that is removed.
- * @param keepReason why the link of a digest is kept, if anything names it
- * @returns the digests whose link is there afterwards, and whether it is condemned then
+ * @param keepReason why the link with this number is kept, if anything names its digest
+ * @param onLeft called for each digest whose link is there afterwards, and whether it is condemned then
  */
 export async function collectLinks(
   run: CollectorRun,
-  links: ReadonlyMap<Digest, ObjectInfo>,
-  keepReason: (digest: Digest) => string | undefined,
-): Promise<Map<Digest, { isCondemned: boolean }>> {
-  const left = await mapConcurrently(
-    [...links],
-    async ([digest, info]): Promise<[Digest, { isCondemned: boolean }][]> => {
-      if (info.sizeBytes === GONE_BYTES) return [];
-      const state = await collectLink(run, info, keepReason(digest));
-      return state === 'removed' ? [] : [[digest, { isCondemned: state === 'condemned' }]];
-    },
-  );
-  return new Map(left.flat());
+  links: ListedDigests,
+  {
+    keepReason,
+    onLeft,
+  }: {
+    keepReason: (index: number) => string | undefined;
+    onLeft: (digest: Digest, link: { isCondemned: boolean }) => Promise<void>;
+  },
+): Promise<void> {
+  await forEachConcurrently(links.indexes(), async (index) => {
+    const info = links.infoAt(index);
+    if (info.sizeBytes === GONE_BYTES) return;
+    const state = await collectLink(run, info, keepReason(index));
+    if (state !== 'removed') await onLeft(links.digestAt(index), { isCondemned: state === 'condemned' });
+  });
 }
 
 /** @returns what becomes of it, unless a writer changes it meanwhile */

@@ -1,11 +1,13 @@
 // Level (a): the manifests of a repository. A manifest that is there, live or condemned, holds its children and its referrers, so
 // those are judged after it.
-import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { forEachConcurrently } from '../../concurrency/map-concurrently.ts';
 import { parseManifest } from '../../model/manifest.ts';
 import type { Digest, RepositoryName } from '../../model/names.ts';
 import { condemnedBy, encodeCondemnedManifest } from '../condemned/condemned.ts';
 import { removeCondemned, replaceListed, reportWaiting, verdictOn } from './condemn.ts';
-import { type ListedManifest, readManifest } from './edges.ts';
+import { readManifest } from './edges.ts';
+import type { ListedManifest, ListedManifests } from './listed-manifests.ts';
+import type { RepositoryRecords } from './repository-records.ts';
 import { type CollectorRun, isOlderThan } from './stage.ts';
 
 /**
@@ -15,84 +17,172 @@ export type UntaggedManifests = 'keep' | { olderThanMs: number };
 
 export type ManifestsToCollect = {
   repository: RepositoryName;
-  manifests: ReadonlyMap<Digest, ListedManifest>;
-  /** The subjects of referrers, by the names of their entries. */
-  subjects: ReadonlyMap<Digest, readonly Digest[]>;
-  /** Why a manifest is kept although nothing else names it; undefined if it is no root. */
-  rootReason: (digest: Digest) => string | undefined;
+  manifests: ListedManifests;
+  referrers: RepositoryRecords['referrers'];
+  /** Why a manifest is kept although nothing else names it; undefined if it is no root. By its number. */
+  rootReason: (index: number) => string | undefined;
   untagged: UntaggedManifests;
 };
 
-/**
- * Condemns, revives and removes the manifests of a repository. Two storage requests for each that changes.
- * @returns the manifests that are there afterwards, live or condemned
- */
-export async function collectManifests(run: CollectorRun, toCollect: ManifestsToCollect): Promise<Set<Digest>> {
+/** The manifests that are there after the run has collected those of a repository, live or condemned. */
+export type PresentManifests = { has(digest: Digest): boolean; indexes(): Iterable<number>; size: number };
+
+/** Condemns, revives and removes the manifests of a repository. Two storage requests for each that changes. */
+export async function collectManifests(run: CollectorRun, toCollect: ManifestsToCollect): Promise<PresentManifests> {
   const { manifests } = toCollect;
-  const isThere = ({ state }: ListedManifest) => state !== 'gone';
-  const present = new Set([...manifests].filter(([, manifest]) => isThere(manifest)).map(([digest]) => digest));
-  const isComplete = [...manifests.values()].every(({ state }) => state !== 'unreadable');
+  const present = new Presence(manifests);
+  const isComplete = [...manifests.indexes((index) => manifests.stateAt(index) === 'unreadable')].length === 0;
   const parents = parentsOf(toCollect, present);
-  for (const generation of generationsOf(present, parents)) {
-    await mapConcurrently(generation, async (digest) => {
-      const manifest = manifests.get(digest);
+  const generationOf = numberGenerations(present, parents);
+  for (let generation = 1; generation <= generationOf.last; generation++) {
+    const members = manifests.indexes((index) => generationOf.numbers[index] === generation);
+    await forEachConcurrently(members, async (index) => {
+      const manifest = manifests.at(index);
       if (!manifest) return;
       const keep = isComplete
-        ? reasonToKeep(run, toCollect, { digest, manifest, present, parents })
+        ? reasonToKeep(run, toCollect, { index, manifest, present, parents })
         : 'a manifest of the repository cannot be read';
-      if ((await collectManifest(run, toCollect, { digest, manifest, keep })) === 'removed') present.delete(digest);
+      const digest = manifests.digestAt(index);
+      if ((await collectManifest(run, toCollect, { digest, manifest, keep })) === 'removed') present.delete(index);
     });
   }
   return present;
 }
 
-type Parents = ReadonlyMap<Digest, ReadonlyMap<Digest, string>>;
+class Presence implements PresentManifests {
+  readonly #manifests: ListedManifests;
+  readonly #isThere: Uint8Array;
+  size = 0;
 
-/** By manifest, what holds it: the indexes that list it and its subjects, each with the reason. */
-function parentsOf({ manifests, subjects }: ManifestsToCollect, present: ReadonlySet<Digest>): Parents {
-  const parents = new Map<Digest, Map<Digest, string>>();
-  const add = (child: Digest, parent: Digest, reason: string) => {
-    if (child === parent || !present.has(child) || !present.has(parent)) return;
-    const known = parents.get(child) ?? new Map();
-    parents.set(child, known.set(parent, reason));
-  };
-  for (const [digest, { edges }] of manifests) {
-    for (const child of edges?.manifests ?? []) add(child, digest, 'an index lists it');
-    if (edges?.subject) add(digest, edges.subject, 'its subject is there');
+  constructor(manifests: ListedManifests) {
+    this.#manifests = manifests;
+    this.#isThere = new Uint8Array(manifests.listedCount);
+    for (const index of manifests.indexes()) {
+      if (manifests.stateAt(index) === 'gone') continue;
+      this.#isThere[index] = 1;
+      this.size++;
+    }
   }
-  for (const [digest, named] of subjects) for (const subject of named) add(digest, subject, 'its subject is there');
+
+  /** Of the manifests that were listed. */
+  get listedCount(): number {
+    return this.#isThere.length;
+  }
+
+  has(digest: Digest): boolean {
+    return this.hasIndex(this.#manifests.indexOf(digest));
+  }
+
+  hasIndex(index: number): boolean {
+    return this.#isThere[index] === 1;
+  }
+
+  delete(index: number): void {
+    this.#isThere[index] = 0;
+    this.size--;
+  }
+
+  indexes(): Iterable<number> {
+    return this.#manifests.indexes((index) => this.hasIndex(index));
+  }
+}
+
+type Reason = 'an index lists it' | 'its subject is there';
+
+/** What holds manifests: the indexes that list them and their subjects, each with the reason. All are numbers of manifests. */
+class Parents {
+  /** For each edge its parent, the next edge of the same child, and the reason. */
+  #edges = new Int32Array(0);
+  #count = 0;
+  readonly #firstEdge: Int32Array;
+  readonly #lastEdge: Int32Array;
+
+  constructor(manifests: number) {
+    this.#firstEdge = new Int32Array(manifests).fill(-1);
+    this.#lastEdge = new Int32Array(manifests).fill(-1);
+  }
+
+  add(child: number, parent: number, reason: Reason): void {
+    if (3 * this.#count === this.#edges.length) {
+      const edges = new Int32Array(Math.max(2 * this.#edges.length, 3 * 64));
+      edges.set(this.#edges);
+      this.#edges = edges;
+    }
+    const edge = this.#count++;
+    this.#edges.set([parent, -1, reason === 'an index lists it' ? 0 : 1], 3 * edge);
+    const before = this.#lastEdge[child] ?? -1;
+    if (before < 0) this.#firstEdge[child] = edge;
+    else this.#edges[3 * before + 1] = edge;
+    this.#lastEdge[child] = edge;
+  }
+
+  /** Why a manifest is held by the first of its parents for which this is true; undefined if there is none. */
+  reasonOf(child: number, isHolding: (parent: number) => boolean): Reason | undefined {
+    for (let edge = this.#firstEdge[child] ?? -1; edge >= 0; edge = this.#edges[3 * edge + 1] ?? -1) {
+      if (!isHolding(this.#edges[3 * edge] ?? -1)) continue;
+      return this.#edges[3 * edge + 2] === 0 ? 'an index lists it' : 'its subject is there';
+    }
+    return undefined;
+  }
+}
+
+function parentsOf({ manifests, referrers }: ManifestsToCollect, present: Presence): Parents {
+  const parents = new Parents(manifests.listedCount);
+  const add = (child: number, parent: number, reason: Reason) => {
+    if (child === parent || !present.hasIndex(child) || !present.hasIndex(parent)) return;
+    parents.add(child, parent, reason);
+  };
+  for (const index of manifests.indexes()) {
+    const edges = manifests.edgesAt(index);
+    for (const child of edges?.manifests ?? []) add(manifests.indexOf(child), index, 'an index lists it');
+    if (edges?.subject) add(index, manifests.indexOf(edges.subject), 'its subject is there');
+  }
+  for (const { record } of referrers) {
+    add(manifests.indexOf(record.digest), manifests.indexOf(record.subject), 'its subject is there');
+  }
   return parents;
 }
 
 /**
  * Groups manifests so that each comes after all that hold it. Edges by digest form no cycle, but those by the names of referrer
  * entries could: what is left then comes last.
+ * @returns for each manifest the number of its generation, from 1 on
  */
-function* generationsOf(present: ReadonlySet<Digest>, parents: Parents): Generator<Digest[]> {
-  const left = new Set(present);
-  while (left.size > 0) {
-    const ready = [...left].filter(
-      (digest) => ![...(parents.get(digest)?.keys() ?? [])].some((parent) => left.has(parent)),
-    );
-    const generation = ready.length > 0 ? ready : [...left];
-    for (const digest of generation) left.delete(digest);
-    yield generation;
+function numberGenerations(present: Presence, parents: Parents): { numbers: Int32Array; last: number } {
+  const numbers = new Int32Array(present.listedCount);
+  let last = 0;
+  for (let left = present.size; left > 0; ) {
+    last++;
+    const isLeft = (index: number) => numbers[index] === 0 || numbers[index] === last;
+    let count = 0;
+    for (const index of present.indexes()) {
+      if (numbers[index] !== 0 || parents.reasonOf(index, isLeft) !== undefined) continue;
+      numbers[index] = last;
+      count++;
+    }
+    if (count === 0) {
+      for (const index of present.indexes()) if (numbers[index] === 0) numbers[index] = last;
+      break;
+    }
+    left -= count;
   }
+  return { numbers, last };
 }
 
 function reasonToKeep(
   run: CollectorRun,
   { rootReason, untagged }: ManifestsToCollect,
   {
-    digest,
+    index,
     manifest,
     present,
     parents,
-  }: { digest: Digest; manifest: ListedManifest; present: ReadonlySet<Digest>; parents: Parents },
+  }: { index: number; manifest: ListedManifest; present: Presence; parents: Parents },
 ): string | undefined {
-  const root = rootReason(digest);
+  const root = rootReason(index);
   if (root !== undefined) return root;
-  for (const [parent, reason] of parents.get(digest) ?? []) if (present.has(parent)) return reason;
+  const holding = parents.reasonOf(index, (parent) => present.hasIndex(parent));
+  if (holding !== undefined) return holding;
   if (untagged === 'keep') return 'manifests without a tag are kept';
   // The last write of a condemned manifest is its condemnation: it was old enough before that.
   const isYoung = manifest.state === 'live' && !isOlderThan(run, manifest.info.lastModified, untagged.olderThanMs);

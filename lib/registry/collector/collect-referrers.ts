@@ -1,12 +1,13 @@
 // Level (a): the referrer entries of manifests that are not there, and what is derived of manifests or repositories that are not.
-import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { forEachConcurrently, mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { isJsonObject, parseJson } from '../../model/json.ts';
 import { layout } from '../../model/layout.ts';
-import type { Digest, RepositoryName } from '../../model/names.ts';
+import type { RepositoryName } from '../../model/names.ts';
 import type { ObjectInfo } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
 import { condemnedBy, parseCondemned } from '../condemned/condemned.ts';
 import { GONE_BYTES } from '../condemned/gone.ts';
+import type { PresentManifests } from './collect-manifests.ts';
 import { removeCondemned, replaceListed, reportWaiting, verdictOn } from './condemn.ts';
 import type { RepositoryRecords } from './repository-records.ts';
 import { type CollectorRun, isRipe } from './stage.ts';
@@ -18,11 +19,12 @@ import { type CollectorRun, isRipe } from './stage.ts';
 export async function collectReferrers(
   run: CollectorRun,
   referrers: RepositoryRecords['referrers'],
-  present: ReadonlySet<Digest>,
+  present: PresentManifests,
 ): Promise<void> {
-  const orphans = referrers.filter(({ digest, info }) => !present.has(digest) && info.sizeBytes !== GONE_BYTES);
-  run.report.kept('referrer', 'its manifest is there', referrers.filter(({ digest }) => present.has(digest)).length);
-  await mapConcurrently(orphans, ({ info }) => collectOrphan(run, info));
+  await forEachConcurrently(referrers, async ({ record, info }) => {
+    if (present.has(record.digest)) run.report.kept('referrer', 'its manifest is there');
+    else if (info.sizeBytes !== GONE_BYTES) await collectOrphan(run, info);
+  });
 }
 
 async function collectOrphan(run: CollectorRun, info: ObjectInfo): Promise<void> {
@@ -52,12 +54,12 @@ async function collectOrphan(run: CollectorRun, info: ObjectInfo): Promise<void>
 export async function collectDerived(
   run: CollectorRun,
   derived: RepositoryRecords['derived'],
-  present: ReadonlySet<Digest>,
+  present: PresentManifests,
 ): Promise<void> {
-  const left = derived.filter(({ digest, info }) => !present.has(digest) && isRipe(run, info.lastModified));
-  await mapConcurrently(left, async ({ kind, info }) => {
+  await forEachConcurrently(derived, async ({ record, info }) => {
+    if (present.has(record.digest) || !isRipe(run, info.lastModified)) return;
     await run.storage.delete(info.key);
-    run.report.did('remove', kind, info.key, { reason: 'its manifest is not there' });
+    run.report.did('remove', record.kind, info.key, { reason: 'its manifest is not there' });
   });
 }
 

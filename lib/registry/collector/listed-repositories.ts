@@ -4,16 +4,16 @@ import type { RepositoryName } from '../../model/names.ts';
 import type { ObjectInfo, StorageDriver } from '../../storage/driver.ts';
 import { type Folder, foldersBelow, foldersInLockstep } from '../inventory/lockstep.ts';
 
-/** What lies in the two folders of a repository. */
+/** What lies in the two folders of a repository. What is not read before the next repository is asked for is skipped. */
 export type ListedRepository = {
   /** The position in the listing, for `after`. */
   position: string;
   /** Undefined for a folder that is quoted twice, or belongs to no repository. */
   repository: RepositoryName | undefined;
   /** The objects below `repositories/`: tags and what docker-registry knows. */
-  inRepositories: ObjectInfo[];
+  inRepositories: AsyncIterable<ObjectInfo>;
   /** The objects below `oci/repositories/`. */
-  inOci: ObjectInfo[];
+  inOci: AsyncIterable<ObjectInfo>;
 };
 
 type ListOptions = { after?: string | undefined; onStray: (key: Key) => void };
@@ -22,7 +22,7 @@ type ListOptions = { after?: string | undefined; onStray: (key: Key) => void };
 const DEPTH = 2;
 
 /**
- * Lists all repositories. One storage request per 1,000 objects; the objects of one repository are in memory at a time.
+ * Lists all repositories. One storage request per 1,000 objects.
  * @param options.after a `position`: repositories up to it are left out
  * @param options.onStray called with the key of an object that lies in no repository's folder
  */
@@ -39,8 +39,7 @@ export async function* listRepositories(
     ...{ ...options, objects: layout.repositories(), records: layout.ociRepositories() },
   });
   for await (const { name, objects, records } of folders) {
-    const inRepositories = await Array.fromAsync(objects);
-    yield { ...placeOf(name), inRepositories, inOci: await Array.fromAsync(records) };
+    yield { ...placeOf(name), inRepositories: objects, inOci: records };
   }
 }
 

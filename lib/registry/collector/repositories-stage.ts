@@ -1,24 +1,26 @@
 // Level (a) of the collector: tags, manifests, links, referrer entries and the history of all repositories.
-import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { forEachConcurrently, mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { parseJson } from '../../model/json.ts';
-import { layout, parseTagKey, tagOf, twiceQuotedOf, withoutTwiceQuoting } from '../../model/layout.ts';
-import { type Digest, type ImageId, type RepositoryName, sha256Digest } from '../../model/names.ts';
+import { type KeyPrefix, layout, parseTagKey, tagOf, twiceQuotedOf, withoutTwiceQuoting } from '../../model/layout.ts';
+import type { Digest, ImageId, RepositoryName, Tag } from '../../model/names.ts';
 import type { ObjectInfo, ReadObject, StorageDriver } from '../../storage/driver.ts';
 import { decodeText } from '../../streams/bytes.ts';
 import { decodeBlobLink } from '../blobs/link.ts';
 import { isGone } from '../condemned/gone.ts';
+import { ListedDigests, ListedObjects } from '../inventory/listed-objects.ts';
 import { TagResolver } from '../tags/resolve-tags.ts';
 import { decodeMoveTarget, decodeTarget, type ResolvedTag } from '../tags/target.ts';
 import type { ReadLink } from './blob-copies.ts';
-import { collectHistory } from './collect-history.ts';
+import { addMissingMoves, collectHistory } from './collect-history.ts';
 import { collectLinks } from './collect-links.ts';
-import { collectManifests, type UntaggedManifests } from './collect-manifests.ts';
+import { collectManifests, type PresentManifests, type UntaggedManifests } from './collect-manifests.ts';
 import { collectDerived, collectReferrers, collectUsage } from './collect-referrers.ts';
-import { type ListedManifest, readEdges } from './edges.ts';
+import { readEdges } from './edges.ts';
 import { keepAllGrants, keepProjectionOf, keepTaggedImage } from './image-names.ts';
+import { ListedManifests } from './listed-manifests.ts';
 import { type ListedRepository, listRepositories } from './listed-repositories.ts';
 import { sortRecords } from './repository-records.ts';
-import { byTag, divideHistory, findRoots, type HistoryEntry, type Roots, resolveTags, rootReason } from './roots.ts';
+import { divideHistories, type ResolvedTags, Roots, resolveTags } from './roots.ts';
 import type { CollectorRun, Stage } from './stage.ts';
 
 export type RepositoriesStageOptions = {
@@ -35,6 +37,7 @@ const READS_PER_CHECKPOINT = 1000;
 
 /** The resolver asks for nothing of it where it is given all candidates. */
 const NO_REPOSITORY = 'none/none' as RepositoryName;
+const NO_MANIFESTS = new ListedManifests(new ListedDigests((digest) => layout.manifest(NO_REPOSITORY, digest)));
 
 /** Level (a). Adds the digests of all links to `linkedDigests`, and the images that tags name to `keptImages`. */
 export class RepositoriesStage implements Stage {
@@ -54,121 +57,127 @@ export class RepositoriesStage implements Stage {
       const collected = { run, resolver, twiceQuoted, heartbeat: () => run.checkpoint(position) };
       await this.#collect(collected, listed);
       position = listed.position;
-      run.report.listed(listed.inRepositories.length + listed.inOci.length);
       await run.checkpoint(position);
     }
   }
 
-  async #collect(stage: StageState, { repository, inRepositories, inOci }: ListedRepository): Promise<void> {
+  async #collect(stage: StageState, { repository, position, inRepositories, inOci }: ListedRepository): Promise<void> {
     const { run, resolver } = stage;
-    const tagObjects = inRepositories.filter(({ key }) => layout.isTag(key));
+    const tagObjects = await listTags(run, `${layout.repositories()}${position}` as KeyPrefix, inRepositories);
     if (repository === undefined) {
       // Its tags count for the repository with the name that is quoted once; here they only keep v1 images.
-      const tags = await resolver.resolve(NO_REPOSITORY, { objects: tagObjects, indexed: [], manifests: [] });
-      const named = tagObjects[0] && parseTagKey(tagObjects[0].key)?.repository;
-      if (named !== undefined) keepTaggedImages(run, named, tags);
-      for (const { key } of inOci) keepUnknownLink(run, key);
+      const [first] = tagObjects;
+      const named = first && parseTagKey(first.key)?.repository;
+      const options = { repository: NO_REPOSITORY, objects: tagObjects, manifests: NO_MANIFESTS };
+      for await (const { resolved } of resolveTags(run, resolver, options)) {
+        if (named !== undefined) keepTaggedImages(run, named, resolved);
+      }
+      for await (const { key } of inOci) {
+        run.report.listed();
+        keepUnknownLink(run, key);
+      }
       return;
     }
-    const records = sortRecords(inOci, (key) => run.report.unknown(key));
+    const records = await sortRecords(repository, inOci, (key) => run.report.unknown(key));
+    run.report.listed(records.count);
     const manifests = await readEdges(run.storage, repository, records.manifests, {
       onRead: everyNth(READS_PER_CHECKPOINT, stage.heartbeat),
     });
-    const digests = [...manifests.keys()];
-    const tags = await resolveTags(run, resolver, { repository, objects: tagObjects, manifests: digests });
-    const twiceQuoted = await this.#twiceQuotedTags(stage, repository, digests);
-    const hasBadTag = (await findBadTags(run, tagObjects, tags)) || twiceQuoted.hasBadTag;
-    if (hasBadTag) keepAllGrants(run.filters.keptImages, repository);
-
-    const history = this.#divide(run, records.history, tagObjects);
-    const roots = findRoots([...tags, ...twiceQuoted.tags], history.recent);
-    keepTaggedImages(run, repository, [...tags, ...twiceQuoted.tags]);
-    for (const { move } of history.recent) {
-      const image = decodeMoveTarget(move.target)?.imageId;
-      if (image) keepTaggedImage(run.filters.keptImages, repository, move.tag, image);
+    const roots = new Roots(manifests);
+    const indexOfTag = (tag: Tag) => tagObjects.indexOf(layout.tag(repository, tag));
+    const divided = divideHistories(run, records.history, {
+      indexOfTag,
+      undoMs: this.#options.undoMs,
+      onRecent: ({ tag, target }) => {
+        const recent = decodeMoveTarget(target);
+        if (recent) roots.addRecent(recent);
+        if (recent?.imageId) keepTaggedImage(run.filters.keptImages, repository, tag, recent.imageId);
+      },
+    });
+    const toCollect = { repository, history: records.history, divided };
+    let hasBadTag = false;
+    const takeTags = async ({ objects, resolved }: ResolvedTags) => {
+      if (await findBadTags(run, objects, resolved)) hasBadTag = true;
+      for (const { target } of resolved) roots.addTag(target);
+      keepTaggedImages(run, repository, resolved);
+    };
+    for await (const tags of resolveTags(run, resolver, { repository, objects: tagObjects, manifests })) {
+      await takeTags(tags);
+      await addMissingMoves(run, toCollect, { tags: tags.resolved, indexOfTag, manifests });
     }
-    if (inOci.length === 0) return;
+    const twiceQuoted = await listTwiceQuotedTags(stage, repository);
+    for await (const tags of resolveTags(run, resolver, { repository, objects: twiceQuoted, manifests })) {
+      await takeTags(tags);
+    }
+    if (hasBadTag) keepAllGrants(run.filters.keptImages, repository);
+    if (records.count === 0) return;
 
     const converted = await this.#findConversions(manifests, roots);
     const present = await collectManifests(run, {
       ...{ repository, manifests, untagged: this.#options.untaggedPolicy?.(repository) ?? 'keep' },
-      subjects: subjectsOf(records.referrers),
-      rootReason: (digest) =>
-        rootReason(roots, digest) ??
+      referrers: records.referrers,
+      rootReason: (index) =>
+        roots.reasonOf(index) ??
         (hasBadTag ? 'a tag of the repository cannot be read' : undefined) ??
-        (converted.has(digest) ? 'a tag names the image that it was converted from' : undefined),
+        (converted.has(index) ? 'a tag names the image that it was converted from' : undefined),
     });
-    for (const digest of present) keepProjectionOf(run.filters.keptImages, repository, digest);
-    const linked = await collectLinks(run, records.links, keepLinks(manifests, present));
-    await this.#noteLinks(run, repository, linked);
+    for (const index of present.indexes()) {
+      keepProjectionOf(run.filters.keptImages, repository, manifests.digestAt(index));
+    }
+    await collectLinks(run, records.links, {
+      keepReason: keepLinks(records.links, manifests, present),
+      onLeft: (digest, link) => this.#noteLink(run, repository, digest, link),
+    });
     await collectReferrers(run, records.referrers, present);
     await collectDerived(run, records.derived, present);
-    const isEmpty = present.size + tagObjects.length + twiceQuoted.tags.length === 0;
+    const isEmpty = present.size + tagObjects.size + twiceQuoted.size === 0;
     if (isEmpty && !hasBadTag) await collectUsage(run, repository, records.usage);
-    await collectHistory(run, {
-      repository,
-      history: records.history,
-      expired: history.expired,
-      tags,
-      tagObjects,
-      manifests,
-    });
+    await collectHistory(run, toCollect);
   }
 
   /** The names of links say which digests are linked; a link is read only for digests with several copies of their bytes. */
-  async #noteLinks(
+  async #noteLink(
     run: CollectorRun,
     repository: RepositoryName,
-    links: ReadonlyMap<Digest, { isCondemned: boolean }>,
+    digest: Digest,
+    { isCondemned }: { isCondemned: boolean },
   ): Promise<void> {
-    for (const digest of links.keys()) run.filters.linkedDigests.add(digest);
-    const wanted = [...links].filter(([digest]) => run.copies.isWanted(digest));
-    await mapConcurrently(wanted, async ([digest, { isCondemned }]) => {
-      const key = layout.blobLink(repository, digest);
-      const object = await run.storage.read(key);
-      if (!object || isGone(object.bytes)) return;
-      // A dry run has left the link as it was before this run.
-      run.copies.addLink(digest, key, asReadLink(object, run.isDryRun ? isCondemned : undefined));
-    });
-  }
-
-  async #twiceQuotedTags(
-    { run, resolver, twiceQuoted }: StageState,
-    repository: RepositoryName,
-    manifests: Digest[],
-  ): Promise<{ tags: ResolvedTag[]; hasBadTag: boolean }> {
-    const folder = twiceQuotedOf(layout.repository(repository))?.folder;
-    if (folder === undefined || !twiceQuoted.has(folder)) return { tags: [], hasBadTag: false };
-    const all = await Array.fromAsync(run.storage.list(folder));
-    const objects = all.filter(({ key }) => layout.isTag(key));
-    const tags = await resolveTags(run, resolver, { repository, objects, manifests });
-    return { tags, hasBadTag: await findBadTags(run, objects, tags) };
-  }
-
-  #divide(run: CollectorRun, entries: readonly HistoryEntry[], tagObjects: readonly ObjectInfo[]) {
-    const tags = new Set(tagObjects.map(({ key }) => tagOf(key)));
-    const divided = [...byTag(entries)].map(([tag, ofTag]) =>
-      divideHistory(run, ofTag, { undoMs: this.#options.undoMs, isTagThere: tags.has(tag) }),
-    );
-    return {
-      recent: divided.flatMap(({ recent }) => recent),
-      expired: divided.flatMap(({ expired }) => expired),
-    };
+    run.filters.linkedDigests.add(digest);
+    if (!run.copies.isWanted(digest)) return;
+    const key = layout.blobLink(repository, digest);
+    const object = await run.storage.read(key);
+    if (!object || isGone(object.bytes)) return;
+    // A dry run has left the link as it was before this run.
+    run.copies.addLink(digest, key, asReadLink(object, run.isDryRun ? isCondemned : undefined));
   }
 
   /** The manifests that were converted from a v1 image that a tag of the repository names. */
-  async #findConversions(manifests: ReadonlyMap<Digest, ListedManifest>, roots: Roots): Promise<Set<Digest>> {
-    // Digits that are those of a manifest here name the manifest, and no image.
-    const images = new Set([...roots.images].filter((id) => !manifests.has(sha256Digest(id))));
-    if (images.size === 0) return new Set();
-    const candidates = [...manifests].filter(
-      ([digest, { edges }]) => edges?.isConversion && rootReason(roots, digest) === undefined,
+  async #findConversions(manifests: ListedManifests, roots: Roots): Promise<Set<number>> {
+    const converted = new Set<number>();
+    if (roots.images.size === 0) return converted;
+    const candidates = manifests.indexes(
+      (index) => roots.reasonOf(index) === undefined && manifests.edgesAt(index)?.isConversion === true,
     );
-    const converted = await mapConcurrently(candidates, async ([digest]) =>
-      (await this.#options.findSources(digest, images)).size > 0 ? [digest] : [],
-    );
-    return new Set(converted.flat());
+    await forEachConcurrently(candidates, async (index) => {
+      const sources = await this.#options.findSources(manifests.digestAt(index), roots.images);
+      if (sources.size > 0) converted.add(index);
+    });
+    return converted;
   }
+}
+
+/** The tags of a folder. Counts all of its objects as listed. */
+async function listTags(
+  run: CollectorRun,
+  folder: KeyPrefix,
+  objects: AsyncIterable<ObjectInfo>,
+): Promise<ListedObjects> {
+  const tags = new ListedObjects(folder);
+  for await (const object of objects) {
+    run.report.listed();
+    if (layout.isTag(object.key)) tags.add(object);
+  }
+  return tags;
 }
 
 function keepTaggedImages(run: CollectorRun, repository: RepositoryName, tags: readonly ResolvedTag[]): void {
@@ -226,23 +235,36 @@ async function listTwiceQuotedFolders(storage: StorageDriver): Promise<Set<strin
   return folders;
 }
 
-/** By referrer, the subjects that its entries name. */
-function subjectsOf(referrers: readonly { subject: Digest; digest: Digest }[]): Map<Digest, Digest[]> {
-  const subjects = new Map<Digest, Digest[]>();
-  for (const { subject, digest } of referrers) subjects.set(digest, [...(subjects.get(digest) ?? []), subject]);
-  return subjects;
+/** The tags of the repository in the folder with the name that docker-registry 0.9 quoted twice. */
+async function listTwiceQuotedTags(
+  { run, twiceQuoted }: StageState,
+  repository: RepositoryName,
+): Promise<ListedObjects> {
+  const folder = twiceQuotedOf(layout.repository(repository))?.folder;
+  const tags = new ListedObjects(folder ?? layout.repository(repository));
+  if (folder === undefined || !twiceQuoted.has(folder)) return tags;
+  for await (const object of run.storage.list(folder)) if (layout.isTag(object.key)) tags.add(object);
+  return tags;
 }
 
-/** Why a link is kept: a manifest names it, or what the manifests name is not all known. */
+/** Why the link with a number is kept: a manifest names it, or what the manifests name is not all known. */
 function keepLinks(
-  manifests: ReadonlyMap<Digest, ListedManifest>,
-  present: ReadonlySet<Digest>,
-): (digest: Digest) => string | undefined {
-  const held = [...manifests].filter(([digest]) => present.has(digest));
-  const named = new Set(held.flatMap(([, { edges }]) => edges?.blobs ?? []));
-  const isComplete = held.every(([, { edges }]) => edges !== undefined);
-  return (digest) => {
-    if (named.has(digest)) return 'a manifest names it';
+  links: ListedDigests,
+  manifests: ListedManifests,
+  present: PresentManifests,
+): (index: number) => string | undefined {
+  const isNamed = new Uint8Array(links.size);
+  let isComplete = true;
+  for (const index of present.indexes()) {
+    const edges = manifests.edgesAt(index);
+    isComplete &&= edges !== undefined;
+    for (const blob of edges?.blobs ?? []) {
+      const link = links.indexOf(blob);
+      if (link >= 0) isNamed[link] = 1;
+    }
+  }
+  return (index) => {
+    if (isNamed[index] === 1) return 'a manifest names it';
     return isComplete ? undefined : 'a manifest of the repository cannot be read';
   };
 }

@@ -1,55 +1,92 @@
-import { type Key, parseRepositoryRecord } from '../../model/layout.ts';
-import type { Digest } from '../../model/names.ts';
+import { type Key, layout, parseRepositoryRecord, type RepositoryRecord } from '../../model/layout.ts';
+import { isDigest, type RepositoryName } from '../../model/names.ts';
 import type { ObjectInfo } from '../../storage/driver.ts';
-import type { HistoryEntry } from './roots.ts';
+import { ListedDigests, ListedObjects } from '../inventory/listed-objects.ts';
 
 /** The objects of one repository below `oci/repositories/`, by what they are. */
 export type RepositoryRecords = {
-  manifests: Map<Digest, ObjectInfo>;
-  links: Map<Digest, ObjectInfo>;
-  referrers: { subject: Digest; digest: Digest; info: ObjectInfo }[];
-  history: HistoryEntry[];
+  manifests: ListedDigests;
+  links: ListedDigests;
+  referrers: ListedRecords<'referrer'>;
+  history: ListedRecords<'history'>;
   /** Facts and markers of pulls: derived of a manifest, and named by it. */
-  derived: { kind: 'facts' | 'pull'; digest: Digest; info: ObjectInfo }[];
+  derived: ListedRecords<'facts' | 'pull'>;
   /** What the last usage run has found. */
   usage: ObjectInfo[];
+  /** Of all these, and of those that the layout does not have. */
+  count: number;
 };
 
+type Record<Kind extends RepositoryRecord['kind']> = Extract<RepositoryRecord, { kind: Kind }>;
+
+/** Records with what their keys say, in the order of the listing. */
+export class ListedRecords<Kind extends RepositoryRecord['kind']> {
+  readonly #objects: ListedObjects;
+
+  constructor(repository: RepositoryName) {
+    this.#objects = new ListedObjects(layout.ociRepository(repository));
+  }
+
+  add(info: ObjectInfo): void {
+    this.#objects.add(info);
+  }
+
+  get size(): number {
+    return this.#objects.size;
+  }
+
+  at(index: number): { info: ObjectInfo; record: Record<Kind> } {
+    const info = this.#objects.at(index);
+    return { info, record: parseRepositoryRecord(info.key) as Record<Kind> };
+  }
+
+  *[Symbol.iterator](): Generator<{ info: ObjectInfo; record: Record<Kind> }> {
+    for (let index = 0; index < this.size; index++) yield this.at(index);
+  }
+}
+
 /** @param onUnknown called with each key that the layout does not have */
-export function sortRecords(objects: readonly ObjectInfo[], onUnknown: (key: Key) => void): RepositoryRecords {
+export async function sortRecords(
+  repository: RepositoryName,
+  objects: AsyncIterable<ObjectInfo>,
+  onUnknown: (key: Key) => void,
+): Promise<RepositoryRecords> {
   const records: RepositoryRecords = {
-    manifests: new Map(),
-    links: new Map(),
-    referrers: [],
-    history: [],
-    derived: [],
+    manifests: new ListedDigests((digest) => layout.manifest(repository, digest)),
+    links: new ListedDigests((digest) => layout.blobLink(repository, digest)),
+    referrers: new ListedRecords(repository),
+    history: new ListedRecords(repository),
+    derived: new ListedRecords(repository),
     usage: [],
+    count: 0,
   };
-  for (const info of objects) {
+  for await (const info of objects) {
+    records.count++;
     const record = parseRepositoryRecord(info.key);
-    switch (record?.kind) {
+    if (!record || ('digest' in record && !isDigest(record.digest))) {
+      onUnknown(info.key);
+      continue;
+    }
+    switch (record.kind) {
       case 'manifest':
-        records.manifests.set(record.digest, info);
+        records.manifests.add(record.digest, info);
         break;
       case 'link':
-        records.links.set(record.digest, info);
+        records.links.add(record.digest, info);
         break;
       case 'referrer':
-        records.referrers.push({ subject: record.subject, digest: record.digest, info });
+        records.referrers.add(info);
         break;
       case 'history':
-        records.history.push({ info, move: record.move });
+        records.history.add(info);
         break;
       case 'facts':
       case 'pull':
-        records.derived.push({ kind: record.kind, digest: record.digest, info });
+        records.derived.add(info);
         break;
       case 'summary':
       case 'shared layers':
         records.usage.push(info);
-        break;
-      case undefined:
-        onUnknown(info.key);
     }
   }
   return records;

@@ -13,7 +13,20 @@ export class DigestSet {
   }
 
   has(digest: Digest): boolean {
-    return this.#sorted[algorithmOf(digest)].has(hexOf(digest));
+    return this.indexOf(digest) >= 0;
+  }
+
+  /** The number of a digest in the order of the set; -1 if it is not in it. */
+  indexOf(digest: Digest): number {
+    const index = this.#sorted[algorithmOf(digest)].indexOf(hexOf(digest));
+    return index < 0 || algorithmOf(digest) === 'sha256' ? index : this.#sorted.sha256.count + index;
+  }
+
+  /** The digest with this number. */
+  at(index: number): Digest {
+    const { sha256, sha512 } = this.#sorted;
+    if (index < sha256.count) return `sha256:${sha256.hexAt(index)}` as Digest;
+    return `sha512:${sha512.hexAt(index - sha256.count)}` as Digest;
   }
 
   get size(): number {
@@ -51,17 +64,22 @@ class SortedHex {
     this.count++;
   }
 
-  has(hex: string): boolean {
+  /** -1 if it was not added. */
+  indexOf(hex: string): number {
     const wanted = Buffer.from(hex, 'hex');
     let [low, high] = [0, this.count];
     while (low < high) {
       const middle = (low + high) >>> 1;
       const order = Buffer.compare(this.#at(middle), wanted);
-      if (order === 0) return true;
+      if (order === 0) return middle;
       if (order < 0) low = middle + 1;
       else high = middle;
     }
-    return false;
+    return -1;
+  }
+
+  hexAt(index: number): string {
+    return this.#bytes.toString('hex', index * this.#width, (index + 1) * this.#width);
   }
 
   #at(index: number): Buffer {
@@ -69,6 +87,6 @@ class SortedHex {
   }
 
   *[Symbol.iterator](): Generator<string> {
-    for (let index = 0; index < this.count; index++) yield this.#at(index).toString('hex');
+    for (let index = 0; index < this.count; index++) yield this.hexAt(index);
   }
 }

@@ -4,6 +4,7 @@ import { type Key, lastPartOf, layout } from '../../model/layout.ts';
 import type { Digest, RepositoryName, Tag } from '../../model/names.ts';
 import type { ETag, StorageDriver } from '../../storage/driver.ts';
 import { encodeText, MiB } from '../../streams/bytes.ts';
+import { linesOf } from '../../streams/lines.ts';
 
 /** A tag as the plan found it, and what the rules say. */
 export type PlannedTag = {
@@ -96,11 +97,5 @@ export async function* encodeTags(tags: AsyncIterable<PlannedTag>): AsyncGenerat
 export async function* readTags(storage: StorageDriver, id: string): AsyncGenerator<PlannedTag> {
   const object = await storage.get(layout.retentionPlanTags(id));
   if (!object) throw new Error(`the list of plan ${id} is gone`);
-  const decoder = new TextDecoder();
-  let rest = '';
-  for await (const chunk of object.body) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
-    rest = lines.pop() ?? '';
-    for (const line of lines) yield JSON.parse(line) as PlannedTag;
-  }
+  for await (const line of linesOf(object.body)) yield JSON.parse(line) as PlannedTag;
 }

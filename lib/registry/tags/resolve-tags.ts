@@ -113,6 +113,8 @@ export class TagResolver {
 export type Hints = {
   expected?: readonly Digest[];
   indexed?: readonly ImageId[];
+  /** Gives the ids in `_index_images` in place of a request. */
+  readIndexed?: () => Promise<readonly ImageId[]>;
   manifests?: readonly Digest[];
 };
 
@@ -133,10 +135,10 @@ export async function* manifestDigests(storage: StorageDriver, repository: Repos
 async function* candidatesOf(
   storage: StorageDriver,
   repository: RepositoryName,
-  { expected = [], indexed, manifests }: Hints,
+  { expected = [], indexed, readIndexed = () => indexedIds(storage, repository), manifests }: Hints,
 ): AsyncGenerator<readonly string[]> {
   yield [...expected, ...(manifests ?? [])].map(encodeTarget).concat(indexed ?? []);
-  if (!indexed) yield await indexedIds(storage, repository);
+  if (!indexed) yield await readIndexed();
   if (manifests) return;
   let page: string[] = [];
   for await (const { key } of storage.list(layout.manifests(repository))) {

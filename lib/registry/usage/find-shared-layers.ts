@@ -1,9 +1,11 @@
 // Which tags of a repository share a layer, by what the collector keeps of its manifests.
 import { setImmediate } from 'node:timers/promises';
 import { digestOfManifestKey, layout } from '../../model/layout.ts';
-import type { Digest, Tag } from '../../model/names.ts';
-import type { ObjectInfo, StorageDriver } from '../../storage/driver.ts';
-import { type ListedManifest, readEdges } from '../collector/edges.ts';
+import { type Digest, isDigest, type Tag } from '../../model/names.ts';
+import type { StorageDriver } from '../../storage/driver.ts';
+import { readEdges } from '../collector/edges.ts';
+import type { ListedManifests } from '../collector/listed-manifests.ts';
+import { ListedDigests } from '../inventory/listed-objects.ts';
 import type { Tags } from '../tags/tags.ts';
 import type { RepositoryUsage } from './ledger.ts';
 import type { SharedLayers } from './shared-layers.ts';
@@ -45,15 +47,15 @@ export async function findSharedLayers(
 ): Promise<FoundLayers | undefined> {
   const { repository } = usage;
   if (usage.manifests > MAX_MANIFESTS || usage.tags > MAX_TAGS) return undefined;
-  const listed = new Map<Digest, ObjectInfo>();
+  const listed = new ListedDigests((digest) => layout.manifest(repository, digest));
   for await (const object of storage.list(layout.manifests(repository))) {
     onObject?.();
     const digest = digestOfManifestKey(object.key);
-    if (digest) listed.set(digest, object);
+    if (digest && isDigest(digest)) listed.add(digest, object);
     if (listed.size > MAX_MANIFESTS) return undefined;
   }
   const manifests = await readEdges(storage, repository, listed, { mayRead, onRead: async () => onObject?.() });
-  const resolved = await tags.resolveAll(repository, { manifests: [...listed.keys()] });
+  const resolved = await tags.resolveAll(repository, { manifests: [...listed.digests()] });
   const newestFirst = resolved.toSorted((a, b) => b.lastModified.getTime() - a.lastModified.getTime());
   const targets = new Map<Digest, Tag>();
   for (const { tag, target } of newestFirst) if (!targets.has(target.digest)) targets.set(target.digest, tag);
@@ -67,7 +69,7 @@ type Use = { count: number; in: number[] };
 
 async function sharedBy(
   targets: ReadonlyMap<Digest, Tag>,
-  { manifests, maxSteps }: { manifests: ReadonlyMap<Digest, ListedManifest>; maxSteps: number },
+  { manifests, maxSteps }: { manifests: ListedManifests; maxSteps: number },
 ): Promise<Omit<SharedLayers, 'at'>> {
   const uses = new Map<Digest, Use>();
   const names = [...targets].map(([digest, tag]) => ({ tag, digest }));

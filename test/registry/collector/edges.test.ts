@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { digestOfManifestKey, layout } from '../../../lib/model/layout.ts';
-import { type Digest, parseRepositoryName } from '../../../lib/model/names.ts';
+import { parseRepositoryName } from '../../../lib/model/names.ts';
 import { readEdges } from '../../../lib/registry/collector/edges.ts';
-import type { ObjectInfo } from '../../../lib/storage/driver.ts';
+import { ListedDigests } from '../../../lib/registry/inventory/listed-objects.ts';
 import { MemoryStorage } from '../../storage/memory.ts';
 import { Bucket } from './bucket.ts';
 
@@ -11,11 +11,11 @@ const DELETED = { untaggedPolicy: () => ({ olderThanMs: 0 }) };
 const NAME = 'edges/app';
 const repository = parseRepositoryName(NAME);
 
-async function listManifests({ storage }: Bucket): Promise<Map<Digest, ObjectInfo>> {
-  const listed = new Map<Digest, ObjectInfo>();
+async function listManifests({ storage }: Bucket): Promise<ListedDigests> {
+  const listed = new ListedDigests((digest) => layout.manifest(repository, digest));
   for await (const info of storage.list(layout.manifests(repository))) {
     const digest = digestOfManifestKey(info.key);
-    if (digest) listed.set(digest, info);
+    if (digest) listed.add(digest, info);
   }
   return listed;
 }

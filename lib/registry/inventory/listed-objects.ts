@@ -1,0 +1,157 @@
+// What listings tell of the objects of one repository, packed: as JavaScript objects they would take some ten times as much memory.
+import type { Key, KeyPrefix } from '../../model/layout.ts';
+import type { Digest } from '../../model/names.ts';
+import { compareByteOrder } from '../../storage/byte-order.ts';
+import type { ETag, ObjectInfo } from '../../storage/driver.ts';
+import { decodeText, encodeText } from '../../streams/bytes.ts';
+import { ByteRecords } from './byte-records.ts';
+import { DigestSet } from './digest-set.ts';
+
+type ListedFacts = Omit<ObjectInfo, 'key'>;
+
+const MD5 = /^"[a-f0-9]{32}"$/;
+const MD5_BYTES = 16;
+const SIZE_AT = MD5_BYTES;
+const TIME_AT = SIZE_AT + 8;
+const ROW_BYTES = TIME_AT + 8;
+const FIRST_CAPACITY = 64;
+
+/** ETags, sizes and times by number, in 32 bytes for each. An ETag that is no MD5 takes some 100 more. */
+class PackedFacts {
+  #rows = Buffer.alloc(0);
+  #count = 0;
+  readonly #otherETags = new Map<number, ETag>();
+
+  /** @returns its number: they count from 0 */
+  add(facts: ListedFacts): number {
+    const index = this.#count++;
+    if (index * ROW_BYTES === this.#rows.length) this.#rows = grown(this.#rows, FIRST_CAPACITY * ROW_BYTES);
+    this.set(index, facts);
+    return index;
+  }
+
+  set(index: number, { etag, sizeBytes, lastModified }: ListedFacts): void {
+    const start = index * ROW_BYTES;
+    this.#otherETags.delete(index);
+    if (MD5.test(etag)) this.#rows.write(etag.slice(1, -1), start, 'hex');
+    else this.#otherETags.set(index, etag);
+    this.#rows.writeDoubleLE(sizeBytes, start + SIZE_AT);
+    this.#rows.writeDoubleLE(lastModified.getTime(), start + TIME_AT);
+  }
+
+  at(index: number): ListedFacts {
+    const start = index * ROW_BYTES;
+    const etag = this.#otherETags.get(index) ?? (`"${this.#rows.toString('hex', start, start + MD5_BYTES)}"` as ETag);
+    return {
+      etag,
+      sizeBytes: this.#rows.readDoubleLE(start + SIZE_AT),
+      lastModified: new Date(this.#rows.readDoubleLE(start + TIME_AT)),
+    };
+  }
+}
+
+/** Objects with a digest in their keys, numbered in the order of their listing. */
+export class ListedDigests {
+  readonly #keyOf: (digest: Digest) => Key;
+  readonly #digests = new DigestSet();
+  readonly #facts = new PackedFacts();
+
+  /** @param keyOf the key that was listed for a digest */
+  constructor(keyOf: (digest: Digest) => Key) {
+    this.#keyOf = keyOf;
+  }
+
+  /** @throws Error if the digest does not follow the last one */
+  add(digest: Digest, facts: ListedFacts): void {
+    this.#digests.add(digest);
+    this.#facts.add(facts);
+  }
+
+  get size(): number {
+    return this.#digests.size;
+  }
+
+  has(digest: Digest): boolean {
+    return this.#digests.has(digest);
+  }
+
+  /** -1 for a digest that was not listed. */
+  indexOf(digest: Digest): number {
+    return this.#digests.indexOf(digest);
+  }
+
+  digestAt(index: number): Digest {
+    return this.#digests.at(index);
+  }
+
+  infoAt(index: number): ObjectInfo {
+    return { key: this.#keyOf(this.digestAt(index)), ...this.#facts.at(index) };
+  }
+
+  /** What was found of it since the listing. */
+  update(index: number, facts: ListedFacts): void {
+    this.#facts.set(index, facts);
+  }
+
+  digests(): Iterable<Digest> {
+    return this.#digests;
+  }
+
+  *indexes(): Generator<number> {
+    for (let index = 0; index < this.size; index++) yield index;
+  }
+}
+
+/** Objects below one prefix, numbered in the order of their listing. */
+export class ListedObjects {
+  readonly #prefix: KeyPrefix;
+  readonly #names = new ByteRecords();
+  readonly #facts = new PackedFacts();
+
+  constructor(prefix: KeyPrefix) {
+    this.#prefix = prefix;
+  }
+
+  /** @throws Error if the key does not begin with the prefix */
+  add(object: ObjectInfo): void {
+    if (!object.key.startsWith(this.#prefix)) throw new Error(`${object.key} is not below ${this.#prefix}`);
+    this.#names.add(encodeText(object.key.slice(this.#prefix.length)));
+    this.#facts.add(object);
+  }
+
+  get size(): number {
+    return this.#names.count;
+  }
+
+  keyAt(index: number): Key {
+    return `${this.#prefix}${decodeText(this.#names.at(index))}` as Key;
+  }
+
+  at(index: number): ObjectInfo {
+    return { key: this.keyAt(index), ...this.#facts.at(index) };
+  }
+
+  /** -1 for a key that was not listed. The keys must have been added in byte order. */
+  indexOf(key: Key): number {
+    let [low, high] = [0, this.size];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const order = compareByteOrder(this.keyAt(middle), key);
+      if (order === 0) return middle;
+      if (order < 0) low = middle + 1;
+      else high = middle;
+    }
+    return -1;
+  }
+
+  *[Symbol.iterator](): Generator<ObjectInfo> {
+    for (let index = 0; index < this.size; index++) yield this.at(index);
+  }
+}
+
+/** Twice the length, with the same bytes at the beginning. */
+function grown(bytes: Buffer, firstLength: number): Buffer<ArrayBuffer> {
+  const larger = Buffer.alloc(Math.max(2 * bytes.length, firstLength));
+  bytes.copy(larger);
+  return larger;
+}
