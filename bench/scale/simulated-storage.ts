@@ -79,6 +79,19 @@ export class SimulatedStorage extends WithoutMultipart implements StorageDriver 
     return found && { info: found.info, bytes: found.bytes() };
   }
 
+  /** Some of the bytes of an object that a counted request has begun to read. */
+  readOn(key: Key, start: number, end: number): Bytes {
+    const written = this.#written.get(key);
+    if (written && written !== 'deleted' && 'offset' in written) {
+      return this.#load({
+        ...written,
+        offset: written.offset + start,
+        sizeBytes: Math.min(end, written.sizeBytes) - start,
+      });
+    }
+    return this.#find(key)?.bytes().slice(start, end) ?? new Uint8Array();
+  }
+
   etagOf(bytes: Uint8Array): ETag {
     return etagOfBytes(bytes);
   }

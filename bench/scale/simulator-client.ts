@@ -64,10 +64,19 @@ export class SimulatorClient extends WithoutMultipart implements StorageDriver {
   }
 
   async get(key: Key, { range }: { range?: { start: number; end: number } } = {}): Promise<StoredObject | undefined> {
-    const object = await this.read(key);
-    if (!object) return undefined;
-    const bytes = range ? object.bytes.subarray(range.start, range.end + 1) : object.bytes;
-    return { info: object.info, body: new Blob([bytes]).stream() };
+    const info = await this.call('get', key);
+    if (!info) return undefined;
+    const object = received(info);
+    let at = range?.start ?? 0;
+    const end = Math.min((range?.end ?? Number.POSITIVE_INFINITY) + 1, object.sizeBytes);
+    const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
+      pull: async (controller) => {
+        if (at >= end) return controller.close();
+        controller.enqueue(new Uint8Array(await this.call('readOn', key, at, Math.min(at + MiB, end))));
+        at += MiB;
+      },
+    });
+    return { info: object, body };
   }
 
   async read(key: Key): Promise<ReadObject | undefined> {

@@ -18,6 +18,10 @@ export type SentInfo = [key: Key, sizeBytes: number, etag: ETag, lastModifiedMs:
 export type SimulatorCalls = {
   head: (key: Key) => SentInfo | undefined;
   read: (key: Key) => { info: SentInfo; bytes: Uint8Array } | undefined;
+  /** Some of the bytes of an object, after `get`. */
+  readOn: (key: Key, start: number, end: number) => Uint8Array;
+  /** As a request for the bytes, which `readOn` gives. */
+  get: (key: Key) => SentInfo | undefined;
   put: (key: Key, body: Uint8Array, options: Pick<PutOptions, 'ifAbsent' | 'ifMatch'>) => ETag | undefined;
   /** `undefined` begins an object; `putPieces` ends it. */
   piece: (stream: string, bytes: Uint8Array) => void;
@@ -50,6 +54,13 @@ const handlers: Handlers = {
     const object = await storage.read(key);
     return object && { info: sent(object.info), bytes: object.bytes };
   },
+  get: async (key) => {
+    const info = await storage.head(key);
+    storage.requests.head--;
+    storage.requests.get++;
+    return sent(info);
+  },
+  readOn: (key, start, end) => storage.readOn(key, start, end),
   put: (key, body, options) => storage.put(key, body, options),
   piece: (stream, bytes) => {
     pieces.set(stream, [...(pieces.get(stream) ?? []), bytes]);
