@@ -9,6 +9,8 @@ import { openSocket } from './http-socket.ts';
 /** Less than the time after which servers close idle connections: S3 after some 20 s. */
 const KEPT_MILLISECONDS = 15_000;
 const MAX_CONNECTIONS = 256;
+/** How long a server may not take a connection. */
+const CONNECT_MILLISECONDS = 5000;
 /** How long a request waits for a connection. */
 const WAIT_MILLISECONDS = 5000;
 
@@ -24,7 +26,7 @@ export type ExchangeRequest = {
   /** In ASCII. With a body, `content-length` is among them. */
   headers: Readonly<Record<string, string>>;
   body?: Uint8Array;
-  /** How long the server may take no connection, or send nothing, in ms. */
+  /** How long the server may send nothing, in ms. */
   idleMs: number;
 };
 
@@ -159,7 +161,8 @@ class Connection {
     head += '\r\n';
     return new Promise((resolve, reject) => {
       this.#exchange = { reader: new AnswerReader(method === 'HEAD'), resolve, reject };
-      this.#socket.setTimeout(idleMs);
+      this.#socket.setTimeout(this.#socket.connecting ? Math.min(idleMs, CONNECT_MILLISECONDS) : idleMs);
+      if (this.#socket.connecting) this.#socket.once('connect', () => this.#socket.setTimeout(idleMs));
       this.#socket.ref();
       if (body) this.#socket.write(Buffer.concat([Buffer.from(head, 'latin1'), body]));
       else this.#socket.write(head, 'latin1');

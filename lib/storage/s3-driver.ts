@@ -1,4 +1,4 @@
-import type { ReadWriteLocks } from '../concurrency/key-locks.ts';
+import { type ReadWriteLocks, SharedKeyLocks } from '../concurrency/key-locks.ts';
 import type { Key, KeyPrefix } from '../model/layout.ts';
 import { streamOf } from '../streams/byte-source.ts';
 import { compareByteOrder } from './byte-order.ts';
@@ -19,6 +19,7 @@ import type {
   UploadedPart,
 } from './driver.ts';
 import { StorageUnavailableError } from './driver.ts';
+import { HttpExchanges } from './http-exchanges.ts';
 import { isOfKept, KeptObjects } from './kept-objects.ts';
 import { Md5Etags } from './md5-etags.ts';
 import type { S3SdkDriver } from './s3.ts';
@@ -28,38 +29,46 @@ import type { S3DriverOptions } from './s3-client.ts';
 import type { ListPage } from './s3-list-page.ts';
 import { infoOf } from './s3-object-info.ts';
 import { PlainReads } from './s3-plain-reads.ts';
+import { PlainWrites, SMALL_BYTES } from './s3-plain-writes.ts';
 import { SharedReads } from './shared-reads.ts';
 
 /**
  * Objects in a bucket of S3, or of a server that speaks its protocol. A call takes one request unless a comment here or in `s3.ts` says
- * more. Reads whose answer is the usual one go without the AWS SDK, which is loaded by the first call that needs it.
+ * more. Reads and small puts whose answer is a usual one go without the AWS SDK, which is loaded by the first call that needs it.
  */
 export class S3Driver implements StorageDriver {
   readonly #options: S3DriverOptions;
   readonly #access: S3Access;
-  readonly #locks: ReadWriteLocks | undefined;
+  /** For servers that ignore conditions of deletes: deletes exclude the puts of this process, or of all workers of a server. */
+  readonly #putsAndDeletes: ReadWriteLocks;
+  readonly #hasSharedLocks: boolean;
   readonly #agents = createAgents();
+  readonly #exchanges = new HttpExchanges();
   readonly #plainReads: PlainReads;
+  readonly #plainWrites: PlainWrites;
   readonly #sharedReads = new SharedReads<ReadObject | undefined>();
   readonly #kept = new KeptObjects();
   readonly #md5Etags = new Md5Etags();
   #loading: Promise<S3SdkDriver> | undefined;
   #loaded: S3SdkDriver | undefined;
 
-  /** @param locks as `S3SdkDriver` takes them */
+  /** @param locks those of several workers; by default this process has its own */
   constructor(options: S3DriverOptions, locks?: ReadWriteLocks) {
     if (options.keyPrefix !== '' && !options.keyPrefix.endsWith('/')) {
       throw new Error(`the key prefix ${JSON.stringify(options.keyPrefix)} must be empty or end in "/"`);
     }
     this.#options = options;
-    this.#locks = locks;
+    this.#putsAndDeletes = locks ?? new SharedKeyLocks();
+    this.#hasSharedLocks = locks !== undefined;
     this.#access = new S3Access(options, { load: () => this.#sdk(), loaded: () => this.#loaded });
-    this.#plainReads = new PlainReads(this.#access);
+    this.#plainReads = new PlainReads(this.#access, this.#exchanges);
+    this.#plainWrites = new PlainWrites(this.#access, this.#exchanges, options.encrypt);
   }
 
   async #sdk(): Promise<S3SdkDriver> {
     this.#loading ??= import('./s3.ts').then(({ S3SdkDriver }) => {
-      this.#loaded = new S3SdkDriver(this.#options, this.#agents, () => this.#access.region(), this, this.#locks);
+      const region = () => this.#access.region();
+      this.#loaded = new S3SdkDriver(this.#options, this.#agents, region, this, this.#putsAndDeletes);
       return this.#loaded;
     });
     return await this.#loading;
@@ -171,11 +180,24 @@ export class S3Driver implements StorageDriver {
     return this.#options.endpoint === undefined ? [] : await (await this.#sdk()).findLimitations();
   }
 
-  async put(key: Key, body: Uint8Array, options?: PutOptions): Promise<ETag | undefined> {
+  async put(key: Key, body: Uint8Array, options: PutOptions = {}): Promise<ETag | undefined> {
     this.#kept.drop(key);
-    const etag = await (await this.#sdk()).put(key, body, options);
+    // Where locks cost a message to another process, they are left out if conditions make them unnecessary.
+    const needsNoLock =
+      this.#options.endpoint === undefined || (this.#hasSharedLocks && (await this.honorsDeleteConditions()));
+    const put = () => this.#put(key, body, options);
+    const etag = needsNoLock ? await put() : await this.#putsAndDeletes.shared(key, put);
     if (etag !== undefined) this.#md5Etags.learn(etag, body);
     return etag;
+  }
+
+  async #put(key: Key, body: Uint8Array, options: PutOptions): Promise<ETag | undefined> {
+    if (body.length > SMALL_BYTES) return await (await this.#sdk()).put(key, body, options);
+    const plain = await this.#plainWrites.put(this.#at(key), body, options);
+    if (plain.kind === 'done') return plain.etag;
+    if (plain.kind === 'condition failed') return undefined;
+    const earlier = plain.kind === 'refused' ? plain.refusal : plain.kind;
+    return await (await this.#sdk()).put(key, body, options, earlier);
   }
 
   async putStream(key: Key, body: AsyncIterable<Uint8Array>, options?: PutStreamOptions): Promise<ETag | undefined> {
@@ -220,7 +242,7 @@ export class S3Driver implements StorageDriver {
     await (await this.#sdk()).abortMultipart(upload);
   }
 
-  /** Nothing was refused before the SDK was loaded, which sends all writes. */
+  /** Nothing was refused before the SDK was loaded, which handles all refusals. */
   async checkRoom(): Promise<void> {
     await this.#loaded?.checkRoom();
   }
@@ -228,6 +250,7 @@ export class S3Driver implements StorageDriver {
   async close(): Promise<void> {
     await (await this.#loading?.catch(() => undefined))?.close();
     this.#plainReads.close();
+    this.#exchanges.close();
     this.#agents.http.destroy();
     this.#agents.https.destroy();
   }

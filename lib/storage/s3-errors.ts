@@ -1,6 +1,7 @@
 import { S3ServiceException } from '@aws-sdk/client-s3';
 import { hasCode } from '../model/has-code.ts';
 import { StorageDeniedError, StorageFullError, StorageUnavailableError } from './driver.ts';
+import type { Refusal } from './s3-plain-writes.ts';
 
 /** The codes of Node's errors when there is no response. */
 const UNREACHABLE = [
@@ -39,6 +40,16 @@ const FULL = new Set([
 ]);
 const STATUS_FULL = 507;
 const STATUS_MAY_PASS = new Set([429, 500, 502, 503, 504]);
+
+/** The error that the SDK throws for a refusal. */
+export function errorOf({ status, code, message }: Refusal): S3ServiceException {
+  return new S3ServiceException({
+    name: code,
+    message,
+    $fault: 'client',
+    $metadata: { httpStatusCode: status, attempts: 1 },
+  });
+}
 
 /** Whether S3 has responded with one of these error codes. */
 export function isRefusal(error: unknown, ...codes: string[]): error is S3ServiceException {

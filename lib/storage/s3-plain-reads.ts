@@ -4,13 +4,14 @@
 // This module handles two responses: the object, and no such object. After anything else the caller sends the request again
 // by the SDK, which handles retries, clock skew, buckets in other regions and errors.
 import { type Bytes, decodeText } from '../streams/bytes.ts';
-import { AwsSigner, percentEncode, queryStringOf, type Signing } from './aws-signature.ts';
+import { AwsSigner, queryStringOf } from './aws-signature.ts';
 import type { ByteRange, ETag, PresignOptions } from './driver.ts';
 import type { HttpAnswer } from './http-answer.ts';
 import { type Download, type DownloadOptions, HttpDownloads } from './http-downloads.ts';
-import { HttpExchanges } from './http-exchanges.ts';
+import type { HttpExchanges } from './http-exchanges.ts';
 import type { Place, S3Access } from './s3-access.ts';
 import { type ListPage, type ListRequest, listQueryOf, parseListPage } from './s3-list-page.ts';
+import { encodeKey, signingAt } from './s3-requests.ts';
 
 /** How long a server may not take a connection, or send nothing. After that the SDK sends the request. */
 const IDLE_TIMEOUT_MILLISECONDS = 5000;
@@ -40,7 +41,7 @@ export class PlainReads {
   readonly #downloads = new HttpDownloads();
   readonly #signer = new AwsSigner('s3');
 
-  constructor(access: S3Access, exchanges = new HttpExchanges()) {
+  constructor(access: S3Access, exchanges: HttpExchanges) {
     this.#access = access;
     this.#exchanges = exchanges;
   }
@@ -75,9 +76,8 @@ export class PlainReads {
     return undefined;
   }
 
-  /** Closes the connections that no request uses. */
+  /** Closes the connections that no download uses. */
   close(): void {
-    this.#exchanges.close();
     this.#downloads.close();
   }
 
@@ -134,10 +134,6 @@ export class PlainReads {
   }
 }
 
-function signingAt({ region, credentials, clockOffsetMs }: Place): Signing {
-  return { region, credentials, timeMs: Date.now() + clockOffsetMs };
-}
-
 /** Whether the body is that of the whole object, or of this range of it. */
 function isOfRange({ status, headers }: Download, range: ByteRange | undefined): boolean {
   if (!range) return status === 200;
@@ -156,8 +152,4 @@ function understand({ method, knownEtag }: PlainRequest, answer: HttpAnswer): Pl
 /** With the bucket in the path: `/bucket`. */
 function bucketPathOf(base: URL): string {
   return base.pathname.slice(0, -1) || '/';
-}
-
-function encodeKey(key: string): string {
-  return key.split('/').map(percentEncode).join('/');
 }

@@ -6,6 +6,11 @@ import type { LimitedLook } from './driver.ts';
 
 const VALID_MS = 15 * 60_000;
 
+/** By how much later than now a request is to be signed, so that it expires with the look: a negative number of ms, or 0. */
+export function signingDelayMs(look: LimitedLook): number {
+  return Math.min(look.remainingMs, VALID_MS) - VALID_MS;
+}
+
 /** What the SDK's middleware for signatures reads. */
 type SigningContext = { selectedHttpAuthScheme?: { httpAuthOption: { signingProperties?: { config?: object } } } };
 
@@ -27,7 +32,7 @@ export function signToExpire(
       // The SDK signs each attempt with the time of that moment and this offset, which only this command has.
       const config: object = Object.create(properties.config, {
         systemClockOffset: {
-          get: () => clockOffset() + Math.min(look.remainingMs, VALID_MS) - VALID_MS,
+          get: () => clockOffset() + signingDelayMs(look),
           set: () => {}, // the SDK learns the offset from responses to other requests
         },
       });

@@ -19,7 +19,7 @@ import {
   UploadPartCopyCommand,
 } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
-import { type ReadWriteLocks, SharedKeyLocks } from '../concurrency/key-locks.ts';
+import type { ReadWriteLocks } from '../concurrency/key-locks.ts';
 import { mapConcurrently } from '../concurrency/map-concurrently.ts';
 import { type Key, type KeyPrefix, layout } from '../model/layout.ts';
 import { KiB, readAll } from '../streams/bytes.ts';
@@ -50,15 +50,18 @@ import {
   answerOf,
   answerUnless,
   asStorageError,
+  errorOf,
   isAbsent,
   isConditionFailed,
   isConflict,
+  isFull,
   isRefusal,
   statusOf,
   wasRetried,
 } from './s3-errors.ts';
 import type { ListPage, ListRequest } from './s3-list-page.ts';
 import { dateOf, etagOf } from './s3-object-info.ts';
+import { type Refusal, SMALL_BYTES } from './s3-plain-writes.ts';
 import { signToExpire } from './s3-signing-date.ts';
 import type { BodyUpload, PartProof } from './s3-upload.ts';
 
@@ -75,9 +78,6 @@ const SAMPLE_KEY = 'sample';
 const UNCONDITIONAL_DELETES =
   'this S3 server ignores If-Match on DELETE: if several servers use one bucket, a tag that one of them pushes in the ' +
   'milliseconds in which another deletes it is lost (docs/configuration.md, "Several processes")';
-
-/** Larger bodies are sent over the connections for uploads. */
-const SMALL_BYTES = 64 * KiB;
 
 /** How often a PUT is sent if S3 could not decide its condition because another write was under way. */
 const CONFLICT_ATTEMPTS = 5;
@@ -100,23 +100,21 @@ export class S3SdkDriver {
   readonly #partProof: PartProof = { isByChecksum: true };
   /** For servers that ignore conditions of deletes: deletes exclude the puts of this process, or of all workers of a server. */
   readonly #putsAndDeletes: ReadWriteLocks;
-  readonly #hasSharedLocks: boolean;
   #probedDeletes: Promise<DeleteConditions> | undefined;
   readonly #batchDeletes: BatchDeletes;
 
   /**
    * @param region is called for every request, so that the region may change once the bucket's own is known
-   * @param locks those of several workers; by default this process has its own
+   * @param locks that the caller takes for puts, where deletes need them
    */
   constructor(
     options: S3DriverOptions,
     agents: Agents,
     region: () => Promise<string>,
     objects: Objects,
-    locks?: ReadWriteLocks,
+    locks: ReadWriteLocks,
   ) {
-    this.#putsAndDeletes = locks ?? new SharedKeyLocks();
-    this.#hasSharedLocks = locks !== undefined;
+    this.#putsAndDeletes = locks;
     this.#options = options;
     this.#clients = new S3Clients(options, agents, region);
     this.#client = this.#clients.small;
@@ -189,15 +187,13 @@ export class S3SdkDriver {
     return object && { info: object.info, bytes: await readAll(object.body) };
   }
 
-  async put(key: Key, body: Uint8Array, options: PutOptions = {}): Promise<ETag | undefined> {
-    // Where locks cost a message to another process, they are left out if conditions make them unnecessary.
-    const needsNoLock =
-      this.#options.endpoint === undefined || (this.#hasSharedLocks && (await this.#deleteConditions()) === 'honored');
-    if (needsNoLock) return await this.#put(key, body, options);
-    return await this.#putsAndDeletes.shared(key, () => this.#put(key, body, options));
-  }
-
-  async #put(key: Key, body: Uint8Array, options: PutOptions): Promise<ETag | undefined> {
+  /** @param earlier what the request got that was sent without the SDK: a refusal, or nothing, so that it may have been executed */
+  async put(
+    key: Key,
+    body: Uint8Array,
+    options: PutOptions = {},
+    earlier?: Refusal | 'unanswered',
+  ): Promise<ETag | undefined> {
     const command = new PutObjectCommand({
       ...this.#writing(key, options),
       Body: body,
@@ -205,18 +201,21 @@ export class S3SdkDriver {
     });
     if (options.sha256 !== undefined) signWithHash(options.sha256, command);
     const client = body.byteLength > SMALL_BYTES ? this.#clients.uploads : this.#client;
-    checkLook(options.look);
+    const refusal = typeof earlier === 'object' ? earlier : undefined;
+    if (!refusal) checkLook(options.look);
     if (options.look) signToExpire(command, options.look, () => this.#client.config.systemClockOffset);
     for (let attempt = 1; ; attempt++) {
       try {
+        if (refusal && attempt === 1) throw errorOf(refusal);
         return etagOf(await client.send(command));
       } catch (error) {
+        if (isFull(error)) this.#clients.wasFull = true;
         if (isConditional(options) && isConflict(error) && attempt < CONFLICT_ATTEMPTS) {
           await sleep(Math.random() * CONFLICT_PAUSE_MILLISECONDS * 2 ** attempt);
           continue;
         }
         if (!isConditional(options) || !isConditionFailed(error)) throw asStorageError(`PUT ${key}`, error);
-        return wasRetried(error) ? await this.#etagIfHolding(key, body) : undefined;
+        return wasRetried(error) || earlier === 'unanswered' ? await this.#etagIfHolding(key, body) : undefined;
       }
     }
   }
