@@ -1,7 +1,6 @@
 import { S3ServiceException } from '@aws-sdk/client-s3';
 import { hasCode } from '../model/has-code.ts';
 import { StorageDeniedError, StorageFullError, StorageUnavailableError } from './driver.ts';
-import type { Refusal } from './s3-plain-writes.ts';
 
 /** The codes of Node's errors when there is no response. */
 const UNREACHABLE = [
@@ -40,6 +39,9 @@ const FULL = new Set([
 ]);
 const STATUS_FULL = 507;
 const STATUS_MAY_PASS = new Set([429, 500, 502, 503, 504]);
+
+/** The server has not executed the request, and would not if it were sent again. */
+export type Refusal = { status: number; code: string; message: string };
 
 /** The error that the SDK throws for a refusal. */
 export function errorOf({ status, code, message }: Refusal): S3ServiceException {

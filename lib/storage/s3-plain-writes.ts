@@ -10,6 +10,7 @@ import { checkLook, type ETag, type PutOptions } from './driver.ts';
 import type { HttpAnswer } from './http-answer.ts';
 import type { HttpExchanges } from './http-exchanges.ts';
 import type { S3Access } from './s3-access.ts';
+import type { Refusal } from './s3-errors.ts';
 import { encodeKey, signingAt } from './s3-requests.ts';
 import { signingDelayMs } from './s3-signing-date.ts';
 
@@ -18,9 +19,6 @@ export const SMALL_BYTES = 64 * KiB;
 
 /** How long the server may send nothing. The SDK has the same limit. */
 const IDLE_TIMEOUT_MILLISECONDS = 60_000;
-
-/** The server has not executed the request, and would not if it were sent again. */
-export type Refusal = { status: number; code: string; message: string };
 
 export type PlainPut =
   | { kind: 'done'; etag: ETag }

@@ -56,12 +56,13 @@ import {
   isConflict,
   isFull,
   isRefusal,
+  type Refusal,
   statusOf,
   wasRetried,
 } from './s3-errors.ts';
 import type { ListPage, ListRequest } from './s3-list-page.ts';
 import { dateOf, etagOf } from './s3-object-info.ts';
-import { type Refusal, SMALL_BYTES } from './s3-plain-writes.ts';
+import { SMALL_BYTES } from './s3-plain-writes.ts';
 import { signToExpire } from './s3-signing-date.ts';
 import type { BodyUpload, PartProof } from './s3-upload.ts';
 
