@@ -13,7 +13,8 @@ const COVERAGE = [
 ];
 
 const options = [
-  ...['--test', '--test-concurrency=4', '--test-reporter=./test/reporter.ts', '--import=./test/no-child-coverage.ts'],
+  ...['--test', '--test-concurrency=4', '--test-reporter=./test/reporter.ts'],
+  ...['--import=./test/running-test.ts', '--import=./test/no-child-coverage.ts'],
   ...process.argv.slice(2).flatMap((option) => (option === '--coverage' ? COVERAGE : option)),
 ];
 // Each file is a process. The types of what it loads are stripped once for all of them; not where coverage is measured, which the
