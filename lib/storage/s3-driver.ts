@@ -29,7 +29,8 @@ import type { S3DriverOptions } from './s3-client.ts';
 import type { ListPage } from './s3-list-page.ts';
 import { infoOf } from './s3-object-info.ts';
 import { PlainReads } from './s3-plain-reads.ts';
-import { PlainWrites, SMALL_BYTES } from './s3-plain-writes.ts';
+import type { PlainWrites } from './s3-plain-writes.ts';
+import { SMALL_BYTES } from './s3-requests.ts';
 import { SharedReads } from './shared-reads.ts';
 
 /**
@@ -45,10 +46,10 @@ export class S3Driver implements StorageDriver {
   readonly #agents = createAgents();
   readonly #exchanges = new HttpExchanges();
   readonly #plainReads: PlainReads;
-  readonly #plainWrites: PlainWrites;
   readonly #sharedReads = new SharedReads<ReadObject | undefined>();
   readonly #kept = new KeptObjects();
   readonly #md5Etags = new Md5Etags();
+  #plainWrites: Promise<PlainWrites> | undefined;
   #loading: Promise<S3SdkDriver> | undefined;
   #loaded: S3SdkDriver | undefined;
 
@@ -62,7 +63,14 @@ export class S3Driver implements StorageDriver {
     this.#hasSharedLocks = locks !== undefined;
     this.#access = new S3Access(options, { load: () => this.#sdk(), loaded: () => this.#loaded });
     this.#plainReads = new PlainReads(this.#access, this.#exchanges);
-    this.#plainWrites = new PlainWrites(this.#access, this.#exchanges, options.encrypt);
+  }
+
+  /** Loaded by the first write: a function that is started for a pull does without. */
+  async #writes(): Promise<PlainWrites> {
+    this.#plainWrites ??= import('./s3-plain-writes.ts').then(
+      ({ PlainWrites }) => new PlainWrites(this.#access, this.#exchanges, this.#options.encrypt),
+    );
+    return await this.#plainWrites;
   }
 
   async #sdk(): Promise<S3SdkDriver> {
@@ -193,7 +201,7 @@ export class S3Driver implements StorageDriver {
 
   async #put(key: Key, body: Uint8Array, options: PutOptions): Promise<ETag | undefined> {
     if (body.length > SMALL_BYTES) return await (await this.#sdk()).put(key, body, options);
-    const plain = await this.#plainWrites.put(this.#at(key), body, options);
+    const plain = await (await this.#writes()).put(this.#at(key), body, options);
     if (plain.kind === 'done') return plain.etag;
     if (plain.kind === 'condition failed') return undefined;
     const earlier = plain.kind === 'refused' ? plain.refusal : plain.kind;

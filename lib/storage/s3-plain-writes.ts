@@ -4,7 +4,7 @@
 // This module handles success, failed conditions and final refusals. After anything else the caller sends the request again by the SDK, and
 // takes into account that it may have been executed.
 import { hash } from 'node:crypto';
-import { decodeText, KiB } from '../streams/bytes.ts';
+import { decodeText } from '../streams/bytes.ts';
 import { AwsSigner } from './aws-signature.ts';
 import { checkLook, type ETag, type PutOptions } from './driver.ts';
 import type { HttpAnswer } from './http-answer.ts';
@@ -13,9 +13,6 @@ import type { S3Access } from './s3-access.ts';
 import type { Refusal } from './s3-errors.ts';
 import { encodeKey, signingAt } from './s3-requests.ts';
 import { signingDelayMs } from './s3-signing-date.ts';
-
-/** Larger bodies are sent over the connections for uploads. */
-export const SMALL_BYTES = 64 * KiB;
 
 /** How long the server may send nothing. The SDK has the same limit. */
 const IDLE_TIMEOUT_MILLISECONDS = 60_000;

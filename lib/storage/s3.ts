@@ -62,7 +62,7 @@ import {
 } from './s3-errors.ts';
 import type { ListPage, ListRequest } from './s3-list-page.ts';
 import { dateOf, etagOf } from './s3-object-info.ts';
-import { SMALL_BYTES } from './s3-plain-writes.ts';
+import { SMALL_BYTES } from './s3-requests.ts';
 import { signToExpire } from './s3-signing-date.ts';
 import type { BodyUpload, PartProof } from './s3-upload.ts';
 

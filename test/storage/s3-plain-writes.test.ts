@@ -13,7 +13,7 @@ import {
   StorageUnavailableError,
 } from '../../lib/storage/driver.ts';
 import { S3Driver } from '../../lib/storage/s3-driver.ts';
-import { SMALL_BYTES } from '../../lib/storage/s3-plain-writes.ts';
+import { SMALL_BYTES } from '../../lib/storage/s3-requests.ts';
 import { encodeText } from '../../lib/streams/bytes.ts';
 
 type Seen = { method: string; path: string; headers: IncomingHttpHeaders; body: string };
