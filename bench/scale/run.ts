@@ -24,7 +24,7 @@ type Options = {
 
 const MINUTE_MS = 60_000;
 
-const GROUPS = ['lists', 'adopt', 'collect'];
+const GROUPS = ['lists', 'adopt', 'collect', 'usage', 'retention'];
 
 await new Command('npm run bench:scale --')
   .description('Measures requests, time and memory on a simulated bucket.')
@@ -75,8 +75,11 @@ async function scale(options: Options): Promise<void> {
       await step('adopt', 'plan of an adoption');
     });
   }
-  if (steps.includes('collect')) {
+  if (['collect', 'usage', 'retention'].some((name) => steps.includes(name))) {
     await measure(size, async (step) => {
+      if (steps.includes('usage')) await step('usage', 'usage run');
+      if (steps.includes('retention')) await step('retention', 'plan of retention');
+      if (!steps.includes('collect')) return;
       for (let run = 1; run <= runs; run++) {
         await step('collect', `collector, run ${run}`);
         await step.advance(COLLECTION_TIMES.graceMs + MINUTE_MS);

@@ -13,6 +13,9 @@ const UNDO_MS = 14 * 24 * 60 * MINUTE_MS;
 /** The answers of the registry hold so many names, where the client does not ask for all. */
 const PAGE = 1000;
 
+/** Tags of each repository that the rule of a plan keeps. */
+const KEPT_TAGS = 10;
+
 export type StepInput = {
   /** The position of a list: what comes up to it is left out. */
   after: string;
@@ -31,6 +34,8 @@ export const STEPS = {
   search,
   adopt: adoptionPlan,
   collect,
+  usage,
+  retention,
 } satisfies Record<string, (input: StepInput) => Promise<unknown>>;
 
 export type StepName = keyof typeof STEPS;
@@ -65,6 +70,18 @@ async function adoptionPlan(input: StepInput): Promise<void> {
   const plan = await open(input).adoption.plan();
   input.onProgress(`${plan.tagCount} tags, ${plan.unreadCount} layers to read`);
   await plan.close();
+}
+
+async function usage(input: StepInput): Promise<void> {
+  const { overview } = await open(input).usage.run();
+  input.onProgress(`${overview.objects} objects`);
+}
+
+async function retention(input: StepInput): Promise<void> {
+  const rules = [{ number: 1, repositories: ['**'], keep: { last: KEPT_TAGS } }];
+  let count = 0;
+  for await (const _ of open(input).retention.preview({ rules })) count++;
+  input.onProgress(`${count} tags`);
 }
 
 async function collect({ storage, now, onProgress }: StepInput): Promise<void> {

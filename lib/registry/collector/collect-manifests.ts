@@ -194,7 +194,7 @@ async function collectManifest(
   { repository }: ManifestsToCollect,
   { digest, manifest, keep }: { digest: Digest; manifest: ListedManifest; keep: string | undefined },
 ): Promise<'removed' | 'left'> {
-  const { info, state, edges } = manifest;
+  const { info, state } = manifest;
   const { report } = run;
   if (state === 'unreadable') report.problem(`${info.key} is no manifest`);
   const verdict = verdictOn(run, { info, isCondemned: state === 'condemned', keep });
@@ -203,7 +203,7 @@ async function collectManifest(
   if (verdict === 'keep' || verdict === 'wait') return 'left';
   const read = await readManifest(run.storage, repository, digest);
   if (!read || read.info.etag !== info.etag || read.state !== state) return 'left'; // a writer has changed it
-  const bytes = edges?.sizeBytes ?? 0;
+  const bytes = manifest.edges?.sizeBytes ?? 0;
   if (verdict === 'condemn') {
     const condemned = encodeCondemnedManifest(read.bytes, condemnedBy(run.id));
     if (await replaceListed(run, info, condemned, 'application/json')) {

@@ -32,7 +32,7 @@ export async function readEdges(
   let { isOutdated } = await takeKept(storage, repository, listed, manifests);
   let isChanged = false;
   await forEachConcurrently(unknownOf(manifests), async (index) => {
-    const hasKept = manifests.edgesAt(index) !== undefined;
+    const hasKept = manifests.hasEdges(index);
     const isRead = mayRead();
     const read = isRead ? await readManifest(storage, repository, listed.digestAt(index)) : undefined;
     if (isRead) await onRead?.();

@@ -20,7 +20,7 @@ export type ManifestEdges = {
 /** `unreadable`: its edges are unknown, so that nothing in its repository may be condemned. */
 export type ManifestState = 'live' | 'condemned' | 'gone' | 'unreadable';
 
-export type ListedManifest = { info: ObjectInfo; state: ManifestState; edges?: ManifestEdges };
+export type ListedManifest = { info: ObjectInfo; state: ManifestState; edges?: ManifestEdges | undefined };
 
 const STATES: readonly (ManifestState | undefined)[] = [undefined, 'live', 'condemned', 'gone', 'unreadable'];
 
@@ -79,10 +79,13 @@ export class ListedManifests {
     return record > 0 ? decodeEdges(this.#edges.at(record - 1)) : undefined;
   }
 
+  hasEdges(index: number): boolean {
+    return (this.#records[index] ?? 0) > 0;
+  }
+
   at(index: number): ListedManifest | undefined {
     const state = this.stateAt(index);
-    const edges = this.edgesAt(index);
-    return state && { info: this.infoAt(index), state, ...(edges && { edges }) };
+    return state && new PackedManifest(this, index, state);
   }
 
   /** The numbers of those that are known, and for which this is true when it is their turn. */
@@ -108,6 +111,27 @@ export class ListedManifests {
     this.setState(index, state);
     if (edges) this.setEdges(index, edges);
     else this.#records[index] = 0;
+  }
+}
+
+/** Its edges, for which most manifests are not asked, are unpacked when they are. */
+class PackedManifest implements ListedManifest {
+  readonly state: ManifestState;
+  readonly #manifests: ListedManifests;
+  readonly #index: number;
+
+  constructor(manifests: ListedManifests, index: number, state: ManifestState) {
+    this.#manifests = manifests;
+    this.#index = index;
+    this.state = state;
+  }
+
+  get info(): ObjectInfo {
+    return this.#manifests.infoAt(this.#index);
+  }
+
+  get edges(): ManifestEdges | undefined {
+    return this.#manifests.edgesAt(this.#index);
   }
 }
 

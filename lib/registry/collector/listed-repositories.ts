@@ -43,19 +43,19 @@ export async function* listRepositories(
   }
 }
 
-/** The folders of repositories directly below one of the two prefixes. Parameters as for `listRepositories`. */
+/** The folders of repositories directly below one of the two prefixes. Objects that are not read are skipped. Parameters as for `listRepositories`. */
 export async function* listRepositoryFolders(
   storage: StorageDriver,
   prefix: KeyPrefix,
   { after, onStray }: ListOptions,
-): AsyncGenerator<Pick<ListedRepository, 'position' | 'repository'> & { objects: ObjectInfo[] }> {
+): AsyncGenerator<Pick<ListedRepository, 'position' | 'repository'> & { objects: AsyncIterable<ObjectInfo> }> {
   const options = {
     depth: DEPTH,
     after: after?.replace(/\/$/, ''),
     onStray: async ({ key }: ObjectInfo) => onStray(key),
   };
   for await (const { name, objects } of foldersBelow(storage, prefix, options)) {
-    yield { ...placeOf(name), objects: await Array.fromAsync(objects) };
+    yield { ...placeOf(name), objects };
   }
 }
 

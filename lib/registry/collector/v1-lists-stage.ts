@@ -1,8 +1,9 @@
 // What a repository lists for v1 clients: `_index_images` without images that are gone, and the metadata of deleted tags.
-import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
-import { layout, tagOf } from '../../model/layout.ts';
+import { forEachConcurrently, mapConcurrently } from '../../concurrency/map-concurrently.ts';
+import { layout } from '../../model/layout.ts';
 import type { ImageId, RepositoryName } from '../../model/names.ts';
 import type { ObjectInfo } from '../../storage/driver.ts';
+import { ListedObjects } from '../inventory/listed-objects.ts';
 import { IndexImages } from '../tags/index-images.ts';
 import { readImageCell } from '../v1-images/image-cell.ts';
 import { listRepositoryFolders } from './listed-repositories.ts';
@@ -21,10 +22,11 @@ export class V1ListsStage implements Stage {
       options,
     )) {
       if (repository !== undefined) {
-        const old = objects.filter(({ lastModified }) => isOlderThan(run, lastModified, run.times.graceMs));
-        await deleteStaleMetadata(run, repository, { objects, old });
-        const index = old.find(({ key }) => key === layout.indexImages(repository));
-        if (hasRemovedImages && index) await pruneIndexImages(run, repository, index);
+        const listed = new ListedObjects(layout.repository(repository));
+        for await (const object of objects) listed.add(object);
+        await deleteStaleMetadata(run, repository, listed);
+        const index = listed.find(layout.indexImages(repository));
+        if (hasRemovedImages && index && isOld(run, index)) await pruneIndexImages(run, repository, index);
       }
       await run.checkpoint(position);
     }
@@ -35,17 +37,19 @@ export class V1ListsStage implements Stage {
 async function deleteStaleMetadata(
   run: CollectorRun,
   repository: RepositoryName,
-  { objects, old }: { objects: readonly ObjectInfo[]; old: readonly ObjectInfo[] },
+  objects: ListedObjects,
 ): Promise<void> {
-  const tags = new Set<string>(objects.filter(({ key }) => layout.isTag(key)).map(({ key }) => tagOf(key)));
-  const stale = old.filter(({ key }) => {
+  await forEachConcurrently(objects, async (object) => {
+    const { key, etag, sizeBytes } = object;
     const tag = layout.tagOfMetadata(repository, key);
-    return tag !== undefined && !tags.has(tag);
-  });
-  await mapConcurrently(stale, async ({ key, etag, sizeBytes }) => {
+    if (tag === undefined || !isOld(run, object) || objects.indexOf(layout.tag(repository, tag)) >= 0) return;
     if (!(await run.storage.delete(key, { ifMatch: etag }))) return;
     run.report.did('remove', 'tag metadata', key, { bytes: sizeBytes, reason: 'there is no such tag' });
   });
+}
+
+function isOld(run: CollectorRun, { lastModified }: ObjectInfo): boolean {
+  return isOlderThan(run, lastModified, run.times.graceMs);
 }
 
 /** Removes the ids of images that are gone. One storage request, one for each id that nothing leads to, and one if any is removed. */

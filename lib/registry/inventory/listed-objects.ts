@@ -1,9 +1,8 @@
 // What listings tell of the objects of one repository, packed: as JavaScript objects they would take some ten times as much memory.
 import type { Key, KeyPrefix } from '../../model/layout.ts';
 import type { Digest } from '../../model/names.ts';
-import { compareByteOrder } from '../../storage/byte-order.ts';
 import type { ETag, ObjectInfo } from '../../storage/driver.ts';
-import { decodeText, encodeText } from '../../streams/bytes.ts';
+import { encodeText } from '../../streams/bytes.ts';
 import { ByteRecords } from './byte-records.ts';
 import { DigestSet } from './digest-set.ts';
 
@@ -50,6 +49,25 @@ class PackedFacts {
   }
 }
 
+/** An object of a listing. Its key, which most are not asked for, is made when it is. */
+class PackedObject implements ObjectInfo {
+  readonly etag: ETag;
+  readonly sizeBytes: number;
+  readonly lastModified: Date;
+  readonly #keyOf: () => Key;
+
+  constructor({ etag, sizeBytes, lastModified }: ListedFacts, keyOf: () => Key) {
+    this.etag = etag;
+    this.sizeBytes = sizeBytes;
+    this.lastModified = lastModified;
+    this.#keyOf = keyOf;
+  }
+
+  get key(): Key {
+    return this.#keyOf();
+  }
+}
+
 /** Objects with a digest in their keys, numbered in the order of their listing. */
 export class ListedDigests {
   readonly #keyOf: (digest: Digest) => Key;
@@ -85,7 +103,7 @@ export class ListedDigests {
   }
 
   infoAt(index: number): ObjectInfo {
-    return { key: this.#keyOf(this.digestAt(index)), ...this.#facts.at(index) };
+    return new PackedObject(this.#facts.at(index), () => this.#keyOf(this.digestAt(index)));
   }
 
   /** What was found of it since the listing. */
@@ -124,19 +142,27 @@ export class ListedObjects {
   }
 
   keyAt(index: number): Key {
-    return `${this.#prefix}${decodeText(this.#names.at(index))}` as Key;
+    return `${this.#prefix}${this.#names.at(index)}` as Key;
   }
 
   at(index: number): ObjectInfo {
     return { key: this.keyAt(index), ...this.#facts.at(index) };
   }
 
+  /** `undefined` for a key that was not listed. As `indexOf`. */
+  find(key: Key): ObjectInfo | undefined {
+    const index = this.indexOf(key);
+    return index < 0 ? undefined : this.at(index);
+  }
+
   /** -1 for a key that was not listed. The keys must have been added in byte order. */
   indexOf(key: Key): number {
+    if (!key.startsWith(this.#prefix)) return -1;
+    const name = Buffer.from(key.slice(this.#prefix.length));
     let [low, high] = [0, this.size];
     while (low < high) {
       const middle = (low + high) >>> 1;
-      const order = compareByteOrder(this.keyAt(middle), key);
+      const order = Buffer.compare(this.#names.at(middle), name);
       if (order === 0) return middle;
       if (order < 0) low = middle + 1;
       else high = middle;
