@@ -19,6 +19,7 @@ type Options = {
   garbage: number;
   runs: number;
   projections: boolean;
+  heap: number | undefined;
   steps: string[];
 };
 
@@ -39,12 +40,13 @@ await new Command('npm run bench:scale --')
   )
   .option('--runs <number>', 'runs of the collector, with its grace period in between', parseCount, 3)
   .option('--no-projections', 'leave the v1 images out')
+  .option('--heap <MiB>', 'the largest heap of the process that is measured', parseCount)
   .option('--steps <names...>', `what to measure: ${GROUPS.join(', ')}`, GROUPS)
   .action(scale)
   .parseAsync();
 
 async function scale(options: Options): Promise<void> {
-  const { repositories, blobs, tags, garbage, runs, projections, steps } = options;
+  const { repositories, blobs, tags, garbage, runs, projections, heap, steps } = options;
   const tagsPerRepository = Math.max(1, Math.round(blobs / BLOBS_PER_TAG / repositories));
   const size: BucketSize = {
     ...{ repositories, tagsPerRepository, unlinkedBlobs: garbage, unusedLinks: Math.min(garbage, repositories) },
@@ -56,7 +58,7 @@ async function scale(options: Options): Promise<void> {
     await withSimulator(bucket, async (simulator) => {
       const contents = Object.entries(await simulator.client.call('contents'));
       descriptions.push(`${contents.map(([name, count]) => `${count.toLocaleString('en-US')} ${name}`).join(', ')}.`);
-      await work(stepIn(simulator, rows));
+      await work(stepIn(simulator, { rows, heap }));
     });
   };
   if (steps.includes('lists')) {
@@ -93,10 +95,14 @@ type Step = ((name: StepName, title: string, after?: string) => Promise<void>) &
   advance: (milliseconds: number) => Promise<void>;
 };
 
-function stepIn({ socketPath, client }: Simulator, rows: ScaleRow[]): Step {
+function stepIn(
+  { socketPath, client }: Simulator,
+  { rows, heap }: { rows: ScaleRow[]; heap: number | undefined },
+): Step {
+  const execArgv = heap === undefined ? process.execArgv : [...process.execArgv, `--max-old-space-size=${heap}`];
   let aheadMs = 0;
   const step = async (name: StepName, title: string, after = '') => {
-    const child = fork(join(import.meta.dirname, 'step.ts'), [socketPath, name, String(aheadMs), after]);
+    const child = fork(join(import.meta.dirname, 'step.ts'), [socketPath, name, String(aheadMs), after], { execArgv });
     let result: Omit<ScaleRow, 'name'> | undefined;
     child.on('message', (message: StepMessage) => {
       if ('line' in message) process.stderr.write(`${title}: ${message.line}\n`);
