@@ -5,9 +5,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { HeadObjectCommand, type HeadObjectCommandOutput, S3Client } from '@aws-sdk/client-s3';
 import type { Key, KeyPrefix } from '../../lib/model/layout.ts';
 import { StorageFullError, StorageUnavailableError } from '../../lib/storage/driver.ts';
+import { HttpExchanges } from '../../lib/storage/http-exchanges.ts';
 import { PART_BYTES } from '../../lib/storage/multipart-limits.ts';
+import { S3Access } from '../../lib/storage/s3-access.ts';
 import type { S3DriverOptions } from '../../lib/storage/s3-client.ts';
 import { S3Driver } from '../../lib/storage/s3-driver.ts';
+import { PlainReads } from '../../lib/storage/s3-plain-reads.ts';
 import { PARTS_AT_ONCE } from '../../lib/storage/s3-upload.ts';
 import { READS_AT_ONCE } from '../../lib/storage/shared-reads.ts';
 import { decodeText, KiB, MiB, readAll } from '../../lib/streams/bytes.ts';
@@ -57,6 +60,24 @@ describe('the S3 driver', { timeout: 300_000 }, () => {
     const object = await driver.get(at);
     return object && new TextDecoder().decode(await readAll(object.body));
   };
+
+  test('the server says that an object has not changed since its ETag was read, and sends one that has', async () => {
+    const at = freshKey();
+    const etag = await driver.put(at, bytes('first'));
+    const exchanges = new HttpExchanges();
+    const load = () => assert.fail('the SDK is not needed');
+    const access = new S3Access(minio.driverOptions, { load, loaded: () => undefined });
+    const reads = new PlainReads(access, exchanges);
+    const unchanged = await reads.object('GET', at, etag);
+    assert.ok(unchanged && unchanged !== 'absent' && unchanged.isUnchanged);
+    assert.equal(unchanged.headers.etag, etag);
+    assert.ok(unchanged.headers['last-modified']);
+    await driver.put(at, bytes('second'));
+    const changed = await reads.object('GET', at, etag);
+    assert.ok(changed && changed !== 'absent' && !changed.isUnchanged);
+    assert.equal(decodeText(changed.bytes), 'second');
+    exchanges.close();
+  });
 
   test('2,500 objects are deleted by three requests, and one by one where the server has no such request', async () => {
     const folder = `t/${randomUUID()}/`;
