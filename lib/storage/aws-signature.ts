@@ -62,7 +62,7 @@ export class AwsSigner {
   }
 
   /**
-   * The query of a URL that anyone may use until it expires. It covers the host and no other header.
+   * The query of a URL by which any client may send the request until it expires. The signature covers the host and no other header.
    * https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
    */
   presignedQuery({ method, host, path, query }: UnsignedRequest, expiresSeconds: number, signing: Signing): string {

@@ -1,5 +1,5 @@
-// Small objects in a bucket that were read before, such as tags. S3 is asked each time, and answers by a status alone while an object is the
-// same: that is less work for both sides.
+// Small objects in a bucket that were read before, such as tags. Each read is a request all the same; while the object has not changed, its
+// response has no body, which is less work for the server and for the client.
 import { LruCache } from '../model/lru-cache.ts';
 import { KiB, MiB } from '../streams/bytes.ts';
 import type { ReadObject } from './driver.ts';

@@ -11,13 +11,13 @@ import { decodeText, KiB } from '../../lib/streams/bytes.ts';
 const OK = 'HTTP/1.1 200 OK\r\nETag: "e"\r\nContent-Length: 2\r\n\r\nok';
 const CHUNKED = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n';
 
-/** What one connection gets as answer to its first request, its second, and so on. */
+/** Answers one request on its connection. */
 type Answer = (socket: Socket, request: string) => void;
 
 describe('small exchanges by HTTP', { timeout: 20_000 }, () => {
   const ends: (() => void)[] = [];
 
-  /** A server that answers requests one after the other, whichever connection they come on; the last answer for all further ones. */
+  /** A server that answers requests one after the other, on any connection; the last answer is for all further ones. */
   const serve = async (answers: readonly (string | Answer)[], { tls = false } = {}) => {
     const requests: string[] = [];
     const sockets: Socket[] = [];
@@ -120,7 +120,7 @@ describe('small exchanges by HTTP', { timeout: 20_000 }, () => {
     assert.equal(sockets.length, 1);
   });
 
-  it('have no body after HEAD, 204 and 304, whatever length is announced', async () => {
+  it('have no body after HEAD, 204 and 304, also if a length is announced', async () => {
     const { origin, sockets } = await serve([
       'HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n',
       'HTTP/1.1 304 Not Modified\r\nContent-Length: 5000\r\n\r\n',
