@@ -152,16 +152,16 @@ export class TagHistory {
     };
   }
 
-  /**
-   * The newest entry of each tag, also of deleted tags. One storage request per 1,000 entries of the repository.
-   */
-  async newestOfEachTag(repository: RepositoryName): Promise<Map<Tag, TagMove>> {
-    const newest = new Map<Tag, TagMove>();
+  /** The newest entry of each tag, also of deleted tags. One storage request per 1,000 entries of the repository. */
+  async *newestOfEachTag(repository: RepositoryName): AsyncGenerator<TagMove> {
+    let last: Tag | undefined;
+    // The entries of a tag are listed one after the other, the newest first.
     for await (const { key } of this.#storage.list(layout.repositoryHistory(repository))) {
       const record = parseRepositoryRecord(key);
-      if (record?.kind === 'history' && !newest.has(record.move.tag)) newest.set(record.move.tag, record.move);
+      if (record?.kind !== 'history' || record.move.tag === last) continue;
+      last = record.move.tag;
+      yield record.move;
     }
-    return newest;
   }
 }
 

@@ -75,24 +75,35 @@ export class TagPlanner {
   ): Promise<TagFacts[]> {
     const asksForExpiry = rules.filter((rule) => 'expires' in rule).map(tagMatcherOf);
     const [moves, pulls, expiries] = await Promise.all([
-      this.#history.newestOfEachTag(repository),
+      this.#timesOfMoves(repository, tags),
       rules.some(usesPulls) ? this.#lastPulls(repository) : new Map<Digest, number>(),
       mapConcurrently(tags, async ({ tag, target }) =>
         asksForExpiry.some((matches) => matches(tag)) ? await this.#expiries.find(repository, target) : undefined,
       ),
     ]);
     return tags.map(({ tag, target, lastModified }, index) => {
-      const move = moves.get(tag);
       const expiresAfterMs = expiries[index];
       const lastPulledAtMs = pulls.get(target.digest);
       return {
         tag,
-        movedAtMs: move?.target === encodeMoveTarget(target) ? move.atMs : lastModified.getTime(),
+        movedAtMs: moves[index] || lastModified.getTime(),
         isImmutable: this.#tags.isImmutable(repository, tag),
         ...(expiresAfterMs !== undefined && { expiresAfterMs }),
         ...(lastPulledAtMs !== undefined && { lastPulledAtMs }),
       };
     });
+  }
+
+  /** When each tag began to name what it names, in milliseconds of Unix time; 0 where its history does not say. */
+  async #timesOfMoves(repository: RepositoryName, tags: readonly ResolvedTag[]): Promise<Float64Array> {
+    const indexes = new Map(tags.map(({ tag }, index) => [tag, index]));
+    const times = new Float64Array(tags.length);
+    for await (const { tag, target, atMs } of this.#history.newestOfEachTag(repository)) {
+      const index = indexes.get(tag) ?? -1;
+      const resolved = tags[index];
+      if (resolved && encodeMoveTarget(resolved.target) === target) times[index] = atMs;
+    }
+    return times;
   }
 
   async #lastPulls(repository: RepositoryName): Promise<Map<Digest, number>> {

@@ -69,13 +69,14 @@ export class TagResolver {
     { objects, ...hints }: { objects: readonly ObjectInfo[] } & Hints,
   ): Promise<{ resolved: ResolvedTag[]; left: readonly ObjectInfo[] }> {
     if (!this.#areETagsMD5) return { resolved: [], left: objects };
+    const wanted = new Set(objects.map(({ etag }) => etag));
     const texts = new Map<ETag, string>();
     let left = objects;
     for await (const candidates of candidatesOf(this.#storage, repository, hints)) {
       for await (const group of inTurns(candidates)) {
         for (const text of group) {
           const etag = this.#storage.etagOf(encodeText(text));
-          if (etag !== undefined && !texts.has(etag)) texts.set(etag, text);
+          if (etag !== undefined && wanted.has(etag) && !texts.has(etag)) texts.set(etag, text);
         }
       }
       left = left.filter(({ etag }) => !texts.has(etag));

@@ -131,7 +131,7 @@ export function movesSuite(name: string, open: () => Promise<OpenedStorage>): vo
         await history.record(repository, { tag: tag as Tag, to: short, by: 'a' });
         assert.deepEqual((await targetsOf('moves/names', tag)).at(-1), [sha512, short.digest], tag);
       }
-      assert.equal((await history.newestOfEachTag(repository)).size, 6);
+      assert.equal((await Array.fromAsync(history.newestOfEachTag(repository))).length, 6);
     });
 
     it('gives moves of one process within one millisecond different times', async () => {
@@ -195,8 +195,8 @@ export function movesSuite(name: string, open: () => Promise<OpenedStorage>): vo
         pages.slice(0, -1),
         Array.from({ length: Math.ceil(total / 2 / 70) - 1 }, () => 70),
       );
-      const newest = await history.newestOfEachTag(repository);
-      assert.deepEqual(Object.fromEntries(newest), {
+      const newest = await Array.fromAsync(history.newestOfEachTag(repository));
+      assert.deepEqual(Object.fromEntries(newest.map((found) => [found.tag, found])), {
         many: move(total - 1),
         old: { tag: 'old', atMs: 1_600_000_000_000, target: 'deleted' },
       });
