@@ -5,13 +5,13 @@ import { digestOf } from '../../model/content-digest.ts';
 import { layout } from '../../model/layout.ts';
 import { parseManifest } from '../../model/manifest.ts';
 import { algorithmOf, type Digest, type RepositoryName } from '../../model/names.ts';
-import { AS_JSON, type ObjectInfo, type StorageDriver } from '../../storage/driver.ts';
+import type { ObjectInfo, StorageDriver } from '../../storage/driver.ts';
 import type { Bytes } from '../../streams/bytes.ts';
 import { condemnedManifestSize, decodeStoredManifest } from '../condemned/condemned.ts';
 import { isGone } from '../condemned/gone.ts';
 import type { ListedDigests } from '../inventory/listed-objects.ts';
 import { mayBeConversion } from '../v1-to-v2/convert-image.ts';
-import { decodeKeptEdges, encodeKeptEdges } from './kept-edges.ts';
+import { decodeKeptEdges, storeKeptEdges } from './kept-edges.ts';
 import { type ListedManifest, ListedManifests, type ManifestEdges, type ManifestState } from './listed-manifests.ts';
 
 /**
@@ -43,8 +43,7 @@ export async function readEdges(
     isChanged ||= read.state === 'gone' || !hasKept;
     manifests.set(index, read);
   });
-  if (isChanged || isOutdated)
-    await storage.putStream(layout.manifestEdges(repository), encodeKeptEdges(manifests), AS_JSON);
+  if (isChanged || isOutdated) await storeKeptEdges(storage, layout.manifestEdges(repository), manifests);
   return manifests;
 }
 

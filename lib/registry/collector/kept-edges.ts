@@ -1,8 +1,9 @@
 // The object in which the collector keeps what it has read of the manifests of a repository. It is one JSON document, with a line for
 // each manifest, so it is written and read in bounded memory. Earlier versions wrote the same document on one line.
 import { isJsonObject, type JsonValue, parseJson } from '../../model/json.ts';
+import type { Key } from '../../model/layout.ts';
 import type { Digest } from '../../model/names.ts';
-import type { ETag, StoredObject } from '../../storage/driver.ts';
+import { AS_JSON, type ETag, type StorageDriver, type StoredObject } from '../../storage/driver.ts';
 import { concatBytes, decodeText, encodeText, MiB, readAll } from '../../streams/bytes.ts';
 import { linesOf } from '../../streams/lines.ts';
 import type { ListedManifests, ManifestEdges } from './listed-manifests.ts';
@@ -24,8 +25,24 @@ const PIECE_BYTES = MiB;
 
 const DIGEST = /^sha(?:256:[a-f0-9]{64}|512:[a-f0-9]{128})$/;
 
-/** The object, in pieces. */
-export async function* encodeKeptEdges(manifests: ListedManifests): AsyncGenerator<Uint8Array> {
+/** Stores what is known of the manifests. One storage request; several above the size of a part. */
+export async function storeKeptEdges(storage: StorageDriver, key: Key, manifests: ListedManifests): Promise<void> {
+  const pieces = encodeKeptEdges(manifests);
+  const [first, second] = [pieces.next(), pieces.next()];
+  if (first.done) return;
+  if (second.done) {
+    await storage.put(key, first.value, AS_JSON);
+    return;
+  }
+  async function* all(): AsyncGenerator<Uint8Array> {
+    yield first.value ?? new Uint8Array();
+    yield second.value ?? new Uint8Array();
+    yield* pieces;
+  }
+  await storage.putStream(key, all(), AS_JSON);
+}
+
+function* encodeKeptEdges(manifests: ListedManifests): Generator<Uint8Array, undefined> {
   let text = '';
   for (const line of kept(manifests)) {
     text += line;
@@ -33,7 +50,8 @@ export async function* encodeKeptEdges(manifests: ListedManifests): AsyncGenerat
     yield encodeText(text);
     text = '';
   }
-  yield encodeText(text);
+  if (text !== '') yield encodeText(text);
+  return undefined;
 }
 
 function* kept(manifests: ListedManifests): Generator<string> {
@@ -55,7 +73,7 @@ function* kept(manifests: ListedManifests): Generator<string> {
   yield `\n${LAST_LINE}\n`;
 }
 
-/** What the object holds. Anything that is not what `encodeKeptEdges` writes counts as nothing: then the manifests are read again. */
+/** What the object holds. Anything that is not what `storeKeptEdges` writes counts as nothing: then the manifests are read again. */
 export async function* decodeKeptEdges(object: StoredObject | undefined): AsyncGenerator<KeptManifest> {
   if (!object) return;
   const { start, all } = await peek(object.body, FIRST_LINE.length + 1);

@@ -1,9 +1,9 @@
 import { algorithmOf, type Digest, type DigestAlgorithm, hexOf } from '../../model/names.ts';
+import { FixedRows } from './fixed-rows.ts';
 
 const WIDTHS: Record<DigestAlgorithm, number> = { sha256: 32, sha512: 64 };
-const FIRST_CAPACITY = 64;
 
-/** A set of digests that are added in the order of their listing. It takes the bytes of the digests and no more than twice that. */
+/** A set of digests that are added in the order of their listing. It takes the bytes of the digests, and no more than twice that. */
 export class DigestSet {
   readonly #sorted = { sha256: new SortedHex(WIDTHS.sha256), sha512: new SortedHex(WIDTHS.sha512) };
 
@@ -41,27 +41,22 @@ export class DigestSet {
 }
 
 class SortedHex {
-  readonly #width: number;
-  #bytes: Buffer;
-  count = 0;
+  readonly #rows: FixedRows;
 
   constructor(width: number) {
-    this.#width = width;
-    this.#bytes = Buffer.alloc(0);
+    this.#rows = new FixedRows(width);
+  }
+
+  get count(): number {
+    return this.#rows.count;
   }
 
   add(hex: string): void {
-    const start = this.count * this.#width;
-    if (start === this.#bytes.length) {
-      const grown = Buffer.alloc(Math.max(2 * this.#bytes.length, FIRST_CAPACITY * this.#width));
-      this.#bytes.copy(grown);
-      this.#bytes = grown;
-    }
-    this.#bytes.write(hex, start, 'hex');
-    if (this.count > 0 && Buffer.compare(this.#at(this.count - 1), this.#at(this.count)) >= 0) {
+    const row = this.#rows.add();
+    row.write(hex, 'hex');
+    if (this.count > 1 && Buffer.compare(this.#rows.at(this.count - 2), row) >= 0) {
       throw new Error(`${hex} is not in the order of the listing`);
     }
-    this.count++;
   }
 
   /** -1 if it was not added. */
@@ -70,7 +65,7 @@ class SortedHex {
     let [low, high] = [0, this.count];
     while (low < high) {
       const middle = (low + high) >>> 1;
-      const order = Buffer.compare(this.#at(middle), wanted);
+      const order = Buffer.compare(this.#rows.at(middle), wanted);
       if (order === 0) return middle;
       if (order < 0) low = middle + 1;
       else high = middle;
@@ -79,11 +74,7 @@ class SortedHex {
   }
 
   hexAt(index: number): string {
-    return this.#bytes.toString('hex', index * this.#width, (index + 1) * this.#width);
-  }
-
-  #at(index: number): Buffer {
-    return this.#bytes.subarray(index * this.#width, (index + 1) * this.#width);
+    return this.#rows.at(index).toString('hex');
   }
 
   *[Symbol.iterator](): Generator<string> {

@@ -5,6 +5,7 @@ import type { ETag, ObjectInfo } from '../../storage/driver.ts';
 import { encodeText } from '../../streams/bytes.ts';
 import { ByteRecords } from './byte-records.ts';
 import { DigestSet } from './digest-set.ts';
+import { FixedRows } from './fixed-rows.ts';
 
 type ListedFacts = Omit<ObjectInfo, 'key'>;
 
@@ -13,38 +14,32 @@ const MD5_BYTES = 16;
 const SIZE_AT = MD5_BYTES;
 const TIME_AT = SIZE_AT + 8;
 const ROW_BYTES = TIME_AT + 8;
-const FIRST_CAPACITY = 64;
 
 /** ETags, sizes and times by number, in 32 bytes for each. An ETag that is no MD5 takes some 100 more. */
 class PackedFacts {
-  #rows = Buffer.alloc(0);
-  #count = 0;
+  readonly #rows = new FixedRows(ROW_BYTES);
   readonly #otherETags = new Map<number, ETag>();
 
-  /** @returns its number: they count from 0 */
-  add(facts: ListedFacts): number {
-    const index = this.#count++;
-    if (index * ROW_BYTES === this.#rows.length) this.#rows = grown(this.#rows, FIRST_CAPACITY * ROW_BYTES);
-    this.set(index, facts);
-    return index;
+  add(facts: ListedFacts): void {
+    this.#rows.add();
+    this.set(this.#rows.count - 1, facts);
   }
 
   set(index: number, { etag, sizeBytes, lastModified }: ListedFacts): void {
-    const start = index * ROW_BYTES;
+    const row = this.#rows.at(index);
     this.#otherETags.delete(index);
-    if (MD5.test(etag)) this.#rows.write(etag.slice(1, -1), start, 'hex');
+    if (MD5.test(etag)) row.write(etag.slice(1, -1), 'hex');
     else this.#otherETags.set(index, etag);
-    this.#rows.writeDoubleLE(sizeBytes, start + SIZE_AT);
-    this.#rows.writeDoubleLE(lastModified.getTime(), start + TIME_AT);
+    row.writeDoubleLE(sizeBytes, SIZE_AT);
+    row.writeDoubleLE(lastModified.getTime(), TIME_AT);
   }
 
   at(index: number): ListedFacts {
-    const start = index * ROW_BYTES;
-    const etag = this.#otherETags.get(index) ?? (`"${this.#rows.toString('hex', start, start + MD5_BYTES)}"` as ETag);
+    const row = this.#rows.at(index);
     return {
-      etag,
-      sizeBytes: this.#rows.readDoubleLE(start + SIZE_AT),
-      lastModified: new Date(this.#rows.readDoubleLE(start + TIME_AT)),
+      etag: this.#otherETags.get(index) ?? (`"${row.toString('hex', 0, MD5_BYTES)}"` as ETag),
+      sizeBytes: row.readDoubleLE(SIZE_AT),
+      lastModified: new Date(row.readDoubleLE(TIME_AT)),
     };
   }
 }
@@ -173,11 +168,4 @@ export class ListedObjects {
   *[Symbol.iterator](): Generator<ObjectInfo> {
     for (let index = 0; index < this.size; index++) yield this.at(index);
   }
-}
-
-/** Twice the length, with the same bytes at the beginning. */
-function grown(bytes: Buffer, firstLength: number): Buffer<ArrayBuffer> {
-  const larger = Buffer.alloc(Math.max(2 * bytes.length, firstLength));
-  bytes.copy(larger);
-  return larger;
 }

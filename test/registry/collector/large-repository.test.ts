@@ -3,11 +3,15 @@ import { hash } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { layout } from '../../../lib/model/layout.ts';
 import { type ImageId, parseRepositoryName, parseTag } from '../../../lib/model/names.ts';
+import { decodeText, MiB } from '../../../lib/streams/bytes.ts';
 import { MemoryStorage } from '../../storage/memory.ts';
 import { Bucket, keysOf } from './bucket.ts';
 
 const NAME = 'large/app';
 const repository = parseRepositoryName(NAME);
+
+/** More than are stored in one piece. */
+const MANIFESTS = 7000;
 
 /** More than the collector resolves at once. */
 const TAGS = 10_003;
@@ -66,5 +70,34 @@ describe('the collector in a repository of many tags', () => {
     const expired = [...moves.values()].map(([oldest]) => oldest);
     assert.deepEqual(keysOf(outcome, 'remove', 'history').sort(), expired.sort());
     assert.deepEqual(keysOf(outcome, 'add', 'history'), []);
+  });
+
+  it('reads each of many manifests once, whatever the size of what is kept of them', async () => {
+    const storage = new MemoryStorage();
+    const bucket = await Bucket.inMemory(storage);
+    const { blob } = await bucket.image(NAME, 'base', 'base');
+    await Promise.all(
+      Array.from({ length: MANIFESTS }, (_, number) =>
+        bucket.manifest(NAME, { blobs: [blob.digest], name: String(number) }),
+      ),
+    );
+    bucket.grace();
+    const key = layout.manifestEdges(repository);
+    const requests = async () => {
+      const before = storage.log.length;
+      const { report } = await bucket.collect();
+      assert.equal(report.kept['link: a manifest names it'], 1);
+      assert.equal(report.kept['manifest: manifests without a tag are kept'], MANIFESTS);
+      const made = storage.log.slice(before);
+      return {
+        reads: made.filter((request) => request.startsWith(`GET ${layout.manifests(repository)}`)).length,
+        keptEdges: made.filter((request) => request.endsWith(` ${key}`)),
+      };
+    };
+    assert.deepEqual(await requests(), { reads: MANIFESTS + 1, keptEdges: [`GET ${key}`, `PUT ${key}`] });
+    const kept = (await storage.read(key))?.bytes ?? new Uint8Array();
+    assert.ok(kept.length > MiB);
+    assert.equal(Object.keys(JSON.parse(decodeText(kept)).edges).length, MANIFESTS + 1);
+    assert.deepEqual(await requests(), { reads: 0, keptEdges: [`GET ${key}`] });
   });
 });

@@ -7,7 +7,8 @@ import { ByteRecords } from '../../../lib/registry/inventory/byte-records.ts';
 import { ListedDigests, ListedObjects } from '../../../lib/registry/inventory/listed-objects.ts';
 import type { ETag, ObjectInfo } from '../../../lib/storage/driver.ts';
 
-const COUNT = 3000;
+/** More than one chunk of rows holds. */
+const COUNT = 9000;
 const FOLDER = 'repositories/team/app/' as KeyPrefix;
 const repository = parseRepositoryName('team/app');
 
@@ -36,7 +37,7 @@ describe('what a listing tells, packed', () => {
 
   it('gives objects by number and by key as they were listed', () => {
     const keys = numbers.map(
-      (number) => `${FOLDER}tag_${String(number).padStart(4, '0')}${'é'.repeat(number % 3)}` as Key,
+      (number) => `${FOLDER}tag_${String(number).padStart(5, '0')}${'é'.repeat(number % 3)}` as Key,
     );
     const infos = keys.map(infoOf);
     const listed = new ListedObjects(FOLDER);
@@ -44,8 +45,9 @@ describe('what a listing tells, packed', () => {
     equal(listed.size, COUNT);
     deepEqual([...listed].map(plain), infos);
     for (const [at, key] of keys.entries()) equal(listed.indexOf(key), at);
-    for (const absent of ['tag_', 'tag_00005', 'tag_9999', 'z']) equal(listed.indexOf(`${FOLDER}${absent}` as Key), -1);
-    equal(listed.find('repositories/team/apq/tag_0001' as Key), undefined);
+    for (const absent of ['tag_', 'tag_000005', 'tag_99999', 'z'])
+      equal(listed.indexOf(`${FOLDER}${absent}` as Key), -1);
+    equal(listed.find('repositories/team/apq/tag_00001' as Key), undefined);
     throws(() => listed.add(infoOf('repositories/team/other/tag_a' as Key, 1)), /is not below/);
   });
 
