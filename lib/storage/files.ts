@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import type { BigIntStats } from 'node:fs';
+import { type BigIntStats, existsSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { KeyLocks } from '../concurrency/key-locks.ts';
@@ -19,12 +19,14 @@ import {
   type PutStreamOptions,
   type ReadObject,
   type StorageDriver,
+  StorageUnavailableError,
   type StoredObject,
   type UploadedPart,
 } from './driver.ts';
 import {
   copyToTemporaryFile,
   etagOf,
+  exists,
   linkFile,
   removeEmptyFolders,
   type WrittenFile,
@@ -86,7 +88,7 @@ export class FilesDriver implements StorageDriver {
   static async open(root: string, options: FilesDriverOptions = {}): Promise<FilesDriver> {
     const temporaryFolder = join(resolve(root), TEMPORARY_FOLDER);
     try {
-      await mkdir(temporaryFolder, { recursive: true });
+      await makeDirectories(temporaryFolder);
       await removeStale(temporaryFolder);
       setInterval(() => void removeStale(temporaryFolder).catch(() => undefined), DAY_MILLISECONDS / 4).unref();
       const cache = (await isOnLocalDisk(temporaryFolder)) ? new FileCache() : undefined;
@@ -108,14 +110,19 @@ export class FilesDriver implements StorageDriver {
 
   async head(key: Key): Promise<ObjectInfo | undefined> {
     const path = await this.#pathToRead(key);
-    return path === undefined ? undefined : await infoAt(path, key);
+    const info = path === undefined ? undefined : await infoAt(path, key);
+    if (!info) await this.#checkRoot();
+    return info;
   }
 
   async get(key: Key, options: { range?: ByteRange; signal?: AbortSignal } = {}): Promise<StoredObject | undefined> {
     options.signal?.throwIfAborted();
     const path = await this.#pathToRead(key);
     const handle = path === undefined ? undefined : await openIfPresent(path);
-    if (!handle) return undefined;
+    if (!handle) {
+      await this.#checkRoot();
+      return undefined;
+    }
     try {
       const info = infoOf(key, await handle.stat({ bigint: true }));
       const offsets = info && offsetsWithin(options.range, info.sizeBytes);
@@ -141,8 +148,9 @@ export class FilesDriver implements StorageDriver {
       this.#cache?.keep(path, { stats: file.stats, object });
       return object;
     } catch (error) {
-      if (isAbsence(error) || hasCode(error, 'EISDIR')) return undefined;
-      throw error;
+      if (!isAbsence(error) && !hasCode(error, 'EISDIR')) throw error;
+      await this.#checkRoot();
+      return undefined;
     }
   }
 
@@ -176,13 +184,16 @@ export class FilesDriver implements StorageDriver {
   async copyIfAbsent(from: Key, to: Key, { mayKeepTime = false }: { mayKeepTime?: boolean } = {}): Promise<boolean> {
     const source = await this.#pathToRead(from);
     const info = source === undefined ? undefined : await infoAt(source, from);
-    if (source === undefined || !info) return false;
+    if (source === undefined || !info) {
+      await this.#checkRoot();
+      return false;
+    }
     const path = join(this.#root, ...partsOfKey(to));
     try {
       const copying: Promise<unknown> = mayKeepTime
         ? this.#turns.run(this.#lockOf(to), () => linkFile(source, path))
         : copyToTemporaryFile(this.#temporaryFolder, source).then((file) => this.#place(to, file, { ifAbsent: true }));
-      return Boolean(await translateErrors(`copying ${from} to ${to}`, copying));
+      return Boolean(await this.#translateErrors(`copying ${from} to ${to}`, copying));
     } catch (error) {
       if (isAbsence(error) && !(await infoAt(source, from))) return false; // deleted meanwhile
       throw error;
@@ -200,17 +211,19 @@ export class FilesDriver implements StorageDriver {
       keys = [];
     }
     yield* await this.#infosOf(keys);
+    await this.#checkRoot(); // what the listing has not found may be there
   }
 
   async *listFolders(prefix: KeyPrefix, options: { after?: string } = {}): AsyncGenerator<KeyPrefix> {
     const { folder } = await this.#startOf(prefix);
     if (!folder) return;
     for await (const key of walkFolders(folder, options.after)) yield key as KeyPrefix;
+    await this.#checkRoot();
   }
 
   /** Works on a full disk too. */
   async delete(key: Key, options: DeleteOptions = {}): Promise<boolean> {
-    return await translateErrors(`deleting ${key}`, this.#deleteInTurn(key, options));
+    return await this.#translateErrors(`deleting ${key}`, this.#deleteInTurn(key, options));
   }
 
   async #deleteInTurn(key: Key, options: DeleteOptions): Promise<boolean> {
@@ -220,6 +233,7 @@ export class FilesDriver implements StorageDriver {
       let isUnchanged = true;
       const isWanted = async (at: string) => {
         const info = await infoAt(at, key);
+        if (!info) await this.#checkRoot();
         checkLook(options.onceWithin);
         isUnchanged = !info || options.ifMatch === undefined || info.etag === options.ifMatch;
         return info !== undefined && isUnchanged;
@@ -238,12 +252,12 @@ export class FilesDriver implements StorageDriver {
   async createMultipart(key: Key): Promise<MultipartUpload> {
     partsOfKey(key);
     const creating = createUpload(this.#temporaryFolder, key);
-    return { key, uploadId: await translateErrors(`starting a multipart upload of ${key}`, creating) };
+    return { key, uploadId: await this.#translateErrors(`starting a multipart upload of ${key}`, creating) };
   }
 
   async uploadPart(upload: MultipartUpload, partNumber: number, body: Uint8Array): Promise<UploadedPart | undefined> {
     const writing = this.#inUpload(upload, (folder) => writePart(folder, partNumber, body));
-    return await translateErrors(`writing part ${partNumber} of ${upload.key}`, writing);
+    return await this.#translateErrors(`writing part ${partNumber} of ${upload.key}`, writing);
   }
 
   async listParts(upload: MultipartUpload): Promise<UploadedPart[] | undefined> {
@@ -257,7 +271,7 @@ export class FilesDriver implements StorageDriver {
         return written && (await this.#place(upload.key, written));
       }),
     );
-    return (await translateErrors(`completing ${upload.key}`, placing)) !== undefined;
+    return (await this.#translateErrors(`completing ${upload.key}`, placing)) !== undefined;
   }
 
   async abortMultipart(upload: MultipartUpload): Promise<void> {
@@ -268,7 +282,7 @@ export class FilesDriver implements StorageDriver {
   async checkRoom(): Promise<void> {
     const path = join(this.#temporaryFolder, randomUUID());
     const trying = writeFile(path, PROBE).finally(() => rm(path, { force: true }));
-    await translateErrors('checking for free space', trying);
+    await this.#translateErrors('checking for free space', trying);
   }
 
   async close(): Promise<void> {}
@@ -279,7 +293,7 @@ export class FilesDriver implements StorageDriver {
     { giveBack, ...options }: PutOptions & Pick<PutStreamOptions, 'giveBack'>,
   ): Promise<ETag | undefined> {
     partsOfKey(key); // before anything is written
-    return await translateErrors(
+    return await this.#translateErrors(
       `writing ${key}`,
       writeTemporaryFile(this.#temporaryFolder, body, giveBack).then((file) => this.#place(key, file, options)),
     );
@@ -341,8 +355,30 @@ export class FilesDriver implements StorageDriver {
   async #inUpload<T>(upload: MultipartUpload, task: (folder: string) => Promise<T>): Promise<T | undefined> {
     return await this.#turns.run(`${TEMPORARY_FOLDER}/${upload.uploadId}`, async () => {
       const folder = await folderOfUpload(this.#temporaryFolder, upload);
-      return folder === undefined ? undefined : await task(folder);
+      const result = folder === undefined ? undefined : await task(folder);
+      if (result === undefined) await this.#checkRoot();
+      return result;
     });
+  }
+
+  /**
+   * A mount that is lost leaves an empty directory, in which no object is there. So an object counts as absent only while the
+   * temporary folder is there, which nothing removes. Reads that find their file skip this.
+   * @throws StorageUnavailableError if the directory is not the one that was opened
+   */
+  async #checkRoot(): Promise<void> {
+    const isThere = this.#cache ? existsSync(this.#temporaryFolder) : await exists(this.#temporaryFolder);
+    if (!isThere) throw new StorageUnavailableError(`${this.#root} is gone, or is not what it was: it has no .tmp`);
+  }
+
+  /** As `translateErrors`, which cannot tell why a folder is missing. @throws StorageUnavailableError if the root is gone */
+  async #translateErrors<T>(attempted: string, change: Promise<T>): Promise<T> {
+    try {
+      return await translateErrors(attempted, change);
+    } catch (error) {
+      if (isAbsence(error)) await this.#checkRoot();
+      throw error;
+    }
   }
 
   #lockOf(key: Key): string {
@@ -372,6 +408,22 @@ async function openIfPresent(path: string): Promise<FileHandle | undefined> {
 function assertSha256(key: Key, body: Uint8Array, expected: string): void {
   const actual = createHash('sha256').update(body).digest('hex');
   if (actual !== expected) throw new Error(`the bytes for ${key} have SHA-256 ${actual}, not ${expected}`);
+}
+
+/** Makes a directory and those above it. In /proc the `recursive` of Node's `mkdir` repeats without end. @throws as `mkdir` does */
+async function makeDirectories(path: string): Promise<void> {
+  const isMade = await ifPresent(mkdirIfAbsent(path).then(() => true));
+  if (isMade) return;
+  if (dirname(path) !== path) await makeDirectories(dirname(path));
+  await mkdirIfAbsent(path);
+}
+
+async function mkdirIfAbsent(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    if (!hasCode(error, 'EEXIST')) throw error;
+  }
 }
 
 async function removeStale(temporaryFolder: string): Promise<void> {

@@ -1,6 +1,7 @@
 // What a server does with its configuration, in this process.
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -112,6 +113,58 @@ describe('a server', () => {
       },
       options,
     );
+  });
+
+  it('answers 503 in the form of each protocol while its directory is lost, and as before once that is back', async () => {
+    const path = join(directory, 'mounted');
+    await serving({ storage_path: path }, async (url, lines) => {
+      const { digest, manifest } = await pushImage(new V2Client(url), 'team/app', '1', { contents: ['mounted'] });
+      const { config } = manifest as { config: { digest: string } };
+      const headers = { Accept: 'text/html', 'Content-Type': 'application/vnd.oci.image.manifest.v1+json' };
+      const requests = [
+        ['GET', '/v2/team/app/manifests/1', 'v2'],
+        ['GET', `/v2/team/app/manifests/${digest}`, 'v2'],
+        ['GET', `/v2/team/app/blobs/${config.digest}`, 'v2'],
+        ['GET', '/v2/team/app/tags/list', 'v2'],
+        ['GET', '/v2/_catalog', 'v2'],
+        ['PUT', '/v2/team/app/manifests/2', 'v2'],
+        ['DELETE', '/v2/team/app/manifests/1', 'v2'],
+        ['POST', `/v2/team/app/blobs/uploads/?digest=sha256:${createHash('sha256').update('x').digest('hex')}`, 'v2'],
+        ['GET', '/v1/repositories/team/app/tags', 'v1'],
+        ['PUT', `/v1/images/${'a'.repeat(64)}/json`, 'v1'],
+        ['GET', '/ui/', 'page'],
+        ['GET', '/ui/r/team/app', 'page'],
+      ] as const;
+      const send = async ([method, at]: readonly [string, string, string]) => {
+        const body = {
+          PUT: at.startsWith('/v1') ? JSON.stringify({ id: 'a'.repeat(64) }) : JSON.stringify(manifest),
+          POST: 'x',
+        }[method];
+        return await fetch(new URL(at, url), { method, headers, ...(body && { body }) });
+      };
+      const before = (await send(['GET', '/ui/r/team/app', 'page'])).status;
+      assert.equal(before, 200);
+      await rename(path, `${path}-aside`);
+      await mkdir(path);
+      for (const request of requests) {
+        const response = await send(request);
+        const text = await response.text();
+        assert.equal(response.status, 503, `${request.join(' ')}: ${text}`);
+        if (request[2] === 'page') assert.match(text, /^<!DOCTYPE html>/i);
+        else {
+          const parsed = JSON.parse(text) as { error?: string; errors?: { code: string }[] };
+          if (request[2] === 'v1') assert.ok(parsed.error, text);
+          else assert.equal(parsed.errors?.[0]?.code, 'UNAVAILABLE', text);
+        }
+      }
+      assert.ok(
+        lines.some((line) => line.includes('has no .tmp')),
+        'the log says why',
+      );
+      await rm(path, { recursive: true });
+      await rename(`${path}-aside`, path);
+      assert.equal((await send(['GET', '/v2/team/app/manifests/1', 'v2'])).status, 200);
+    });
   });
 
   it('serves HTTPS with a certificate, and refuses to start with files that are none', async () => {

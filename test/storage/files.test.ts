@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Key, KeyPrefix } from '../../lib/model/layout.ts';
-import { StorageUnavailableError } from '../../lib/storage/driver.ts';
+import { type MultipartUpload, StorageUnavailableError } from '../../lib/storage/driver.ts';
 import { FilesDriver } from '../../lib/storage/files.ts';
 import { MiB, readAll } from '../../lib/streams/bytes.ts';
 import { storageContract } from './contract.ts';
@@ -237,6 +237,60 @@ describe('the file driver', { timeout: 300_000 }, () => {
     assert.deepEqual(await keysIn(), ['images/a/layer']);
     assert.deepEqual(await Array.fromAsync(driver.listFolders(everything)), ['images/']);
     await rm(elsewhere, { recursive: true });
+  });
+
+  describe('where its directory is lost', () => {
+    const at = key('images/a/json');
+    let upload: MultipartUpload;
+    let aside: string;
+    beforeEach(async () => {
+      await driver.put(at, bytes('x'));
+      upload = await driver.createMultipart(key('images/b/layer'));
+      aside = `${root}-aside`;
+      await rename(root, aside);
+    });
+    afterEach(() => rm(aside, { recursive: true, force: true }));
+
+    const lose: Record<string, () => Promise<unknown>> = {
+      'as a mount is, which leaves an empty directory': () => mkdir(root),
+      'with its name': async () => undefined,
+    };
+    const calls: Record<string, (lost: FilesDriver) => Promise<unknown>> = {
+      head: (lost) => lost.head(at),
+      get: (lost) => lost.get(at),
+      read: (lost) => lost.read(at),
+      list: (lost) => Array.fromAsync(lost.list(everything)),
+      listFolders: (lost) => Array.fromAsync(lost.listFolders('images/' as KeyPrefix)),
+      put: (lost) => lost.put(at, bytes('y')),
+      putStream: (lost) => lost.putStream(at, ReadableStream.from([bytes('y')])),
+      copyIfAbsent: (lost) => lost.copyIfAbsent(at, key('images/c/json')),
+      delete: (lost) => lost.delete(at),
+      createMultipart: (lost) => lost.createMultipart(at),
+      uploadPart: (lost) => lost.uploadPart(upload, 1, bytes('y')),
+      listParts: (lost) => lost.listParts(upload),
+      completeMultipart: (lost) => lost.completeMultipart(upload, []),
+      checkRoom: (lost) => lost.checkRoom(),
+    };
+    for (const [how, loseRoot] of Object.entries(lose)) {
+      for (const [method, call] of Object.entries(calls)) {
+        test(`${how}: ${method} finds storage unavailable, and nothing absent`, async () => {
+          await loseRoot();
+          try {
+            await assert.rejects(call(driver), StorageUnavailableError);
+          } finally {
+            await rm(root, { recursive: true, force: true });
+            await rename(aside, root);
+          }
+          assert.equal(await textAt(at), 'x');
+        });
+      }
+    }
+  });
+
+  test('a root in a file system that makes no directories is an error', {
+    skip: process.platform !== 'linux',
+  }, async () => {
+    await assert.rejects(FilesDriver.open('/proc/stowage/data'), /cannot store files in \/proc\/stowage\/data/);
   });
 
   test('opening a root without write access is an error that names it', async () => {
