@@ -88,11 +88,12 @@ function uniqueSeconds(): number {
  */
 export async function linkFile(from: string, to: string, check: () => void = () => {}): Promise<boolean> {
   for (let attempt = 1; ; attempt++) {
+    let changed: string[] = [];
     try {
-      const changed = [dirname(to), ...(await makeDirectories(dirname(to)))];
+      changed = await makeDirectories(dirname(to));
       check();
       await link(from, to);
-      await Promise.all(changed.map(syncDirectory));
+      changed.push(dirname(to));
       return true;
     } catch (error) {
       // A delete has removed the empty folder between the two steps.
@@ -100,6 +101,9 @@ export async function linkFile(from: string, to: string, check: () => void = () 
       if (!hasCode(error, 'EEXIST')) throw error;
       if (await isDirectory(to)) throw nameTaken(to, error);
       return false;
+    } finally {
+      // Also after an error: the next file in a new directory finds it there, and does not sync those above it.
+      await Promise.all(changed.map(syncDirectory));
     }
   }
 }
