@@ -141,12 +141,17 @@ const HEADER_BYTES = 8 + 1 + 4;
 
 /** Size, flags, number of blobs; then the subject, the blobs and the children, each with the length of its digits before it. */
 function encodeEdges({ sizeBytes, blobs, manifests, subject, isConversion }: ManifestEdges): Buffer {
-  const header = Buffer.alloc(HEADER_BYTES);
-  header.writeDoubleLE(sizeBytes, 0);
-  header.writeUInt8((subject ? HAS_SUBJECT : 0) + (isConversion ? IS_CONVERSION : 0), 8);
-  header.writeUInt32LE(blobs.length, 9);
   const digests = [...(subject ? [subject] : []), ...blobs, ...manifests];
-  return Buffer.concat([header, ...digests.map(encodeDigest)]);
+  const record = Buffer.allocUnsafe(digests.reduce((sum, digest) => sum + 1 + bytesOf(digest), HEADER_BYTES));
+  record.writeDoubleLE(sizeBytes, 0);
+  record.writeUInt8((subject ? HAS_SUBJECT : 0) + (isConversion ? IS_CONVERSION : 0), 8);
+  record.writeUInt32LE(blobs.length, 9);
+  let at = HEADER_BYTES;
+  for (const digest of digests) {
+    at = record.writeUInt8(bytesOf(digest), at);
+    at += record.write(hexOf(digest), at, bytesOf(digest), 'hex');
+  }
+  return record;
 }
 
 function decodeEdges(record: Buffer): ManifestEdges {
@@ -172,10 +177,6 @@ function decodeEdges(record: Buffer): ManifestEdges {
 const SHA512_DIGITS = 128;
 const DIGEST_BYTES = { sha256: 32, sha512: 64 };
 
-function encodeDigest(digest: Digest): Buffer {
-  const sizeBytes = DIGEST_BYTES[algorithmOf(digest)];
-  const bytes = Buffer.alloc(1 + sizeBytes);
-  bytes.writeUInt8(sizeBytes, 0);
-  bytes.write(hexOf(digest), 1, 'hex');
-  return bytes;
+function bytesOf(digest: Digest): number {
+  return DIGEST_BYTES[algorithmOf(digest)];
 }
