@@ -2,13 +2,24 @@ import type { Context } from 'hono';
 import { parseAuthorization } from './callers/authorization.ts';
 import type { Action } from './callers/caller.ts';
 
-/** The audit log has an entry for each write, delete and refusal. Entries hold no password, token or query string. */
+/** What an operator may have a server do: runs of the collector, `usage` and `fsck`, and what is done with plans of retention. */
+export type Operation =
+  | 'gc'
+  | 'gc dry run'
+  | 'usage'
+  | 'fsck'
+  | 'retention plan'
+  | 'retention apply'
+  | 'retention undo';
+
+/** The audit log has an entry for each write, delete, operation and refusal. Entries hold no password, token or query string. */
 export type AuditEntry = {
   /** The field's name in the log. The caller: a user's name, `robot:ci` or `anonymous`. For a failed login the name that the client claimed. */
   who: string;
-  action: Action | 'login';
+  action: Action | Operation | 'login';
   outcome: 'done' | 'refused' | 'failed';
-  status: number;
+  /** Of the answer; absent for the deletion of a tag by a plan, which is logged before there is one. */
+  status?: number;
   method: string;
   path: string;
   repository?: string;
@@ -17,6 +28,8 @@ export type AuditEntry = {
   tags?: readonly string[];
   digest?: string;
   image?: string;
+  /** The plan of retention that has deleted the tag. */
+  plan?: string;
   /** Why a login was refused. */
   reason?: string;
   /** Address of the client. */

@@ -4,7 +4,7 @@ import { clientAddressOf } from '../http/client-address.ts';
 import { STATUS } from '../http/error-response.ts';
 import { RegistryError } from '../model/errors.ts';
 import { parseRepositoryName, type RepositoryName } from '../model/names.ts';
-import { type Audit, type AuditEntry, aboutRoute, claimedName } from './audit.ts';
+import { type Audit, type AuditEntry, aboutRoute, claimedName, type Operation } from './audit.ts';
 import type { Authenticator } from './authenticator.ts';
 import { parseAuthorization } from './callers/authorization.ts';
 import { ACTIONS, type Action, type Anonymous, type Caller, isAnonymous, nameOf } from './callers/caller.ts';
@@ -138,21 +138,36 @@ export class Gate {
         caller.kind === 'token'
           ? caller.lists !== undefined || caller.isFinal === true
           : caller.kind === 'user' || mayListAnonymously(caller);
-      if (!isAdmitted) throw this.#refuse(c, 'pull', 'catalog');
+      if (!isAdmitted) throw this.#refuse(c, 'pull', { scope: 'catalog' });
       await next();
     };
   }
 
   /**
-   * Admits operators: callers that may pull, push and delete in every repository; every caller if the registry is open. Writes
-   * and refusals are audited.
+   * Admits operators to what operations have found: callers that may pull, push and delete in every repository; every caller if
+   * the registry is open. Refusals are audited.
    */
   readonly allowOperation: MiddlewareHandler = async (c, next) => {
-    const refused = ACTIONS.find((action) => !this.permissions.mayEverywhere(callerOf(c), action));
-    if (refused) throw this.#refuse(c, refused, undefined, 'every repository');
+    this.#checkOperator(c);
     await next();
-    if (c.req.method !== 'GET' && c.req.method !== 'HEAD') this.auditOutcome(c, 'delete');
   };
+
+  /** Admits operators, and audits the operation by its name, whether it is done or refused. */
+  allowRun(operation: Operation | ((c: Context) => Operation)): MiddlewareHandler {
+    return async (c, next) => {
+      const audited = typeof operation === 'function' ? operation(c) : operation;
+      this.#checkOperator(c, audited);
+      await next();
+      this.auditOutcome(c, audited);
+    };
+  }
+
+  /** @throws RegistryError UNAUTHORIZED, DENIED */
+  #checkOperator(c: Context, operation?: Operation): void {
+    const refused = ACTIONS.find((action) => !this.permissions.mayEverywhere(callerOf(c), action));
+    if (!refused) return;
+    throw this.#refuse(c, refused, { where: 'every repository', ...(operation && { audited: operation }) });
+  }
 
   may(c: Context, action: Action, repository: RepositoryName): boolean {
     return this.permissions.may(callerOf(c), action, repository);
@@ -190,11 +205,19 @@ export class Gate {
    * @throws RegistryError UNAUTHORIZED if another login or another token could help; else DENIED
    */
   check(c: Context, action: Action, repository: RepositoryName): void {
-    if (!this.may(c, action, repository)) throw this.#refuse(c, action, { repository, actions: [action] });
+    if (!this.may(c, action, repository)) throw this.#refuse(c, action, { scope: { repository, actions: [action] } });
   }
 
   /** Audits a refusal and makes its error. Without a scope the action is refused in every repository. */
-  #refuse(c: Context, action: Action, scope?: Scope, where = 'any repository'): RegistryError {
+  #refuse(
+    c: Context,
+    action: Action,
+    {
+      scope,
+      where = 'any repository',
+      audited = action,
+    }: { scope?: Scope; where?: string; audited?: AuditEntry['action'] } = {},
+  ): RegistryError {
     const caller = callerOf(c);
     const repository = typeof scope === 'object' ? scope.repository : undefined;
     const place = repository ?? (scope === 'catalog' ? 'the list of repositories' : where);
@@ -212,7 +235,7 @@ export class Gate {
     this.#writeAudit(c, {
       ...aboutRoute(c, repository),
       who: nameOf(caller),
-      action,
+      action: audited,
       outcome: 'refused',
       status: STATUS[error.code],
     });
@@ -220,7 +243,12 @@ export class Gate {
   }
 
   /** Audits a write, once its answer is there. */
-  auditOutcome(c: Context, action: Action, repository?: RepositoryName, caller = nameOf(callerOf(c))): void {
+  auditOutcome(
+    c: Context,
+    action: Action | Operation,
+    repository?: RepositoryName,
+    caller = nameOf(callerOf(c)),
+  ): void {
     const { status, headers } = c.res;
     const digest = headers.get('Docker-Content-Digest');
     this.#writeAudit(c, {
@@ -231,6 +259,11 @@ export class Gate {
       outcome: status < 400 ? 'done' : status === 401 || status === 403 ? 'refused' : 'failed',
       status,
     });
+  }
+
+  /** Audits that a plan of retention has deleted a tag, by a request to apply it. */
+  auditDeletion(c: Context, deleted: Pick<AuditEntry, 'repository' | 'tag' | 'digest' | 'plan'>): void {
+    this.#writeAudit(c, { ...deleted, who: nameOf(callerOf(c)), action: 'delete', outcome: 'done' });
   }
 
   #writeAudit(c: Context, entry: Omit<AuditEntry, 'method' | 'path' | 'from' | 'requestId'>): void {

@@ -18,6 +18,9 @@ export type PlannedTag = {
   reason: string;
 };
 
+/** A tag that the plan of this id has deleted. */
+export type DeletedTag = Pick<PlannedTag, 'repository' | 'tag' | 'digest'> & { plan: string };
+
 /** A tag that was to be deleted and was not, with the reason. */
 export type SkippedTag = Pick<PlannedTag, 'repository' | 'tag'> & { why: string };
 

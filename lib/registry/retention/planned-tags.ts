@@ -10,6 +10,13 @@ import { type ResolvedTag, targetOf } from '../tags/target.ts';
 import type { PlannedTag } from './plan-record.ts';
 import type { TagPlanner } from './plan-tags.ts';
 
+type DeletionOptions = {
+  /** The plan, as the history names it. */
+  by: string;
+  /** Is called for each tag, once it is deleted. */
+  onDeleted: (planned: PlannedTag) => void;
+};
+
 /** Deletes and restores tags that plans list, each only if it still is as the plan found, or left, it. */
 export class PlannedTags {
   readonly #tags: Tags;
@@ -56,34 +63,37 @@ export class PlannedTags {
    * Deletes tags; those attached to images after the tags of their images.
    * @returns for each why it stays; undefined if it is deleted
    */
-  async deleteAll(planned: readonly PlannedTag[], by: string): Promise<(string | undefined)[]> {
+  async deleteAll(planned: readonly PlannedTag[], options: DeletionOptions): Promise<(string | undefined)[]> {
     const isAttached = ({ tag }: PlannedTag) => subjectOfTag(tag) !== undefined;
     const outcomes = await mapConcurrently(planned, async (item) =>
-      isAttached(item) ? undefined : await this.#delete(item, by),
+      isAttached(item) ? undefined : await this.#delete(item, options),
     );
     // After the tags of their images, in the order of the repositories.
     for (const [repository, items] of Map.groupBy(planned.filter(isAttached), (item) => item.repository)) {
-      const reasons = await this.#deleteAttached(repository, items, by);
+      const reasons = await this.#deleteAttached(repository, items, options);
       for (const [item, why] of reasons) outcomes[planned.indexOf(item)] = why;
     }
     return outcomes;
   }
 
   /** @returns why the tag stays; undefined if it is deleted */
-  async #delete({ repository, tag, digest, lastModified }: PlannedTag, by: string): Promise<string | undefined> {
+  async #delete(planned: PlannedTag, { by, onDeleted }: DeletionOptions): Promise<string | undefined> {
+    const { repository, tag, digest, lastModified } = planned;
     const found = await this.#tags.find(repository, tag);
     if (!found) return 'there is no such tag any more';
     if (found.target.digest !== digest) return `it names ${found.target.digest} by now`;
     if (secondOf(found.lastModified) !== secondOf(new Date(lastModified))) return 'it was pushed again';
     if (this.#tags.isImmutable(repository, tag)) return 'it is immutable';
-    return (await this.#tagDeletion.deleteResolved(repository, found, by)) ? undefined : 'it has just moved';
+    if (!(await this.#tagDeletion.deleteResolved(repository, found, by))) return 'it has just moved';
+    onDeleted(planned);
+    return undefined;
   }
 
   /** Deletes attached tags, but those whose image has got another tag since. */
   async #deleteAttached(
     repository: RepositoryName,
     planned: readonly PlannedTag[],
-    by: string,
+    options: DeletionOptions,
   ): Promise<Map<PlannedTag, string | undefined>> {
     const all = await this.#tags.resolveAll(repository);
     const isAttached = ({ tag }: ResolvedTag) => subjectOfTag(tag) !== undefined;
@@ -95,7 +105,7 @@ export class PlannedTags {
     });
     const reasons = await mapConcurrently(planned, async (item) => {
       const verdict = verdicts.get(item.tag);
-      return [item, verdict?.isImageTagged ? verdict.reason : await this.#delete(item, by)] as const;
+      return [item, verdict?.isImageTagged ? verdict.reason : await this.#delete(item, options)] as const;
     });
     return new Map(reasons);
   }

@@ -6,7 +6,7 @@ import type { RepositoryName } from '../../model/names.ts';
 import type { Catalog } from '../repositories/catalog.ts';
 import { carryOut, type OnProgress } from './carry-out-plan.ts';
 import { formatRule } from './format-rule.ts';
-import { newPlanId, type PlannedTag, type PlanRecord } from './plan-record.ts';
+import { type DeletedTag, newPlanId, type PlannedTag, type PlanRecord } from './plan-record.ts';
 import type { TagPlanner } from './plan-tags.ts';
 import type { PlannedTags } from './planned-tags.ts';
 import type { Plans } from './plans.ts';
@@ -128,9 +128,17 @@ export class Retention {
    * plan was made, or is immutable by now; a tag attached to an image also if another tag reaches that image by now. An
    * application that was broken off goes on where it stopped. Two storage requests for each tag, and those of a deletion by a
    * client.
+   * @param options.onDeleted is called for each tag, once it is deleted
    * @throws RegistryError PLAN_UNKNOWN; UNSUPPORTED if the plan is not finished, or undone
    */
-  async apply(id: string, { by, onProgress }: { by: string; onProgress?: OnProgress }): Promise<PlanRecord> {
+  async apply(
+    id: string,
+    {
+      by,
+      onProgress,
+      onDeleted = () => {},
+    }: { by: string; onProgress?: OnProgress; onDeleted?: (deleted: DeletedTag) => void },
+  ): Promise<PlanRecord> {
     const found = await this.plans.read(id);
     const { record } = found;
     if (record.finishedAt === undefined) throw new RegistryError('UNSUPPORTED', `plan ${id} was never finished`);
@@ -138,7 +146,11 @@ export class Retention {
     if (record.applied?.finishedAt !== undefined) return record;
     return await carryOut(this.plans, found, 'applied', {
       by,
-      run: (planned) => this.#plannedTags.deleteAll(planned, nameOfPlan(id)),
+      run: (planned) =>
+        this.#plannedTags.deleteAll(planned, {
+          by: nameOfPlan(id),
+          onDeleted: ({ repository, tag, digest }) => onDeleted({ repository, tag, digest, plan: id }),
+        }),
       ...(onProgress && { onProgress }),
     });
   }

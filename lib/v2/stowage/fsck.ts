@@ -28,7 +28,7 @@ export const fsckRoutes = ({ registry: { fsck, runsInBackground }, gate }: Opera
       if (page.length > 0 && end < findings.length) c.header('Link', nextLink('/v2/_stowage/fsck', String(end), size));
       return c.json({ run: runs.state, findings: page }, 200, NOT_CACHED);
     })
-    .post('/fsck', gate.allowOperation, (c) => {
+    .post('/fsck', gate.allowRun('fsck'), (c) => {
       if (!runsInBackground) throw notHere('stowage fsck');
       const isStarted = runs.start(() => {
         findings = [];

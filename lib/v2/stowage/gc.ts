@@ -37,7 +37,7 @@ export const collectionRoutes = ({
       return c.json({ running: collections.progress ?? null, current, last, nextAt }, 200, NOT_CACHED);
     })
 
-    .post(PATH, gate.allowOperation, async (c) => {
+    .post(PATH, gate.allowRun(collectionOf), async (c) => {
       const isDryRun = isSet(c.req.query('dry_run'));
       if (!startCollection) {
         if (isDryRun || !requestCollection) throw new RegistryError('UNSUPPORTED', NO_COLLECTOR);
@@ -49,6 +49,11 @@ export const collectionRoutes = ({
       if (isDryRun) return answerOutcome(c, await started.outcome);
       return c.json({ started: true }, 202, NOT_CACHED);
     });
+
+/** What a `POST` asks for, as the audit log names it. */
+export function collectionOf(c: Context): 'gc' | 'gc dry run' {
+  return isSet(c.req.query('dry_run')) ? 'gc dry run' : 'gc';
+}
 
 function answerOutcome(c: Context, outcome: CollectionOutcome) {
   if (outcome.kind === 'refused') throw new RegistryError('UNSUPPORTED', outcome.reason);

@@ -1,8 +1,8 @@
 // Operations that take long and whose state is kept in memory. Of several workers of a server one does them; the others relay.
-import { Hono } from 'hono';
+import { type Context, Hono } from 'hono';
 import { Gate } from '../../auth/gate.ts';
 import { fsckRoutes } from './fsck.ts';
-import { collectionRoutes } from './gc.ts';
+import { collectionOf, collectionRoutes } from './gc.ts';
 import type { Operate, OperationOptions } from './options.ts';
 import { usageRoutes } from './usage.ts';
 
@@ -23,11 +23,16 @@ export function createOperations(options: Pick<OperationOptions, 'registry' | 's
 export function operationRoutes(options: OperationOptions): Hono {
   const { gate, operate } = options;
   if (operate) {
-    return new Hono().on(['GET', 'POST'], PATHS, gate.allowOperation, async ({ req }) => {
+    const relay = async ({ req }: Context) => {
       const path = `${req.path.slice(req.path.lastIndexOf('/'))}${new URL(req.url).search}`;
       const { body, ...init } = await operate({ method: req.method, path }, req.raw.signal);
       return new Response(body, init);
-    });
+    };
+    return new Hono()
+      .on('GET', PATHS, gate.allowOperation, relay)
+      .post('/gc', gate.allowRun(collectionOf), relay)
+      .post('/fsck', gate.allowRun('fsck'), relay)
+      .post('/usage', gate.allowRun('usage'), relay);
   }
   return new Hono()
     .route('/', collectionRoutes(options))

@@ -2,7 +2,7 @@ import { type Context, Hono } from 'hono';
 import { callerNameOf } from '../../auth/request-caller.ts';
 import { NOT_CACHED } from '../../http/error-response.ts';
 import { nextLink, pageSizeOf } from '../../http/paging.ts';
-import type { PlannedTag } from '../../registry/retention/plan-record.ts';
+import type { DeletedTag, PlannedTag } from '../../registry/retention/plan-record.ts';
 import type { StowageOptions } from './options.ts';
 
 const DEFAULT_PAGE = 1000;
@@ -19,7 +19,7 @@ const PLAN = '/retention/plans/:id';
 export const retentionRoutes = ({ registry: { retention }, gate }: StowageOptions) =>
   new Hono()
     .get(PLANS, gate.allowOperation, async (c) => c.json({ plans: await retention.plans.list() }, 200, NOT_CACHED))
-    .post(PLANS, gate.allowOperation, async (c) => {
+    .post(PLANS, gate.allowRun('retention plan'), async (c) => {
       const record = await retention.plan({ by: callerNameOf(c) });
       return c.json(record, 201, { Location: `/v2/_stowage${PLANS}/${record.id}` });
     })
@@ -35,8 +35,11 @@ export const retentionRoutes = ({ registry: { retention }, gate }: StowageOption
       if (!isLast) c.header('Link', nextLink(`/v2/_stowage${PLANS}/${record.id}`, end, size));
       return c.json({ ...record, tags }, 200, NOT_CACHED);
     })
-    .post(`${PLAN}/apply`, gate.allowOperation, async (c) => c.json(await retention.apply(idOf(c), by(c))))
-    .post(`${PLAN}/undo`, gate.allowOperation, async (c) => c.json(await retention.undo(idOf(c), by(c))));
+    .post(`${PLAN}/apply`, gate.allowRun('retention apply'), async (c) => {
+      const onDeleted = (deleted: DeletedTag) => gate.auditDeletion(c, deleted);
+      return c.json(await retention.apply(idOf(c), { ...by(c), onDeleted }));
+    })
+    .post(`${PLAN}/undo`, gate.allowRun('retention undo'), async (c) => c.json(await retention.undo(idOf(c), by(c))));
 
 const idOf = (c: Context): string => c.req.param('id') ?? '';
 const by = (c: Context) => ({ by: callerNameOf(c) });

@@ -19,7 +19,7 @@ export const usageRoutes = ({ registry: { usage, runsInBackground }, gate }: Ope
       if (!stored && name) throw new RegistryError('NAME_UNKNOWN', `nothing was counted for ${name} yet`);
       return c.json({ run: runs.state, usage: stored ?? null }, 200, NOT_CACHED);
     })
-    .post('/usage', gate.allowOperation, (c) => {
+    .post('/usage', gate.allowRun('usage'), (c) => {
       if (!runsInBackground) throw notHere('stowage usage');
       const isStarted = runs.start(async () => {
         const { overview } = await usage.run();

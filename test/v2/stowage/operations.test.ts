@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import type { AuditEntry } from '../../../lib/auth/audit.ts';
+import { Gate } from '../../../lib/auth/gate.ts';
 import { layout } from '../../../lib/model/layout.ts';
 import { parseImageId, parseRepositoryName, parseTag } from '../../../lib/model/names.ts';
+import { assembleRegistry } from '../../../lib/registry/registry.ts';
+import { operationRoutes } from '../../../lib/v2/stowage/operations.ts';
 import { basic, openTestAuth, type TestAuth } from '../../auth/test-auth.ts';
 import { fillRegistry } from '../../registry/fsck/full-registry.ts';
 import { type OpenedStorage, openFiles } from '../../storage/open.ts';
@@ -47,6 +51,25 @@ describe('what operators do over HTTP', () => {
     }
   };
 
+  it('the audit log names what was asked for, of the first worker and of one that relays', async () => {
+    const audited: AuditEntry[] = [];
+    const gate = Gate.forOpenRegistry({ audit: (entry) => audited.push(entry) });
+    const operate = async () => ({ status: 202, headers: {}, body: '{}' });
+    const options = { registry: assembleRegistry(storage.driver, { copiesLayers: false }), gate, gc: {} };
+    for (const app of [operationRoutes(options), operationRoutes({ ...options, operate })]) {
+      app.onError((_, c) => c.json({}, 405));
+      audited.length = 0;
+      for (const path of ['/gc', '/gc?dry_run=1', '/fsck', '/usage']) {
+        await app.request(path);
+        await app.request(path, { method: 'POST' });
+      }
+      assert.deepEqual(
+        audited.map(({ action }) => action),
+        ['gc', 'gc dry run', 'fsck', 'usage'],
+      );
+    }
+  });
+
   for (const path of ['/v2/_stowage/fsck', '/v2/_stowage/usage']) {
     for (const method of ['GET', 'POST']) {
       it(`${method} ${path} is for callers that may do everything everywhere`, async () => {
@@ -71,10 +94,13 @@ describe('what operators do over HTTP', () => {
     const ofOne = await json(await operator.send('GET', '/v2/_stowage/usage?repository=team/big'));
     assert.equal(ofOne.usage?.uniqueBytes, 5 * 2 ** 20 + 2);
     assert.equal((await operator.send('GET', '/v2/_stowage/usage?repository=no/such')).status, 404);
-    assert.ok(
-      auth.audited.some(
-        ({ path, outcome, who }) => path === '/v2/_stowage/usage' && outcome === 'done' && who === 'operator',
-      ),
+    const done = auth.audited.filter(({ path, outcome }) => path === '/v2/_stowage/usage' && outcome === 'done');
+    assert.deepEqual(
+      done.map(({ who, action, method }) => [who, action, method]),
+      [
+        ['operator', 'usage', 'POST'],
+        ['operator', 'usage', 'POST'],
+      ],
     );
   });
 
@@ -113,6 +139,25 @@ describe('what operators do over HTTP', () => {
 
   it('a process that ends with its answer refuses both', async () => {
     const lambda = await startRegistry(storage.driver, { runsBackgroundWork: false });
+    it('the audit log names what was asked for, of the first worker and of one that relays', async () => {
+      const audited: AuditEntry[] = [];
+      const gate = Gate.forOpenRegistry({ audit: (entry) => audited.push(entry) });
+      const operate = async () => ({ status: 202, headers: {}, body: '{}' });
+      const options = { registry: assembleRegistry(storage.driver, { copiesLayers: false }), gate, gc: {} };
+      for (const app of [operationRoutes(options), operationRoutes({ ...options, operate })]) {
+        app.onError((_, c) => c.json({}, 405));
+        audited.length = 0;
+        for (const path of ['/gc', '/gc?dry_run=1', '/fsck', '/usage']) {
+          await app.request(path);
+          await app.request(path, { method: 'POST' });
+        }
+        assert.deepEqual(
+          audited.map(({ action }) => action),
+          ['gc', 'gc dry run', 'fsck', 'usage'],
+        );
+      }
+    });
+
     for (const path of ['/v2/_stowage/fsck', '/v2/_stowage/usage']) {
       assert.equal((await new V2Client(lambda.url).send('POST', path)).status, 405);
       assert.equal((await new V2Client(lambda.url).send('GET', path)).status, 200);

@@ -6,7 +6,7 @@ import { parseDigest, parseRepositoryName } from '../../../lib/model/names.ts';
 import { assembleRegistry } from '../../../lib/registry/registry.ts';
 import { applyRetention } from '../../../lib/registry/retention/apply-retention.ts';
 import type { PlannedTag, PlanRecord } from '../../../lib/registry/retention/plan-record.ts';
-import { basic, openTestAuth } from '../../auth/test-auth.ts';
+import { basic, openTestAuth, type TestAuth } from '../../auth/test-auth.ts';
 import { retentionBy } from '../../registry/retention/settings.ts';
 import { type OpenedStorage, openFiles } from '../../storage/open.ts';
 import { type RegistryServer, startRegistry } from '../../support/registry-server.ts';
@@ -23,9 +23,10 @@ describe('retention over HTTP', () => {
   let server: RegistryServer;
   let operator: V2Client;
   let developer: V2Client;
+  let auth: TestAuth;
   before(async () => {
     storage = await openFiles();
-    const auth = await openTestAuth({
+    auth = await openTestAuth({
       users: ['operator', 'developer', 'trivy'],
       access: [
         { repositories: ['*'], users: ['operator'], actions: ['pull', 'push', 'delete'] },
@@ -88,11 +89,32 @@ describe('retention over HTTP', () => {
     );
     assert.equal((await tags()).length, 4);
 
+    auth.audited.length = 0;
     assert.equal((await send('POST', `${PLANS}/${id}/apply`)).applied?.done, 2);
+    const audited = auth.audited.map(({ who, action, outcome, repository, tag, plan }) => ({
+      ...{ who, action, outcome },
+      ...(tag && { repository, tag, plan }),
+    }));
+    const deleted = { who: 'operator', action: 'delete', outcome: 'done', repository: 'team/app', plan: id };
+    assert.deepEqual(
+      audited.sort((a, b) => (a.tag ?? 'z').localeCompare(b.tag ?? 'z')),
+      [
+        { ...deleted, tag: 'v1.0' },
+        { ...deleted, tag: 'v1.1' },
+        { who: 'operator', action: 'retention apply', outcome: 'done' },
+      ],
+    );
     assert.deepEqual(await tags(), ['latest', 'v1.2']);
     assert.equal((await send('POST', `${PLANS}/${id}/undo`)).undone?.done, 2);
     assert.deepEqual(await tags(), ['latest', 'v1.0', 'v1.1', 'v1.2']);
     assert.equal((await operator.send('POST', `${PLANS}/${id}/apply`)).status, 405);
+    assert.deepEqual(
+      auth.audited.slice(-2).map(({ action, outcome }) => [action, outcome]),
+      [
+        ['retention undo', 'done'],
+        ['retention apply', 'failed'],
+      ],
+    );
   });
 
   it('answers 404 for a plan that does not exist', async () => {
@@ -103,7 +125,7 @@ describe('retention over HTTP', () => {
     }
   });
 
-  it('runs by a schedule: a plan is made and applied', async () => {
+  it('runs by a schedule: a plan is made and applied, and each deletion audited', async () => {
     const { retention } = assembleRegistry(storage.driver, { copiesLayers: false, retention: retentionBy(RULES) });
     const lines: string[] = [];
     await applyRetention(
@@ -111,10 +133,15 @@ describe('retention over HTTP', () => {
       createLog('info', (line) => lines.push(line) > 0),
     );
     assert.deepEqual(await tags(), ['latest', 'v1.2']);
-    const [entry = ''] = lines;
-    const { message, deleted, skipped } = JSON.parse(entry) as Record<string, unknown>;
+    const entries = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    const { message, deleted, skipped } = entries.at(-1) ?? {};
     assert.deepEqual({ message, deleted, skipped }, { message: 'retention', deleted: 2, skipped: 0 });
-    assert.equal((await retention.plans.list()).at(-1)?.by, 'stowage');
+    const made = (await retention.plans.list()).at(-1);
+    assert.equal(made?.by, 'stowage');
+    const about = { who: 'the schedule', action: 'delete', outcome: 'done', repository: 'team/app', plan: made.id };
+    const audited = entries.filter((entry) => entry.message === 'audit');
+    assert.deepEqual(audited.map(({ tag }) => tag).sort(), ['v1.0', 'v1.1']);
+    for (const entry of audited) assert.partialDeepStrictEqual(entry, about);
   });
 
   describe('counts as a pull', () => {
