@@ -132,8 +132,10 @@ export class S3Driver implements StorageDriver {
     if (answer === undefined || answer === 'absent') this.#kept.drop(key);
     if (answer === undefined) return await (await this.#sdk()).read(key);
     if (answer === 'absent') return undefined;
-    const object = { info: infoOf(key, answer.headers), bytes: answer.bytes };
-    this.#kept.keep(key, object, answer.headers.date);
+    const { headers, bytes } = answer;
+    // A server may send chunks, and announce no size.
+    const object = { info: infoOf(key, { ...headers, 'content-length': String(bytes.length) }), bytes };
+    this.#kept.keep(key, object, headers.date);
     return object;
   }
 

@@ -106,11 +106,11 @@ function understand({ status, headers, bytes }: HttpAnswer, { ifAbsent, ifMatch,
   if (status === 200 && headers.etag !== undefined) return { kind: 'done', etag: headers.etag as ETag };
   const xml = decodeText(bytes);
   const code = /<Code>([^<]+)<\/Code>/.exec(xml)?.[1];
-  if (status < 400 || status > 499 || code === undefined) return { kind: 'unanswered' };
   // `If-Match` on a missing object gives a 404.
   const isFailed =
     (status === 412 && (ifAbsent || ifMatch !== undefined)) || (code === 'NoSuchKey' && ifMatch !== undefined);
   if (isFailed) return { kind: 'condition failed' };
+  if (status < 400 || status > 499 || code === undefined) return { kind: 'unanswered' };
   // A request with a look is not valid for longer if it is sent again. Of any other, the clock of this machine may be wrong.
   const mayPass = PASSING_STATUSES.has(status) || PASSING_CODES.has(code) || (code === SKEWED && !look);
   if (mayPass) return { kind: 'unanswered' };

@@ -16,6 +16,7 @@ describe('a small object that was read before', () => {
   /** What the server has. Without `lastModified` it sends none with 304. */
   let object: { text: string; etag: string; lastModified: string } | undefined;
   let date = LATER;
+  let isChunked = false;
   let answer304 = (headers: Record<string, string>): Record<string, string> | undefined => headers;
   /** The conditions of all requests for the object. */
   let conditions: (string | undefined)[] = [];
@@ -33,12 +34,17 @@ describe('a small object that was read before', () => {
     const headers = { etag: object.etag, 'last-modified': object.lastModified, date };
     const unchanged = known === object.etag ? answer304(headers) : undefined;
     if (unchanged) response.writeHead(304, unchanged).end();
-    else response.writeHead(200, { ...headers, 'content-length': object.text.length }).end(object.text);
+    else {
+      response.writeHead(200, isChunked ? headers : { ...headers, 'content-length': object.text.length });
+      response.write(object.text);
+      response.end();
+    }
   });
 
   beforeEach(async () => {
     object = { text: 'one', etag: '"1"', lastModified: WRITTEN };
     date = LATER;
+    isChunked = false;
     answer304 = (headers) => headers;
     conditions = [];
     await once(server.listen(0, '127.0.0.1'), 'listening');
@@ -71,6 +77,12 @@ describe('a small object that was read before', () => {
     assert.deepEqual(await read(), ['two', '"2"', WRITTEN, 3]);
     assert.deepEqual(await read(), ['two', '"2"', WRITTEN, 3]);
     assert.deepEqual(conditions, [undefined, '"1"', '"1"', '"2"']);
+  });
+
+  it('has its size where the server does not announce it', async () => {
+    isChunked = true;
+    for (let i = 0; i < 2; i++) assert.deepEqual(await read(), ['one', '"1"', WRITTEN, 3]);
+    assert.deepEqual(conditions, [undefined, '"1"']);
   });
 
   it('is read as before where the server does not know conditions', async () => {

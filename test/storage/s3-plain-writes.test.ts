@@ -123,6 +123,13 @@ describe('a small put in a bucket', () => {
     });
   }
 
+  it('writes nothing if its condition fails, also where the answer has no body and the object has the same bytes', async () => {
+    const fail: Answer = (response) => void response.writeHead(412).end();
+    answers = [fail, fail, giveObject(BODY)];
+    assert.equal(await put({ ifAbsent: true }), undefined);
+    assert.deepEqual(methods(), ['PUT']);
+  });
+
   it('is sent again while its condition conflicts with another write', async () => {
     answers = [refuse(409, 'ConditionalRequestConflict'), refuse(409, 'ConditionalRequestConflict'), done];
     assert.equal(await put({ ifAbsent: true }), '"e"');
