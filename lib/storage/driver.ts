@@ -5,7 +5,11 @@ declare const etag: unique symbol;
 /** Identifies the exact content of a stored object. Opaque: compared for equality only. */
 export type ETag = string & { readonly [etag]: true };
 
-export type ObjectInfo = { key: Key; sizeBytes: number; etag: ETag; lastModified: Date };
+/**
+ * `sharesBytes`: these bytes are stored once for several keys, and the objects at all of them have this ETag. Absent where the
+ * object takes up its size.
+ */
+export type ObjectInfo = { key: Key; sizeBytes: number; etag: ETag; lastModified: Date; sharesBytes?: true };
 export type StoredObject = { info: ObjectInfo; body: ReadableStream<Uint8Array> };
 /** The bytes may be shared with other readers, so they must not be changed. */
 export type ReadObject = { info: ObjectInfo; bytes: Bytes };
@@ -161,7 +165,7 @@ export interface StorageDriver {
   /**
    * Copies an object within storage: its bytes do not pass through this process. `lastModified` of the copy is the time of the
    * copy, as a collector spares what is new.
-   * @param options.mayKeepTime the copy may have the original's `lastModified`. On disk it then takes no room
+   * @param options.mayKeepTime the copy may have the original's `lastModified`. On disk it then takes no room: `sharesBytes`
    * @returns false if there is no object at `from`, or there is one at `to`, which is not overwritten
    */
   copyIfAbsent(from: Key, to: Key, options?: { mayKeepTime?: boolean }): Promise<boolean>;

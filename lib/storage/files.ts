@@ -393,7 +393,8 @@ async function infoAt(path: string, key: Key): Promise<ObjectInfo | undefined> {
 
 function infoOf(key: Key, stats: BigIntStats): ObjectInfo | undefined {
   if (!stats.isFile()) return undefined;
-  return { key, sizeBytes: Number(stats.size), etag: etagOf(stats), lastModified: stats.mtime };
+  const info = { key, sizeBytes: Number(stats.size), etag: etagOf(stats), lastModified: stats.mtime };
+  return stats.nlink > 1n ? { ...info, sharesBytes: true } : info;
 }
 
 async function openIfPresent(path: string): Promise<FileHandle | undefined> {

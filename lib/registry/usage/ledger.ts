@@ -16,7 +16,7 @@ export type RepositoryUsage = {
   lastPush?: string;
 };
 
-/** What all of storage takes up. The sum of the parts is `totalBytes`, that of all objects. */
+/** What all of storage takes up. The sum of the parts is `totalBytes`. Bytes that are stored once for several objects count once. */
 export type TotalUsage = {
   totalBytes: number;
   /** Used by one repository. */
@@ -34,7 +34,7 @@ export type TotalUsage = {
 /** A repository, by the order in which the run came to it. */
 export type RepositoryIndex = number;
 
-/** Adds up the objects of storage, each of them once. */
+/** Adds up the bytes of storage, each of them once. */
 export class Ledger {
   readonly total: TotalUsage = {
     totalBytes: 0,
@@ -65,18 +65,27 @@ export class Ledger {
     return usage;
   }
 
-  /** An object that is no bytes of a blob or layer. */
+  /** An object without the bytes of a blob or layer. */
   addMetadata(sizeBytes: number, index?: RepositoryIndex): void {
     this.#count(sizeBytes);
     this.total.metadataBytes += sizeBytes;
     if (index !== undefined) this.at(index).metadataBytes += sizeBytes;
   }
 
-  /** An object with the bytes of a blob or layer. @param users the repositories that use it, each once */
-  addBytes(sizeBytes: number, users: readonly RepositoryIndex[], unused: 'reclaimable' | 'kept' = 'reclaimable'): void {
-    this.#count(sizeBytes);
+  /**
+   * Stored bytes of a blob or layer.
+   * @param users the repositories that use them, each once
+   * @param options.isKept whether they stay where no repository uses them
+   * @param options.objects the number of objects that share them
+   */
+  addBytes(
+    sizeBytes: number,
+    users: readonly RepositoryIndex[],
+    { isKept = false, objects = 1 }: { isKept?: boolean; objects?: number } = {},
+  ): void {
+    this.#count(sizeBytes, objects);
     const [first] = users;
-    if (first === undefined) this.total[unused === 'kept' ? 'keptBytes' : 'reclaimableBytes'] += sizeBytes;
+    if (first === undefined) this.total[isKept ? 'keptBytes' : 'reclaimableBytes'] += sizeBytes;
     else if (users.length === 1) {
       this.total.uniqueBytes += sizeBytes;
       this.at(first).uniqueBytes += sizeBytes;
@@ -86,8 +95,8 @@ export class Ledger {
     }
   }
 
-  #count(sizeBytes: number): void {
-    this.total.objects++;
+  #count(sizeBytes: number, objects = 1): void {
+    this.total.objects += objects;
     this.total.totalBytes += sizeBytes;
   }
 }

@@ -1,4 +1,5 @@
-// Counts who uses which bytes, exactly: each object of storage is listed once and put down to the repositories that use it. Joins
+// Counts who uses which bytes, exactly: each object of storage is listed once and put down to the repositories that use it. Bytes
+// that are stored once for several objects, as files with several names, are put down once to the users of all of them. Joins
 // wait in memory and temporary files (`Spill`), so the memory is that of the sums of all repositories and one 256th of all links.
 //
 //  repositories/  oci/repositories/   links by digest, and the images that tags name
@@ -6,19 +7,22 @@
 //  oci/blobs/                         which key each link names; links that name the layer of an image count as its users
 //  (no listing)                       layers, and what markers name, by the users of their images
 //  oci/data/                          the users of its pointers
+//  (no listing)                       bytes that several objects share, by their ETag; layers by their digest
+import { hash } from 'node:crypto';
 import {
   digestOfImageBlob,
   imageOfLayer,
   type Key,
   lastPartOf,
   layout,
+  parseImageRecord,
   parseRepositoryRecord,
   parseTagKey,
   tagOf,
   withoutTwiceQuoting,
 } from '../../model/layout.ts';
 import { type Digest, type ImageId, isDigest, isImageId, type RepositoryName } from '../../model/names.ts';
-import type { ObjectInfo, StorageDriver } from '../../storage/driver.ts';
+import type { ETag, ObjectInfo, StorageDriver } from '../../storage/driver.ts';
 import { CONDEMNED_LINK_BYTES } from '../blobs/link.ts';
 import type { V1ImagesPolicy } from '../collector/image-reasons.ts';
 import { GONE_BYTES } from '../condemned/gone.ts';
@@ -35,26 +39,41 @@ import { readLayerDescriptor } from '../v1-images/layers.ts';
 import { saysProjection } from '../v1-images/projection-record.ts';
 import { Ledger, type RepositoryIndex } from './ledger.ts';
 
-/** Bytes, by their digest, or by their key if they are the layer of a v1 image, and the repositories that use them. */
-export type LayerUsage = { layer: Digest | Key; sizeBytes: number; repositories: RepositoryName[] };
+/**
+ * A blob or layer and the repositories that use it. `layer` is its digest, or the key of the layer of a v1 image whose digest is not
+ * known. `storedBytes` is the size of all its copies.
+ */
+export type LayerUsage = {
+  layer: Digest | Key;
+  sizeBytes: number;
+  storedBytes: number;
+  repositories: RepositoryName[];
+};
 
 export type MeasureOptions = {
   /** Whether the collector removes v1 images that v1 clients pushed once no tag leads to them. */
   v1Images: V1ImagesPolicy;
   /** Called for each object of a listing. What it throws ends the run. */
   onObject?: () => void;
-  /** Called with all bytes; several times for a digest of which there are several copies. */
+  /** Called once for each blob and layer, at the end. */
   onLayer?: (layer: LayerUsage) => void;
 };
 
 type DigestUser = { kind: 'link'; index: RepositoryIndex; listed: ListedLink } | { kind: 'marker'; image: string };
 
+/** The bytes of an object. `sharedAs` is the ETag of all objects that share them; absent where they are of this one alone. */
+type Stored = { sizeBytes: number; sharedAs?: ETag };
+
 type ImageFact =
   | { kind: 'user'; index: RepositoryIndex }
-  | { kind: 'layer'; sizeBytes: number; isKept: boolean }
-  | { kind: 'marked'; digest: Digest; key: Key; sizeBytes: number };
+  | { kind: 'layer'; stored: Stored; isKept: boolean }
+  | { kind: 'digest'; digest: Digest }
+  | { kind: 'marked'; digest: Digest; key: Key; stored: Stored };
 
-type Users = { users: RepositoryIndex[]; sizeBytes: number };
+type Used = { users: RepositoryIndex[]; stored: Stored };
+
+/** A copy of a layer. `key` if it is the object of a v1 image. */
+type LayerCopy = Used & { key?: Key };
 
 /** Tags that are resolved together, and manifests up to which they are matched with them. */
 const TAGS_AT_ONCE = 1000;
@@ -79,6 +98,8 @@ export async function measure(storage: StorageDriver, tags: Tags, options: Measu
     await measurement.layers();
     await measurement.data();
     await measurement.rest();
+    await measurement.sharedBytes();
+    await measurement.tellLayers();
     return measurement.ledger;
   } finally {
     await measurement.close();
@@ -95,8 +116,12 @@ class Measurement {
   readonly #tops = new Spill<RepositoryIndex>();
   readonly #imageFacts = new Spill<ImageFact>();
   /** The users of bytes that markers of images name, each link and image by itself. */
-  readonly #markedBytes = new Spill<Users>();
-  readonly #dataUsers = new Spill<{ users: RepositoryIndex[] }>();
+  readonly #markedBytes = new Spill<Used>();
+  readonly #dataUsers = new Spill<{ users: RepositoryIndex[]; digest: Digest }>();
+  /** By a hash of their ETag. */
+  readonly #sharedBytes = new Spill<Used & { isKept: boolean }>();
+  /** By digest, or by image id. */
+  readonly #layers = new Spill<LayerCopy>();
 
   constructor(storage: StorageDriver, tags: Tags, options: MeasureOptions) {
     this.#storage = storage;
@@ -105,8 +130,8 @@ class Measurement {
   }
 
   async close(): Promise<void> {
-    const spills = [this.#digestUsers, this.#tops, this.#imageFacts, this.#markedBytes, this.#dataUsers];
-    for (const spill of spills) await spill.close();
+    const joins = [this.#digestUsers, this.#tops, this.#imageFacts, this.#markedBytes, this.#dataUsers];
+    for (const spill of [...joins, this.#sharedBytes, this.#layers]) await spill.close();
   }
 
   readonly #addStray = async (object: ObjectInfo): Promise<void> => this.#addMetadata(object);
@@ -116,9 +141,17 @@ class Measurement {
     this.ledger.addMetadata(sizeBytes, index);
   }
 
-  #addBytes(sizeBytes: number, users: readonly RepositoryIndex[], unused?: 'reclaimable' | 'kept'): void {
+  /** @param options.layer what they are the bytes of: its digest or image, as a name in a spill; `key` as in `LayerCopy` */
+  async #addBytes(
+    { stored, users }: Used,
+    { layer, key, isKept = false }: { layer?: string; key?: Key; isKept?: boolean } = {},
+  ): Promise<void> {
     this.#options.onObject?.();
-    this.ledger.addBytes(sizeBytes, users, unused);
+    if (layer !== undefined && this.#options.onLayer)
+      await this.#layers.add(layer, { stored, users, ...(key && { key }) });
+    const { sizeBytes, sharedAs } = stored;
+    if (sharedAs === undefined) this.ledger.addBytes(sizeBytes, users, { isKept });
+    else await this.#sharedBytes.add(hash('sha256', sharedAs), { stored, users, isKept });
   }
 
   /** Twice-quoted folders hold tags of the repository with the once-quoted one. */
@@ -215,6 +248,7 @@ class Measurement {
       let layer: ObjectInfo | undefined;
       let hasAncestry = false;
       let isProjection = false;
+      let digest: Digest | undefined;
       for await (const object of objects) {
         const part = lastPartOf(object.key);
         if (part === 'layer' && isImageId(name)) layer = object;
@@ -224,14 +258,16 @@ class Measurement {
       for await (const object of records) {
         this.#addMetadata(object);
         if (saysProjection(object.key)) isProjection = true;
-        const digest = digestOfImageBlob(object.key);
-        if (digest && isDigest(digest)) {
-          await this.#digestUsers.add(nameOfDigest(digest), { kind: 'marker', image: name });
+        const marked = digestOfImageBlob(object.key);
+        if (marked && isDigest(marked)) {
+          await this.#digestUsers.add(nameOfDigest(marked), { kind: 'marker', image: name });
         }
+        digest ??= marked ?? describedLayer(object.key);
       }
       if (layer) {
         const isKept = !isProjection && this.#options.v1Images === 'keep';
-        await this.#imageFacts.add(name, { kind: 'layer', sizeBytes: layer.sizeBytes, isKept });
+        await this.#imageFacts.add(name, { kind: 'layer', stored: storedOf(layer), isKept });
+        if (digest && isDigest(digest)) await this.#imageFacts.add(name, { kind: 'digest', digest });
       }
       if (isImageId(name)) yield { name, hasAncestry };
     }
@@ -242,7 +278,7 @@ class Measurement {
       digestFolders(this.#storage, this.#addStray),
       this.#digestUsers,
     )) {
-      await this.#takeDigest(name.replace('/', ':') as Digest, group, records);
+      await this.#takeDigest(digestNamed(name), group, records);
     }
   }
 
@@ -261,16 +297,18 @@ class Measurement {
       const index = indexes.get(repository);
       if (!target || isCondemned || index === undefined) continue;
       const image = imageOfLayer(target.key);
-      if (image) await this.#imageFacts.add(image, { kind: 'user', index });
-      else byKey.set(target.key, (byKey.get(target.key) ?? new Set()).add(index));
+      if (image) {
+        await this.#imageFacts.add(image, { kind: 'user', index });
+        await this.#imageFacts.add(image, { kind: 'digest', digest });
+      } else byKey.set(target.key, (byKey.get(target.key) ?? new Set()).add(index));
     }
     const images = users.flatMap((user) => (user.kind === 'marker' ? [user.image as ImageId] : []));
     const { plain, bytes = [], marksAlone = [] } = folder ?? {};
     const objects = [
-      ...(plain ? [{ key: plain.key, sizeBytes: plain.sizeBytes, uuid: undefined }] : []),
-      ...bytes.map(({ key, sizeBytes, uuid, kind }) => ({
+      ...(plain ? [{ key: plain.key, stored: storedOf(plain), uuid: undefined }] : []),
+      ...bytes.map(({ key, sizeBytes, uuid, kind, record }) => ({
         key,
-        sizeBytes,
+        stored: kind === 'pointer' ? { sizeBytes } : storedOf(record),
         uuid: kind === 'pointer' ? uuid : undefined,
       })),
     ];
@@ -280,19 +318,14 @@ class Measurement {
       if (isMarked) this.#addMetadata({ ...record, sizeBytes: 0 });
     }
     for (const mark of marksAlone) this.#addMetadata(mark);
-    for (const { key, sizeBytes, uuid } of objects) {
-      const linking = [...(byKey.get(key) ?? [])];
+    for (const { key, stored, uuid } of objects) {
+      const users = [...(byKey.get(key) ?? [])];
       const naming = images.filter((image) => (marked.get(image) ?? key) === key);
-      for (const image of naming) await this.#imageFacts.add(image, { kind: 'marked', digest, key, sizeBytes });
-      if (naming.length > 0) await this.#markedBytes.add(nameOfBytes(digest, key), { users: linking, sizeBytes });
-      else if (uuid !== undefined) await this.#dataUsers.add(uuid, { users: linking });
-      else this.#addBytes(sizeBytes, linking);
-      this.#tellLayer(digest, sizeBytes, linking);
+      for (const image of naming) await this.#imageFacts.add(image, { kind: 'marked', digest, key, stored });
+      if (naming.length > 0) await this.#markedBytes.add(nameOfBytes(digest, key), { users, stored });
+      else if (uuid !== undefined) await this.#dataUsers.add(uuid, { users, digest });
+      else await this.#addBytes({ stored, users }, { layer: nameOfDigest(digest) });
     }
-  }
-
-  #tellLayer(layer: Digest | Key, sizeBytes: number, users: readonly RepositoryIndex[]): void {
-    this.#options.onLayer?.({ layer, sizeBytes, repositories: users.map((index) => this.ledger.at(index).repository) });
   }
 
   /** Which bytes the layers of images name, where there are several. */
@@ -310,44 +343,96 @@ class Measurement {
   async layers(): Promise<void> {
     for await (const { name, records } of joinWithSpill(nothing(), this.#imageFacts)) {
       const users = [...new Set(records.flatMap((fact) => (fact.kind === 'user' ? [fact.index] : [])))];
+      const [digest] = records.flatMap((fact) => (fact.kind === 'digest' ? [fact.digest] : []));
       for (const fact of records) {
         if (fact.kind === 'layer') {
-          this.#addBytes(fact.sizeBytes, users, fact.isKept ? 'kept' : 'reclaimable');
-          this.#tellLayer(layout.imageLayer(name as ImageId), fact.sizeBytes, users);
+          const { stored, isKept } = fact;
+          const key = layout.imageLayer(name as ImageId);
+          await this.#addBytes({ stored, users }, { layer: digest ? nameOfDigest(digest) : name, key, isKept });
         }
         if (fact.kind === 'marked') {
-          const { key, sizeBytes, digest } = fact;
-          await this.#markedBytes.add(nameOfBytes(digest, key), { users, sizeBytes });
+          await this.#markedBytes.add(nameOfBytes(fact.digest, fact.key), { users, stored: fact.stored });
         }
       }
     }
     for await (const { name, records } of joinWithSpill(nothing(), this.#markedBytes)) {
-      const users = [...new Set(records.flatMap((record) => record.users))];
-      const key = name.slice(name.indexOf(' ') + 1) as Key;
-      if (layout.isData(key)) await this.#dataUsers.add(lastPartOf(key), { users });
-      else this.#addBytes(records[0]?.sizeBytes ?? 0, users);
+      const users = usersOf(records);
+      const [layer = '', key = ''] = name.split(' ');
+      const [{ stored } = { stored: { sizeBytes: 0 } }] = records;
+      if (layout.isData(key as Key))
+        await this.#dataUsers.add(lastPartOf(key as Key), { users, digest: digestNamed(layer) });
+      else await this.#addBytes({ stored, users }, { layer });
     }
   }
 
   async data(): Promise<void> {
     for await (const { group, records } of joinWithSpill(this.#listData(), this.#dataUsers)) {
-      const users = [...new Set(records.flatMap((record) => record.users))];
-      if (group) this.#addBytes(group.sizeBytes, users);
+      if (!group) continue;
+      const [pointer] = records;
+      const layer = pointer && { layer: nameOfDigest(pointer.digest) };
+      await this.#addBytes({ stored: group.stored, users: usersOf(records) }, layer);
     }
   }
 
-  async *#listData(): AsyncGenerator<{ name: string; sizeBytes: number }> {
-    for await (const { key, sizeBytes } of this.#storage.list(layout.allData())) {
-      yield { name: key.slice(layout.allData().length), sizeBytes };
+  async *#listData(): AsyncGenerator<{ name: string; stored: Stored }> {
+    for await (const object of this.#storage.list(layout.allData())) {
+      yield { name: object.key.slice(layout.allData().length), stored: storedOf(object) };
     }
+  }
+
+  async sharedBytes(): Promise<void> {
+    for await (const { records } of joinWithSpill(nothing(), this.#sharedBytes)) {
+      const [{ stored } = { stored: { sizeBytes: 0 } }] = records;
+      const isKept = records.some((record) => record.isKept);
+      this.ledger.addBytes(stored.sizeBytes, usersOf(records), { isKept, objects: records.length });
+    }
+  }
+
+  async tellLayers(): Promise<void> {
+    for await (const { name, records } of joinWithSpill(nothing(), this.#layers)) {
+      const blob = records.find(({ key }) => key === undefined) ?? records[0];
+      // The digest of an image whose layer v2 cannot serve is that of the unpacked layer.
+      const isSame = ({ stored }: LayerCopy) => stored.sizeBytes === blob?.stored.sizeBytes;
+      const same = records.filter(isSame);
+      this.#tellLayer(name.includes('/') ? digestNamed(name) : layout.imageLayer(name as ImageId), same);
+      for (const record of records) if (!isSame(record) && record.key) this.#tellLayer(record.key, [record]);
+    }
+  }
+
+  #tellLayer(layer: Digest | Key, copies: readonly LayerCopy[]): void {
+    const sizeBytes = copies[0]?.stored.sizeBytes ?? 0;
+    const shared = new Set(copies.flatMap(({ stored: { sharedAs } }) => sharedAs ?? []));
+    const alone = copies.filter(({ stored: { sharedAs } }) => sharedAs === undefined);
+    const storedBytes = sizeBytes * (shared.size + alone.length);
+    const repositories = usersOf(copies).map((index) => this.ledger.at(index).repository);
+    this.#options.onLayer?.({ layer, sizeBytes, storedBytes, repositories });
   }
 
   async rest(): Promise<void> {
     for await (const object of objectsOutside(this.#storage, LISTED)) {
-      if (object.key.startsWith(layout.uploadScraps())) this.#addBytes(object.sizeBytes, []);
+      if (object.key.startsWith(layout.uploadScraps())) await this.#addBytes({ stored: storedOf(object), users: [] });
       else this.#addMetadata(object);
     }
   }
+}
+
+function storedOf({ sizeBytes, etag, sharesBytes }: ObjectInfo): Stored {
+  return { sizeBytes, ...(sharesBytes && { sharedAs: etag }) };
+}
+
+function usersOf(records: readonly { users: RepositoryIndex[] }[]): RepositoryIndex[] {
+  return [...new Set(records.flatMap(({ users }) => users))];
+}
+
+/** The layer that a describing grant names. */
+function describedLayer(key: Key): Digest | undefined {
+  const record = parseImageRecord(key);
+  return record?.kind === 'grant' ? record.grant.content?.layer : undefined;
+}
+
+/** The inverse of `nameOfDigest`. */
+function digestNamed(name: string): Digest {
+  return name.replace('/', ':') as Digest;
 }
 
 function nameOfBytes(digest: Digest, key: Key): string {

@@ -9,7 +9,7 @@ import { collectorStages } from '../../../lib/registry/collector/stages.ts';
 import { condemnedBy } from '../../../lib/registry/condemned/condemned.ts';
 import type { Registry } from '../../../lib/registry/registry.ts';
 import type { LayerUsage } from '../../../lib/registry/usage/measure.ts';
-import type { StorageDriver } from '../../../lib/storage/driver.ts';
+import type { ObjectInfo, StorageDriver } from '../../../lib/storage/driver.ts';
 import type { OpenedStorage } from '../../storage/open.ts';
 import { startRegistry } from '../../support/registry-server.ts';
 import { V2Client } from '../../v2/client.ts';
@@ -44,6 +44,11 @@ async function usersOfBytes(storage: StorageDriver): Promise<Map<Key, Set<string
   return users;
 }
 
+/** The same for objects that share bytes. */
+function identityOf({ key, etag, sharesBytes }: ObjectInfo): string {
+  return sharesBytes ? etag : key;
+}
+
 /** What repositories take up. */
 export function usageSuite(name: string, open: () => Promise<OpenedStorage>): void {
   for (const v1Layers of ['copy', 'link'] as const) {
@@ -63,7 +68,8 @@ export function usageSuite(name: string, open: () => Promise<OpenedStorage>): vo
 
       const walk = async () => {
         const objects = await Array.fromAsync(storage.list('' as KeyPrefix));
-        return { objects: objects.length, totalBytes: objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) };
+        const stored = new Map(objects.map((object) => [identityOf(object), object.sizeBytes]));
+        return { objects: objects.length, totalBytes: [...stored.values()].reduce((sum, size) => sum + size, 0) };
       };
       const run = async (options: Parameters<Registry['usage']['run']>[0] = {}) => {
         const before = await walk();
@@ -107,11 +113,18 @@ export function usageSuite(name: string, open: () => Promise<OpenedStorage>): vo
 
       it('puts down to each repository what its links and the images of its tags name', async () => {
         const users = await usersOfBytes(storage);
-        const expected = new Map<string, number>();
+        const stored = new Map<string, { sizeBytes: number; users: Set<string> }>();
         for (const [key, repositories] of users) {
-          const [only] = repositories;
-          const sizeBytes = (await storage.head(key))?.sizeBytes ?? 0;
-          if (only && repositories.size === 1) expected.set(only, (expected.get(only) ?? 0) + sizeBytes);
+          const object = await storage.head(key);
+          if (!object) continue;
+          const { sizeBytes } = object;
+          const others = stored.get(identityOf(object))?.users ?? new Set();
+          stored.set(identityOf(object), { sizeBytes, users: new Set([...others, ...repositories]) });
+        }
+        const expected = new Map<string, number>();
+        for (const { sizeBytes, users } of stored.values()) {
+          const [only] = users;
+          if (only && users.size === 1) expected.set(only, (expected.get(only) ?? 0) + sizeBytes);
         }
         const { repositories } = await run({ writes: false });
         const unique = repositories.filter(({ uniqueBytes }) => uniqueBytes > 0);
@@ -133,11 +146,19 @@ export function usageSuite(name: string, open: () => Promise<OpenedStorage>): vo
         assert.equal((await registry.usage.overview())?.at, at);
       });
 
-      it('tells for each digest which repositories use it', async () => {
+      it('tells once for each blob and layer which repositories use it, and what all copies of it take up', async () => {
         const layers: LayerUsage[] = [];
-        await run({ onLayer: (layer) => void layers.push(layer), writes: false });
-        const found = layers.filter(({ layer }) => layer === full.big);
-        assert.deepEqual(found, [{ layer: full.big, sizeBytes: BIG_BYTES, repositories: ['team/big'] }]);
+        const { overview } = await run({ onLayer: (layer) => void layers.push(layer), writes: false });
+        const found = layers.filter(({ sizeBytes }) => sizeBytes === BIG_BYTES);
+        const objects = await Array.fromAsync(storage.list('' as KeyPrefix));
+        const copies = new Set(objects.filter(({ sizeBytes }) => sizeBytes === BIG_BYTES).map(identityOf)).size;
+        const storedBytes = copies * BIG_BYTES;
+        assert.deepEqual(found, [{ layer: full.big, sizeBytes: BIG_BYTES, storedBytes, repositories: ['team/big'] }]);
+        assert.equal(new Set(layers.map(({ layer }) => layer)).size, layers.length);
+        assert.equal(
+          layers.reduce((sum, layer) => sum + layer.storedBytes, 0),
+          overview.totalBytes - overview.metadataBytes,
+        );
       });
 
       it('tells what each tag takes up, and what no other tag of its repository does', async () => {
