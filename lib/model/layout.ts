@@ -16,7 +16,7 @@
 //  oci/repositories/<ns>/<repo>/shared-layers.json              which tags share a layer, as the last usage run found it
 //  oci/blobs/<algorithm>/<hex>/copy-<uuid>                      bytes whose digest was known when they were stored
 //  oci/blobs/<algorithm>/<hex>/data-<uuid>-<size>               pointer, empty: data/<uuid> has this digest
-//  oci/blobs/<algorithm>/<hex>/condemned-<uuid>                 mark, empty: the collector has condemned the copy or data with this uuid
+//  oci/blobs/<algorithm>/<hex>/condemned-<uuid>                 mark, empty: the collector has condemned the copy or data with this uuid; with content: fsck has found it corrupt
 //  oci/data/<uuid>                                              bytes whose digest was not known when they came
 //  oci/uploads/<uuid>                                           remains of unfinished uploads; a lifecycle rule expires them
 //  oci/images/<id>/{layer,manifest}.json                        the layer and the conversion of a v1 image

@@ -79,7 +79,8 @@ function showFinding({ kind, severity, key, detail, advice, repair }: Finding, s
   const count = (shown.get(kind) ?? 0) + 1;
   shown.set(kind, count);
   if (count > MAX_SHOWN) return;
-  const next = repair ? `${repair.isDone ? 'repaired' : 'a repair would'}: ${repair.action}` : advice;
+  const after = repair?.needsPush ? `; next: ${advice.slice(advice.indexOf('push'))}` : '';
+  const next = repair ? `${repair.isDone ? 'repaired' : 'a repair would'}: ${repair.action}${after}` : advice;
   console.log(`${severity} ${kind} ${key}: ${detail} (${next})`);
 }
 

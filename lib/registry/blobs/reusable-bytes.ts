@@ -2,9 +2,10 @@
 // a grace period later if nothing refers to them by then. A mark is never taken back. So bytes may be linked only after a look
 // at the marks of their digest, and while that look is valid.
 import { randomUUID } from 'node:crypto';
-import { imageOfLayer, layout, parseBlobRecord } from '../../model/layout.ts';
+import { imageOfLayer, type Key, layout, parseBlobRecord } from '../../model/layout.ts';
 import type { Digest, ImageId } from '../../model/names.ts';
 import type { StorageDriver } from '../../storage/driver.ts';
+import { isCorruptMark } from '../condemned/corrupt-mark.ts';
 import { Look } from '../condemned/look.ts';
 import { COLLECTION_TIMES, type CollectionTimes } from '../condemned/times.ts';
 import type { BlobLink } from './link.ts';
@@ -18,8 +19,17 @@ export type StoredBytes = BlobLink & { digest: Digest };
  */
 export type StoredBlob = StoredBytes & { look: Look };
 
-/** The bytes that a digest has in storage, as a look found them: the first without a mark, or the first with one. */
-export type FoundBytes = { digest: Digest; look: Look; unmarked?: BlobLink; marked?: BlobLink };
+/**
+ * The bytes that a digest has in storage, as a look found them: the first without a mark, or the first that the collector has
+ * marked, and the keys of those that are corrupt.
+ */
+export type FoundBytes = {
+  digest: Digest;
+  look: Look;
+  unmarked?: BlobLink;
+  marked?: BlobLink;
+  corrupt?: ReadonlySet<Key>;
+};
 
 /** Makes sure that the collector keeps an image, by its cell. @throws RegistryError UNAVAILABLE if it is removing the image */
 export type LookAtImage = (id: ImageId, look: Look) => Promise<void>;
@@ -46,31 +56,38 @@ export class ReusableBytes {
   /** Looks for the bytes of a digest, of any repository. One LIST, and one more for each 1,000 marks. */
   async find(digest: Digest): Promise<FoundBytes> {
     const look = this.startLook();
-    const marks = new Set<string>();
+    const marks = new Map<string, { isCorrupt: boolean }>();
+    const corrupt = new Set<Key>();
     let marked: BlobLink | undefined;
     // Marks come first in byte order, so all of them are read before the bytes.
     for await (const { key, sizeBytes } of this.#storage.list(layout.blobFolder(digest))) {
       const record = parseBlobRecord(key);
       if (!record) continue;
       if (record.kind === 'mark') {
-        marks.add(record.uuid);
+        marks.set(record.uuid, { isCorrupt: isCorruptMark({ sizeBytes }) });
         continue;
       }
       const bytes =
         record.kind === 'copy' ? { sizeBytes, key } : { sizeBytes: record.sizeBytes, key: layout.data(record.uuid) };
-      if (!marks.has(record.uuid)) return { digest, look, unmarked: bytes };
-      marked ??= bytes;
+      const mark = marks.get(record.uuid);
+      if (!mark) return { digest, look, unmarked: bytes };
+      if (mark.isCorrupt) corrupt.add(bytes.key);
+      else marked ??= bytes;
     }
-    return { digest, look, ...(marked && { marked }) };
+    return { digest, look, corrupt, ...(marked && { marked }) };
   }
 
   /**
    * Bytes of this digest that may be linked. No storage request where `found` has bytes without a mark. Otherwise for the layer
-   * of a v1 image a look at its cell, and for other bytes a copy on the server: those of `StorageDriver.copyIfAbsent`.
+   * of a v1 image a look at its cell, and for other bytes a copy on the server: those of `StorageDriver.copyIfAbsent`. Corrupt
+   * bytes are not copied.
    * @param known where else the bytes are, also under a key of an older layout: what a link or a layer descriptor names
    * @returns `undefined` if there are no bytes
    */
-  async choose({ digest, look, unmarked, marked }: FoundBytes, known?: BlobLink): Promise<StoredBlob | undefined> {
+  async choose(
+    { digest, look, unmarked, marked, corrupt }: FoundBytes,
+    known?: BlobLink,
+  ): Promise<StoredBlob | undefined> {
     if (unmarked) return { digest, ...unmarked, look };
     const image = known && imageOfLayer(known.key);
     if (known && image !== undefined) {
@@ -78,8 +95,9 @@ export class ReusableBytes {
       return { digest, sizeBytes: known.sizeBytes, key: known.key, look };
     }
     for (const source of [known, marked]) {
+      if (!source || corrupt?.has(source.key)) continue;
       const key = layout.blobCopy(digest, randomUUID());
-      if (source && (await this.#storage.copyIfAbsent(source.key, key))) {
+      if (await this.#storage.copyIfAbsent(source.key, key)) {
         return { digest, sizeBytes: source.sizeBytes, key, look: this.startLook() };
       }
     }

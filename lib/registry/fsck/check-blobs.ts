@@ -1,6 +1,6 @@
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { type Key, lastPartOf, layout } from '../../model/layout.ts';
-import type { Digest, ImageId } from '../../model/names.ts';
+import type { Digest, ImageId, RepositoryName } from '../../model/names.ts';
 import { type DigestFolder, digestFolders } from '../inventory/digest-folders.ts';
 import { type ResolvedLink, readLink, resolveLinks } from '../inventory/link-targets.ts';
 import { joinWithSpill } from '../inventory/spill.ts';
@@ -8,7 +8,7 @@ import { readLayerDescriptor } from '../v1-images/layers.ts';
 import { findProjectionRecord } from '../v1-images/projection-record.ts';
 import type { Check, DigestUser } from './check.ts';
 import { moveOldBytes } from './old-layout.ts';
-import { condemnBytes, makeProjectionAgain, relink, removeRecord } from './repairs.ts';
+import { condemnBytes, makeProjectionAgain, relinkOrRemove } from './repairs.ts';
 
 /** Checks the links and bytes of each digest against each other. */
 export async function checkBlobs(check: Check): Promise<void> {
@@ -63,7 +63,7 @@ async function checkLink(
   const { storage, findings } = check;
   const at = layout.blobLink(repository, digest);
   if (!target) {
-    await findings.add('bad-link', at, 'it is no link', relink(storage, { repository, digest, etag }));
+    await findings.add('bad-link', at, 'it is no link', relinkOrRemove(storage, { repository, digest, etag }));
     return;
   }
   const { key, sizeBytes } = target;
@@ -81,21 +81,21 @@ async function checkLink(
 /** Reports a link to bytes that are gone, or have another size than it says, unless that has changed meanwhile. */
 export async function reportLink(
   { storage, findings }: Check,
-  { repository, digest, key, sizeBytes }: Parameters<typeof relink>[1] & { key: Key; sizeBytes: number },
+  { repository, digest, key, sizeBytes }: { repository: RepositoryName; digest: Digest; key: Key; sizeBytes: number },
   storedBytes: number | undefined,
 ): Promise<void> {
   const at = layout.blobLink(repository, digest);
   const [now, stored] = await Promise.all([readLink(storage, repository, digest), storage.head(key)]);
   if (now?.target?.key !== key || now.target.sizeBytes !== sizeBytes || stored?.sizeBytes === sizeBytes) return;
   const { etag } = now;
-  const repair = relink(storage, { repository, digest, etag });
+  const repair = relinkOrRemove(storage, { repository, digest, etag });
   if (storedBytes !== undefined && stored) {
     await findings.add('link-of-other-size', at, `it says ${sizeBytes} bytes, ${key} has ${stored.sizeBytes}`, repair);
     return;
   }
   await findings.add('dangling-link', at, `there is no ${key}`, {
-    action: `${repair.action}, or remove the link`,
-    run: async () => (await repair.run()) || (await removeRecord(storage, at, etag)),
+    ...repair,
+    run: async () => (await repair.run()) !== false,
   });
 }
 

@@ -7,7 +7,7 @@ import { readLink } from '../inventory/link-targets.ts';
 import { readLayerDescriptor } from '../v1-images/layers.ts';
 import type { Check } from './check.ts';
 import type { Repair } from './findings.ts';
-import { condemnBytes, hashObject, relink } from './repairs.ts';
+import { condemnBytes, hashObject, relinkOrRemove } from './repairs.ts';
 
 export type BytesOptions = {
   /** The part of all objects that is hashed, 0 to 1, chosen by their keys: two runs hash the same. */
@@ -23,7 +23,8 @@ export type BytesOptions = {
 /** Objects that are hashed at once. */
 const AT_ONCE = 4;
 
-type Hashed = { key: Key; digest: Digest; isMarked?: boolean; repair?: Repair };
+/** `isCorrupt`: an earlier run has marked it as corrupt. */
+type Hashed = { key: Key; digest: Digest; isCorrupt?: boolean; repair?: Repair };
 
 type CorruptBytes = Map<Digest, Set<Key>>;
 
@@ -37,11 +38,12 @@ export async function checkBytes(
   const hashBatch = async () => {
     await mapConcurrently(batch, (hashed) => checkObject(check, hashed, corrupt, onBytes), AT_ONCE);
     const last = batch.at(-1);
-    if (last) await onPosition?.(positionOf(last));
+    if (last && positionOf(last) > after) await onPosition?.(positionOf(last));
     batch = [];
   };
   for await (const hashed of allBytes(check)) {
-    if (positionOf(hashed) <= after || !isInSample(hashed.key, sample)) continue;
+    // A run that was interrupted may have left links to bytes that it has marked as corrupt.
+    if (!hashed.isCorrupt && (positionOf(hashed) <= after || !isInSample(hashed.key, sample))) continue;
     batch.push(hashed);
     if (batch.length >= 4 * AT_ONCE) await hashBatch();
   }
@@ -58,7 +60,7 @@ async function checkLinksToCorrupt({ storage, findings }: Check, corrupt: Corrup
     const { repository, digest } = record;
     const link = await readLink(storage, repository, digest);
     if (!link?.target || !keys.has(link.target.key)) continue;
-    const repair = relink(storage, { repository, digest, etag: link.etag });
+    const repair = relinkOrRemove(storage, { repository, digest, etag: link.etag });
     await findings.add('link-to-corrupt-bytes', key, `it names ${link.target.key}`, repair);
   }
 }
@@ -76,10 +78,9 @@ async function* allBytes(check: Check): AsyncGenerator<Hashed> {
   const { storage } = check;
   for await (const folder of digestFolders(storage, async () => {})) {
     const { digest, plain } = folder;
-    const repairs = folder.bytes.map(({ key, uuid, isMarked }) => ({
-      key,
-      digest,
-      ...(isMarked ? { isMarked } : { repair: condemnBytes(storage, digest, uuid) }),
+    const repairs = folder.bytes.map(({ key, uuid, isCorrupt }) => ({
+      ...{ key, digest, isCorrupt },
+      repair: condemnBytes(storage, digest, uuid),
     }));
     yield* [...(plain ? [{ key: plain.key, digest }] : []), ...repairs.toSorted((a, b) => (a.key < b.key ? -1 : 1))];
   }
@@ -95,13 +96,13 @@ async function* allBytes(check: Check): AsyncGenerator<Hashed> {
 
 async function checkObject(
   { storage, findings }: Check,
-  { key, digest, isMarked, repair }: Hashed,
+  { key, digest, isCorrupt, repair }: Hashed,
   corrupt: CorruptBytes,
   onBytes: ((sizeBytes: number) => void) | undefined,
 ): Promise<void> {
   const hashed = await hashObject(storage, key, digest, onBytes);
   if (!hashed || hashed.digest === digest) return;
   corrupt.set(digest, (corrupt.get(digest) ?? new Set()).add(key));
-  if (isMarked) return; // garbage, unless a link names it
+  if (isCorrupt) return; // garbage, unless a link names it
   await findings.add('corrupt-bytes', key, `its ${hashed.sizeBytes} bytes have the digest ${hashed.digest}`, repair);
 }

@@ -6,6 +6,7 @@ export type Severity = 'error' | 'warning';
 
 type Kind = { severity: Severity; advice: string };
 
+const PUSH_AGAIN = 'push the image again; crane sends it only under another tag';
 const COLLECTED = 'nothing: the collector removes it';
 const NOT_OURS = 'nothing: Stowage neither reads nor changes it. Delete it if it is not wanted';
 
@@ -21,19 +22,22 @@ export const FINDINGS = {
   'bad-tag': { severity: 'warning', advice: 'delete it: no client can read it' },
   'dangling-tag': { severity: 'error', advice: 'push the image again, or delete the tag' },
   'bad-manifest': { severity: 'error', advice: 'push the manifest again' },
-  'missing-child': { severity: 'error', advice: 'push the index again with all its children' },
-  'missing-link': { severity: 'error', advice: 'push the image again' },
-  'bad-link': { severity: 'error', advice: 'push the image again' },
-  'dangling-link': { severity: 'error', advice: 'push the image again' },
-  'link-of-other-size': { severity: 'error', advice: 'run fsck --repair, which hashes the bytes' },
+  'missing-child': {
+    severity: 'error',
+    advice: 'push the index again with all its children; crane sends it only under another tag',
+  },
+  'missing-link': { severity: 'error', advice: PUSH_AGAIN },
+  'bad-link': { severity: 'error', advice: `run fsck --repair, then ${PUSH_AGAIN}` },
+  'dangling-link': { severity: 'error', advice: `run fsck --repair, then ${PUSH_AGAIN}` },
+  'link-of-other-size': { severity: 'error', advice: `run fsck --repair, then ${PUSH_AGAIN}` },
   'dangling-referrer': { severity: 'error', advice: 'push the artifact again, or run fsck --repair' },
   'missing-referrer': { severity: 'error', advice: 'push the artifact again, or run fsck --repair' },
 
   'pointer-without-data': { severity: 'error', advice: 'run fsck --repair, so that no push relies on it' },
   'pointer-of-other-size': { severity: 'error', advice: 'run fsck --repair, which hashes the bytes' },
   'missing-pointer': { severity: 'error', advice: 'run fsck --repair before the next collection' },
-  'corrupt-bytes': { severity: 'error', advice: 'run fsck --repair, so that no push relies on them' },
-  'link-to-corrupt-bytes': { severity: 'error', advice: 'push the image again' },
+  'corrupt-bytes': { severity: 'error', advice: `run fsck --repair, then ${PUSH_AGAIN}` },
+  'link-to-corrupt-bytes': { severity: 'error', advice: `run fsck --repair, then ${PUSH_AGAIN}` },
   'unlinked-bytes': { severity: 'warning', advice: COLLECTED },
   'unnamed-data': { severity: 'warning', advice: COLLECTED },
   'leftover-mark': { severity: 'warning', advice: COLLECTED },
@@ -60,12 +64,18 @@ export type Finding = {
   detail: string;
   /** What the operator does. */
   advice: string;
-  /** What a repair does, and whether it is done. Absent where nothing can be repaired. */
-  repair?: { action: string; isDone: boolean };
+  /** What a repair does, and whether it is done. Absent where nothing can be repaired. `needsPush`: the image has to be pushed again. */
+  repair?: { action: string; isDone: boolean; needsPush?: true };
 };
 
-/** A repair of one finding. `run` returns false if there is nothing to repair it with, or storage has changed meanwhile. */
-export type Repair = { action: string; run: () => Promise<boolean> };
+/**
+ * What a repair has done. `false`: there is nothing to repair it with, or storage has changed meanwhile. `needs push`: damaged
+ * bytes are served no more, and the next push of the image sends them again.
+ */
+export type RepairOutcome = boolean | 'needs push';
+
+/** A repair of one finding. */
+export type Repair = { action: string; run: () => Promise<RepairOutcome> };
 
 /** `off`: only look. `plan`: say what a repair would do. */
 export type RepairMode = 'off' | 'plan' | 'on';
@@ -85,11 +95,17 @@ export class Findings {
     return this.#mode === 'on';
   }
 
+  /** Runs the repair, if repairs are on. What needs a push counts as an error until then. */
   async add(kind: FindingKind, key: string, detail: string, repair?: Repair): Promise<void> {
     const { severity, advice } = FINDINGS[kind];
-    const isDone = repair !== undefined && this.repairs && (await repair.run());
-    const shown = repair && (isDone || this.#mode !== 'on') ? { repair: { action: repair.action, isDone } } : {};
-    if (isDone) this.counts.repaired++;
+    const outcome = repair !== undefined && this.repairs && (await repair.run());
+    const isDone = outcome !== false;
+    const needsPush = outcome === 'needs push';
+    const shown = repair &&
+      (isDone || this.#mode !== 'on') && {
+        repair: { action: repair.action, isDone, ...(needsPush && { needsPush }) },
+      };
+    if (isDone && !needsPush) this.counts.repaired++;
     else if (severity === 'error') this.counts.errors++;
     else this.counts.warnings++;
     await this.#onFinding({ kind, severity, key, detail, advice, ...shown });

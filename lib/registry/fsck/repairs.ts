@@ -4,6 +4,7 @@ import { type Key, layout, parseImageRecord } from '../../model/layout.ts';
 import { algorithmOf, type Digest, type ImageId, type RepositoryName } from '../../model/names.ts';
 import { AS_JSON, type ETag, type StorageDriver } from '../../storage/driver.ts';
 import { encodeBlobLink } from '../blobs/link.ts';
+import { CORRUPT_MARK } from '../condemned/corrupt-mark.ts';
 import { encodeGone } from '../condemned/gone.ts';
 import { Look } from '../condemned/look.ts';
 import { digestFolderOf } from '../inventory/digest-folders.ts';
@@ -31,21 +32,23 @@ export async function hashObject(
 }
 
 /**
- * Makes a link name other bytes of its digest, which are read and hashed first.
+ * Makes a link name other bytes of its digest, which are read and hashed first. Bytes that turn out to be corrupt are marked.
  * @param options.etag of the link; undefined where there is none
- * @param options.except the key that the link shall not name
  */
 export function relink(
   storage: StorageDriver,
-  { repository, digest, etag, except }: { repository: RepositoryName; digest: Digest; etag?: ETag; except?: Key },
+  { repository, digest, etag }: { repository: RepositoryName; digest: Digest; etag?: ETag },
 ): Repair {
   return {
     action: 'link to other bytes with this digest, if there are any',
     run: async () => {
-      for (const { key } of (await digestFolderOf(storage, digest)).bytes.filter(({ isMarked }) => !isMarked)) {
-        if (key === except) continue;
+      for (const { key, uuid, isMarked } of (await digestFolderOf(storage, digest)).bytes) {
+        if (isMarked) continue;
         const hashed = await hashObject(storage, key, digest);
-        if (hashed?.digest !== digest) continue;
+        if (hashed?.digest !== digest) {
+          if (hashed) await condemnBytes(storage, digest, uuid).run();
+          continue;
+        }
         // Hashing may take longer than a look is valid.
         const look = new Look();
         const now = (await digestFolderOf(storage, digest)).bytes.find((bytes) => bytes.key === key);
@@ -60,17 +63,33 @@ export function relink(
   };
 }
 
+/**
+ * As `relink`; without other bytes the link is removed. Then the repository does not hold the blob, and the next push sends it,
+ * where a push that finds the link would leave it out.
+ */
+export function relinkOrRemove(
+  storage: StorageDriver,
+  { repository, digest, etag }: { repository: RepositoryName; digest: Digest; etag: ETag },
+): Repair {
+  const { action, run } = relink(storage, { repository, digest, etag });
+  return {
+    action: `${action}, or remove the link, so that the next push sends the blob`,
+    run: async () =>
+      (await run()) || ((await removeRecord(storage, layout.blobLink(repository, digest), etag)) && 'needs push'),
+  };
+}
+
 /** Removes a link or an entry that names nothing, by its gone form: not every storage has conditional deletes. */
 export async function removeRecord(storage: StorageDriver, key: Key, etag: ETag): Promise<boolean> {
   return (await storage.put(key, encodeGone(), { ...AS_JSON, ifMatch: etag })) !== undefined;
 }
 
-/** Marks bytes, so that no push relies on them and the collector removes them once no link names them. */
+/** Marks corrupt bytes, so that no push or mount relies on them and the collector removes them once no link names their digest. */
 export function condemnBytes(storage: StorageDriver, digest: Digest, uuid: string): Repair {
   return {
-    action: 'mark these bytes, so that no push relies on them',
+    action: 'mark these bytes, so that no push or mount relies on them',
     run: async () => {
-      await storage.put(layout.blobMark(digest, uuid), new Uint8Array());
+      await storage.put(layout.blobMark(digest, uuid), CORRUPT_MARK);
       return true;
     },
   };

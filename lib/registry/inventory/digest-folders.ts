@@ -1,6 +1,7 @@
 import { type BlobRecord, type Key, layout, parseBlobRecord } from '../../model/layout.ts';
 import { algorithmOf, type Digest, hexOf, isDigest } from '../../model/names.ts';
 import type { ObjectInfo, StorageDriver } from '../../storage/driver.ts';
+import { isCorruptMark } from '../condemned/corrupt-mark.ts';
 
 /** Bytes with a digest: a copy, or data with a pointer. `sizeBytes` of data is what the pointer says. */
 export type StoredBytes = {
@@ -12,6 +13,8 @@ export type StoredBytes = {
   record: ObjectInfo;
   kind: 'copy' | 'pointer';
   isMarked: boolean;
+  /** Whether fsck has found them to be corrupt; they are marked. */
+  isCorrupt: boolean;
 };
 
 /** All that `oci/blobs/` holds about a digest. */
@@ -91,7 +94,9 @@ function folderOf(
       record.kind === 'copy'
         ? { key: object.key, sizeBytes: object.sizeBytes }
         : { key: layout.data(uuid), sizeBytes: record.sizeBytes };
-    return [{ ...where, uuid, kind: record.kind, record: object, isMarked: marks.has(uuid) }];
+    const mark = marks.get(uuid);
+    const isCorrupt = mark !== undefined && isCorruptMark(mark);
+    return [{ ...where, uuid, kind: record.kind, record: object, isMarked: mark !== undefined, isCorrupt }];
   });
   const stored = new Set(bytes.map(({ uuid }) => uuid));
   const marksAlone = [...marks].flatMap(([uuid, mark]) => (stored.has(uuid) ? [] : [mark]));

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { Readable } from 'node:stream';
 import { after, before, describe, it } from 'node:test';
 import { type Key, type KeyPrefix, lastPartOf, layout } from '../../../lib/model/layout.ts';
 import {
@@ -12,7 +13,9 @@ import {
   type RepositoryName,
 } from '../../../lib/model/names.ts';
 import { decodeBlobLink, encodeBlobLink, encodeCondemnedLink } from '../../../lib/registry/blobs/link.ts';
+import { BlobStore } from '../../../lib/registry/blobs/store.ts';
 import { condemnedBy, encodeCondemnedManifest } from '../../../lib/registry/condemned/condemned.ts';
+import { CORRUPT_MARK } from '../../../lib/registry/condemned/corrupt-mark.ts';
 import { encodeGone } from '../../../lib/registry/condemned/gone.ts';
 import type { Finding, FindingKind } from '../../../lib/registry/fsck/findings.ts';
 import type { FsckOptions } from '../../../lib/registry/fsck/fsck.ts';
@@ -20,7 +23,7 @@ import type { FsckLevel } from '../../../lib/registry/fsck/levels.ts';
 import { assembleRegistry, type Registry } from '../../../lib/registry/registry.ts';
 import type { StorageDriver } from '../../../lib/storage/driver.ts';
 import type { OpenedStorage } from '../../storage/open.ts';
-import { type FullRegistry, fillRegistry, registryOver } from './full-registry.ts';
+import { type FullRegistry, fillRegistry, NO_WAIT, registryOver } from './full-registry.ts';
 
 const app = parseRepositoryName('team/app');
 const other = parseRepositoryName('team/other');
@@ -405,6 +408,103 @@ export function fsckSuite(name: string, open: () => Promise<OpenedStorage>): voi
       });
     }
 
+    const bigDigest = () => parseDigest(full.big);
+    const corrupt = async (repository: RepositoryName, digest: Digest) => {
+      const { key, sizeBytes } = await damaged().linkTo(repository, digest);
+      await storage.put(key, Buffer.alloc(sizeBytes));
+      return key;
+    };
+    const holds = async (repository: RepositoryName) =>
+      (await registry.blobs.find(repository, bigDigest())) !== undefined;
+
+    it('leaves corrupt bytes to no repository, by a link or a mount, and a push makes every repository whole', async () => {
+      const restore = await snapshot(storage);
+      const good = await read((await damaged().linkTo(big, bigDigest())).key);
+      await registry.blobs.mount(bigDigest(), big, other);
+      await corrupt(big, bigDigest());
+      const { found, errors } = await check({ level: 'bytes', repair: 'on' });
+      const links = found.filter(({ kind }) => kind === 'link-to-corrupt-bytes');
+      assert.equal(links.length, 2);
+      assert.ok(links.every(({ repair }) => repair?.needsPush));
+      assert.equal(errors, 2);
+      for (const repository of [big, other]) {
+        assert.equal(await holds(repository), false);
+        assert.equal(await registry.blobs.mount(bigDigest(), repository, app), undefined);
+      }
+      assert.equal(await registry.blobs.mountFromAnywhere(bigDigest(), app), undefined);
+
+      const store = new BlobStore(storage);
+      const stored = await store.put(Readable.from([good]), { expected: bigDigest() });
+      await registry.blobs.link(big, stored);
+      assert.equal((await check({ level: 'bytes', repair: 'on' })).errors, 0);
+      await restore();
+    });
+
+    it('copies no bytes that it has marked as corrupt for a mount that has read a link to them before', async () => {
+      const restore = await snapshot(storage);
+      const key = await corrupt(big, bigDigest());
+      await storage.put(layout.blobMark(bigDigest(), lastPartOf(key).slice(-36)), CORRUPT_MARK);
+      assert.equal(await registry.blobs.mount(bigDigest(), big, other), undefined);
+      assert.equal(await holds(other), false);
+      await restore();
+    });
+
+    it('repairs links to corrupt bytes that an interrupted run has marked, and that lie before its position', async () => {
+      const restore = await snapshot(storage);
+      const key = await corrupt(big, bigDigest());
+      await storage.put(layout.blobMark(bigDigest(), lastPartOf(key).slice(-36)), CORRUPT_MARK);
+      await check({ level: 'bytes', repair: 'on', bytes: { after: '3' } });
+      assert.equal(await holds(big), false);
+      await restore();
+    });
+
+    it('leaves a link alone that a push writes while the bytes are hashed', async () => {
+      const restore = await snapshot(storage);
+      const good = await read((await damaged().linkTo(big, bigDigest())).key);
+      const key = await corrupt(big, bigDigest());
+      const pushed = layout.blobCopy(bigDigest(), randomUUID());
+      // The push has stored its bytes before, and links them between the repair's reading of the link and its writing.
+      const at = layout.blobLink(big, bigDigest());
+      const racing = new Proxy(storage, {
+        get(target, name, receiver) {
+          if (name !== 'put') return bind(target, Reflect.get(target, name, receiver));
+          return async (...[to, bytes, options]: Parameters<StorageDriver['put']>) => {
+            if (to === at && options?.ifMatch !== undefined) {
+              await target.put(pushed, good);
+              await target.put(at, encodeBlobLink({ sizeBytes: good.length, key: pushed }));
+            }
+            return await target.put(to, bytes, options);
+          };
+        },
+      });
+      const { fsck } = assembleRegistry(racing, { copiesLayers: true, times: NO_WAIT });
+      await fsck.run({ level: 'bytes', repair: 'on', onFinding: () => undefined });
+      assert.notEqual(pushed, key);
+      assert.equal((await damaged().linkTo(big, bigDigest())).key, pushed);
+      await restore();
+    });
+
+    for (const { title, damage } of [
+      { title: 'are shorter', damage: async (key: Key) => void (await storage.put(key, text('short'))) },
+      {
+        title: 'have another size than a link that is no link',
+        damage: async (key: Key) => {
+          await storage.put(key, text('short'));
+          await storage.put(layout.blobLink(big, bigDigest()), text('{"size":"?"}'));
+        },
+      },
+    ]) {
+      it(`removes the link to bytes that ${title}, so that a push sends them`, async () => {
+        const restore = await snapshot(storage);
+        await damage((await damaged().linkTo(big, bigDigest())).key);
+        const { errors } = await check({ repair: 'on' });
+        assert.ok(errors > 0);
+        assert.equal(await holds(big), false);
+        assert.equal(await registry.blobs.mountFromAnywhere(bigDigest(), other), undefined);
+        await restore();
+      });
+    }
+
     it('hashes the rest of the bytes where it goes on after a position', async () => {
       const positions: string[] = [];
       let allBytes = 0;
@@ -465,6 +565,8 @@ export function fsckSuite(name: string, open: () => Promise<OpenedStorage>): voi
     });
   });
 }
+
+const bind = <T>(target: StorageDriver, value: T): T => (typeof value === 'function' ? value.bind(target) : value);
 
 /** Keeps all objects. @returns a function that puts back those that have changed since */
 async function snapshot(storage: StorageDriver): Promise<() => Promise<void>> {
