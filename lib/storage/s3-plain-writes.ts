@@ -4,6 +4,7 @@
 // This module handles success, failed conditions and final refusals. After anything else the caller sends the request again by the SDK, and
 // takes into account that it may have been executed.
 import { hash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeText } from '../streams/bytes.ts';
 import { AwsSigner } from './aws-signature.ts';
 import { checkLook, type ETag, type PutOptions } from './driver.ts';
@@ -24,6 +25,17 @@ export type PlainPut =
   /** The request may have been executed. */
   | { kind: 'unanswered' };
 
+/** As the SDK before its first repetition: at most so long after the server has said that there are too many requests. */
+const THROTTLED_PAUSE_MILLISECONDS = 500;
+const THROTTLED_STATUS = 429;
+const THROTTLED_CODES = new Set([
+  'RequestLimitExceeded',
+  'SlowDown',
+  'Throttling',
+  'ThrottlingException',
+  'TooManyRequests',
+]);
+
 /**
  * Refusals after which the SDK sends a request again: it takes over the server's clock, finds the region of the bucket, renews credentials, or
  * waits. https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
@@ -37,16 +49,12 @@ const PASSING_CODES = new Set([
   'InvalidToken',
   'RequestExpired',
   'RequestInTheFuture',
-  'RequestLimitExceeded',
   'RequestTimeout',
   'RequestTimeoutException',
   'SignatureDoesNotMatch',
-  'SlowDown',
-  'Throttling',
-  'ThrottlingException',
-  'TooManyRequests',
+  ...THROTTLED_CODES,
 ]);
-const PASSING_STATUSES = new Set([408, 429]);
+const PASSING_STATUSES = new Set([408, THROTTLED_STATUS]);
 const SKEWED = 'RequestTimeTooSkewed';
 
 export class PlainWrites {
@@ -71,7 +79,9 @@ export class PlainWrites {
   async put(key: string, body: Uint8Array, options: PutOptions): Promise<PlainPut> {
     checkLook(options.look);
     try {
-      return understand(await this.#send(key, body, options), options);
+      const answer = await this.#send(key, body, options);
+      if (isThrottled(answer)) await sleep(Math.random() * THROTTLED_PAUSE_MILLISECONDS);
+      return understand(answer, options);
     } catch {
       return { kind: 'unanswered' };
     }
@@ -105,7 +115,7 @@ export class PlainWrites {
 function understand({ status, headers, bytes }: HttpAnswer, { ifAbsent, ifMatch, look }: PutOptions): PlainPut {
   if (status === 200 && headers.etag !== undefined) return { kind: 'done', etag: headers.etag as ETag };
   const xml = decodeText(bytes);
-  const code = /<Code>([^<]+)<\/Code>/.exec(xml)?.[1];
+  const code = codeOf(xml);
   // `If-Match` on a missing object gives a 404.
   const isFailed =
     (status === 412 && (ifAbsent || ifMatch !== undefined)) || (code === 'NoSuchKey' && ifMatch !== undefined);
@@ -115,4 +125,12 @@ function understand({ status, headers, bytes }: HttpAnswer, { ifAbsent, ifMatch,
   const mayPass = PASSING_STATUSES.has(status) || PASSING_CODES.has(code) || (code === SKEWED && !look);
   if (mayPass) return { kind: 'unanswered' };
   return { kind: 'refused', refusal: { status, code, message: /<Message>([^<]*)</.exec(xml)?.[1] ?? '' } };
+}
+
+function isThrottled({ status, bytes }: HttpAnswer): boolean {
+  return status === THROTTLED_STATUS || (status >= 400 && THROTTLED_CODES.has(codeOf(decodeText(bytes)) ?? ''));
+}
+
+function codeOf(xml: string): string | undefined {
+  return /<Code>([^<]+)<\/Code>/.exec(xml)?.[1];
 }

@@ -183,6 +183,31 @@ describe('a small put in a bucket', () => {
   }
 
   for (const [status, code] of [
+    [429, 'TooManyRequests'],
+    [503, 'SlowDown'],
+  ] as const) {
+    it(`that the server refuses by ${code} is sent again after a pause`, async (t) => {
+      answers = [lose, done];
+      await put(); // loads the SDK
+      t.mock.method(Math, 'random', () => 0.9);
+      requests = [];
+      const events: string[] = [];
+      const refuseAndWait: Answer = (response, seen) => {
+        setTimeout(() => events.push('the pause'), 200);
+        events.push('the first request');
+        refuse(status, code)(response, seen);
+      };
+      const succeed: Answer = (response, seen) => {
+        events.push('the second request');
+        done(response, seen);
+      };
+      answers = [refuseAndWait, succeed];
+      assert.equal(await put(), '"e"');
+      assert.deepEqual(events, ['the first request', 'the pause', 'the second request']);
+    });
+  }
+
+  for (const [status, code] of [
     [507, 'XMinioStorageFull'],
     [403, 'QuotaExceeded'],
   ] as const) {
