@@ -2,9 +2,9 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { PasswordThread } from '../auth/passwords/password-thread.ts';
 import type { Config } from '../config/config.ts';
 import { MAX_WORKERS } from '../config/keys.ts';
-import { createLog } from '../model/log.ts';
+import { createLog, type Log } from '../model/log.ts';
 import type { NodeServer } from '../server/node-server.ts';
-import type { ServeOptions as ServerOptions } from '../server/serve.ts';
+import type { RenewingServer, ServeOptions as ServerOptions, TlsFiles } from '../server/serve.ts';
 import { useFetchClasses } from '../server/use-fetch-classes.ts';
 import { configuredStorage } from '../storage/open.ts';
 import type { CoordinatorOptions } from '../workers/coordinator.ts';
@@ -51,7 +51,10 @@ export function addServeCommand(program: Command, version: string): void {
       'processes that serve, or auto for one for each CPU (default: $STOWAGE_WORKERS, else 1)',
       parseWorkers,
     )
-    .option('--tls-cert <file>', 'certificate with its chain, in PEM; serves HTTPS, together with --tls-key')
+    .option(
+      '--tls-cert <file>',
+      'certificate with its chain, in PEM; serves HTTPS, together with --tls-key; SIGHUP reads both again',
+    )
     .option('--tls-key <file>', 'private key of the certificate, in PEM')
     .option('--grace <seconds>', 'how long transfers may go on after the signal', parseSeconds, DEFAULT_GRACE_SECONDS)
     .option('--stop-with-parent', 'stop when the process that started this one ends; npm start and npx do so anyway')
@@ -77,6 +80,8 @@ async function serveUntilStopped(
     });
   }
   const tlsFiles = tlsCert !== undefined && tlsKey !== undefined ? { cert: tlsCert, key: tlsKey } : undefined;
+  let serving: RenewingServer | undefined;
+  renewOnSignal(() => serving?.renewCertificate(), { log, tlsFiles });
   const passwords = new PasswordThread();
   const options = {
     log,
@@ -95,6 +100,7 @@ async function serveUntilStopped(
     count === 1
       ? await serveAlone(listening, options)
       : await serveByWorkers(listening, { ...options, workers: count, onFailure });
+  serving = server;
   stop = stopOnSignals(server, grace);
   await keepServerRecord(
     {
@@ -107,14 +113,14 @@ async function serveUntilStopped(
   printGreeting(server, config, version);
 }
 
-async function serveAlone(config: Config, options: ServerOptions): Promise<NodeServer> {
+async function serveAlone(config: Config, options: ServerOptions): Promise<RenewingServer> {
   useFetchClasses();
   const { serve } = await import('../server/serve.ts');
   const { hashByThread } = await import('../streams/hash-thread.ts');
   return await serve(config, { ...options, ...hashByThread() });
 }
 
-async function serveByWorkers(config: Config, options: CoordinatorOptions): Promise<NodeServer> {
+async function serveByWorkers(config: Config, options: CoordinatorOptions): Promise<RenewingServer> {
   const coordinator = await import('../workers/coordinator.ts');
   return await coordinator.serveByWorkers(config, options);
 }
@@ -152,6 +158,25 @@ function stopOnSignals(server: NodeServer, graceSeconds: number): () => void {
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
   return stop;
+}
+
+/** SIGHUP renews the certificate, and never ends the server. */
+function renewOnSignal(
+  renew: () => Promise<void> | undefined,
+  { log, tlsFiles }: { log: Log; tlsFiles: TlsFiles | undefined },
+): void {
+  process.on('SIGHUP', async () => {
+    if (!tlsFiles) {
+      log.info('SIGHUP is ignored: without --tls-cert there is no certificate to read again');
+      return;
+    }
+    try {
+      await renew();
+      log.info('the certificate was read again', tlsFiles);
+    } catch (error) {
+      log.error('the certificate cannot be read again, and the one in use stays', { ...tlsFiles, error });
+    }
+  });
 }
 
 function parsePort(text: string): number {

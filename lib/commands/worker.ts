@@ -17,7 +17,7 @@ async function work(): Promise<void> {
   ignoreClosedOutput(); // the coordinator can end before this process writes its last lines
   process.on('disconnect', () => process.exit(1));
   // A terminal and systemd signal all processes; the coordinator alone says when this one stops.
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => undefined);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => undefined);
   useFetchClasses();
   const { runWorker } = await import('../workers/worker.ts');
   runWorker(process as never, ({ config }) => createLog(config.logLevel));

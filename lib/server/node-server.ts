@@ -50,14 +50,17 @@ export type NodeServer = {
   kill(): void;
 };
 
+/** A certificate with its chain, and its key, both in PEM. */
+export type Certificate = { cert: Buffer; key: Buffer };
+
 export type ListenOptions = {
   host: string;
   /** 0 for any free port. */
   port: number;
   /** Descriptors of one socket that is bound to this address: the server accepts from each. Default: it opens a socket of its own. */
   sockets?: readonly number[];
-  /** Certificate (with its chain) and key, both in PEM; plain HTTP without. */
-  tls?: { cert: Buffer; key: Buffer };
+  /** Plain HTTP without. */
+  tls?: Certificate;
   /** Number of proxies in front that append to `X-Forwarded-For`. Earlier entries, which a client can forge, are ignored. */
   trustedProxies?: TrustedProxies;
   /**
@@ -193,7 +196,7 @@ async function sendSource(
 export async function startNodeServer(
   app: Hono,
   { host, port, sockets, tls, ...listening }: ListenOptions & Pick<ListenerOptions, 'maxUnsentBytes'>,
-): Promise<NodeServer> {
+): Promise<NodeServer & { useCertificate(certificate: Certificate): void }> {
   let isStopping = false;
   const answer = createNodeListener(app, { ...listening, isStopping: () => isStopping });
   const options = {
@@ -203,7 +206,8 @@ export async function startNodeServer(
     maxHeaderSize: MAX_HEADER_BYTES,
     noDelay: true,
   };
-  const server = tls ? createTlsServer({ ...options, ...tls }, answer) : createServer(options, answer);
+  const tlsServer = tls && createTlsServer({ ...options, ...tls }, answer);
+  const server = tlsServer ?? createServer(options, answer);
   server.setTimeout(IDLE_MS);
   const connections = new Set<Socket>();
   server.on('connection', (socket) => {
@@ -231,6 +235,8 @@ export async function startNodeServer(
         });
       }),
     kill: () => server.closeAllConnections(),
+    // Connections keep the one with which they began.
+    useCertificate: (certificate) => tlsServer?.setSecureContext(certificate),
   };
 }
 

@@ -17,7 +17,7 @@ import { aroundCollection } from './around-collection.ts';
 import { clearRemainsRegularly } from './clear-regularly.ts';
 import { collectRegularly, loggedStart } from './collect-regularly.ts';
 import { countRegularly } from './count-regularly.ts';
-import { type NodeServer, startNodeServer, type TrustedProxies } from './node-server.ts';
+import { type Certificate, type NodeServer, startNodeServer, type TrustedProxies } from './node-server.ts';
 import { openApp } from './open-app.ts';
 import { openRegistry } from './open-registry.ts';
 
@@ -52,8 +52,14 @@ export type WorkerOptions = {
   operate: Operate;
 };
 
+/** A server that reads its certificate again, for connections from then on. */
+export type RenewingServer = NodeServer & {
+  /** Does nothing without TLS. @throws Error if the files cannot be used; then the certificate in use stays */
+  renewCertificate(): Promise<void>;
+};
+
 /** `operate` does operations in this process: present in the first of several workers. */
-export type Serving = NodeServer & { operate?: Operate };
+export type Serving = RenewingServer & { operate?: Operate };
 
 /**
  * Opens storage and serves the registry.
@@ -120,6 +126,9 @@ export async function serve(config: Config, options: ServeOptions): Promise<Serv
   return {
     ...server,
     ...(worker?.isFirst && operate && { operate }),
+    async renewCertificate() {
+      if (tlsFiles) server.useCertificate(await readTlsFiles(tlsFiles));
+    },
     async stop() {
       isStopping = true;
       stopSchedule();
@@ -147,7 +156,7 @@ function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(?:\.\d+){3}$/.test(host);
 }
 
-async function readTlsFiles({ cert, key }: TlsFiles): Promise<{ cert: Buffer; key: Buffer }> {
+async function readTlsFiles({ cert, key }: TlsFiles): Promise<Certificate> {
   try {
     const tls = { cert: await readFile(cert), key: await readFile(key) };
     createSecureContext(tls);

@@ -55,6 +55,8 @@ export type WorkerAnswers = {
   stop: { argument: undefined; result: undefined };
   /** Resolves once the event loop of the worker has run it. */
   ping: { argument: undefined; result: undefined };
+  /** Reads the certificate again. */
+  'renew certificate': { argument: undefined; result: undefined };
   'cut off slot': { argument: SlotName; result: undefined };
   operate: { argument: OperationRequest; result: OperationAnswer };
   hear: { argument: Told; result: undefined };

@@ -7,9 +7,8 @@ import type { ComparePassword } from '../auth/passwords/password-logins.ts';
 import type { Config } from '../config/config.ts';
 import { RegistryError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
-import type { NodeServer } from '../server/node-server.ts';
 import { createSecret } from '../server/secret.ts';
-import type { TlsFiles } from '../server/serve.ts';
+import type { RenewingServer, TlsFiles } from '../server/serve.ts';
 import type { CoordinatorAnswers, Start, WorkerAnswers } from './answers.ts';
 import { Calls } from './calls.ts';
 import { forwardLines } from './forward-lines.ts';
@@ -58,7 +57,7 @@ type Worker = {
  * Starts the workers and serves by them.
  * @throws Error if the first worker cannot start: storage or the certificate cannot be used, or the port is taken
  */
-export async function serveByWorkers(config: Config, options: CoordinatorOptions): Promise<NodeServer> {
+export async function serveByWorkers(config: Config, options: CoordinatorOptions): Promise<RenewingServer> {
   const { log } = options;
   const secretKey = config.secretKey ?? createSecret(config, log);
   const socket = await bindSocket(config);
@@ -72,6 +71,7 @@ export async function serveByWorkers(config: Config, options: CoordinatorOptions
         return coordinator.stop();
       },
       kill: () => coordinator.kill(),
+      renewCertificate: () => coordinator.renewCertificate(),
     };
   } catch (error) {
     coordinator.kill();
@@ -126,6 +126,16 @@ class Coordinator {
       }),
     ).then(() => undefined);
     return this.#stopping;
+  }
+
+  /** A worker that ends meanwhile reads the certificate when it is started again. @throws Error if the files cannot be used */
+  async renewCertificate(): Promise<void> {
+    const renewals = [...this.#workers.values()].map(({ calls }) =>
+      calls.call('renew certificate', undefined).catch((error) => {
+        if (calls.isOpen) throw error;
+      }),
+    );
+    await Promise.all(renewals);
   }
 
   kill(): void {

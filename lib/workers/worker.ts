@@ -39,6 +39,10 @@ export function runWorker(channel: Channel, createLog: (start: Start) => Log): v
       return undefined;
     },
     ping: () => undefined,
+    async 'renew certificate'() {
+      await serving?.renewCertificate();
+      return undefined;
+    },
     'cut off slot': ({ limit, id }) => void transfers[limit].cutOff(id) as undefined,
     async operate(request, signal) {
       if (!serving?.operate) throw new RegistryError('UNAVAILABLE', 'this worker does no operations');

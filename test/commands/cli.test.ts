@@ -1,15 +1,31 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { connect } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { digestOf, V2Client } from '../v2/client.ts';
+
+const fixture = (name: string) => join(import.meta.dirname, '../fixtures', name);
+
+const fingerprintOfFile = async (name: string) =>
+  new X509Certificate(await readFile(fixture(`${name}-cert.pem`))).fingerprint256;
+
+/** The fingerprint of the certificate that a new connection gets. */
+async function fingerprintOf({ port }: URL): Promise<string> {
+  const socket = connect({ host: '127.0.0.1', port: Number(port), rejectUnauthorized: false });
+  await once(socket, 'secureConnect');
+  const { fingerprint256 } = socket.getPeerCertificate();
+  socket.destroy();
+  return fingerprint256;
+}
 
 const CLI = fileURLToPath(new URL('../../bin/stowage.js', import.meta.url));
 
@@ -34,8 +50,8 @@ describe('the command stowage', () => {
     return { code, ...output };
   };
   /** Starts a server, and waits until it says where it listens. */
-  const serve = async () => {
-    const child = start(['serve', '--port', '0']);
+  const serve = async (...args: string[]) => {
+    const child = start(['serve', '--port', '0', ...args]);
     const log: string[] = [];
     const url = await new Promise<URL>((resolve, reject) => {
       child.once('exit', () => reject(new Error(log.join('\n'))));
@@ -197,6 +213,47 @@ describe('the command stowage', () => {
     assert.partialDeepStrictEqual(line, { status: 202, requestId: response.headers.get('X-Request-Id') });
     assert.ok(line.bytesIn > 0 && line.bytesOut > 0);
     assert.doesNotMatch(log.join('\n'), /_state/);
+  });
+
+  for (const workers of ['1', '2']) {
+    it(`serve reads its certificate again on SIGHUP, and keeps it where the files are wrong, with workers: ${workers}`, async () => {
+      const [cert, key] = [join(directory, 'cert.pem'), join(directory, 'key.pem')];
+      const install = async (name: string) => {
+        await copyFile(fixture(`${name}-cert.pem`), cert);
+        await copyFile(fixture(`${name}-key.pem`), key);
+      };
+      await install('localhost');
+      const { child, url, log } = await serve('--tls-cert', cert, '--tls-key', key, '--workers', workers);
+      const served = async () => {
+        const found = await Promise.all(Array.from({ length: 8 }, () => fingerprintOf(url)));
+        assert.equal(new Set(found).size, 1, 'all workers have the same certificate');
+        return found[0];
+      };
+      const [old, renewed] = await Promise.all(['localhost', 'renewed'].map(fingerprintOfFile));
+      assert.equal(await served(), old);
+      const signal = async (message: RegExp) => {
+        const length = log.length;
+        child.kill('SIGHUP');
+        while (!log.slice(length).some((line) => message.test(line))) await once(child.stdout ?? child, 'data');
+      };
+      await install('renewed');
+      await signal(/"level":"info","message":"the certificate was read again"/);
+      assert.equal(await served(), renewed);
+      await writeFile(cert, 'no certificate');
+      await signal(/"level":"error","message":"the certificate cannot be read again/);
+      assert.equal(await served(), renewed);
+      child.kill();
+      assert.deepEqual(await once(child, 'exit'), [0, null]);
+    });
+  }
+
+  it('serve without a certificate goes on after SIGHUP', async () => {
+    const { child, url, log } = await serve();
+    child.kill('SIGHUP');
+    while (!log.some((line) => line.includes('SIGHUP is ignored'))) await once(child.stdout ?? child, 'data');
+    assert.equal((await fetch(new URL('/healthz', url))).status, 200);
+    child.kill();
+    assert.deepEqual(await once(child, 'exit'), [0, null]);
   });
 
   it('serve completes an upload after SIGTERM, accepts no new connection, and exits', async () => {
