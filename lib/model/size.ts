@@ -30,9 +30,14 @@ export function formatSize(bytes: number): string {
   return `${bytes / unitBytes}${unit}`;
 }
 
-/** A size for people, rounded, with the unit that leaves at least one digit before the point: `41.3 GiB`. */
+const TEXT_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
+
+/** A size for people, with units of powers of 1,024, rounded to one digit after the point: `41.3 GiB`. */
 export function sizeText(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
-  const power = bytes < 1 ? 0 : Math.min(Math.floor(Math.log2(bytes) / 10), units.length - 1);
-  return `${power === 0 ? bytes : (bytes / 1024 ** power).toFixed(1)} ${units[power]}`;
+  let [value, unit] = [bytes, 0];
+  while (value >= (unit === 0 ? 1024 : 1023.95) && unit < TEXT_UNITS.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${TEXT_UNITS[unit]}`;
 }

@@ -4,20 +4,6 @@ import { KiB } from '../../streams/bytes.ts';
 /** Longer texts are cut on a page: the whole is one request away, by the registry's API. */
 const MAX_TEXT_CHARACTERS = 4 * KiB;
 
-const SIZES = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] as const;
-
-/** `212 MB`, with the units of Docker: powers of 1,000, and three digits. */
-export function bytesText(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  while (value >= 999.5 && unit < SIZES.length - 1) {
-    value /= 1000;
-    unit++;
-  }
-  const digits = unit === 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
-  return `${Number(value.toFixed(digits))} ${SIZES[unit]}`;
-}
-
 /** `212,448,120 bytes` */
 export function exactBytes(bytes: number): string {
   return `${countText(bytes)} ${bytes === 1 ? 'byte' : 'bytes'}`;

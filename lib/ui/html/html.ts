@@ -1,6 +1,7 @@
 import { html } from 'hono/html';
 import type { HtmlEscapedString } from 'hono/utils/html';
-import { agoText, bytesText, exactBytes, exactTime, shortDigest } from './format.ts';
+import { sizeText } from '../../model/size.ts';
+import { agoText, exactBytes, exactTime, shortDigest } from './format.ts';
 import { TEXTS } from './texts.ts';
 
 /** A piece of a page. `html` escapes each text that it takes in; it takes in only pieces of this type as they are. */
@@ -11,7 +12,7 @@ export { html };
 export const NOTHING: Html = html``;
 
 export function sizeHtml(bytes: number): Html {
-  return html`<span title="${exactBytes(bytes)}">${bytesText(bytes)}</span>`;
+  return html`<span title="${exactBytes(bytes)}">${sizeText(bytes)}</span>`;
 }
 
 export function timeHtml(at: Date, now: Date): Html {

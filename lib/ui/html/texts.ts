@@ -1,5 +1,6 @@
 // Every text of the pages, in one place, so that they can be translated.
-import { bytesText, countText } from './format.ts';
+import { sizeText } from '../../model/size.ts';
+import { countText } from './format.ts';
 
 const plural = (count: number, one: string, more = `${one}s`) => `${countText(count)} ${count === 1 ? one : more}`;
 
@@ -147,7 +148,7 @@ export const TEXTS = {
     statement: 'Statement',
     notVerified: 'What it claims is not verified.',
     download: 'Download',
-    tooLarge: (bytes: number) => `It is larger than ${bytesText(bytes)}. Download it to read it.`,
+    tooLarge: (bytes: number) => `It is larger than ${sizeText(bytes)}. Download it to read it.`,
     problems: {
       absent: 'The repository does not hold it.',
       tooMany: 'It has too many values to be shown here. Download it to read it.',

@@ -3,8 +3,9 @@ import { isAnonymous } from '../../auth/callers/caller.ts';
 import { callerOf } from '../../auth/request-caller.ts';
 import { mapConcurrently } from '../../concurrency/map-concurrently.ts';
 import { namespaceOf, type RepositoryName, repositoryPartOf } from '../../model/names.ts';
+import { sizeText } from '../../model/size.ts';
 import type { UsageOverview, UsageSummary } from '../../registry/usage/usage.ts';
-import { bytesText, countText } from '../html/format.ts';
+import { countText } from '../html/format.ts';
 import { copyHtml, type Html, html, NOTHING, sizeHtml, timeHtml } from '../html/html.ts';
 import { digestSearchPath, namespacePath, queryText, repositoryPath } from '../html/links.ts';
 import { pagingHtml, selectHtml, startOf, tabsHtml } from '../html/paging.ts';
@@ -154,8 +155,8 @@ function totalsHtml({ repositories, largest, uniqueBytes, sharedBytes, reclaimab
   const stats: [string, string][] = [
     [countText(repositories), T.totals.repositories],
     ...(tags === undefined ? [] : [[countText(tags), T.totals.tags] as [string, string]]),
-    [bytesText(uniqueBytes + sharedBytes), T.totals.stored],
-    [bytesText(reclaimableBytes), T.totals.reclaimable],
+    [sizeText(uniqueBytes + sharedBytes), T.totals.stored],
+    [sizeText(reclaimableBytes), T.totals.reclaimable],
   ];
   return html`<dl class="stats">${stats.map(([value, name]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 }

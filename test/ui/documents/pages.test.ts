@@ -229,7 +229,7 @@ describe('the page of an artifact', () => {
       ['a list', '[]', /neither an SPDX/],
       ['no packages', { ...SPDX, packages: [] }, /lists no packages/],
       ['damaged gzip', gzipSync(JSON.stringify(SPDX)).subarray(0, 60), /compression is damaged/],
-      ['too large, unpacked', bomb, /larger than 33\.6 MB/],
+      ['too large, unpacked', bomb, /larger than 32\.0 MiB/],
     ];
     for (const [name, content, expected] of cases) {
       const text = await pageOf({ mediaType: spdx, content });
@@ -269,7 +269,7 @@ describe('the page of an artifact', () => {
       layers: [{ mediaType: 'application/spdx+json', content: bytes }],
     });
     const text = await textOf(`/ui/r/docs/large@${digest}`);
-    assert.match(text, /larger than 33\.6 MB/);
+    assert.match(text, /larger than 32\.0 MiB/);
     const [, path = ''] = /href="([^"]+\?download=1)"/.exec(text) ?? [];
     const response = await fetch(new URL(path, server.url));
     assert.equal(response.headers.get('Content-Type'), 'application/octet-stream');

@@ -1,11 +1,26 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { agoText, bytesText, exactBytes, exactTime, shortDigest } from '../../../lib/ui/html/format.ts';
+import { sizeText } from '../../../lib/model/size.ts';
+import { agoText, exactBytes, exactTime, shortDigest } from '../../../lib/ui/html/format.ts';
+import { sizeHtml } from '../../../lib/ui/html/html.ts';
 
 describe('numbers as people read them', () => {
-  it('have three digits, and the exact value beside them', () => {
-    const shown = [0, 1, 999, 1000, 12_345, 212_448_120, 999_499, 999_500, 1_234_567_890, 5e15].map(bytesText);
-    assert.deepEqual(shown, ['0 B', '1 B', '999 B', '1 kB', '12.3 kB', '212 MB', '999 kB', '1 MB', '1.23 GB', '5 PB']);
+  it('are sizes in powers of 1,024, as the commands print them, with the exact value beside them', () => {
+    const exact = [0, 1, 1023, 1024, 12_345, 212_448_120, 2 ** 20 - 1, 2 ** 20, 1_234_567_890, 5e18];
+    assert.deepEqual(exact.map(sizeText), [
+      '0 B',
+      '1 B',
+      '1023 B',
+      '1.0 KiB',
+      '12.1 KiB',
+      '202.6 MiB',
+      '1.0 MiB',
+      '1.0 MiB',
+      '1.1 GiB',
+      '4440.9 PiB',
+    ]);
+    const html = String(sizeHtml(212_448_120));
+    assert.ok(html.includes('202.6 MiB') && html.includes('212,448,120 bytes'), html);
     assert.deepEqual([exactBytes(1), exactBytes(212_448_120)], ['1 byte', '212,448,120 bytes']);
   });
 
