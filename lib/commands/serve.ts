@@ -110,7 +110,7 @@ async function serveUntilStopped(
     { log },
   );
   log.info('listening', { url: server.url.origin, version });
-  printGreeting(server, config, version);
+  await printGreeting(server, config, version);
 }
 
 async function serveAlone(config: Config, options: ServerOptions): Promise<RenewingServer> {
@@ -125,16 +125,13 @@ async function serveByWorkers(config: Config, options: CoordinatorOptions): Prom
   return await coordinator.serveByWorkers(config, options);
 }
 
-function printGreeting({ url }: NodeServer, { storage }: Config, version: string): void {
-  // Docker speaks plain HTTP to localhost; to other hosts only if its settings list them as insecure registries.
-  const name = ['127.0.0.1', '0.0.0.0', '[::]', '[::1]'].includes(url.hostname) ? `localhost:${url.port}` : url.host;
-  console.error(`Stowage ${version} listens on ${url.origin} and keeps everything in ${configuredStorage(storage).location}.
-
-  docker pull alpine
-  docker tag alpine ${name}/alpine
-  docker push ${name}/alpine
-  docker pull ${name}/alpine
-`);
+async function printGreeting({ url }: NodeServer, config: Config, version: string): Promise<void> {
+  const { firstCommands } = await import('./support/greeting.ts');
+  const { location } = configuredStorage(config.storage);
+  const commands = firstCommands(url, config).map((command) => `  ${command}\n`);
+  console.error(
+    `Stowage ${version} listens on ${url.origin} and keeps everything in ${location}.\n\n${commands.join('')}`,
+  );
 }
 
 /**
