@@ -23,7 +23,10 @@ export function addRetentionCommands(program: Command): void {
     .description('list which tags the rules keep and which they delete, and store that as a plan; deletes nothing')
     .addOption(CONFIG_OPTION)
     .addOption(ANYWAY_OPTION)
-    .option('--rules <file>', 'a file with a list of rules, in place of those of the configuration')
+    .option(
+      '--rules <file>',
+      'a file with a list of rules, or a section retention, in place of that of the configuration',
+    )
     .option('-n, --dry-run', 'store no plan', false)
     .option(...JSON_OPTION)
     .action(run(plan));

@@ -84,6 +84,18 @@ describe('stowage retention', () => {
     await writeFile(join(directory, 'rules.yml'), "- repositories: ['team/*']\n  keep: {last: 9}\n");
     const { stdout } = await stowage('retention', 'plan', '--dry-run', '--rules', 'rules.yml');
     assert.equal(stdout.trim().split('\n').length, 4);
+    const section = "  retention:\n    undo: 14d\n    rules:\n      - {repositories: ['team/*'], keep: {last: 9}}\n";
+    await writeFile(join(directory, 'rules.yml'), section);
+    assert.equal((await stowage('retention', 'plan', '--dry-run', '--rules', 'rules.yml')).stdout, stdout);
+    for (const unknown of [`${section}  quotas: []\n`, section.replace('undo', 'undoo'), 'retention:\n  undo: 1d\n']) {
+      await writeFile(join(directory, 'rules.yml'), unknown);
+      const refused = await stowage('retention', 'plan', '--dry-run', '--rules', 'rules.yml');
+      assert.deepEqual([refused.code, refused.stdout], [1, ''], unknown);
+      assert.match(
+        refused.stderr,
+        /rules\.yml.*(?:has quotas|has undoo|has no retention\.rules); allowed: a list of rules/,
+      );
+    }
     await writeFile(join(directory, 'rules.yml'), "- repositories: ['team/*']\n  keep: {lst: 9}\n");
     const wrong = await stowage('retention', 'plan', '--rules', 'rules.yml');
     assert.equal(wrong.code, 1);
