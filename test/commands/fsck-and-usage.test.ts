@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -67,6 +67,14 @@ describe('the commands', () => {
       assert.equal(all.code, 0, all.stdout);
       const { code } = await stowage(['fsck', '--level', 'bytes', '--sample', '1%']);
       assert.equal(code, 0);
+    });
+
+    it('warns of a storage without objects, and names it', async () => {
+      await mkdir(join(directory, 'elsewhere'));
+      const { code, stderr } = await stowage(['fsck'], 'elsewhere');
+      assert.equal(code, 0);
+      assert.match(stderr, /no objects in .*elsewhere/);
+      assert.doesNotMatch((await stowage(['fsck'])).stderr, /no objects/);
     });
 
     it('refuses a sample that is no percentage, and a level that does not exist', async () => {
