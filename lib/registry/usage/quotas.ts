@@ -127,7 +127,7 @@ export class Quotas {
     this.#peers.tell('blob linked', { repository, digest, ...linked });
   }
 
-  /** Stores what a usage run counted. Without quotas nothing. @param at ISO 8601 */
+  /** Stores what a usage run counted, which holds here from the next push on. Without quotas nothing. @param at ISO 8601 */
   async record(at: string, usages: readonly RepositoryUsage[]): Promise<void> {
     if (this.#states.length === 0) return;
     const used = new Map<QuotaState, number>();
@@ -141,6 +141,7 @@ export class Quotas {
     }));
     const record: QuotaRecord = { at, quotas };
     await this.#storage.put(layout.quotas(), encodeText(JSON.stringify(record)), AS_JSON);
+    this.#readAtMs = Number.NEGATIVE_INFINITY; // the next push reads it
   }
 
   /** When the quotas were counted last; undefined if one of them was not. One storage request. */
@@ -159,7 +160,8 @@ export class Quotas {
     throw new RegistryError(
       'DENIED',
       `the quota of ${name} is used up: ${sizeText(usedBytes)} of ${sizeText(limitBytes)}; ` +
-        'delete tags and wait until the collector has freed their bytes, or ask the operator for a higher quota',
+        'delete tags and wait until the collector has freed their bytes, or ask the operator for a higher quota. ' +
+        'Blobs of a refused push count too, until they are deleted or collected and usage is counted again',
       { detail: { quota: name, usedBytes, limitBytes } },
     );
   }
