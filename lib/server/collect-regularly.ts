@@ -91,16 +91,21 @@ export function collectRegularly(
     return outcome?.kind ?? 'failed';
   };
   const check = async () => {
+    collections.nextCheckAt = undefined;
     const outcome = await collectIfDue();
     plan(outcome === 'failed' || outcome === 'refused' ? PAUSE_AFTER_FAILURE_MS : checkMs);
   };
   let isStopped = false;
   const plan = (pauseMs: number) => {
-    if (!isStopped) timer = setTimeout(() => void check(), pauseMs + Math.random() * spreadMs).unref();
+    if (isStopped) return;
+    const waitMs = pauseMs + Math.random() * spreadMs;
+    collections.nextCheckAt = new Date(Date.now() + waitMs);
+    timer = setTimeout(() => void check(), waitMs).unref();
   };
   plan(firstPauseMs);
   return () => {
     isStopped = true;
+    collections.nextCheckAt = undefined;
     clearTimeout(timer);
   };
 }

@@ -58,6 +58,21 @@ describe('the schedule of the collector', () => {
     assert.deepEqual(await schedule(60_000, () => true, { storage }), []);
   });
 
+  it('says when it looks next, until it is stopped', async () => {
+    const collections = new Collections((await Bucket.inMemory()).collector());
+    const log = createLog('critical');
+    const start = loggedStart(collections, log);
+    const before = Date.now();
+    const stop = collectRegularly(
+      { collections, start, log, everyMs: 1, around: countedAround() },
+      { firstPauseMs: 600_000, spreadMs: 600_000 },
+    );
+    const at = collections.nextCheckAt?.getTime() ?? 0;
+    assert.ok(at >= before + 600_000 && at <= Date.now() + 1_200_000);
+    stop();
+    assert.equal(collections.nextCheckAt, undefined);
+  });
+
   it('applies the retention rules before each run, and counts usage after it', async () => {
     const around = countedAround();
     await schedule(60_000, () => around.calls.includes('after'), { around });

@@ -645,6 +645,14 @@ export function v2Suite(name: string, open: () => Promise<OpenedStorage>): void 
         assert.deepEqual(await list.json(), { name: 'images/gone', tags: ['other'] });
         assert.equal((await client.send('DELETE', `/v2/images/gone/manifests/${digest}`)).status, 404);
       });
+
+      it('lists no tags of a repository whose last tag was deleted, as long as it holds a manifest', async () => {
+        const { digest } = await pushImage('images/untagged', 'only', 'x');
+        await client.send('DELETE', '/v2/images/untagged/manifests/only');
+        const list = await client.send('GET', '/v2/images/untagged/tags/list');
+        assert.deepEqual([list.status, await list.json()], [200, { name: 'images/untagged', tags: [] }]);
+        assert.equal((await client.send('GET', `/v2/images/untagged/manifests/${digest}`)).status, 200);
+      });
     });
 
     describe('names', () => {

@@ -11,6 +11,8 @@ export class Collections {
   readonly #load: () => Promise<Collector>;
   #running: Running | undefined;
   #isStopped = false;
+  /** When the schedule of this process compares the time of the next run with the clock. */
+  nextCheckAt: Date | undefined;
 
   /** @param collector a function loads it when it is needed: no request but its own waits for it */
   constructor(collector: Collector | (() => Promise<Collector>)) {

@@ -3,7 +3,7 @@ import { NOT_CACHED } from '../../http/error-response.ts';
 import { RegistryError } from '../../model/errors.ts';
 import type { CollectionOutcome } from '../../registry/collector/collector.ts';
 import { figuresOf } from '../../registry/collector/run-figures.ts';
-import { lastEnded } from '../../registry/collector/state.ts';
+import { type EndedRun, lastEnded } from '../../registry/collector/state.ts';
 import type { OperationOptions } from './options.ts';
 
 /** The most actions that a dry run lists. */
@@ -33,7 +33,7 @@ export const collectionRoutes = ({
       const last = ended ? { ...ended, ...figuresOf(ended) } : null;
       const { everyMs } = gc;
       const isScheduled = startCollection !== undefined && everyMs !== undefined;
-      const nextAt = isScheduled && ended ? new Date(Date.parse(ended.endedAt) + everyMs) : null;
+      const nextAt = isScheduled ? nextRunAt(ended, everyMs, collections.nextCheckAt) : null;
       return c.json({ running: collections.progress ?? null, current, last, nextAt }, 200, NOT_CACHED);
     })
 
@@ -53,6 +53,13 @@ export const collectionRoutes = ({
 /** What a `POST` asks for, as the audit log names it. */
 export function collectionOf(c: Context): 'gc' | 'gc dry run' {
   return isSet(c.req.query('dry_run')) ? 'gc dry run' : 'gc';
+}
+
+/** When a run is due, but not before the schedule compares that with the clock; null if neither is known. */
+function nextRunAt(ended: EndedRun | undefined, everyMs: number, nextCheckAt: Date | undefined): Date | null {
+  const dueAt = ended && new Date(Date.parse(ended.endedAt) + everyMs);
+  if (dueAt && nextCheckAt) return dueAt > nextCheckAt ? dueAt : nextCheckAt;
+  return dueAt ?? nextCheckAt ?? null;
 }
 
 function answerOutcome(c: Context, outcome: CollectionOutcome) {
