@@ -1,4 +1,4 @@
-import { layout } from '../../model/layout.ts';
+import { type Key, layout } from '../../model/layout.ts';
 import { objectsOutside } from '../inventory/objects-outside.ts';
 import type { Check } from './check.ts';
 import { LAYOUT_1_FOLDERS } from './old-layout.ts';
@@ -15,7 +15,7 @@ const LISTED = [
 
 /** Folders whose objects fsck does not check. */
 const UNCHECKED = ['oci/gc/', 'oci/robots/'];
-const UNCHECKED_KEYS = ['oci/layout.json', 'oci/usage.json'];
+const UNCHECKED_KEYS: readonly Key[] = [layout.layoutVersion(), layout.usageOverview(), layout.quotas()];
 
 /** Lists what lies in no folder that other checks list. */
 export async function checkRest(check: Check): Promise<void> {
