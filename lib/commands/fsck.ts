@@ -30,7 +30,11 @@ export function addFsckCommand(program: Command): void {
     )
     .option('--repair', 'repair what is found', false)
     .option('-n, --dry-run', 'with --repair: say what it would do, and write nothing', false)
-    .option('--sample <percentage>', 'with --level bytes: the part of the bytes to hash', parseSample, 1)
+    .addOption(
+      new Option('--sample <percentage>', 'with --level bytes: how much of the objects is hashed: 0.5, 1 or 1%')
+        .argParser(parseSample)
+        .default(1, '100%'),
+    )
     .option('--state <file>', 'with --level bytes: goes on where the run ended that wrote this file')
     .option('--json', 'print a line of JSON for each finding, and one for the result', false)
     .addHelpText(
@@ -48,9 +52,11 @@ async function check(options: FsckOptions): Promise<void> {
   if (errors > 0) process.exitCode = 1;
 }
 
+/** @returns the part, 0 to 1 */
 function parseSample(text: string): number {
-  const [, digits] = /^(\d{1,3}(?:\.\d+)?)%$/.exec(text) ?? [];
+  const [, digits] = /^(\d{1,3}(?:\.\d+)?)%?$/.exec(text) ?? [];
   const percentage = Number(digits);
-  if (!(percentage > 0 && percentage <= 100)) throw new InvalidArgumentError('allowed: more than 0% up to 100%');
+  if (!(percentage > 0 && percentage <= 100))
+    throw new InvalidArgumentError('allowed: a percentage, more than 0 and up to 100');
   return percentage / 100;
 }

@@ -65,8 +65,22 @@ describe('the commands', () => {
     it('hashes bytes, or a sample of them', async () => {
       const all = await stowage(['fsck', '--level', 'bytes', '--json']);
       assert.equal(all.code, 0, all.stdout);
-      const { code } = await stowage(['fsck', '--level', 'bytes', '--sample', '1%']);
-      assert.equal(code, 0);
+      const hashedBy = async (...sample: string[]) => {
+        const { code, stdout } = await stowage(['fsck', '--level', 'bytes', '--json', ...sample]);
+        assert.equal(code, 0, stdout);
+        return Number(linesOf(stdout).at(-1)?.hashed);
+      };
+      const hashed = await hashedBy();
+      assert.ok(hashed > 5);
+      for (const sample of ['100', '100%']) assert.equal(await hashedBy('--sample', sample), hashed);
+      for (const sample of ['50', '50%', '50.0']) {
+        const inSample = await hashedBy('--sample', sample);
+        assert.equal(inSample, await hashedBy('--sample', '50%'));
+        assert.ok(inSample < hashed);
+      }
+      const shown = await stowage(['fsck', '--level', 'bytes', '--sample', '100']);
+      assert.match(shown.stdout, new RegExp(` objects, ${hashed} of them hashed: 0 errors`));
+      assert.match((await stowage(['fsck', '--help'])).stdout, /default: 100%/);
     });
 
     it('warns of a storage without objects, and names it', async () => {
@@ -78,7 +92,9 @@ describe('the commands', () => {
     });
 
     it('refuses a sample that is no percentage, and a level that does not exist', async () => {
-      assert.equal((await stowage(['fsck', '--sample', '0.1'])).code, 1);
+      for (const sample of ['0', '0%', '101', 'half', '1%%']) {
+        assert.equal((await stowage(['fsck', '--sample', sample])).code, 1, sample);
+      }
       assert.equal((await stowage(['fsck', '--level', 'all'])).code, 1);
     });
   });

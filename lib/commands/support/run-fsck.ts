@@ -32,6 +32,7 @@ export async function fsck(config: Config, options: RunFsckOptions): Promise<num
   const progress = progressOf('checking');
   const shown = new Map<FindingKind, number>();
   const after = state === undefined ? undefined : await readState(state);
+  let hashed = 0;
   let writtenAt = performance.now();
   try {
     const result = await registry.fsck.run({
@@ -46,6 +47,7 @@ export async function fsck(config: Config, options: RunFsckOptions): Promise<num
       bytes: {
         sample,
         ...(after !== undefined && { after }),
+        onHashed: () => hashed++,
         onBytes: (sizeBytes) => progress.add('bytes', sizeBytes),
         onPosition: async (key) => {
           if (state === undefined || performance.now() - writtenAt < STATE_INTERVAL) return;
@@ -60,14 +62,15 @@ export async function fsck(config: Config, options: RunFsckOptions): Promise<num
     const objects = progress.count('objects');
     if (objects === 0)
       console.error(`there are no objects in ${location}: check that storage and storage_path name the right place`);
-    if (json) console.log(JSON.stringify({ ...result, objects, seconds }));
+    const hashes = level === 'bytes';
+    if (json) console.log(JSON.stringify({ ...result, objects, ...(hashes && { hashed }), seconds }));
     else {
       for (const [kind, count] of shown) {
         if (count > MAX_SHOWN) console.log(`and ${count - MAX_SHOWN} more of ${kind}; --json prints all`);
       }
       const { errors, warnings, repaired } = result;
       console.log(
-        `${objects} objects: ${errors} errors, ${warnings} warnings, ${repaired} repaired; ${seconds} s, in ${location}`,
+        `${objects} objects${hashes ? `, ${hashed} of them hashed` : ''}: ${errors} errors, ${warnings} warnings, ${repaired} repaired; ${seconds} s, in ${location}`,
       );
     }
     return result.errors;

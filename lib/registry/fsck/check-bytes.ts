@@ -16,6 +16,8 @@ export type BytesOptions = {
   after?: string;
   /** Called with a key up to which everything is hashed, after each digest. */
   onPosition?: (key: string) => void | Promise<void>;
+  /** Called for each object that was hashed. */
+  onHashed?: () => void;
   /** Called with the size of each chunk that was read. */
   onBytes?: (sizeBytes: number) => void;
 };
@@ -31,12 +33,12 @@ type CorruptBytes = Map<Digest, Set<Key>>;
 /** Hashes bytes of blobs, and of the layers that v1 clients pushed. */
 export async function checkBytes(
   check: Check,
-  { sample = 1, after = '', onPosition, onBytes }: BytesOptions,
+  { sample = 1, after = '', onPosition, onBytes = () => {}, onHashed = () => {} }: BytesOptions,
 ): Promise<void> {
   const corrupt: CorruptBytes = new Map();
   let batch: Hashed[] = [];
   const hashBatch = async () => {
-    await mapConcurrently(batch, (hashed) => checkObject(check, hashed, corrupt, onBytes), AT_ONCE);
+    await mapConcurrently(batch, (hashed) => checkObject(check, hashed, corrupt, { onBytes, onHashed }), AT_ONCE);
     const last = batch.at(-1);
     if (last && positionOf(last) > after) await onPosition?.(positionOf(last));
     batch = [];
@@ -98,10 +100,12 @@ async function checkObject(
   { storage, findings }: Check,
   { key, digest, isCorrupt, repair }: Hashed,
   corrupt: CorruptBytes,
-  onBytes: ((sizeBytes: number) => void) | undefined,
+  { onBytes, onHashed }: Required<Pick<BytesOptions, 'onBytes' | 'onHashed'>>,
 ): Promise<void> {
   const hashed = await hashObject(storage, key, digest, onBytes);
-  if (!hashed || hashed.digest === digest) return;
+  if (!hashed) return;
+  onHashed();
+  if (hashed.digest === digest) return;
   corrupt.set(digest, (corrupt.get(digest) ?? new Set()).add(key));
   if (isCorrupt) return; // garbage, unless a link names it
   await findings.add('corrupt-bytes', key, `its ${hashed.sizeBytes} bytes have the digest ${hashed.digest}`, repair);
