@@ -49,7 +49,7 @@ async function addUser(name: string, options: WritingOptions): Promise<void> {
   const line = `${name}:${await hashPassword(password)}`;
   if (place.kind !== 'file') {
     console.log(line);
-    console.error(`The users are not in a file on this machine. Add this line to ${describe(place)}.`);
+    console.error(`Nothing was written: Stowage only reads ${describe(place)}. Add this line there.`);
     return;
   }
   const lines = await readLines(place.path);
@@ -65,7 +65,7 @@ async function addUser(name: string, options: WritingOptions): Promise<void> {
 async function removeUser(name: string, options: WritingOptions): Promise<void> {
   const place = htpasswdPlace(await loadForWriting(options, 'users'));
   if (place.kind !== 'file')
-    throw new Error(`the users are not in a file on this machine: remove the line of ${name} from ${describe(place)}`);
+    throw new Error(`nothing was written: Stowage only reads ${describe(place)}; remove the line of ${name} there`);
   const lines = await readLines(place.path);
   const others = lines.filter((line) => nameOf(line) !== name);
   if (others.length === lines.length) throw new Error(`there is no user ${name} in ${place.path}`);

@@ -87,6 +87,12 @@ describe('the command stowage', () => {
       { AUTH: '{htpasswd: /nowhere/users}' },
       /auth\.htpasswd \/nowhere\/users .*`stowage user add NAME`/,
     ],
+    [
+      'users to list in a file that does not exist',
+      ['user', 'list'],
+      { AUTH: '{htpasswd: /nowhere/users}' },
+      /\/nowhere\/users is not there: .*`stowage user add NAME`/,
+    ],
     ['a flavor that does not exist', ['serve'], { SETTINGS_FLAVOR: 'x' }, /config\.yml: .*flavor "x"/],
     [
       'a bucket that cannot be reached',

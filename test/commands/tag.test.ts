@@ -26,6 +26,7 @@ describe('the command tag', () => {
     first = (await pushImage(client, 'prod/app', '1.0', { contents: ['first'] })).digest;
     second = (await pushImage(client, 'prod/app', '1.0', { contents: ['second'] })).digest;
     await client.send('DELETE', '/v2/prod/app/manifests/1.0');
+    await pushImage(client, 'prod/app', 'once', { contents: ['first'] });
     await server.idle();
   });
   after(async () => {
@@ -134,6 +135,7 @@ describe('the command tag', () => {
       [['prod/app:1.0', '--to', '99'], /has no move 99/],
       [['prod/app:1.0', '--to', digestOf('none')], /does not show this/],
       [['prod/app:1.0', '--to', '2026-99-01'], /2026-99-01 is not a time/],
+      [['prod/app:once'], /once of prod\/app has a history without an earlier move/],
       [['prod/app:none'], /none of prod\/app has no history/],
     ] as const) {
       const { code, stdout, stderr } = await tag('restore', ...args);

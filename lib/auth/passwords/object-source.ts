@@ -1,8 +1,8 @@
 import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { createAgents } from '../../storage/s3-agents.ts';
 import { regionOfSdk, S3Clients, type S3DriverOptions } from '../../storage/s3-client.ts';
-import { statusOf } from '../../storage/s3-errors.ts';
-import { MAX_TEXT_BYTES, type TextSource, type VersionedText } from './text-source.ts';
+import { isRefusal, statusOf } from '../../storage/s3-errors.ts';
+import { MAX_TEXT_BYTES, MissingTextError, type TextSource, type VersionedText } from './text-source.ts';
 
 export const INTERVAL_MS = 60_000;
 
@@ -37,7 +37,9 @@ export class ObjectSource implements TextSource {
       return { text: await Body.transformToString(), version: ETag };
     } catch (error) {
       if (statusOf(error) === 304) return undefined;
-      throw error;
+      if (!isRefusal(error, 'NoSuchKey')) throw error;
+      const remedy = 'put an object there, with the line that `stowage user add NAME` prints';
+      throw new MissingTextError(`${this.name} is not there: ${remedy}`, { cause: error });
     }
   }
 }

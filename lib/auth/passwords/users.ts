@@ -1,9 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { hasCode } from '../../model/has-code.ts';
 import type { Log } from '../../model/log.ts';
 import { unmatchedHash } from './bcrypt.ts';
 import { costOf, type Htpasswd, parseHtpasswd } from './htpasswd.ts';
-import type { TextSource, VersionedText } from './text-source.ts';
+import { MissingTextError, type TextSource, type VersionedText } from './text-source.ts';
 
 const UNREADABLE =
   'the users cannot be read again; those read before stay in effect, including any that were removed since';
@@ -94,9 +93,7 @@ export class Users {
       this.#take(text, version);
       this.#askedAt = Date.now();
     } catch (cause) {
-      if (hasCode(cause, 'ENOENT')) {
-        throw new Error(`auth.htpasswd ${this.#source.name} is not there: make it with \`stowage user add NAME\``);
-      }
+      if (cause instanceof MissingTextError) throw new Error(`auth.htpasswd ${cause.message}`);
       throw new Error(`auth.htpasswd ${this.#source.name} cannot be read`, { cause });
     }
   }

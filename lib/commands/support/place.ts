@@ -67,9 +67,12 @@ function refusal(
   });
   const more = others.length > MAX_NAMED ? `, and ${others.length - MAX_NAMED} more` : '';
   const subject = others.length === 1 ? 'the server that runs' : 'the servers that run';
+  // Users in an object or a secret are changed by the operator, by the line that the command prints.
+  const isPrinted = written === 'users' && !isAbsolute(place);
+  const [would, anyway] = isPrinted ? ['print a line for', 'get the line'] : ['write to', `write to ${place}`];
   return (
-    `nothing was written: this command would write to ${place} (${flavorText(flavor)}), but ${subject} from ${file} ` +
-    `${others.length === 1 ? 'uses' : 'use'} ${named.join(', ')}${more}: ${remedy(flavor, others)}, or add --anyway to write to ${place}`
+    `nothing was written: this command would ${would} ${place} (${flavorText(flavor)}), but ${subject} from ${file} ` +
+    `${others.length === 1 ? 'uses' : 'use'} ${named.join(', ')}${more}: ${remedy(flavor, others)}, or add --anyway to ${anyway}`
   );
 }
 

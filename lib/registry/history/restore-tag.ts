@@ -79,6 +79,8 @@ export class TagRestoration {
     } while (after !== undefined);
     if (!oldest) throw notShown(repository, tag, 'has no history');
     if (typeof choice === 'object' && 'at' in choice && oldest.from) return { tag, before, to: oldest.from };
+    if (choice === 'previous')
+      throw notShown(repository, tag, 'has a history without an earlier move: it names nothing else');
     throw notShown(repository, tag, 'has a history that does not show this');
   }
 

@@ -3,7 +3,9 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { ObjectSource } from '../../../lib/auth/passwords/object-source.ts';
-import { MAX_TEXT_BYTES } from '../../../lib/auth/passwords/text-source.ts';
+import { MAX_TEXT_BYTES, MissingTextError } from '../../../lib/auth/passwords/text-source.ts';
+import { Users } from '../../../lib/auth/passwords/users.ts';
+import { createLog } from '../../../lib/model/log.ts';
 
 describe('users in an object of S3', () => {
   let server: Server;
@@ -47,7 +49,15 @@ describe('users in an object of S3', () => {
 
   it('that are missing, have no version or are too long are an error', async () => {
     answer = { status: 404, body: '<Error><Code>NoSuchKey</Code></Error>' };
-    await assert.rejects(sourceIn('own').read(), { name: 'NoSuchKey' });
+    await assert.rejects(sourceIn('own').read(), (error: Error) => {
+      assert.ok(error instanceof MissingTextError && (error.cause as Error).name === 'NoSuchKey');
+      assert.match(error.message, /^s3:\/\/own\/users is not there: .*`stowage user add NAME`/);
+      return true;
+    });
+    await assert.rejects(
+      Users.open(sourceIn('own'), createLog('critical')),
+      /^Error: auth\.htpasswd s3:\/\/own\/users is/,
+    );
     answer = { status: 200, body: 'alice:x' };
     await assert.rejects(sourceIn('own').read(), /has no content/);
     const body = 'x'.repeat(MAX_TEXT_BYTES + 1);

@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { SecretSource } from '../../../lib/auth/passwords/secret-source.ts';
-import { FileSource } from '../../../lib/auth/passwords/text-source.ts';
+import { FileSource, MissingTextError } from '../../../lib/auth/passwords/text-source.ts';
+import { hasCode } from '../../../lib/model/has-code.ts';
 
 describe('a text in a file', () => {
   let directory: string;
@@ -32,7 +33,12 @@ describe('a text in a file', () => {
   });
 
   it('is an error if the file is missing', async () => {
-    await assert.rejects(new FileSource(join(directory, 'none')).read(), /ENOENT/);
+    const path = join(directory, 'none');
+    await assert.rejects(new FileSource(path).read(), (error: Error) => {
+      assert.ok(error instanceof MissingTextError && hasCode(error.cause, 'ENOENT'));
+      assert.ok(error.message.startsWith(`${path} is not there: `), error.message);
+      return true;
+    });
   });
 });
 
