@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -83,12 +83,12 @@ describe('the commands', () => {
       assert.match((await stowage(['fsck', '--help'])).stdout, /default: 100%/);
     });
 
-    it('warns of a storage without objects, and names it', async () => {
-      await mkdir(join(directory, 'elsewhere'));
-      const { code, stderr } = await stowage(['fsck'], 'elsewhere');
-      assert.equal(code, 0);
-      assert.match(stderr, /no objects in .*elsewhere/);
-      assert.doesNotMatch((await stowage(['fsck'])).stderr, /no objects/);
+    it('warns of a storage without a repository, where a server may have run, and names it', async () => {
+      const elsewhere = await FilesDriver.open(join(directory, 'elsewhere'));
+      await elsewhere.put(layout.layoutVersion(), Buffer.from('{"layout": 2, "minWriter": 2}'));
+      const { stderr } = await stowage(['fsck'], 'elsewhere');
+      assert.match(stderr, /no repository in .*elsewhere/);
+      assert.doesNotMatch((await stowage(['fsck'])).stderr, /no repository/);
     });
 
     it('refuses a sample that is no percentage, and a level that does not exist', async () => {

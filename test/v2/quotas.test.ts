@@ -97,6 +97,21 @@ describe('quotas over HTTP', () => {
     assert.equal((await post(third, 'team/other')).status, 202);
   });
 
+  it('what a usage run of the same process counted holds for the next push', async () => {
+    const registry = assembleRegistry(storage.driver, {
+      copiesLayers: true,
+      quotas: { quotas: QUOTAS, log: { warning() {} } as never },
+    });
+    const { client } = await start();
+    const { digest } = await client.pushBlob('team/app', randomBytes(100 * KiB));
+    await registry.usage.run();
+    const repository = parseRepositoryName('team/app');
+    await assert.rejects(registry.quotas.checkUpload(repository), /team/);
+    await client.send('DELETE', `/v2/team/app/blobs/${digest}`);
+    await registry.usage.run();
+    await registry.quotas.checkUpload(repository);
+  });
+
   it('a usage run stores the sum of what the repositories use', async () => {
     const { client } = await start();
     const image = await pushImage(client, 'team/app', '1.0', { contents: ['a', 'b'] });

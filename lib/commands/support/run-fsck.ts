@@ -60,8 +60,9 @@ export async function fsck(config: Config, options: RunFsckOptions): Promise<num
     if (state !== undefined) await writeFile(state, '');
     const seconds = Number(((performance.now() - started) / 1000).toFixed(1));
     const objects = progress.count('objects');
-    if (objects === 0)
-      console.error(`there are no objects in ${location}: check that storage and storage_path name the right place`);
+    if (await registry.catalog.isEmpty()) {
+      console.error(`there is no repository in ${location}: check that storage and storage_path name the right place`);
+    }
     const hashes = level === 'bytes';
     if (json) console.log(JSON.stringify({ ...result, objects, ...(hashes && { hashed }), seconds }));
     else {
