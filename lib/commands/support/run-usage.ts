@@ -47,9 +47,11 @@ export async function usage(config: Config, options: RunUsageOptions): Promise<v
       ? await readLast(registry, only, options.top)
       : await count(registry, {
           writes: !options.dryRun && (await mayWrite(storage)),
-          onLayer: (layer) => {
-            if (wanted.size === 0 || layer.repositories.some((name) => wanted.has(name))) layers.add(layer);
-          },
+          ...(options.by === 'layer' && {
+            onLayer: (layer: LayerUsage) => {
+              if (wanted.size === 0 || layer.repositories.some((name) => wanted.has(name))) layers.add(layer);
+            },
+          }),
         });
     const { overview, repositories } = counted;
     const shown = repositories.filter(({ repository }) => wanted.size === 0 || wanted.has(repository));
@@ -63,7 +65,7 @@ export async function usage(config: Config, options: RunUsageOptions): Promise<v
   }
 }
 
-async function count(registry: Registry, options: { writes: boolean; onLayer: (layer: LayerUsage) => void }) {
+async function count(registry: Registry, options: { writes: boolean; onLayer?: (layer: LayerUsage) => void }) {
   const progress = progressOf('counting');
   try {
     return await registry.usage.run({
@@ -98,8 +100,8 @@ async function tagRows(registry: Registry, repository: RepositoryName, options: 
   }));
 }
 
-function layerRow({ layer, sizeBytes, repositories }: LayerUsage): Row {
-  return { layer, sizeBytes, repositories };
+function layerRow({ layer, sizeBytes, storedBytes, repositories }: LayerUsage): Row {
+  return { layer, sizeBytes, storedBytes, repositories };
 }
 
 function repositoryRows(summaries: readonly UsageSummary[], options: RunUsageOptions): Row[] {

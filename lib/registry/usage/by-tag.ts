@@ -5,9 +5,12 @@ import type { Digest, ImageId, RepositoryName, Tag } from '../../model/names.ts'
 import type { StorageDriver } from '../../storage/driver.ts';
 import { decodeStoredManifest } from '../condemned/condemned.ts';
 import { isGone } from '../condemned/gone.ts';
+import { readLink } from '../inventory/link-targets.ts';
 import type { Tags } from '../tags/tags.ts';
 import type { ResolvedTag } from '../tags/target.ts';
 import { decodeAncestry } from '../v1-images/images.ts';
+import { readLayerDescriptor } from '../v1-images/layers.ts';
+import { describedLayer } from '../v1-images/projection-record.ts';
 
 /** Of the bytes that a tag leads to, `uniqueBytes` are those to which no other tag of the repository does. */
 export type TagUsage = { tag: Tag; totalBytes: number; uniqueBytes: number };
@@ -15,7 +18,7 @@ export type TagUsage = { tag: Tag; totalBytes: number; uniqueBytes: number };
 /** What the deletion of tags frees. `keepers`: tags that keep some of their bytes, those that keep most first. */
 export type DeletionUsage = { totalBytes: number; freedBytes: number; keepers: { tag: Tag; bytes: number }[] };
 
-/** The blobs to which a tag leads, with their sizes; for a v1 image its layers. */
+/** The blobs to which a tag leads, with their sizes; for a v1 image its layers, by their digest, or by the image id if it is not known. */
 type TagBlobs = { tag: Tag; blobs: ReadonlyMap<string, number> };
 
 /**
@@ -93,7 +96,9 @@ async function blobsByTag(
   };
   const found = await mapConcurrently(await tags.resolveAll(repository), async ({ tag, target }: ResolvedTag) => ({
     tag,
-    blobs: (await blobsOf(target.digest)) ?? (target.imageId ? await layersOf(storage, target.imageId) : new Map()),
+    blobs:
+      (await blobsOf(target.digest)) ??
+      (target.imageId ? await layersOf(storage, repository, target.imageId) : new Map()),
   }));
   return { found, isWhole: blobCount <= maxBlobs };
 }
@@ -107,14 +112,29 @@ async function readManifest(
   return object && !isGone(object.bytes) ? parseManifest(decodeStoredManifest(object.bytes, digest).bytes) : undefined;
 }
 
-async function layersOf(storage: StorageDriver, top: ImageId): Promise<Map<string, number>> {
+async function layersOf(
+  storage: StorageDriver,
+  repository: RepositoryName,
+  top: ImageId,
+): Promise<Map<string, number>> {
   const object = await storage.read(layout.imageAncestry(top));
   const ids = (object && decodeAncestry(object.bytes)) ?? [];
-  const sizes = await mapConcurrently(ids, async (id): Promise<[string, number]> => {
-    const layer = await storage.head(layout.imageLayer(id));
-    return [id, layer?.sizeBytes ?? 0];
-  });
-  return new Map(sizes);
+  return new Map(await mapConcurrently(ids, (id) => layerOf(storage, repository, id)));
+}
+
+/** Two storage requests, and for a layer without a descriptor two more. */
+async function layerOf(storage: StorageDriver, repository: RepositoryName, id: ImageId): Promise<[string, number]> {
+  const [layer, descriptor] = await Promise.all([
+    storage.head(layout.imageLayer(id)),
+    readLayerDescriptor(storage, id),
+  ]);
+  if (descriptor) return [descriptor.digest, descriptor.sizeBytes];
+  for await (const { key } of storage.list(layout.imageProjections(id))) {
+    const digest = describedLayer(key);
+    const link = digest && (await readLink(storage, repository, digest));
+    if (digest && link?.target) return [digest, link.target.sizeBytes];
+  }
+  return [id, layer?.sizeBytes ?? 0];
 }
 
 function sum(numbers: Iterable<number>): number {

@@ -15,7 +15,6 @@ import {
   type Key,
   lastPartOf,
   layout,
-  parseImageRecord,
   parseRepositoryRecord,
   parseTagKey,
   tagOf,
@@ -36,7 +35,7 @@ import { joinWithSpill, Spill } from '../inventory/spill.ts';
 import type { Tags } from '../tags/tags.ts';
 import { decodeAncestry } from '../v1-images/images.ts';
 import { readLayerDescriptor } from '../v1-images/layers.ts';
-import { saysProjection } from '../v1-images/projection-record.ts';
+import { describedLayer, saysProjection } from '../v1-images/projection-record.ts';
 import { Ledger, type RepositoryIndex } from './ledger.ts';
 
 /**
@@ -422,12 +421,6 @@ function storedOf({ sizeBytes, etag, sharesBytes }: ObjectInfo): Stored {
 
 function usersOf(records: readonly { users: RepositoryIndex[] }[]): RepositoryIndex[] {
   return [...new Set(records.flatMap(({ users }) => users))];
-}
-
-/** The layer that a describing grant names. */
-function describedLayer(key: Key): Digest | undefined {
-  const record = parseImageRecord(key);
-  return record?.kind === 'grant' ? record.grant.content?.layer : undefined;
 }
 
 /** The inverse of `nameOfDigest`. */

@@ -49,6 +49,12 @@ export function saysProjection(key: Key): boolean {
   return record?.kind === 'projection' || (record?.kind === 'grant' && record.grant.content !== undefined);
 }
 
+/** The layer that a describing grant names; `undefined` for any other key. */
+export function describedLayer(key: Key): Digest | undefined {
+  const record = parseImageRecord(key);
+  return record?.kind === 'grant' ? record.grant.content?.layer : undefined;
+}
+
 /** Whether the id is a top projection: the hex of its own manifest. One storage request, and one more if it has a record. */
 export async function isTopProjection(storage: StorageDriver, id: ImageId): Promise<boolean> {
   let hasRecord = false;

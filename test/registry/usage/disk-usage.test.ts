@@ -13,6 +13,7 @@ import { FilesDriver } from '../../../lib/storage/files.ts';
 import { type RegistryServer, startRegistry } from '../../support/registry-server.ts';
 import { tar } from '../../support/tar.ts';
 import { until } from '../../support/until.ts';
+import { V1Client } from '../../support/v1-client.ts';
 import { digestOf, locationOf, V2Client, withDigest } from '../../v2/client.ts';
 import { pushImage } from '../../v2/image.ts';
 import { fillRegistry, registryOver } from '../fsck/full-registry.ts';
@@ -123,6 +124,38 @@ describe('usage on a disk where projections are second names of layers', () => {
           [{ ...line, repositories: ['team/app', 'team/other'] }],
         );
       });
+    });
+  }
+
+  for (const v1Layers of ['copy', 'link'] as const) {
+    it(`knows a layer that tags of v1 and v2 share, with v1_layers: ${v1Layers}`, async () => {
+      const server = await startRegistry(driver, { v1Layers });
+      try {
+        const { manifest } = await pushImage(new V2Client(server.url), 'team/app', '1.0', { contents: ['base'] });
+        await server.idle();
+        const { config, layers } = manifest as { config: Described; layers: Described[] };
+        const layerBytes = layers[0]?.size ?? 0;
+        const v1 = new V1Client(server.url);
+        const images = await v1.pull('team/app', '1.0');
+        const [own, parent] = [randomBytes(5000), images.at(-1)?.id];
+        const id = randomBytes(32).toString('hex');
+        const top = { id, json: Buffer.from(JSON.stringify({ id, parent })), layer: own };
+        await v1.push('team/app', [...images, top], { '1.1': id });
+        await server.idle();
+        const tags = await registryOver(opened(), v1Layers).usage.byTag(parseRepositoryName('team/app'));
+        assert.deepEqual(
+          tags
+            .toSorted((a, b) => a.tag.localeCompare(b.tag))
+            .map(({ totalBytes, uniqueBytes }) => [totalBytes, uniqueBytes]),
+          [
+            [config.size + layerBytes, config.size],
+            [own.length + layerBytes, own.length],
+          ],
+        );
+      } finally {
+        await server.idle();
+        await server.stop();
+      }
     });
   }
 
