@@ -1,5 +1,6 @@
 import { DEFAULT_UNPACK_LIMITS } from '../compression/unpack-limits.ts';
 import { NO_PEERS, type Peers } from '../concurrency/peers.ts';
+import type { Key } from '../model/layout.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import type { Blobs } from './blobs/blobs.ts';
 import { BlobStore } from './blobs/store.ts';
@@ -93,6 +94,8 @@ export type RegistryOptions = Pick<ProjectionOptions, 'copiesLayers'> &
     indexChildren?: IndexChildren;
     /** Default: no quotas. */
     quotas?: QuotaSettings;
+    /** The users file, where it lies in this storage: `fsck` knows it. */
+    usersKey?: Key | undefined;
     /** Whether the collector removes images that v1 clients pushed and nothing keeps. Default `keep`. */
     v1Images?: V1ImagesPolicy;
   };
@@ -212,8 +215,12 @@ export function assembleRegistry(
     collections: new Collections(loadCollector),
     // It reports twice-quoted keys as they are.
     fsck: {
-      run: async (options) =>
-        await new (await import('./fsck/fsck.ts')).Fsck(opened, { tags, manifests, referrers }, times).run(options),
+      run: async (fsckOptions) =>
+        await new (await import('./fsck/fsck.ts')).Fsck(
+          opened,
+          { tags, manifests, referrers },
+          { times, usersKey: options.usersKey },
+        ).run(fsckOptions),
     },
     history,
     indexImages,

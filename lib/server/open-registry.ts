@@ -1,5 +1,6 @@
 // Opens the registry of a configuration, for the Node server and the Lambda functions.
 import type { Config } from '../config/config.ts';
+import { usersKeyOf } from '../config/users-key.ts';
 import type { Log } from '../model/log.ts';
 import { assembleRegistry, type Registry } from '../registry/registry.ts';
 import { type OpenReads, type OpenReadsOptions, type OpenStorage, openReads } from './open-reads.ts';
@@ -30,6 +31,7 @@ export function completeRegistry(
       unpackLimits: config.unpackLimits,
       v1Images: config.v1Images,
       quotas: { quotas: config.quotas, log },
+      usersKey: usersKeyOf(config),
     },
     reads,
   );

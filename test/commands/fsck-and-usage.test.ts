@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -24,9 +24,9 @@ describe('the commands', () => {
   });
   after(() => rm(directory, { recursive: true, force: true }));
 
-  const stowage = (args: string[], folder = 'data') =>
+  const stowage = (args: string[], folder = 'data', more: NodeJS.ProcessEnv = {}) =>
     new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
-      const env = { PATH: process.env.PATH, STOWAGE_RUNTIME_DIR: '', STORAGE_PATH: join(directory, folder) };
+      const env = { PATH: process.env.PATH, STOWAGE_RUNTIME_DIR: '', STORAGE_PATH: join(directory, folder), ...more };
       const child = execFile(process.execPath, [CLI, ...args], { env }, (_, stdout, stderr) =>
         resolve({ code: child.exitCode ?? -1, stdout, stderr }),
       );
@@ -51,6 +51,18 @@ describe('the commands', () => {
       const repaired = await stowage(['fsck', '--repair', '--json']);
       assert.partialDeepStrictEqual(linesOf(repaired.stdout).at(-1), { errors: 0, warnings: 0, repaired: 1 });
       assert.ok(await driver.head(layout.layoutVersion()));
+    });
+
+    it('knows the users file that is configured, where it lies in storage', async () => {
+      const findings = async (more: NodeJS.ProcessEnv) =>
+        linesOf((await stowage(['fsck', '--json'], 'data', more)).stdout).flatMap(({ kind, key }) =>
+          kind === 'unknown-key' ? [key] : [],
+        );
+      const file = join(directory, 'data', 'users');
+      await writeFile(file, '');
+      assert.deepEqual(await findings({}), ['users']);
+      assert.deepEqual(await findings({ AUTH: JSON.stringify({ htpasswd: file }) }), []);
+      await rm(file);
     });
 
     it('exits with 1 if there is an error', async () => {

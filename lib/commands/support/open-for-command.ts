@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { Background } from '../../concurrency/background.ts';
 import type { Config } from '../../config/config.ts';
 import { immutabilityOf } from '../../config/immutable-tags.ts';
+import { usersKeyOf } from '../../config/users-key.ts';
 import { createLog } from '../../model/log.ts';
 import { mayWrite } from '../../registry/condemned/layout-record.ts';
 import { COLLECTION_TIMES } from '../../registry/condemned/times.ts';
@@ -41,6 +42,7 @@ export async function openForCommand(
     unpackLimits: config.unpackLimits,
     retention: config.retention,
     quotas: { quotas: config.quotas, log },
+    usersKey: usersKeyOf(config),
     ...(writes && { background }),
     times: { ...COLLECTION_TIMES, graceMs: config.gc.graceMs },
     v1Images: config.v1Images,

@@ -1,5 +1,6 @@
 // Checks that what storage holds fits together. It reads listings, and objects only where a listing does not tell: the memory is
 // that of one repository and one 256th of all links.
+import type { Key } from '../../model/layout.ts';
 import type { StorageDriver } from '../../storage/driver.ts';
 import { COLLECTION_TIMES, type CollectionTimes } from '../condemned/times.ts';
 import type { Manifests } from '../manifests/manifests.ts';
@@ -38,13 +39,18 @@ export class Fsck {
   readonly #manifests: Manifests;
   readonly #referrers: Referrers;
   readonly #times: CollectionTimes;
+  readonly #usersKey: Key | undefined;
 
-  /** @param storage without the merge of twice-quoted folders */
+  /**
+   * @param storage without the merge of twice-quoted folders
+   * @param options.usersKey the users file, where it lies in this storage
+   */
   constructor(
     storage: StorageDriver,
     dependencies: { tags: Tags; manifests: Manifests; referrers: Referrers },
-    times: CollectionTimes = COLLECTION_TIMES,
+    { times = COLLECTION_TIMES, usersKey }: { times?: CollectionTimes | undefined; usersKey?: Key | undefined } = {},
   ) {
+    this.#usersKey = usersKey;
     this.#storage = storage;
     this.#tags = dependencies.tags;
     this.#manifests = dependencies.manifests;
@@ -82,7 +88,7 @@ export class Fsck {
       await checkBlobs(check);
       await checkOldRecords(check);
       await checkData(check);
-      await checkRest(check);
+      await checkRest(check, this.#usersKey);
       if (level === 'bytes') await checkBytes(check, bytes);
       return { ...findings.counts };
     } finally {
