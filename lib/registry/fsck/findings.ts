@@ -21,7 +21,7 @@ export const FINDINGS = {
 
   'bad-tag': { severity: 'warning', advice: 'delete it: no client can read it' },
   'dangling-tag': { severity: 'error', advice: 'push the image again, or delete the tag' },
-  'bad-manifest': { severity: 'error', advice: 'push the manifest again' },
+  'bad-manifest': { severity: 'error', advice: PUSH_AGAIN },
   'missing-child': {
     severity: 'error',
     advice: 'push the index again with all its children; crane sends it only under another tag',
