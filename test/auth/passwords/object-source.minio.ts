@@ -19,7 +19,7 @@ describe('a text in an object of S3', () => {
 
   it('is transferred again only if it has changed', async () => {
     const source = new ObjectSource(minio.bucket, 'auth/htpasswd', minio.driverOptions);
-    await assert.rejects(source.read(), { name: 'NoSuchKey' });
+    await assert.rejects(source.read(), { name: 'MissingTextError', message: /put an object there/ });
     await driver.put('auth/htpasswd' as Key, Buffer.from('one'));
     const first = await source.read();
     assert.equal(first?.text, 'one');
