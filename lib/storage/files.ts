@@ -29,6 +29,7 @@ import {
   exists,
   linkFile,
   removeEmptyFolders,
+  syncDirectory,
   type WrittenFile,
   writeTemporaryFile,
 } from './durable-files.ts';
@@ -88,7 +89,7 @@ export class FilesDriver implements StorageDriver {
   static async open(root: string, options: FilesDriverOptions = {}): Promise<FilesDriver> {
     const temporaryFolder = join(resolve(root), TEMPORARY_FOLDER);
     try {
-      await makeDirectories(temporaryFolder);
+      await makeFolder(temporaryFolder);
       await removeStale(temporaryFolder);
       setInterval(() => void removeStale(temporaryFolder).catch(() => undefined), DAY_MILLISECONDS / 4).unref();
       const cache = (await isOnLocalDisk(temporaryFolder)) ? new FileCache() : undefined;
@@ -411,11 +412,11 @@ function assertSha256(key: Key, body: Uint8Array, expected: string): void {
   if (actual !== expected) throw new Error(`the bytes for ${key} have SHA-256 ${actual}, not ${expected}`);
 }
 
-/** Makes a directory and those above it. In /proc the `recursive` of Node's `mkdir` repeats without end. @throws as `mkdir` does */
-async function makeDirectories(path: string): Promise<void> {
+/** Makes a directory and those above it, and syncs the names of new ones. In /proc the `recursive` of Node's `mkdir` repeats without end. @throws as `mkdir` does */
+async function makeFolder(path: string): Promise<void> {
   const isMade = await ifPresent(mkdirIfAbsent(path).then(() => true));
   if (isMade) return;
-  if (dirname(path) !== path) await makeDirectories(dirname(path));
+  if (dirname(path) !== path) await makeFolder(dirname(path));
   await mkdirIfAbsent(path);
 }
 
@@ -423,8 +424,10 @@ async function mkdirIfAbsent(path: string): Promise<void> {
   try {
     await mkdir(path);
   } catch (error) {
-    if (!hasCode(error, 'EEXIST')) throw error;
+    if (hasCode(error, 'EEXIST')) return;
+    throw error;
   }
+  await syncDirectory(dirname(path));
 }
 
 async function removeStale(temporaryFolder: string): Promise<void> {

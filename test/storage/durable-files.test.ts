@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { linkFile } from '../../lib/storage/durable-files.ts';
+import { FilesDriver } from '../../lib/storage/files.ts';
 
 describe('a file that is linked into new directories', { skip: process.platform === 'win32' }, () => {
   let root = '';
@@ -44,6 +45,11 @@ describe('a file that is linked into new directories', { skip: process.platform 
       await assert.rejects(refused, /too late/);
     });
     assert.deepEqual(synced, new Set([root, join(root, 'a')]));
+  });
+
+  it('lies in a directory of storage whose own name is synced', async () => {
+    const synced = await syncedBy(async () => void (await FilesDriver.open(join(root, 'new/storage'))));
+    assert.deepEqual(synced, new Set([root, join(root, 'new'), join(root, 'new/storage')]));
   });
 });
 
