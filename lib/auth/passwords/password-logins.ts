@@ -1,4 +1,4 @@
-import { createHash, createHmac, randomBytes } from 'node:crypto';
+import { createHash, createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { NO_PEERS, type Peers } from '../../concurrency/peers.ts';
 import { RegistryError } from '../../model/errors.ts';
@@ -33,7 +33,8 @@ export class PasswordLogins {
   readonly #users: Users;
   readonly #compareNow: ComparePassword;
   /** Keys of the cache are HMACs, so a dump of this process's memory holds no password that could be tried offline. */
-  readonly #key: Uint8Array;
+  /** As an object, which Node need not make again for each login. */
+  readonly #key: KeyObject;
   readonly #maxUnderWay: number;
   readonly #peers: Peers;
   readonly #logins = new LruCache<string, boolean>({
@@ -48,7 +49,7 @@ export class PasswordLogins {
   constructor(users: Users, compare: ComparePassword = isPassword, sharing?: PasswordSharing) {
     this.#users = users;
     this.#compareNow = compare;
-    this.#key = sharing?.key ?? randomBytes(32);
+    this.#key = createSecretKey(sharing?.key ?? randomBytes(32));
     this.#maxUnderWay = Math.max(1, Math.floor(MAX_UNDER_WAY / (sharing?.workers ?? 1)));
     this.#peers = sharing?.peers ?? NO_PEERS;
     this.#peers.hear('password right', ({ key }) => this.#logins.set(key, true));
