@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { Key } from '../../lib/model/layout.ts';
-import { S3Driver } from '../../lib/storage/s3-driver.ts';
+import type { S3Driver } from '../../lib/storage/s3-driver.ts';
 import { decodeText, encodeText, KiB } from '../../lib/streams/bytes.ts';
+import { driverAt } from './driver-at.ts';
 
 const KEY = 'tag' as Key;
 const WRITTEN = 'Fri, 24 May 2013 00:00:00 GMT';
@@ -48,14 +48,7 @@ describe('a small object that was read before', () => {
     answer304 = (headers) => headers;
     conditions = [];
     await once(server.listen(0, '127.0.0.1'), 'listening');
-    driver = new S3Driver({
-      bucket: 'bucket',
-      keyPrefix: '',
-      region: 'us-east-1',
-      endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-      forcePathStyle: true,
-      credentials: { accessKeyId: 'id', secretAccessKey: 'secret' },
-    });
+    driver = driverAt(server);
   });
   afterEach(async () => {
     await driver.close();

@@ -1,11 +1,11 @@
 // What S3 reports of single objects of one DeleteObjects request. https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 import assert from 'node:assert/strict';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { Key } from '../../lib/model/layout.ts';
 import { StorageDeniedError } from '../../lib/storage/driver.ts';
-import { S3Driver } from '../../lib/storage/s3-driver.ts';
+import type { S3Driver } from '../../lib/storage/s3-driver.ts';
+import { driverAt } from './driver-at.ts';
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -25,14 +25,7 @@ describe('objects that one request for many does not delete', () => {
   beforeEach(async () => {
     requests = [];
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    driver = new S3Driver({
-      bucket: 'bucket',
-      keyPrefix: 'below/',
-      region: 'us-east-1',
-      endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-      forcePathStyle: true,
-      credentials: { accessKeyId: 'id', secretAccessKey: 'secret' },
-    });
+    driver = driverAt(server, { keyPrefix: 'below/' });
   });
   afterEach(async () => {
     await driver.close();

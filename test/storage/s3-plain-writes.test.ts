@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { Key } from '../../lib/model/layout.ts';
 import {
@@ -12,9 +11,10 @@ import {
   StorageFullError,
   StorageUnavailableError,
 } from '../../lib/storage/driver.ts';
-import { S3Driver } from '../../lib/storage/s3-driver.ts';
+import type { S3Driver } from '../../lib/storage/s3-driver.ts';
 import { SMALL_BYTES } from '../../lib/storage/s3-requests.ts';
 import { encodeText } from '../../lib/streams/bytes.ts';
+import { driverAt } from './driver-at.ts';
 
 type Seen = { method: string; path: string; headers: IncomingHttpHeaders; body: string };
 type Answer = (response: ServerResponse, seen: Seen) => void;
@@ -54,12 +54,8 @@ describe('a small put in a bucket', () => {
     requests = [];
     answers = [done];
     await once(server.listen(0, '127.0.0.1'), 'listening');
-    driver = new S3Driver({
-      bucket: 'bucket',
+    driver = driverAt(server, {
       keyPrefix: 'prefix/',
-      region: 'us-east-1',
-      endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-      forcePathStyle: true,
       encrypt: true,
       credentials: { accessKeyId: 'id', secretAccessKey: 'secret', sessionToken: 'token' },
     });

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import type { Key } from '../../lib/model/layout.ts';
 import { PART_BYTES } from '../../lib/storage/multipart-limits.ts';
-import { S3Driver } from '../../lib/storage/s3-driver.ts';
+import type { S3Driver } from '../../lib/storage/s3-driver.ts';
 import { MiB, readAll } from '../../lib/streams/bytes.ts';
+import { driverAt } from './driver-at.ts';
 
 const KEY = 'key' as Key;
 
@@ -21,14 +21,7 @@ describe('an upload to S3 of a body in lent memory', { timeout: 30_000 }, () => 
 
   before(async () => {
     await once(server.listen(0, '127.0.0.1'), 'listening');
-    driver = new S3Driver({
-      bucket: 'bucket',
-      keyPrefix: '',
-      region: 'us-east-1',
-      endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-      forcePathStyle: true,
-      credentials: { accessKeyId: 'key', secretAccessKey: 'secret' },
-    });
+    driver = driverAt(server);
   });
   after(async () => {
     await driver.close();
