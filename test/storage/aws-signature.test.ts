@@ -79,7 +79,8 @@ describe('a signature of AWS', () => {
   const requests = fc.record({
     method: fc.constantFrom('GET', 'HEAD', 'PUT'),
     path: fc.array(text, { maxLength: 4 }).map((parts) => `/${parts.map(percentEncode).join('/')}`),
-    query: fc.dictionary(text, text, { maxKeys: 4 }),
+    // The signer of the SDK loses a parameter of this name.
+    query: fc.dictionary(text, text, { maxKeys: 4 }).filter((query) => !Object.hasOwn(query, '__proto__')),
   });
   const smithy = ({ credentials, region }: { credentials: typeof EXAMPLE; region: string }) =>
     new SignatureV4({ service: 's3', region, credentials, sha256: Sha256, uriEscapePath: false, applyChecksum: true });
